@@ -1,0 +1,100 @@
+# The front door; Meson and ninja do the work. `make help` lists the targets.
+#
+#   BUILD=dir    everything is built below this folder (default: build)
+#   WERROR=1     warnings are errors, in a build directory that is set up now
+#   TEST=words   more arguments for `meson test`: names of tests, --suite core, --repeat 100
+#   CC=clang     another compiler, likewise for a new build directory
+BUILD ?= build
+TEST ?=
+TSAN_CC ?= clang
+
+SETUP = meson setup $(if $(WERROR),--werror)
+# Thread sanitizer wants a plain address space; not every container grants one.
+PLAIN = $(shell setarch -R true 2>/dev/null && echo setarch -R)
+
+.DEFAULT_GOAL := build
+.NOTPARALLEL:
+.PHONY: build demo check check-thorough check-clang check-asan check-tsan check-valgrind \
+	check-aarch64 check-riscv64 check-cross check-all bench tidy format install clean help
+
+build: $(BUILD)/release/build.ninja  ## build the library, the examples and the tests
+	@ninja -C $(BUILD)/release
+
+demo: build  ## run the first five examples, with a word on each
+	@tools/demo $(BUILD)/release
+
+check: deps-check $(BUILD)/release/build.ninja  ## run the test suite
+	@tools/suite $(BUILD)/release $(TEST)
+
+check-thorough: deps-check $(BUILD)/release/build.ninja  ## the suite with 1,000 seeds for each model test
+	@tools/suite $(BUILD)/release --setup thorough $(TEST)
+
+check-clang: deps-check $(BUILD)/clang/build.ninja  ## the suite, compiled by clang
+	@tools/suite $(BUILD)/clang $(TEST)
+
+check-asan: deps-check $(BUILD)/asan/build.ninja  ## under the address and undefined-behaviour sanitizers
+	@tools/suite $(BUILD)/asan --setup sanitizer $(TEST)
+
+check-tsan: deps-sanitizers $(BUILD)/tsan/build.ninja  ## under the thread sanitizer
+	@$(PLAIN) tools/suite $(BUILD)/tsan --setup sanitizer $(TEST)
+
+check-valgrind: deps-check $(BUILD)/release/build.ninja  ## under Valgrind
+	@tools/suite $(BUILD)/release --setup valgrind $(TEST)
+
+check-aarch64: deps-cross $(BUILD)/aarch64/build.ninja  ## the heart of it on AArch64, emulated
+	@tools/suite $(BUILD)/aarch64 --setup emulator --suite sys --suite core --suite sync $(TEST)
+
+check-riscv64: deps-cross $(BUILD)/riscv64/build.ninja  ## the context switch on RISC-V 64, emulated
+	@tools/suite $(BUILD)/riscv64 --setup emulator --suite sys $(TEST)
+
+check-cross: check-aarch64 check-riscv64  ## both
+
+# Goes on after a failure, and adds everything up at the end.
+CHECKS = check-thorough check-clang check-asan check-tsan check-valgrind check-aarch64 check-riscv64
+LOGS = release/meson-logs/testlog-thorough clang/meson-logs/testlog asan/meson-logs/testlog-sanitizer \
+	tsan/meson-logs/testlog-sanitizer release/meson-logs/testlog-valgrind \
+	aarch64/meson-logs/testlog-emulator riscv64/meson-logs/testlog-emulator
+
+check-all:  ## all of the checks above
+	@rm -f $(LOGS:%=$(BUILD)/%.json)
+	@$(MAKE) --keep-going $(CHECKS); status=$$?; \
+	tools/summarise $(LOGS:%=$(BUILD)/%.json) && exit $$status
+
+bench: deps-bench $(BUILD)/release/build.ninja  ## measure, with the peers beside it
+	@bench/run $(BUILD)/release
+
+tidy:  ## check layers, banned calls, sizes and looks (also part of the suite)
+	@tools/tidy
+
+# Public headers are laid out by hand: they are read more than compiled.
+format: deps-format  ## lay out the C sources by .clang-format
+	@find src tests bench examples -name '*.[ch]' -o -name '*.cpp' | xargs clang-format -i
+
+install: build  ## install the library (DESTDIR is honoured)
+	@meson install -C $(BUILD)/release --no-rebuild
+	@[ -n "$(DESTDIR)" ] || ldconfig
+
+clean:  ## remove everything that was built
+	rm -rf $(BUILD)
+
+help:  ## this table
+	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "%-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# ---- Build directories, set up once --------------------------------------------
+deps-%:
+	@tools/install-deps $*
+
+$(BUILD)/release/build.ninja: | deps-build
+	@$(SETUP) $(@D)
+
+$(BUILD)/clang/build.ninja: | deps-check
+	@CC=clang $(SETUP) $(@D)
+
+$(BUILD)/asan/build.ninja: | deps-build
+	@$(SETUP) -Db_sanitize=address,undefined $(@D)
+
+$(BUILD)/tsan/build.ninja: | deps-sanitizers
+	@CC=$(TSAN_CC) $(SETUP) -Db_sanitize=thread $(@D)
+
+$(BUILD)/%/build.ninja: tools/cross/%.ini | deps-cross
+	@$(SETUP) --cross-file $< -Dpkg_config_path=$(CURDIR)/build/cross/$*/lib/pkgconfig $(@D)

@@ -1,0 +1,240 @@
+/*
+ * What all the programs of this folder share, ours, the bare ones and the
+ * peers in C and C++: the clock, repetition, memory, and how a figure is printed.
+ *
+ * A program is called as `program question variant...`, measures inside its own
+ * process, and prints a line for each figure:
+ *
+ *     question variant median unit best
+ *     question variant - reason            (cannot be measured here)
+ *
+ * Each figure comes from several repetitions of a loop that is first made long
+ * enough for the clock not to matter. BENCH_QUICK in the environment shortens all.
+ */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#define BENCH_REPETITIONS_MAX 5
+
+static inline int64_t bench_now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static inline int bench_is_quick(void)
+{
+    const char *quick = getenv("BENCH_QUICK");
+    return quick && *quick && strcmp(quick, "0") != 0;
+}
+
+/* A message and exit status 1: a benchmark that cannot go on has no figure. */
+#define BENCH_CHECK(condition)                                                                    \
+    do {                                                                                          \
+        if (!(condition)) {                                                                       \
+            fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition);         \
+            exit(1);                                                                              \
+        }                                                                                         \
+    } while (0)
+
+/* ---- Figures -------------------------------------------------------------- */
+
+static inline void bench_print(const char *question, const char *variant, double median, const char *unit,
+                               double best)
+{
+    printf("%s %s %.2f %s %.2f\n", question, variant, median, unit, best);
+    fflush(stdout);
+}
+
+static inline void bench_print_none(const char *question, const char *variant, const char *reason)
+{
+    printf("%s %s - %s\n", question, variant, reason);
+    fflush(stdout);
+}
+
+static inline int bench_compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Sorts, so that samples[0] is the best. */
+static inline double bench_median(double *samples, size_t n)
+{
+    qsort(samples, n, sizeof *samples, bench_compare);
+    return n % 2 ? samples[n / 2] : (samples[n / 2 - 1] + samples[n / 2]) / 2;
+}
+
+/* Does the thing `times` times and returns how many nanoseconds that took,
+ * without what had to be set up around it. */
+typedef int64_t (*bench_function)(void *arg, uint64_t times);
+
+/* Prints the nanoseconds per thing, `each` things being done each time. */
+static inline void bench_measure(const char *question, const char *variant, bench_function fn, void *arg,
+                                 double each)
+{
+    int64_t enough_ns = bench_is_quick() ? 4000000 : 20000000;
+    size_t repetitions = bench_is_quick() ? 3 : BENCH_REPETITIONS_MAX;
+    double samples[BENCH_REPETITIONS_MAX];
+    uint64_t times = 1;
+
+    while (fn(arg, times) < enough_ns && times < UINT64_MAX / 4)
+        times *= 2;
+    for (size_t i = 0; i < repetitions; i++)
+        samples[i] = (double)fn(arg, times) / ((double)times * each);
+    double median = bench_median(samples, repetitions);
+    bench_print(question, variant, median, "ns", samples[0]);
+}
+
+/* ---- Memory --------------------------------------------------------------- */
+
+/* The number after `key`, which is in KiB, in bytes; -1 if it is not there. */
+static inline int64_t bench_read_kib(const char *path, const char *key)
+{
+    FILE *file = fopen(path, "re");
+    char line[256];
+    long long kib = -1;
+
+    if (!file)
+        return -1;
+    while (kib < 0 && fgets(line, sizeof line, file)) {
+        if (strncmp(line, key, strlen(key)) == 0)
+            kib = atoll(line + strlen(key));
+    }
+    fclose(file);
+    return kib < 0 ? -1 : (int64_t)kib * 1024;
+}
+
+/* All that the process holds, its page tables included. smaps_rollup counts
+ * exactly; the counter behind VmRSS lags behind by up to some hundred KiB. */
+static inline int64_t bench_memory_bytes(void)
+{
+    int64_t resident = bench_read_kib("/proc/self/smaps_rollup", "Rss:");
+    if (resident < 0)
+        resident = bench_read_kib("/proc/self/status", "VmRSS:");
+    return resident + bench_read_kib("/proc/self/status", "VmPTE:");
+}
+
+/* Whether the machine has room for n things of so many bytes, and some to spare. */
+static inline int bench_has_room(uint64_t n, uint64_t bytes)
+{
+    int64_t available = bench_read_kib("/proc/meminfo", "MemAvailable:");
+    return available < 0 || (double)available * 0.8 > (double)n * (double)bytes;
+}
+
+static inline int64_t bench_faults(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_minflt;
+}
+
+/*
+ * The question `memory`, the same for all: n tasks are made and started, each
+ * waits for the first of two events; the event wakes them all, each waits for the second;
+ * that ends them. The first round touches the memory, later ones find it touched.
+ */
+typedef struct bench_round {
+    int64_t start_ns; /* to make n tasks and let each run until it waits */
+    int64_t wake_ns;  /* to let each run once more, until it waits again */
+    int64_t bytes;    /* held while all of them wait; sampled if want_bytes */
+    int64_t faults;   /* page faults from the first task made to the last one woken */
+    int want_bytes;
+    const char *refused; /* why it could not be done; that round is not shown */
+} bench_round;
+
+typedef void (*bench_round_function)(void *arg, size_t n, bench_round *round);
+
+#define BENCH_ROUNDS_MAX 100
+
+static inline void bench_memory_print(const char *what, size_t n, double median, const char *unit,
+                                      double best)
+{
+    char variant[64];
+    snprintf(variant, sizeof variant, "%s-%zu", what, n);
+    bench_print("memory", variant, median, unit, best);
+}
+
+static inline void bench_memory_none(size_t n, const char *reason)
+{
+    static const char *const figures[] = {"bytes", "start", "again", "wake"};
+    char variant[64];
+
+    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
+        snprintf(variant, sizeof variant, "%s-%zu", figures[i], n);
+        bench_print_none("memory", variant, reason);
+    }
+}
+
+static inline void bench_memory(size_t n, bench_round_function fn, void *arg)
+{
+    double again[BENCH_ROUNDS_MAX], wake[BENCH_ROUNDS_MAX], each = (double)n;
+    size_t rounds = n >= 1000000 ? 1 : n >= 100000 ? 3 : n >= 10000 ? 20 : BENCH_ROUNDS_MAX;
+    bench_round round;
+    int64_t refaults = 0, limit_ns;
+
+    /* The first look at /proc costs memory, too. */
+    bench_memory_bytes();
+    int64_t before = bench_memory_bytes();
+    memset(&round, 0, sizeof round);
+    round.want_bytes = 1;
+    fn(arg, n, &round);
+    if (round.refused) {
+        bench_memory_none(n, round.refused);
+        return;
+    }
+    double bytes = (double)(round.bytes - before) / each;
+    bench_memory_print("bytes", n, bytes, "B", bytes);
+    bench_memory_print("start", n, (double)round.start_ns / each, "ns", (double)round.start_ns / each);
+    bench_memory_print("faults", n, (double)round.faults / each, "per_task", (double)round.faults / each);
+
+    /* Slow ones need fewer rounds to be told apart. */
+    limit_ns = bench_now_ns() + (bench_is_quick() ? 50000000 : 500000000);
+    size_t done = 0;
+    do {
+        memset(&round, 0, sizeof round);
+        fn(arg, n, &round);
+        again[done] = (double)round.start_ns / each;
+        wake[done] = (double)round.wake_ns / each;
+        refaults += round.faults;
+        done++;
+    } while (done < rounds && bench_now_ns() < limit_ns);
+    double median = bench_median(again, done);
+    bench_memory_print("again", n, median, "ns", again[0]);
+    median = bench_median(wake, done);
+    bench_memory_print("wake", n, median, "ns", wake[0]);
+    bench_memory_print("refaults", n, (double)refaults / (each * (double)done), "per_task",
+                       (double)refaults / (each * (double)done));
+}
+
+/* ---- Numbers without a pattern, the same in each run: timers' deadlines ---- */
+
+static inline uint64_t bench_random(uint64_t *state)
+{
+    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+/* How many timers there are while one is made and cancelled, and how many
+ * times that is done between two turns of the loop: a program's timers are
+ * made by many tasks, and some libraries put work off until the next turn. */
+#define BENCH_TIMERS 1000000
+#define BENCH_TIMERS_TURN 100
+
+/* A delay between 1000 and 2000 seconds, in milliseconds: none fires here. */
+static inline uint64_t bench_delay_ms(uint64_t *state)
+{
+    return 1000000 + bench_random(state) % 1000000;
+}
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * spawn: how long does it take to create a task, run it and await it, one at a time?
+ */
+#include "bench.h"
+
+#include <asyncio.h>
+
+ASYNC(child, intptr_t, value)
+{
+    return value + 1;
+}
+
+static int64_t measure_spawn(void *arg, uint64_t times)
+{
+    (void)arg;
+    int64_t began = bench_now_ns();
+    for (uint64_t i = 0; i < times; i++)
+        BENCH_CHECK(asyncio_await(asyncio_create_task(child((intptr_t)i))) == (intptr_t)i + 1);
+    return bench_now_ns() - began;
+}
+
+ASYNC(async_main)
+{
+    bench_measure("spawn", "one", measure_spawn, NULL, 1);
+    return 0;
+}
+
+int main(void)
+{
+    return asyncio_main(async_main());
+}

@@ -1,0 +1,255 @@
+# The questions of bench/, asked of Python's asyncio (and of uvloop, which
+# ../uvloop/bench.py puts in its place). Called and printed as bench/bench.h says.
+import asyncio
+import os
+import random
+import resource
+import statistics
+import sys
+from time import perf_counter_ns as now_ns
+
+CHILDREN = 100
+TIMERS = 1_000_000
+TIMERS_TURN = 100
+
+QUICK = os.environ.get("BENCH_QUICK", "0") not in ("", "0")
+
+
+def report(question, variant, median, unit, best):
+    print(f"{question} {variant} {median:.2f} {unit} {best:.2f}", flush=True)
+
+
+async def measure(question, variant, each, fn):
+    """Reports nanoseconds per thing; fn does it so many times and returns how long that took."""
+    enough_ns, repetitions = (4_000_000, 3) if QUICK else (20_000_000, 5)
+    times = 1
+    while await fn(times) < enough_ns:
+        times *= 2
+    samples = [await fn(times) / (times * each) for _ in range(repetitions)]
+    report(question, variant, statistics.median(samples), "ns", min(samples))
+
+
+# ---- switch ----
+
+async def question_switch(variant):
+    n = int(variant)
+
+    async def count(times):
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        began = now_ns()
+        for _ in range(times):
+            await asyncio.sleep(0)
+        return now_ns() - began
+
+    async def step(times):
+        for _ in range(times + 4):
+            await asyncio.sleep(0)
+
+    async def ring(times):
+        tasks = [asyncio.create_task(step(times) if i else count(times)) for i in range(n)]
+        results = [await task for task in tasks]
+        return results[0]
+
+    await measure("switch", variant, n, ring)
+
+
+# ---- spawn, gather ----
+
+async def child_return(value):
+    return value + 1
+
+
+async def child_yield(value):
+    await asyncio.sleep(0)
+    return value + 1
+
+
+async def question_spawn(variant):
+    async def spawn(times):
+        began = now_ns()
+        for i in range(times):
+            assert await asyncio.create_task(child_return(i)) == i + 1
+        return now_ns() - began
+
+    await measure("spawn", variant, 1, spawn)
+
+
+async def question_gather(variant):
+    child = child_yield if variant == "yield" else child_return
+
+    async def gather(times):
+        began = now_ns()
+        for _ in range(times):
+            results = await asyncio.gather(*[child(i) for i in range(CHILDREN)])
+            assert results[-1] == CHILDREN
+        return now_ns() - began
+
+    await measure("gather", variant, CHILDREN, gather)
+
+
+# ---- timer ----
+
+def never():
+    raise AssertionError("a timer fired")
+
+
+def delay(uniform=random.Random(1).random):
+    return 1000 + 1000 * uniform()
+
+
+async def question_timer(variant):
+    loop = asyncio.get_running_loop()
+    timers = [loop.call_later(delay(), never) for _ in range(TIMERS)]
+
+    async def pair(times):
+        began = now_ns()
+        for i in range(times):
+            loop.call_later(delay(), never).cancel()
+            if i % TIMERS_TURN == 0:
+                await asyncio.sleep(0)
+        return now_ns() - began
+
+    async def replace(times):
+        began = now_ns()
+        for i in range(times):
+            j = int(random.random() * TIMERS)
+            timers[j].cancel()
+            timers[j] = loop.call_later(delay(), never)
+            if i % TIMERS_TURN == 0:
+                await asyncio.sleep(0)
+        return now_ns() - began
+
+    cancelled = 0
+
+    async def sleeper():
+        nonlocal cancelled
+        while True:
+            try:
+                await asyncio.sleep(delay())
+            except asyncio.CancelledError:
+                if asyncio.current_task().uncancel() > 0:
+                    raise
+                cancelled += 1
+
+    task = asyncio.create_task(sleeper())
+    await asyncio.sleep(0)
+
+    async def sleep(times):
+        before, began = cancelled, now_ns()
+        for _ in range(times):
+            task.cancel()
+            await asyncio.sleep(0)
+        took_ns = now_ns() - began
+        assert cancelled == before + times
+        return took_ns
+
+    await measure("timer", variant, 1, {"pair": pair, "replace": replace, "sleep": sleep}[variant])
+    for timer in timers:
+        timer.cancel()
+    task.cancel()
+    task.cancel()
+
+
+# ---- memory ----
+
+def read_kib(path, key):
+    """The number after key, which is in KiB, in bytes; -1 if it is not there."""
+    try:
+        with open(path) as file:
+            for line in file:
+                if line.startswith(key):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return -1
+
+
+def memory_bytes():
+    resident = read_kib("/proc/self/smaps_rollup", "Rss:")
+    if resident < 0:
+        resident = read_kib("/proc/self/status", "VmRSS:")
+    return resident + read_kib("/proc/self/status", "VmPTE:")
+
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+
+async def memory_round(tasks, want_bytes=False):
+    n = len(tasks)
+    parked = woken = 0
+    loop = asyncio.get_running_loop()
+    first, second = loop.create_future(), loop.create_future()
+
+    async def idle():
+        nonlocal parked, woken
+        parked += 1
+        await first
+        woken += 1
+        await second
+
+    before, began = faults(), now_ns()
+    for i in range(n):
+        tasks[i] = asyncio.create_task(idle())
+    while parked < n:
+        await asyncio.sleep(0)
+    start_ns = now_ns() - began
+    held = memory_bytes() if want_bytes else 0
+    began = now_ns()
+    first.set_result(None)
+    while woken < n:
+        await asyncio.sleep(0)
+    wake_ns = now_ns() - began
+    touched = faults() - before
+    second.set_result(None)
+    for i in range(n):
+        await tasks[i]
+        tasks[i] = None
+    return start_ns / n, wake_ns / n, held, touched
+
+
+async def question_memory(variant):
+    n = int(variant)
+    available = read_kib("/proc/meminfo", "MemAvailable:")
+    if 0 <= available * 0.8 < n * 3072:
+        for what in ("bytes", "start", "again", "wake"):
+            print(f"memory {what}-{n} - not enough memory in this machine", flush=True)
+        return
+
+    def show(what, samples, unit):
+        report("memory", f"{what}-{n}", statistics.median(samples), unit, min(samples))
+
+    tasks = [None] * n
+    memory_bytes()
+    before = memory_bytes()
+    start, _, held, touched = await memory_round(tasks, want_bytes=True)
+    show("bytes", [(held - before) / n], "B")
+    show("start", [start], "ns")
+    show("faults", [touched / n], "per_task")
+
+    rounds = 1 if n >= 1_000_000 else 3 if n >= 100_000 else 20 if n >= 10_000 else 100
+    again, wake, refaults = [], [], 0
+    limit = now_ns() + (50_000_000 if QUICK else 500_000_000)
+    while not again or (len(again) < rounds and now_ns() < limit):
+        started, woken, _, touched = await memory_round(tasks)
+        again.append(started)
+        wake.append(woken)
+        refaults += touched
+    show("again", again, "ns")
+    show("wake", wake, "ns")
+    show("refaults", [refaults / (n * len(again))], "per_task")
+
+
+async def main():
+    question = {"switch": question_switch, "spawn": question_spawn, "gather": question_gather,
+                "timer": question_timer, "memory": question_memory}[sys.argv[1]]
+    for variant in sys.argv[2:]:
+        await question(variant)
+    # The million timers and tasks need no orderly end.
+    sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,187 @@
+/*
+ * The questions of bench/, asked of State Threads (libst). Called and printed
+ * as bench.h says.
+ *
+ * It has no yield: st_sleep(0) is what its users write. Its timers are sleeping threads.
+ */
+#include "../../bench.h"
+
+#include <st.h>
+
+#define CHILDREN 100
+
+/* ---- switch --------------------------------------------------------------- */
+
+struct ring {
+    uint64_t times;
+    size_t n;
+    int64_t took_ns;
+    st_thread_t *threads;
+};
+
+static void *ring_count(void *arg)
+{
+    struct ring *ring = arg;
+    st_sleep(0);
+    st_sleep(0);
+    int64_t began = bench_now_ns();
+    for (uint64_t i = 0; i < ring->times; i++)
+        st_sleep(0);
+    ring->took_ns = bench_now_ns() - began;
+    return NULL;
+}
+
+static void *ring_pass(void *arg)
+{
+    struct ring *ring = arg;
+    for (uint64_t i = 0; i < ring->times + 4; i++)
+        st_sleep(0);
+    return NULL;
+}
+
+static int64_t measure_ring(void *arg, uint64_t times)
+{
+    struct ring *ring = arg;
+    ring->times = times;
+    for (size_t i = 0; i < ring->n; i++) {
+        ring->threads[i] = st_thread_create(i ? ring_pass : ring_count, ring, 1, 0);
+        BENCH_CHECK(ring->threads[i]);
+    }
+    for (size_t i = 0; i < ring->n; i++)
+        st_thread_join(ring->threads[i], NULL);
+    return ring->took_ns;
+}
+
+static void question_switch(const char *variant)
+{
+    struct ring ring = {0, strtoul(variant, NULL, 10), 0, NULL};
+    BENCH_CHECK(ring.threads = calloc(ring.n, sizeof *ring.threads));
+    bench_measure("switch", variant, measure_ring, &ring, (double)ring.n);
+    free(ring.threads);
+}
+
+/* ---- spawn, gather -------------------------------------------------------- */
+
+static void *child_return(void *arg)
+{
+    return (char *)arg + 1;
+}
+
+static void *child_yield(void *arg)
+{
+    st_sleep(0);
+    return (char *)arg + 1;
+}
+
+static int64_t measure_spawn(void *arg, uint64_t times)
+{
+    (void)arg;
+    int64_t began = bench_now_ns();
+    for (uint64_t i = 0; i < times; i++) {
+        void *result;
+        st_thread_t thread = st_thread_create(child_return, (void *)(uintptr_t)i, 1, 0);
+        BENCH_CHECK(thread && st_thread_join(thread, &result) == 0 && (uintptr_t)result == i + 1);
+    }
+    return bench_now_ns() - began;
+}
+
+static int64_t measure_gather(void *arg, uint64_t times)
+{
+    void *(*child)(void *) = *(void *(**)(void *))arg;
+    st_thread_t threads[CHILDREN];
+    void *results[CHILDREN];
+
+    int64_t began = bench_now_ns();
+    for (uint64_t i = 0; i < times; i++) {
+        for (size_t j = 0; j < CHILDREN; j++)
+            BENCH_CHECK(threads[j] = st_thread_create(child, (void *)(uintptr_t)j, 1, 0));
+        for (size_t j = 0; j < CHILDREN; j++)
+            st_thread_join(threads[j], &results[j]);
+        BENCH_CHECK((uintptr_t)results[CHILDREN - 1] == CHILDREN);
+    }
+    return bench_now_ns() - began;
+}
+
+static void question_gather(const char *variant)
+{
+    void *(*child)(void *) = strcmp(variant, "yield") == 0 ? child_yield : child_return;
+    bench_measure("gather", variant, measure_gather, &child, CHILDREN);
+}
+
+/* ---- memory --------------------------------------------------------------- */
+
+struct crowd {
+    st_cond_t first, second;
+    size_t parked, woken;
+    st_thread_t *threads;
+};
+
+static void *idle(void *arg)
+{
+    struct crowd *crowd = arg;
+    crowd->parked++;
+    st_cond_wait(crowd->first);
+    crowd->woken++;
+    st_cond_wait(crowd->second);
+    return NULL;
+}
+
+static void memory_round(void *arg, size_t n, bench_round *round)
+{
+    struct crowd *crowd = arg;
+    crowd->parked = crowd->woken = 0;
+    int64_t faults = bench_faults(), began = bench_now_ns();
+    for (size_t i = 0; i < n; i++) {
+        crowd->threads[i] = st_thread_create(idle, crowd, 1, 0);
+        BENCH_CHECK(crowd->threads[i]);
+    }
+    while (crowd->parked < n)
+        st_sleep(0);
+    round->start_ns = bench_now_ns() - began;
+    if (round->want_bytes)
+        round->bytes = bench_memory_bytes();
+    began = bench_now_ns();
+    st_cond_broadcast(crowd->first);
+    while (crowd->woken < n)
+        st_sleep(0);
+    round->wake_ns = bench_now_ns() - began;
+    round->faults = bench_faults() - faults;
+    st_cond_broadcast(crowd->second);
+    for (size_t i = 0; i < n; i++)
+        st_thread_join(crowd->threads[i], NULL);
+}
+
+static void question_memory(const char *variant)
+{
+    size_t n = strtoul(variant, NULL, 10);
+    struct crowd crowd = {st_cond_new(), st_cond_new(), 0, 0, NULL};
+    if (!bench_has_room(n, 9 * 1024)) {
+        bench_memory_none(n, "not enough memory in this machine");
+        return;
+    }
+    /* Touched, so that it does not count as the threads'. */
+    BENCH_CHECK(crowd.threads = malloc(n * sizeof *crowd.threads));
+    memset(crowd.threads, 1, n * sizeof *crowd.threads);
+    bench_memory(n, memory_round, &crowd);
+    free(crowd.threads);
+}
+
+int main(int argc, char **argv)
+{
+    BENCH_CHECK(argc >= 2);
+    st_set_eventsys(ST_EVENTSYS_ALT);
+    BENCH_CHECK(st_init() == 0);
+    for (int i = 2; i < argc; i++) {
+        if (strcmp(argv[1], "switch") == 0)
+            question_switch(argv[i]);
+        else if (strcmp(argv[1], "spawn") == 0)
+            bench_measure("spawn", argv[i], measure_spawn, NULL, 1);
+        else if (strcmp(argv[1], "gather") == 0)
+            question_gather(argv[i]);
+        else if (strcmp(argv[1], "timer") == 0)
+            bench_print_none("timer", argv[i], "has no timers but sleeping threads");
+        else if (strcmp(argv[1], "memory") == 0)
+            question_memory(argv[i]);
+    }
+    return 0;
+}

@@ -1,0 +1,20 @@
+/*
+ * libasyncio: Python's asyncio, natively in C.
+ *
+ * This header includes one header for each area; each stands alone.
+ */
+#ifndef ASYNCIO_H
+#define ASYNCIO_H
+
+#include <asyncio/coroutines.h>
+#include <asyncio/errors.h>
+#include <asyncio/events.h>
+#include <asyncio/futures.h>
+#include <asyncio/instrument.h>
+#include <asyncio/messages.h>
+#include <asyncio/runners.h>
+#include <asyncio/tasks.h>
+#include <asyncio/types.h>
+#include <asyncio/version.h>
+
+#endif

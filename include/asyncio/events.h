@@ -1,0 +1,103 @@
+/*
+ * The event loop, for those who need callbacks, a loop of their own, or a way
+ * in from other threads. Most programs use asyncio_run and never see it.
+ *
+ * A loop belongs to the thread that runs it (before it runs: the one that made
+ * it). Only calls whose name ends in _threadsafe or _signalsafe,
+ * and _ref and _release, may be used from another thread; any other call from
+ * a wrong thread aborts with a message. Callbacks run on the loop's own stack and
+ * cannot wait: a waiting call in one gives ASYNCIO_ENOTASK.
+ */
+#ifndef ASYNCIO_EVENTS_H
+#define ASYNCIO_EVENTS_H
+
+#include <asyncio/runners.h>
+#include <asyncio/types.h>
+
+ASYNCIO_BEGIN_DECLS
+
+typedef void (*asyncio_callback)(void *arg);
+
+/* A scheduled callback. All zero: none. */
+typedef struct asyncio_handle {
+    void *asyncio_slot_;
+    uint64_t asyncio_id_;
+} asyncio_handle;
+
+/* The loop that runs in this thread, borrowed; NULL if none does. (get_running_loop) */
+ASYNCIO_API asyncio_loop *asyncio_get_running_loop(void);
+
+/* Makes a loop, with one reference. `options` may be NULL. NULL: out of memory
+ * or descriptors, or options that cannot be met; asyncio_error_message says which. (new_event_loop) */
+ASYNCIO_API asyncio_loop *asyncio_loop_new(const asyncio_run_options *options);
+/* Counts a reference. Any thread. */
+ASYNCIO_API asyncio_loop *asyncio_loop_ref(asyncio_loop *loop);
+/* Drops one; the last one frees the loop, which must be closed (an open one is closed by its
+ * own thread first). Accepts NULL. Any thread. */
+ASYNCIO_API void asyncio_loop_release(asyncio_loop *loop);
+
+/* Runs until asyncio_loop_stop. 0; ASYNCIO_ESTATE if it runs, is closed, or another loop
+ * runs in this thread; -EDEADLK when a virtual clock has nothing to wait for. (run_forever) */
+ASYNCIO_API int asyncio_loop_run_forever(asyncio_loop *loop);
+/* Runs until the future is done and returns its result; takes the reference
+ * over. Errors as above; ASYNCIO_ESTATE also when the loop was stopped first. (run_until_complete) */
+ASYNCIO_API intptr_t asyncio_loop_run_until_complete(asyncio_loop *loop, asyncio_future *future);
+/* Ends run_forever after the current iteration. Callbacks queued by it stay queued. (stop) */
+ASYNCIO_API void asyncio_loop_stop(asyncio_loop *loop);
+/* Ends the work: drops callbacks and timers, reports coroutines never awaited and tasks still pending (which
+ * are abandoned), gives stacks back. The object stays valid until the last
+ * release. 0, also when closed already; ASYNCIO_ESTATE while it runs; -EINVAL for NULL. (close) */
+ASYNCIO_API int asyncio_loop_close(asyncio_loop *loop);
+ASYNCIO_API bool asyncio_loop_is_running(asyncio_loop *loop);
+ASYNCIO_API bool asyncio_loop_is_closed(asyncio_loop *loop);
+/* The loop's monotonic clock, in seconds. (time) */
+ASYNCIO_API double asyncio_loop_time(asyncio_loop *loop);
+
+/*
+ * Has fn(arg) called by the loop: in its next iteration; after `delay` seconds;
+ * when its clock reads `when`. Equal times fire in the order in which they were made. A refused one (NaN, closed loop, no fn, no
+ * memory) is all zero and goes to the exception handler.
+ * (call_soon, call_later, call_at)
+ */
+ASYNCIO_API asyncio_handle asyncio_loop_call_soon(asyncio_loop *loop, asyncio_callback fn, void *arg);
+ASYNCIO_API asyncio_handle asyncio_loop_call_later(asyncio_loop *loop, double delay, asyncio_callback fn,
+                                                   void *arg);
+ASYNCIO_API asyncio_handle asyncio_loop_call_at(asyncio_loop *loop, double when, asyncio_callback fn, void *arg);
+/* Takes a callback back. False if it ran, was cancelled, or never was. */
+ASYNCIO_API bool asyncio_handle_cancel(asyncio_loop *loop, asyncio_handle handle);
+ASYNCIO_API bool asyncio_handle_valid(asyncio_handle handle);
+
+/* Has fn(arg) called by the loop. Any thread. 0, -ENOMEM, -EINVAL,
+ * ASYNCIO_ESTATE when it is closed. (call_soon_threadsafe) */
+ASYNCIO_API int asyncio_loop_call_soon_threadsafe(asyncio_loop *loop, asyncio_callback fn, void *arg);
+/* The same from a signal handler: takes one of 64 places. -EAGAIN when all are taken. */
+ASYNCIO_API int asyncio_loop_call_soon_signalsafe(asyncio_loop *loop, asyncio_callback fn, void *arg);
+
+/* What the exception handler is told. Pointers are valid during the call. */
+typedef struct asyncio_exception_context {
+    const char *message; /* what happened, in words */
+    intptr_t error;      /* the error code, or 0 */
+    asyncio_task *task;  /* the task concerned, or NULL; borrowed */
+    const char *file;    /* where it was made, or NULL */
+    int line;
+    const char *peer;    /* the peer's address, or NULL */
+    uintptr_t reserved[4];
+} asyncio_exception_context;
+
+typedef void (*asyncio_exception_handler)(asyncio_loop *loop, const asyncio_exception_context *context, void *arg);
+
+/* Who is told of errors that nobody can receive. fn NULL: the default, a line on
+ * stderr. The handler cannot wait. (set_exception_handler) */
+ASYNCIO_API void asyncio_loop_set_exception_handler(asyncio_loop *loop, asyncio_exception_handler fn, void *arg);
+ASYNCIO_API void asyncio_loop_call_exception_handler(asyncio_loop *loop, const asyncio_exception_context *context);
+
+/* Debug mode: reports slow steps, deadlocks, and more; costs time. (set_debug) */
+ASYNCIO_API void asyncio_loop_set_debug(asyncio_loop *loop, bool on);
+ASYNCIO_API bool asyncio_loop_get_debug(asyncio_loop *loop);
+/* How long, in seconds, a step may take before debug mode reports it; 0.1 by
+ * default. NaN and negative values are ignored. (slow_callback_duration) */
+ASYNCIO_API void asyncio_loop_set_slow_callback_duration(asyncio_loop *loop, double seconds);
+
+ASYNCIO_END_DECLS
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * Instruments: being told what the loop does, as it does it. For tools,
+ * tutorials and tests. Costs nothing while none is set; with one, every step goes through the loop.
+ */
+#ifndef ASYNCIO_INSTRUMENT_H
+#define ASYNCIO_INSTRUMENT_H
+
+#include <asyncio/types.h>
+
+ASYNCIO_BEGIN_DECLS
+
+typedef enum asyncio_trace_kind {
+    ASYNCIO_TRACE_TASK_CREATED,  /* a task joined the ready queue for the first time */
+    ASYNCIO_TRACE_STEP_BEGIN,    /* a task runs */
+    ASYNCIO_TRACE_STEP_END,      /* it gave way; `what` says what it waits in ("sleep", "await", "ready" when it only yielded) */
+    ASYNCIO_TRACE_TASK_DONE,     /* it ended, with `result` */
+    ASYNCIO_TRACE_CALLBACK,      /* a callback runs */
+    ASYNCIO_TRACE_TIMER,         /* a timer was set for `when` */
+    ASYNCIO_TRACE_WAIT_BEGIN,    /* nothing is ready: the loop waits, until `when` if it has a timer */
+    ASYNCIO_TRACE_WAIT_END       /* the loop goes on */
+} asyncio_trace_kind;
+
+typedef struct asyncio_trace_event {
+    asyncio_trace_kind kind;
+    asyncio_task *task; /* borrowed, or NULL */
+    const char *name;   /* of the task's coroutine function, or NULL */
+    const char *what;   /* see above, or NULL */
+    intptr_t result;
+    double when;        /* ASYNCIO_FOREVER: no timer */
+    uintptr_t reserved[4];
+} asyncio_trace_event;
+
+/* A callback of the loop in all but name: it cannot wait, and may not change the loop. */
+typedef struct asyncio_instrument {
+    void (*event)(asyncio_loop *loop, const asyncio_trace_event *event, void *arg);
+    void *arg;
+} asyncio_instrument;
+
+/* Sets the loop's instrument (borrowed until it is replaced); NULL takes it away. Loop's thread. Does not wait. */
+ASYNCIO_API void asyncio_loop_set_instrument(asyncio_loop *loop, const asyncio_instrument *instrument);
+
+ASYNCIO_END_DECLS
+
+#endif

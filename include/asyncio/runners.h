@@ -1,0 +1,68 @@
+/*
+ * Running: from a coroutine to a program.
+ */
+#ifndef ASYNCIO_RUNNERS_H
+#define ASYNCIO_RUNNERS_H
+
+#include <asyncio/types.h>
+
+ASYNCIO_BEGIN_DECLS
+
+typedef enum asyncio_backend { ASYNCIO_BACKEND_AUTO, ASYNCIO_BACKEND_EPOLL, ASYNCIO_BACKEND_IO_URING } asyncio_backend;
+typedef enum asyncio_clock { ASYNCIO_CLOCK_REAL, ASYNCIO_CLOCK_VIRTUAL } asyncio_clock;
+
+/* All zero means the defaults; switches are 0 default, 1 on, -1 off. */
+typedef struct asyncio_run_options {
+    int debug;               /* default: the environment's ASYNCIO_DEBUG */
+    asyncio_backend backend; /* default: the environment's ASYNCIO_BACKEND, else auto */
+    size_t stack_size;       /* of each task, in bytes; 0: 256 KiB, committed as touched */
+    int eager;               /* tasks run to their first wait inside create_task; default off */
+    int handle_sigint;       /* default: on, in the main thread, over the default action */
+    int handle_sigterm;      /* default: off */
+    double shutdown_grace;   /* seconds that leftover tasks get to end; 0: 10; < 0: none */
+    asyncio_clock clock;     /* virtual: time jumps to the next timer when nothing is ready */
+    uint64_t seed;           /* of the order in which ready tasks run; 0: FIFO, or ASYNCIO_SEED */
+    int overflow_report;     /* name the task whose stack overflowed; default: on, over the default action */
+    uintptr_t reserved[4];
+} asyncio_run_options;
+
+/*
+ * Runs `main` as the first task of a new loop until it ends, cancels the tasks
+ * that are left, waits for them (at most shutdown_grace), closes the loop and
+ * returns main's result. Takes the coroutine over on every path. (run)
+ *
+ * The first SIGINT (and SIGTERM, where handled) cancels main; if main ends for
+ * it, the result is -EINTR. A second one restores the default action and
+ * raises the signal again.
+ * Errors: main's own; ASYNCIO_ESTATE if a loop runs in this thread; -ENOMEM,
+ * -EMFILE, -ENOSYS when no loop could be made; -EDEADLK when a virtual clock
+ * has nothing to wait for.
+ */
+ASYNCIO_API intptr_t asyncio_run(asyncio_coro *main);
+ASYNCIO_API intptr_t asyncio_run_with(asyncio_coro *main, const asyncio_run_options *options);
+
+/* For main's `return`: runs the coroutine with SIGINT and SIGTERM handled, prints an error with its
+ * message on stderr, and gives the exit status: 0 for any result >= 0, else 1;
+ * 130 and 143 when SIGINT or SIGTERM ended it. */
+ASYNCIO_API int asyncio_main(asyncio_coro *main);
+
+/* Several runs on one loop. The caller's storage; fields are private. (Runner) */
+typedef struct asyncio_runner {
+    asyncio_loop *asyncio_loop_;
+    asyncio_run_options asyncio_options_;
+    uintptr_t asyncio_reserved_[8];
+} asyncio_runner;
+
+/* Makes the loop. 0, or a negative error as asyncio_run. `options` may be NULL. */
+ASYNCIO_API int asyncio_runner_init(asyncio_runner *runner, const asyncio_run_options *options);
+/* Runs one main task to its end; tasks it leaves go on in the next run. */
+ASYNCIO_API intptr_t asyncio_runner_run(asyncio_runner *runner, asyncio_coro *main);
+/* The loop, borrowed; NULL once closed. */
+ASYNCIO_API asyncio_loop *asyncio_runner_get_loop(asyncio_runner *runner);
+/* Cancels what is left, waits for it (at most shutdown_grace) and closes the loop. 0, also when
+ * closed already; ASYNCIO_ESTATE inside a run. */
+ASYNCIO_API int asyncio_runner_close(asyncio_runner *runner);
+
+ASYNCIO_END_DECLS
+
+#endif

@@ -1,0 +1,147 @@
+/*
+ * Tasks: coroutines that run beside each other, on one thread, each until it
+ * waits. And what waits for time or for several of them: sleep, gather.
+ */
+#ifndef ASYNCIO_TASKS_H
+#define ASYNCIO_TASKS_H
+
+#include <asyncio/coroutines.h>
+#include <asyncio/futures.h>
+#include <asyncio/types.h>
+
+ASYNCIO_BEGIN_DECLS
+
+/* All zero means the defaults. */
+typedef struct asyncio_task_options {
+    const char *name;         /* copied; NULL: "Task-<n>" */
+    size_t stack_size;        /* bytes; 0: the loop's */
+    asyncio_context *context; /* NULL: a copy of the creator's */
+    int eager_start;          /* 0: the loop's; 1: run to the first wait inside the call; -1: not */
+    uintptr_t reserved[4];
+} asyncio_task_options;
+
+/*
+ * Schedules a coroutine as a task of the running loop and returns it, with one
+ * reference for the caller; the loop keeps its own until the task ends. It
+ * starts when the caller waits, after the tasks that are ready now. Takes the coroutine over
+ * on every path. Does not wait. (create_task)
+ *
+ * NULL: out of memory, or coro was NULL. With no running loop, or on options
+ * that cannot be met, the task returned has ended, and its result says why: ASYNCIO_ESTATE, -EINVAL, -ENOSYS.
+ */
+ASYNCIO_API asyncio_task *asyncio_create_task(asyncio_coro *coro);
+ASYNCIO_API asyncio_task *asyncio_create_task_with(asyncio_coro *coro, const asyncio_task_options *options);
+/* The same on a given loop of this thread: from a callback, or before it runs.
+ * A closed loop: a task that has ended with ASYNCIO_ESTATE. */
+ASYNCIO_API asyncio_task *asyncio_loop_create_task(asyncio_loop *loop, asyncio_coro *coro);
+ASYNCIO_API asyncio_task *asyncio_create_task_at(asyncio_coro *coro, const asyncio_site *site);
+ASYNCIO_API asyncio_task *asyncio_create_task_with_at(const asyncio_site *site, asyncio_coro *coro,
+                                                      const asyncio_task_options *options);
+ASYNCIO_API asyncio_task *asyncio_loop_create_task_at(asyncio_loop *loop, asyncio_coro *coro,
+                                                      const asyncio_site *site);
+#define asyncio_create_task(coro) asyncio_create_task_at((coro), ASYNCIO_HERE)
+#define asyncio_create_task_with(coro, ...) asyncio_create_task_with_at(ASYNCIO_HERE, (coro), __VA_ARGS__)
+#define asyncio_loop_create_task(loop, coro) asyncio_loop_create_task_at((loop), (coro), ASYNCIO_HERE)
+
+/* The task that runs, borrowed; NULL in a callback or a plain thread. (current_task) */
+ASYNCIO_API asyncio_task *asyncio_current_task(void);
+
+/* Stores up to `capacity` of the running loop's tasks that have not ended, in
+ * the order in which they were made, borrowed until the next wait; returns how
+ * many there are. (all_tasks) */
+ASYNCIO_API size_t asyncio_all_tasks(asyncio_task **out, size_t capacity);
+
+/* Takes one request to cancel back; returns how many remain. At 0 one that is
+ * not delivered yet is dropped. NULL or an ended task: 0. (uncancel) */
+ASYNCIO_API int asyncio_task_uncancel(asyncio_task *task);
+/* Requests made minus requests taken back. (cancelling) */
+ASYNCIO_API int asyncio_task_cancelling(asyncio_task *task);
+
+/* The task's name, borrowed until it is renamed or ends. Never NULL. (get_name) */
+ASYNCIO_API const char *asyncio_task_name(asyncio_task *task);
+/* Copies the name. -ENOMEM; -EINVAL for NULL. (set_name) */
+ASYNCIO_API int asyncio_task_set_name(asyncio_task *task, const char *name);
+
+/*
+ * Waits at least that many seconds on the loop's clock. 0 or less yields once,
+ * with no timer. Always suspends; a cancellation point. ASYNCIO_FOREVER waits until cancelled.
+ * 0, -ECANCELED, -EINVAL for NaN, -ENOMEM, ASYNCIO_ENOTASK. (sleep)
+ */
+ASYNCIO_API int asyncio_sleep(double seconds);
+/* The same until asyncio_time() reads `when`. */
+ASYNCIO_API int asyncio_sleep_until(double when);
+
+/* The running loop's clock, in seconds; in a thread without one the system's
+ * monotonic clock. Does not wait. */
+ASYNCIO_API double asyncio_time(void);
+
+/*
+ * asyncio_gather(results, awaitable, ...): runs 1 to 16 awaitables beside each
+ * other and waits until all have ended. Coroutines become tasks, in argument order. Suspends. (gather)
+ *
+ * `results`, which may be NULL, gets each outcome in its place, whatever is
+ * returned. On the first error the rest are cancelled and waited for, and that
+ * error is returned; else 0. A request to cancel the caller goes to all of them
+ * and is delivered here: -ECANCELED once all have ended.
+ * Takes over the reference of each argument. NULL is a child that failed with -ENOMEM; the same
+ * coroutine twice, the calling task or another loop's future is -EINVAL (the others are then disposed of: coroutines
+ * closed, references dropped).
+ *
+ * asyncio_gather_settled: the same with return_exceptions=True: waits for all,
+ * leaves each error in its place and returns 0.
+ *
+ * The _array calls take n tasks or n futures; n == 0 returns 0.
+ */
+ASYNCIO_API int asyncio_gather_at(intptr_t results[], asyncio_awaitable *const *awaitables, size_t n,
+                                  bool settled, const asyncio_site *site);
+
+ASYNCIO_END_DECLS
+
+#define asyncio_gather_array(results, futures, n)                                                 \
+    asyncio_gather_at((results), (asyncio_awaitable *const *)(void *)ASYNCIO_AS_FUTURES(futures), (n), false, \
+                      ASYNCIO_HERE)
+#define asyncio_gather_settled_array(results, futures, n)                                         \
+    asyncio_gather_at((results), (asyncio_awaitable *const *)(void *)ASYNCIO_AS_FUTURES(futures), (n), true,  \
+                      ASYNCIO_HERE)
+
+#ifndef __cplusplus
+#define asyncio_gather(results, ...)                                                              \
+    asyncio_gather_at((results), (asyncio_awaitable *[]){ASYNCIO_EACH_(__VA_ARGS__)},             \
+                      ASYNCIO_COUNT_(__VA_ARGS__), false, ASYNCIO_HERE)
+#define asyncio_gather_settled(results, ...)                                                      \
+    asyncio_gather_at((results), (asyncio_awaitable *[]){ASYNCIO_EACH_(__VA_ARGS__)},             \
+                      ASYNCIO_COUNT_(__VA_ARGS__), true, ASYNCIO_HERE)
+
+#define ASYNCIO_COUNT_(...)                                                                       \
+    ASYNCIO_PICK_(~, __VA_ARGS__, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, ~)
+#define ASYNCIO_EACH_(...)                                                                        \
+    ASYNCIO_EXPAND_(ASYNCIO_JOIN_(ASYNCIO_EACH_, ASYNCIO_COUNT_(__VA_ARGS__))(__VA_ARGS__))
+#define ASYNCIO_EACH_1(x) ASYNCIO_AS_AWAITABLE(x)
+#define ASYNCIO_EACH_2(x, ...) ASYNCIO_AS_AWAITABLE(x), ASYNCIO_EACH_1(__VA_ARGS__)
+#define ASYNCIO_EACH_3(x, ...) ASYNCIO_AS_AWAITABLE(x), ASYNCIO_EACH_2(__VA_ARGS__)
+#define ASYNCIO_EACH_4(x, ...) ASYNCIO_AS_AWAITABLE(x), ASYNCIO_EACH_3(__VA_ARGS__)
+#define ASYNCIO_EACH_5(x, ...) ASYNCIO_AS_AWAITABLE(x), ASYNCIO_EACH_4(__VA_ARGS__)
+#define ASYNCIO_EACH_6(x, ...) ASYNCIO_AS_AWAITABLE(x), ASYNCIO_EACH_5(__VA_ARGS__)
+#define ASYNCIO_EACH_7(x, ...) ASYNCIO_AS_AWAITABLE(x), ASYNCIO_EACH_6(__VA_ARGS__)
+#define ASYNCIO_EACH_8(x, ...) ASYNCIO_AS_AWAITABLE(x), ASYNCIO_EACH_7(__VA_ARGS__)
+#define ASYNCIO_EACH_9(x, ...) ASYNCIO_AS_AWAITABLE(x), ASYNCIO_EACH_8(__VA_ARGS__)
+#define ASYNCIO_EACH_10(x, ...) ASYNCIO_AS_AWAITABLE(x), ASYNCIO_EACH_9(__VA_ARGS__)
+#define ASYNCIO_EACH_11(x, ...) ASYNCIO_AS_AWAITABLE(x), ASYNCIO_EACH_10(__VA_ARGS__)
+#define ASYNCIO_EACH_12(x, ...) ASYNCIO_AS_AWAITABLE(x), ASYNCIO_EACH_11(__VA_ARGS__)
+#define ASYNCIO_EACH_13(x, ...) ASYNCIO_AS_AWAITABLE(x), ASYNCIO_EACH_12(__VA_ARGS__)
+#define ASYNCIO_EACH_14(x, ...) ASYNCIO_AS_AWAITABLE(x), ASYNCIO_EACH_13(__VA_ARGS__)
+#define ASYNCIO_EACH_15(x, ...) ASYNCIO_AS_AWAITABLE(x), ASYNCIO_EACH_14(__VA_ARGS__)
+#define ASYNCIO_EACH_16(x, ...) ASYNCIO_AS_AWAITABLE(x), ASYNCIO_EACH_15(__VA_ARGS__)
+#else
+template <typename... Awaitables>
+static inline int asyncio_gather_all_(const asyncio_site *site, bool settled, intptr_t *results, Awaitables... x)
+{
+    static_assert(sizeof...(x) >= 1 && sizeof...(x) <= 16, "gather takes 1 to 16 awaitables");
+    asyncio_awaitable *awaitables[] = {ASYNCIO_AS_AWAITABLE(x)...};
+    return asyncio_gather_at(results, awaitables, sizeof...(x), settled, site);
+}
+#define asyncio_gather(...) asyncio_gather_all_(ASYNCIO_HERE, false, __VA_ARGS__)
+#define asyncio_gather_settled(...) asyncio_gather_all_(ASYNCIO_HERE, true, __VA_ARGS__)
+#endif
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * What a loop asks of the system: the time, and to wait until something
+ * happens or a deadline comes. A backend knows nothing of tasks. Only the
+ * chooser (backend.c) knows the backends by name.
+ *
+ * What a descriptor needs joins this table with the descriptor layer.
+ */
+#ifndef ASY_BACKEND_BACKEND_H
+#define ASY_BACKEND_BACKEND_H
+
+#include "asyncio/runners.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct asy_backend;
+
+struct asy_backend_ops {
+    const char *name;
+    /* Makes one. 0 or a negative errno; *out is untouched on failure. */
+    int (*open)(struct asy_backend **out);
+    void (*close)(struct asy_backend *backend);
+    /* This backend's monotonic clock, in nanoseconds. */
+    int64_t (*now_ns)(struct asy_backend *backend);
+    /*
+     * Waits until woken, or until the clock reads deadline_ns: 0 polls without
+     * waiting, ASY_NO_DEADLINE waits without limit. Returns 0, or a negative
+     * errno. -EDEADLK: a virtual clock with nothing to wait for. May return early; never late
+     * on purpose.
+     */
+    int (*wait)(struct asy_backend *backend, int64_t deadline_ns);
+    /* Could a wait with deadline 0 bring anything but a wake-up? */
+    bool (*needs_poll)(const struct asy_backend *backend);
+    /* Ends the wait under way, or the next one. Any thread, async-signal-safe. */
+    void (*wake)(struct asy_backend *backend);
+    /* A descriptor that is readable when wait would have something to report,
+     * or -ENOSYS where there is none. */
+    int (*fd)(struct asy_backend *backend);
+    /* True when the clock only moves by waiting: no iteration skips the poll. */
+    bool is_virtual;
+};
+
+struct asy_backend {
+    const struct asy_backend_ops *ops;
+};
+
+#define ASY_NO_DEADLINE INT64_MAX
+
+extern const struct asy_backend_ops asy_backend_epoll;
+extern const struct asy_backend_ops asy_backend_sim;
+
+/*
+ * Opens the backend that the options and the environment (ASYNCIO_BACKEND) ask
+ * for. One that is unavailable: -ENOSYS if the options name it; if the
+ * environment does, epoll, with one line on stderr.
+ */
+int asy_backend_open(asyncio_backend wanted, asyncio_clock clock, struct asy_backend **out);
+
+#endif

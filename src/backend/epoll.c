@@ -1,0 +1,92 @@
+/*
+ * The epoll backend. So far it waits for time and for wake-ups, which come
+ * through an eventfd, edge-triggered: it is written by whoever wakes, and never
+ * read, since each write is an edge.
+ */
+#include "backend/backend.h"
+#include "sys/sys.h"
+#include <errno.h>
+
+struct epoll {
+    struct asy_backend base;
+    int epfd, wakefd;
+};
+
+static void epoll_close(struct asy_backend *backend)
+{
+    struct epoll *epoll = (struct epoll *)backend;
+    if (epoll->wakefd >= 0)
+        asy_sys_close(epoll->wakefd);
+    if (epoll->epfd >= 0)
+        asy_sys_close(epoll->epfd);
+    asy_sys_free(epoll);
+}
+
+static int epoll_open(struct asy_backend **out)
+{
+    struct epoll *epoll = asy_sys_alloc(sizeof *epoll);
+    if (!epoll)
+        return -ENOMEM;
+    epoll->base.ops = &asy_backend_epoll;
+    epoll->epfd = asy_sys_epoll_create();
+    epoll->wakefd = epoll->epfd < 0 ? -1 : asy_sys_eventfd();
+    int err = epoll->epfd < 0 ? epoll->epfd : epoll->wakefd;
+    if (err >= 0) {
+        struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+        err = asy_sys_epoll_ctl(epoll->epfd, EPOLL_CTL_ADD, epoll->wakefd, &event);
+    }
+    if (err < 0) {
+        epoll_close(&epoll->base);
+        return err;
+    }
+    *out = &epoll->base;
+    return 0;
+}
+
+static int64_t epoll_now_ns(struct asy_backend *backend)
+{
+    (void)backend;
+    return asy_sys_now_ns();
+}
+
+static int epoll_wait_until(struct asy_backend *backend, int64_t deadline_ns)
+{
+    struct epoll *epoll = (struct epoll *)backend;
+    int64_t timeout_ns = -1;
+    if (deadline_ns != ASY_NO_DEADLINE) {
+        int64_t left_ns = deadline_ns > 0 ? deadline_ns - asy_sys_now_ns() : 0;
+        timeout_ns = left_ns > 0 ? left_ns : 0;
+    }
+    struct epoll_event event;
+    int n = asy_sys_epoll_wait(epoll->epfd, &event, 1, timeout_ns);
+    return n < 0 ? n : 0;
+}
+
+static bool epoll_needs_poll(const struct asy_backend *backend)
+{
+    (void)backend;
+    return false;
+}
+
+static void epoll_wake(struct asy_backend *backend)
+{
+    struct epoll *epoll = (struct epoll *)backend;
+    uint64_t one = 1;
+    asy_sys_write(epoll->wakefd, &one, sizeof one);
+}
+
+static int epoll_fd(struct asy_backend *backend)
+{
+    return ((struct epoll *)backend)->epfd;
+}
+
+const struct asy_backend_ops asy_backend_epoll = {
+    .name = "epoll",
+    .open = epoll_open,
+    .close = epoll_close,
+    .now_ns = epoll_now_ns,
+    .wait = epoll_wait_until,
+    .needs_poll = epoll_needs_poll,
+    .wake = epoll_wake,
+    .fd = epoll_fd,
+};

@@ -1,0 +1,138 @@
+/*
+ * Waiting: the one way in which tasks suspend, and its first user, the await
+ * of a task or future.
+ */
+#include "asyncio/errors.h"
+#include "asyncio/messages.h"
+#include "core/cancel.h"
+#include "core/loop.h"
+#include "core/switch.h"
+#include "core/task.h"
+#include <errno.h>
+
+intptr_t asy_wait_park(struct wait *wait)
+{
+    asyncio_task *task = wait->task;
+    asyncio_loop *loop = task->future.loop;
+    wait->since_ns = loop->now_ns;
+    task->wait = wait;
+    asy_switch_park(loop, task);
+    task->wait = NULL;
+    return wait->value;
+}
+
+void asy_wait_wake(struct wait *wait, intptr_t value)
+{
+    wait->value = value;
+    wait->state = WAIT_GRANTED;
+    wait->task->ready.kind = READY_TASK;
+    ready_push(&wait->task->future.loop->ready, &wait->task->ready);
+}
+
+void asy_wait_relay(struct wait *wait, intptr_t value)
+{
+    wait->value = value;
+    wait->state = WAIT_GRANTED;
+    wait->task->ready.kind = READY_RELAY;
+    ready_push(&wait->task->future.loop->ready, &wait->task->ready);
+}
+
+bool asy_wait_cancelled(struct wait *wait)
+{
+    list_remove(&wait->waiter.node);
+    asy_wait_wake(wait, -ECANCELED);
+    return true;
+}
+
+/* ---- Await ---------------------------------------------------------------------- */
+
+static void await_done(struct waiter *waiter, asyncio_future *future)
+{
+    asy_wait_wake(LIST_ENTRY(waiter, struct wait, waiter), future->result);
+}
+
+const struct wait_kind asy_wait_await = {.name = "await"};
+
+/* Why `task` cannot wait for this future; 0 if it can. */
+static intptr_t refuse(const asyncio_task *task, const asyncio_future *future)
+{
+    if (future == &task->future)
+        return asyncio_raise(-EINVAL, "a task cannot await itself");
+    if (future->loop != task->future.loop)
+        return asyncio_raise(-EINVAL, "the awaited task or future belongs to another loop");
+    return 0;
+}
+
+static intptr_t wait_for_future(asyncio_task *task, asyncio_future *future, bool *requested)
+{
+    struct wait wait;
+    asy_wait_init(&wait, task, &asy_wait_await, future);
+    wait.waiter.notify = await_done;
+    list_append(&future->waiters, &wait.waiter.node);
+    if (UNLIKELY(task->must_cancel))
+        asy_cancel_forward(task, &wait);
+    intptr_t result = asy_wait_park(&wait);
+    *requested = wait.requested;
+    return result;
+}
+
+/* The outcome of the waiting in *status, that of the awaited one returned. */
+static intptr_t await(asyncio_future *future, int *status)
+{
+    *status = 0;
+    if (UNLIKELY(!future))
+        return -ENOMEM;
+    if (UNLIKELY(future->kind == OBJECT_CORO)) {
+        *status = asy_current_task() ? 0 : ASYNCIO_ENOTASK;
+        return asyncio_await_coro((asyncio_coro *)(void *)future);
+    }
+    asy_future_check(future, "asyncio_await");
+    asyncio_task *task = asy_current_task();
+    intptr_t result;
+    if (UNLIKELY(!task)) {
+        result = ASYNCIO_ENOTASK;
+        *status = ASYNCIO_ENOTASK;
+    } else if (future->done) {
+        result = future->result;
+    } else if (UNLIKELY((result = refuse(task, future)) != 0)) {
+        *status = (int)result;
+    } else {
+        bool requested;
+        result = wait_for_future(task, future, &requested);
+        if (requested && result == -ECANCELED)
+            *status = -ECANCELED;
+    }
+    if (future->done && *status != ASYNCIO_ENOTASK) {
+        future->flags |= FUTURE_SEEN;
+        if (result < 0)
+            asy_message_inherit(future);
+    }
+    asy_future_unref(future);
+    return result;
+}
+
+intptr_t asyncio_await_future(asyncio_future *future)
+{
+    int status;
+    return await(future, &status);
+}
+
+intptr_t asyncio_await_task(asyncio_task *task)
+{
+    int status;
+    return await(task ? &task->future : NULL, &status);
+}
+
+int asyncio_join_future(asyncio_future *future, intptr_t *result)
+{
+    int status;
+    intptr_t value = await(future, &status);
+    if (result && (status == 0 || status == -ECANCELED))
+        *result = value;
+    return status;
+}
+
+int asyncio_join_task(asyncio_task *task, intptr_t *result)
+{
+    return asyncio_join_future(task ? &task->future : NULL, result);
+}

@@ -1,0 +1,145 @@
+/*
+ * Steps that somebody watches. In debug mode, or with an instrument set, every
+ * step goes through the loop's own stack, and through here; otherwise none
+ * does.
+ */
+#include "core/debug.h"
+#include "asyncio/errors.h"
+#include "asyncio/tasks.h"
+#include "core/cancel.h"
+#include "core/loop.h"
+#include "core/task.h"
+#include "sys/sys.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+void asy_debug_update(asyncio_loop *loop)
+{
+    loop->step_by_step = loop->debug || loop->instrument;
+}
+
+void asyncio_loop_set_debug(asyncio_loop *loop, bool on)
+{
+    asy_loop_check(loop, "asyncio_loop_set_debug");
+    loop->debug = on;
+    asy_debug_update(loop);
+}
+
+bool asyncio_loop_get_debug(asyncio_loop *loop)
+{
+    asy_loop_check(loop, "asyncio_loop_get_debug");
+    return loop->debug;
+}
+
+void asyncio_loop_set_slow_callback_duration(asyncio_loop *loop, double seconds)
+{
+    asy_loop_check(loop, "asyncio_loop_set_slow_callback_duration");
+    if (seconds >= 0)
+        loop->slow_ns = asy_ns_from_seconds(seconds);
+}
+
+void asyncio_loop_set_instrument(asyncio_loop *loop, const asyncio_instrument *instrument)
+{
+    asy_loop_check(loop, "asyncio_loop_set_instrument");
+    loop->instrument = instrument;
+    asy_debug_update(loop);
+}
+
+/* ---- Instruments --------------------------------------------------------------- */
+
+void asy_trace_emit(asyncio_loop *loop, asyncio_trace_event *event)
+{
+    if (event->task)
+        event->name = event->task->type->site.func;
+    asyncio_task *current = loop->current;
+    loop->current = NULL;
+    loop->instrument->event(loop, event, loop->instrument->arg);
+    loop->current = current;
+}
+
+/* ---- Steps ------------------------------------------------------------------------ */
+
+/* The system's clock: a virtual one stands still during a step. */
+static bool is_slow(const asyncio_loop *loop, int64_t begun_ns, double *took)
+{
+    int64_t took_ns = asy_sys_now_ns() - begun_ns;
+    *took = (double)took_ns / 1e9;
+    return loop->debug && took_ns >= loop->slow_ns;
+}
+
+static const char *gave_way_in(const asyncio_task *task)
+{
+    if (task->future.done)
+        return NULL;
+    return task->wait ? task->wait->kind->name : "ready";
+}
+
+void asy_step_hooks(asyncio_loop *loop, asyncio_task *task)
+{
+    task->future.refs++; /* it may end in this step */
+    if (loop->instrument)
+        asy_trace(loop, ASYNCIO_TRACE_STEP_BEGIN, task);
+    int64_t begun_ns = asy_sys_now_ns();
+    asy_task_resume(loop, task);
+    double took;
+    if (is_slow(loop, begun_ns, &took))
+        asy_report_task(loop, task, 0, "a step took %.3f seconds without waiting", took);
+    if (loop->instrument) {
+        asyncio_trace_event event = {.task = task};
+        event.kind = task->future.done ? ASYNCIO_TRACE_TASK_DONE : ASYNCIO_TRACE_STEP_END;
+        event.what = gave_way_in(task);
+        event.result = task->future.done ? task->future.result : 0;
+        asy_trace_emit(loop, &event);
+    }
+    asy_future_unref(&task->future);
+}
+
+void asy_callback_hooks(asyncio_loop *loop, struct callback *callback)
+{
+    if (loop->instrument)
+        asy_trace(loop, ASYNCIO_TRACE_CALLBACK, NULL);
+    int64_t begun_ns = asy_sys_now_ns();
+    callback->kind->run(callback);
+    double took;
+    if (is_slow(loop, begun_ns, &took))
+        asy_report_site(loop, NULL, 0, "a callback took %.3f seconds", took);
+}
+
+/* ---- Deadlocks ---------------------------------------------------------------------- */
+
+static void describe_wait(const asyncio_task *task, char *text, size_t bytes)
+{
+    const struct wait *wait = task->wait;
+    if (!wait) {
+        snprintf(text, bytes, "is not waiting");
+        return;
+    }
+    const asyncio_future *awaited = wait->object;
+    if (wait->kind != &asy_wait_await)
+        snprintf(text, bytes, "waits in %s", wait->kind->name);
+    else if (awaited->kind == OBJECT_TASK)
+        snprintf(text, bytes, "awaits task '%s'", asyncio_task_name((asyncio_task *)wait->object));
+    else if (awaited->site)
+        snprintf(text, bytes, "awaits a future made at %s:%d", awaited->site->file, awaited->site->line);
+    else
+        snprintf(text, bytes, "awaits a future");
+}
+
+void asy_deadlock_report(asyncio_loop *loop)
+{
+    if (list_is_empty(&loop->tasks))
+        return;
+    asy_report_site(loop, NULL, 0, "deadlock: %zu task%s, and nothing left that could wake one", loop->task_count,
+                    loop->task_count == 1 ? " waits" : "s wait");
+    size_t told = 0;
+    LIST_EACH(node, &loop->tasks) {
+        asyncio_task *task = LIST_ENTRY(node, asyncio_task, all);
+        char text[256];
+        describe_wait(task, text, sizeof text);
+        asy_report_task(loop, task, 0, "%s %s%s", asyncio_task_name(task), text,
+                        asy_awaits_itself(task) ? ", in a circle" : "");
+        if (++told == 20)
+            break;
+    }
+}

@@ -1,0 +1,25 @@
+/*
+ * Telling an instrument. Callers look at loop->instrument first.
+ */
+#ifndef ASY_CORE_DEBUG_H
+#define ASY_CORE_DEBUG_H
+
+#include "asyncio/instrument.h"
+#include "core/loop.h"
+
+COLD void asy_trace_emit(asyncio_loop *loop, asyncio_trace_event *event);
+
+static inline void asy_trace(asyncio_loop *loop, asyncio_trace_kind kind, asyncio_task *task)
+{
+    asyncio_trace_event event = {.kind = kind, .task = task};
+    asy_trace_emit(loop, &event);
+}
+
+static inline void asy_trace_time(asyncio_loop *loop, asyncio_trace_kind kind, asyncio_task *task, int64_t when_ns)
+{
+    asyncio_trace_event event = {.kind = kind, .task = task};
+    event.when = when_ns == ASY_NO_DEADLINE ? ASYNCIO_FOREVER : (double)when_ns / 1e9;
+    asy_trace_emit(loop, &event);
+}
+
+#endif

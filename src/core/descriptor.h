@@ -1,0 +1,57 @@
+/*
+ * The debug descriptor: where a tool that looks at a process, or at a core
+ * file, finds loops, tasks and what they wait in, without our headers.
+ *
+ * It is a constant in the ELF section "asyncio_debug", which survives strip.
+ * A tool checks magic, version and size, then follows `runtime`. The layout
+ * never changes within a version; new fields come at the end.
+ */
+#ifndef ASY_CORE_DESCRIPTOR_H
+#define ASY_CORE_DESCRIPTOR_H
+
+#include "base/list.h"
+#include <stdint.h>
+
+/* All loops of the process. Written under a lock; read from outside. */
+struct asy_runtime {
+    struct list loops;
+};
+extern struct asy_runtime asy_runtime;
+
+struct asyncio_debug_v1 {
+    char magic[8];                   /* "asyncio\0" */
+    uint32_t version;                /* 1 */
+    uint32_t size;                   /* of this struct */
+    const struct asy_runtime *runtime; /* head of the list of loops: {next, prev} */
+
+    /* Offsets are in bytes from the start of the struct named, sizes in bytes. */
+    struct {
+        uint32_t size, node, thread, current, turn, ready_count, timer_count, tasks, task_count, now_ns;
+    } loop;
+    struct {
+        uint32_t size, refs, kind, done, result, site, waiters;
+    } future; /* a task begins with one */
+    struct {
+        uint32_t size, node, name, id, steps, type, wait, sp, stack, cancels, must_cancel;
+    } task;
+    struct {
+        uint32_t size, start, site, args;
+    } type;
+    struct {
+        uint32_t size, file, func, line;
+    } site;
+    struct {
+        uint32_t size, node, task, kind, object, since_ns, state, kind_name;
+    } wait; /* `node` stands in the list `waiters` of an awaited future */
+    struct {
+        uint32_t size, low, top;
+    } stack;
+    /* Where the switch left the registers, from the saved stack pointer. */
+    struct {
+        uint32_t return_address, frame_pointer, size;
+    } context;
+    uint8_t kind_future, kind_task;  /* values of future.kind */
+    uint8_t reserved[6];
+};
+
+#endif

@@ -1,0 +1,294 @@
+/*
+ * The event loop: its iteration, its life, and how to run it.
+ */
+#include "asyncio/events.h"
+#include "asyncio/errors.h"
+#include "asyncio/messages.h"
+#include "asyncio/tasks.h"
+#include "core/debug.h"
+#include "core/loop.h"
+#include "core/task.h"
+#include "sys/slab.h"
+#include "sys/sys.h"
+#include <errno.h>
+#include <math.h>
+
+/* Under a load of yields the poll is amortised over this many hops, or this
+ * much time, whichever is over first. */
+#define POLL_HOPS 64
+#define POLL_NS 100000
+/* How many hops pass between two looks at that. */
+#define LOOK_HOPS 8
+
+THREAD_LOCAL HIDDEN asyncio_loop *asy_running_loop;
+
+int64_t asy_loop_now_ns(asyncio_loop *loop)
+{
+    return loop->backend->ops->now_ns(loop->backend);
+}
+
+/* ---- One iteration ---------------------------------------------------------------- */
+
+/* Tasks among themselves in random order; callbacks keep their places. */
+static void shuffle_tasks(asyncio_loop *loop)
+{
+    size_t count = 0;
+    for (struct ready *entry = loop->ready.first; entry; entry = entry->next)
+        count += entry->kind == READY_TASK;
+    if (count < 2)
+        return;
+    struct ready **tasks = asy_sys_alloc(count * sizeof(struct ready *));
+    if (!tasks)
+        return; /* in order, then */
+    size_t n = 0;
+    for (struct ready *entry = loop->ready.first; entry; entry = entry->next)
+        if (entry->kind == READY_TASK)
+            tasks[n++] = entry;
+    for (size_t i = count - 1; i > 0; i--) {
+        size_t j = (size_t)random_below(&loop->random, i + 1);
+        struct ready *swapped = tasks[i];
+        tasks[i] = tasks[j];
+        tasks[j] = swapped;
+    }
+    struct ready *entry = loop->ready.first, **link = &loop->ready.first;
+    for (n = 0; entry;) {
+        struct ready *next = entry->next;
+        *link = entry->kind == READY_TASK ? tasks[n++] : entry;
+        link = &(*link)->next;
+        entry = next;
+    }
+    *link = NULL;
+    loop->ready.end = link;
+    asy_sys_free(tasks);
+}
+
+static COLD void about_to_wait(asyncio_loop *loop, int64_t deadline_ns)
+{
+    if (loop->debug && deadline_ns == ASY_NO_DEADLINE && !loop->backend->ops->is_virtual && !loop->deadlocked) {
+        loop->deadlocked = true;
+        asy_deadlock_report(loop);
+    }
+    if (loop->instrument)
+        asy_trace_time(loop, ASYNCIO_TRACE_WAIT_BEGIN, NULL, deadline_ns);
+}
+
+static int poll(asyncio_loop *loop)
+{
+    bool waits = !loop->ready.first && !loop->stopping;
+    int64_t deadline_ns = waits ? asy_timers_next(loop) : 0;
+    int err = 0;
+    if (waits) {
+        asy_stacks_trim(loop->stacks);
+        atomic_store(&loop->sleeping, true);
+        if (asy_posts_pending(loop))
+            deadline_ns = 0;
+    }
+    if (UNLIKELY(waits && loop->step_by_step))
+        about_to_wait(loop, deadline_ns);
+    if (deadline_ns > 0 || loop->backend->ops->needs_poll(loop->backend))
+        err = loop->backend->ops->wait(loop->backend, deadline_ns);
+    if (waits)
+        atomic_store(&loop->sleeping, false);
+    if (UNLIKELY(waits && loop->instrument))
+        asy_trace(loop, ASYNCIO_TRACE_WAIT_END, NULL);
+    asy_posts_collect(loop);
+    if (loop->timers.count) {
+        loop->now_ns = asy_loop_now_ns(loop);
+        asy_timers_fire(loop, loop->now_ns);
+    }
+    loop->hops = 0;
+    if (UNLIKELY(err == -EDEADLK))
+        asy_deadlock_report(loop);
+    return err == -EINTR ? 0 : err;
+}
+
+/* May the tasks go on among themselves, without a poll? */
+bool asy_loop_goes_on(asyncio_loop *loop)
+{
+    if (loop->step_by_step || loop->stopping || loop->backend->ops->is_virtual || loop->seeded)
+        return false;
+    loop->hops += LOOK_HOPS;
+    if (loop->hops >= POLL_HOPS || atomic_load_explicit(&loop->attention, memory_order_relaxed))
+        return false;
+    if (loop->timers.count && asy_loop_now_ns(loop) - loop->now_ns >= POLL_NS)
+        return false;
+    loop->batch = LOOK_HOPS;
+    return true;
+}
+
+/* Debug mode and instruments: a task's step, with the loop on both sides of it. */
+static void step(asyncio_loop *loop, asyncio_task *task)
+{
+    uint32_t batch = loop->batch;
+    loop->batch = 0;
+    asy_step_hooks(loop, task);
+    loop->batch = batch;
+}
+
+static void run_batch(asyncio_loop *loop)
+{
+    if (UNLIKELY(loop->seeded))
+        shuffle_tasks(loop);
+    loop->batch = (uint32_t)loop->ready.count;
+    struct ready *entry;
+    while ((entry = loop->ready.first)) {
+        if (loop->batch == 0 && !asy_loop_goes_on(loop))
+            return;
+        ready_drop_first(&loop->ready);
+        loop->batch--;
+        if (entry->kind == READY_CALLBACK) {
+            struct callback *callback = (struct callback *)entry;
+            if (UNLIKELY(loop->step_by_step))
+                asy_callback_hooks(loop, callback);
+            else
+                callback->kind->run(callback);
+        } else if (entry->kind == READY_RELAY) {
+            entry->kind = READY_TASK;
+            ready_push(&loop->ready, entry);
+        } else if (UNLIKELY(loop->step_by_step)) {
+            step(loop, LIST_ENTRY(entry, asyncio_task, ready));
+        } else {
+            asy_task_resume(loop, LIST_ENTRY(entry, asyncio_task, ready));
+        }
+    }
+}
+
+int asy_loop_run(asyncio_loop *loop)
+{
+    int err = 0;
+    do {
+        err = poll(loop);
+        if (err)
+            break;
+        run_batch(loop);
+    } while (!loop->stopping);
+    loop->stopping = false;
+    return err;
+}
+
+/* ---- Running it --------------------------------------------------------------------- */
+
+static int enter(asyncio_loop *loop, const char *call)
+{
+    if (!loop)
+        return -EINVAL;
+    if (loop->running || asy_running_loop)
+        return (int)asyncio_raise(ASYNCIO_ESTATE, "%s: a loop runs in this thread already", call);
+    if (loop->closed)
+        return (int)asyncio_raise(ASYNCIO_ESTATE, "%s: the loop is closed", call);
+    if (asy_loop_unusable(loop))
+        return (int)asyncio_raise(ASYNCIO_ESTATE, "%s: the loop belongs to the parent process", call);
+    loop->thread = asy_this_thread();
+    loop->tid = asy_sys_gettid();
+    loop->running = true;
+    asy_fp_control_save(&loop->fp);
+#if ASY_TSAN
+    loop->fiber.tsan = __tsan_get_current_fiber();
+#endif
+#if ASY_ASAN
+    loop->fiber.size = 0;
+#endif
+    asy_running_loop = loop;
+    loop->now_ns = asy_loop_now_ns(loop);
+    asy_overflow_watch(loop);
+    return 0;
+}
+
+static void leave(asyncio_loop *loop)
+{
+    asy_overflow_unwatch(loop);
+    asy_running_loop = NULL;
+    loop->running = false;
+}
+
+int asyncio_loop_run_forever(asyncio_loop *loop)
+{
+    int err = enter(loop, "asyncio_loop_run_forever");
+    if (err)
+        return err;
+    err = asy_loop_run(loop);
+    leave(loop);
+    return err;
+}
+
+static void stop_when_done(asyncio_future *future, void *arg)
+{
+    (void)future;
+    asyncio_loop_stop(arg);
+}
+
+intptr_t asyncio_loop_run_until_complete(asyncio_loop *loop, asyncio_future *future)
+{
+    if (!future)
+        return -ENOMEM;
+    intptr_t result;
+    int err = enter(loop, "asyncio_loop_run_until_complete");
+    if (!err && future->loop != loop) {
+        leave(loop);
+        err = (int)asyncio_raise(-EINVAL, "the future belongs to another loop");
+    } else if (!err) {
+        err = asyncio_add_done_callback_future(future, stop_when_done, loop);
+        if (!err) {
+            err = asy_loop_run(loop);
+            asyncio_remove_done_callback_future(future, stop_when_done, loop);
+        }
+        leave(loop);
+    }
+    if (err) {
+        result = err;
+    } else if (!future->done) {
+        result = asyncio_raise(ASYNCIO_ESTATE, "the loop was stopped before the future was done");
+    } else {
+        result = future->result;
+        future->flags |= FUTURE_SEEN;
+        if (result < 0)
+            asy_message_inherit(future);
+    }
+    asyncio_release_future(future);
+    return result;
+}
+
+void asyncio_loop_stop(asyncio_loop *loop)
+{
+    if (!loop)
+        return;
+    asy_loop_check(loop, "asyncio_loop_stop");
+    loop->stopping = true;
+    if (loop->batch > loop->ready.count)
+        loop->batch = (uint32_t)loop->ready.count;
+}
+
+asyncio_loop *asyncio_get_running_loop(void)
+{
+    return asy_running_loop;
+}
+
+bool asyncio_loop_is_running(asyncio_loop *loop)
+{
+    if (!loop)
+        return false;
+    asy_loop_check(loop, "asyncio_loop_is_running");
+    return loop->running;
+}
+
+bool asyncio_loop_is_closed(asyncio_loop *loop)
+{
+    if (!loop)
+        return true;
+    asy_loop_check(loop, "asyncio_loop_is_closed");
+    return loop->closed;
+}
+
+double asyncio_loop_time(asyncio_loop *loop)
+{
+    if (!loop)
+        return asyncio_time();
+    asy_loop_check(loop, "asyncio_loop_time");
+    return (double)asy_loop_now_ns(loop) / 1e9;
+}
+
+double asyncio_time(void)
+{
+    asyncio_loop *loop = asy_running_loop;
+    return (double)(loop ? asy_loop_now_ns(loop) : asy_sys_now_ns()) / 1e9;
+}

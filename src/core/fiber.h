@@ -1,0 +1,71 @@
+/*
+ * A fibre: a place where execution was left, and what the checkers need to
+ * follow the switch. The loop is one (its thread's own stack), each task that
+ * runs has one.
+ */
+#ifndef ASY_CORE_FIBER_H
+#define ASY_CORE_FIBER_H
+
+#include "base/sanitizer.h"
+#include "sys/context.h"
+#include <stddef.h>
+
+struct fiber {
+    void *sp; /* NULL: not started */
+#if ASY_ASAN
+    void *fake_stack;
+    const void *low;
+    size_t size;
+#endif
+#if ASY_TSAN
+    void *tsan;
+#endif
+};
+
+/* Leaves `from`, continues `to`; returns when somebody switches back. */
+static inline void fiber_switch(struct fiber *from, struct fiber *to)
+{
+#if ASY_ASAN
+    __sanitizer_start_switch_fiber(&from->fake_stack, to->low, to->size);
+#endif
+#if ASY_TSAN
+    __tsan_switch_to_fiber(to->tsan, 0);
+#endif
+    asy_context_switch(&from->sp, to->sp);
+#if ASY_ASAN
+    __sanitizer_finish_switch_fiber(from->fake_stack, NULL, NULL);
+#endif
+}
+
+/* Leaves the running fibre for good. */
+static inline void fiber_leave(struct fiber *to)
+{
+    void *nowhere;
+#if ASY_ASAN
+    __sanitizer_start_switch_fiber(NULL, to->low, to->size);
+#endif
+#if ASY_TSAN
+    __tsan_switch_to_fiber(to->tsan, 0);
+#endif
+    asy_context_switch(&nowhere, to->sp);
+    __builtin_unreachable();
+}
+
+/* First thing on a fresh stack. `loop` learns the bounds of its own stack,
+ * which is the one left when the first task of all starts. */
+static inline void fiber_entered(struct fiber *loop)
+{
+#if ASY_ASAN
+    const void *low;
+    size_t size;
+    __sanitizer_finish_switch_fiber(NULL, &low, &size);
+    if (!loop->size) {
+        loop->low = low;
+        loop->size = size;
+    }
+#else
+    (void)loop;
+#endif
+}
+
+#endif

@@ -1,0 +1,293 @@
+/*
+ * Futures: completion, references, callbacks; and awaiting one.
+ */
+#include "core/future.h"
+#include "asyncio/errors.h"
+#include "asyncio/futures.h"
+#include "core/loop.h"
+#include "core/task.h"
+#include "sys/slab.h"
+#include <errno.h>
+
+/* ---- Checks ------------------------------------------------------------------ */
+
+static COLD _Noreturn void used_after_release(const asyncio_future *future, const char *call)
+{
+    const asyncio_site *site = future->site;
+    if (future->kind == OBJECT_DEAD && site)
+        asy_fatal("%s: used after its release; it was made at %s:%d in %s", call, site->file, site->line,
+                  site->func);
+    asy_fatal("%s: the pointer is not a task or future", call);
+}
+
+void asy_future_check(const asyncio_future *future, const char *call)
+{
+    if (UNLIKELY(future->kind != OBJECT_FUTURE && future->kind != OBJECT_TASK))
+        used_after_release(future, call);
+    if (LIKELY(future->loop != NULL))
+        asy_loop_check(future->loop, call);
+}
+
+/* ---- Life --------------------------------------------------------------------- */
+
+void asy_future_init(asyncio_future *future, asyncio_loop *loop, const asyncio_site *site)
+{
+    future->refs = 1;
+    future->kind = OBJECT_FUTURE;
+    future->done = false;
+    future->flags = 0;
+    future->site = site;
+    future->loop = loop;
+    list_init(&future->waiters);
+    future->message = NULL;
+}
+
+asyncio_future *asyncio_future_new_at(const asyncio_site *site)
+{
+    asyncio_loop *loop = asy_running_loop;
+    asyncio_future *future = loop ? asy_slab_alloc(sizeof *future) : NULL;
+    if (future) {
+        asy_future_init(future, loop, site);
+        asy_loop_object_made(loop);
+    }
+    return future;
+}
+
+asyncio_future *(asyncio_future_new)(void)
+{
+    return asyncio_future_new_at(NULL);
+}
+
+void asy_future_complete(asyncio_future *future, intptr_t result)
+{
+    future->result = result;
+    future->done = true;
+    struct list *node;
+    while ((node = list_take_first(&future->waiters))) {
+        struct waiter *waiter = LIST_ENTRY(node, struct waiter, node);
+        waiter->notify(waiter, future);
+    }
+}
+
+static COLD void report_unseen(asyncio_future *future)
+{
+    future->flags |= FUTURE_SEEN;
+    if (future->kind == OBJECT_TASK)
+        asy_report_task(future->loop, (asyncio_task *)future, future->result, "task failed and nobody awaited it");
+    else
+        asy_report_site(future->loop, future->site, future->result, "future failed and nobody awaited it");
+}
+
+static void destroy(asyncio_future *future)
+{
+    if (future->done && future->result < 0 && future->result != -ECANCELED && !(future->flags & FUTURE_SEEN)) {
+        future->refs = 1; /* the handler may look at it */
+        report_unseen(future);
+        if (--future->refs)
+            return;
+    }
+    /* Callbacks of a future that never completed go with it. */
+    struct list *node;
+    while ((node = list_take_first(&future->waiters))) {
+        struct waiter *waiter = LIST_ENTRY(node, struct waiter, node);
+        waiter->notify(waiter, NULL);
+    }
+    if (future->kind == OBJECT_TASK) {
+        asy_task_free((asyncio_task *)future);
+        return;
+    }
+    asyncio_loop *loop = future->loop;
+    asy_message_unref(future->message);
+    future->kind = OBJECT_DEAD;
+    asy_slab_free(future, sizeof *future);
+    asy_loop_object_freed(loop);
+}
+
+void asy_future_unref(asyncio_future *future)
+{
+    if (--future->refs == 0)
+        destroy(future);
+}
+
+asyncio_future *asyncio_ref_future(asyncio_future *future)
+{
+    if (future) {
+        asy_future_check(future, "asyncio_ref");
+        future->refs++;
+    }
+    return future;
+}
+
+void asyncio_release_future(asyncio_future *future)
+{
+    if (!future)
+        return;
+    if (UNLIKELY(future->kind == OBJECT_CORO)) {
+        asyncio_coro_close((asyncio_coro *)(void *)future);
+        return;
+    }
+    asy_future_check(future, "asyncio_release");
+    asy_future_unref(future);
+}
+
+/* ---- State ----------------------------------------------------------------------- */
+
+bool asyncio_done_future(asyncio_future *future)
+{
+    if (!future)
+        return true;
+    asy_future_check(future, "asyncio_done");
+    return future->done;
+}
+
+bool asyncio_cancelled_future(asyncio_future *future)
+{
+    if (!future)
+        return false;
+    asy_future_check(future, "asyncio_cancelled");
+    return future->done && future->result == -ECANCELED;
+}
+
+intptr_t asyncio_result_future(asyncio_future *future)
+{
+    if (!future)
+        return -ENOMEM;
+    asy_future_check(future, "asyncio_result");
+    if (!future->done)
+        return ASYNCIO_ESTATE;
+    future->flags |= FUTURE_SEEN;
+    return future->result;
+}
+
+static int set(asyncio_future *future, intptr_t result, const char *call)
+{
+    if (!future)
+        return -EINVAL;
+    asy_future_check(future, call);
+    if (future->kind == OBJECT_TASK)
+        return -EINVAL;
+    if (future->done)
+        return ASYNCIO_ESTATE;
+    asy_future_complete(future, result);
+    return 0;
+}
+
+int asyncio_future_set_result(asyncio_future *future, intptr_t result)
+{
+    return result < 0 ? -EINVAL : set(future, result, "asyncio_future_set_result");
+}
+
+int asyncio_future_set_error(asyncio_future *future, intptr_t err)
+{
+    return err >= 0 ? -EINVAL : set(future, err, "asyncio_future_set_error");
+}
+
+bool asyncio_cancel_with_future(asyncio_future *future, const char *message)
+{
+    if (!future)
+        return false;
+    asy_future_check(future, "asyncio_cancel");
+    if (future->kind == OBJECT_TASK)
+        return asy_task_cancel((asyncio_task *)future, message);
+    if (future->done)
+        return false;
+    asy_message_set(&future->message, asy_message_new(-ECANCELED, message));
+    asy_future_complete(future, -ECANCELED);
+    return true;
+}
+
+bool asyncio_cancel_future(asyncio_future *future)
+{
+    return asyncio_cancel_with_future(future, NULL);
+}
+
+/* ---- Callbacks ----------------------------------------------------------------------
+ * One block a callback: it waits on the future's list, then stands in the
+ * ready queue itself, so that completion allocates nothing. */
+
+struct done_callback {
+    struct callback callback; /* once queued */
+    struct waiter waiter;     /* until then */
+    asyncio_done_callback fn;
+    void *arg;
+    asyncio_future *future;   /* borrowed while it waits, a reference once queued */
+};
+
+static void run_done_callback(struct callback *callback)
+{
+    struct done_callback *done = (struct done_callback *)callback;
+    asyncio_future *future = done->future;
+    asyncio_done_callback fn = done->fn;
+    void *arg = done->arg;
+    asy_slab_free(done, sizeof *done);
+    fn(future, arg);
+    asy_future_unref(future);
+}
+
+static void drop_done_callback(struct callback *callback)
+{
+    struct done_callback *done = (struct done_callback *)callback;
+    asyncio_future *future = done->future;
+    asy_slab_free(done, sizeof *done);
+    asy_future_unref(future);
+}
+
+static const struct callback_kind done_callback_kind = {run_done_callback, drop_done_callback};
+
+static void queue_done_callback(struct done_callback *done)
+{
+    done->future->refs++;
+    callback_push(&done->future->loop->ready, &done->callback, &done_callback_kind);
+}
+
+static void notify_done_callback(struct waiter *waiter, asyncio_future *future)
+{
+    struct done_callback *done = LIST_ENTRY(waiter, struct done_callback, waiter);
+    if (future && !future->loop->closed)
+        queue_done_callback(done);
+    else
+        asy_slab_free(done, sizeof *done);
+}
+
+int asyncio_add_done_callback_future(asyncio_future *future, asyncio_done_callback fn, void *arg)
+{
+    if (!future)
+        return -ENOMEM;
+    asy_future_check(future, "asyncio_add_done_callback");
+    if (!fn)
+        return -EINVAL;
+    if (!future->loop || future->loop->closed)
+        return ASYNCIO_ESTATE;
+    struct done_callback *done = asy_slab_alloc(sizeof *done);
+    if (!done)
+        return -ENOMEM;
+    *done = (struct done_callback){.fn = fn, .arg = arg, .future = future};
+    done->waiter.notify = notify_done_callback;
+    list_init(&done->waiter.node);
+    if (future->done)
+        queue_done_callback(done);
+    else
+        list_append(&future->waiters, &done->waiter.node);
+    return 0;
+}
+
+size_t asyncio_remove_done_callback_future(asyncio_future *future, asyncio_done_callback fn, void *arg)
+{
+    if (!future)
+        return 0;
+    asy_future_check(future, "asyncio_remove_done_callback");
+    size_t removed = 0;
+    for (struct list *node = future->waiters.next, *next; node != &future->waiters; node = next) {
+        next = node->next;
+        struct waiter *waiter = LIST_ENTRY(node, struct waiter, node);
+        if (waiter->notify != notify_done_callback)
+            continue;
+        struct done_callback *done = LIST_ENTRY(waiter, struct done_callback, waiter);
+        if (done->fn != fn || done->arg != arg)
+            continue;
+        list_remove(node);
+        asy_slab_free(done, sizeof *done);
+        removed++;
+    }
+    return removed;
+}

@@ -1,0 +1,217 @@
+/*
+ * Gather: several awaitables beside each other, and all their outcomes.
+ *
+ *   running    waits for all; the first error ends this (not if settled)
+ *   cancelled  a request was passed on to all children; waits for all
+ *   failed     the rest are cancelled; waits for all; a request stays pending
+ */
+#include "asyncio/errors.h"
+#include "asyncio/tasks.h"
+#include "core/cancel.h"
+#include "core/loop.h"
+#include "core/task.h"
+#include "sys/slab.h"
+#include <errno.h>
+
+struct gather;
+
+struct child {
+    struct waiter waiter;
+    struct gather *gather;
+    asyncio_future *future; /* NULL: a child that could not be made */
+};
+
+struct gather {
+    struct wait wait;
+    struct child *children;
+    size_t count, pending;
+    bool settled;
+    intptr_t error;         /* the first child's that failed */
+    asyncio_future *failed; /* whose that is, for its message */
+};
+
+static intptr_t outcome(const struct child *child)
+{
+    return child->future ? child->future->result : -ENOMEM;
+}
+
+static void note_error(struct gather *gather, const struct child *child)
+{
+    if (gather->error || outcome(child) >= 0)
+        return;
+    gather->error = outcome(child);
+    gather->failed = child->future;
+}
+
+static void child_done(struct waiter *waiter, asyncio_future *future)
+{
+    struct child *child = LIST_ENTRY(waiter, struct child, waiter);
+    struct gather *gather = child->gather;
+    (void)future;
+    gather->pending--;
+    note_error(gather, child);
+    bool fails = gather->error && !gather->settled && !gather->wait.requested;
+    if ((gather->pending == 0 || fails) && gather->wait.state == WAIT_PENDING)
+        asy_wait_relay(&gather->wait, gather->settled ? 0 : gather->error);
+}
+
+static void cancel_children(struct gather *gather)
+{
+    for (size_t i = 0; i < gather->count; i++)
+        if (gather->children[i].future)
+            asy_cancel_pass(gather->children[i].future);
+}
+
+static bool cancel_gather(struct wait *wait)
+{
+    struct gather *gather = LIST_ENTRY(wait, struct gather, wait);
+    wait->requested = true;
+    cancel_children(gather);
+    return true;
+}
+
+static bool keep_pending(struct wait *wait)
+{
+    (void)wait;
+    return false;
+}
+
+static const struct wait_kind gather_kind = {.name = "gather", .cancel = cancel_gather};
+static const struct wait_kind drain_kind = {.name = "gather, ending the rest", .cancel = keep_pending};
+
+/* ---- Arguments ------------------------------------------------------------------- */
+
+/* Is x something that this task may gather? Marks coroutines, to find one that
+ * is there twice. */
+static int check_argument(asyncio_future *x, const asyncio_task *task)
+{
+    if (!x)
+        return 0;
+    if (x->kind == OBJECT_CORO) {
+        if (x->flags & FUTURE_SEEN)
+            return -EINVAL;
+        x->flags |= FUTURE_SEEN;
+        return 0;
+    }
+    asy_future_check(x, "asyncio_gather");
+    if (!x->done && (x == &task->future || x->loop != task->future.loop))
+        return -EINVAL;
+    return 0;
+}
+
+static bool stands_before(asyncio_awaitable *const *awaitables, size_t i)
+{
+    for (size_t j = 0; j < i; j++)
+        if (awaitables[j] == awaitables[i])
+            return true;
+    return false;
+}
+
+/* A refused call still takes every reference over. From the end, so that a
+ * coroutine that is there twice is alive until its first place is reached. */
+static int refuse(asyncio_awaitable *const *awaitables, size_t n, int err)
+{
+    for (size_t i = n; i-- > 0;) {
+        asyncio_future *x = (asyncio_future *)(void *)awaitables[i];
+        if (x && !(x->kind == OBJECT_CORO && stands_before(awaitables, i)))
+            asyncio_release_future(x);
+    }
+    return err;
+}
+
+static int check_arguments(asyncio_awaitable *const *awaitables, size_t n, const asyncio_task *task)
+{
+    int err = 0;
+    for (size_t i = 0; i < n && !err; i++)
+        err = check_argument((asyncio_future *)(void *)awaitables[i], task);
+    for (size_t i = 0; i < n; i++) {
+        asyncio_future *x = (asyncio_future *)(void *)awaitables[i];
+        if (x && x->kind == OBJECT_CORO)
+            x->flags = 0;
+    }
+    return err;
+}
+
+/* ---- The call ----------------------------------------------------------------------- */
+
+static void add_child(struct gather *gather, size_t i, asyncio_awaitable *awaitable, const asyncio_site *site)
+{
+    struct child *child = &gather->children[i];
+    child->gather = gather;
+    child->waiter.notify = child_done;
+    child->future = asyncio_ensure_future_future((asyncio_future *)(void *)awaitable, site);
+    list_init(&child->waiter.node);
+    if (child->future && !child->future->done) {
+        list_append(&child->future->waiters, &child->waiter.node);
+        gather->pending++;
+    } else {
+        note_error(gather, child);
+    }
+}
+
+static void wait_for_children(struct gather *gather, asyncio_task *task)
+{
+    asy_wait_init(&gather->wait, task, &gather_kind, gather);
+    if (gather->pending && !(gather->error && !gather->settled)) {
+        if (task->must_cancel)
+            asy_cancel_forward(task, &gather->wait);
+        asy_wait_park(&gather->wait);
+    }
+    if (!gather->pending)
+        return;
+    for (size_t i = 0; i < gather->count; i++)
+        if (gather->children[i].future)
+            asyncio_cancel_future(gather->children[i].future);
+    bool requested = gather->wait.requested;
+    asy_wait_init(&gather->wait, task, &drain_kind, gather);
+    gather->wait.requested = requested;
+    gather->settled = true;
+    if (gather->pending)
+        asy_wait_park(&gather->wait);
+}
+
+static int collect(struct gather *gather, intptr_t results[], bool settled)
+{
+    for (size_t i = 0; i < gather->count; i++)
+        if (results)
+            results[i] = outcome(&gather->children[i]);
+    int err = settled ? 0 : (int)gather->error;
+    if (gather->wait.requested)
+        err = -ECANCELED;
+    else if (err && gather->failed)
+        asy_message_inherit(gather->failed);
+    for (size_t i = 0; i < gather->count; i++) {
+        asyncio_future *future = gather->children[i].future;
+        if (!future)
+            continue;
+        future->flags |= FUTURE_SEEN;
+        asy_future_unref(future);
+    }
+    return err;
+}
+
+int asyncio_gather_at(intptr_t results[], asyncio_awaitable *const *awaitables, size_t n, bool settled,
+                      const asyncio_site *site)
+{
+    asyncio_task *task = asy_current_task();
+    if (n && !awaitables)
+        return -EINVAL;
+    if (!task)
+        return refuse(awaitables, n, ASYNCIO_ENOTASK);
+    if (!n)
+        return 0;
+    int err = check_arguments(awaitables, n, task);
+    if (err)
+        return refuse(awaitables, n, err);
+    struct gather gather = {.count = n, .settled = settled};
+    size_t bytes = n * sizeof *gather.children;
+    gather.children = asy_slab_alloc(bytes);
+    if (!gather.children)
+        return refuse(awaitables, n, -ENOMEM);
+    for (size_t i = 0; i < n; i++)
+        add_child(&gather, i, awaitables[i], site);
+    wait_for_children(&gather, task);
+    err = collect(&gather, results, settled);
+    asy_slab_free(gather.children, bytes);
+    return err;
+}

@@ -1,0 +1,232 @@
+/*
+ * The loop's life: made, referred to, closed, freed; and what a fork does to it.
+ */
+#include "core/loop.h"
+#include "asyncio/errors.h"
+#include "asyncio/messages.h"
+#include "core/descriptor.h"
+#include "core/task.h"
+#include "sys/slab.h"
+#include "sys/sys.h"
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_SLOW_NS 100000000
+
+/* ---- All loops ------------------------------------------------------------------ */
+
+static pthread_mutex_t runtime_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void register_loop(asyncio_loop *loop)
+{
+    pthread_mutex_lock(&runtime_lock);
+    list_append(&asy_runtime.loops, &loop->node);
+    pthread_mutex_unlock(&runtime_lock);
+}
+
+static void unregister_loop(asyncio_loop *loop)
+{
+    pthread_mutex_lock(&runtime_lock);
+    list_remove(&loop->node);
+    pthread_mutex_unlock(&runtime_lock);
+}
+
+/* ---- Fork ----------------------------------------------------------------------
+ * The child's copy of a loop is refused by every call that would use it, and
+ * nothing runs in the child's thread: a loop of its own can. */
+
+unsigned asy_fork_generation;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+static void forked_child(void)
+{
+    asy_fork_generation++;
+    asy_running_loop = NULL;
+    /* Another thread of the parent may have held it. */
+    runtime_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    list_init(&asy_runtime.loops);
+    asy_overflow_forked();
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, forked_child);
+}
+
+/* ---- Made ------------------------------------------------------------------------ */
+
+static bool environment_says_debug(void)
+{
+    const char *value = getenv("ASYNCIO_DEBUG");
+    return value && *value && strcmp(value, "0") != 0;
+}
+
+static uint64_t chosen_seed(const asyncio_run_options *options)
+{
+    if (options->seed)
+        return options->seed;
+    const char *value = getenv("ASYNCIO_SEED");
+    return value ? strtoull(value, NULL, 0) : 0;
+}
+
+static int check_options(const asyncio_run_options *options)
+{
+    if (options->eager > 0)
+        return (int)asyncio_raise(-ENOSYS, "eager tasks are not available");
+    if (options->stack_size > ASY_STACK_MAX_BYTES)
+        return (int)asyncio_raise(-EINVAL, "stack_size is %zu bytes, at most %zu are possible", options->stack_size,
+                                  (size_t)ASY_STACK_MAX_BYTES);
+    if (options->shutdown_grace != options->shutdown_grace)
+        return (int)asyncio_raise(-EINVAL, "shutdown_grace is not a number");
+    return 0;
+}
+
+static void init(asyncio_loop *loop, const asyncio_run_options *options)
+{
+    loop->options = *options;
+    ready_queue_init(&loop->ready);
+    list_init(&loop->tasks);
+    list_init(&loop->kept_stacks);
+    asy_posts_init(loop);
+    atomic_init(&loop->refs, 1);
+    loop->thread = asy_this_thread();
+    loop->fork_generation = asy_fork_generation;
+    loop->slow_ns = DEFAULT_SLOW_NS;
+    loop->debug = options->debug > 0 || (options->debug == 0 && environment_says_debug());
+    uint64_t seed = chosen_seed(options);
+    loop->seeded = seed != 0;
+    random_seed(&loop->random, seed);
+    asy_debug_update(loop);
+}
+
+int asy_loop_new(const asyncio_run_options *options, asyncio_loop **out)
+{
+    static const asyncio_run_options defaults;
+    options = options ? options : &defaults;
+    pthread_once(&fork_once, watch_forks);
+    int err = check_options(options);
+    if (err)
+        return err;
+    asyncio_loop *loop = asy_sys_calloc(1, sizeof *loop);
+    if (!loop)
+        return (int)asyncio_raise(-ENOMEM, "no memory for an event loop");
+    init(loop, options);
+    loop->stacks = asy_stacks_new(options->stack_size);
+    if (!loop->stacks) {
+        asy_sys_free(loop);
+        return (int)asyncio_raise(-ENOMEM, "no memory for an event loop");
+    }
+    err = asy_backend_open(options->backend, options->clock, &loop->backend);
+    if (err) {
+        asy_stacks_destroy(loop->stacks);
+        asy_sys_free(loop);
+        return (int)asyncio_raise(err, "no event loop could be made: %s", asyncio_strerror(err));
+    }
+    register_loop(loop);
+    *out = loop;
+    return 0;
+}
+
+asyncio_loop *asyncio_loop_new(const asyncio_run_options *options)
+{
+    asyncio_loop *loop = NULL;
+    asy_loop_new(options, &loop);
+    return loop;
+}
+
+/* ---- Closed ------------------------------------------------------------------------ */
+
+static void report_unstarted(void *block, void *arg)
+{
+    asyncio_loop *loop = arg;
+    asyncio_future *coro = block;
+    if (__atomic_load_n(&coro->kind, __ATOMIC_RELAXED) != OBJECT_CORO || coro->loop != loop)
+        return;
+    const asyncio_coro_type *type = ((asyncio_task *)coro)->type;
+    asy_report_site(loop, coro->site, 0, "coroutine '%s' was never awaited", type->site.func);
+    coro->loop = NULL;
+}
+
+/* Its frames are never unwound: its stack stays as it is, and so does the task. */
+static void abandon(asyncio_loop *loop, asyncio_task *task)
+{
+    asy_report_task(loop, task, 0, "task was destroyed but it is pending%s%s",
+                    task->wait ? "; it waits in " : task->fiber.sp ? "" : "; it never ran",
+                    task->wait ? task->wait->kind->name : "");
+    struct wait *wait = task->wait;
+    if (wait && wait->state == WAIT_GRANTED && wait->kind->revoke)
+        wait->kind->revoke(wait);
+    task->future.flags |= FUTURE_QUIET;
+    if (task->stack) {
+        asy_stack_abandon(loop->stacks, task->stack);
+        return;
+    }
+    if (task->type->drop)
+        task->type->drop(task_args(task));
+    list_remove(&task->all);
+    loop->task_count--;
+    asy_future_complete(&task->future, -ECANCELED);
+    asy_future_unref(&task->future);
+}
+
+static void drop_ready(asyncio_loop *loop)
+{
+    struct ready *entry;
+    while ((entry = loop->ready.first)) {
+        ready_drop_first(&loop->ready);
+        if (entry->kind != READY_CALLBACK)
+            continue;
+        struct callback *callback = (struct callback *)entry;
+        callback->kind->drop(callback);
+    }
+}
+
+int asyncio_loop_close(asyncio_loop *loop)
+{
+    if (!loop)
+        return -EINVAL;
+    if (loop->closed)
+        return 0;
+    asy_loop_check(loop, "asyncio_loop_close");
+    if (loop->running)
+        return (int)asyncio_raise(ASYNCIO_ESTATE, "asyncio_loop_close: the loop runs");
+    if (loop->unstarted)
+        asy_slab_each(report_unstarted, loop);
+    LIST_EACH_SAFE(node, next, &loop->tasks)
+        abandon(loop, LIST_ENTRY(node, asyncio_task, all));
+    loop->closed = true;
+    asy_posts_collect(loop);
+    asy_posts_close(loop);
+    drop_ready(loop);
+    struct list *kept;
+    while ((kept = list_take_first(&loop->kept_stacks)))
+        asy_stack_give(loop->stacks, LIST_ENTRY(kept, struct asy_stack, node));
+    asy_stacks_destroy(loop->stacks);
+    loop->stacks = NULL;
+    asy_task_ids_return(loop);
+    asy_handles_destroy(loop);
+    asy_sys_free(loop->timers.slots);
+    loop->timers = (struct heap){0};
+    return 0;
+}
+
+asyncio_loop *asyncio_loop_ref(asyncio_loop *loop)
+{
+    if (loop)
+        atomic_fetch_add(&loop->refs, 1);
+    return loop;
+}
+
+/* The backend goes last: until then a poster in another thread may be about to wake it. */
+void asyncio_loop_release(asyncio_loop *loop)
+{
+    if (!loop || atomic_fetch_sub(&loop->refs, 1) != 1)
+        return;
+    if (!loop->closed)
+        asyncio_loop_close(loop);
+    unregister_loop(loop);
+    loop->backend->ops->close(loop->backend);
+    asy_sys_free(loop);
+}

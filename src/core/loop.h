@@ -1,0 +1,174 @@
+/*
+ * The loop from within.
+ *
+ * One iteration, as asyncio's: run what was ready when it began, in order;
+ * poll; append what the poll brought, then the timers that are due. Tasks hand
+ * over to each other directly (switch.c); the loop's own stack is entered for
+ * callbacks, timers and the poll.
+ */
+#ifndef ASY_CORE_LOOP_H
+#define ASY_CORE_LOOP_H
+
+#include "asyncio/events.h"
+#include "backend/backend.h"
+#include "base/compiler.h"
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/random.h"
+#include "core/fiber.h"
+#include "core/ready.h"
+#include "core/timer.h"
+#include "sys/context.h"
+#include "sys/stack.h"
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct handle;
+struct post;
+
+#define ASY_SIGNAL_PLACES 64
+
+/* One place for a callback posted from a signal handler. */
+struct signal_place {
+    _Atomic uint32_t turn; /* whose it is: see threadsafe.c */
+    asyncio_callback fn;
+    void *arg;
+};
+
+struct asyncio_loop {
+    /* The switch path. */
+    asyncio_task *current;       /* the task that runs; NULL: the loop itself */
+    struct ready_queue ready;
+    uint32_t batch;              /* entries left before the iteration is looked at again */
+    uint32_t hops;               /* since the last poll */
+    bool step_by_step;           /* debug or instrument: every step through the loop */
+    bool stopping;
+    struct fiber fiber;          /* the loop's own stack, while a task runs */
+    struct asy_fp_control fp;    /* what a fresh task starts with */
+    int64_t now_ns;              /* the clock at the last poll */
+    struct asy_stacks *stacks;
+    uint64_t turn;               /* steps begun */
+
+    struct list node;            /* among the process's loops: for tools that look from outside */
+    int tid;                     /* of the thread that runs it, for people */
+
+    /* Tasks. */
+    struct list tasks;
+    size_t task_count;
+    size_t unstarted;            /* coroutines made while it ran, not started yet */
+    size_t objects;              /* tasks and futures that refer to it */
+    uint64_t next_id, last_id;   /* a block of task numbers, taken from the process */
+
+    /* Time. */
+    struct heap timers;
+    struct asy_backend *backend;
+
+    /* Callbacks. */
+    struct handle *free_handles;
+    struct handle_chunk *handle_chunks;
+    asyncio_exception_handler exception_handler;
+    void *exception_arg;
+
+    /* State. */
+    uintptr_t thread;            /* who may call */
+    unsigned fork_generation;
+    bool running, closed, debug, seeded, deadlocked;
+    size_t leftovers;            /* tasks that the shutdown cancelled and waits for */
+    int64_t slow_ns;
+    struct random random;
+    asyncio_run_options options;
+    void *alternate_stack;       /* lent to the thread while it runs (overflow.c) */
+    struct list kept_stacks;     /* of main tasks that ended: not reused before the loop closes */
+    const struct asyncio_instrument *instrument;
+
+    /* Any thread. */
+    _Atomic uint32_t refs;
+    _Atomic bool attention;      /* something was posted */
+    _Atomic bool sleeping;       /* and a wake-up is needed to have it seen */
+    _Atomic(struct post *) posts;
+    _Atomic uint32_t signal_tail;
+    uint32_t signal_head;
+    struct signal_place signal_places[ASY_SIGNAL_PLACES];
+};
+
+/* The loop that runs in this thread. */
+extern THREAD_LOCAL HIDDEN asyncio_loop *asy_running_loop;
+
+/* ---- Who calls (thread.c) -------------------------------------------------- */
+static inline uintptr_t asy_this_thread(void)
+{
+    return (uintptr_t)__builtin_thread_pointer();
+}
+COLD _Noreturn void asy_wrong_thread(const char *call);
+static inline void asy_loop_check(const asyncio_loop *loop, const char *call)
+{
+    if (UNLIKELY(loop->thread != asy_this_thread()))
+        asy_wrong_thread(call);
+}
+
+/* ---- loop.c ------------------------------------------------------------------ */
+extern HIDDEN unsigned asy_fork_generation; /* + 1 in each forked child */
+/* Closed, or the parent process's. */
+static inline bool asy_loop_unusable(const asyncio_loop *loop)
+{
+    return loop->closed || loop->fork_generation != asy_fork_generation;
+}
+/* Makes one; *out is untouched on failure. */
+int asy_loop_new(const asyncio_run_options *options, asyncio_loop **out);
+/* Tasks and futures keep the loop's struct, closed or not: one reference for all of them. */
+static inline void asy_loop_object_made(asyncio_loop *loop)
+{
+    if (loop->objects++ == 0)
+        asyncio_loop_ref(loop);
+}
+static inline void asy_loop_object_freed(asyncio_loop *loop)
+{
+    if (--loop->objects == 0)
+        asyncio_loop_release(loop);
+}
+/* Gives the loop's unused task numbers back. (tasks.c) */
+void asy_task_ids_return(asyncio_loop *loop);
+
+/* ---- events.c ---------------------------------------------------------------- */
+int64_t asy_loop_now_ns(asyncio_loop *loop);
+/* Runs until `stopping`. 0 or a negative error. */
+int asy_loop_run(asyncio_loop *loop);
+/* At the end of a batch: false if the loop's own stack must be entered now. */
+bool asy_loop_goes_on(asyncio_loop *loop);
+
+/* ---- handles.c, threadsafe.c --------------------------------------------------- */
+void asy_handles_destroy(asyncio_loop *loop);
+void asy_posts_init(asyncio_loop *loop);
+/* Moves what other threads and signal handlers posted to the ready queue. */
+void asy_posts_collect(asyncio_loop *loop);
+bool asy_posts_pending(asyncio_loop *loop);
+/* Refuses posts from now on, and drops those that are there. */
+void asy_posts_close(asyncio_loop *loop);
+/* Queues fn(arg) as call_soon does, without a report on failure. */
+int asy_call_soon(asyncio_loop *loop, asyncio_callback fn, void *arg);
+
+/* ---- debug.c: steps that somebody watches --------------------------------------- */
+/* Is anybody interested in single steps? Sets `step_by_step`. */
+void asy_debug_update(asyncio_loop *loop);
+void asy_step_hooks(asyncio_loop *loop, asyncio_task *task);
+void asy_callback_hooks(asyncio_loop *loop, struct callback *callback);
+/* The loop is about to wait without limit: are there tasks that nobody can wake? */
+COLD void asy_deadlock_report(asyncio_loop *loop);
+
+/* ---- overflow.c: stack overflow, told in words ------------------------------------ */
+void asy_overflow_watch(asyncio_loop *loop);
+void asy_overflow_unwatch(asyncio_loop *loop);
+void asy_overflow_forked(void);
+
+/* ---- report.c ------------------------------------------------------------------ */
+COLD void asy_report(asyncio_loop *loop, const asyncio_exception_context *context);
+COLD void asy_report_task(asyncio_loop *loop, asyncio_task *task, intptr_t err, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+COLD void asy_report_site(asyncio_loop *loop, const asyncio_site *site, intptr_t err, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Says what happened on stderr and aborts: for misuse that no error can answer. */
+COLD _Noreturn void asy_fatal(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,124 @@
+/*
+ * Messages: counted texts that go with an error code. Each task keeps its
+ * latest; a thread keeps one for what fails outside tasks.
+ */
+#include "asyncio/messages.h"
+#include "asyncio/errors.h"
+#include "core/future.h"
+#include "core/loop.h"
+#include "core/task.h"
+#include "sys/sys.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Of a thread: what failed outside its tasks. Fixed storage: nothing to free when the thread ends. */
+static THREAD_LOCAL struct {
+    intptr_t code;
+    char text[256];
+} thread_message;
+
+static struct message *message_alloc(intptr_t code, size_t length)
+{
+    struct message *message = asy_sys_alloc(sizeof *message + length + 1);
+    if (message) {
+        message->refs = 1;
+        message->code = code;
+    }
+    return message;
+}
+
+struct message *asy_message_new(intptr_t code, const char *text)
+{
+    if (!text)
+        return NULL;
+    size_t length = strlen(text);
+    struct message *message = message_alloc(code, length);
+    if (message)
+        memcpy(message->text, text, length + 1);
+    return message;
+}
+
+struct message *asy_message_ref(struct message *message)
+{
+    if (message)
+        message->refs++;
+    return message;
+}
+
+void asy_message_unref(struct message *message)
+{
+    if (message && --message->refs == 0)
+        asy_sys_free(message);
+}
+
+/* Takes the reference over. */
+void asy_message_set(struct message **place, struct message *message)
+{
+    struct message *old = *place;
+    *place = message;
+    asy_message_unref(old);
+}
+
+static void set_thread_message(intptr_t code, const char *text)
+{
+    thread_message.code = code;
+    snprintf(thread_message.text, sizeof thread_message.text, "%s", text);
+}
+
+void asy_message_inherit(asyncio_future *from)
+{
+    struct message *message = from->message;
+    if (message && message->code != from->result)
+        message = NULL;
+    asyncio_task *task = asy_current_task();
+    if (task) {
+        if (message || task->future.message)
+            asy_message_set(&task->future.message, asy_message_ref(message));
+    } else {
+        set_thread_message(from->result, message ? message->text : "");
+    }
+}
+
+const char *asy_future_words(const asyncio_future *future)
+{
+    if (future->message && future->message->code == future->result)
+        return future->message->text;
+    return asyncio_strerror(future->result);
+}
+
+static intptr_t raise_in_task(asyncio_task *task, intptr_t err, const char *format, va_list args)
+{
+    va_list again;
+    va_copy(again, args);
+    int length = vsnprintf(NULL, 0, format, args);
+    struct message *message = length < 0 ? NULL : message_alloc(err, (size_t)length);
+    if (message)
+        vsnprintf(message->text, (size_t)length + 1, format, again);
+    va_end(again);
+    asy_message_set(&task->future.message, message);
+    return err;
+}
+
+intptr_t asyncio_raise(intptr_t err, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    asyncio_task *task = asy_current_task();
+    if (task) {
+        raise_in_task(task, err, format, args);
+    } else {
+        thread_message.code = err;
+        vsnprintf(thread_message.text, sizeof thread_message.text, format, args);
+    }
+    va_end(args);
+    return err;
+}
+
+const char *asyncio_error_message(void)
+{
+    asyncio_task *task = asy_current_task();
+    if (task)
+        return task->future.message ? task->future.message->text : "";
+    return thread_message.text;
+}

@@ -1,0 +1,171 @@
+/*
+ * Stack overflow, told in words. A fault in the guard of a task's stack is
+ * caught on an alternate stack, named on stderr, and then takes its default
+ * action. Any other fault takes it at once. Installed only where the default
+ * action was in force, and taken back when the last loop that asked for it stops.
+ */
+#include "core/loop.h"
+#include "core/task.h"
+#include "sys/sys.h"
+#include <pthread.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+/* Beyond what the kernel itself puts there, which depends on the processor. */
+#define ALTERNATE_BYTES 16384
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned watchers;
+static bool installed;
+
+/* ---- In the handler: async-signal-safe throughout ------------------------------- */
+
+struct line {
+    char text[512];
+    size_t used;
+};
+
+static void put(struct line *line, const char *text)
+{
+    while (*text && line->used < sizeof line->text - 1)
+        line->text[line->used++] = *text++;
+}
+
+static void put_number(struct line *line, uint64_t number)
+{
+    char digits[21];
+    size_t at = sizeof digits - 1;
+    digits[at] = '\0';
+    do {
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number);
+    put(line, digits + at);
+}
+
+static void tell(const struct asy_stack *stack)
+{
+    const asyncio_task *task = stack->owner;
+    struct line line = {.used = 0};
+    put(&line, "asyncio: stack overflow");
+    if (task) {
+        const asyncio_site *site = task->future.site;
+        put(&line, " in task '");
+        if (task->name) {
+            put(&line, task->name);
+        } else {
+            put(&line, "Task-");
+            put_number(&line, task->id);
+        }
+        put(&line, "' of ");
+        put(&line, task->type->site.func);
+        if (site) {
+            put(&line, ", made at ");
+            put(&line, site->file);
+            put(&line, ":");
+            put_number(&line, (uint64_t)site->line);
+        }
+    }
+    put(&line, ": its stack of ");
+    put_number(&line, (uint64_t)(stack->top - stack->low + 1023) / 1024);
+    put(&line, " KiB is used up; give it more by stack_size");
+    line.text[line.used++] = '\n';
+    asy_sys_write(STDERR_FILENO, line.text, line.used);
+}
+
+static void on_fault(int signo, siginfo_t *info, void *context)
+{
+    (void)context;
+    asyncio_loop *loop = asy_running_loop;
+    const struct asy_stack *stack = loop ? asy_stacks_find_guard(loop->stacks, info->si_addr) : NULL;
+    if (stack)
+        tell(stack);
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = SIG_DFL;
+    asy_sys_sigaction(signo, &action, NULL);
+    /* On return the faulting instruction runs again, and the default action follows. */
+}
+
+/* ---- Watching ----------------------------------------------------------------------- */
+
+static void install(void)
+{
+    struct sigaction action, old;
+    if (asy_sys_sigaction(SIGSEGV, NULL, &old) || (old.sa_flags & SA_SIGINFO) || old.sa_handler != SIG_DFL)
+        return;
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = on_fault;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    installed = asy_sys_sigaction(SIGSEGV, &action, NULL) == 0;
+}
+
+static void uninstall(void)
+{
+    struct sigaction now;
+    if (installed && asy_sys_sigaction(SIGSEGV, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) &&
+        now.sa_sigaction == on_fault) {
+        memset(&now, 0, sizeof now);
+        now.sa_handler = SIG_DFL;
+        asy_sys_sigaction(SIGSEGV, &now, NULL);
+    }
+    installed = false;
+}
+
+/* A thread that has an alternate stack keeps it; one that has none gets one. */
+static void lend_alternate_stack(asyncio_loop *loop)
+{
+    stack_t stack;
+    if (asy_sys_sigaltstack(NULL, &stack) || !(stack.ss_flags & SS_DISABLE))
+        return;
+    size_t bytes = ALTERNATE_BYTES + getauxval(AT_MINSIGSTKSZ);
+    loop->alternate_stack = asy_sys_alloc(bytes);
+    stack = (stack_t){.ss_sp = loop->alternate_stack, .ss_size = bytes};
+    if (loop->alternate_stack && asy_sys_sigaltstack(&stack, NULL)) {
+        asy_sys_free(loop->alternate_stack);
+        loop->alternate_stack = NULL;
+    }
+}
+
+static void take_alternate_stack(asyncio_loop *loop)
+{
+    stack_t stack;
+    if (!loop->alternate_stack)
+        return;
+    if (asy_sys_sigaltstack(NULL, &stack) == 0 && stack.ss_sp == loop->alternate_stack) {
+        stack = (stack_t){.ss_flags = SS_DISABLE};
+        if (asy_sys_sigaltstack(&stack, NULL))
+            return; /* the kernel may still use it */
+    }
+    asy_sys_free(loop->alternate_stack);
+    loop->alternate_stack = NULL;
+}
+
+/* In a forked child: another thread of the parent may have held the lock. */
+void asy_overflow_forked(void)
+{
+    lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+}
+
+void asy_overflow_watch(asyncio_loop *loop)
+{
+    if (loop->options.overflow_report < 0)
+        return;
+    lend_alternate_stack(loop);
+    pthread_mutex_lock(&lock);
+    if (watchers++ == 0)
+        install();
+    pthread_mutex_unlock(&lock);
+}
+
+void asy_overflow_unwatch(asyncio_loop *loop)
+{
+    if (loop->options.overflow_report < 0)
+        return;
+    pthread_mutex_lock(&lock);
+    if (--watchers == 0)
+        uninstall();
+    pthread_mutex_unlock(&lock);
+    take_alternate_stack(loop);
+}

@@ -1,0 +1,133 @@
+/*
+ * Reports: errors that nobody can receive go to the loop's exception handler,
+ * by default a line on stderr. Misuse that no error can answer aborts with a
+ * line that says what and where.
+ */
+#include "asyncio/errors.h"
+#include "core/loop.h"
+#include "core/task.h"
+#include "sys/sys.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LINE_MAX_BYTES 1024
+
+/* Appends to a line; what does not fit is cut. Returns the new length. */
+static size_t append(char *line, size_t used, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static size_t append(char *line, size_t used, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(line + used, LINE_MAX_BYTES - used, format, args);
+    va_end(args);
+    if (n < 0)
+        return used;
+    size_t end = used + (size_t)n;
+    return end < LINE_MAX_BYTES - 1 ? end : LINE_MAX_BYTES - 2;
+}
+
+static void write_line(char *line, size_t used)
+{
+    line[used++] = '\n';
+    asy_sys_write(STDERR_FILENO, line, used);
+}
+
+/* asyncio: MESSAGE: WORDS (NAME); task 'Task-3' of fetch (at fetch.c:12), made at main.c:40; peer ... */
+static void print_report(const asyncio_exception_context *context)
+{
+    char line[LINE_MAX_BYTES];
+    size_t used = append(line, 0, "asyncio: %s", context->message ? context->message : "unhandled error");
+    if (context->error < 0) {
+        const char *words = asyncio_strerror(context->error);
+        if (context->task && context->task->future.done)
+            words = asy_future_words(&context->task->future);
+        used = append(line, used, ": %s (%s)", words, asyncio_errname(context->error));
+    }
+    if (context->task) {
+        const asyncio_site *body = &context->task->type->site;
+        used = append(line, used, "; task '%s' of %s", asyncio_task_name(context->task), body->func);
+    }
+    if (context->file)
+        used = append(line, used, ", made at %s:%d", context->file, context->line);
+    if (context->peer)
+        used = append(line, used, ", peer %s", context->peer);
+    write_line(line, used);
+}
+
+void asy_report(asyncio_loop *loop, const asyncio_exception_context *context)
+{
+    if (!loop || !loop->exception_handler) {
+        print_report(context);
+        return;
+    }
+    /* The handler is a callback: it must not wait, even when a task's step led here. */
+    asyncio_task *current = loop->current;
+    loop->current = NULL;
+    loop->exception_handler(loop, context, loop->exception_arg);
+    loop->current = current;
+}
+
+static void report(asyncio_loop *loop, asyncio_task *task, const asyncio_site *site, intptr_t err,
+                   const char *format, va_list args)
+{
+    char message[512];
+    vsnprintf(message, sizeof message, format, args);
+    asyncio_exception_context context = {.message = message, .error = err, .task = task};
+    if (site) {
+        context.file = site->file;
+        context.line = site->line;
+    }
+    asy_report(loop, &context);
+}
+
+void asy_report_task(asyncio_loop *loop, asyncio_task *task, intptr_t err, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    report(loop, task, task->future.site, err, format, args);
+    va_end(args);
+}
+
+void asy_report_site(asyncio_loop *loop, const asyncio_site *site, intptr_t err, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    report(loop, NULL, site, err, format, args);
+    va_end(args);
+}
+
+void asy_fatal(const char *format, ...)
+{
+    char line[LINE_MAX_BYTES];
+    size_t used = append(line, 0, "asyncio: ");
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(line + used, sizeof line - used - 1, format, args);
+    va_end(args);
+    if (n > 0)
+        used += (size_t)n < sizeof line - used - 1 ? (size_t)n : sizeof line - used - 2;
+    write_line(line, used);
+    abort();
+}
+
+void asy_wrong_thread(const char *call)
+{
+    asy_fatal("%s was called from a thread that does not run the loop; only calls whose name ends in "
+              "_threadsafe or _signalsafe may be", call);
+}
+
+void asyncio_loop_set_exception_handler(asyncio_loop *loop, asyncio_exception_handler fn, void *arg)
+{
+    asy_loop_check(loop, "asyncio_loop_set_exception_handler");
+    loop->exception_handler = fn;
+    loop->exception_arg = arg;
+}
+
+void asyncio_loop_call_exception_handler(asyncio_loop *loop, const asyncio_exception_context *context)
+{
+    asy_loop_check(loop, "asyncio_loop_call_exception_handler");
+    asy_report(loop, context);
+}

@@ -1,0 +1,94 @@
+/*
+ * Sleeping: a timer and a wait.
+ */
+#include "asyncio/errors.h"
+#include "asyncio/tasks.h"
+#include "core/loop.h"
+#include "core/switch.h"
+#include "core/task.h"
+#include "core/timer.h"
+#include <errno.h>
+#include <math.h>
+
+struct sleep {
+    struct wait wait;
+    struct timer timer;
+    bool due; /* fired; the relay stands in the queue */
+};
+
+static void wake_sleeper(struct timer *timer)
+{
+    struct sleep *sleep = LIST_ENTRY(timer, struct sleep, timer);
+    sleep->due = true;
+    sleep->wait.task->ready.kind = READY_RELAY;
+    ready_push(&sleep->wait.task->future.loop->ready, &sleep->wait.task->ready);
+}
+
+/* A request that comes between the timer and the wake-up still wins. */
+static bool cancel_sleep(struct wait *wait)
+{
+    struct sleep *sleep = LIST_ENTRY(wait, struct sleep, wait);
+    if (!sleep->due) {
+        asy_timer_stop(wait->task->future.loop, &sleep->timer);
+        asy_wait_wake(wait, -ECANCELED);
+        return true;
+    }
+    wait->value = -ECANCELED;
+    wait->state = WAIT_GRANTED;
+    return true;
+}
+
+static const struct wait_kind sleep_kind = {.name = "sleep", .cancel = cancel_sleep};
+
+static int sleep_until_ns(asyncio_loop *loop, asyncio_task *task, int64_t deadline_ns)
+{
+    int err = asy_cancel_deliver(task);
+    if (err)
+        return err;
+    struct sleep sleep;
+    asy_wait_init(&sleep.wait, task, &sleep_kind, &sleep.timer);
+    sleep.timer.fire = wake_sleeper;
+    sleep.timer.node.key = deadline_ns;
+    sleep.timer.node.index = 0;
+    sleep.due = false;
+    if (deadline_ns != ASY_NO_DEADLINE && (err = asy_timer_start(loop, &sleep.timer, deadline_ns)))
+        return err;
+    return (int)asy_wait_park(&sleep.wait);
+}
+
+/* Yields once: to the end of the queue. A request that comes meanwhile is
+ * delivered here, as Python's sleep(0) does. */
+static int yield(asyncio_loop *loop, asyncio_task *task)
+{
+    int err = asy_cancel_deliver(task);
+    if (UNLIKELY(err))
+        return err;
+    ready_push(&loop->ready, &task->ready);
+    asy_switch_park(loop, task);
+    return asy_cancel_deliver(task);
+}
+
+int asyncio_sleep(double seconds)
+{
+    asyncio_loop *loop = asy_running_loop;
+    if (UNLIKELY(!loop || !loop->current))
+        return ASYNCIO_ENOTASK;
+    if (LIKELY(seconds <= 0))
+        return yield(loop, loop->current);
+    if (UNLIKELY(isnan(seconds)))
+        return -EINVAL;
+    return sleep_until_ns(loop, loop->current, asy_deadline_after(asy_loop_now_ns(loop), seconds));
+}
+
+int asyncio_sleep_until(double when)
+{
+    asyncio_loop *loop = asy_running_loop;
+    if (!loop || !loop->current)
+        return ASYNCIO_ENOTASK;
+    if (isnan(when))
+        return -EINVAL;
+    int64_t deadline_ns = asy_ns_from_seconds(when);
+    if (deadline_ns <= asy_loop_now_ns(loop))
+        return yield(loop, loop->current);
+    return sleep_until_ns(loop, loop->current, deadline_ns);
+}

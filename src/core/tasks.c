@@ -1,0 +1,327 @@
+/*
+ * Tasks: how they are made, named, counted and freed.
+ */
+#include "asyncio/tasks.h"
+#include "asyncio/errors.h"
+#include "core/coro.h"
+#include "core/debug.h"
+#include "core/loop.h"
+#include "core/task.h"
+#include "sys/slab.h"
+#include "sys/sys.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+asyncio_task *asy_current_task(void)
+{
+    asyncio_loop *loop = asy_running_loop;
+    return loop ? loop->current : NULL;
+}
+
+/* ---- Numbers ---------------------------------------------------------------------
+ * Task numbers are the process's. A loop takes a block of them at a time, and
+ * gives the rest back if no other loop came in between. */
+
+#define ID_BLOCK 4096
+
+static _Atomic uint64_t ids_taken;
+
+static uint64_t next_id(asyncio_loop *loop)
+{
+    if (UNLIKELY(loop->next_id == loop->last_id)) {
+        loop->next_id = atomic_fetch_add_explicit(&ids_taken, ID_BLOCK, memory_order_relaxed);
+        loop->last_id = loop->next_id + ID_BLOCK;
+    }
+    return ++loop->next_id;
+}
+
+void asy_task_ids_return(asyncio_loop *loop)
+{
+    uint64_t end = loop->last_id;
+    atomic_compare_exchange_strong(&ids_taken, &end, loop->next_id);
+    loop->last_id = loop->next_id;
+}
+
+/* ---- Life -------------------------------------------------------------------------- */
+
+/* What a coroutine's block lacks to be a task's. The head, type and arguments
+ * are there. */
+static void init(asyncio_task *task, asyncio_loop *loop, const asyncio_site *site)
+{
+    asy_future_init(&task->future, loop, site);
+    task->future.kind = OBJECT_TASK;
+    task->ready.kind = READY_TASK;
+    task->fiber = (struct fiber){0};
+    task->stack = NULL;
+    task->wait = NULL;
+    task->must_cancel = false;
+    task->flags = 0;
+    task->cancels = 0;
+    task->cancel_message = NULL;
+    task->scopes = NULL;
+    task->context = NULL;
+    task->name = NULL;
+    task->id = 0;
+    task->steps = 0;
+    task->stack_bytes = 0;
+}
+
+asyncio_task *asy_task_start(asyncio_loop *loop, asyncio_coro *coro, const asyncio_site *site)
+{
+    asyncio_task *task = asy_coro_begin(coro);
+    init(task, loop, site);
+    task->future.refs = 2;
+    asy_loop_object_made(loop);
+    task->id = next_id(loop);
+    list_append(&loop->tasks, &task->all);
+    loop->task_count++;
+    ready_push(&loop->ready, &task->ready);
+    if (UNLIKELY(loop->instrument != NULL))
+        asy_trace(loop, ASYNCIO_TRACE_TASK_CREATED, task);
+    return task;
+}
+
+asyncio_task *asy_task_refused(asyncio_loop *loop, asyncio_coro *coro, const asyncio_site *site, intptr_t err)
+{
+    asyncio_task *task = asy_coro_begin(coro);
+    if (task->type->drop)
+        task->type->drop(task_args(task));
+    init(task, loop, site);
+    list_init(&task->all);
+    if (loop)
+        asy_loop_object_made(loop);
+    task->future.flags = FUTURE_SEEN;
+    task->future.result = err;
+    task->future.done = true;
+    return task;
+}
+
+void asy_task_free(asyncio_task *task)
+{
+    asyncio_loop *loop = NULL;
+    if (task->future.kind == OBJECT_TASK) {
+        loop = task->future.loop;
+        asy_message_unref(task->future.message);
+        asy_message_unref(task->cancel_message);
+        asy_sys_free(task->name);
+    }
+    __atomic_store_n(&task->future.kind, (uint8_t)OBJECT_DEAD, __ATOMIC_RELAXED);
+    asy_slab_free(task, task_bytes(task));
+    if (loop)
+        asy_loop_object_freed(loop);
+}
+
+static char *copy_of(const char *text)
+{
+    size_t bytes = strlen(text) + 1;
+    char *copy = asy_sys_alloc(bytes);
+    return copy ? memcpy(copy, text, bytes) : NULL;
+}
+
+/* ---- Making them ---------------------------------------------------------------------- */
+
+static asyncio_task *create(asyncio_loop *loop, asyncio_coro *coro, const asyncio_site *site)
+{
+    if (UNLIKELY(!coro))
+        return NULL;
+    if (UNLIKELY(!loop))
+        return asy_task_refused(NULL, coro, site, ASYNCIO_ESTATE);
+    if (UNLIKELY(asy_loop_unusable(loop)))
+        return asy_task_refused(loop, coro, site, ASYNCIO_ESTATE);
+    return asy_task_start(loop, coro, site);
+}
+
+asyncio_task *asyncio_create_task_at(asyncio_coro *coro, const asyncio_site *site)
+{
+    return create(asy_running_loop, coro, site);
+}
+
+asyncio_task *asyncio_loop_create_task_at(asyncio_loop *loop, asyncio_coro *coro, const asyncio_site *site)
+{
+    if (loop)
+        asy_loop_check(loop, "asyncio_loop_create_task");
+    return create(loop, coro, site);
+}
+
+asyncio_task *asyncio_create_task_with_at(const asyncio_site *site, asyncio_coro *coro,
+                                          const asyncio_task_options *options)
+{
+    asyncio_loop *loop = asy_running_loop;
+    if (!coro)
+        return NULL;
+    if (options && options->eager_start > 0)
+        return asy_task_refused(loop, coro, site, -ENOSYS);
+    if (options && options->stack_size > ASY_STACK_MAX_BYTES)
+        return asy_task_refused(loop, coro, site, -EINVAL);
+    char *name = NULL;
+    if (options && options->name && !(name = copy_of(options->name)))
+        return asy_task_refused(loop, coro, site, -ENOMEM);
+    asyncio_task *task = create(loop, coro, site);
+    task->name = name;
+    if (options && options->stack_size)
+        task->stack_bytes = options->stack_size;
+    return task;
+}
+
+asyncio_task *(asyncio_create_task)(asyncio_coro *coro)
+{
+    return asyncio_create_task_at(coro, NULL);
+}
+
+asyncio_task *(asyncio_create_task_with)(asyncio_coro *coro, const asyncio_task_options *options)
+{
+    return asyncio_create_task_with_at(NULL, coro, options);
+}
+
+asyncio_task *(asyncio_loop_create_task)(asyncio_loop *loop, asyncio_coro *coro)
+{
+    return asyncio_loop_create_task_at(loop, coro, NULL);
+}
+
+asyncio_future *asyncio_ensure_future_coro(asyncio_coro *coro, const asyncio_site *site)
+{
+    asyncio_task *task = asyncio_create_task_at(coro, site);
+    return task ? &task->future : NULL;
+}
+
+asyncio_future *asyncio_ensure_future_task(asyncio_task *task, const asyncio_site *site)
+{
+    (void)site;
+    return task ? &task->future : NULL;
+}
+
+asyncio_future *asyncio_ensure_future_future(asyncio_future *future, const asyncio_site *site)
+{
+    if (future && future->kind == OBJECT_CORO)
+        return asyncio_ensure_future_coro((asyncio_coro *)(void *)future, site);
+    return future;
+}
+
+/* ---- Looking at them --------------------------------------------------------------------- */
+
+asyncio_task *asyncio_current_task(void)
+{
+    return asy_current_task();
+}
+
+size_t asyncio_all_tasks(asyncio_task **out, size_t capacity)
+{
+    asyncio_loop *loop = asy_running_loop;
+    size_t count = 0;
+    if (!loop)
+        return 0;
+    LIST_EACH(node, &loop->tasks) {
+        if (count < capacity)
+            out[count] = LIST_ENTRY(node, asyncio_task, all);
+        count++;
+    }
+    return count;
+}
+
+static void check(const asyncio_task *task, const char *call)
+{
+    asy_future_check(&task->future, call);
+    if (UNLIKELY(task->future.kind != OBJECT_TASK))
+        asy_fatal("%s: the pointer is a future, not a task", call);
+}
+
+const char *asyncio_task_name(asyncio_task *task)
+{
+    if (!task)
+        return "";
+    check(task, "asyncio_task_name");
+    if (!task->name) {
+        char text[32];
+        snprintf(text, sizeof text, "Task-%llu", (unsigned long long)task->id);
+        task->name = copy_of(text);
+    }
+    return task->name ? task->name : "Task";
+}
+
+int asyncio_task_set_name(asyncio_task *task, const char *name)
+{
+    if (!task || !name)
+        return -EINVAL;
+    check(task, "asyncio_task_set_name");
+    char *copy = copy_of(name);
+    if (!copy)
+        return -ENOMEM;
+    asy_sys_free(task->name);
+    task->name = copy;
+    return 0;
+}
+
+int asyncio_task_cancelling(asyncio_task *task)
+{
+    if (!task)
+        return 0;
+    check(task, "asyncio_task_cancelling");
+    return (int)task->cancels;
+}
+
+int asyncio_task_uncancel(asyncio_task *task)
+{
+    if (!task)
+        return 0;
+    check(task, "asyncio_task_uncancel");
+    if (task->cancels && --task->cancels == 0) {
+        task->must_cancel = false;
+        asy_message_set(&task->cancel_message, NULL);
+    }
+    return (int)task->cancels;
+}
+
+/* ---- The same verbs, for tasks --------------------------------------------------------------
+ * The macros turn a task into a future first; these are for other languages. */
+
+static inline asyncio_future *future_of(asyncio_task *task)
+{
+    return task ? &task->future : NULL;
+}
+
+asyncio_task *asyncio_ref_task(asyncio_task *task)
+{
+    asyncio_ref_future(future_of(task));
+    return task;
+}
+
+void asyncio_release_task(asyncio_task *task)
+{
+    asyncio_release_future(future_of(task));
+}
+
+bool asyncio_done_task(asyncio_task *task)
+{
+    return asyncio_done_future(future_of(task));
+}
+
+bool asyncio_cancelled_task(asyncio_task *task)
+{
+    return asyncio_cancelled_future(future_of(task));
+}
+
+intptr_t asyncio_result_task(asyncio_task *task)
+{
+    return asyncio_result_future(future_of(task));
+}
+
+bool asyncio_cancel_task(asyncio_task *task)
+{
+    return asyncio_cancel_future(future_of(task));
+}
+
+bool asyncio_cancel_with_task(asyncio_task *task, const char *message)
+{
+    return asyncio_cancel_with_future(future_of(task), message);
+}
+
+int asyncio_add_done_callback_task(asyncio_task *task, asyncio_done_callback fn, void *arg)
+{
+    return asyncio_add_done_callback_future(future_of(task), fn, arg);
+}
+
+size_t asyncio_remove_done_callback_task(asyncio_task *task, asyncio_done_callback fn, void *arg)
+{
+    return asyncio_remove_done_callback_future(future_of(task), fn, arg);
+}

@@ -1,0 +1,171 @@
+/*
+ * What other threads and signal handlers post to the loop.
+ *
+ * Threads push onto a lock-free stack, which the loop takes whole and turns
+ * round. Signal handlers may not allocate: they take a place in a bounded
+ * ring, each place with a turn that says whose it is (as in Vyukov's queue):
+ * turn == ticket: free for the writer with that ticket; ticket + 1: filled.
+ *
+ * Going to sleep: the loop sets `sleeping`, then looks again; a poster posts,
+ * then takes `sleeping` down and, if it was up, wakes. All sequentially consistent,
+ * so that one of the two sees the other.
+ */
+#include "asyncio/errors.h"
+#include "asyncio/events.h"
+#include "core/loop.h"
+#include "sys/sys.h"
+#include <errno.h>
+
+struct post {
+    struct callback callback; /* once collected */
+    struct post *next;        /* until then */
+    asyncio_callback fn;
+    void *arg;
+};
+
+/* In place of the stack once the loop is closed. */
+static struct post closed_mark;
+
+void asy_posts_init(asyncio_loop *loop)
+{
+    atomic_init(&loop->posts, NULL);
+    atomic_init(&loop->attention, false);
+    atomic_init(&loop->sleeping, false);
+    atomic_init(&loop->signal_tail, 0);
+    for (uint32_t i = 0; i < ASY_SIGNAL_PLACES; i++)
+        atomic_init(&loop->signal_places[i].turn, i);
+}
+
+static void wake(asyncio_loop *loop)
+{
+    atomic_store(&loop->attention, true);
+    if (atomic_exchange(&loop->sleeping, false))
+        loop->backend->ops->wake(loop->backend);
+}
+
+int asyncio_loop_call_soon_threadsafe(asyncio_loop *loop, asyncio_callback fn, void *arg)
+{
+    if (!loop || !fn)
+        return -EINVAL;
+    struct post *post = asy_sys_alloc(sizeof *post);
+    if (!post)
+        return -ENOMEM;
+    post->fn = fn;
+    post->arg = arg;
+    struct post *head = atomic_load(&loop->posts);
+    do {
+        if (head == &closed_mark) {
+            asy_sys_free(post);
+            return ASYNCIO_ESTATE;
+        }
+        post->next = head;
+    } while (!atomic_compare_exchange_weak(&loop->posts, &head, post));
+    wake(loop);
+    return 0;
+}
+
+int asyncio_loop_call_soon_signalsafe(asyncio_loop *loop, asyncio_callback fn, void *arg)
+{
+    if (!loop || !fn)
+        return -EINVAL;
+    if (atomic_load(&loop->posts) == &closed_mark)
+        return ASYNCIO_ESTATE;
+    uint32_t ticket = atomic_load(&loop->signal_tail);
+    struct signal_place *place;
+    for (;;) {
+        place = &loop->signal_places[ticket % ASY_SIGNAL_PLACES];
+        uint32_t turn = atomic_load_explicit(&place->turn, memory_order_acquire);
+        if (turn == ticket) {
+            if (atomic_compare_exchange_weak(&loop->signal_tail, &ticket, ticket + 1))
+                break;
+        } else if ((int32_t)(turn - ticket) < 0) {
+            return -EAGAIN;
+        } else {
+            ticket = atomic_load(&loop->signal_tail);
+        }
+    }
+    place->fn = fn;
+    place->arg = arg;
+    atomic_store_explicit(&place->turn, ticket + 1, memory_order_release);
+    wake(loop);
+    return 0;
+}
+
+static void run_post(struct callback *callback)
+{
+    struct post *post = (struct post *)callback;
+    asyncio_callback fn = post->fn;
+    void *arg = post->arg;
+    asy_sys_free(post);
+    fn(arg);
+}
+
+static void drop_post(struct callback *callback)
+{
+    asy_sys_free(callback);
+}
+
+static const struct callback_kind post_kind = {run_post, drop_post};
+
+static struct post *reversed(struct post *post)
+{
+    struct post *before = NULL;
+    while (post) {
+        struct post *next = post->next;
+        post->next = before;
+        before = post;
+        post = next;
+    }
+    return before;
+}
+
+static void collect_threads(asyncio_loop *loop)
+{
+    struct post *post = reversed(atomic_exchange(&loop->posts, NULL));
+    while (post) {
+        struct post *next = post->next;
+        callback_push(&loop->ready, &post->callback, &post_kind);
+        post = next;
+    }
+}
+
+/* Stops at a place that is taken but not filled yet: who fills it wakes again.
+ * Out of memory: it stays where it is, for the next poll. */
+static void collect_signals(asyncio_loop *loop)
+{
+    for (;;) {
+        struct signal_place *place = &loop->signal_places[loop->signal_head % ASY_SIGNAL_PLACES];
+        if (atomic_load_explicit(&place->turn, memory_order_acquire) != loop->signal_head + 1)
+            return;
+        if (asy_call_soon(loop, place->fn, place->arg)) {
+            atomic_store(&loop->attention, true);
+            return;
+        }
+        atomic_store_explicit(&place->turn, loop->signal_head + ASY_SIGNAL_PLACES, memory_order_release);
+        loop->signal_head++;
+    }
+}
+
+void asy_posts_collect(asyncio_loop *loop)
+{
+    if (LIKELY(!atomic_load_explicit(&loop->attention, memory_order_relaxed)))
+        return;
+    atomic_store(&loop->attention, false);
+    collect_threads(loop);
+    collect_signals(loop);
+}
+
+bool asy_posts_pending(asyncio_loop *loop)
+{
+    return atomic_load(&loop->attention);
+}
+
+void asy_posts_close(asyncio_loop *loop)
+{
+    struct post *post = atomic_exchange(&loop->posts, &closed_mark);
+    while (post && post != &closed_mark) {
+        struct post *next = post->next;
+        asy_sys_free(post);
+        post = next;
+    }
+}

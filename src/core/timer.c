@@ -1,0 +1,70 @@
+/*
+ * The loop's timers, in its heap.
+ */
+#include "core/timer.h"
+#include "core/debug.h"
+#include "core/loop.h"
+#include "sys/sys.h"
+#include <errno.h>
+#include <math.h>
+
+#define NS_PER_S 1e9
+#define FIRST_CAPACITY 64
+
+static int grow(struct heap *heap)
+{
+    size_t capacity = heap->capacity ? heap->capacity * 2 : FIRST_CAPACITY;
+    struct heap_slot *slots = asy_sys_realloc(heap->slots, capacity * sizeof *slots);
+    if (!slots)
+        return -ENOMEM;
+    heap->slots = slots;
+    heap->capacity = capacity;
+    return 0;
+}
+
+int asy_timer_start(asyncio_loop *loop, struct timer *timer, int64_t deadline_ns)
+{
+    struct heap *heap = &loop->timers;
+    if (UNLIKELY(heap->count == heap->capacity) && grow(heap))
+        return -ENOMEM;
+    timer->node.key = deadline_ns;
+    heap_insert(heap, &timer->node);
+    if (UNLIKELY(loop->instrument != NULL))
+        asy_trace_time(loop, ASYNCIO_TRACE_TIMER, loop->current, deadline_ns);
+    return 0;
+}
+
+void asy_timer_stop(asyncio_loop *loop, struct timer *timer)
+{
+    heap_remove(&loop->timers, &timer->node);
+}
+
+void asy_timers_fire(asyncio_loop *loop, int64_t now_ns)
+{
+    struct heap_node *first;
+    while ((first = heap_first(&loop->timers)) && first->key <= now_ns) {
+        heap_remove(&loop->timers, first);
+        struct timer *timer = LIST_ENTRY(first, struct timer, node);
+        timer->fire(timer);
+    }
+}
+
+int64_t asy_timers_next(asyncio_loop *loop)
+{
+    struct heap_node *first = heap_first(&loop->timers);
+    return first ? first->key : ASY_NO_DEADLINE;
+}
+
+int64_t asy_ns_from_seconds(double seconds)
+{
+    double ns = ceil(seconds * NS_PER_S);
+    if (ns >= (double)INT64_MAX)
+        return ASY_NO_DEADLINE;
+    return ns <= (double)INT64_MIN ? INT64_MIN : (int64_t)ns;
+}
+
+int64_t asy_deadline_after(int64_t now_ns, double seconds)
+{
+    int64_t delay_ns = seconds > 0 ? asy_ns_from_seconds(seconds) : 0;
+    return delay_ns > ASY_NO_DEADLINE - now_ns ? ASY_NO_DEADLINE : now_ns + delay_ns;
+}

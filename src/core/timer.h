@@ -1,0 +1,33 @@
+/*
+ * Timers: a deadline and what to do when it has come. Nodes are intrusive, in
+ * the loop's 4-ary heap; equal deadlines fire in the order in which they were
+ * made. Removal is true: a cancelled timer is gone.
+ */
+#ifndef ASY_CORE_TIMER_H
+#define ASY_CORE_TIMER_H
+
+#include "base/heap.h"
+#include <stdint.h>
+
+struct asyncio_loop;
+
+struct timer {
+    struct heap_node node; /* key: the deadline in nanoseconds */
+    void (*fire)(struct timer *timer);
+};
+
+/* 0, or -ENOMEM when the heap cannot grow. */
+int asy_timer_start(struct asyncio_loop *loop, struct timer *timer, int64_t deadline_ns);
+/* Nothing happens if it is not running. */
+void asy_timer_stop(struct asyncio_loop *loop, struct timer *timer);
+/* Fires all that are due at now_ns, in order. */
+void asy_timers_fire(struct asyncio_loop *loop, int64_t now_ns);
+/* The first deadline, or ASY_NO_DEADLINE. */
+int64_t asy_timers_next(struct asyncio_loop *loop);
+
+/* Seconds as nanoseconds, rounded up; what is too large is ASY_NO_DEADLINE. Not for NaN. */
+int64_t asy_ns_from_seconds(double seconds);
+/* now + seconds; never past the range. */
+int64_t asy_deadline_after(int64_t now_ns, double seconds);
+
+#endif

@@ -1,0 +1,220 @@
+/*
+ * Runners: one coroutine from start to end, and an orderly shutdown after it.
+ */
+#include "asyncio/runners.h"
+#include "asyncio/coroutines.h"
+#include "asyncio/errors.h"
+#include "asyncio/events.h"
+#include "asyncio/messages.h"
+#include "asyncio/tasks.h"
+#include "core/loop.h"
+#include "core/task.h"
+#include "run/interrupt.h"
+#include "sys/sys.h"
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DEFAULT_GRACE_S 10.0
+
+/* ---- Shutdown ------------------------------------------------------------------- */
+
+/* The tasks that are left, each with a reference; *count says how many. NULL: no
+ * memory, or none are left. */
+static asyncio_task **leftover_tasks(asyncio_loop *loop, size_t *count)
+{
+    *count = 0;
+    if (list_is_empty(&loop->tasks))
+        return NULL;
+    asyncio_task **tasks = asy_sys_alloc(loop->task_count * sizeof(asyncio_task *));
+    if (!tasks)
+        return NULL;
+    LIST_EACH(node, &loop->tasks)
+        tasks[(*count)++] = asyncio_ref(LIST_ENTRY(node, asyncio_task, all));
+    return tasks;
+}
+
+static void cancel_leftovers(asyncio_loop *loop)
+{
+    loop->leftovers = 0;
+    LIST_EACH(node, &loop->tasks) {
+        LIST_ENTRY(node, asyncio_task, all)->flags |= TASK_LEFTOVER;
+        loop->leftovers++;
+    }
+    LIST_EACH(node, &loop->tasks)
+        asyncio_cancel(LIST_ENTRY(node, asyncio_task, all));
+}
+
+static void stop(void *loop)
+{
+    asyncio_loop_stop(loop);
+}
+
+/* Runs the loop until the leftovers have ended, or the grace is over. */
+static void run_leftovers(asyncio_loop *loop, double grace)
+{
+    bool limited = !isinf(grace);
+    asyncio_handle limit = {0};
+    if (limited) {
+        limit = asyncio_loop_call_later(loop, grace, stop, loop);
+        if (!asyncio_handle_valid(limit))
+            return;
+    }
+    asyncio_loop_run_forever(loop);
+    if (limited)
+        asyncio_handle_cancel(loop, limit);
+}
+
+static void report_leftover(asyncio_loop *loop, asyncio_task *task, double grace)
+{
+    if (!task->future.done) {
+        asy_report_task(loop, task, 0, "task did not end within %g s of being cancelled; it is abandoned", grace);
+    } else if (task->future.result < 0 && task->future.result != -ECANCELED && !(task->future.flags & FUTURE_SEEN)) {
+        task->future.flags |= FUTURE_SEEN;
+        asy_report_task(loop, task, task->future.result, "unhandled error during the shutdown of asyncio_run");
+    }
+}
+
+static void shut_down(asyncio_loop *loop, const asyncio_run_options *options)
+{
+    double grace = options->shutdown_grace == 0 ? DEFAULT_GRACE_S : options->shutdown_grace;
+    grace = grace < 0 ? 0 : grace;
+    size_t count;
+    asyncio_task **tasks = leftover_tasks(loop, &count);
+    if (!list_is_empty(&loop->tasks)) {
+        cancel_leftovers(loop);
+        run_leftovers(loop, grace);
+    }
+    for (size_t i = 0; i < count; i++) {
+        report_leftover(loop, tasks[i], grace);
+        asyncio_release(tasks[i]);
+    }
+    asy_sys_free(tasks);
+    asyncio_loop_close(loop);
+}
+
+/* ---- Runner ------------------------------------------------------------------------ */
+
+int asyncio_runner_init(asyncio_runner *runner, const asyncio_run_options *options)
+{
+    if (!runner)
+        return -EINVAL;
+    memset(runner, 0, sizeof *runner);
+    if (options)
+        runner->asyncio_options_ = *options;
+    return asy_loop_new(options, &runner->asyncio_loop_);
+}
+
+asyncio_loop *asyncio_runner_get_loop(asyncio_runner *runner)
+{
+    return runner ? runner->asyncio_loop_ : NULL;
+}
+
+/* Was it the signal, and nobody else, that ended main? */
+static bool ended_by(const struct interrupt *interrupt, const asyncio_task *main)
+{
+    return atomic_load(&interrupt->signo) && main->future.done && main->future.result == -ECANCELED &&
+           main->cancels == 1;
+}
+
+static intptr_t run(asyncio_runner *runner, asyncio_coro *coro, int *signo)
+{
+    asyncio_loop *loop = runner->asyncio_loop_;
+    if (!coro)
+        return -ENOMEM;
+    if (!loop || asy_running_loop) {
+        asyncio_coro_close(coro);
+        return asyncio_raise(ASYNCIO_ESTATE, loop ? "asyncio_run: a loop runs in this thread already"
+                                                  : "asyncio_runner_run: the runner is closed");
+    }
+    loop->thread = asy_this_thread();
+    asyncio_task *main = asyncio_loop_create_task(loop, coro);
+    main->flags |= TASK_KEEP_STACK;
+    struct interrupt interrupt;
+    asy_interrupt_install(&interrupt, loop, main, &runner->asyncio_options_);
+    intptr_t result = asyncio_loop_run_until_complete(loop, asyncio_ref(&main->future));
+    asy_interrupt_remove(&interrupt);
+    if (ended_by(&interrupt, main)) {
+        *signo = atomic_load(&interrupt.signo);
+        result = asyncio_raise(-EINTR, "interrupted by %s", *signo == SIGTERM ? "SIGTERM" : "SIGINT");
+    }
+    asyncio_release(main);
+    return result;
+}
+
+intptr_t asyncio_runner_run(asyncio_runner *runner, asyncio_coro *main)
+{
+    int signo = 0;
+    if (runner)
+        return run(runner, main, &signo);
+    asyncio_coro_close(main);
+    return -EINVAL;
+}
+
+int asyncio_runner_close(asyncio_runner *runner)
+{
+    if (!runner)
+        return -EINVAL;
+    asyncio_loop *loop = runner->asyncio_loop_;
+    if (!loop)
+        return 0;
+    asy_loop_check(loop, "asyncio_runner_close");
+    if (loop->running)
+        return (int)asyncio_raise(ASYNCIO_ESTATE, "asyncio_runner_close: the loop runs");
+    runner->asyncio_loop_ = NULL;
+    shut_down(loop, &runner->asyncio_options_);
+    asyncio_loop_release(loop);
+    return 0;
+}
+
+/* ---- Run ------------------------------------------------------------------------------ */
+
+static intptr_t run_once(asyncio_coro *main, const asyncio_run_options *options, int *signo)
+{
+    if (!main)
+        return -ENOMEM;
+    if (asy_running_loop) {
+        asyncio_coro_close(main);
+        return asyncio_raise(ASYNCIO_ESTATE, "asyncio_run: a loop runs in this thread already");
+    }
+    asyncio_runner runner;
+    int err = asyncio_runner_init(&runner, options);
+    if (err) {
+        asyncio_coro_close(main);
+        return err;
+    }
+    intptr_t result = run(&runner, main, signo);
+    asyncio_runner_close(&runner);
+    return result;
+}
+
+intptr_t asyncio_run_with(asyncio_coro *main, const asyncio_run_options *options)
+{
+    int signo = 0;
+    return run_once(main, options, &signo);
+}
+
+intptr_t asyncio_run(asyncio_coro *main)
+{
+    return asyncio_run_with(main, NULL);
+}
+
+int asyncio_main(asyncio_coro *main)
+{
+    asyncio_run_options options = {.handle_sigterm = 1};
+    int signo = 0;
+    intptr_t result = run_once(main, &options, &signo);
+    if (signo)
+        return 128 + signo;
+    if (result >= 0)
+        return 0;
+    const char *words = asyncio_error_message();
+    char line[512];
+    int n = snprintf(line, sizeof line, "%s: %s (%s)\n", program_invocation_short_name,
+                     *words ? words : asyncio_strerror(result), asyncio_errname(result));
+    if (n > 0)
+        asy_sys_write(2, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+    return 1;
+}

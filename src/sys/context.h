@@ -1,0 +1,84 @@
+/*
+ * The context switch: one real function in assembly for each architecture
+ * (arch/). It saves what the ABI asks a callee to keep, and the floating-point control
+ * words, on the stack it leaves, and picks up the same from the stack it
+ * enters. Both frames carry full unwind information; a stack's first frame
+ * ends the chain, so that debuggers and profilers stop there.
+ */
+#ifndef ASY_SYS_CONTEXT_H
+#define ASY_SYS_CONTEXT_H
+
+#include <stdint.h>
+
+/* What the switch leaves below a saved stack pointer: where in it the return
+ * address and the caller's frame pointer lie, and its size. For tools. */
+#if defined(__x86_64__)
+#define ASY_CONTEXT_RETURN_ADDRESS 56
+#define ASY_CONTEXT_FRAME_POINTER 48
+#define ASY_CONTEXT_SIZE 64
+#elif defined(__aarch64__)
+#define ASY_CONTEXT_RETURN_ADDRESS 104
+#define ASY_CONTEXT_FRAME_POINTER 96
+#define ASY_CONTEXT_SIZE 176
+#elif defined(__riscv) && __riscv_xlen == 64
+#define ASY_CONTEXT_RETURN_ADDRESS 8
+#define ASY_CONTEXT_FRAME_POINTER 16
+#if defined(__riscv_float_abi_soft)
+#define ASY_CONTEXT_SIZE 112
+#else
+#define ASY_CONTEXT_SIZE 208
+#endif
+#endif
+
+/* The floating-point control state (rounding mode, exception masks) of a thread. */
+struct asy_fp_control {
+    uint32_t word[2]; /* x86-64: mxcsr, x87 control word; AArch64: fpcr; RISC-V: frm */
+};
+
+/* Stores the stack pointer in *save and continues where `to` was stored.
+ * Returns when somebody switches back to *save. */
+void asy_context_switch(void **save, void *to);
+
+/* Lays out a first frame below `top` (16-byte aligned) so that the first
+ * switch to the returned stack pointer enters entry(arg) with the control state *fp. entry
+ * must not return. */
+void *asy_context_make(void *top, void (*entry)(void *), void *arg, const struct asy_fp_control *fp);
+
+static inline void asy_fp_control_save(struct asy_fp_control *fp)
+{
+#if defined(__x86_64__)
+    uint16_t x87;
+    __asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(fp->word[0]), "=m"(x87));
+    fp->word[1] = x87;
+#elif defined(__aarch64__)
+    uint64_t fpcr;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));
+    fp->word[0] = (uint32_t)fpcr;
+    fp->word[1] = 0;
+#elif defined(__riscv) && __riscv_xlen == 64
+    uint64_t frm = 0;
+#if defined(__riscv_flen)
+    __asm__ volatile("frrm %0" : "=r"(frm));
+#endif
+    fp->word[0] = (uint32_t)frm;
+    fp->word[1] = 0;
+#else
+#error "libasyncio runs on x86-64, AArch64 and RISC-V 64; this target has no context switch"
+#endif
+}
+
+static inline void asy_fp_control_load(const struct asy_fp_control *fp)
+{
+#if defined(__x86_64__)
+    uint16_t x87 = (uint16_t)fp->word[1];
+    __asm__ volatile("ldmxcsr %0\n\tfldcw %1" : : "m"(fp->word[0]), "m"(x87));
+#elif defined(__aarch64__)
+    __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)fp->word[0]));
+#elif defined(__riscv) && defined(__riscv_flen)
+    __asm__ volatile("fsrm %0" : : "r"((uint64_t)fp->word[0]));
+#else
+    (void)fp;
+#endif
+}
+
+#endif

@@ -1,0 +1,80 @@
+/*
+ * The one place where the library enters the kernel and the allocator.
+ *
+ * Every function here is a thin wrapper with the kernel's own parameters that
+ * returns a value >= 0 or a negative errno (never sets errno), or NULL when out of
+ * memory. Each passes the fault seam first, so that a test can make the Nth
+ * call fail. Nothing here knows of loops or tasks.
+ */
+#ifndef ASY_SYS_SYS_H
+#define ASY_SYS_SYS_H
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/types.h>
+
+/* ---- The fault seam -------------------------------------------------------
+ * A test arms it: the `fail_at`th call from then on (1 is the next) fails with
+ * its usual error, one time only, or every one from there on if `sticky`. */
+struct asy_fault {
+    bool armed;
+    bool sticky;
+    uint64_t calls;      /* calls seen since it was armed */
+    uint64_t fail_at;    /* 0: only count */
+    const char *failed;  /* name of the wrapper that failed last, or NULL */
+};
+extern struct asy_fault asy_fault;
+
+/* True when this call is to fail. Out of line: only reached when armed. */
+bool asy_fault_hit(const char *call);
+#define ASY_FAULT(call) \
+    (__builtin_expect(__atomic_load_n(&asy_fault.armed, __ATOMIC_RELAXED), 0) && asy_fault_hit(call))
+
+void asy_fault_arm(uint64_t fail_at, bool sticky);
+/* Disarms and returns the number of calls seen. */
+uint64_t asy_fault_disarm(void);
+
+/* ---- Memory --------------------------------------------------------------- */
+void *asy_sys_alloc(size_t bytes);                  /* uninitialised; NULL: out of memory */
+void *asy_sys_calloc(size_t count, size_t bytes);   /* zeroed */
+void *asy_sys_alloc_aligned(size_t alignment, size_t bytes);
+void *asy_sys_realloc(void *p, size_t bytes);       /* NULL: failed, p unchanged */
+void asy_sys_free(void *p);                         /* accepts NULL */
+
+/* Address space for stacks: private, anonymous, readable and writable, not
+ * reserved in swap, never transparent huge pages. NULL when refused. */
+void *asy_sys_map(size_t bytes);
+void asy_sys_unmap(void *p, size_t bytes);
+int asy_sys_madvise(void *p, size_t bytes, int advice);
+int asy_sys_mprotect(void *p, size_t bytes, int protection);
+int asy_sys_mincore(void *p, size_t bytes, unsigned char *vec);
+/* False: reading the four bytes at `p` (aligned to four) would fault. Does not read them itself. */
+bool asy_sys_is_readable(const void *p);
+size_t asy_sys_page_size(void);
+
+/* ---- Time, randomness, identity -------------------------------------------- */
+int64_t asy_sys_now_ns(void);                       /* CLOCK_MONOTONIC */
+uint64_t asy_sys_random(void);                      /* getrandom, or the clock if refused */
+bool asy_sys_is_main_thread(void);
+int asy_sys_gettid(void);
+
+/* ---- Descriptors ------------------------------------------------------------ */
+int asy_sys_epoll_create(void);                     /* close-on-exec */
+int asy_sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event);
+/* timeout_ns < 0: no limit. Falls back to milliseconds, rounded up, where the
+ * kernel lacks epoll_pwait2. */
+int asy_sys_epoll_wait(int epfd, struct epoll_event *events, int max, int64_t timeout_ns);
+int asy_sys_eventfd(void);                          /* non-blocking, close-on-exec */
+ssize_t asy_sys_read(int fd, void *buf, size_t n);
+ssize_t asy_sys_write(int fd, const void *buf, size_t n);
+int asy_sys_close(int fd);                          /* never fails for the seam's sake */
+
+/* ---- Signals ----------------------------------------------------------------- */
+int asy_sys_sigaction(int signo, const struct sigaction *act, struct sigaction *old);
+int asy_sys_sigaltstack(const stack_t *stack, stack_t *old);
+
+#endif
