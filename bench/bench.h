@@ -138,22 +138,20 @@ static inline int64_t bench_faults(void)
 }
 
 /*
- * The question `memory`, the same for all: n tasks are made and started, each
- * waits for the first of two events; the event wakes them all, each waits for the second;
- * that ends them. The first round touches the memory, later ones find it touched.
+ * The question `memory`, the same for all: n tasks in ten groups. A task waits for its
+ * group's first event and then for its second, which ends it. When all wait, the groups are
+ * renewed in turn: one is ended, started again, and woken, while the other nine go on
+ * waiting. So whoever keeps the memory of ended tasks while others are there finds it touched.
  */
-typedef struct bench_round {
-    int64_t start_ns; /* to make n tasks and let each run until it waits */
-    int64_t wake_ns;  /* to let each run once more, until it waits again */
-    int64_t bytes;    /* held while all of them wait; sampled if want_bytes */
-    int64_t faults;   /* page faults from the first task made to the last one woken */
-    int want_bytes;
-    const char *refused; /* why it could not be done; that round is not shown */
-} bench_round;
+#define BENCH_GROUPS 10
 
-typedef void (*bench_round_function)(void *arg, size_t n, bench_round *round);
-
-#define BENCH_ROUNDS_MAX 100
+typedef struct bench_crowd {
+    /* Each returns once it is true of all of the group's tasks. */
+    void (*start)(void *group, size_t n); /* made, ran, wait for the first event */
+    void (*wake)(void *group, size_t n);  /* saw the first event, wait for the second */
+    void (*end)(void *group, size_t n);   /* saw the second, ended, were awaited */
+    const char *refused;                  /* set by one that cannot: why; nothing is shown then */
+} bench_crowd;
 
 static inline void bench_memory_print(const char *what, size_t n, double median, const char *unit,
                                       double best)
@@ -174,45 +172,58 @@ static inline void bench_memory_none(size_t n, const char *reason)
     }
 }
 
-static inline void bench_memory(size_t n, bench_round_function fn, void *arg)
+/* groups[i] are the groups, each of group_bytes; n is a multiple of their number. */
+static inline void bench_memory(size_t n, bench_crowd *crowd, void *groups, size_t group_bytes)
 {
-    double again[BENCH_ROUNDS_MAX], wake[BENCH_ROUNDS_MAX], each = (double)n;
-    size_t rounds = n >= 1000000 ? 1 : n >= 100000 ? 3 : n >= 10000 ? 20 : BENCH_ROUNDS_MAX;
-    bench_round round;
-    int64_t refaults = 0, limit_ns;
+    enum { SAMPLES_MAX = 100 * BENCH_GROUPS };
+    static double again[SAMPLES_MAX], wake[SAMPLES_MAX];
+    size_t size = n / BENCH_GROUPS, samples = 0, samples_max = n >= 10000 ? 3 * BENCH_GROUPS : SAMPLES_MAX;
+    double all = (double)n, each = (double)size;
 
+    if (n >= 1000000)
+        samples_max = BENCH_GROUPS;
     /* The first look at /proc costs memory, too. */
     bench_memory_bytes();
-    int64_t before = bench_memory_bytes();
-    memset(&round, 0, sizeof round);
-    round.want_bytes = 1;
-    fn(arg, n, &round);
-    if (round.refused) {
-        bench_memory_none(n, round.refused);
+    int64_t bytes = -bench_memory_bytes(), faults = -bench_faults(), took = -bench_now_ns();
+    for (size_t i = 0; i < BENCH_GROUPS && !crowd->refused; i++)
+        crowd->start((char *)groups + i * group_bytes, size);
+    if (crowd->refused) {
+        bench_memory_none(n, crowd->refused);
         return;
     }
-    double bytes = (double)(round.bytes - before) / each;
-    bench_memory_print("bytes", n, bytes, "B", bytes);
-    bench_memory_print("start", n, (double)round.start_ns / each, "ns", (double)round.start_ns / each);
-    bench_memory_print("faults", n, (double)round.faults / each, "per_task", (double)round.faults / each);
+    took += bench_now_ns();
+    faults += bench_faults();
+    bytes += bench_memory_bytes();
+    bench_memory_print("bytes", n, (double)bytes / all, "B", (double)bytes / all);
+    bench_memory_print("start", n, (double)took / all, "ns", (double)took / all);
+    bench_memory_print("faults", n, (double)faults / all, "each", (double)faults / all);
 
     /* Slow ones need fewer rounds to be told apart. */
-    limit_ns = bench_now_ns() + (bench_is_quick() ? 50000000 : 500000000);
-    size_t done = 0;
-    do {
-        memset(&round, 0, sizeof round);
-        fn(arg, n, &round);
-        again[done] = (double)round.start_ns / each;
-        wake[done] = (double)round.wake_ns / each;
-        refaults += round.faults;
-        done++;
-    } while (done < rounds && bench_now_ns() < limit_ns);
-    double median = bench_median(again, done);
+    int64_t limit_ns = bench_now_ns() + (bench_is_quick() ? 50000000 : 500000000);
+    for (size_t i = 0; i < BENCH_GROUPS; i++)
+        crowd->wake((char *)groups + i * group_bytes, size);
+    faults = 0;
+    while (samples < samples_max && (samples < BENCH_GROUPS || bench_now_ns() < limit_ns)) {
+        void *group = (char *)groups + samples % BENCH_GROUPS * group_bytes;
+        crowd->end(group, size);
+        faults -= bench_faults();
+        int64_t began = bench_now_ns();
+        crowd->start(group, size);
+        int64_t started = bench_now_ns();
+        crowd->wake(group, size);
+        int64_t woken = bench_now_ns();
+        faults += bench_faults();
+        again[samples] = (double)(started - began) / each;
+        wake[samples++] = (double)(woken - started) / each;
+    }
+    double median = bench_median(again, samples);
     bench_memory_print("again", n, median, "ns", again[0]);
-    median = bench_median(wake, done);
+    median = bench_median(wake, samples);
     bench_memory_print("wake", n, median, "ns", wake[0]);
-    bench_memory_print("refaults", n, (double)refaults / (each * (double)done), "per_task",
-                       (double)refaults / (each * (double)done));
+    double refaults = (double)faults / (each * (double)samples);
+    bench_memory_print("refaults", n, refaults, "each", refaults);
+    for (size_t i = 0; i < BENCH_GROUPS; i++)
+        crowd->end((char *)groups + i * group_bytes, size);
 }
 
 /* ---- Numbers without a pattern, the same in each run: timers' deadlines ---- */

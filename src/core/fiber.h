@@ -22,8 +22,9 @@ struct fiber {
 #endif
 };
 
-/* Leaves `from`, continues `to`; returns when somebody switches back. */
-static inline void fiber_switch(struct fiber *from, struct fiber *to)
+/* Leaves `from`, continues `to`; returns when somebody switches back. The last
+ * thing its caller does (sys/context.h says why), and so are the next two. */
+static inline __attribute__((always_inline)) void fiber_switch(struct fiber *from, struct fiber *to)
 {
 #if ASY_ASAN
     __sanitizer_start_switch_fiber(&from->fake_stack, to->low, to->size);
@@ -37,18 +38,34 @@ static inline void fiber_switch(struct fiber *from, struct fiber *to)
 #endif
 }
 
-/* Leaves the running fibre for good. */
-static inline void fiber_leave(struct fiber *to)
+/* Leaves `from`, and starts `to` on a fresh stack. */
+static inline __attribute__((always_inline)) void fiber_start(struct fiber *from, struct fiber *to, void *top,
+                                                              void (*entry)(void *), void *arg,
+                                                              const struct asy_fp_control *fp)
 {
-    void *nowhere;
+    to->sp = top; /* started: no longer NULL */
+#if ASY_ASAN
+    __sanitizer_start_switch_fiber(&from->fake_stack, to->low, to->size);
+#endif
+#if ASY_TSAN
+    __tsan_switch_to_fiber(to->tsan, 0);
+#endif
+    asy_context_start(&from->sp, top, entry, arg, fp);
+#if ASY_ASAN
+    __sanitizer_finish_switch_fiber(from->fake_stack, NULL, NULL);
+#endif
+}
+
+/* Leaves the running fibre for good. */
+static inline __attribute__((always_inline)) void fiber_leave(struct fiber *to)
+{
 #if ASY_ASAN
     __sanitizer_start_switch_fiber(NULL, to->low, to->size);
 #endif
 #if ASY_TSAN
     __tsan_switch_to_fiber(to->tsan, 0);
 #endif
-    asy_context_switch(&nowhere, to->sp);
-    __builtin_unreachable();
+    asy_context_leave(to->sp);
 }
 
 /* First thing on a fresh stack. `loop` learns the bounds of its own stack,

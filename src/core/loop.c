@@ -200,6 +200,8 @@ int asyncio_loop_close(asyncio_loop *loop)
     asy_posts_collect(loop);
     asy_posts_close(loop);
     drop_ready(loop);
+    if (loop->spare_stack)
+        asy_stack_give(loop->stacks, loop->spare_stack);
     struct list *kept;
     while ((kept = list_take_first(&loop->kept_stacks)))
         asy_stack_give(loop->stacks, LIST_ENTRY(kept, struct asy_stack, node));

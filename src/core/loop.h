@@ -49,6 +49,7 @@ struct asyncio_loop {
     struct asy_fp_control fp;    /* what a fresh task starts with */
     int64_t now_ns;              /* the clock at the last poll */
     struct asy_stacks *stacks;
+    struct asy_stack *spare_stack; /* the one used last, at hand for the next fresh task */
     uint64_t turn;               /* steps begun */
 
     struct list node;            /* among the process's loops: for tools that look from outside */

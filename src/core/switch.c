@@ -12,9 +12,11 @@
 #include "core/task.h"
 #include <errno.h>
 
+static void task_main(void *arg);
+
 /* The next ready task that may run now; NULL when the loop's own stack has to be
  * entered first (a callback is next, the iteration is over, nothing is ready). */
-static asyncio_task *take_next(asyncio_loop *loop)
+static inline __attribute__((always_inline)) asyncio_task *take_next(asyncio_loop *loop)
 {
     struct ready *entry;
     while ((entry = loop->ready.first)) {
@@ -32,7 +34,6 @@ static asyncio_task *take_next(asyncio_loop *loop)
     return NULL;
 }
 
-/* Makes `task` the running one, on its own stack or on one that it is given. */
 static inline void make_current(asyncio_loop *loop, asyncio_task *task)
 {
     loop->current = task;
@@ -40,7 +41,7 @@ static inline void make_current(asyncio_loop *loop, asyncio_task *task)
     task->steps++;
 }
 
-static inline void give_stack(asyncio_task *task, struct asy_stack *stack)
+static inline void own_stack(asyncio_task *task, struct asy_stack *stack)
 {
     task->stack = stack;
     stack->owner = task;
@@ -51,6 +52,16 @@ static inline void give_stack(asyncio_task *task, struct asy_stack *stack)
 #if ASY_TSAN
     task->fiber.tsan = stack->checker;
 #endif
+}
+
+/* The loop keeps one stack of the default size at hand: the one used last. */
+static inline void put_stack(asyncio_loop *loop, struct asy_stack *stack, size_t wanted)
+{
+    stack->owner = NULL;
+    if (LIKELY(!loop->spare_stack && wanted == 0))
+        loop->spare_stack = stack;
+    else
+        asy_stack_give(loop->stacks, stack);
 }
 
 /* The body has returned. */
@@ -67,55 +78,70 @@ static void finish(asyncio_loop *loop, asyncio_task *task, intptr_t result)
     asy_future_unref(&task->future);
 }
 
-/* A stack for a task that starts now. False: there is none, and the task has
- * ended with that error. */
-static void task_main(void *arg);
-static NOINLINE bool start(asyncio_loop *loop, asyncio_task *task)
+static COLD void fail_to_start(asyncio_loop *loop, asyncio_task *task, int error)
 {
+    asyncio_task *current = loop->current;
+    asy_message_set(&task->future.message,
+                    asy_message_new(error, "no stack for the task: out of memory, address space or mappings"));
+    if (task->type->drop)
+        task->type->drop(task_args(task));
+    finish(loop, task, error);
+    loop->current = current;
+}
+
+/* Gives a task that starts now its stack. False: there is none, and the task
+ * has ended with that error. */
+static inline bool equip(asyncio_loop *loop, asyncio_task *task)
+{
+    struct asy_stack *stack = loop->spare_stack;
     int error = 0;
-    struct asy_stack *stack = asy_stack_take(loop->stacks, task->stack_bytes, &error);
-    if (UNLIKELY(!stack)) {
-        asyncio_task *current = loop->current;
-        asy_message_set(&task->future.message, asy_message_new(error, "no stack for the task: out of memory, address "
-                                                                      "space or mappings"));
-        if (task->type->drop)
-            task->type->drop(task_args(task));
-        finish(loop, task, error);
-        loop->current = current;
+    if (LIKELY(stack && task->stack_bytes == 0))
+        loop->spare_stack = NULL;
+    else if (!(stack = asy_stack_take(loop->stacks, task->stack_bytes, &error))) {
+        fail_to_start(loop, task, error);
         return false;
     }
-    give_stack(task, stack);
-    task->fiber.sp = asy_context_make(stack->top, task_main, loop, &loop->fp);
+    own_stack(task, stack);
     return true;
 }
 
 /* The next task, with a stack; NULL as take_next. */
-static inline asyncio_task *take_next_started(asyncio_loop *loop)
+static inline __attribute__((always_inline)) asyncio_task *take_next_equipped(asyncio_loop *loop)
 {
     for (;;) {
         asyncio_task *next = take_next(loop);
-        if (!next || LIKELY(next->fiber.sp != NULL) || start(loop, next))
+        if (!next || LIKELY(next->fiber.sp != NULL) || equip(loop, next))
             return next;
     }
 }
 
+/* From fibre to fibre, `next` having a stack. */
+static inline __attribute__((always_inline)) void enter(asyncio_loop *loop, struct fiber *from, asyncio_task *next)
+{
+    make_current(loop, next);
+    if (LIKELY(next->fiber.sp != NULL))
+        fiber_switch(from, &next->fiber);
+    else
+        fiber_start(from, &next->fiber, next->stack->top, task_main, loop, &loop->fp);
+}
+
 NOINLINE void asy_switch_park(asyncio_loop *loop, asyncio_task *task)
 {
-    asyncio_task *next = take_next_started(loop);
+    asyncio_task *next = take_next_equipped(loop);
     if (UNLIKELY(!next)) {
         loop->current = NULL;
         fiber_switch(&task->fiber, &loop->fiber);
-        return;
+    } else if (LIKELY(next != task)) {
+        enter(loop, &task->fiber, next);
+    } else {
+        make_current(loop, task);
     }
-    make_current(loop, next);
-    if (LIKELY(next != task))
-        fiber_switch(&task->fiber, &next->fiber);
 }
 
-/* Can `next`, which is fresh, go on with the stack that `wanted` bytes got? */
-static bool fits(const asyncio_task *next, size_t wanted)
+void asy_task_resume(asyncio_loop *loop, asyncio_task *task)
 {
-    return !next->fiber.sp && next->stack_bytes == wanted;
+    if (task->fiber.sp || equip(loop, task))
+        enter(loop, &loop->fiber, task);
 }
 
 static COLD _Noreturn void returned_in_child(const asyncio_site *body)
@@ -124,48 +150,58 @@ static COLD _Noreturn void returned_in_child(const asyncio_site *body)
               "end the child with _exit, or run a loop of its own in it", body->func);
 }
 
-/* The bottom frame of every task's stack. */
-static void task_main(void *arg)
+/* Runs a task's body to its end. False if its stack must be kept. */
+static inline bool run_body(asyncio_loop *loop, asyncio_task *task)
 {
-    asyncio_loop *loop = arg;
-    fiber_entered(&loop->fiber);
+    const asyncio_site *body = &task->type->site;
+    intptr_t result = task->type->start(task_args(task));
+    if (UNLIKELY(asy_running_loop != loop))
+        returned_in_child(body);
+    bool keep = task->flags & TASK_KEEP_STACK;
+    finish(loop, task, result);
+    return !keep;
+}
+
+/* Runs tasks on one stack, one after the other, for as long as the next ready
+ * one is fresh and wants a stack of this size. Returns the one to go on with. */
+static inline asyncio_task *run_tasks(asyncio_loop *loop)
+{
     asyncio_task *task = loop->current;
     struct asy_stack *stack = task->stack;
+    size_t wanted = task->stack_bytes;
     for (;;) {
-        size_t wanted = task->stack_bytes;
-        const asyncio_site *body = &task->type->site;
-        intptr_t result = task->type->start(task_args(task));
-        if (UNLIKELY(asy_running_loop != loop))
-            returned_in_child(body);
-        bool keep = task->flags & TASK_KEEP_STACK;
-        finish(loop, task, result);
-
+        bool reusable = run_body(loop, task);
         asyncio_task *next = take_next(loop);
-        if (next && !keep && fits(next, wanted)) {
-            give_stack(next, stack);
+        if (next && reusable && !next->fiber.sp && next->stack_bytes == wanted) {
+            own_stack(next, stack);
             next->fiber.sp = stack->top; /* started */
             asy_fp_control_load(&loop->fp);
             make_current(loop, next);
             task = next;
             continue;
         }
-        stack->owner = NULL;
-        if (keep)
+        if (UNLIKELY(!reusable))
             list_append(&loop->kept_stacks, &stack->node);
         else
-            asy_stack_give(loop->stacks, stack);
-        if (next && !next->fiber.sp && !start(loop, next))
-            next = take_next_started(loop);
-        if (next)
-            make_current(loop, next);
-        fiber_leave(next ? &next->fiber : &loop->fiber);
+            put_stack(loop, stack, wanted);
+        return next;
     }
 }
 
-void asy_task_resume(asyncio_loop *loop, asyncio_task *task)
+/* The bottom function of every task's stack. The stack it runs on is given back
+ * already when it leaves. */
+static void task_main(void *arg)
 {
-    if (!task->fiber.sp && !start(loop, task))
+    asyncio_loop *loop = arg;
+    fiber_entered(&loop->fiber);
+    asyncio_task *next = run_tasks(loop);
+    if (next && next->fiber.sp) {
+        make_current(loop, next);
+        fiber_leave(&next->fiber);
         return;
-    make_current(loop, task);
-    fiber_switch(&loop->fiber, &task->fiber);
+    }
+    /* One that needs a stack of its own, or whatever the loop finds: from the loop. */
+    if (next)
+        ready_push_first(&loop->ready, &next->ready);
+    fiber_leave(&loop->fiber);
 }

@@ -35,14 +35,27 @@ struct asy_fp_control {
     uint32_t word[2]; /* x86-64: mxcsr, x87 control word; AArch64: fpcr; RISC-V: frm */
 };
 
+/*
+ * The processor predicts where a return goes by the calls that it has seen, and
+ * a wrong guess costs more than the switch itself. So calls and returns stay in
+ * balance across a switch: each of these three is meant to be the last thing its
+ * caller does, so that the compiler jumps to it, and the return at the end of a
+ * switch belongs to the call of that caller. See docs/decisions/0001-switch-returns.md.
+ */
+
 /* Stores the stack pointer in *save and continues where `to` was stored.
- * Returns when somebody switches back to *save. */
+ * Returns when somebody continues *save. */
 void asy_context_switch(void **save, void *to);
 
-/* Lays out a first frame below `top` (16-byte aligned) so that the first
- * switch to the returned stack pointer enters entry(arg) with the control state *fp. entry
- * must not return. */
-void *asy_context_make(void *top, void (*entry)(void *), void *arg, const struct asy_fp_control *fp);
+/* Stores the stack pointer in *save and enters entry(arg) on the fresh stack
+ * whose highest address is `top` (16-byte aligned), with the control state *fp.
+ * entry must not return. */
+void asy_context_start(void **save, void *top, void (*entry)(void *), void *arg,
+                       const struct asy_fp_control *fp);
+
+/* Continues where `to` was stored; what is left is never continued. Does not
+ * return, but is not marked so, since such a call is never a jump. */
+void asy_context_leave(void *to);
 
 static inline void asy_fp_control_save(struct asy_fp_control *fp)
 {

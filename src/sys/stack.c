@@ -25,8 +25,9 @@
 
 #define WARM_MIN 1024u
 #define KEEP_BYTES (32u * 1024u)
-#define CHECK_GIVES 64u     /* a power of two */
-#define DUE_MAX 16u         /* due stacks that a loop which never sleeps may have */
+#define CHECK_GIVES 64u
+#define OVERDUE_GIVES 512u  /* a loop that never sleeps looks at another stack that often ... */
+#define DUE_MAX 16u         /* ... while more than so many are due */
 #define TRIM_MAX 16u        /* stacks that one asy_stacks_trim deals with */
 #define GUARD_PAGES 3u
 #define SLAB_STACKS_FIRST 16u
@@ -140,6 +141,30 @@ static struct asy_stack *oldest(struct list *list)
     if (node != list && runs_here(stack_at(node)))
         node = node->prev;
     return node != list ? stack_at(node) : NULL;
+}
+
+/* list_prepend and list_remove for the hot paths. These know the head, which
+ * spares them a chain of loads from what was just stored; and the order of the
+ * stores keeps compilers from joining two of them into a wide one, from which
+ * the next load would be slow. */
+static inline void push(struct list *head, struct list *node)
+{
+    struct list *next = head->next;
+    node->next = next;
+    head->next = node;
+    next->prev = node;
+    node->prev = head;
+}
+
+static inline void unlink_latest(struct list *head, struct list *node)
+{
+    if (UNLIKELY(head->next != node)) {
+        list_remove(node); /* behind the one that the caller runs on */
+        return;
+    }
+    struct list *next = node->next;
+    next->prev = head;
+    head->next = next;
 }
 
 static void make_cold(struct asy_stack_pool *pool, struct asy_stack *stack)
@@ -260,7 +285,7 @@ static NOINLINE void becomes_due(struct asy_stack_pool *pool, struct asy_stack *
     if (pool->usable <= KEEP_BYTES)
         return;
     stack->flags |= ASY_STACK_DUE;
-    if (pool->due_count > DUE_MAX)
+    if (pool->due_count > DUE_MAX && stack->gives % OVERDUE_GIVES == 0)
         check_depth(pool);
 }
 
@@ -291,12 +316,13 @@ struct asy_stack *asy_stack_take(struct asy_stacks *stacks, size_t bytes, int *e
         return NULL;
     }
     struct asy_stack *stack = latest(&pool->warm);
-    if (!stack)
-        stack = latest(&pool->due);
     if (LIKELY(stack != NULL)) {
-        list_remove(&stack->node);
+        unlink_latest(&pool->warm, &stack->node);
         pool->warm_count--;
-        pool->due_count -= (stack->flags & ASY_STACK_DUE) != 0;
+    } else if ((stack = latest(&pool->due))) {
+        unlink_latest(&pool->due, &stack->node);
+        pool->warm_count--;
+        pool->due_count--;
     } else if (!(stack = take_cold(pool, error))) {
         return NULL;
     }
@@ -318,9 +344,9 @@ void asy_stack_give(struct asy_stacks *stacks, struct asy_stack *stack)
         becomes_due(pool, stack);
     if (stack->flags & ASY_STACK_DUE) {
         pool->due_count++;
-        list_prepend(&pool->due, &stack->node);
+        push(&pool->due, &stack->node);
     } else {
-        list_prepend(&pool->warm, &stack->node);
+        push(&pool->warm, &stack->node);
     }
     if (UNLIKELY(pool->warm_count > warm_max(pool)))
         settle(pool);

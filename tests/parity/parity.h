@@ -22,6 +22,9 @@ struct scenario {
 
 void scenario_add(struct scenario *scenario);
 
+/* The virtual clock, FIFO order: for the loops that a scenario makes. */
+extern const asyncio_run_options virtual_options;
+
 #define SCENARIO(name)                                                                            \
     static asyncio_coro *name(void);                                                              \
     SCENARIO_ADD_(name, name, NULL)                                                               \
@@ -69,5 +72,7 @@ ASYNC_DECLARE(fails, double, delay, intptr_t, code);
 /* Awaits, says the outcome, and ends in the same way. Each takes over a reference. */
 ASYNC_DECLARE(waiter, const char *, name, asyncio_future *, future);
 ASYNC_DECLARE(task_waiter, const char *, name, asyncio_task *, task);
+/* Awaits the task and says all that can be told of it. Takes over the reference. 0. */
+intptr_t ends(asyncio_task *task);
 
 #endif

@@ -1,7 +1,7 @@
 """What every scenario of the Python half needs.
 
-A scenario is an async function, or a plain function of an idle loop, marked @scenario. Its twin in C has the same
-name and says the same lines. Errors follow one convention: CancelledError is "cancelled", E(code) stands
+A scenario is an async function, or a plain function of an idle loop, marked @scenario. Its twin in C has the
+same name and says the same lines. Errors follow one convention: CancelledError is "cancelled", E(code) stands
 for the C result -code and is "error <code>", misuse (RuntimeError, InvalidStateError, ...) is "refused".
 
 Time is virtual: a wait moves the clock and takes no time. Delays are multiples of 1/4 s, exact in binary.
@@ -109,6 +109,12 @@ async def waiter(name, awaitable):
     return give(outcome)
 
 
+async def ends(task):
+    """Awaits the task and says all that can be told of it."""
+    outcome = await got(task)
+    say(f"main: {text(outcome)}, cancelled {task.cancelled():d}, cancelling {task.cancelling()}, at {now()}")
+
+
 # ---- The table and the runs ------------------------------------------------
 
 class Scenario:
@@ -174,8 +180,8 @@ def run(one):
     if inspect.iscoroutinefunction(one.fn):
         with asyncio.Runner(loop_factory=VirtualLoop) as runner:
             outcome = tried(runner.run, one.fn())
-            if isinstance(outcome, BaseException):
-                say(f"run: {text(outcome)}")
+        if isinstance(outcome, BaseException):
+            say(f"run: {text(outcome)}")
     else:
         loop = VirtualLoop()
         one.fn(loop)

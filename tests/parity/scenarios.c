@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const asyncio_run_options options = {.clock = ASYNCIO_CLOCK_VIRTUAL};
+const asyncio_run_options virtual_options = {.clock = ASYNCIO_CLOCK_VIRTUAL};
 static struct scenario *scenarios, **scenarios_end = &scenarios;
 static double begun; /* the loop's time when the scenario began */
 
@@ -139,6 +139,16 @@ ASYNC_DEFINE(task_waiter, const char *, name, asyncio_task *, task)
     return outcome;
 }
 
+intptr_t ends(asyncio_task *task)
+{
+    intptr_t outcome = asyncio_await(asyncio_ref(task));
+
+    say("main: %s, cancelled %d, cancelling %d, at %g", text(outcome), asyncio_cancelled(task),
+        asyncio_task_cancelling(task), now());
+    asyncio_release(task);
+    return 0;
+}
+
 /* ---- The runs ---- */
 
 /* The exception handler of every loop: no report goes unseen. */
@@ -160,12 +170,12 @@ static void run(const struct scenario *scenario)
 {
     say("== %s", scenario->name);
     if (scenario->main) {
-        intptr_t outcome = asyncio_run_with(run_main(scenario), &options);
+        intptr_t outcome = asyncio_run_with(run_main(scenario), &virtual_options);
         if (outcome < 0)
             say("run: %s", text(outcome));
         return;
     }
-    asyncio_loop *loop = asyncio_loop_new(&options);
+    asyncio_loop *loop = asyncio_loop_new(&virtual_options);
     begun = asyncio_loop_time(loop);
     asyncio_loop_set_exception_handler(loop, report, NULL);
     scenario->with_loop(loop);

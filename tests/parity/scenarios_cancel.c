@@ -5,24 +5,6 @@
 
 #include <errno.h>
 
-/* Awaits the task, keeping the reference, and says all that can be told of it. */
-ASYNC(ends, asyncio_task *, task)
-{
-    intptr_t outcome = asyncio_await(asyncio_ref(task));
-
-    say("main: %s, cancelled %d, cancelling %d, at %g", text(outcome), asyncio_cancelled(task),
-        asyncio_task_cancelling(task), now());
-    return 0;
-}
-
-/* The same, for the last reference. */
-static intptr_t ends_last(asyncio_task *task)
-{
-    asyncio_await(ends(task));
-    asyncio_release(task);
-    return 0;
-}
-
 /* ---- In each state ---- */
 
 SCENARIO(cancel_a_sleeping_task)
@@ -32,7 +14,7 @@ SCENARIO(cancel_a_sleeping_task)
     asyncio_sleep(1);
     bool cancelled = asyncio_cancel(task);
     say("cancel %d, done %d", cancelled, asyncio_done(task));
-    asyncio_await(ends(task));
+    ends(asyncio_ref(task));
     cancelled = asyncio_cancel(task);
     say("cancel %d, cancelling %d", cancelled, asyncio_task_cancelling(task));
     asyncio_release(task);
@@ -45,7 +27,7 @@ SCENARIO(cancel_a_task_that_yields)
 
     asyncio_sleep(0);
     say("cancel %d", asyncio_cancel(task));
-    return ends_last(task);
+    return ends(task);
 }
 
 SCENARIO(cancel_a_task_that_awaits_a_future)
@@ -57,7 +39,7 @@ SCENARIO(cancel_a_task_that_awaits_a_future)
     bool cancelled = asyncio_cancel(task);
     say("cancel %d, future cancelled %d", cancelled, asyncio_cancelled(future));
     asyncio_release(future);
-    return ends_last(task);
+    return ends(task);
 }
 
 SCENARIO(cancel_a_task_that_awaits_a_task)
@@ -68,8 +50,8 @@ SCENARIO(cancel_a_task_that_awaits_a_task)
     asyncio_sleep(1);
     bool cancelled = asyncio_cancel(outer);
     say("cancel %d, inner cancelling %d", cancelled, asyncio_task_cancelling(inner));
-    ends_last(outer);
-    return ends_last(inner);
+    ends(outer);
+    return ends(inner);
 }
 
 ASYNC(coro_waiter, const char *, name, asyncio_coro *, coro)
@@ -86,7 +68,7 @@ SCENARIO(cancel_a_task_that_awaits_a_coroutine)
 
     asyncio_sleep(1);
     asyncio_cancel(task);
-    return ends_last(task);
+    return ends(task);
 }
 
 SCENARIO(cancel_along_a_chain_of_tasks)
@@ -100,7 +82,7 @@ SCENARIO(cancel_along_a_chain_of_tasks)
     asyncio_cancel(tasks[3]);
     asyncio_task *tick = asyncio_create_task(ticker(6));
     for (int i = 3; i >= 0; i--)
-        ends_last(tasks[i]);
+        ends(tasks[i]);
     return asyncio_await(tick);
 }
 
@@ -121,7 +103,7 @@ SCENARIO(a_cancelled_awaiter_waits_for_the_inner_task)
 
     asyncio_sleep(1);
     asyncio_cancel(outer);
-    return ends_last(outer);
+    return ends(outer);
 }
 
 ASYNC(swallows, const char *, name, intptr_t, value)
@@ -136,7 +118,7 @@ SCENARIO(a_task_swallows_its_cancel)
 
     asyncio_sleep(1);
     asyncio_cancel(task);
-    return ends_last(task);
+    return ends(task);
 }
 
 static intptr_t says_and_sleeps(const char *name, intptr_t outcome)
@@ -170,8 +152,8 @@ SCENARIO(an_inner_task_swallows_the_cancel_of_the_outer)
 
     asyncio_sleep(1);
     asyncio_cancel(outer);
-    ends_last(outer);
-    return ends_last(inner);
+    ends(outer);
+    return ends(inner);
 }
 
 /* Both requests end in the one -ECANCELED of the inner task. */
@@ -184,7 +166,7 @@ SCENARIO(an_inner_task_was_cancelled_before_the_outer)
     asyncio_cancel(inner);
     asyncio_cancel(outer);
     asyncio_release(inner);
-    return ends_last(outer);
+    return ends(outer);
 }
 
 static void cancels_when_done(asyncio_future *future, void *task)
@@ -201,7 +183,7 @@ SCENARIO(an_inner_task_has_ended_cancelled_when_the_outer_is)
     asyncio_add_done_callback(inner, cancels_when_done, outer);
     asyncio_sleep(1);
     asyncio_cancel(inner);
-    ends_last(outer);
+    ends(outer);
     asyncio_release(inner);
     return 0;
 }
@@ -218,7 +200,15 @@ ASYNC(cancels_itself)
 
 SCENARIO(cancel_oneself_and_then_sleep)
 {
-    return ends_last(asyncio_create_task(cancels_itself()));
+    return ends(asyncio_create_task(cancels_itself()));
+}
+
+SCENARIO(turns_of_a_cancel_that_waits_for_a_sleep)
+{
+    asyncio_task *task = asyncio_create_task(cancels_itself()), *tick = asyncio_create_task(ticker(3));
+
+    ends(task);
+    return asyncio_await(tick);
 }
 
 ASYNC(cancels_itself_and_yields)
@@ -231,7 +221,7 @@ ASYNC(cancels_itself_and_yields)
 
 SCENARIO(cancel_oneself_and_then_yield)
 {
-    return ends_last(asyncio_create_task(cancels_itself_and_yields()));
+    return ends(asyncio_create_task(cancels_itself_and_yields()));
 }
 
 ASYNC(cancels_itself_and_awaits, asyncio_future *, future)
@@ -242,22 +232,40 @@ ASYNC(cancels_itself_and_awaits, asyncio_future *, future)
     return outcome;
 }
 
+SCENARIO(turns_of_a_cancel_that_waits_for_a_yield)
+{
+    asyncio_task *task = asyncio_create_task(cancels_itself_and_yields());
+    asyncio_task *tick = asyncio_create_task(ticker(3));
+
+    ends(task);
+    return asyncio_await(tick);
+}
+
 SCENARIO(cancel_oneself_and_then_await_a_task)
 {
     asyncio_task *inner = asyncio_create_task(sleeper("inner", 9, 0));
 
-    ends_last(asyncio_create_task(cancels_itself_and_awaits(ASYNCIO_AS_FUTURE(asyncio_ref(inner)))));
-    return ends_last(inner);
+    ends(asyncio_create_task(cancels_itself_and_awaits(ASYNCIO_AS_FUTURE(asyncio_ref(inner)))));
+    return ends(inner);
 }
 
 SCENARIO(cancel_oneself_and_then_await_a_future)
 {
     asyncio_future *future = asyncio_future_new();
 
-    ends_last(asyncio_create_task(cancels_itself_and_awaits(asyncio_ref(future))));
+    ends(asyncio_create_task(cancels_itself_and_awaits(asyncio_ref(future))));
     say("future cancelled %d", asyncio_cancelled(future));
     asyncio_release(future);
     return 0;
+}
+
+SCENARIO(turns_of_a_cancel_that_waits_for_a_future)
+{
+    asyncio_task *task = asyncio_create_task(cancels_itself_and_awaits(asyncio_future_new()));
+    asyncio_task *tick = asyncio_create_task(ticker(3));
+
+    ends(task);
+    return asyncio_await(tick);
 }
 
 ASYNC(cancels_itself_and_takes, asyncio_future *, future)
@@ -274,7 +282,7 @@ SCENARIO(a_done_future_delivers_no_cancel)
     asyncio_future *future = asyncio_future_new();
 
     asyncio_future_set_result(future, 8);
-    return ends_last(asyncio_create_task(cancels_itself_and_takes(future)));
+    return ends(asyncio_create_task(cancels_itself_and_takes(future)));
 }
 
 ASYNC(cancels_itself_and_fails)
@@ -285,7 +293,7 @@ ASYNC(cancels_itself_and_fails)
 
 SCENARIO(cancel_oneself_and_then_fail)
 {
-    return ends_last(asyncio_create_task(cancels_itself_and_fails()));
+    return ends(asyncio_create_task(cancels_itself_and_fails()));
 }
 
 SCENARIO(cancel_a_task_that_is_done)
@@ -294,7 +302,7 @@ SCENARIO(cancel_a_task_that_is_done)
 
     asyncio_sleep(0);
     say("cancel %d", asyncio_cancel(task));
-    return ends_last(task);
+    return ends(task);
 }
 
 static void says_cancel(void *task)
@@ -314,7 +322,7 @@ SCENARIO(cancel_a_task_that_has_just_ended)
     asyncio_task *task = asyncio_create_task(says("task", 4));
 
     asyncio_add_done_callback(task, says_cancel_when_done, task);
-    return ends_last(task);
+    return ends(task);
 }
 
 ASYNC(is_cancelled)
@@ -324,7 +332,7 @@ ASYNC(is_cancelled)
 
 SCENARIO(a_task_ends_cancelled_without_a_request)
 {
-    return ends_last(asyncio_create_task(is_cancelled()));
+    return ends(asyncio_create_task(is_cancelled()));
 }
 
 SCENARIO(cancel_from_a_callback)
@@ -332,7 +340,30 @@ SCENARIO(cancel_from_a_callback)
     asyncio_task *task = asyncio_create_task(sleeper("task", 9, 0));
 
     asyncio_loop_call_later(asyncio_get_running_loop(), 1, says_cancel, task);
-    return ends_last(task);
+    return ends(task);
+}
+
+ASYNC(cancels_its_parent, asyncio_task *, parent)
+{
+    asyncio_sleep(1);
+    bool cancelled = asyncio_cancel(parent);
+    say("cancel %d, cancelling %d", cancelled, asyncio_task_cancelling(asyncio_current_task()));
+    int outcome = asyncio_sleep(1);
+    say("child: %s at %g", text(outcome), now());
+    return outcome;
+}
+
+ASYNC(has_a_child)
+{
+    intptr_t outcome = asyncio_await(asyncio_create_task(cancels_its_parent(asyncio_current_task())));
+
+    say("parent: %s", text(outcome));
+    return outcome;
+}
+
+SCENARIO(a_child_cancels_its_parent_and_so_itself)
+{
+    return ends(asyncio_create_task(has_a_child()));
 }
 
 ASYNC(fails_instead)
@@ -347,7 +378,7 @@ SCENARIO(a_cancelled_task_fails_in_its_cleanup)
 
     asyncio_sleep(1);
     asyncio_cancel(task);
-    return ends_last(task);
+    return ends(task);
 }
 
 /* ---- As it ends anyway ---- */
@@ -364,7 +395,7 @@ SCENARIO(cancel_a_sleep_in_the_tick_in_which_it_ends)
 
     asyncio_loop_call_later(asyncio_get_running_loop(), 1, says_cancel_of, &task);
     task = asyncio_create_task(sleeper("task", 1, 0));
-    return ends_last(task);
+    return ends(task);
 }
 
 /* The timer of the sleep is first: its task is ready, and has not resumed. */
@@ -374,269 +405,7 @@ SCENARIO(cancel_a_sleep_that_has_just_ended)
 
     asyncio_sleep(0);
     asyncio_loop_call_later(asyncio_get_running_loop(), 1, says_cancel, task);
-    return ends_last(task);
-}
-
-/* ---- Several requests, several waiters ---- */
-
-SCENARIO(two_requests_before_delivery_are_one)
-{
-    asyncio_task *task = asyncio_create_task(naps_and_sleeps("task", 9));
-
-    asyncio_sleep(1);
-    say("cancel %d", asyncio_cancel(task));
-    bool cancelled = asyncio_cancel(task);
-    say("cancel %d, cancelling %d", cancelled, asyncio_task_cancelling(task));
-    return ends_last(task);
-}
-
-SCENARIO(two_requests_to_a_yielding_task_are_one)
-{
-    asyncio_task *task = asyncio_create_task(naps_and_sleeps("task", 0));
-
-    asyncio_sleep(0);
-    asyncio_cancel(task);
-    asyncio_cancel(task);
-    return ends_last(task);
-}
-
-SCENARIO(a_second_request_during_cleanup)
-{
-    asyncio_task *task = asyncio_create_task(tidies("task", 4));
-
-    asyncio_sleep(1);
-    asyncio_cancel(task);
-    asyncio_sleep(1);
-    asyncio_cancel(task);
-    return ends_last(task);
-}
-
-SCENARIO(a_second_request_to_an_awaiter_reaches_the_inner_task)
-{
-    asyncio_task *inner = asyncio_create_task(tidies("inner", 4));
-    asyncio_task *outer = asyncio_create_task(task_waiter("outer", asyncio_ref(inner)));
-
-    asyncio_sleep(1);
-    asyncio_cancel(outer);
-    asyncio_sleep(1);
-    asyncio_cancel(outer);
-    ends_last(outer);
-    say("inner cancelling %d", asyncio_task_cancelling(inner));
-    asyncio_release(inner);
-    return 0;
-}
-
-ASYNC(gives_back)
-{
-    for (int i = 0; i < 2; i++) {
-        int outcome = asyncio_sleep(9);
-        say("task: %s at %g, cancelling %d", text(outcome), now(),
-            asyncio_task_cancelling(asyncio_current_task()));
-        say("uncancel %d", asyncio_task_uncancel(asyncio_current_task()));
-    }
-    return 1;
-}
-
-SCENARIO(a_request_given_back_makes_room_for_the_next)
-{
-    asyncio_task *task = asyncio_create_task(gives_back());
-
-    asyncio_sleep(1);
-    asyncio_cancel(task);
-    asyncio_sleep(1);
-    asyncio_cancel(task);
-    return ends_last(task);
-}
-
-ASYNC(counts_down)
-{
-    int outcome = asyncio_sleep(9);
-    asyncio_task *me = asyncio_current_task();
-
-    say("task: %s, cancelling %d", text(outcome), asyncio_task_cancelling(me));
-    int first = asyncio_task_uncancel(me), second = asyncio_task_uncancel(me);
-    say("uncancel %d, %d, %d", first, second, asyncio_task_uncancel(me));
-    say("slept: %s", text(asyncio_sleep(1)));
-    return 0;
-}
-
-SCENARIO(uncancel_counts_down_to_zero)
-{
-    asyncio_task *task = asyncio_create_task(counts_down());
-
-    asyncio_sleep(1);
-    asyncio_cancel(task);
-    asyncio_cancel(task);
-    asyncio_await(ends(task));
-    say("uncancel %d", asyncio_task_uncancel(task));
-    asyncio_release(task);
-    return 0;
-}
-
-ASYNC(uncancels_one_of_two)
-{
-    asyncio_cancel(asyncio_current_task());
-    asyncio_cancel(asyncio_current_task());
-    say("uncancel %d", asyncio_task_uncancel(asyncio_current_task()));
-    int slept = asyncio_sleep(1);
-    say("slept: %s at %g", text(slept), now());
-    return 0;
-}
-
-SCENARIO(uncancel_of_one_of_two_leaves_the_other)
-{
-    return ends_last(asyncio_create_task(uncancels_one_of_two()));
-}
-
-SCENARIO(uncancel_does_not_help_a_task_whose_sleep_was_cancelled)
-{
-    asyncio_task *task = asyncio_create_task(sleeper("task", 9, 0));
-
-    asyncio_sleep(1);
-    asyncio_cancel(task);
-    say("uncancel %d", asyncio_task_uncancel(task));
-    return ends_last(task);
-}
-
-SCENARIO(a_cancelled_task_with_two_awaiters)
-{
-    asyncio_task *task = asyncio_create_task(sleeper("task", 9, 0));
-    asyncio_task *a = asyncio_create_task(task_waiter("a", asyncio_ref(task)));
-    asyncio_task *b = asyncio_create_task(task_waiter("b", asyncio_ref(task)));
-
-    asyncio_sleep(1);
-    asyncio_cancel(task);
-    asyncio_release(task);
-    ends_last(a);
-    return ends_last(b);
-}
-
-SCENARIO(one_of_two_awaiters_is_cancelled)
-{
-    asyncio_task *task = asyncio_create_task(sleeper("task", 9, 0));
-    asyncio_task *a = asyncio_create_task(task_waiter("a", asyncio_ref(task)));
-    asyncio_task *b = asyncio_create_task(task_waiter("b", asyncio_ref(task)));
-
-    asyncio_sleep(1);
-    asyncio_cancel(a);
-    ends_last(b);
-    ends_last(a);
-    return ends_last(task);
-}
-
-SCENARIO(one_of_two_waiters_of_a_future_is_cancelled)
-{
-    asyncio_future *future = asyncio_future_new();
-    asyncio_task *a = asyncio_create_task(waiter("a", asyncio_ref(future)));
-    asyncio_task *b = asyncio_create_task(waiter("b", future));
-
-    asyncio_sleep(1);
-    asyncio_cancel(b);
-    ends_last(b);
-    return ends_last(a);
-}
-
-SCENARIO(cancel_the_future_and_then_its_waiter)
-{
-    asyncio_future *future = asyncio_future_new();
-    asyncio_task *task = asyncio_create_task(waits_and_sleeps("task", asyncio_ref(future)));
-
-    asyncio_sleep(1);
-    bool cancelled = asyncio_cancel(future);
-    say("future %d, task %d", cancelled, asyncio_cancel(task));
-    asyncio_release(future);
-    return ends_last(task);
-}
-
-SCENARIO(cancel_the_waiter_and_then_its_future)
-{
-    asyncio_future *future = asyncio_future_new();
-    asyncio_task *task = asyncio_create_task(waits_and_sleeps("task", asyncio_ref(future)));
-
-    asyncio_sleep(1);
-    bool cancelled = asyncio_cancel(task);
-    say("task %d, future %d", cancelled, asyncio_cancel(future));
-    asyncio_release(future);
-    return ends_last(task);
-}
-
-SCENARIO(an_awaiter_survives_a_cancelled_child)
-{
-    asyncio_task *child = asyncio_create_task(sleeper("child", 9, 0));
-    asyncio_task *task = create_waits_and_sleeps("task", child);
-
-    asyncio_sleep(1);
-    asyncio_cancel(child);
-    asyncio_release(child);
-    return ends_last(task);
-}
-
-ASYNC(cancels_other, const char *, name, asyncio_task **, other)
-{
-    say("%s yielded: %s", name, text(asyncio_sleep(0)));
-    say("%s cancels %d", name, asyncio_cancel(*other));
-    int outcome = asyncio_sleep(1);
-    say("%s: %s at %g", name, text(outcome), now());
-    return outcome;
-}
-
-SCENARIO(two_tasks_cancel_each_other)
-{
-    asyncio_task *tasks[2];
-
-    tasks[0] = asyncio_create_task(cancels_other("a", &tasks[1]));
-    tasks[1] = asyncio_create_task(cancels_other("b", &tasks[0]));
-    ends_last(tasks[1]);
-    return ends_last(tasks[0]);
-}
-
-/* ---- Messages ---- */
-
-ASYNC(reads_message, const char *, name, asyncio_future *, future)
-{
-    intptr_t outcome = asyncio_await(future);
-
-    say("%s: %s, %s", name, text(outcome), asyncio_error_message());
-    return outcome;
-}
-
-ASYNC(naps_and_reads_message, const char *, name, double, delay)
-{
-    int outcome = asyncio_sleep(delay);
-
-    say("%s: %s, %s", name, text(outcome), asyncio_error_message());
-    return outcome;
-}
-
-SCENARIO(a_cancel_with_a_message)
-{
-    asyncio_task *task = asyncio_create_task(naps_and_reads_message("task", 9));
-
-    asyncio_sleep(1);
-    asyncio_cancel_with(task, "enough");
-    return asyncio_await(reads_message("main", ASYNCIO_AS_FUTURE(task)));
-}
-
-SCENARIO(a_future_is_cancelled_with_a_message)
-{
-    asyncio_future *future = asyncio_future_new();
-    asyncio_task *task = asyncio_create_task(reads_message("task", asyncio_ref(future)));
-
-    asyncio_sleep(0);
-    asyncio_cancel_with(future, "no more");
-    asyncio_release(future);
-    asyncio_await(task);
-    return 0;
-}
-
-SCENARIO(a_message_goes_down_and_up_the_chain)
-{
-    asyncio_task *inner = asyncio_create_task(naps_and_reads_message("inner", 9));
-    asyncio_task *outer = asyncio_create_task(reads_message("outer", ASYNCIO_AS_FUTURE(inner)));
-
-    asyncio_sleep(1);
-    asyncio_cancel_with(outer, "all of you");
-    return asyncio_await(reads_message("main", ASYNCIO_AS_FUTURE(outer)));
+    return ends(task);
 }
 
 /* ---- What cannot be awaited ---- */
@@ -649,5 +418,5 @@ ASYNC(awaits_itself)
 
 SCENARIO(a_task_awaits_itself)
 {
-    return ends_last(asyncio_create_task(awaits_itself()));
+    return ends(asyncio_create_task(awaits_itself()));
 }

@@ -4,16 +4,6 @@
  */
 #include "parity.h"
 
-static intptr_t ends(asyncio_task *task)
-{
-    const char *outcome = text(asyncio_await(asyncio_ref(task)));
-
-    say("main: %s, cancelled %d, cancelling %d", outcome, asyncio_cancelled(task),
-        asyncio_task_cancelling(task));
-    asyncio_release(task);
-    return 0;
-}
-
 ASYNC(works, const char *, name)
 {
     say("%s begins", name);
@@ -122,6 +112,16 @@ SCENARIO(uncancel_before_delivery_drops_the_request)
     return ends(asyncio_create_task(uncancels_itself()));
 }
 
+SCENARIO(uncancel_of_a_yielding_task_drops_the_request)
+{
+    asyncio_task *task = asyncio_create_task(sleeper("task", 0, 0));
+
+    asyncio_sleep(0);
+    asyncio_cancel(task);
+    say("uncancel %d", asyncio_task_uncancel(task));
+    return ends(task);
+}
+
 /* ---- gather ---- */
 
 ASYNC(tidies, const char *, name, double, delay, intptr_t, value)
@@ -191,6 +191,35 @@ SCENARIO(gather_whose_children_have_ended_keeps_their_results)
     return asyncio_await(task);
 }
 
+SCENARIO(gather_keeps_an_error_that_came_before_the_cancel)
+{
+    asyncio_task *task = asyncio_create_task(gathers(fails(1, 5), tidies("b", 2, 0)));
+
+    asyncio_sleep(2);
+    asyncio_cancel(task);
+    return asyncio_await(task);
+}
+
+ASYNC(fails_when_cancelled, intptr_t, code)
+{
+    asyncio_sleep(9);
+    return asyncio_await(fails(0, code));
+}
+
+SCENARIO(gather_that_is_cancelled_is_cancelled_though_a_child_fails)
+{
+    asyncio_task *task = asyncio_create_task(gathers(fails_when_cancelled(5), tidies("b", 1, 0)));
+
+    asyncio_sleep(1);
+    asyncio_cancel(task);
+    return asyncio_await(task);
+}
+
+SCENARIO(gather_of_null_fails_as_out_of_memory)
+{
+    return asyncio_await(gathers(says("a", 1), NULL));
+}
+
 static void cancels(void *task)
 {
     asyncio_cancel((asyncio_task *)task);
@@ -255,8 +284,8 @@ SCENARIO(a_sleep_of_nan_is_refused)
 
 ASYNC(stubborn)
 {
-    for (int i = 0; i < 20; i++) {
-        int outcome = asyncio_sleep(2);
+    for (int i = 0; i < 5; i++) {
+        int outcome = asyncio_sleep(4);
         say("stubborn: %s at %g", text(outcome), now());
     }
     return 0;

@@ -323,6 +323,34 @@ SCENARIO(an_error_carries_its_message)
     return 0;
 }
 
+SCENARIO(a_message_belongs_to_its_error)
+{
+    intptr_t outcome = asyncio_await(asyncio_create_task(raises(5, "no luck")));
+    say("first: %s, %s", text(outcome), asyncio_error_message());
+    outcome = asyncio_await(asyncio_create_task(fails(0, 5)));
+    say("second: %s, %s", text(outcome), asyncio_error_message());
+    asyncio_await(asyncio_create_task(raises(5, "again")));
+    asyncio_sleep(1);
+    outcome = asyncio_await(asyncio_create_task(raises(6, "another")));
+    say("third: %s, %s", text(outcome), asyncio_error_message());
+    return 0;
+}
+
+ASYNC(raises_through, int, depth, intptr_t, code, const char *, message)
+{
+    if (depth)
+        return asyncio_await(raises_through(depth - 1, code, message));
+    return asyncio_await(asyncio_create_task(raises(code, message)));
+}
+
+SCENARIO(a_message_goes_up_a_chain)
+{
+    intptr_t outcome = asyncio_await(asyncio_create_task(raises_through(3, 5, "deep down")));
+
+    say("main: %s, %s", text(outcome), asyncio_error_message());
+    return 0;
+}
+
 /* ---- Who am I, who is there ---- */
 
 static void says_current(void *arg)

@@ -259,6 +259,28 @@ async def an_error_carries_its_message():
     say(f"main: {text(outcome)}, {outcome}")
 
 
+@scenario
+async def a_message_belongs_to_its_error():
+    outcome = await got(create_task(raises(5, "no luck")))
+    say(f"first: {text(outcome)}, {outcome}")
+    outcome = await got(create_task(fails(0, 5)))
+    say(f"second: {text(outcome)}, {outcome}")
+    outcome = await got(create_task(raises(5, "again")))
+    await sleep(1)
+    again = await got(create_task(raises(6, "another")))
+    say(f"third: {text(again)}, {again}")
+
+
+async def raises_through(depth, code, message):
+    await (raises_through(depth - 1, code, message) if depth else create_task(raises(code, message)))
+
+
+@scenario
+async def a_message_goes_up_a_chain():
+    outcome = await got(create_task(raises_through(3, 5, "deep down")))
+    say(f"main: {text(outcome)}, {outcome}")
+
+
 # ---- Who am I, who is there ------------------------------------------------
 
 def says_current():

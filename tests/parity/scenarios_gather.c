@@ -135,6 +135,30 @@ SCENARIO(gather_with_a_cancelled_child)
     return 0;
 }
 
+SCENARIO(gather_reports_no_second_error)
+{
+    int status = asyncio_gather(NULL, fails(1, 5), fails(1, 6));
+
+    say("gather: %s at %g", text(status), now());
+    return 0;
+}
+
+static void sets_error_five(void *future)
+{
+    asyncio_future_set_error(future, -5);
+}
+
+SCENARIO(gather_takes_a_failed_future_twice)
+{
+    intptr_t r[2];
+    asyncio_future *future = asyncio_future_new();
+
+    asyncio_loop_call_later(asyncio_get_running_loop(), 1, sets_error_five, future);
+    int status = asyncio_gather_settled(r, asyncio_ref(future), future);
+    say("gather: %s at %g", gathered(status, r, 2), now());
+    return 0;
+}
+
 SCENARIO(gather_of_a_task_that_failed_before)
 {
     asyncio_task *task = asyncio_create_task(fails(0, 5));
@@ -208,6 +232,36 @@ SCENARIO(settled_gather_is_cancelled)
     say("main: %s at %g, cancelling %d", outcome, now(), asyncio_task_cancelling(task));
     asyncio_release(task);
     return 0;
+}
+
+ASYNC(fails_when_cancelled, intptr_t, code)
+{
+    asyncio_sleep(9);
+    return -code;
+}
+
+SCENARIO(settled_gather_is_cancelled_and_a_child_fails)
+{
+    asyncio_coro *coro = gathers_settled("gather", fails_when_cancelled(5), tidies("b", 1, 0));
+    asyncio_task *task = asyncio_create_task(coro);
+
+    asyncio_sleep(1);
+    asyncio_cancel(task);
+    say("main: %s", text(asyncio_await(task)));
+    return 0;
+}
+
+ASYNC(cancels_itself_and_gathers, asyncio_task *, a, asyncio_task *, b)
+{
+    asyncio_cancel(asyncio_current_task());
+    return asyncio_await(gathers("gather", ASYNCIO_AS_FUTURE(a), ASYNCIO_AS_FUTURE(b)));
+}
+
+SCENARIO(cancel_oneself_and_then_gather)
+{
+    asyncio_task *a = asyncio_create_task(sleeper("a", 1, 0)), *b = asyncio_create_task(sleeper("b", 2, 0));
+
+    return asyncio_await(asyncio_create_task(cancels_itself_and_gathers(a, b)));
 }
 
 SCENARIO(gather_is_cancelled_twice)

@@ -1,7 +1,7 @@
 """gather, where C does as Python."""
 from asyncio import create_task, current_task, gather, get_running_loop, sleep
 
-from parity import E, fails, got, now, say, says, scenario, sleeper, text, ticker, tried, waiter
+from parity import E, fails, got, now, say, says, scenario, sleeper, text, ticker
 
 
 @scenario
@@ -86,6 +86,19 @@ async def gather_with_a_cancelled_child():
 
 
 @scenario
+async def gather_reports_no_second_error():
+    outcome = await got(gather(fails(1, 5), fails(1, 6)))
+    say(f"gather: {text(outcome)} at {now()}")
+
+
+@scenario
+async def gather_takes_a_failed_future_twice():
+    future = get_running_loop().create_future()
+    get_running_loop().call_later(1, future.set_exception, E(5))
+    say(f"gather: {text(await got(gather(future, future, return_exceptions=True)))} at {now()}")
+
+
+@scenario
 async def gather_of_a_task_that_failed_before():
     task = create_task(fails(0, 5))
     await sleep(1)
@@ -140,6 +153,30 @@ async def settled_gather_is_cancelled():
     await sleep(1)
     task.cancel()
     say(f"main: {text(await got(task))} at {now()}, cancelling {task.cancelling()}")
+
+
+async def fails_when_cancelled(code):
+    await got(sleep(9))
+    raise E(code)
+
+
+@scenario
+async def settled_gather_is_cancelled_and_a_child_fails():
+    task = create_task(gathers_settled("gather", fails_when_cancelled(5), tidies("b", 1)))
+    await sleep(1)
+    task.cancel()
+    say(f"main: {text(await got(task))}")
+
+
+async def cancels_itself_and_gathers(a, b):
+    current_task().cancel()
+    await gathers("gather", a, b)
+
+
+@scenario
+async def cancel_oneself_and_then_gather():
+    a, b = create_task(sleeper("a", 1)), create_task(sleeper("b", 2))
+    await create_task(cancels_itself_and_gathers(a, b))
 
 
 @scenario

@@ -186,8 +186,8 @@ LOOP_SCENARIO(loop_drops_callbacks_when_closed)
 
 static void runs_nested(void *loop)
 {
-    say("run %s", text(asyncio_loop_run_forever(loop)));
     say("close %s", text(asyncio_loop_close(loop)));
+    say("run %s", text(asyncio_loop_run_forever(loop)));
 }
 
 LOOP_SCENARIO(loop_refuses_to_run_in_itself)
@@ -196,6 +196,30 @@ LOOP_SCENARIO(loop_refuses_to_run_in_itself)
     asyncio_loop_call_soon(loop, stop, loop);
     asyncio_loop_run_forever(loop);
     say("closed %d", asyncio_loop_is_closed(loop));
+}
+
+ASYNC(makes_future, asyncio_future **, future)
+{
+    *future = asyncio_future_new();
+    return 0;
+}
+
+ASYNC(awaits, asyncio_future *, future)
+{
+    return asyncio_await(future);
+}
+
+LOOP_SCENARIO(loop_refuses_a_future_of_another_loop)
+{
+    asyncio_loop *other = asyncio_loop_new(&virtual_options);
+    asyncio_future *future = NULL;
+
+    asyncio_loop_run_until_complete(other, create_on(other, makes_future(&future)));
+    asyncio_future *task = create_on(loop, awaits(asyncio_ref(future)));
+    say("await %s", text(asyncio_loop_run_until_complete(loop, task)));
+    say("run %s", text(asyncio_loop_run_until_complete(loop, future)));
+    asyncio_loop_close(other);
+    asyncio_loop_release(other);
 }
 
 static void is_told(asyncio_loop *loop, const asyncio_exception_context *context, void *arg)
@@ -253,10 +277,9 @@ SCENARIO(run_fails)
 ASYNC(tidies, const char *, name, double, delay)
 {
     int outcome = asyncio_sleep(9);
-
-    say("%s: %s at %g", name, text(outcome), now());
     int tidied = asyncio_sleep(delay);
-    say("%s tidied: %s at %g", name, text(tidied), now());
+
+    say("%s: %s, tidied: %s at %g", name, text(outcome), text(tidied), now());
     return outcome;
 }
 
@@ -264,7 +287,7 @@ SCENARIO(run_cancels_what_is_left)
 {
     asyncio_release(asyncio_create_task(tidies("a", 1)));
     asyncio_release(asyncio_create_task(tidies("b", 0)));
-    asyncio_release(asyncio_create_task(sleeper("c", 9, 0)));
+    asyncio_release(asyncio_create_task(tidies("c", 0.5)));
     asyncio_sleep(1);
     say("main ends");
     return 0;
@@ -299,6 +322,38 @@ SCENARIO(run_waits_for_who_swallows_its_cancel)
     asyncio_sleep(1);
     say("main ends");
     return 0;
+}
+
+SCENARIO(run_in_a_task_is_refused)
+{
+    say("run %s", text(asyncio_run(says("never", 0))));
+    return 0;
+}
+
+LOOP_SCENARIO(runner_runs_twice)
+{
+    asyncio_runner runner;
+
+    (void)loop;
+    asyncio_runner_init(&runner, &virtual_options);
+    asyncio_release(asyncio_loop_create_task(asyncio_runner_get_loop(&runner), sleeper("left", 2, 0)));
+    say("result %s", text(asyncio_runner_run(&runner, sleeper("first", 1, 1))));
+    say("result %s", text(asyncio_runner_run(&runner, sleeper("second", 2, 2))));
+    asyncio_runner_close(&runner);
+    say("run %s", text(asyncio_runner_run(&runner, says("never", 0))));
+}
+
+LOOP_SCENARIO(runner_ends_what_is_left)
+{
+    asyncio_runner runner;
+
+    (void)loop;
+    asyncio_runner_init(&runner, &virtual_options);
+    asyncio_release(asyncio_loop_create_task(asyncio_runner_get_loop(&runner), tidies("left", 2)));
+    say("result %s", text(asyncio_runner_run(&runner, fails(1, 5))));
+    say("close");
+    asyncio_runner_close(&runner);
+    say("closed");
 }
 
 SCENARIO(run_drops_timers_at_its_end)

@@ -2,7 +2,7 @@
 import asyncio
 from asyncio import create_task, current_task, get_running_loop, sleep
 
-from parity import fails, give, got, now, say, says, scenario, sleeper, text, ticker, tried, waiter
+from parity import VirtualLoop, fails, give, got, now, say, says, scenario, sleeper, text, tried
 
 
 @scenario
@@ -143,8 +143,8 @@ def loop_drops_callbacks_when_closed(loop):
 
 
 def runs_nested(loop):
-    say(f"run {text(tried(loop.run_forever))}")
     say(f"close {text(tried(loop.close))}")
+    say(f"run {text(tried(loop.run_forever))}")
 
 
 @scenario
@@ -153,6 +153,20 @@ def loop_refuses_to_run_in_itself(loop):
     loop.call_soon(loop.stop)
     loop.run_forever()
     say(f"closed {loop.is_closed():d}")
+
+
+async def makes_future():
+    return get_running_loop().create_future()
+
+
+@scenario
+def loop_refuses_a_future_of_another_loop(loop):
+    other = VirtualLoop()
+    future = other.run_until_complete(makes_future())
+    outcome = loop.run_until_complete(got(future))
+    say(f"await {text(outcome)}")
+    say(f"run {text(tried(loop.run_until_complete, future))}")
+    other.close()
 
 
 @scenario
@@ -196,8 +210,8 @@ async def run_fails():
 
 async def tidies(name, delay):
     outcome = await got(sleep(9))
-    say(f"{name}: {text(outcome)} at {now()}")
-    say(f"{name} tidied: {text(await got(sleep(delay)))} at {now()}")
+    tidied = await got(sleep(delay))
+    say(f"{name}: {text(outcome)}, tidied: {text(tidied)} at {now()}")
     give(outcome)
 
 
@@ -206,10 +220,9 @@ kept = []  # Python's loop keeps no task alive, and C's does
 
 @scenario
 async def run_cancels_what_is_left():
-    kept.extend([create_task(tidies("a", 1)), create_task(tidies("b", 0)), create_task(sleeper("c", 9))])
+    kept.extend([create_task(tidies("a", 1)), create_task(tidies("b", 0)), create_task(tidies("c", 0.5))])
     await sleep(1)
     say("main ends")
-    kept.clear()
 
 
 async def fails_when_cancelled(code):
@@ -232,6 +245,31 @@ async def run_waits_for_who_swallows_its_cancel():
     kept.append(create_task(swallows()))
     await sleep(1)
     say("main ends")
+
+
+@scenario
+async def run_in_a_task_is_refused():
+    coroutine = says("never")
+    say(f"run {text(tried(asyncio.run, coroutine))}")
+    coroutine.close()
+
+
+@scenario
+def runner_runs_twice(loop):
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        kept.append(runner.get_loop().create_task(sleeper("left", 2)))
+        say(f"result {text(tried(runner.run, sleeper('first', 1, 1)))}")
+        say(f"result {text(tried(runner.run, sleeper('second', 2, 2)))}")
+    say(f"run {text(tried(runner.run, None))}")
+
+
+@scenario
+def runner_ends_what_is_left(loop):
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        kept.append(runner.get_loop().create_task(tidies("left", 2)))
+        say(f"result {text(tried(runner.run, fails(1, 5)))}")
+        say("close")
+    say("closed")
 
 
 @scenario

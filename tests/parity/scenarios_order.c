@@ -199,7 +199,7 @@ SCENARIO(many_timers_fire_by_deadline)
 {
     asyncio_loop *loop = asyncio_get_running_loop();
     asyncio_handle handles[64];
-    char names[64][16];
+    char names[64][24];
 
     for (int i = 0; i < 64; i++) {
         snprintf(names[i], sizeof names[i], "timer %d", i);
@@ -265,6 +265,31 @@ SCENARIO(turns_along_a_chain_of_tasks)
 
     say("links %s", text(asyncio_await(asyncio_create_task(link_of(4)))));
     return asyncio_await(tick);
+}
+
+/* Counts the turns of the loop until it is taken back. */
+struct turns {
+    int count;
+    asyncio_handle handle;
+};
+
+static void turn(void *arg)
+{
+    struct turns *turns = arg;
+
+    turns->count++;
+    turns->handle = asyncio_loop_call_soon(asyncio_get_running_loop(), turn, turns);
+}
+
+SCENARIO(turns_along_a_long_chain_of_tasks)
+{
+    struct turns turns = {-1, {0}};
+
+    turn(&turns);
+    intptr_t links = asyncio_await(asyncio_create_task(link_of(200)));
+    asyncio_handle_cancel(asyncio_get_running_loop(), turns.handle);
+    say("links %s, turns %d", text(links), turns.count);
+    return 0;
 }
 
 SCENARIO(an_ended_task_is_awaited_without_a_turn)

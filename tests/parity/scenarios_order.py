@@ -1,8 +1,7 @@
 """Who runs when: tasks, callbacks, timers and turns of the loop."""
-import asyncio
 from asyncio import create_task, get_running_loop, sleep
 
-from parity import fails, got, now, say, says, scenario, sleeper, text, ticker, waiter  # noqa: F401
+from parity import now, say, says, scenario, sleeper, ticker, waiter
 
 
 def said_at(what):
@@ -215,6 +214,29 @@ async def turns_along_a_chain_of_tasks():
     tick = create_task(ticker(12))
     say(f"links {await create_task(link(4))}")
     await tick
+
+
+class Turns:
+    """Counts the turns of the loop until it is stopped."""
+
+    def __init__(self):
+        self.count = -1
+        self.turn()
+
+    def turn(self):
+        self.count += 1
+        self.handle = get_running_loop().call_soon(self.turn)
+
+    def stop(self):
+        self.handle.cancel()
+        return self.count
+
+
+@scenario
+async def turns_along_a_long_chain_of_tasks():
+    turns = Turns()
+    links = await create_task(link(200))
+    say(f"links {links}, turns {turns.stop()}")
 
 
 @scenario

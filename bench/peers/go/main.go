@@ -275,7 +275,8 @@ func memoryRound(n int, wantBytes bool) (r round) {
 func questionMemory(variant string) {
 	n, _ := strconv.Atoi(variant)
 	each := float64(n)
-	if available := readKib("/proc/meminfo", "MemAvailable:"); available >= 0 && float64(available)*0.8 < each*3072 {
+	available := readKib("/proc/meminfo", "MemAvailable:")
+	if available >= 0 && float64(available)*0.8 < each*3072 {
 		for _, what := range []string{"bytes", "start", "again", "wake"} {
 			fmt.Printf("memory %s-%d - not enough memory in this machine\n", what, n)
 		}

@@ -34,14 +34,7 @@
     .cfi_restore \second
 .endm
 
-/* void asy_context_switch(void **save, void *to) */
-    .globl asy_context_switch
-    .hidden asy_context_switch
-    .type asy_context_switch, %function
-    .balign 16
-asy_context_switch:
-    .cfi_startproc
-    landing_pad
+.macro save_kept
     sub sp, sp, #FRAME_BYTES
     .cfi_adjust_cfa_offset FRAME_BYTES
     store_kept x19, x20, 16
@@ -56,11 +49,9 @@ asy_context_switch:
     store_kept d14, d15, 160
     mrs x9, fpcr
     str x9, [sp]
+.endm
 
-    mov x10, sp
-    str x10, [x0]
-    mov sp, x1
-
+.macro restore_kept
     ldr x9, [sp]
     msr fpcr, x9
     load_kept x19, x20, 16
@@ -75,14 +66,80 @@ asy_context_switch:
     load_kept d14, d15, 160
     add sp, sp, #FRAME_BYTES
     .cfi_adjust_cfa_offset -FRAME_BYTES
-    /* Not br: no landing pad follows a call. */
+.endm
+
+/* void asy_context_switch(void **save, void *to) */
+    .globl asy_context_switch
+    .hidden asy_context_switch
+    .type asy_context_switch, %function
+    .balign 16
+asy_context_switch:
+    .cfi_startproc
+    landing_pad
+    save_kept
+    mov x10, sp
+    str x10, [x0]
+    mov sp, x1
+    restore_kept
     ret
     .cfi_endproc
     .size asy_context_switch, . - asy_context_switch
 
-/* Where a new context begins, never called: x19 is its entry, x20 the argument,
- * the stack is empty, x29 is 0. Here every unwinder stops: there is no return
- * address. */
+/* void asy_context_start(void **save, void *top, void (*entry)(void *), void *arg,
+ *                        const struct asy_fp_control *fp) */
+    .globl asy_context_start
+    .hidden asy_context_start
+    .type asy_context_start, %function
+    .balign 16
+asy_context_start:
+    .cfi_startproc
+    landing_pad
+    save_kept
+    mov x10, sp
+    str x10, [x0]
+    mov sp, x1
+    /* A new stack, with nobody below: as in asy_context_entry. */
+    .cfi_def_cfa sp, 0
+    .cfi_undefined x30
+    ldr w9, [x4]
+    msr fpcr, x9
+    mov x29, #0
+    adr x30, .Lbottom
+    mov x0, x3
+    mov x16, x2                 /* the register whose jumps a landing pad for calls admits */
+    br x16
+    .cfi_endproc
+    .size asy_context_start, . - asy_context_start
+
+/* void asy_context_leave(void *to) */
+    .globl asy_context_leave
+    .hidden asy_context_leave
+    .type asy_context_leave, %function
+    .balign 16
+asy_context_leave:
+    .cfi_startproc
+    landing_pad
+    mov sp, x0
+    .cfi_def_cfa_offset FRAME_BYTES
+    .cfi_rel_offset x19, 16
+    .cfi_rel_offset x20, 24
+    .cfi_rel_offset x21, 32
+    .cfi_rel_offset x22, 40
+    .cfi_rel_offset x23, 48
+    .cfi_rel_offset x24, 56
+    .cfi_rel_offset x25, 64
+    .cfi_rel_offset x26, 72
+    .cfi_rel_offset x27, 80
+    .cfi_rel_offset x28, 88
+    .cfi_rel_offset x29, 96
+    .cfi_rel_offset x30, 104
+    restore_kept
+    ret
+    .cfi_endproc
+    .size asy_context_leave, . - asy_context_leave
+
+/* The bottom of each context's stack: what its entry's return address says.
+ * Nobody returns there, and every unwinder stops: there is no return address. */
     .type asy_context_entry, %function
     .balign 16
 asy_context_entry:
@@ -90,32 +147,10 @@ asy_context_entry:
     .cfi_undefined x30
     /* Unwinders look up the instruction before the one to go on with. */
     nop
-.Lfirst:
-    mov x0, x20
-    blr x19
+.Lbottom:
     brk #1
     .cfi_endproc
     .size asy_context_entry, . - asy_context_entry
-
-/* void *asy_context_make(void *top, void (*entry)(void *), void *arg, const struct asy_fp_control *fp)
- *
- * The other registers begin with what lies there. */
-    .globl asy_context_make
-    .hidden asy_context_make
-    .type asy_context_make, %function
-    .balign 16
-asy_context_make:
-    .cfi_startproc
-    landing_pad
-    sub x0, x0, #FRAME_BYTES
-    ldr w9, [x3]
-    adr x10, .Lfirst
-    str x9, [x0]
-    stp x1, x2, [x0, #16]
-    stp xzr, x10, [x0, #96]
-    ret
-    .cfi_endproc
-    .size asy_context_make, . - asy_context_make
 
 /* This file may run under branch target identification. It signs no return
  * addresses, and could not switch a guarded control stack. */

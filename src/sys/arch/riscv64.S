@@ -49,13 +49,7 @@
     .cfi_restore \register
 .endm
 
-/* void asy_context_switch(void **save, void *to) */
-    .globl asy_context_switch
-    .hidden asy_context_switch
-    .type asy_context_switch, @function
-    .balign 16
-asy_context_switch:
-    .cfi_startproc
+.macro save_kept
     addi sp, sp, -FRAME_BYTES
     .cfi_adjust_cfa_offset FRAME_BYTES
     store_kept ra, 8
@@ -89,15 +83,14 @@ asy_context_switch:
     frrm t0
     sd t0, 0(sp)
 #endif
+.endm
 
-    sd sp, 0(a0)
-    mv sp, a1
-
+.macro restore_kept
 #if defined(__riscv_flen)
     ld t0, 0(sp)
     fsrm t0
 #endif
-    ld t2, 8(sp)
+    load_kept ra, 8
     load_kept s0, 16
     load_kept s1, 24
     load_kept s2, 32
@@ -126,16 +119,91 @@ asy_context_switch:
 #endif
     addi sp, sp, FRAME_BYTES
     .cfi_adjust_cfa_offset -FRAME_BYTES
-    .cfi_register ra, t2
-    /* Not ra or t0: the processor would predict a return to whoever called last.
-     * And t2 is the register whose jumps need no landing pad. */
-    jr t2
+.endm
+
+/* void asy_context_switch(void **save, void *to) */
+    .globl asy_context_switch
+    .hidden asy_context_switch
+    .type asy_context_switch, @function
+    .balign 16
+asy_context_switch:
+    .cfi_startproc
+    save_kept
+    sd sp, 0(a0)
+    mv sp, a1
+    restore_kept
+    ret
     .cfi_endproc
     .size asy_context_switch, . - asy_context_switch
 
-/* Where a new context begins, never called: s1 is its entry, s2 the argument,
- * the stack is empty, s0 is 0. Here every unwinder stops: there is no return
- * address. */
+/* void asy_context_start(void **save, void *top, void (*entry)(void *), void *arg,
+ *                        const struct asy_fp_control *fp) */
+    .globl asy_context_start
+    .hidden asy_context_start
+    .type asy_context_start, @function
+    .balign 16
+asy_context_start:
+    .cfi_startproc
+    save_kept
+    sd sp, 0(a0)
+    mv sp, a1
+    /* A new stack, with nobody below: as in asy_context_entry. */
+    .cfi_def_cfa sp, 0
+    .cfi_undefined ra
+#if defined(__riscv_flen)
+    lwu t0, 0(a4)
+    fsrm t0
+#endif
+    li s0, 0
+    lla ra, .Lbottom
+    mv a0, a3
+    jr a2
+    .cfi_endproc
+    .size asy_context_start, . - asy_context_start
+
+/* void asy_context_leave(void *to) */
+    .globl asy_context_leave
+    .hidden asy_context_leave
+    .type asy_context_leave, @function
+    .balign 16
+asy_context_leave:
+    .cfi_startproc
+    mv sp, a0
+    .cfi_def_cfa_offset FRAME_BYTES
+    .cfi_rel_offset ra, 8
+    .cfi_rel_offset s0, 16
+    .cfi_rel_offset s1, 24
+    .cfi_rel_offset s2, 32
+    .cfi_rel_offset s3, 40
+    .cfi_rel_offset s4, 48
+    .cfi_rel_offset s5, 56
+    .cfi_rel_offset s6, 64
+    .cfi_rel_offset s7, 72
+    .cfi_rel_offset s8, 80
+    .cfi_rel_offset s9, 88
+    .cfi_rel_offset s10, 96
+    .cfi_rel_offset s11, 104
+#if !defined(__riscv_float_abi_soft)
+    .cfi_rel_offset fs0, 112
+    .cfi_rel_offset fs1, 120
+    .cfi_rel_offset fs2, 128
+    .cfi_rel_offset fs3, 136
+    .cfi_rel_offset fs4, 144
+    .cfi_rel_offset fs5, 152
+    .cfi_rel_offset fs6, 160
+    .cfi_rel_offset fs7, 168
+    .cfi_rel_offset fs8, 176
+    .cfi_rel_offset fs9, 184
+    .cfi_rel_offset fs10, 192
+    .cfi_rel_offset fs11, 200
+#endif
+    restore_kept
+    ret
+    .cfi_endproc
+    .size asy_context_leave, . - asy_context_leave
+
+/* The bottom of each context's stack: what its entry's return address says.
+ * Nobody returns there, and every unwinder stops: there is no return address. */
     .type asy_context_entry, @function
     .balign 16
 asy_context_entry:
@@ -143,32 +211,9 @@ asy_context_entry:
     .cfi_undefined ra
     /* Unwinders look up the instruction before the one to go on with. */
     nop
-.Lfirst:
-    mv a0, s2
-    jalr s1
+.Lbottom:
     ebreak
     .cfi_endproc
     .size asy_context_entry, . - asy_context_entry
-
-/* void *asy_context_make(void *top, void (*entry)(void *), void *arg, const struct asy_fp_control *fp)
- *
- * The other registers begin with what lies there. */
-    .globl asy_context_make
-    .hidden asy_context_make
-    .type asy_context_make, @function
-    .balign 16
-asy_context_make:
-    .cfi_startproc
-    addi a0, a0, -FRAME_BYTES
-    lwu t0, 0(a3)
-    lla t1, .Lfirst
-    sd t0, 0(a0)
-    sd t1, 8(a0)
-    sd zero, 16(a0)
-    sd a1, 24(a0)
-    sd a2, 32(a0)
-    ret
-    .cfi_endproc
-    .size asy_context_make, . - asy_context_make
 
     .section .note.GNU-stack, "", @progbits

@@ -31,14 +31,8 @@
     .cfi_restore \register
 .endm
 
-/* void asy_context_switch(void **save, void *to) */
-    .globl asy_context_switch
-    .hidden asy_context_switch
-    .type asy_context_switch, @function
-    .balign 16
-asy_context_switch:
-    .cfi_startproc
-    landing_pad
+/* Below the return address of whoever called: the registers and control words. */
+.macro save_kept
     push_kept rbp
     push_kept rbx
     push_kept r12
@@ -49,11 +43,11 @@ asy_context_switch:
     .cfi_adjust_cfa_offset 8
     stmxcsr (%rsp)
     fnstcw 4(%rsp)
+.endm
 
-    movq %rsp, (%rdi)
-    movq %rsi, %rsp
-
-    /* Always: to compare first takes longer. */
+/* The control words always: to compare first would read four bytes of eight just
+ * written in two parts, which waits for both stores. */
+.macro restore_kept
     ldmxcsr (%rsp)
     fldcw 4(%rsp)
     addq $8, %rsp
@@ -64,18 +58,73 @@ asy_context_switch:
     pop_kept r12
     pop_kept rbx
     pop_kept rbp
-    popq %rcx
-    .cfi_adjust_cfa_offset -8
-    .cfi_register rip, rcx
-    /* Not ret: the processor would predict a return to whoever called last. No
-     * landing pad follows a call, hence notrack. */
-    notrack jmpq *%rcx
+.endm
+
+/* void asy_context_switch(void **save, void *to) */
+    .globl asy_context_switch
+    .hidden asy_context_switch
+    .type asy_context_switch, @function
+    .balign 16
+asy_context_switch:
+    .cfi_startproc
+    landing_pad
+    save_kept
+    movq %rsp, (%rdi)
+    movq %rsi, %rsp
+    restore_kept
+    ret
     .cfi_endproc
     .size asy_context_switch, . - asy_context_switch
 
-/* Where a new context begins, never called: rbx is its entry, r12 the argument,
- * the stack is empty, rbp is 0. Here every unwinder stops: there is no return
- * address. */
+/* void asy_context_start(void **save, void *top, void (*entry)(void *), void *arg,
+ *                        const struct asy_fp_control *fp) */
+    .globl asy_context_start
+    .hidden asy_context_start
+    .type asy_context_start, @function
+    .balign 16
+asy_context_start:
+    .cfi_startproc
+    landing_pad
+    save_kept
+    movq %rsp, (%rdi)
+    movq %rsi, %rsp
+    /* A new stack, with nobody below: as in asy_context_entry. */
+    .cfi_def_cfa rsp, 0
+    .cfi_undefined rip
+    ldmxcsr (%r8)
+    fldcw 4(%r8)
+    xorl %ebp, %ebp
+    movq %rcx, %rdi
+    leaq .Lbottom(%rip), %rax
+    pushq %rax
+    .cfi_adjust_cfa_offset 8
+    jmpq *%rdx
+    .cfi_endproc
+    .size asy_context_start, . - asy_context_start
+
+/* void asy_context_leave(void *to) */
+    .globl asy_context_leave
+    .hidden asy_context_leave
+    .type asy_context_leave, @function
+    .balign 16
+asy_context_leave:
+    .cfi_startproc
+    landing_pad
+    movq %rdi, %rsp
+    .cfi_def_cfa_offset 64
+    .cfi_rel_offset r15, 8
+    .cfi_rel_offset r14, 16
+    .cfi_rel_offset r13, 24
+    .cfi_rel_offset r12, 32
+    .cfi_rel_offset rbx, 40
+    .cfi_rel_offset rbp, 48
+    restore_kept
+    ret
+    .cfi_endproc
+    .size asy_context_leave, . - asy_context_leave
+
+/* The bottom of each context's stack: what its entry's return address says.
+ * Nobody returns there, and every unwinder stops: there is no return address. */
     .type asy_context_entry, @function
     .balign 16
 asy_context_entry:
@@ -84,34 +133,10 @@ asy_context_entry:
     .cfi_undefined rip
     /* Unwinders look up the instruction before the one to go on with. */
     nop
-.Lfirst:
-    movq %r12, %rdi
-    callq *%rbx
+.Lbottom:
     ud2
     .cfi_endproc
     .size asy_context_entry, . - asy_context_entry
-
-/* void *asy_context_make(void *top, void (*entry)(void *), void *arg, const struct asy_fp_control *fp)
- *
- * r13 to r15 begin with what lies there. */
-    .globl asy_context_make
-    .hidden asy_context_make
-    .type asy_context_make, @function
-    .balign 16
-asy_context_make:
-    .cfi_startproc
-    landing_pad
-    leaq -64(%rdi), %rax
-    movq (%rcx), %r8
-    leaq .Lfirst(%rip), %r9
-    movq %r8, (%rax)
-    movq %rdx, 32(%rax)
-    movq %rsi, 40(%rax)
-    movq $0, 48(%rax)
-    movq %r9, 56(%rax)
-    ret
-    .cfi_endproc
-    .size asy_context_make, . - asy_context_make
 
 /* This file may run under indirect branch tracking; never with a shadow stack,
  * which would have to be switched too. */
