@@ -9,6 +9,8 @@ TEST ?=
 TSAN_CC ?= clang
 
 SETUP = meson setup $(if $(WERROR),--werror)
+# The sanitizers leave symbols of their runtime open in a shared library.
+SANITIZE = $(SETUP) -Db_lundef=false -Db_sanitize
 # Thread sanitizer wants a plain address space; not every container grants one.
 PLAIN = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
@@ -91,10 +93,10 @@ $(BUILD)/clang/build.ninja: | deps-check
 	@CC=clang $(SETUP) $(@D)
 
 $(BUILD)/asan/build.ninja: | deps-build
-	@$(SETUP) -Db_sanitize=address,undefined $(@D)
+	@$(SANITIZE)=address,undefined $(@D)
 
 $(BUILD)/tsan/build.ninja: | deps-sanitizers
-	@CC=$(TSAN_CC) $(SETUP) -Db_sanitize=thread $(@D)
+	@CC=$(TSAN_CC) $(SANITIZE)=thread $(@D)
 
 $(BUILD)/%/build.ninja: tools/cross/%.ini | deps-cross
 	@$(SETUP) --cross-file $< -Dpkg_config_path=$(CURDIR)/build/cross/$*/lib/pkgconfig $(@D)

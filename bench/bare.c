@@ -383,46 +383,53 @@ static void question_timer(const char *variant)
 
 /* ---- memory --------------------------------------------------------------- */
 
-/* Two rounds over the ring: the first starts each stack, the second wakes it. */
+/* Each pass over a group's stacks: the first starts them, the second wakes them. */
 static void idle(struct stack *self)
 {
     for (;;)
         switch_to(self, self->times ? &main_stack : turn_next(), 0);
 }
 
-static void memory_round(void *arg, size_t n, bench_round *round)
+static void group_wake(void *group, size_t n)
 {
-    struct stack *stacks = *(struct stack **)arg;
-    int64_t faults = bench_faults(), began = bench_now_ns();
+    struct stack *stacks = *(struct stack **)group;
+    turn_set(stacks, n);
+    switch_to(&main_stack, &stacks[0], 0);
+}
+
+static void group_start(void *group, size_t n)
+{
+    struct stack *stacks = *(struct stack **)group;
     for (size_t i = 0; i < n; i++) {
         stacks[i].times = i == n - 1;
         stack_make(&stacks[i], idle, 0);
     }
-    turn_set(stacks, n);
-    switch_to(&main_stack, &stacks[0], 0);
-    round->start_ns = bench_now_ns() - began;
-    if (round->want_bytes)
-        round->bytes = bench_memory_bytes();
-    began = bench_now_ns();
-    turn_set(stacks, n);
-    switch_to(&main_stack, &stacks[0], 0);
-    round->wake_ns = bench_now_ns() - began;
-    round->faults = bench_faults() - faults;
+    group_wake(group, n);
+}
+
+static void group_end(void *group, size_t n)
+{
+    (void)group, (void)n;
 }
 
 static void question_memory(const char *variant)
 {
     size_t n = strtoul(variant, NULL, 10);
+    bench_crowd crowd = {group_start, group_wake, group_end, NULL};
+    struct stack *stacks, *groups[BENCH_GROUPS];
+
     if (!bench_has_room(n, 5 * 1024)) {
         bench_memory_none(n, "not enough memory in this machine");
         return;
     }
-    struct stack *stacks = stacks_new(n);
+    stacks = stacks_new(n);
     if (!stacks) {
         bench_memory_none(n, "the address space was refused");
         return;
     }
-    bench_memory(n, memory_round, &stacks);
+    for (size_t i = 0; i < BENCH_GROUPS; i++)
+        groups[i] = stacks + n / BENCH_GROUPS * i;
+    bench_memory(n, &crowd, groups, sizeof *groups);
     stacks_free(stacks, n);
 }
 

@@ -139,9 +139,10 @@ static inline int64_t bench_faults(void)
 
 /*
  * The question `memory`, the same for all: n tasks in ten groups. A task waits for its
- * group's first event and then for its second, which ends it. When all wait, the groups are
- * renewed in turn: one is ended, started again, and woken, while the other nine go on
- * waiting. So whoever keeps the memory of ended tasks while others are there finds it touched.
+ * group's first event and then for its second, which ends it. When all wait, the groups take
+ * turns: one is woken, ended, and started again, while the other nine go on waiting. So a
+ * task that wakes has waited for all the others' turns, and whoever keeps the memory of
+ * ended tasks while others are there finds it touched.
  */
 #define BENCH_GROUPS 10
 
@@ -200,21 +201,18 @@ static inline void bench_memory(size_t n, bench_crowd *crowd, void *groups, size
 
     /* Slow ones need fewer rounds to be told apart. */
     int64_t limit_ns = bench_now_ns() + (bench_is_quick() ? 50000000 : 500000000);
-    for (size_t i = 0; i < BENCH_GROUPS; i++)
-        crowd->wake((char *)groups + i * group_bytes, size);
     faults = 0;
     while (samples < samples_max && (samples < BENCH_GROUPS || bench_now_ns() < limit_ns)) {
         void *group = (char *)groups + samples % BENCH_GROUPS * group_bytes;
+        int64_t began = bench_now_ns();
+        crowd->wake(group, size);
+        wake[samples] = (double)(bench_now_ns() - began) / each;
         crowd->end(group, size);
         faults -= bench_faults();
-        int64_t began = bench_now_ns();
+        began = bench_now_ns();
         crowd->start(group, size);
-        int64_t started = bench_now_ns();
-        crowd->wake(group, size);
-        int64_t woken = bench_now_ns();
+        again[samples++] = (double)(bench_now_ns() - began) / each;
         faults += bench_faults();
-        again[samples] = (double)(started - began) / each;
-        wake[samples++] = (double)(woken - started) / each;
     }
     double median = bench_median(again, samples);
     bench_memory_print("again", n, median, "ns", again[0]);
@@ -222,8 +220,10 @@ static inline void bench_memory(size_t n, bench_crowd *crowd, void *groups, size
     bench_memory_print("wake", n, median, "ns", wake[0]);
     double refaults = (double)faults / (each * (double)samples);
     bench_memory_print("refaults", n, refaults, "each", refaults);
-    for (size_t i = 0; i < BENCH_GROUPS; i++)
+    for (size_t i = 0; i < BENCH_GROUPS; i++) {
+        crowd->wake((char *)groups + i * group_bytes, size);
         crowd->end((char *)groups + i * group_bytes, size);
+    }
 }
 
 /* ---- Numbers without a pattern, the same in each run: timers' deadlines ---- */

@@ -4,8 +4,8 @@
  *
  * bytes-n    held per task while all wait: resident memory and page tables
  * start-n    to create one and let it run until it waits, in memory never touched
- * again-n    the same in a later round, where that memory is used again
- * wake-n     to let each run once more, until it waits again; in a later round
+ * again-n    the same in the place of one that has ended, while the others wait
+ * wake-n     to let each run once more, until it waits again
  *
  * Each n is measured in a process of its own.
  */
@@ -15,71 +15,82 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-struct crowd {
+struct group {
     asyncio_task **tasks;
     asyncio_future *first, *second;
     size_t parked, woken;
 };
 
-ASYNC(idle, struct crowd *, crowd)
+static bench_crowd crowd;
+
+ASYNC(idle, struct group *, group)
 {
-    crowd->parked++;
-    intptr_t err = asyncio_await(asyncio_ref(crowd->first));
-    crowd->woken++;
-    return err ? err : asyncio_await(asyncio_ref(crowd->second));
+    group->parked++;
+    intptr_t err = asyncio_await(asyncio_ref(group->first));
+    group->woken++;
+    return err ? err : asyncio_await(asyncio_ref(group->second));
 }
 
 /* Yields until the count is there; gives up when yielding does not change it. */
-static bool wait_until(const size_t *count, size_t n)
+static void wait_until(const size_t *count, size_t n)
 {
-    for (size_t in_vain = 0; *count < n && in_vain < 1000; in_vain++) {
+    for (size_t in_vain = 0; *count < n; in_vain++) {
         size_t before = *count;
         asyncio_sleep(0);
         if (*count != before)
             in_vain = 0;
+        if (in_vain == 1000) {
+            crowd.refused = "tasks were refused, for want of memory or of mappings";
+            return;
+        }
     }
-    return *count >= n;
 }
 
-static void memory_round(void *arg, size_t n, bench_round *round)
+static void group_start(void *arg, size_t n)
 {
-    struct crowd *crowd = arg;
-    crowd->parked = crowd->woken = 0;
-    BENCH_CHECK(crowd->first = asyncio_future_new());
-    BENCH_CHECK(crowd->second = asyncio_future_new());
-    int64_t faults = bench_faults(), began = bench_now_ns();
+    struct group *group = arg;
+    group->parked = group->woken = 0;
+    BENCH_CHECK(group->first = asyncio_future_new());
+    BENCH_CHECK(group->second = asyncio_future_new());
     for (size_t i = 0; i < n; i++)
-        crowd->tasks[i] = asyncio_create_task(idle(crowd));
-    bool all = wait_until(&crowd->parked, n);
-    round->start_ns = bench_now_ns() - began;
-    if (round->want_bytes)
-        round->bytes = bench_memory_bytes();
-    began = bench_now_ns();
-    asyncio_future_set_result(crowd->first, 0);
-    all = all && wait_until(&crowd->woken, n);
-    round->wake_ns = bench_now_ns() - began;
-    round->faults = bench_faults() - faults;
-    if (!all)
-        round->refused = "tasks were refused, for want of memory or of mappings";
-    asyncio_future_set_result(crowd->second, 0);
+        group->tasks[i] = asyncio_create_task(idle(group));
+    wait_until(&group->parked, n);
+}
+
+static void group_wake(void *arg, size_t n)
+{
+    struct group *group = arg;
+    asyncio_future_set_result(group->first, 0);
+    wait_until(&group->woken, n);
+}
+
+static void group_end(void *arg, size_t n)
+{
+    struct group *group = arg;
+    asyncio_future_set_result(group->second, 0);
     for (size_t i = 0; i < n; i++)
-        asyncio_await(crowd->tasks[i]);
-    asyncio_release(crowd->first);
-    asyncio_release(crowd->second);
+        BENCH_CHECK(asyncio_await(group->tasks[i]) == 0);
+    asyncio_release(group->first);
+    asyncio_release(group->second);
 }
 
 ASYNC(async_main, size_t, n)
 {
-    struct crowd crowd = {0};
+    struct group groups[BENCH_GROUPS] = {0};
+    asyncio_task **tasks;
+
     if (!bench_has_room(n, 6 * 1024)) {
         bench_memory_none(n, "not enough memory in this machine");
         return 0;
     }
     /* Touched, so that it does not count as the tasks'. */
-    BENCH_CHECK(crowd.tasks = malloc(n * sizeof *crowd.tasks));
-    memset(crowd.tasks, 1, n * sizeof *crowd.tasks);
-    bench_memory(n, memory_round, &crowd);
-    free(crowd.tasks);
+    BENCH_CHECK(tasks = malloc(n * sizeof(asyncio_task *)));
+    memset(tasks, 1, n * sizeof(asyncio_task *));
+    for (size_t i = 0; i < BENCH_GROUPS; i++)
+        groups[i].tasks = tasks + n / BENCH_GROUPS * i;
+    crowd = (bench_crowd){group_start, group_wake, group_end, NULL};
+    bench_memory(n, &crowd, groups, sizeof *groups);
+    free(tasks);
     return 0;
 }
 

@@ -30,6 +30,10 @@ struct post;
 
 #define ASY_SIGNAL_PLACES 64
 
+/* How many calls that need not wait a task may make, one after the other, before
+ * it has to give way once: a lock that is free, a queue that has something. */
+#define ASY_BUDGET 128
+
 /* One place for a callback posted from a signal handler. */
 struct signal_place {
     _Atomic uint32_t turn; /* whose it is: see threadsafe.c */
@@ -45,6 +49,7 @@ struct asyncio_loop {
     uint32_t hops;               /* since the last poll */
     bool step_by_step;           /* debug or instrument: every step through the loop */
     bool stopping;
+    uint32_t budget;             /* calls that the running task may make without giving way */
     struct fiber fiber;          /* the loop's own stack, while a task runs */
     struct asy_fp_control fp;    /* what a fresh task starts with */
     int64_t now_ns;              /* the clock at the last poll */
@@ -138,6 +143,14 @@ int64_t asy_loop_now_ns(asyncio_loop *loop);
 int asy_loop_run(asyncio_loop *loop);
 /* At the end of a batch: false if the loop's own stack must be entered now. */
 bool asy_loop_goes_on(asyncio_loop *loop);
+
+/* Spends one call from the running task's budget. When it is gone, the task yields once, which is a wait like
+ * any other: 0, or -ECANCELED. Comes before the operation. (sleep.c) */
+int asy_budget_yield(asyncio_loop *loop);
+static inline int asy_budget_spend(asyncio_loop *loop)
+{
+    return LIKELY(--loop->budget) ? 0 : asy_budget_yield(loop);
+}
 
 /* ---- handles.c, threadsafe.c --------------------------------------------------- */
 void asy_handles_destroy(asyncio_loop *loop);

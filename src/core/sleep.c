@@ -68,6 +68,11 @@ static int yield(asyncio_loop *loop, asyncio_task *task)
     return asy_cancel_deliver(task);
 }
 
+int asy_budget_yield(asyncio_loop *loop)
+{
+    return yield(loop, loop->current);
+}
+
 int asyncio_sleep(double seconds)
 {
     asyncio_loop *loop = asy_running_loop;

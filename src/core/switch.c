@@ -38,6 +38,7 @@ static inline void make_current(asyncio_loop *loop, asyncio_task *task)
 {
     loop->current = task;
     loop->turn++;
+    loop->budget = ASY_BUDGET;
     task->steps++;
 }
 

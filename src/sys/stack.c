@@ -202,6 +202,7 @@ static NOINLINE struct asy_stack *take_cold(struct asy_stack_pool *pool, int *er
     pool->cold_count--;
     stack->flags &= ~(uint32_t)ASY_STACK_COLD;
     stack->gives = 0;
+    if (pool == &pool->owner->first) stack->flags |= 16;
     if (pool->usable > KEEP_BYTES)
         stack->flags |= ASY_STACK_DUE;
     return stack;
@@ -335,8 +336,7 @@ struct asy_stack *asy_stack_take(struct asy_stacks *stacks, size_t bytes, int *e
 
 void asy_stack_give(struct asy_stacks *stacks, struct asy_stack *stack)
 {
-    (void)stacks;
-    struct asy_stack_pool *pool = stack->slab->pool;
+    struct asy_stack_pool *pool = LIKELY(stack->flags & 16) ? &stacks->first : stack->slab->pool;
     pool->live--;
     stack->slab->busy--;
     pool->warm_count++;

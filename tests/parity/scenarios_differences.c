@@ -184,7 +184,7 @@ SCENARIO(gather_cancels_the_siblings_of_a_cancelled_child)
 
 SCENARIO(gather_whose_children_have_ended_keeps_their_results)
 {
-    asyncio_task *a = asyncio_create_task(returns(1)), *b = asyncio_create_task(returns(2));
+    asyncio_task *a = asyncio_create_task(sleeper("a", 1, 1)), *b = asyncio_create_task(sleeper("b", 1, 2));
     asyncio_task *task = asyncio_create_task(gathers_tasks(a, b));
 
     asyncio_add_done_callback(b, cancels_when_done, task);

@@ -19,7 +19,7 @@ async def works(name):
     cancel 1
     task begins
     task: cancelled
-    main: cancelled, cancelled 1, cancelling 1
+    main: cancelled, cancelled 1, cancelling 1, at 0
     """)
 async def a_task_cancelled_before_its_first_step_runs():
     task = create_task(works("task"))
@@ -32,7 +32,7 @@ async def returns(value):
 
 
 @difference("""
-    main: 4, cancelled 0, cancelling 1
+    main: 4, cancelled 0, cancelling 1, at 0
     """)
 async def a_task_cancelled_before_its_first_step_that_never_waits():
     task = create_task(returns(4))
@@ -51,7 +51,7 @@ async def waits_and_sleeps(awaitable):
     task: 7, cancelling 1
     task slept: cancelled at 0
     task slept again: 0 at 1
-    main: 0, cancelled 0, cancelling 1
+    main: 0, cancelled 0, cancelling 1, at 1
     """)
 async def a_result_set_before_the_cancel_is_kept():
     future = get_running_loop().create_future()
@@ -68,7 +68,7 @@ async def a_result_set_before_the_cancel_is_kept():
     task: 7, cancelling 1
     task slept: cancelled at 1
     task slept again: 0 at 2
-    main: 0, cancelled 0, cancelling 1
+    main: 0, cancelled 0, cancelling 1, at 2
     """)
 async def the_result_of_a_task_that_ended_before_the_cancel_is_kept():
     child = create_task(sleeper("child", 1, 7))
@@ -81,7 +81,7 @@ async def the_result_of_a_task_that_ended_before_the_cancel_is_kept():
     task: error 5, cancelling 1
     task slept: cancelled at 0
     task slept again: 0 at 1
-    main: 0, cancelled 0, cancelling 1
+    main: 0, cancelled 0, cancelling 1, at 1
     """)
 async def an_error_set_before_the_cancel_is_kept():
     child = create_task(fails(0, 5))
@@ -96,7 +96,7 @@ async def cancels_itself_and_returns():
 
 
 @difference("""
-    main: 6, cancelled 0, cancelling 1
+    main: 6, cancelled 0, cancelling 1, at 0
     """)
 async def a_task_that_returns_keeps_its_value():
     await ends(create_task(cancels_itself_and_returns()))
@@ -111,7 +111,7 @@ async def uncancels_itself():
 @difference("""
     uncancel 0
     slept: 0 at 1
-    main: 0, cancelled 0, cancelling 0
+    main: 0, cancelled 0, cancelling 0, at 1
     """, until=(3, 13))
 async def uncancel_before_delivery_drops_the_request():
     await ends(create_task(uncancels_itself()))
@@ -120,7 +120,7 @@ async def uncancel_before_delivery_drops_the_request():
 @difference("""
     uncancel 0
     task: 0 at 0
-    main: 0, cancelled 0, cancelling 0
+    main: 0, cancelled 0, cancelling 0, at 0
     """, until=(3, 13))
 async def uncancel_of_a_yielding_task_drops_the_request():
     task = create_task(sleeper("task", 0))
@@ -187,11 +187,13 @@ async def gather_cancels_the_siblings_of_a_cancelled_child():
 
 
 @difference("""
-    gather: [1, 2] at 0
-    slept: cancelled at 0
+    a: 0 at 1
+    b: 0 at 1
+    gather: [1, 2] at 1
+    slept: cancelled at 1
     """)
 async def gather_whose_children_have_ended_keeps_their_results():
-    a, b = create_task(returns(1)), create_task(returns(2))
+    a, b = create_task(sleeper("a", 1, 1)), create_task(sleeper("b", 1, 2))
     task = create_task(gathers(a, b))
     b.add_done_callback(lambda _: task.cancel())
     await task

@@ -25,50 +25,52 @@ _Static_assert(offsetof(struct asy_fp_control, word[1]) == 4, "x86-64: the x87 c
 
 /* ---- Contexts of this test --------------------------------------------------- */
 struct context {
-    void *sp;
-    char *stack;
+    void *sp; /* NULL: not started */
+    char *stack, *top;
     void (*run)(struct context *);
     void *arg;
+    struct asy_fp_control fp;
     unsigned valgrind;
 };
 
 static struct context main_context;
 
-static void swap(struct context *from, struct context *to)
-{
-    asy_context_switch(&from->sp, to->sp);
-}
-
-static _Noreturn void context_main(void *arg)
+/* Runs on the new stack; whoever is in main_context by then was the last to switch. */
+static void context_main(void *arg)
 {
     struct context *self = arg;
     self->run(self);
-    swap(self, &main_context);
-    abort();
+    asy_context_leave(main_context.sp);
 }
 
-static void context_new_with(struct context *c, void (*run)(struct context *), const struct asy_fp_control *fp)
+static void swap(struct context *from, struct context *to)
 {
-    c->stack = aligned_alloc(16, STACK_BYTES);
+    if (to->sp)
+        asy_context_switch(&from->sp, to->sp);
+    else
+        asy_context_start(&from->sp, to->top, context_main, to, &to->fp);
+}
+
+/* Behind the stack's highest address, where nobody may write. */
+static const uint64_t canary[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+
+static void context_init(struct context *c, void (*run)(struct context *), void *arg)
+{
+    *c = (struct context){.run = run, .arg = arg};
+    c->stack = aligned_alloc(64, STACK_BYTES + sizeof canary);
     assert_non_null(c->stack);
     memset(c->stack, 0xa5, STACK_BYTES);
-    c->run = run;
+    c->top = c->stack + STACK_BYTES;
+    memcpy(c->top, canary, sizeof canary);
+    asy_fp_control_save(&c->fp);
 #if ASY_VALGRIND
-    c->valgrind = VALGRIND_STACK_REGISTER(c->stack, c->stack + STACK_BYTES);
+    c->valgrind = VALGRIND_STACK_REGISTER(c->stack, c->top);
 #endif
-    c->sp = asy_context_make(c->stack + STACK_BYTES, context_main, c, fp);
-    assert_true((char *)c->sp >= c->stack && (char *)c->sp < c->stack + STACK_BYTES);
 }
 
-static void context_new(struct context *c, void (*run)(struct context *))
+static void context_destroy(struct context *c)
 {
-    struct asy_fp_control fp;
-    asy_fp_control_save(&fp);
-    context_new_with(c, run, &fp);
-}
-
-static void context_free(struct context *c)
-{
+    assert_memory_equal(c->top, canary, sizeof canary);
 #if ASY_VALGRIND
     VALGRIND_STACK_DEREGISTER(c->valgrind);
 #endif
@@ -76,23 +78,25 @@ static void context_free(struct context *c)
 }
 
 /* ---- Registers --------------------------------------------------------------- */
-/* void kept_across_switch(void **save, void *to, const uint64_t *in, uint64_t *out): loads
- * every register that a callee has to keep from `in`, switches, and stores them to `out`. */
-void kept_across_switch(void **save, void *to, const uint64_t *in, uint64_t *out);
+/* Loads every register that a callee has to keep from `in`, calls function(args[0],
+ * ... args[4]), and stores the registers to `out`. */
+void kept_across_call(const uint64_t *in, uint64_t *out, void (*function)(void), const uintptr_t *args);
 
 #define TEXT(...) #__VA_ARGS__ "\n"
 #define FUNCTION(name, ...) \
     __asm__(".text\n" TEXT(.globl name) TEXT(.balign 16) TEXT(name:) __VA_ARGS__ ".previous\n")
 
+/* clang-format off */
 #if defined(__x86_64__)
 #define KEPT 6
-/* clang-format off */
-FUNCTION(kept_across_switch,
+FUNCTION(kept_across_call,
     TEXT(endbr64)
-    TEXT(push %rbp; push %rbx; push %r12; push %r13; push %r14; push %r15; push %rcx)
-    TEXT(mov (%rdx), %rbp; mov 8(%rdx), %rbx; mov 16(%rdx), %r12)
-    TEXT(mov 24(%rdx), %r13; mov 32(%rdx), %r14; mov 40(%rdx), %r15)
-    TEXT(call asy_context_switch)
+    TEXT(push %rbp; push %rbx; push %r12; push %r13; push %r14; push %r15; push %rsi)
+    TEXT(mov (%rdi), %rbp; mov 8(%rdi), %rbx; mov 16(%rdi), %r12)
+    TEXT(mov 24(%rdi), %r13; mov 32(%rdi), %r14; mov 40(%rdi), %r15)
+    TEXT(mov %rdx, %rax; mov %rcx, %r10)
+    TEXT(mov (%r10), %rdi; mov 8(%r10), %rsi; mov 16(%r10), %rdx; mov 24(%r10), %rcx; mov 32(%r10), %r8)
+    TEXT(call *%rax)
     TEXT(pop %rcx)
     TEXT(mov %rbp, (%rcx); mov %rbx, 8(%rcx); mov %r12, 16(%rcx))
     TEXT(mov %r13, 24(%rcx); mov %r14, 32(%rcx); mov %r15, 40(%rcx))
@@ -103,16 +107,17 @@ FUNCTION(kept_across_switch,
 #define ALL(op, base, at) \
     TEXT(op x19, x20, [base, at]; op x21, x22, [base, at + 16]; op x23, x24, [base, at + 32]) \
     TEXT(op x25, x26, [base, at + 48]; op x27, x28, [base, at + 64]) \
-    TEXT(op d8, d9, [base, at + 88]; op d10, d11, [base, at + 104]) \
-    TEXT(op d12, d13, [base, at + 120]; op d14, d15, [base, at + 136])
-FUNCTION(kept_across_switch,
-    TEXT(hint 34; sub sp, sp, 176; str x30, [sp]; str x3, [sp, 8]; str x29, [sp, 96])
+    TEXT(op d8, d9, [base, at + 80]; op d10, d11, [base, at + 96]) \
+    TEXT(op d12, d13, [base, at + 112]; op d14, d15, [base, at + 128])
+FUNCTION(kept_across_call,
+    TEXT(hint 34; sub sp, sp, 176; str x30, [sp]; str x1, [sp, 8]; str x29, [sp, 160])
     ALL(stp, sp, 16)
-    ALL(ldp, x2, 0)
-    TEXT(ldr x29, [x2, 80]; bl asy_context_switch; ldr x3, [sp, 8]; str x29, [x3, 80])
-    ALL(stp, x3, 0)
+    ALL(ldp, x0, 0)
+    TEXT(ldr x29, [x0, 144]; mov x9, x2; ldr x4, [x3, 32])
+    TEXT(ldp x0, x1, [x3]; ldp x2, x3, [x3, 16]; blr x9; ldr x1, [sp, 8]; str x29, [x1, 144])
+    ALL(stp, x1, 0)
     ALL(ldp, sp, 16)
-    TEXT(ldr x30, [sp]; ldr x29, [sp, 96]; add sp, sp, 176; ret));
+    TEXT(ldr x30, [sp]; ldr x29, [sp, 160]; add sp, sp, 176; ret));
 #else
 #define KEPT 24
 #define ALL(op, fop, base, at) \
@@ -122,46 +127,54 @@ FUNCTION(kept_across_switch,
     TEXT(fop fs0, at+96(base); fop fs1, at+104(base); fop fs2, at+112(base); fop fs3, at+120(base)) \
     TEXT(fop fs4, at+128(base); fop fs5, at+136(base); fop fs6, at+144(base); fop fs7, at+152(base)) \
     TEXT(fop fs8, at+160(base); fop fs9, at+168(base); fop fs10, at+176(base); fop fs11, at+184(base))
-FUNCTION(kept_across_switch,
-    TEXT(addi sp, sp, -208; sd ra, 0(sp); sd a3, 8(sp))
+FUNCTION(kept_across_call,
+    TEXT(addi sp, sp, -208; sd ra, 0(sp); sd a1, 8(sp))
     ALL(sd, fsd, sp, 16)
-    ALL(ld, fld, a2, 0)
-    TEXT(call asy_context_switch; ld a3, 8(sp))
-    ALL(sd, fsd, a3, 0)
+    ALL(ld, fld, a0, 0)
+    TEXT(mv t1, a2; mv t2, a3)
+    TEXT(ld a0, 0(t2); ld a1, 8(t2); ld a2, 16(t2); ld a3, 24(t2); ld a4, 32(t2); jalr t1; ld a1, 8(sp))
+    ALL(sd, fsd, a1, 0)
     ALL(ld, fld, sp, 16)
     TEXT(ld ra, 0(sp); addi sp, sp, 208; ret));
 #endif
 /* clang-format on */
 
-/* Switches with every register full of a pattern of one's own. */
-static void check_kept(struct context *from, struct context *to, uint64_t pattern)
+/* Swaps with every register full of a pattern of one's own. */
+static void swap_and_check(struct context *from, struct context *to, uint64_t pattern)
 {
     uint64_t in[KEPT], out[KEPT] = {0};
     for (size_t i = 0; i < KEPT; i++)
         in[i] = pattern * (i + 1);
-    kept_across_switch(&from->sp, to->sp, in, out);
+    uintptr_t to_running[5] = {(uintptr_t)&from->sp, (uintptr_t)to->sp};
+    uintptr_t to_fresh[5] = {(uintptr_t)&from->sp, (uintptr_t)to->top, (uintptr_t)context_main, (uintptr_t)to,
+                             (uintptr_t)&to->fp};
+    if (to->sp)
+        kept_across_call(in, out, (void (*)(void))asy_context_switch, to_running);
+    else
+        kept_across_call(in, out, (void (*)(void))asy_context_start, to_fresh);
     for (size_t i = 0; i < KEPT; i++)
         assert_true(in[i] == out[i]);
 }
 
-static void keep_and_return(struct context *self)
+static void swap_three_times(struct context *self)
 {
     for (uint64_t round = 1; round <= 3; round++)
-        check_kept(self, &main_context, 0x123456789abcdefu * round);
+        swap_and_check(self, &main_context, 0x123456789abcdefu * round);
 }
 
+/* Started, continued twice, and the last time its partner leaves for good. */
 static void test_registers_survive(void **state)
 {
     (void)state;
     struct context a, b;
-    context_new(&a, keep_and_return);
-    context_new(&b, keep_and_return);
+    context_init(&a, swap_three_times, NULL);
+    context_init(&b, swap_three_times, NULL);
     for (uint64_t round = 1; round <= 4; round++) {
-        check_kept(&main_context, &a, 0xfedcba987654321u * round);
-        check_kept(&main_context, &b, 0xf0e1d2c3b4a5968u * round);
+        swap_and_check(&main_context, &a, 0xfedcba987654321u * round);
+        swap_and_check(&main_context, &b, 0xf0e1d2c3b4a5968u * round);
     }
-    context_free(&a);
-    context_free(&b);
+    context_destroy(&a);
+    context_destroy(&b);
 }
 
 /* ---- The beginning ------------------------------------------------------------ */
@@ -181,29 +194,28 @@ static void test_entry_gets_its_argument(void **state)
 {
     (void)state;
     struct context c, *seen = NULL;
-    c.arg = &seen;
-    context_new(&c, note_beginning);
+    context_init(&c, note_beginning, &seen);
     swap(&main_context, &c);
     assert_ptr_equal(seen, &c);
-    context_free(&c);
+    context_destroy(&c);
 }
 
-/* Nothing outside the stack is written, up to its last byte. */
-static void test_make_stays_below_top(void **state)
+static void use_half(struct context *self)
+{
+    volatile char half[STACK_BYTES / 2];
+    memset((char *)half, 1, sizeof half);
+    assert_true((char *)half > self->stack && (char *)half + sizeof half < self->top);
+}
+
+/* It runs on its own stack and writes nothing beyond that (see context_destroy). */
+static void test_runs_on_its_stack(void **state)
 {
     (void)state;
-    enum { WORDS = 64 };
-    static _Alignas(16) uint64_t memory[WORDS];
-    struct asy_fp_control fp;
-    asy_fp_control_save(&fp);
-    for (size_t i = 0; i < WORDS; i++)
-        memory[i] = ~(uint64_t)i;
-    void *sp = asy_context_make(&memory[WORDS / 2], context_main, NULL, &fp);
-    assert_int_equal((uintptr_t)sp % 16, 0);
-    for (size_t i = 0; i < WORDS; i++) {
-        if ((void *)&memory[i] < sp || i >= WORDS / 2)
-            assert_true(memory[i] == ~(uint64_t)i);
-    }
+    struct context c;
+    context_init(&c, use_half, NULL);
+    swap(&main_context, &c);
+    assert_int_equal((unsigned char)c.stack[0], 0xa5);
+    context_destroy(&c);
 }
 
 /* ---- Many --------------------------------------------------------------------- */
@@ -218,7 +230,7 @@ static void link_of_chain(struct context *self)
     size_t i = (size_t)(self - chain);
     assert_int_equal(chain_entered++, i);
     if (i + 1 < CHAIN) {
-        context_new(&chain[i + 1], link_of_chain);
+        context_init(&chain[i + 1], link_of_chain, NULL);
         swap(self, &chain[i + 1]);
     }
     assert_int_equal(chain_left++, CHAIN - 1 - i);
@@ -229,12 +241,12 @@ static void link_of_chain(struct context *self)
 static void test_chain_of_a_thousand(void **state)
 {
     (void)state;
-    context_new(&chain[0], link_of_chain);
+    context_init(&chain[0], link_of_chain, NULL);
     swap(&main_context, &chain[0]);
     assert_int_equal(chain_entered, CHAIN);
     assert_int_equal(chain_left, CHAIN);
     for (size_t i = 0; i < CHAIN; i++)
-        context_free(&chain[i]);
+        context_destroy(&chain[i]);
 }
 
 static void count_up(struct context *self)
@@ -249,15 +261,13 @@ static void test_round_robin(void **state)
     enum { CONTEXTS = 8, ROUNDS = 10000 };
     struct context contexts[CONTEXTS];
     int counters[CONTEXTS] = {0};
-    for (int i = 0; i < CONTEXTS; i++) {
-        contexts[i].arg = &counters[i];
-        context_new(&contexts[i], count_up);
-    }
+    for (int i = 0; i < CONTEXTS; i++)
+        context_init(&contexts[i], count_up, &counters[i]);
     for (int i = 0; i <= CONTEXTS * ROUNDS; i++)
         swap(&main_context, &contexts[i % CONTEXTS]);
     for (int i = 0; i < CONTEXTS; i++) {
         assert_int_equal(counters[i], i == 0 ? ROUNDS : ROUNDS - 1);
-        context_free(&contexts[i]);
+        context_destroy(&contexts[i]);
     }
 }
 
@@ -299,10 +309,8 @@ static void test_each_context_has_its_rounding(void **state)
     (void)state;
     struct context a, b;
     int up = FE_UPWARD, down = FE_DOWNWARD;
-    a.arg = &up;
-    b.arg = &down;
-    context_new(&a, keep_rounding);
-    context_new(&b, keep_rounding);
+    context_init(&a, keep_rounding, &up);
+    context_init(&b, keep_rounding, &down);
     for (int i = 0; i < 3; i++) {
         swap(&main_context, &a);
         check_rounding(FE_TONEAREST);
@@ -313,8 +321,8 @@ static void test_each_context_has_its_rounding(void **state)
     swap(&main_context, &a);
     check_rounding(FE_TOWARDZERO);
     fesetround(FE_TONEAREST);
-    context_free(&a);
-    context_free(&b);
+    context_destroy(&a);
+    context_destroy(&b);
 }
 
 static void note_control(struct context *self)
@@ -322,25 +330,24 @@ static void note_control(struct context *self)
     asy_fp_control_save(self->arg);
 }
 
-/* What asy_context_make was given counts, not what its caller or the switcher has. */
+/* What asy_context_start is given counts, not what its caller has. */
 static void test_new_context_gets_its_controls(void **state)
 {
     (void)state;
-    struct asy_fp_control plain, toward_zero, seen = {{0}}, after;
-    asy_fp_control_save(&plain);
-    fesetround(FE_TOWARDZERO);
-    asy_fp_control_save(&toward_zero);
-    fesetround(FE_TONEAREST);
-    assert_memory_not_equal(&plain, &toward_zero, sizeof plain);
-
+    struct asy_fp_control plain, seen = {{0}}, after;
     struct context c;
-    c.arg = &seen;
-    context_new_with(&c, note_control, &toward_zero);
+    asy_fp_control_save(&plain);
+    context_init(&c, note_control, &seen);
+    fesetround(FE_TOWARDZERO);
+    asy_fp_control_save(&c.fp);
+    fesetround(FE_TONEAREST);
+    assert_memory_not_equal(&plain, &c.fp, sizeof plain);
+
     swap(&main_context, &c);
     asy_fp_control_save(&after);
-    assert_memory_equal(&seen, &toward_zero, sizeof seen);
+    assert_memory_equal(&seen, &c.fp, sizeof seen);
     assert_memory_equal(&after, &plain, sizeof after);
-    context_free(&c);
+    context_destroy(&c);
 }
 
 static void test_control_save_and_load(void **state)
@@ -382,7 +389,7 @@ static void test_both_control_words(void **state)
 {
     (void)state;
     struct context c;
-    context_new(&c, keep_words);
+    context_init(&c, keep_words, NULL);
     set_words(0x1f80, 0x37f);
     for (int i = 0; i < 2; i++) {
         swap(&main_context, &c);
@@ -392,7 +399,7 @@ static void test_both_control_words(void **state)
     swap(&main_context, &c);
     check_words(0x3f80, 0xf7f);
     set_words(0x1f80, 0x37f);
-    context_free(&c);
+    context_destroy(&c);
 }
 #endif
 
@@ -450,7 +457,7 @@ static void check_trace(const struct trace *trace)
     assert_int_equal(trace->count, 5);
     for (size_t i = 0; i < 4; i++)
         assert_ptr_equal(trace->functions[i], expected[i]);
-    /* The fifth is the trampoline, which nobody else may name; it lies in the same file. */
+    /* The fifth, asy_context_entry, has no name outside its file. */
     assert_in_range((uintptr_t)trace->functions[4] - (uintptr_t)asy_context_switch, 1, 4095);
 }
 
@@ -459,11 +466,10 @@ static void test_unwinding_ends_at_the_first_frame(void **state)
     (void)state;
     struct trace trace = {0};
     struct context c;
-    c.arg = &trace;
-    context_new(&c, level1);
+    context_init(&c, level1, &trace);
     swap(&main_context, &c);
     check_trace(&trace);
-    context_free(&c);
+    context_destroy(&c);
 }
 
 int main(void)
@@ -471,7 +477,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_registers_survive),
         cmocka_unit_test(test_entry_gets_its_argument),
-        cmocka_unit_test(test_make_stays_below_top),
+        cmocka_unit_test(test_runs_on_its_stack),
         cmocka_unit_test(test_chain_of_a_thousand),
         cmocka_unit_test(test_round_robin),
         cmocka_unit_test(test_each_context_has_its_rounding),

@@ -11,6 +11,7 @@ from time import perf_counter_ns as now_ns
 CHILDREN = 100
 TIMERS = 1_000_000
 TIMERS_TURN = 100
+GROUPS = 10
 
 QUICK = os.environ.get("BENCH_QUICK", "0") not in ("", "0")
 
@@ -176,41 +177,41 @@ def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
-async def memory_round(tasks, want_bytes=False):
-    n = len(tasks)
-    parked = woken = 0
-    loop = asyncio.get_running_loop()
-    first, second = loop.create_future(), loop.create_future()
+class Group:
+    def __init__(self, n):
+        self.tasks = [None] * n
 
-    async def idle():
-        nonlocal parked, woken
-        parked += 1
-        await first
-        woken += 1
-        await second
+    async def idle(self):
+        self.parked += 1
+        await self.first
+        self.woken += 1
+        await self.second
 
-    before, began = faults(), now_ns()
-    for i in range(n):
-        tasks[i] = asyncio.create_task(idle())
-    while parked < n:
-        await asyncio.sleep(0)
-    start_ns = now_ns() - began
-    held = memory_bytes() if want_bytes else 0
-    began = now_ns()
-    first.set_result(None)
-    while woken < n:
-        await asyncio.sleep(0)
-    wake_ns = now_ns() - began
-    touched = faults() - before
-    second.set_result(None)
-    for i in range(n):
-        await tasks[i]
-        tasks[i] = None
-    return start_ns / n, wake_ns / n, held, touched
+    async def start(self):
+        loop, tasks = asyncio.get_running_loop(), self.tasks
+        self.parked = self.woken = 0
+        self.first, self.second = loop.create_future(), loop.create_future()
+        for i in range(len(tasks)):
+            tasks[i] = asyncio.create_task(self.idle())
+        while self.parked < len(tasks):
+            await asyncio.sleep(0)
+
+    async def wake(self):
+        self.first.set_result(None)
+        while self.woken < len(self.tasks):
+            await asyncio.sleep(0)
+
+    async def end(self):
+        tasks = self.tasks
+        self.second.set_result(None)
+        for i in range(len(tasks)):
+            await tasks[i]
+            tasks[i] = None
 
 
 async def question_memory(variant):
-    n = int(variant)
+    """As bench_memory of bench.h, which tells what is measured."""
+    n, size = int(variant), int(variant) // GROUPS
     available = read_kib("/proc/meminfo", "MemAvailable:")
     if 0 <= available * 0.8 < n * 3072:
         for what in ("bytes", "start", "again", "wake"):
@@ -220,25 +221,33 @@ async def question_memory(variant):
     def show(what, samples, unit):
         report("memory", f"{what}-{n}", statistics.median(samples), unit, min(samples))
 
-    tasks = [None] * n
+    groups = [Group(size) for _ in range(GROUPS)]
     memory_bytes()
-    before = memory_bytes()
-    start, _, held, touched = await memory_round(tasks, want_bytes=True)
-    show("bytes", [(held - before) / n], "B")
-    show("start", [start], "ns")
-    show("faults", [touched / n], "per_task")
+    held, touched, began = memory_bytes(), faults(), now_ns()
+    for group in groups:
+        await group.start()
+    took_ns = now_ns() - began
+    touched = faults() - touched
+    show("bytes", [(memory_bytes() - held) / n], "B")
+    show("start", [took_ns / n], "ns")
+    show("faults", [touched / n], "each")
 
-    rounds = 1 if n >= 1_000_000 else 3 if n >= 100_000 else 20 if n >= 10_000 else 100
+    samples = GROUPS if n >= 1_000_000 else 3 * GROUPS if n >= 10_000 else 100 * GROUPS
     again, wake, refaults = [], [], 0
     limit = now_ns() + (50_000_000 if QUICK else 500_000_000)
-    while not again or (len(again) < rounds and now_ns() < limit):
-        started, woken, _, touched = await memory_round(tasks)
-        again.append(started)
-        wake.append(woken)
-        refaults += touched
+    while len(again) < samples and (len(again) < GROUPS or now_ns() < limit):
+        group = groups[len(again) % GROUPS]
+        began = now_ns()
+        await group.wake()
+        wake.append((now_ns() - began) / size)
+        await group.end()
+        touched, began = faults(), now_ns()
+        await group.start()
+        again.append((now_ns() - began) / size)
+        refaults += faults() - touched
     show("again", again, "ns")
     show("wake", wake, "ns")
-    show("refaults", [refaults / (n * len(again))], "per_task")
+    show("refaults", [refaults / (size * len(again))], "each")
 
 
 async def main():

@@ -80,60 +80,71 @@ static int64_t measure_gather(void *arg, uint64_t times)
 
 /* ---- memory --------------------------------------------------------------- */
 
-struct crowd {
+struct group {
     fibers::mutex mutex;
     fibers::condition_variable first, second;
     size_t parked = 0, woken = 0;
     fibers::fiber *all = nullptr;
 };
 
-static void memory_round(void *arg, size_t n, bench_round *round)
+static bench_crowd crowd;
+
+static void group_start(void *arg, size_t n)
 {
-    struct crowd *crowd = static_cast<struct crowd *>(arg);
-    crowd->parked = crowd->woken = 0;
-    int64_t faults = bench_faults(), began = bench_now_ns();
-    for (size_t i = 0; i < n; i++) {
-        crowd->all[i] = fibers::fiber([crowd] {
-            std::unique_lock<fibers::mutex> lock(crowd->mutex);
-            crowd->parked++;
-            crowd->first.wait(lock);
-            crowd->woken++;
-            crowd->second.wait(lock);
-        });
+    struct group *group = static_cast<struct group *>(arg);
+    group->parked = group->woken = 0;
+    try {
+        for (size_t i = 0; i < n; i++) {
+            group->all[i] = fibers::fiber([group] {
+                std::unique_lock<fibers::mutex> lock(group->mutex);
+                group->parked++;
+                group->first.wait(lock);
+                group->woken++;
+                group->second.wait(lock);
+            });
+        }
+    } catch (const std::bad_alloc &) {
+        crowd.refused = "out of memory";
+        return;
     }
-    while (crowd->parked < n)
+    while (group->parked < n)
         this_fiber::yield();
-    round->start_ns = bench_now_ns() - began;
-    if (round->want_bytes)
-        round->bytes = bench_memory_bytes();
-    began = bench_now_ns();
-    crowd->first.notify_all();
-    while (crowd->woken < n)
+}
+
+static void group_wake(void *arg, size_t n)
+{
+    struct group *group = static_cast<struct group *>(arg);
+    group->first.notify_all();
+    while (group->woken < n)
         this_fiber::yield();
-    round->wake_ns = bench_now_ns() - began;
-    round->faults = bench_faults() - faults;
-    crowd->second.notify_all();
+}
+
+static void group_end(void *arg, size_t n)
+{
+    struct group *group = static_cast<struct group *>(arg);
+    group->second.notify_all();
     for (size_t i = 0; i < n; i++)
-        crowd->all[i].join();
+        group->all[i].join();
 }
 
 static void question_memory(size_t n)
 {
-    struct crowd crowd;
+    struct group groups[BENCH_GROUPS];
     if (!bench_has_room(n, 13 * 1024)) {
         bench_memory_none(n, "not enough memory in this machine");
         return;
     }
     /* Constructed, hence touched, so that it does not count as the fibers'. */
     std::vector<fibers::fiber> all(n);
-    crowd.all = all.data();
-    try {
-        bench_memory(n, memory_round, &crowd);
-    } catch (const std::bad_alloc &) {
-        bench_memory_none(n, "out of memory");
-        /* Fibers that wait for ever cannot be taken down. */
+    for (size_t i = 0; i < BENCH_GROUPS; i++)
+        groups[i].all = all.data() + n / BENCH_GROUPS * i;
+    crowd.start = group_start;
+    crowd.wake = group_wake;
+    crowd.end = group_end;
+    bench_memory(n, &crowd, groups, sizeof *groups);
+    /* Fibers that wait for ever cannot be taken down. */
+    if (crowd.refused)
         std::_Exit(0);
-    }
 }
 
 int main(int argc, char **argv)

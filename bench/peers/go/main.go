@@ -236,47 +236,49 @@ func faults() int64 {
 	return usage.Minflt
 }
 
-type round struct{ start, wake, bytes, faults int64 }
+const groups = 10
 
-func memoryRound(n int, wantBytes bool) (r round) {
-	parked, woken, ended := 0, 0, 0
-	first, second := make(chan struct{}), make(chan struct{})
-	before, began := faults(), time.Now()
-	for i := 0; i < n; i++ {
-		go func() {
-			parked++
-			<-first
-			woken++
-			<-second
-			ended++
-		}()
-	}
-	for parked < n {
-		runtime.Gosched()
-	}
-	r.start = time.Since(began).Nanoseconds()
-	if wantBytes {
-		r.bytes = memoryBytes()
-	}
-	began = time.Now()
-	close(first)
-	for woken < n {
-		runtime.Gosched()
-	}
-	r.wake = time.Since(began).Nanoseconds()
-	r.faults = faults() - before
-	close(second)
-	for ended < n {
-		runtime.Gosched()
-	}
-	return r
+type group struct {
+	first, second        chan struct{}
+	parked, woken, ended int
 }
 
+func (g *group) start(n int) {
+	*g = group{first: make(chan struct{}), second: make(chan struct{})}
+	for i := 0; i < n; i++ {
+		go func() {
+			g.parked++
+			<-g.first
+			g.woken++
+			<-g.second
+			g.ended++
+		}()
+	}
+	for g.parked < n {
+		runtime.Gosched()
+	}
+}
+
+func (g *group) wake(n int) {
+	close(g.first)
+	for g.woken < n {
+		runtime.Gosched()
+	}
+}
+
+func (g *group) end(n int) {
+	close(g.second)
+	for g.ended < n {
+		runtime.Gosched()
+	}
+}
+
+// As bench_memory of bench.h, which tells what is measured.
 func questionMemory(variant string) {
 	n, _ := strconv.Atoi(variant)
-	each := float64(n)
+	size := n / groups
 	available := readKib("/proc/meminfo", "MemAvailable:")
-	if available >= 0 && float64(available)*0.8 < each*3072 {
+	if available >= 0 && float64(available)*0.8 < float64(n)*3072 {
 		for _, what := range []string{"bytes", "start", "again", "wake"} {
 			fmt.Printf("memory %s-%d - not enough memory in this machine\n", what, n)
 		}
@@ -285,39 +287,47 @@ func questionMemory(variant string) {
 	show := func(what string, median float64, unit string, best float64) {
 		report("memory", fmt.Sprintf("%s-%d", what, n), median, unit, best)
 	}
+	all := make([]group, groups)
 	memoryBytes()
-	before := memoryBytes()
-	r := memoryRound(n, true)
-	bytes := float64(r.bytes-before) / each
-	show("bytes", bytes, "B", bytes)
-	show("start", float64(r.start)/each, "ns", float64(r.start)/each)
-	show("faults", float64(r.faults)/each, "per_task", float64(r.faults)/each)
+	bytes, touched, began := memoryBytes(), faults(), time.Now()
+	for i := range all {
+		all[i].start(size)
+	}
+	took := float64(time.Since(began).Nanoseconds()) / float64(n)
+	perTask := float64(faults()-touched) / float64(n)
+	held := float64(memoryBytes()-bytes) / float64(n)
+	show("bytes", held, "B", held)
+	show("start", took, "ns", took)
+	show("faults", perTask, "each", perTask)
 
-	rounds, limit := 100, 500*time.Millisecond
+	samples, limit := 100*groups, 500*time.Millisecond
 	if n >= 1000000 {
-		rounds = 1
-	} else if n >= 100000 {
-		rounds = 3
+		samples = groups
 	} else if n >= 10000 {
-		rounds = 20
+		samples = 3 * groups
 	}
 	if isQuick() {
 		limit = 50 * time.Millisecond
 	}
 	var again, wake []float64
-	refaults, began := int64(0), time.Now()
-	for len(again) < rounds && (len(again) == 0 || time.Since(began) < limit) {
-		r = memoryRound(n, false)
-		again = append(again, float64(r.start)/each)
-		wake = append(wake, float64(r.wake)/each)
-		refaults += r.faults
+	refaults, each, whole := int64(0), float64(size), time.Now()
+	for len(again) < samples && (len(again) < groups || time.Since(whole) < limit) {
+		g := &all[len(again)%groups]
+		began = time.Now()
+		g.wake(size)
+		wake = append(wake, float64(time.Since(began).Nanoseconds())/each)
+		g.end(size)
+		touched, began = faults(), time.Now()
+		g.start(size)
+		again = append(again, float64(time.Since(began).Nanoseconds())/each)
+		refaults += faults() - touched
 	}
 	m := median(again)
 	show("again", m, "ns", again[0])
 	m = median(wake)
 	show("wake", m, "ns", wake[0])
-	show("refaults", float64(refaults)/(each*float64(len(again))), "per_task",
-		float64(refaults)/(each*float64(len(again))))
+	perTask = float64(refaults) / (each * float64(len(again)))
+	show("refaults", perTask, "each", perTask)
 }
 
 func main() {

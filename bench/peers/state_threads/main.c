@@ -110,7 +110,7 @@ static void question_gather(const char *variant)
 
 /* ---- memory --------------------------------------------------------------- */
 
-struct crowd {
+struct group {
     st_cond_t first, second;
     size_t parked, woken;
     st_thread_t *threads;
@@ -118,52 +118,58 @@ struct crowd {
 
 static void *idle(void *arg)
 {
-    struct crowd *crowd = arg;
-    crowd->parked++;
-    st_cond_wait(crowd->first);
-    crowd->woken++;
-    st_cond_wait(crowd->second);
+    struct group *group = arg;
+    group->parked++;
+    st_cond_wait(group->first);
+    group->woken++;
+    st_cond_wait(group->second);
     return NULL;
 }
 
-static void memory_round(void *arg, size_t n, bench_round *round)
+static void group_start(void *arg, size_t n)
 {
-    struct crowd *crowd = arg;
-    crowd->parked = crowd->woken = 0;
-    int64_t faults = bench_faults(), began = bench_now_ns();
-    for (size_t i = 0; i < n; i++) {
-        crowd->threads[i] = st_thread_create(idle, crowd, 1, 0);
-        BENCH_CHECK(crowd->threads[i]);
-    }
-    while (crowd->parked < n)
-        st_sleep(0);
-    round->start_ns = bench_now_ns() - began;
-    if (round->want_bytes)
-        round->bytes = bench_memory_bytes();
-    began = bench_now_ns();
-    st_cond_broadcast(crowd->first);
-    while (crowd->woken < n)
-        st_sleep(0);
-    round->wake_ns = bench_now_ns() - began;
-    round->faults = bench_faults() - faults;
-    st_cond_broadcast(crowd->second);
+    struct group *group = arg;
+    group->parked = group->woken = 0;
     for (size_t i = 0; i < n; i++)
-        st_thread_join(crowd->threads[i], NULL);
+        BENCH_CHECK(group->threads[i] = st_thread_create(idle, group, 1, 0));
+    while (group->parked < n)
+        st_sleep(0);
+}
+
+static void group_wake(void *arg, size_t n)
+{
+    struct group *group = arg;
+    st_cond_broadcast(group->first);
+    while (group->woken < n)
+        st_sleep(0);
+}
+
+static void group_end(void *arg, size_t n)
+{
+    struct group *group = arg;
+    st_cond_broadcast(group->second);
+    for (size_t i = 0; i < n; i++)
+        st_thread_join(group->threads[i], NULL);
 }
 
 static void question_memory(const char *variant)
 {
     size_t n = strtoul(variant, NULL, 10);
-    struct crowd crowd = {st_cond_new(), st_cond_new(), 0, 0, NULL};
+    bench_crowd crowd = {group_start, group_wake, group_end, NULL};
+    struct group groups[BENCH_GROUPS];
+    st_thread_t *threads;
+
     if (!bench_has_room(n, 9 * 1024)) {
         bench_memory_none(n, "not enough memory in this machine");
         return;
     }
     /* Touched, so that it does not count as the threads'. */
-    BENCH_CHECK(crowd.threads = malloc(n * sizeof *crowd.threads));
-    memset(crowd.threads, 1, n * sizeof *crowd.threads);
-    bench_memory(n, memory_round, &crowd);
-    free(crowd.threads);
+    BENCH_CHECK(threads = malloc(n * sizeof *threads));
+    memset(threads, 1, n * sizeof *threads);
+    for (size_t i = 0; i < BENCH_GROUPS; i++)
+        groups[i] = (struct group){st_cond_new(), st_cond_new(), 0, 0, threads + n / BENCH_GROUPS * i};
+    bench_memory(n, &crowd, groups, sizeof *groups);
+    free(threads);
 }
 
 int main(int argc, char **argv)
