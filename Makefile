@@ -3,6 +3,7 @@
 #   BUILD=dir    everything is built below this folder (default: build)
 #   WERROR=1     warnings are errors, in a build directory that is set up now
 #   TEST=words   more arguments for `meson test`: names of tests, --suite core, --repeat 100
+#   BENCH=words  more arguments for bench/run: questions, --quick, --markdown
 #   CC=clang     another compiler, likewise for a new build directory
 BUILD ?= build
 TEST ?=
@@ -63,7 +64,7 @@ check-all:  ## all of the checks above
 	tools/summarise $(LOGS:%=$(BUILD)/%.json) && exit $$status
 
 bench: deps-bench $(BUILD)/release/build.ninja  ## measure, with the peers beside it
-	@bench/run $(BUILD)/release
+	@bench/run $(BUILD)/release $(BENCH)
 
 tidy:  ## check layers, banned calls, sizes and looks (also part of the suite)
 	@tools/tidy

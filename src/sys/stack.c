@@ -87,6 +87,11 @@ static NOINLINE struct asy_stack_pool *pool_of(struct asy_stacks *stacks, size_t
     return pool;
 }
 
+static inline size_t warm_count(const struct asy_stack_pool *pool)
+{
+    return pool->warm_count + pool->due_count;
+}
+
 static inline size_t warm_max(const struct asy_stack_pool *pool)
 {
     return pool->live > WARM_MIN ? pool->live : WARM_MIN;
@@ -171,8 +176,10 @@ static void make_cold(struct asy_stack_pool *pool, struct asy_stack *stack)
 {
     struct asy_stack_slab *slab = stack->slab;
     list_remove(&stack->node);
-    pool->warm_count--;
-    pool->due_count -= (stack->flags & ASY_STACK_DUE) != 0;
+    if (stack->flags & ASY_STACK_DUE)
+        pool->due_count--;
+    else
+        pool->warm_count--;
     if (list_is_empty(&slab->cold))
         list_prepend(&pool->partly_cold, &slab->cold_node);
     list_prepend(&slab->cold, &stack->node);
@@ -202,7 +209,6 @@ static NOINLINE struct asy_stack *take_cold(struct asy_stack_pool *pool, int *er
     pool->cold_count--;
     stack->flags &= ~(uint32_t)ASY_STACK_COLD;
     stack->gives = 0;
-    if (pool == &pool->owner->first) stack->flags |= 16;
     if (pool->usable > KEEP_BYTES)
         stack->flags |= ASY_STACK_DUE;
     return stack;
@@ -233,6 +239,7 @@ static bool check_depth(struct asy_stack_pool *pool)
     stack->flags &= ~(uint32_t)ASY_STACK_DUE;
     stack->gives = 0;
     pool->due_count--;
+    pool->warm_count++;
     list_remove(&stack->node);
     list_prepend(&pool->warm, &stack->node);
     return true;
@@ -254,14 +261,14 @@ static void unmap_idle(struct asy_stack_pool *pool, struct asy_stack_slab *slab)
 /* Looks at the next `slabs` slabs, and unmaps one that the pool can do without. */
 static void reap(struct asy_stack_pool *pool, unsigned slabs)
 {
-    while (slabs-- && pool->warm_count + pool->cold_count > warm_max(pool)) {
+    while (slabs-- && warm_count(pool) + pool->cold_count > warm_max(pool)) {
         struct list *at = pool->reap_at->next;
         pool->reap_at = at;
         if (at == &pool->slabs)
             continue;
         struct asy_stack_slab *slab = LIST_ENTRY(at, struct asy_stack_slab, node);
         size_t here = (uintptr_t)__builtin_frame_address(0) - (uintptr_t)slab->base;
-        size_t rest = pool->warm_count + pool->cold_count - slab->count;
+        size_t rest = warm_count(pool) + pool->cold_count - slab->count;
         if (slab->busy == 0 && rest >= warm_max(pool) && here >= slab->bytes) {
             pool->reap_at = at->prev;
             unmap_idle(pool, slab);
@@ -275,7 +282,7 @@ static void reap(struct asy_stack_pool *pool, unsigned slabs)
 static NOINLINE void settle(struct asy_stack_pool *pool)
 {
     reap(pool, 2);
-    for (int i = 0; i < 2 && pool->warm_count > warm_max(pool); i++) {
+    for (int i = 0; i < 2 && warm_count(pool) > warm_max(pool); i++) {
         if (!cool(pool))
             return;
     }
@@ -293,7 +300,7 @@ static NOINLINE void becomes_due(struct asy_stack_pool *pool, struct asy_stack *
 static void trim_pool(struct asy_stack_pool *pool, unsigned *budget)
 {
     reap(pool, 4);
-    while (*budget && pool->warm_count > warm_max(pool) && cool(pool))
+    while (*budget && warm_count(pool) > warm_max(pool) && cool(pool))
         --*budget;
     while (*budget && pool->due_count && check_depth(pool))
         --*budget;
@@ -322,7 +329,6 @@ struct asy_stack *asy_stack_take(struct asy_stacks *stacks, size_t bytes, int *e
         pool->warm_count--;
     } else if ((stack = latest(&pool->due))) {
         unlink_latest(&pool->due, &stack->node);
-        pool->warm_count--;
         pool->due_count--;
     } else if (!(stack = take_cold(pool, error))) {
         return NULL;
@@ -336,19 +342,20 @@ struct asy_stack *asy_stack_take(struct asy_stacks *stacks, size_t bytes, int *e
 
 void asy_stack_give(struct asy_stacks *stacks, struct asy_stack *stack)
 {
-    struct asy_stack_pool *pool = LIKELY(stack->flags & 16) ? &stacks->first : stack->slab->pool;
+    (void)stacks;
+    struct asy_stack_pool *pool = stack->slab->pool;
     pool->live--;
     stack->slab->busy--;
-    pool->warm_count++;
     if (UNLIKELY(++stack->gives % CHECK_GIVES == 0))
         becomes_due(pool, stack);
     if (stack->flags & ASY_STACK_DUE) {
         pool->due_count++;
         push(&pool->due, &stack->node);
     } else {
+        pool->warm_count++;
         push(&pool->warm, &stack->node);
     }
-    if (UNLIKELY(pool->warm_count > warm_max(pool)))
+    if (UNLIKELY(warm_count(pool) > warm_max(pool)))
         settle(pool);
 }
 
@@ -441,7 +448,7 @@ struct asy_stack *asy_stacks_find_guard(struct asy_stacks *stacks, const void *a
 static void add_stat(const struct asy_stack_pool *pool, struct asy_stacks_stat *stat)
 {
     stat->live += pool->live;
-    stat->warm += pool->warm_count;
+    stat->warm += warm_count(pool);
     stat->cold += pool->cold_count;
     stat->slabs += pool->slab_count;
     stat->abandoned += pool->abandoned;

@@ -1,7 +1,8 @@
 /*
- * Slabs of stacks: one mapping, carved into strides of guard and usable part.
- * A guard is made when its stack is first taken, so that a mapping of a
- * thousand stacks costs one system call until they are used.
+ * Slabs of stacks: one mapping, with the slab's own words and the descriptors
+ * of its stacks at the front, and behind them the stacks, in strides of guard
+ * and usable part. A guard is made when its stack is first taken, so that a
+ * thousand stacks cost one system call until they are used.
  */
 #include "sys/stack_slab.h"
 #include "base/compiler.h"
@@ -34,20 +35,17 @@ static void stack_init(struct asy_stack_slab *slab, uint32_t i)
 
 struct asy_stack_slab *asy_stack_slab_new(struct asy_stack_pool *pool, uint32_t count)
 {
+    struct asy_stack_slab *slab;
+    size_t page = asy_sys_page_size();
+    size_t head = (sizeof *slab + count * sizeof slab->stacks[0] + page - 1) / page * page;
     size_t bytes = count * pool->stride;
-    char *base = asy_sys_map(bytes);
-    if (!base)
+    slab = asy_sys_map(head + bytes);
+    if (!slab)
         return NULL;
-    struct asy_stack_slab *slab = asy_sys_alloc_aligned(_Alignof(struct asy_stack_slab),
-                                                        sizeof *slab + count * sizeof slab->stacks[0]);
-    if (!slab) {
-        asy_sys_unmap(base, bytes);
-        return NULL;
-    }
     slab->pool = pool;
     slab->count = count;
     slab->busy = 0;
-    slab->base = base;
+    slab->base = (char *)slab + head;
     slab->bytes = bytes;
     list_init(&slab->node);
     list_init(&slab->cold_node);
@@ -154,17 +152,18 @@ int asy_stack_make_ready(struct asy_stack *stack, struct asy_stack_guards *guard
 void asy_stack_slab_free(struct asy_stack_slab *slab)
 {
     size_t stride = slab->pool->stride;
-    uint32_t from = 0;
-    for (uint32_t i = 0; i <= slab->count; i++) {
+    char *end = slab->base + slab->bytes;
+    /* From the last stack down, since the descriptors lie in front of the first. */
+    for (uint32_t i = slab->count; i-- > 0;) {
         struct asy_stack *stack = &slab->stacks[i];
-        bool is_end = i == slab->count || (stack->flags & ASY_STACK_ABANDONED);
-        if (is_end) {
-            if (i > from)
-                asy_sys_unmap(slab->base + from * stride, (i - from) * stride);
-            from = i + 1;
+        if (stack->flags & ASY_STACK_ABANDONED) {
+            char *above = slab->base + (i + 1) * stride;
+            if (end > above)
+                asy_sys_unmap(above, (size_t)(end - above));
+            end = above - stride;
         } else if (stack->flags & ASY_STACK_READY) {
             tell_unmapped(stack);
         }
     }
-    asy_sys_free(slab);
+    asy_sys_unmap(slab, (size_t)(end - (char *)slab));
 }

@@ -18,8 +18,8 @@ enum {
 /* The stacks of one size. */
 struct asy_stack_pool {
     struct list warm;        /* free and touched, latest first */
-    struct list due;         /* the same, whose depth is to be looked at */
-    size_t live, warm_count, due_count, cold_count; /* warm_count includes the due ones */
+    struct list due;         /* the same, but their depth is to be looked at */
+    size_t live, warm_count, due_count, cold_count;
     struct list slabs;
     struct list partly_cold; /* the slabs that have cold stacks */
     struct list *reap_at;    /* how far the look-out for idle slabs has come */
@@ -38,8 +38,8 @@ struct asy_stack_slab {
     struct asy_stack_pool *pool;
     uint32_t count;
     uint32_t busy;           /* live or abandoned */
-    char *base;
-    size_t bytes;
+    char *base;              /* the first stride */
+    size_t bytes;            /* all strides */
     _Alignas(64) struct asy_stack stacks[];
 };
 
@@ -49,10 +49,10 @@ struct asy_stack_guards {
     bool is_proven;          /* it was seen to do what it says */
 };
 
-/* A slab whose `count` stacks are all cold. NULL: refused. */
+/* A slab whose `count` stacks are all cold. NULL: the mapping was refused. */
 struct asy_stack_slab *asy_stack_slab_new(struct asy_stack_pool *pool, uint32_t count);
 
-/* Unmaps the slab, save for abandoned stacks, and frees its descriptors. */
+/* Unmaps the slab and its descriptors, save for the memory of abandoned stacks. */
 void asy_stack_slab_free(struct asy_stack_slab *slab);
 
 /* Before a stack is taken for the first time: guards it and tells the

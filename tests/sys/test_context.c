@@ -283,6 +283,9 @@ static void check_rounding(int mode)
 {
     bool up = mode == FE_UPWARD, down = mode == FE_DOWNWARD;
     assert_int_equal(fegetround(), mode);
+    /* Valgrind keeps the mode, but rounds to nearest. */
+    if (RUNNING_ON_VALGRIND)
+        return;
     assert_int_equal(third(1) > 0x1.5555555555555p-2, up);
     assert_int_equal(third(-1) < -0x1.5555555555555p-2, down);
 #if defined(__x86_64__)
@@ -389,6 +392,8 @@ static void test_both_control_words(void **state)
 {
     (void)state;
     struct context c;
+    if (RUNNING_ON_VALGRIND) /* has but the rounding of either word */
+        skip();
     context_init(&c, keep_words, NULL);
     set_words(0x1f80, 0x37f);
     for (int i = 0; i < 2; i++) {
@@ -421,8 +426,7 @@ static _Unwind_Reason_Code add_frame(struct _Unwind_Context *frame, void *arg)
         return _URC_NO_REASON;
     if (trace->count == FRAMES_MAX)
         return _URC_NORMAL_STOP;
-    /* A return address may lie behind the last instruction of its function. */
-    trace->functions[trace->count++] = _Unwind_FindEnclosingFunction((void *)(ip - 1));
+    trace->functions[trace->count++] = _Unwind_FindEnclosingFunction((void *)ip);
     return _URC_NO_REASON;
 }
 
@@ -466,6 +470,9 @@ static void test_unwinding_ends_at_the_first_frame(void **state)
     (void)state;
     struct trace trace = {0};
     struct context c;
+    /* RISC-V's compilers write unwind tables for C on request alone. */
+    if (!_Unwind_FindEnclosingFunction((char *)(uintptr_t)level3 + 2))
+        skip();
     context_init(&c, level1, &trace);
     swap(&main_context, &c);
     check_trace(&trace);
