@@ -108,38 +108,34 @@ static void stacks_free(struct stack *stacks, size_t n)
 
 /* ---- switch --------------------------------------------------------------- */
 
-struct ring {
-    size_t n;
-    struct stack *stacks;
-};
+static bench_ring ring;
+static struct stack *ring_stacks;
 
-static int64_t ring_ns;
+#define KIND(name, mark, fp)                                                                      \
+    static void name(struct stack *self)                                                          \
+    {                                                                                             \
+        BENCH_OWN_CODE(mark);                                                                     \
+        BENCH_RING_LOOP(&ring, self == ring_stacks, (switch_to(self, turn_next(), fp), 1));       \
+        switch_to(self, &main_stack, fp);                                                         \
+    }
 
 #define RING(suffix, fp)                                                                          \
-    static void ring_pass##suffix(struct stack *self)                                             \
+    KIND(pass_0##suffix, 0, fp)                                                                   \
+    KIND(pass_1##suffix, 1, fp)                                                                   \
+    KIND(pass_2##suffix, 2, fp)                                                                   \
+    KIND(pass_3##suffix, 3, fp)                                                                   \
+    static int64_t measure_ring##suffix(void *arg, uint64_t times)                                \
     {                                                                                             \
-        for (;;)                                                                                  \
-            switch_to(self, turn_next(), fp);                                                     \
-    }                                                                                             \
-    static void ring_count##suffix(struct stack *self)                                            \
-    {                                                                                             \
-        switch_to(self, turn_next(), fp); /* so that all have started */                          \
-        int64_t began = bench_now_ns();                                                           \
-        for (uint64_t i = 0; i < self->times; i++)                                                \
-            switch_to(self, turn_next(), fp);                                                     \
-        ring_ns = bench_now_ns() - began;                                                         \
-        switch_to(self, &main_stack, fp);                                                         \
-    }                                                                                             \
-    static int64_t ring##suffix(void *arg, uint64_t times)                                        \
-    {                                                                                             \
-        struct ring *ring = (struct ring *)arg;                                                   \
-        for (size_t i = 1; i < ring->n; i++)                                                      \
-            stack_make(&ring->stacks[i], ring_pass##suffix, fp);                                  \
-        stack_make(&ring->stacks[0], ring_count##suffix, fp);                                     \
-        ring->stacks[0].times = times;                                                            \
-        turn_set(ring->stacks, ring->n);                                                          \
-        switch_to(&main_stack, &ring->stacks[0], fp);                                             \
-        return ring_ns;                                                                           \
+        static void (*const kinds[BENCH_KINDS])(struct stack *) = {                               \
+            pass_0##suffix, pass_1##suffix, pass_2##suffix, pass_3##suffix};                      \
+        struct stack *stacks = (struct stack *)arg;                                               \
+        for (size_t i = 0; i < ring.n; i++)                                                       \
+            stack_make(&stacks[i], kinds[i % ring.kinds], fp);                                    \
+        ring.times = times;                                                                       \
+        turn_set(stacks, ring.n);                                                                 \
+        /* The first to come to its end leaves the ring, which is then left as it is. */          \
+        switch_to(&main_stack, &stacks[0], fp);                                                   \
+        return ring.took_ns;                                                                      \
     }
 
 RING(_, 0)
@@ -148,12 +144,12 @@ RING(_fp, 1)
 static void question_switch(const char *variant)
 {
     char variant_fp[32];
-    struct ring ring = {strtoul(variant, NULL, 10), NULL};
-    BENCH_CHECK(ring.n > 0 && (ring.stacks = stacks_new(ring.n)));
     snprintf(variant_fp, sizeof variant_fp, "%s+fp", variant);
-    bench_measure("switch", variant, ring_, &ring, (double)ring.n);
-    bench_measure("switch", variant_fp, ring_fp, &ring, (double)ring.n);
-    stacks_free(ring.stacks, ring.n);
+    ring = bench_ring_of(variant);
+    BENCH_CHECK(ring_stacks = stacks_new(ring.n));
+    bench_measure("switch", variant, measure_ring_, ring_stacks, (double)ring.n);
+    bench_measure("switch", variant_fp, measure_ring_fp, ring_stacks, (double)ring.n);
+    stacks_free(ring_stacks, ring.n);
 }
 
 /* ---- spawn, gather -------------------------------------------------------- */

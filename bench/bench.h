@@ -94,6 +94,55 @@ static inline void bench_measure(const char *question, const char *variant, benc
     bench_print(question, variant, median, "ns", samples[0]);
 }
 
+/*
+ * The question `switch`: n tasks yield in a circle. All run the same loop, written once for each
+ * library; the first of them reads the clock on the way, and between its two readings each of the
+ * others yields as often as it does. `mixed`: ten tasks, of BENCH_KINDS functions in turn, that is, with
+ * as many places in the program to return to: processors guess worse where a yield comes back.
+ */
+#define BENCH_KINDS 4
+#define BENCH_MIXED_TASKS 10
+
+typedef struct bench_ring {
+    size_t n;
+    size_t kinds;
+    uint64_t times;
+    int64_t took_ns;
+} bench_ring;
+
+static inline bench_ring bench_ring_of(const char *variant)
+{
+    int mixed = strcmp(variant, "mixed") == 0;
+    bench_ring ring = {BENCH_MIXED_TASKS, BENCH_KINDS, 0, 0};
+    if (!mixed) {
+        ring.n = strtoul(variant, NULL, 10);
+        ring.kinds = 1;
+    }
+    BENCH_CHECK(ring.n > 0);
+    return ring;
+}
+
+/* Marks the code of a function, so that no compiler takes it for the same as another. */
+#define BENCH_OWN_CODE(mark) __asm__ volatile("# kind %c0" : : "i"(mark))
+
+/* The loop itself; `yield` is an expression that is true if all is well. */
+#define BENCH_RING_LOOP(ring, is_first, yield)                                                    \
+    do {                                                                                          \
+        const uint64_t settled_ = 2, last_ = settled_ + (ring)->times;                            \
+        uint64_t look_ = (is_first) ? settled_ : UINT64_MAX;                                      \
+        int64_t began_ = 0;                                                                       \
+        for (uint64_t i_ = 0; i_ < last_ + 2; i_++) {                                             \
+            if (i_ == look_ && look_ != last_) {                                                  \
+                look_ = last_;                                                                    \
+                began_ = bench_now_ns();                                                          \
+            } else if (i_ == look_) {                                                             \
+                (ring)->took_ns = bench_now_ns() - began_;                                        \
+            }                                                                                     \
+            if (!(yield))                                                                         \
+                break;                                                                            \
+        }                                                                                         \
+    } while (0)
+
 /* ---- Memory --------------------------------------------------------------- */
 
 /* The number after `key`, which is in KiB, in bytes; -1 if it is not there. */

@@ -1,66 +1,52 @@
 /*
- * switch: how long does a yield take, from one task to the next?
- *
- * n tasks call asyncio_sleep(0) in a circle. One of them reads the clock before
- * and after; in between each of the others has yielded as often as it did.
+ * switch: how long does a yield, asyncio_sleep(0), take from one task to the
+ * next? bench.h says how the tasks are arranged.
  */
 #include "bench.h"
 
 #include <asyncio.h>
 
-struct ring {
-    size_t n;
-    asyncio_task **tasks;
-    int64_t took_ns;
-};
-
-ASYNC(pass, uint64_t, times)
-{
-    /* A few more than the one that counts, so that all are there until it is done. */
-    for (uint64_t i = 0; i < times + 4; i++) {
-        int err = asyncio_sleep(0);
-        if (err)
-            return err;
+/* The same loop in functions of their own. */
+#define KIND(name, mark)                                                                          \
+    ASYNC(name, bench_ring *, ring, bool, is_first)                                               \
+    {                                                                                             \
+        BENCH_OWN_CODE(mark);                                                                     \
+        BENCH_RING_LOOP(ring, is_first, asyncio_sleep(0) == 0);                                   \
+        return 0;                                                                                 \
     }
-    return 0;
-}
 
-ASYNC(count, uint64_t, times, struct ring *, ring)
-{
-    int err = asyncio_sleep(0);
-    if (!err)
-        err = asyncio_sleep(0);
-    int64_t began = bench_now_ns();
-    for (uint64_t i = 0; i < times && !err; i++)
-        err = asyncio_sleep(0);
-    ring->took_ns = bench_now_ns() - began;
-    return err;
-}
+KIND(pass_0, 0)
+KIND(pass_1, 1)
+KIND(pass_2, 2)
+KIND(pass_3, 3)
+
+static asyncio_coro *(*const kinds[BENCH_KINDS])(bench_ring *, bool) = {pass_0, pass_1, pass_2, pass_3};
+static asyncio_task **tasks;
 
 static int64_t measure_ring(void *arg, uint64_t times)
 {
-    struct ring *ring = arg;
-    ring->tasks[0] = asyncio_create_task(count(times, ring));
-    for (size_t i = 1; i < ring->n; i++)
-        ring->tasks[i] = asyncio_create_task(pass(times));
+    bench_ring *ring = arg;
+    ring->times = times;
     for (size_t i = 0; i < ring->n; i++)
-        BENCH_CHECK(asyncio_await(ring->tasks[i]) == 0);
+        tasks[i] = asyncio_create_task(kinds[i % ring->kinds](ring, i == 0));
+    for (size_t i = 0; i < ring->n; i++)
+        BENCH_CHECK(asyncio_await(tasks[i]) == 0);
     return ring->took_ns;
 }
 
 ASYNC(async_main, const char *const *, variants)
 {
     for (size_t i = 0; variants[i]; i++) {
-        struct ring ring = {strtoul(variants[i], NULL, 10), NULL, 0};
-        BENCH_CHECK(ring.n > 0 && (ring.tasks = calloc(ring.n, sizeof(asyncio_task *))));
+        bench_ring ring = bench_ring_of(variants[i]);
+        BENCH_CHECK(tasks = calloc(ring.n, sizeof(asyncio_task *)));
         bench_measure("switch", variants[i], measure_ring, &ring, (double)ring.n);
-        free(ring.tasks);
+        free(tasks);
     }
     return 0;
 }
 
 int main(int argc, char **argv)
 {
-    static const char *const all[] = {"2", "10", "100", "1000", NULL};
+    static const char *const all[] = {"2", "10", "100", "1000", "mixed", NULL};
     return asyncio_main(async_main(argc > 2 ? (const char *const *)argv + 2 : all));
 }

@@ -13,8 +13,12 @@
 #include <asyncio/instrument.h>
 #include <asyncio/messages.h>
 #include <asyncio/runners.h>
+#include <asyncio/scopes.h>
+#include <asyncio/taskgroups.h>
 #include <asyncio/tasks.h>
+#include <asyncio/timeouts.h>
 #include <asyncio/types.h>
 #include <asyncio/version.h>
+#include <asyncio/waiting.h>
 
 #endif

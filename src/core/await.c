@@ -23,10 +23,11 @@ intptr_t asy_wait_park(struct wait *wait)
 
 void asy_wait_wake(struct wait *wait, intptr_t value)
 {
+    asyncio_loop *loop = wait->task->future.loop;
     wait->value = value;
     wait->state = WAIT_GRANTED;
-    wait->task->ready.kind = READY_TASK;
-    ready_push(&wait->task->future.loop->ready, &wait->task->ready);
+    wait->task->ready.kind = loop->waking;
+    ready_push(&loop->ready, &wait->task->ready);
 }
 
 void asy_wait_relay(struct wait *wait, intptr_t value)

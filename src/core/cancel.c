@@ -26,26 +26,99 @@ static THREAD_LOCAL struct {
     bool deferred;
 } pass;
 
-static void request_pending(asyncio_task *task)
+/* ---- Pending requests ----------------------------------------------------------- */
+
+/* Does a shield stand between the task and where the request comes from? */
+static bool is_held_back(const asyncio_task *task, const asyncio_scope *source)
 {
-    task->must_cancel = true;
-    asy_message_set(&task->cancel_message, asy_message_ref(pass.message));
+    for (const asyncio_scope *scope = task->scopes; scope && scope != source; scope = scope->outer)
+        if (scope->kind == SCOPE_SHIELD)
+            return true;
+    return false;
 }
 
-static void request_delivered(struct wait *wait)
+/* Sets must_cancel: is there a request that nothing holds back? */
+void asy_cancel_look_again(asyncio_task *task)
 {
-    wait->requested = true;
-    asy_message_set(&wait->task->future.message, asy_message_ref(pass.message));
+    const asyncio_scope *scope = task->scopes;
+    for (; scope && scope->kind != SCOPE_SHIELD; scope = scope->outer) {
+        if (scope->pending) {
+            task->must_cancel = true;
+            return;
+        }
+    }
+    task->must_cancel = !scope && task->requested;
 }
 
-int asy_cancel_deliver_slow(asyncio_task *task)
+static void keep_pending(asyncio_task *task, asyncio_scope *source)
 {
+    if (source) {
+        source->pending = true;
+    } else {
+        task->requested = true;
+        asy_message_set(&task->cancel_message, asy_message_ref(pass.message));
+    }
+    asy_cancel_look_again(task);
+}
+
+/* All that nothing holds back are delivered at once. The message of the one
+ * from asyncio_cancel is the caller's from here on. */
+static struct message *take_requests(asyncio_task *task)
+{
+    struct message *message = NULL;
+    asyncio_scope *scope = task->scopes;
+    for (; scope && scope->kind != SCOPE_SHIELD; scope = scope->outer)
+        scope->pending = false;
+    if (!scope && task->requested) {
+        task->requested = false;
+        message = task->cancel_message;
+        task->cancel_message = NULL;
+    }
     task->must_cancel = false;
-    struct message *message = task->cancel_message;
-    task->cancel_message = NULL;
-    asy_message_set(&task->future.message, message);
+    return message;
+}
+
+int asy_cancel_take(asyncio_task *task)
+{
+    asy_message_set(&task->future.message, take_requests(task));
     return -ECANCELED;
 }
+
+static const struct wait_kind cancelled_kind = {.name = "being cancelled"};
+
+int asy_cancel_deliver_now(asyncio_task *task)
+{
+    asy_cancel_take(task);
+    struct wait wait;
+    asy_wait_init(&wait, task, &cancelled_kind, NULL);
+    asy_wait_wake(&wait, -ECANCELED);
+    return (int)asy_wait_park(&wait);
+}
+
+void asy_cancel_withdraw(asyncio_task *task, asyncio_scope *scope)
+{
+    if (scope) {
+        scope->pending = false;
+    } else {
+        task->requested = false;
+        asy_message_set(&task->cancel_message, NULL);
+    }
+    asy_cancel_look_again(task);
+}
+
+void asy_cancel_again(asyncio_task *task)
+{
+    asyncio_scope *scope = task->scopes;
+    while (scope && !scope->requested)
+        scope = scope->outer;
+    if (scope)
+        scope->pending = true;
+    else
+        task->requested = true;
+    asy_cancel_look_again(task);
+}
+
+/* ---- On its way down --------------------------------------------------------------- */
 
 /* Does `task` wait, through awaits, for itself? */
 bool asy_awaits_itself(const asyncio_task *task)
@@ -65,32 +138,21 @@ bool asy_awaits_itself(const asyncio_task *task)
     return true; /* it leads into a circle */
 }
 
-/* Hands the request to one task; returns the task that it is passed on to. */
-static asyncio_task *request(asyncio_task *task)
+static void delivered(struct wait *wait)
 {
-    task->cancels++;
-    struct wait *wait = task->wait;
-    if (!wait || (wait->state == WAIT_GRANTED && wait->value != -ECANCELED)) {
-        request_pending(task);
-        return NULL;
-    }
-    if (wait->state == WAIT_GRANTED) {
-        wait->requested = true;
-        return NULL;
-    }
-    if (wait->kind != &asy_wait_await) {
-        if (wait->kind->cancel ? wait->kind->cancel(wait) : asy_wait_cancelled(wait))
-            request_delivered(wait);
-        else
-            request_pending(task);
-        return NULL;
-    }
+    wait->requested = true;
+    asy_message_set(&wait->task->future.message, asy_message_ref(pass.message));
+}
+
+/* Ends an await, or passes the request on to the task returned. */
+static asyncio_task *end_await(struct wait *wait)
+{
     asyncio_future *awaited = wait->object;
-    if (awaited->kind == OBJECT_TASK && !asy_awaits_itself(task)) {
+    if (awaited->kind == OBJECT_TASK && !asy_awaits_itself(wait->task)) {
         wait->requested = true;
         return (asyncio_task *)awaited;
     }
-    request_delivered(wait);
+    delivered(wait);
     if (awaited->kind == OBJECT_TASK) {
         /* Tasks that await each other in a circle wait for ever: end one wait. */
         asy_wait_cancelled(wait);
@@ -101,10 +163,34 @@ static asyncio_task *request(asyncio_task *task)
     return NULL;
 }
 
-static void request_chain(asyncio_task *task)
+/* Hands the request to one task; returns the task that it is passed on to. */
+static asyncio_task *request(asyncio_task *task, asyncio_scope *source)
 {
-    while (task)
-        task = request(task);
+    task->cancels++;
+    struct wait *wait = task->wait;
+    if (!wait || is_held_back(task, source) || (wait->state == WAIT_GRANTED && wait->value != -ECANCELED)) {
+        keep_pending(task, source);
+        return NULL;
+    }
+    if (wait->state == WAIT_GRANTED) {
+        wait->requested = true;
+        return NULL;
+    }
+    if (wait->kind == &asy_wait_await)
+        return end_await(wait);
+    if (wait->kind->cancel ? wait->kind->cancel(wait) : asy_wait_cancelled(wait))
+        delivered(wait);
+    else
+        keep_pending(task, source);
+    return NULL;
+}
+
+static void request_chain(asyncio_task *task, asyncio_scope *source)
+{
+    while (task) {
+        task = request(task, source);
+        source = NULL;
+    }
 }
 
 void asy_cancel_pass(asyncio_future *future)
@@ -123,7 +209,7 @@ void asy_cancel_pass(asyncio_future *future)
         return;
     }
     pass.depth++;
-    request_chain(task);
+    request_chain(task, NULL);
     pass.depth--;
 }
 
@@ -137,18 +223,18 @@ static void pass_deferred(asyncio_loop *loop)
             if (!(task->flags & TASK_IN_CANCEL))
                 continue;
             task->flags &= (uint8_t)~TASK_IN_CANCEL;
-            request_chain(task);
+            request_chain(task, NULL);
         }
     }
 }
 
 /* Takes the message over. */
-static void start(asyncio_task *task, struct message *message)
+static void pass_down(asyncio_task *task, asyncio_scope *source, struct message *message)
 {
     pass.message = message;
     pass.depth = 0;
     pass.deferred = false;
-    request_chain(task);
+    request_chain(task, source);
     pass_deferred(task->future.loop);
     asy_message_unref(message);
 }
@@ -157,16 +243,28 @@ bool asy_task_cancel(asyncio_task *task, const char *message)
 {
     if (task->future.done)
         return false;
-    start(task, asy_message_new(-ECANCELED, message));
+    pass_down(task, NULL, asy_message_new(-ECANCELED, message));
     return true;
 }
 
+void asy_scope_request(asyncio_scope *scope)
+{
+    scope->requested = true;
+    pass_down(scope->task, scope, NULL);
+}
+
+/* The request was counted when it was made. */
 void asy_cancel_forward(asyncio_task *task, struct wait *wait)
 {
-    struct message *message = task->cancel_message;
-    task->cancel_message = NULL;
-    task->must_cancel = false;
+    struct message *message = take_requests(task);
     task->wait = wait;
-    task->cancels--; /* it was counted when it was made, and is counted again */
-    start(task, message);
+    pass.message = message;
+    pass.depth = 0;
+    pass.deferred = false;
+    if (wait->kind == &asy_wait_await)
+        request_chain(end_await(wait), NULL);
+    else if (wait->kind->cancel(wait))
+        delivered(wait);
+    pass_deferred(task->future.loop);
+    asy_message_unref(message);
 }

@@ -72,6 +72,16 @@ static COLD void about_to_wait(asyncio_loop *loop, int64_t deadline_ns)
         asy_trace_time(loop, ASYNCIO_TRACE_WAIT_BEGIN, NULL, deadline_ns);
 }
 
+static COLD int wait_failed(asyncio_loop *loop, int err)
+{
+    if (err == -EINTR)
+        return 0;
+    if (err != -EDEADLK)
+        return (int)asyncio_raise(err, "the event loop cannot wait: %s", asyncio_strerror(err));
+    asy_deadlock_report(loop);
+    return (int)asyncio_raise(err, "deadlock: nothing is left that could wake a task");
+}
+
 static int poll(asyncio_loop *loop)
 {
     bool waits = !loop->ready.first && !loop->stopping;
@@ -92,14 +102,14 @@ static int poll(asyncio_loop *loop)
     if (UNLIKELY(waits && loop->instrument))
         asy_trace(loop, ASYNCIO_TRACE_WAIT_END, NULL);
     asy_posts_collect(loop);
-    if (loop->timers.count) {
+    if (UNLIKELY(!list_is_empty(&loop->refused)))
+        asy_refused_release(loop);
+    if (waits || loop->timers.count)
         loop->now_ns = asy_loop_now_ns(loop);
+    if (loop->timers.count)
         asy_timers_fire(loop, loop->now_ns);
-    }
     loop->hops = 0;
-    if (UNLIKELY(err == -EDEADLK))
-        asy_deadlock_report(loop);
-    return err == -EINTR ? 0 : err;
+    return UNLIKELY(err) ? wait_failed(loop, err) : 0;
 }
 
 /* May the tasks go on among themselves, without a poll? */
@@ -125,6 +135,22 @@ static void step(asyncio_loop *loop, asyncio_task *task)
     loop->batch = batch;
 }
 
+static COLD _Noreturn void returned_in_child(void)
+{
+    asy_fatal("a callback returned in a forked child process; the loop belongs to the parent: "
+              "end the child with _exit, or run a loop of its own in it");
+}
+
+static void run_callback(asyncio_loop *loop, struct callback *callback)
+{
+    if (UNLIKELY(loop->step_by_step))
+        asy_callback_hooks(loop, callback);
+    else
+        callback->kind->run(callback);
+    if (UNLIKELY(asy_loop_is_parents(loop)))
+        returned_in_child();
+}
+
 static void run_batch(asyncio_loop *loop)
 {
     if (UNLIKELY(loop->seeded))
@@ -137,11 +163,7 @@ static void run_batch(asyncio_loop *loop)
         ready_drop_first(&loop->ready);
         loop->batch--;
         if (entry->kind == READY_CALLBACK) {
-            struct callback *callback = (struct callback *)entry;
-            if (UNLIKELY(loop->step_by_step))
-                asy_callback_hooks(loop, callback);
-            else
-                callback->kind->run(callback);
+            run_callback(loop, (struct callback *)entry);
         } else if (entry->kind == READY_RELAY) {
             entry->kind = READY_TASK;
             ready_push(&loop->ready, entry);
@@ -172,12 +194,15 @@ static int enter(asyncio_loop *loop, const char *call)
 {
     if (!loop)
         return -EINVAL;
-    if (loop->running || asy_running_loop)
+    if (asy_loop_is_parents(loop))
+        return (int)asyncio_raise(ASYNCIO_ESTATE, "%s: the loop belongs to the parent process", call);
+    if (asy_running_loop)
         return (int)asyncio_raise(ASYNCIO_ESTATE, "%s: a loop runs in this thread already", call);
+    if (loop->running)
+        return (int)asyncio_raise(ASYNCIO_ESTATE, "%s: the loop runs in another thread", call);
     if (loop->closed)
         return (int)asyncio_raise(ASYNCIO_ESTATE, "%s: the loop is closed", call);
-    if (asy_loop_unusable(loop))
-        return (int)asyncio_raise(ASYNCIO_ESTATE, "%s: the loop belongs to the parent process", call);
+    asyncio_loop_ref(loop); /* until it leaves */
     loop->thread = asy_this_thread();
     loop->tid = asy_sys_gettid();
     loop->running = true;
@@ -199,6 +224,7 @@ static void leave(asyncio_loop *loop)
     asy_overflow_unwatch(loop);
     asy_running_loop = NULL;
     loop->running = false;
+    asyncio_loop_release(loop);
 }
 
 int asyncio_loop_run_forever(asyncio_loop *loop)
@@ -220,7 +246,7 @@ static void stop_when_done(asyncio_future *future, void *arg)
 intptr_t asyncio_loop_run_until_complete(asyncio_loop *loop, asyncio_future *future)
 {
     if (!future)
-        return -ENOMEM;
+        return asyncio_raise(-ENOMEM, "no memory for the future");
     intptr_t result;
     int err = enter(loop, "asyncio_loop_run_until_complete");
     if (!err && future->loop != loop) {
@@ -268,7 +294,7 @@ bool asyncio_loop_is_running(asyncio_loop *loop)
     if (!loop)
         return false;
     asy_loop_check(loop, "asyncio_loop_is_running");
-    return loop->running;
+    return loop->running && !asy_loop_is_parents(loop);
 }
 
 bool asyncio_loop_is_closed(asyncio_loop *loop)

@@ -28,6 +28,7 @@ enum object_kind {
 enum future_flag {
     FUTURE_SEEN = 1 << 0,      /* somebody looked at the result */
     FUTURE_QUIET = 1 << 1,     /* its failure is nobody's business: made to carry a refusal, or abandoned */
+    FUTURE_MARKED = 1 << 2,    /* seen already by whoever looks for doubles */
 };
 
 /* A message with the code it belongs to. Counted; shared by all who saw the error. */
@@ -47,6 +48,7 @@ struct asyncio_future {
 
     asyncio_loop *loop;
     intptr_t result;           /* once done */
+    uint64_t order;            /* once done: the loop's how manieth completion it was */
     struct list waiters;
     struct message *message;   /* goes with a result that equals its code */
 };

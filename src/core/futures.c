@@ -61,6 +61,7 @@ asyncio_future *(asyncio_future_new)(void)
 void asy_future_complete(asyncio_future *future, intptr_t result)
 {
     future->result = result;
+    future->order = ++future->loop->completions;
     future->done = true;
     struct list *node;
     while ((node = list_take_first(&future->waiters))) {

@@ -184,7 +184,7 @@ bool asyncio_handle_cancel(asyncio_loop *loop, asyncio_handle public)
     if (!loop || !handle)
         return false;
     asy_loop_check(loop, "asyncio_handle_cancel");
-    if (loop->closed || handle->id != public.asyncio_id_)
+    if (loop->closed || handle->loop != loop || handle->id != public.asyncio_id_)
         return false;
     if (handle->state == HANDLE_TIMED) {
         asy_timer_stop(loop, &handle->timer);

@@ -80,6 +80,8 @@ static int check_options(const asyncio_run_options *options)
                                   (size_t)ASY_STACK_MAX_BYTES);
     if (options->shutdown_grace != options->shutdown_grace)
         return (int)asyncio_raise(-EINVAL, "shutdown_grace is not a number");
+    if ((unsigned)options->backend > ASYNCIO_BACKEND_IO_URING || (unsigned)options->clock > ASYNCIO_CLOCK_VIRTUAL)
+        return (int)asyncio_raise(-EINVAL, "there is no such backend or clock");
     return 0;
 }
 
@@ -89,6 +91,8 @@ static void init(asyncio_loop *loop, const asyncio_run_options *options)
     ready_queue_init(&loop->ready);
     list_init(&loop->tasks);
     list_init(&loop->kept_stacks);
+    list_init(&loop->refused);
+    loop->waking = READY_TASK;
     asy_posts_init(loop);
     atomic_init(&loop->refs, 1);
     loop->thread = asy_this_thread();
@@ -152,9 +156,10 @@ static void report_unstarted(void *block, void *arg)
 /* Its frames are never unwound: its stack stays as it is, and so does the task. */
 static void abandon(asyncio_loop *loop, asyncio_task *task)
 {
-    asy_report_task(loop, task, 0, "task was destroyed but it is pending%s%s",
-                    task->wait ? "; it waits in " : task->fiber.sp ? "" : "; it never ran",
-                    task->wait ? task->wait->kind->name : "");
+    if (!(task->future.flags & FUTURE_QUIET)) /* else the shutdown has told */
+        asy_report_task(loop, task, 0, "task was destroyed but it is pending%s%s",
+                        task->wait ? "; it waits in " : task->fiber.sp ? "" : "; it never ran",
+                        task->wait ? task->wait->kind->name : "");
     struct wait *wait = task->wait;
     if (wait && wait->state == WAIT_GRANTED && wait->kind->revoke)
         wait->kind->revoke(wait);
@@ -190,21 +195,23 @@ int asyncio_loop_close(asyncio_loop *loop)
     if (loop->closed)
         return 0;
     asy_loop_check(loop, "asyncio_loop_close");
+    if (asy_loop_is_parents(loop))
+        return (int)asyncio_raise(ASYNCIO_ESTATE, "asyncio_loop_close: the loop belongs to the parent process");
     if (loop->running)
         return (int)asyncio_raise(ASYNCIO_ESTATE, "asyncio_loop_close: the loop runs");
+    loop->closed = true; /* first: what is called from here on can add nothing */
     if (loop->unstarted)
         asy_slab_each(report_unstarted, loop);
     LIST_EACH_SAFE(node, next, &loop->tasks)
         abandon(loop, LIST_ENTRY(node, asyncio_task, all));
-    loop->closed = true;
+    asy_refused_release(loop);
     asy_posts_collect(loop);
     asy_posts_close(loop);
     drop_ready(loop);
     if (loop->spare_stack)
         asy_stack_give(loop->stacks, loop->spare_stack);
-    struct list *kept;
-    while ((kept = list_take_first(&loop->kept_stacks)))
-        asy_stack_give(loop->stacks, LIST_ENTRY(kept, struct asy_stack, node));
+    loop->spare_stack = NULL;
+    asy_loop_give_kept_stacks(loop);
     asy_stacks_destroy(loop->stacks);
     loop->stacks = NULL;
     asy_task_ids_return(loop);
@@ -214,6 +221,40 @@ int asyncio_loop_close(asyncio_loop *loop)
     return 0;
 }
 
+void asy_loop_give_kept_stacks(asyncio_loop *loop)
+{
+    struct list *kept;
+    while ((kept = list_take_first(&loop->kept_stacks)))
+        asy_stack_give(loop->stacks, LIST_ENTRY(kept, struct asy_stack, node));
+}
+
+/* ---- References ----------------------------------------------------------------------
+ * The program counts its references. When the last one goes, the loop is closed and its
+ * descriptors with it: not before, since a poster in another thread, who has
+ * one, may be about to wake the loop. The struct stays for as long as tasks and
+ * futures refer to it: for ever, if the loop had to abandon one. */
+
+#define REFS_OBJECTS (UINT32_C(1) << 31) /* there are tasks or futures */
+#define REFS_LEAVING (UINT32_C(1) << 30) /* the last reference is being dropped */
+#define REFS_MARKS (REFS_OBJECTS | REFS_LEAVING)
+
+static void free_loop(asyncio_loop *loop)
+{
+    unregister_loop(loop);
+    asy_sys_free(loop);
+}
+
+void asy_loop_objects_came(asyncio_loop *loop)
+{
+    atomic_fetch_or(&loop->refs, REFS_OBJECTS);
+}
+
+void asy_loop_objects_went(asyncio_loop *loop)
+{
+    if (atomic_fetch_and(&loop->refs, ~REFS_OBJECTS) == REFS_OBJECTS)
+        free_loop(loop);
+}
+
 asyncio_loop *asyncio_loop_ref(asyncio_loop *loop)
 {
     if (loop)
@@ -221,14 +262,20 @@ asyncio_loop *asyncio_loop_ref(asyncio_loop *loop)
     return loop;
 }
 
-/* The backend goes last: until then a poster in another thread may be about to wake it. */
 void asyncio_loop_release(asyncio_loop *loop)
 {
-    if (!loop || atomic_fetch_sub(&loop->refs, 1) != 1)
+    if (!loop || asy_loop_is_parents(loop))
+        return; /* what is the parent's stays as the fork has left it */
+    uint32_t refs = atomic_load(&loop->refs), left;
+    do {
+        left = (refs & ~REFS_MARKS) == 1 ? (refs & REFS_OBJECTS) | REFS_LEAVING : refs - 1;
+    } while (!atomic_compare_exchange_weak(&loop->refs, &refs, left));
+    if (!(left & REFS_LEAVING))
         return;
     if (!loop->closed)
         asyncio_loop_close(loop);
-    unregister_loop(loop);
     loop->backend->ops->close(loop->backend);
-    asy_sys_free(loop);
+    loop->backend = NULL;
+    if (atomic_fetch_and(&loop->refs, ~REFS_LEAVING) == REFS_LEAVING)
+        free_loop(loop);
 }

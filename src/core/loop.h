@@ -51,6 +51,8 @@ struct asyncio_loop {
     bool stopping;
     uint32_t budget;             /* calls that the running task may make without giving way */
     struct fiber fiber;          /* the loop's own stack, while a task runs */
+    uint32_t waking;             /* what asy_wait_wake queues: READY_TASK; READY_RELAY while timers fire */
+    struct list refused;         /* tasks that ended before they began, borrowed by whoever asked until the next poll */
     struct asy_fp_control fp;    /* what a fresh task starts with */
     int64_t now_ns;              /* the clock at the last poll */
     struct asy_stacks *stacks;
@@ -64,6 +66,7 @@ struct asyncio_loop {
     struct list tasks;
     size_t task_count;
     size_t unstarted;            /* coroutines made while it ran, not started yet */
+    uint64_t completions;        /* of tasks and futures, so far */
     size_t objects;              /* tasks and futures that refer to it */
     uint64_t next_id, last_id;   /* a block of task numbers, taken from the process */
 
@@ -90,7 +93,7 @@ struct asyncio_loop {
     const struct asyncio_instrument *instrument;
 
     /* Any thread. */
-    _Atomic uint32_t refs;
+    _Atomic uint32_t refs;       /* the program's, and two marks: see loop.c */
     _Atomic bool attention;      /* something was posted */
     _Atomic bool sleeping;       /* and a wake-up is needed to have it seen */
     _Atomic(struct post *) posts;
@@ -116,24 +119,32 @@ static inline void asy_loop_check(const asyncio_loop *loop, const char *call)
 
 /* ---- loop.c ------------------------------------------------------------------ */
 extern HIDDEN unsigned asy_fork_generation; /* + 1 in each forked child */
-/* Closed, or the parent process's. */
+/* This process is a child of the one that made it. */
+static inline bool asy_loop_is_parents(const asyncio_loop *loop)
+{
+    return loop->fork_generation != asy_fork_generation;
+}
 static inline bool asy_loop_unusable(const asyncio_loop *loop)
 {
-    return loop->closed || loop->fork_generation != asy_fork_generation;
+    return loop->closed || asy_loop_is_parents(loop);
 }
 /* Makes one; *out is untouched on failure. */
 int asy_loop_new(const asyncio_run_options *options, asyncio_loop **out);
-/* Tasks and futures keep the loop's struct, closed or not: one reference for all of them. */
+/* Tasks and futures keep the loop's struct, closed or not. */
+void asy_loop_objects_came(asyncio_loop *loop);
+void asy_loop_objects_went(asyncio_loop *loop);
 static inline void asy_loop_object_made(asyncio_loop *loop)
 {
     if (loop->objects++ == 0)
-        asyncio_loop_ref(loop);
+        asy_loop_objects_came(loop);
 }
 static inline void asy_loop_object_freed(asyncio_loop *loop)
 {
     if (--loop->objects == 0)
-        asyncio_loop_release(loop);
+        asy_loop_objects_went(loop);
 }
+/* Stacks of main tasks that ended, which nobody can refer to any more. */
+void asy_loop_give_kept_stacks(asyncio_loop *loop);
 /* Gives the loop's unused task numbers back. (tasks.c) */
 void asy_task_ids_return(asyncio_loop *loop);
 

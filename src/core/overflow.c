@@ -85,7 +85,10 @@ static void on_fault(int signo, siginfo_t *info, void *context)
     memset(&action, 0, sizeof action);
     action.sa_handler = SIG_DFL;
     asy_sys_sigaction(signo, &action, NULL);
-    /* On return the faulting instruction runs again, and the default action follows. */
+    /* On return the faulting instruction runs again, and the default action
+     * follows. A signal that somebody sent has no such instruction. */
+    if (info->si_code <= 0)
+        asy_sys_raise(signo);
 }
 
 /* ---- Watching ----------------------------------------------------------------------- */
@@ -142,10 +145,13 @@ static void take_alternate_stack(asyncio_loop *loop)
     loop->alternate_stack = NULL;
 }
 
-/* In a forked child: another thread of the parent may have held the lock. */
+/* In a forked child no loop runs any more, and another thread of the parent may
+ * have held the lock. */
 void asy_overflow_forked(void)
 {
     lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    watchers = 0;
+    uninstall();
 }
 
 void asy_overflow_watch(asyncio_loop *loop)

@@ -60,12 +60,9 @@ static int sleep_until_ns(asyncio_loop *loop, asyncio_task *task, int64_t deadli
  * delivered here, as Python's sleep(0) does. */
 static int yield(asyncio_loop *loop, asyncio_task *task)
 {
-    int err = asy_cancel_deliver(task);
-    if (UNLIKELY(err))
-        return err;
     ready_push(&loop->ready, &task->ready);
     asy_switch_park(loop, task);
-    return asy_cancel_deliver(task);
+    return UNLIKELY(task->must_cancel) ? asy_cancel_take(task) : 0;
 }
 
 int asy_budget_yield(asyncio_loop *loop)

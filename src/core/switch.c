@@ -145,6 +145,12 @@ void asy_task_resume(asyncio_loop *loop, asyncio_task *task)
         enter(loop, &loop->fiber, task);
 }
 
+static COLD _Noreturn void returned_in_scope(const asyncio_site *body)
+{
+    asy_fatal("coroutine '%s' (%s:%d) returned without leaving a timeout, task group or shield that it entered",
+              body->func, body->file, body->line);
+}
+
 static COLD _Noreturn void returned_in_child(const asyncio_site *body)
 {
     asy_fatal("coroutine '%s' returned in a forked child process; the loop belongs to the parent: "
@@ -158,6 +164,8 @@ static inline bool run_body(asyncio_loop *loop, asyncio_task *task)
     intptr_t result = task->type->start(task_args(task));
     if (UNLIKELY(asy_running_loop != loop))
         returned_in_child(body);
+    if (UNLIKELY(task->scopes != NULL))
+        returned_in_scope(body);
     bool keep = task->flags & TASK_KEEP_STACK;
     finish(loop, task, result);
     return !keep;

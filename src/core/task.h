@@ -22,8 +22,6 @@
 #include "core/ready.h"
 #include "sys/stack.h"
 
-struct scope;
-
 /* What a task may ask for. */
 #define ASY_STACK_MAX_BYTES ((size_t)1 << 30)
 
@@ -42,11 +40,12 @@ struct asyncio_task {
     struct wait *wait;                  /* what it waits in; on its own stack */
     struct list all;                    /* among the loop's tasks */
 
-    bool must_cancel;                   /* a request waits for the next wait */
+    bool must_cancel;                   /* a request waits for the next wait, and nothing holds it back */
+    bool requested;                     /* asyncio_cancel's request is not delivered yet */
     uint8_t flags;                      /* enum task_flag */
     uint32_t cancels;                   /* requests made minus requests taken back */
     struct message *cancel_message;     /* of the request that waits */
-    struct scope *scopes;               /* innermost timeout, group or shield */
+    struct asyncio_scope *scopes;       /* the innermost timeout, group or shield */
     asyncio_context *context;
 
     const asyncio_coro_type *type;
@@ -126,13 +125,15 @@ bool asy_wait_cancelled(struct wait *wait);
 
 /* ---- Cancelling ----------------------------------------------------------- */
 
-/* Delivers a pending request, if any: -ECANCELED, else 0. Called by each wait
- * before it suspends. */
-int asy_cancel_deliver_slow(asyncio_task *task);
+/* Delivers a pending request, if any: gives way once, as any wait does, and
+ * returns -ECANCELED; else 0. Called by each wait before it suspends. */
+int asy_cancel_deliver_now(asyncio_task *task);
 static inline int asy_cancel_deliver(asyncio_task *task)
 {
-    return UNLIKELY(task->must_cancel) ? asy_cancel_deliver_slow(task) : 0;
+    return UNLIKELY(task->must_cancel) ? asy_cancel_deliver_now(task) : 0;
 }
+/* The same without giving way: for a wait that has done so. */
+int asy_cancel_take(asyncio_task *task);
 
 /* asyncio_cancel on a task, with an optional message. */
 bool asy_task_cancel(asyncio_task *task, const char *message);
@@ -145,6 +146,8 @@ void asy_cancel_pass(asyncio_future *future);
 asyncio_task *asy_task_refused(asyncio_loop *loop, asyncio_coro *coro, const asyncio_site *site, intptr_t err);
 /* Makes an unstarted coroutine a task of the loop: two references, queued. */
 asyncio_task *asy_task_start(asyncio_loop *loop, asyncio_coro *coro, const asyncio_site *site);
+/* Drops the refused tasks that were only borrowed. */
+void asy_refused_release(asyncio_loop *loop);
 /* Runs one ready task from the loop's own stack, and those that it hands over to. */
 void asy_task_resume(asyncio_loop *loop, asyncio_task *task);
 /* Frees the block of a task or coroutine. */

@@ -3,6 +3,7 @@
  */
 #include "asyncio/tasks.h"
 #include "asyncio/errors.h"
+#include "core/cancel.h"
 #include "core/coro.h"
 #include "core/debug.h"
 #include "core/loop.h"
@@ -56,6 +57,7 @@ static void init(asyncio_task *task, asyncio_loop *loop, const asyncio_site *sit
     task->stack = NULL;
     task->wait = NULL;
     task->must_cancel = false;
+    task->requested = false;
     task->flags = 0;
     task->cancels = 0;
     task->cancel_message = NULL;
@@ -265,10 +267,8 @@ int asyncio_task_uncancel(asyncio_task *task)
     if (!task)
         return 0;
     check(task, "asyncio_task_uncancel");
-    if (task->cancels && --task->cancels == 0) {
-        task->must_cancel = false;
-        asy_message_set(&task->cancel_message, NULL);
-    }
+    if (task->cancels && --task->cancels == 0)
+        asy_cancel_withdraw(task, NULL);
     return (int)task->cancels;
 }
 

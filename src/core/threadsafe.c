@@ -47,6 +47,8 @@ int asyncio_loop_call_soon_threadsafe(asyncio_loop *loop, asyncio_callback fn, v
 {
     if (!loop || !fn)
         return -EINVAL;
+    if (asy_loop_is_parents(loop))
+        return ASYNCIO_ESTATE;
     struct post *post = asy_sys_alloc(sizeof *post);
     if (!post)
         return -ENOMEM;
@@ -68,7 +70,7 @@ int asyncio_loop_call_soon_signalsafe(asyncio_loop *loop, asyncio_callback fn, v
 {
     if (!loop || !fn)
         return -EINVAL;
-    if (atomic_load(&loop->posts) == &closed_mark)
+    if (asy_loop_is_parents(loop) || atomic_load(&loop->posts) == &closed_mark)
         return ASYNCIO_ESTATE;
     uint32_t ticket = atomic_load(&loop->signal_tail);
     struct signal_place *place;

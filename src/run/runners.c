@@ -47,30 +47,45 @@ static void cancel_leftovers(asyncio_loop *loop)
         asyncio_cancel(LIST_ENTRY(node, asyncio_task, all));
 }
 
-static void stop(void *loop)
+struct limit {
+    asyncio_loop *loop;
+    bool over;
+};
+
+static void time_is_over(void *arg)
 {
-    asyncio_loop_stop(loop);
+    struct limit *limit = arg;
+    limit->over = true;
+    asyncio_loop_stop(limit->loop);
 }
 
 /* Runs the loop until the leftovers have ended, or the grace is over. */
 static void run_leftovers(asyncio_loop *loop, double grace)
 {
-    bool limited = !isinf(grace);
-    asyncio_handle limit = {0};
-    if (limited) {
-        limit = asyncio_loop_call_later(loop, grace, stop, loop);
-        if (!asyncio_handle_valid(limit))
-            return;
+    struct limit limit = {loop, false};
+    asyncio_handle handle = {0};
+    if (!isinf(grace)) {
+        handle = asyncio_loop_call_later(loop, grace, time_is_over, &limit);
+        if (!asyncio_handle_valid(handle))
+            time_is_over(&limit); /* one iteration, then */
     }
-    asyncio_loop_run_forever(loop);
-    if (limited)
-        asyncio_handle_cancel(loop, limit);
+    int err;
+    do { /* a leftover may stop the loop, too */
+        err = asyncio_loop_run_forever(loop);
+    } while (!err && !limit.over && loop->leftovers);
+    asyncio_handle_cancel(loop, handle);
 }
 
 static void report_leftover(asyncio_loop *loop, asyncio_task *task, double grace)
 {
     if (!task->future.done) {
-        asy_report_task(loop, task, 0, "task did not end within %g s of being cancelled; it is abandoned", grace);
+        task->future.flags |= FUTURE_QUIET; /* asyncio_loop_close need not say so again */
+        const char *in = task->wait ? task->wait->kind->name : NULL;
+        char time[64] = "";
+        if (!isinf(grace))
+            snprintf(time, sizeof time, " within %g s of", grace);
+        asy_report_task(loop, task, 0, "task did not end%s being cancelled; it is abandoned%s%s",
+                        *time ? time : " after", in ? "; it waits in " : "", in ? in : "");
     } else if (task->future.result < 0 && task->future.result != -ECANCELED && !(task->future.flags & FUTURE_SEEN)) {
         task->future.flags |= FUTURE_SEEN;
         asy_report_task(loop, task, task->future.result, "unhandled error during the shutdown of asyncio_run");
@@ -123,13 +138,14 @@ static intptr_t run(asyncio_runner *runner, asyncio_coro *coro, int *signo)
 {
     asyncio_loop *loop = runner->asyncio_loop_;
     if (!coro)
-        return -ENOMEM;
+        return asyncio_raise(-ENOMEM, "no memory for the coroutine");
     if (!loop || asy_running_loop) {
         asyncio_coro_close(coro);
         return asyncio_raise(ASYNCIO_ESTATE, loop ? "asyncio_run: a loop runs in this thread already"
                                                   : "asyncio_runner_run: the runner is closed");
     }
-    loop->thread = asy_this_thread();
+    if (!loop->running)
+        loop->thread = asy_this_thread();
     asyncio_task *main = asyncio_loop_create_task(loop, coro);
     main->flags |= TASK_KEEP_STACK;
     struct interrupt interrupt;
@@ -141,6 +157,9 @@ static intptr_t run(asyncio_runner *runner, asyncio_coro *coro, int *signo)
         result = asyncio_raise(-EINTR, "interrupted by %s", *signo == SIGTERM ? "SIGTERM" : "SIGINT");
     }
     asyncio_release(main);
+    /* Nobody is left who could use what lies in main's frame. */
+    if (list_is_empty(&loop->tasks) && !asy_loop_unusable(loop))
+        asy_loop_give_kept_stacks(loop);
     return result;
 }
 
@@ -161,8 +180,10 @@ int asyncio_runner_close(asyncio_runner *runner)
     if (!loop)
         return 0;
     asy_loop_check(loop, "asyncio_runner_close");
-    if (loop->running)
-        return (int)asyncio_raise(ASYNCIO_ESTATE, "asyncio_runner_close: the loop runs");
+    if (asy_loop_is_parents(loop))
+        return (int)asyncio_raise(ASYNCIO_ESTATE, "asyncio_runner_close: the loop belongs to the parent process");
+    if (loop->running || asy_running_loop)
+        return (int)asyncio_raise(ASYNCIO_ESTATE, "asyncio_runner_close: a loop runs in this thread");
     runner->asyncio_loop_ = NULL;
     shut_down(loop, &runner->asyncio_options_);
     asyncio_loop_release(loop);
@@ -174,7 +195,7 @@ int asyncio_runner_close(asyncio_runner *runner)
 static intptr_t run_once(asyncio_coro *main, const asyncio_run_options *options, int *signo)
 {
     if (!main)
-        return -ENOMEM;
+        return asyncio_raise(-ENOMEM, "no memory for the coroutine");
     if (asy_running_loop) {
         asyncio_coro_close(main);
         return asyncio_raise(ASYNCIO_ESTATE, "asyncio_run: a loop runs in this thread already");
@@ -186,8 +207,10 @@ static intptr_t run_once(asyncio_coro *main, const asyncio_run_options *options,
         return err;
     }
     intptr_t result = run(&runner, main, signo);
+    char message[256]; /* what fails in the shutdown has messages, too */
+    snprintf(message, sizeof message, "%s", asyncio_error_message());
     asyncio_runner_close(&runner);
-    return result;
+    return result < 0 ? asyncio_raise(result, "%s", message) : result;
 }
 
 intptr_t asyncio_run_with(asyncio_coro *main, const asyncio_run_options *options)

@@ -281,7 +281,7 @@ static void reap(struct asy_stack_pool *pool, unsigned slabs)
  * that one lowered the limit too. */
 static NOINLINE void settle(struct asy_stack_pool *pool)
 {
-    reap(pool, 2);
+    reap(pool, 8);
     for (int i = 0; i < 2 && warm_count(pool) > warm_max(pool); i++) {
         if (!cool(pool))
             return;

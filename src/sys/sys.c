@@ -5,6 +5,7 @@
  */
 #include "sys/sys.h"
 #include "base/compiler.h"
+#include "base/sanitizer.h"
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -243,8 +244,10 @@ int asy_sys_epoll_wait(int epfd, struct epoll_event *events, int max, int64_t ti
     if (ASY_FAULT("epoll_wait"))
         return -EINTR;
     int saved = errno;
-    /* Whole milliseconds, and above all 0, are the plain call's. */
-    if (timeout_ns > 0 && timeout_ns % NS_PER_MS != 0 && !__atomic_load_n(&lacks_pwait2, __ATOMIC_RELAXED)) {
+    /* Whole milliseconds, and above all 0, are the plain call's. Valgrind would
+     * complain of a call that it does not know. */
+    if (timeout_ns > 0 && timeout_ns % NS_PER_MS != 0 && !RUNNING_ON_VALGRIND &&
+        !__atomic_load_n(&lacks_pwait2, __ATOMIC_RELAXED)) {
         struct timespec timeout = {.tv_sec = timeout_ns / NS_PER_S, .tv_nsec = timeout_ns % NS_PER_S};
         long result = kernel_result(
             syscall(SYS_epoll_pwait2, epfd, events, max, &timeout, NULL, KERNEL_SIGSET_BYTES), saved);
@@ -311,4 +314,11 @@ int asy_sys_sigaltstack(const stack_t *stack, stack_t *old)
         return -ENOMEM;
     int saved = errno;
     return kernel_status(sigaltstack(stack, old), saved);
+}
+
+void asy_sys_raise(int signo)
+{
+    int saved = errno;
+    (void)raise(signo);
+    errno = saved;
 }

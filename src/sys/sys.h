@@ -76,5 +76,6 @@ int asy_sys_close(int fd);                          /* never fails for the seam'
 /* ---- Signals ----------------------------------------------------------------- */
 int asy_sys_sigaction(int signo, const struct sigaction *act, struct sigaction *old);
 int asy_sys_sigaltstack(const stack_t *stack, stack_t *old);
+void asy_sys_raise(int signo);                      /* in this thread; never fails */
 
 #endif

@@ -35,7 +35,7 @@ struct context {
 
 static struct context main_context;
 
-/* Runs on the new stack; whoever is in main_context by then was the last to switch. */
+/* The bottom of each stack. A context that is done is left for good. */
 static void context_main(void *arg)
 {
     struct context *self = arg;
@@ -272,7 +272,7 @@ static void test_round_robin(void **state)
 }
 
 /* ---- Floating-point controls ---------------------------------------------------- */
-/* A third, rounded as the current mode has it: by sign and size it tells which. */
+/* Computed when the program runs, in the current mode. */
 static double third(double sign)
 {
     volatile double one = sign, three = 3;

@@ -18,29 +18,31 @@ static const size_t children = 100;
 
 /* ---- switch --------------------------------------------------------------- */
 
-static int64_t measure_switch(void *arg, uint64_t times)
+template <int kind>
+static void pass(bench_ring *ring, bool is_first)
 {
-    size_t n = *static_cast<size_t *>(arg);
-    int64_t took_ns = 0;
+    BENCH_OWN_CODE(kind);
+    BENCH_RING_LOOP(ring, is_first, (this_fiber::yield(), true));
+}
+
+static int64_t measure_ring(void *arg, uint64_t times)
+{
+    static void (*const kinds[BENCH_KINDS])(bench_ring *, bool) = {pass<0>, pass<1>, pass<2>, pass<3>};
+    bench_ring *ring = static_cast<bench_ring *>(arg);
     std::vector<fibers::fiber> all;
-    all.reserve(n);
-    all.emplace_back([&took_ns, times] {
-        this_fiber::yield();
-        this_fiber::yield();
-        int64_t began = bench_now_ns();
-        for (uint64_t i = 0; i < times; i++)
-            this_fiber::yield();
-        took_ns = bench_now_ns() - began;
-    });
-    for (size_t j = 1; j < n; j++) {
-        all.emplace_back([times] {
-            for (uint64_t i = 0; i < times + 4; i++)
-                this_fiber::yield();
-        });
-    }
+    all.reserve(ring->n);
+    ring->times = times;
+    for (size_t i = 0; i < ring->n; i++)
+        all.emplace_back(kinds[i % ring->kinds], ring, i == 0);
     for (auto &fiber : all)
         fiber.join();
-    return took_ns;
+    return ring->took_ns;
+}
+
+static void question_switch(const char *variant)
+{
+    bench_ring ring = bench_ring_of(variant);
+    bench_measure("switch", variant, measure_ring, &ring, static_cast<double>(ring.n));
 }
 
 /* ---- spawn, gather -------------------------------------------------------- */
@@ -153,7 +155,7 @@ int main(int argc, char **argv)
         size_t n = strtoul(argv[i], NULL, 10);
         bool yields = strcmp(argv[i], "yield") == 0;
         if (strcmp(argv[1], "switch") == 0)
-            bench_measure("switch", argv[i], measure_switch, &n, static_cast<double>(n));
+            question_switch(argv[i]);
         else if (strcmp(argv[1], "spawn") == 0)
             bench_measure("spawn", argv[i], measure_spawn, NULL, 1);
         else if (strcmp(argv[1], "gather") == 0)

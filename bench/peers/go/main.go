@@ -57,33 +57,84 @@ func measure(question, variant string, each float64, fn func(times int) time.Dur
 
 // ---- switch ----
 
+// As bench_ring of bench.h, which tells how it works.
+type ring struct {
+	times, looks int
+	began        time.Time
+	took         time.Duration
+	done         chan struct{}
+}
+
+// The first goroutine's reading of the clock; returns at which step the next one is due.
+func (r *ring) look() int {
+	r.looks++
+	if r.looks == 1 {
+		r.began = time.Now()
+		return 2 + r.times
+	}
+	r.took = time.Since(r.began)
+	return -1
+}
+
+// The same loop in functions of their own.
+var kinds = []func(r *ring, look int){
+	func(r *ring, look int) {
+		for i := 0; i < r.times+4; i++ {
+			if i == look {
+				look = r.look()
+			}
+			runtime.Gosched()
+		}
+		r.done <- struct{}{}
+	},
+	func(r *ring, look int) {
+		for i := 0; i < r.times+4; i++ {
+			if i == look {
+				look = r.look()
+			}
+			runtime.Gosched()
+		}
+		r.done <- struct{}{}
+	},
+	func(r *ring, look int) {
+		for i := 0; i < r.times+4; i++ {
+			if i == look {
+				look = r.look()
+			}
+			runtime.Gosched()
+		}
+		r.done <- struct{}{}
+	},
+	func(r *ring, look int) {
+		for i := 0; i < r.times+4; i++ {
+			if i == look {
+				look = r.look()
+			}
+			runtime.Gosched()
+		}
+		r.done <- struct{}{}
+	},
+}
+
 func questionSwitch(variant string) {
 	n, _ := strconv.Atoi(variant)
+	nKinds := 1
+	if variant == "mixed" {
+		n, nKinds = 10, len(kinds)
+	}
 	measure("switch", variant, float64(n), func(times int) time.Duration {
-		took := make(chan time.Duration)
-		done := make(chan struct{}, n)
-		go func() {
-			runtime.Gosched()
-			runtime.Gosched()
-			began := time.Now()
-			for i := 0; i < times; i++ {
-				runtime.Gosched()
+		r := &ring{times: times, done: make(chan struct{}, n)}
+		for i := 0; i < n; i++ {
+			look := -1
+			if i == 0 {
+				look = 2
 			}
-			took <- time.Since(began)
-		}()
-		for j := 1; j < n; j++ {
-			go func() {
-				for i := 0; i < times+4; i++ {
-					runtime.Gosched()
-				}
-				done <- struct{}{}
-			}()
+			go kinds[i%nKinds](r, look)
 		}
-		result := <-took
-		for j := 1; j < n; j++ {
-			<-done
+		for i := 0; i < n; i++ {
+			<-r.done
 		}
-		return result
+		return r.took
 	})
 }
 

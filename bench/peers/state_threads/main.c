@@ -12,52 +12,40 @@
 
 /* ---- switch --------------------------------------------------------------- */
 
-struct ring {
-    uint64_t times;
-    size_t n;
-    int64_t took_ns;
-    st_thread_t *threads;
-};
+static bench_ring ring;
+static st_thread_t *ring_threads;
 
-static void *ring_count(void *arg)
-{
-    struct ring *ring = arg;
-    st_sleep(0);
-    st_sleep(0);
-    int64_t began = bench_now_ns();
-    for (uint64_t i = 0; i < ring->times; i++)
-        st_sleep(0);
-    ring->took_ns = bench_now_ns() - began;
-    return NULL;
-}
+/* The argument is not NULL for the first. */
+#define KIND(name, mark)                                                                          \
+    static void *name(void *arg)                                                                  \
+    {                                                                                             \
+        BENCH_OWN_CODE(mark);                                                                     \
+        BENCH_RING_LOOP(&ring, arg != NULL, st_sleep(0) == 0);                                    \
+        return NULL;                                                                              \
+    }
 
-static void *ring_pass(void *arg)
-{
-    struct ring *ring = arg;
-    for (uint64_t i = 0; i < ring->times + 4; i++)
-        st_sleep(0);
-    return NULL;
-}
+KIND(pass_0, 0)
+KIND(pass_1, 1)
+KIND(pass_2, 2)
+KIND(pass_3, 3)
 
 static int64_t measure_ring(void *arg, uint64_t times)
 {
-    struct ring *ring = arg;
-    ring->times = times;
-    for (size_t i = 0; i < ring->n; i++) {
-        ring->threads[i] = st_thread_create(i ? ring_pass : ring_count, ring, 1, 0);
-        BENCH_CHECK(ring->threads[i]);
-    }
-    for (size_t i = 0; i < ring->n; i++)
-        st_thread_join(ring->threads[i], NULL);
-    return ring->took_ns;
+    static void *(*const kinds[BENCH_KINDS])(void *) = {pass_0, pass_1, pass_2, pass_3};
+    ring.times = times;
+    for (size_t i = 0; i < ring.n; i++)
+        BENCH_CHECK(ring_threads[i] = st_thread_create(kinds[i % ring.kinds], i ? NULL : arg, 1, 0));
+    for (size_t i = 0; i < ring.n; i++)
+        st_thread_join(ring_threads[i], NULL);
+    return ring.took_ns;
 }
 
 static void question_switch(const char *variant)
 {
-    struct ring ring = {0, strtoul(variant, NULL, 10), 0, NULL};
-    BENCH_CHECK(ring.threads = calloc(ring.n, sizeof *ring.threads));
+    ring = bench_ring_of(variant);
+    BENCH_CHECK(ring_threads = calloc(ring.n, sizeof *ring_threads));
     bench_measure("switch", variant, measure_ring, &ring, (double)ring.n);
-    free(ring.threads);
+    free(ring_threads);
 }
 
 /* ---- spawn, gather -------------------------------------------------------- */

@@ -133,6 +133,14 @@ asy_context_leave:
     .cfi_rel_offset x28, 88
     .cfi_rel_offset x29, 96
     .cfi_rel_offset x30, 104
+    .cfi_rel_offset d8, 112
+    .cfi_rel_offset d9, 120
+    .cfi_rel_offset d10, 128
+    .cfi_rel_offset d11, 136
+    .cfi_rel_offset d12, 144
+    .cfi_rel_offset d13, 152
+    .cfi_rel_offset d14, 160
+    .cfi_rel_offset d15, 168
     restore_kept
     ret
     .cfi_endproc

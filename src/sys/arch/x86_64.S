@@ -45,8 +45,7 @@
     fnstcw 4(%rsp)
 .endm
 
-/* The control words always: to compare first would read four bytes of eight just
- * written in two parts, which waits for both stores. */
+/* The control words always: to compare them first takes longer. */
 .macro restore_kept
     ldmxcsr (%rsp)
     fldcw 4(%rsp)

@@ -1,0 +1,108 @@
+/*
+ * Task groups (asyncio.TaskGroup): a scope that owns tasks. It is left when all
+ * of them have ended; when one fails, the others and the body are cancelled.
+ *
+ *     asyncio_task_group group;
+ *     int err;
+ *     ASYNCIO_TASK_GROUP(group, err) {
+ *         asyncio_task_group_create_task(&group, fetch("a"));
+ *         asyncio_task_group_create_task(&group, fetch("b"));
+ *     }
+ *     return err;
+ */
+#ifndef ASYNCIO_TASKGROUPS_H
+#define ASYNCIO_TASKGROUPS_H
+
+#include <asyncio/scopes.h>
+#include <asyncio/tasks.h>
+
+ASYNCIO_BEGIN_DECLS
+
+#define ASYNCIO_TASK_GROUP_ERRORS 8
+
+/* The caller's storage, no initialiser. All fields are private. */
+typedef struct asyncio_task_group {
+    asyncio_scope scope;
+    void *children[2];
+    size_t pending;
+    void *exit_wait;
+    void *message;          /* of the first failure */
+    size_t error_count;
+    intptr_t errors[ASYNCIO_TASK_GROUP_ERRORS];
+    bool aborting, exiting, cancelled;
+} asyncio_task_group;
+
+/* Enters the group. Does not wait. 0; -EINVAL for NULL; ASYNCIO_ENOTASK. (__aenter__) */
+ASYNCIO_API int asyncio_task_group_enter(asyncio_task_group *group);
+
+/*
+ * Makes a task that the group owns: borrowed, valid while it runs or until the
+ * caller's next wait; asyncio_ref keeps it. Takes the coroutine over on every path. Also from a child,
+ * and while the group is being left, as long as a child runs. Does not wait. (create_task)
+ * NULL: coro was NULL, or there is no memory even to say so. A group that is not entered, was left or is
+ * aborting: a task that has ended with ASYNCIO_ESTATE.
+ */
+ASYNCIO_API asyncio_task *asyncio_task_group_create_task(asyncio_task_group *group, asyncio_coro *coro);
+ASYNCIO_API asyncio_task *asyncio_task_group_create_task_at(asyncio_task_group *group, asyncio_coro *coro,
+                                                            const asyncio_site *site);
+#define asyncio_task_group_create_task(group, coro)                                               \
+    asyncio_task_group_create_task_at((group), (coro), ASYNCIO_HERE)
+
+/* Ends the group early: cancels the children and the body. The exit then
+ * returns no -ECANCELED for it. Repeating it does nothing. Does not wait. (cancel) */
+ASYNCIO_API void asyncio_task_group_cancel(asyncio_task_group *group);
+
+/*
+ * Leaves the group: waits until every child has ended. Suspends. `err` is the
+ * body's outcome; one below 0 counts as a failure and cancels the children. A
+ * request to cancel the caller cancels the children, too. (__aexit__)
+ *
+ * Returns one failure as itself, several as ASYNCIO_EGROUP (see _error), else
+ * -ECANCELED if the caller was cancelled, else err. Cancelled children are no
+ * failures. When failures win over a request from outside, that one is delivered at the next wait.
+ * ASYNCIO_ESTATE if it is not the innermost scope of the running task; -EINVAL for NULL.
+ */
+ASYNCIO_API intptr_t asyncio_task_group_exit(asyncio_task_group *group, intptr_t err);
+
+/* How many failures there were, and the first eight of them, in the order in which
+ * they came; 0 beyond. Also after the exit. (exceptions) */
+ASYNCIO_API size_t asyncio_task_group_error_count(const asyncio_task_group *group);
+ASYNCIO_API intptr_t asyncio_task_group_error(const asyncio_task_group *group, size_t i);
+
+/* ---- How ASYNCIO_TASK_GROUP is done: see scopes.h ------------------------------ */
+
+typedef struct asyncio_task_group_block {
+    asyncio_block block;
+    asyncio_task_group *group;
+} asyncio_task_group_block;
+
+static inline asyncio_task_group_block asyncio_task_group_block_make(asyncio_task_group *group, void *err,
+                                                                     size_t err_size)
+{
+    asyncio_task_group_block made;
+    __builtin_memset(&made, 0, sizeof made);
+    made.block.err = err;
+    made.block.err_size = err_size;
+    made.group = group;
+    return made;
+}
+ASYNCIO_API bool asyncio_task_group_block_open(asyncio_task_group_block *block);
+ASYNCIO_API void asyncio_task_group_block_end(asyncio_task_group_block *block);
+
+ASYNCIO_END_DECLS
+
+/*
+ * ASYNCIO_TASK_GROUP(group, err) { ... }: the group as a block.
+ *
+ * `err` is a signed variable of the caller's: 0 on entry, the group's outcome
+ * after the block. The end of the block and `continue` wait for all children;
+ * `break`, `return` and `goto` cancel them, then wait. The body's `err` counts as
+ * a failure. If the group cannot be entered the block is skipped and `err` says why.
+ */
+#define ASYNCIO_TASK_GROUP(group, err)                                                            \
+    for (asyncio_task_group_block ASYNCIO_BLOCK_NAME_ ASYNCIO_CLEANUP_(asyncio_task_group_block_end) =  \
+             asyncio_task_group_block_make(&(group), &(err), sizeof(err));                        \
+         asyncio_task_group_block_open(&ASYNCIO_BLOCK_NAME_);)                                    \
+        for (; asyncio_block_once(&ASYNCIO_BLOCK_NAME_.block);)
+
+#endif

@@ -1,0 +1,75 @@
+/*
+ * Shielding one awaitable: the caller can be cancelled, what it awaits goes on.
+ */
+#include "asyncio/errors.h"
+#include "asyncio/messages.h"
+#include "asyncio/waiting.h"
+#include "core/loop.h"
+#include "core/task.h"
+#include <errno.h>
+
+static void inner_done(struct waiter *waiter, asyncio_future *future)
+{
+    asy_wait_relay(LIST_ENTRY(waiter, struct wait, waiter), future->result);
+}
+
+static const struct wait_kind shield_kind = {.name = "shield"};
+
+static intptr_t wait_for(asyncio_task *task, asyncio_future *future)
+{
+    int err = asy_cancel_deliver(task);
+    if (err)
+        return err;
+    struct wait wait;
+    asy_wait_init(&wait, task, &shield_kind, future);
+    wait.waiter.notify = inner_done;
+    list_append(&future->waiters, &wait.waiter.node);
+    return asy_wait_park(&wait);
+}
+
+static intptr_t shield(asyncio_task *task, asyncio_future *future)
+{
+    if (future == &task->future)
+        return asyncio_raise(-EINVAL, "a task cannot await itself");
+    if (future->loop != task->future.loop && !future->done)
+        return asyncio_raise(-EINVAL, "the awaited task or future belongs to another loop");
+    intptr_t result = future->done ? future->result : wait_for(task, future);
+    if (future->done && result == future->result) {
+        future->flags |= FUTURE_SEEN;
+        if (result < 0)
+            asy_message_inherit(future);
+    }
+    return result;
+}
+
+intptr_t asyncio_shield_any(asyncio_awaitable *x, const asyncio_site *site)
+{
+    asyncio_future *future = (asyncio_future *)(void *)x;
+    if (!future)
+        return -ENOMEM;
+    asyncio_task *task = asy_current_task();
+    if (!task) {
+        asyncio_release_future(future);
+        return ASYNCIO_ENOTASK;
+    }
+    future = asyncio_ensure_future_future(future, site);
+    asy_future_check(future, "asyncio_shield");
+    intptr_t result = shield(task, future);
+    asy_future_unref(future);
+    return result;
+}
+
+intptr_t asyncio_shield_coro(asyncio_coro *x)
+{
+    return asyncio_shield_any((asyncio_awaitable *)(void *)x, NULL);
+}
+
+intptr_t asyncio_shield_task(asyncio_task *x)
+{
+    return asyncio_shield_any((asyncio_awaitable *)(void *)x, NULL);
+}
+
+intptr_t asyncio_shield_future(asyncio_future *x)
+{
+    return asyncio_shield_any((asyncio_awaitable *)(void *)x, NULL);
+}

@@ -1,0 +1,275 @@
+/*
+ * Task groups: a scope that owns tasks.
+ *
+ * The group is told of each child's end. A child that failed, and the last
+ * one, are dealt with by a callback, as in asyncio: one turn later. The first
+ * failure aborts the group: the siblings are cancelled, and so is the parent,
+ * once, if it is still in the body.
+ */
+#include "asyncio/taskgroups.h"
+#include "asyncio/errors.h"
+#include "asyncio/messages.h"
+#include "core/block.h"
+#include "core/cancel.h"
+#include "core/loop.h"
+#include "sys/slab.h"
+#include <errno.h>
+
+struct child {
+    struct waiter waiter;     /* on the task */
+    struct callback callback; /* once the task has ended, if there is something to do */
+    struct list node;         /* among the group's children */
+    asyncio_task_group *group;
+    asyncio_task *task;       /* a reference */
+};
+
+static struct list *children_of(asyncio_task_group *group)
+{
+    return (struct list *)(void *)group->children;
+}
+
+_Static_assert(sizeof(struct list) == sizeof(((asyncio_task_group *)0)->children), "the public struct has a list");
+
+int asyncio_task_group_enter(asyncio_task_group *group)
+{
+    if (!group)
+        return -EINVAL;
+    *group = (asyncio_task_group){.pending = 0};
+    list_init(children_of(group));
+    return asy_scope_enter(&group->scope, SCOPE_GROUP);
+}
+
+/* ---- Failures ------------------------------------------------------------------- */
+
+static void note_error(asyncio_task_group *group, intptr_t err, struct message *message)
+{
+    if (group->error_count == 0)
+        group->message = asy_message_ref(message && message->code == err ? message : NULL);
+    if (group->error_count < ASYNCIO_TASK_GROUP_ERRORS)
+        group->errors[group->error_count] = err;
+    group->error_count++;
+}
+
+static void abort_children(asyncio_task_group *group)
+{
+    group->aborting = true;
+    LIST_EACH(node, children_of(group))
+        asyncio_cancel(LIST_ENTRY(node, struct child, node)->task);
+}
+
+/* The parent learns of it by a cancel, unless it is waiting for the children anyway. */
+static void abort_all(asyncio_task_group *group)
+{
+    if (group->aborting)
+        return;
+    abort_children(group);
+    if (!group->exiting)
+        asy_scope_request(&group->scope);
+}
+
+/* ---- Children ---------------------------------------------------------------------- */
+
+static void remove_child(struct child *child)
+{
+    asyncio_task_group *group = child->group;
+    list_remove(&child->node);
+    child->task->future.flags |= FUTURE_SEEN;
+    asy_future_unref(&child->task->future);
+    asy_slab_free(child, sizeof *child);
+    struct wait *exit_wait = group->exit_wait;
+    if (--group->pending == 0 && exit_wait && exit_wait->state == WAIT_PENDING)
+        asy_wait_wake(exit_wait, 0);
+}
+
+static void run_child_ended(struct callback *callback)
+{
+    struct child *child = LIST_ENTRY(callback, struct child, callback);
+    asyncio_task_group *group = child->group;
+    asyncio_future *future = &child->task->future;
+    if (future->result < 0 && future->result != -ECANCELED) {
+        note_error(group, future->result, future->message);
+        abort_all(group);
+    }
+    remove_child(child);
+}
+
+/* The loop closes over it: the group's task is abandoned, and its frames with it. */
+static void drop_child_ended(struct callback *callback)
+{
+    struct child *child = LIST_ENTRY(callback, struct child, callback);
+    asy_future_unref(&child->task->future);
+    asy_slab_free(child, sizeof *child);
+}
+
+static const struct callback_kind child_ended_kind = {run_child_ended, drop_child_ended};
+
+static void child_ended(struct waiter *waiter, asyncio_future *future)
+{
+    struct child *child = LIST_ENTRY(waiter, struct child, waiter);
+    bool failed = future->result < 0 && future->result != -ECANCELED;
+    if (failed || child->group->pending == 1)
+        callback_push(&future->loop->ready, &child->callback, &child_ended_kind);
+    else
+        remove_child(child);
+}
+
+/* Borrowed by the caller; freed when the loop polls next. */
+static asyncio_task *refused(asyncio_loop *loop, asyncio_coro *coro, const asyncio_site *site, intptr_t err)
+{
+    asyncio_task *task = asy_task_refused(loop, coro, site, err);
+    if (loop)
+        list_append(&loop->refused, &task->all);
+    return task;
+}
+
+void asy_refused_release(asyncio_loop *loop)
+{
+    struct list *node;
+    while ((node = list_take_first(&loop->refused)))
+        asy_future_unref(&LIST_ENTRY(node, asyncio_task, all)->future);
+}
+
+asyncio_task *asyncio_task_group_create_task_at(asyncio_task_group *group, asyncio_coro *coro,
+                                                const asyncio_site *site)
+{
+    asyncio_loop *loop = asy_running_loop;
+    if (!coro)
+        return NULL;
+    if (!group || !loop) {
+        asyncio_coro_close(coro);
+        return NULL;
+    }
+    bool over = !group->scope.entered || (group->exiting && !group->pending);
+    if (over || group->aborting)
+        return refused(loop, coro, site, ASYNCIO_ESTATE);
+    asy_loop_check(group->scope.task->future.loop, "asyncio_task_group_create_task");
+    struct child *child = asy_slab_alloc(sizeof *child);
+    if (!child)
+        return refused(loop, coro, site, -ENOMEM);
+    child->waiter.notify = child_ended;
+    child->group = group;
+    child->task = asy_task_start(loop, coro, site);
+    list_append(&child->task->future.waiters, &child->waiter.node);
+    list_append(children_of(group), &child->node);
+    group->pending++;
+    return child->task;
+}
+
+asyncio_task *(asyncio_task_group_create_task)(asyncio_task_group *group, asyncio_coro *coro)
+{
+    return asyncio_task_group_create_task_at(group, coro, NULL);
+}
+
+void asyncio_task_group_cancel(asyncio_task_group *group)
+{
+    if (!group || !group->scope.entered)
+        return;
+    asy_loop_check(group->scope.task->future.loop, "asyncio_task_group_cancel");
+    group->cancelled = true;
+    abort_all(group);
+}
+
+/* ---- Leaving ------------------------------------------------------------------------- */
+
+static const struct wait_kind exit_kind = {.name = "task group"};
+
+/* 0 when all children have ended, -ECANCELED when a request came first. */
+static int wait_for_children(asyncio_task_group *group, asyncio_task *task)
+{
+    int err = asy_cancel_deliver(task);
+    if (err)
+        return err;
+    struct wait wait;
+    asy_wait_init(&wait, task, &exit_kind, group);
+    group->exit_wait = &wait;
+    err = (int)asy_wait_park(&wait);
+    group->exit_wait = NULL;
+    return err;
+}
+
+/* What the group's end is worth, its children having ended. */
+static intptr_t outcome(asyncio_task_group *group, asyncio_task *task, intptr_t err, bool cancelled)
+{
+    bool by_itself = false;
+    if (group->scope.requested)
+        by_itself = asyncio_task_uncancel(task) == 0 || (int)task->cancels <= group->scope.cancelling;
+    if (by_itself || (group->cancelled && !task->cancels))
+        cancelled = false;
+    if (cancelled && !group->error_count)
+        return -ECANCELED;
+    if (err < 0 && err != -ECANCELED)
+        note_error(group, err, task->future.message);
+    if (!group->error_count)
+        return err == -ECANCELED ? 0 : err;
+    if (task->cancels)
+        asy_cancel_again(task);
+    if (group->error_count == 1) {
+        asy_message_set(&task->future.message, asy_message_ref(group->message));
+        return group->errors[0];
+    }
+    return asyncio_raise(ASYNCIO_EGROUP, "%zu failures in a task group; the first: %s", group->error_count,
+                         group->message ? ((struct message *)group->message)->text
+                                        : asyncio_strerror(group->errors[0]));
+}
+
+intptr_t asyncio_task_group_exit(asyncio_task_group *group, intptr_t err)
+{
+    int misuse = asy_scope_check(group ? &group->scope : NULL);
+    if (misuse)
+        return misuse;
+    asyncio_task *task = group->scope.task;
+    bool cancelled = err == -ECANCELED;
+    group->exiting = true;
+    if (err < 0 && !group->aborting)
+        abort_children(group);
+    while (group->pending) {
+        if (wait_for_children(group, task) == -ECANCELED && !group->aborting) {
+            cancelled = true;
+            abort_children(group);
+        }
+    }
+    asy_scope_exit(&group->scope);
+    err = outcome(group, task, err, cancelled);
+    asy_message_unref(group->message);
+    group->message = NULL;
+    return err;
+}
+
+size_t asyncio_task_group_error_count(const asyncio_task_group *group)
+{
+    return group ? group->error_count : 0;
+}
+
+intptr_t asyncio_task_group_error(const asyncio_task_group *group, size_t i)
+{
+    bool known = group && i < group->error_count && i < ASYNCIO_TASK_GROUP_ERRORS;
+    return known ? group->errors[i] : 0;
+}
+
+/* ---- The block -------------------------------------------------------------------------- */
+
+bool asyncio_task_group_block_open(asyncio_task_group_block *block)
+{
+    if (block->block.phase == BLOCK_NEW) {
+        int err = asyncio_task_group_enter(block->group);
+        asy_block_set_err(&block->block, err);
+        block->block.phase = err ? BLOCK_CLOSED : BLOCK_OPEN;
+        return !err;
+    }
+    bool broken_off = block->block.phase == BLOCK_INSIDE;
+    block->block.phase = BLOCK_CLOSED;
+    if (broken_off)
+        asyncio_task_group_cancel(block->group);
+    asy_block_set_err(&block->block, asyncio_task_group_exit(block->group, asy_block_err(&block->block)));
+    return false;
+}
+
+void asyncio_task_group_block_end(asyncio_task_group_block *block)
+{
+    if (block->block.phase == BLOCK_NEW || block->block.phase == BLOCK_CLOSED)
+        return;
+    asyncio_task_group_cancel(block->group);
+    intptr_t err = asyncio_task_group_exit(block->group, 0);
+    if (err < 0)
+        asy_block_report_return(err, "its task group failed");
+}

@@ -1,0 +1,181 @@
+/*
+ * Timeouts: a scope and a timer; and wait_for.
+ */
+#include "asyncio/timeouts.h"
+#include "asyncio/errors.h"
+#include "core/block.h"
+#include "core/cancel.h"
+#include "core/loop.h"
+#include "core/timer.h"
+#include <errno.h>
+#include <math.h>
+
+_Static_assert(sizeof(struct timer) == sizeof(((asyncio_timeout *)0)->timer), "the public struct has room for a timer");
+_Static_assert(_Alignof(struct timer) <= _Alignof(uintptr_t), "and is aligned for it");
+
+static struct timer *timer_of(asyncio_timeout *timeout)
+{
+    return (struct timer *)(void *)timeout->timer;
+}
+
+/* Requests the cancel from the poll; who is woken by it stands behind a relay,
+ * as he would behind asyncio's callback. */
+static void expire(struct timer *timer)
+{
+    asyncio_timeout *timeout = LIST_ENTRY(timer, asyncio_timeout, timer);
+    asy_scope_request(&timeout->scope);
+}
+
+static int start(asyncio_timeout *timeout, int64_t deadline_ns)
+{
+    timeout->deadline_ns = deadline_ns;
+    if (deadline_ns == ASY_NO_DEADLINE)
+        return 0;
+    return asy_timer_start(timeout->scope.task->future.loop, timer_of(timeout), deadline_ns);
+}
+
+static int enter(asyncio_timeout *timeout, int64_t deadline_ns)
+{
+    int err = asy_scope_enter(&timeout->scope, SCOPE_TIMEOUT);
+    if (err)
+        return err;
+    timer_of(timeout)->fire = expire;
+    timer_of(timeout)->node.index = 0;
+    err = start(timeout, deadline_ns);
+    if (err)
+        asy_scope_exit(&timeout->scope);
+    return err;
+}
+
+int asyncio_timeout_enter(asyncio_timeout *timeout, double delay)
+{
+    if (!timeout || isnan(delay))
+        return -EINVAL;
+    asyncio_loop *loop = asy_running_loop;
+    if (!loop)
+        return ASYNCIO_ENOTASK;
+    if (isinf(delay) && delay > 0)
+        return enter(timeout, ASY_NO_DEADLINE);
+    return enter(timeout, asy_deadline_after(asy_loop_now_ns(loop), delay));
+}
+
+int asyncio_timeout_enter_at(asyncio_timeout *timeout, double when)
+{
+    if (!timeout || isnan(when))
+        return -EINVAL;
+    return enter(timeout, asy_ns_from_seconds(when));
+}
+
+intptr_t asyncio_timeout_exit(asyncio_timeout *timeout, intptr_t err)
+{
+    int misuse = asy_scope_check(timeout ? &timeout->scope : NULL);
+    if (misuse)
+        return misuse;
+    asyncio_task *task = timeout->scope.task;
+    asy_timer_stop(task->future.loop, timer_of(timeout));
+    asy_scope_exit(&timeout->scope);
+    if (!timeout->scope.requested)
+        return err;
+    int left = asyncio_task_uncancel(task);
+    return err == -ECANCELED && left <= timeout->scope.cancelling ? -ETIMEDOUT : err;
+}
+
+int asyncio_timeout_reschedule(asyncio_timeout *timeout, double when)
+{
+    if (!timeout || isnan(when))
+        return -EINVAL;
+    if (!timeout->scope.entered || timeout->scope.requested)
+        return ASYNCIO_ESTATE;
+    asyncio_loop *loop = timeout->scope.task->future.loop;
+    asy_loop_check(loop, "asyncio_timeout_reschedule");
+    asy_timer_stop(loop, timer_of(timeout));
+    return start(timeout, asy_ns_from_seconds(when));
+}
+
+double asyncio_timeout_when(const asyncio_timeout *timeout)
+{
+    if (!timeout || timeout->deadline_ns == ASY_NO_DEADLINE)
+        return ASYNCIO_FOREVER;
+    return (double)timeout->deadline_ns / 1e9;
+}
+
+bool asyncio_timeout_expired(const asyncio_timeout *timeout)
+{
+    return timeout && timeout->scope.requested;
+}
+
+/* ---- The block -------------------------------------------------------------------- */
+
+bool asyncio_timeout_block_open(asyncio_timeout_block *block)
+{
+    if (block->block.phase == BLOCK_NEW) {
+        int err = asyncio_timeout_enter(&block->timeout, block->block.seconds);
+        asy_block_set_err(&block->block, err);
+        block->block.phase = err ? BLOCK_CLOSED : BLOCK_OPEN;
+        return !err;
+    }
+    block->block.phase = BLOCK_CLOSED;
+    asy_block_set_err(&block->block, asyncio_timeout_exit(&block->timeout, asy_block_err(&block->block)));
+    return false;
+}
+
+void asyncio_timeout_block_end(asyncio_timeout_block *block)
+{
+    if (block->block.phase == BLOCK_NEW || block->block.phase == BLOCK_CLOSED)
+        return;
+    bool expired = asyncio_timeout_expired(&block->timeout);
+    asyncio_timeout_exit(&block->timeout, 0);
+    if (expired)
+        asy_block_report_return(-ETIMEDOUT, "its timeout expired");
+}
+
+/* ---- wait_for ------------------------------------------------------------------------ */
+
+/* Not to be waited for at all: a coroutine is not started, a future is cancelled and awaited. */
+static intptr_t out_of_time(asyncio_future *x)
+{
+    if (x->kind == OBJECT_CORO) {
+        asyncio_coro_close((asyncio_coro *)(void *)x);
+        return -ETIMEDOUT;
+    }
+    if (x->done)
+        return asyncio_await_future(x);
+    asyncio_cancel_future(x);
+    intptr_t result;
+    int status = asyncio_join_future(x, &result);
+    if (status)
+        return status;
+    return result == -ECANCELED ? -ETIMEDOUT : result;
+}
+
+intptr_t asyncio_wait_for_future(asyncio_future *x, double timeout)
+{
+    if (!x)
+        return -ENOMEM;
+    bool done = x->kind != OBJECT_CORO && x->done;
+    if (isnan(timeout) || !asy_current_task()) {
+        asyncio_release_future(x);
+        return isnan(timeout) ? -EINVAL : ASYNCIO_ENOTASK;
+    }
+    if (timeout <= 0)
+        return out_of_time(x);
+    if (done || isinf(timeout))
+        return asyncio_await_future(x);
+    asyncio_timeout scope;
+    int err = asyncio_timeout_enter(&scope, timeout);
+    if (err) {
+        asyncio_release_future(x);
+        return err;
+    }
+    return asyncio_timeout_exit(&scope, asyncio_await_future(x));
+}
+
+intptr_t asyncio_wait_for_coro(asyncio_coro *x, double timeout)
+{
+    return asyncio_wait_for_future((asyncio_future *)(void *)x, timeout);
+}
+
+intptr_t asyncio_wait_for_task(asyncio_task *x, double timeout)
+{
+    return asyncio_wait_for_future(x ? &x->future : NULL, timeout);
+}

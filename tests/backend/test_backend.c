@@ -1,0 +1,306 @@
+/*
+ * The backends: time, waiting for it, and being woken; the same checks for each.
+ */
+#include "backend/backend.h"
+#include "child.h"
+#include "sys/sys.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <time.h>
+#include <cmocka.h>
+
+#define MS INT64_C(1000000)
+#define FAR (30000 * MS)
+
+static const struct asy_backend_ops *const all[] = {&asy_backend_epoll, &asy_backend_sim};
+#define EACH(i) for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+
+static struct asy_backend *opened(const struct asy_backend_ops *ops)
+{
+    struct asy_backend *backend = NULL;
+    assert_int_equal(ops->open(&backend), 0);
+    assert_ptr_equal(backend->ops, ops);
+    return backend;
+}
+
+static int64_t now(struct asy_backend *backend)
+{
+    return backend->ops->now_ns(backend);
+}
+
+static int wait_until(struct asy_backend *backend, int64_t deadline_ns)
+{
+    return backend->ops->wait(backend, deadline_ns);
+}
+
+static void a_deadline_is_never_early(void **state)
+{
+    (void)state;
+    static const int64_t delays[] = {1, 100, 999, 50000, MS - 1, MS, MS + 1, 2 * MS, 3 * MS + 500000};
+    EACH(i) {
+        struct asy_backend *backend = opened(all[i]);
+        for (size_t d = 0; d < sizeof delays / sizeof delays[0]; d++) {
+            int64_t deadline_ns = now(backend) + delays[d];
+            assert_int_equal(wait_until(backend, deadline_ns), 0);
+            assert_true(now(backend) >= deadline_ns);
+            assert_true(now(backend) < deadline_ns + FAR);
+        }
+        all[i]->close(backend);
+    }
+}
+
+static void a_deadline_in_the_past_does_not_wait(void **state)
+{
+    (void)state;
+    EACH(i) {
+        struct asy_backend *backend = opened(all[i]);
+        assert_int_equal(wait_until(backend, now(backend) + MS), 0);
+        int64_t begun_ns = now(backend);
+        assert_int_equal(wait_until(backend, 0), 0);
+        assert_int_equal(wait_until(backend, -5), 0);
+        assert_int_equal(wait_until(backend, INT64_MIN), 0);
+        assert_int_equal(wait_until(backend, begun_ns), 0);
+        assert_int_equal(wait_until(backend, begun_ns - MS), 0);
+        assert_true(now(backend) >= begun_ns);
+        assert_true(now(backend) < begun_ns + FAR);
+        all[i]->close(backend);
+    }
+}
+
+/* Ends the next wait, and only that one, however often it was called. */
+static void a_wake_before_the_wait_ends_it(void **state)
+{
+    (void)state;
+    EACH(i) {
+        struct asy_backend *backend = opened(all[i]);
+        for (int wakes = 1; wakes <= 3; wakes++) {
+            for (int n = 0; n < wakes; n++)
+                all[i]->wake(backend);
+            int64_t begun_ns = now(backend);
+            assert_int_equal(wait_until(backend, ASY_NO_DEADLINE), 0);
+            assert_true(now(backend) < begun_ns + FAR);
+            int64_t deadline_ns = now(backend) + 2 * MS;
+            assert_int_equal(wait_until(backend, deadline_ns), 0);
+            assert_true(now(backend) >= deadline_ns);
+        }
+        all[i]->close(backend);
+    }
+}
+
+static void *wake_later(void *backend)
+{
+    struct timespec pause = {.tv_nsec = 3 * MS};
+    nanosleep(&pause, NULL);
+    ((struct asy_backend *)backend)->ops->wake(backend);
+    return NULL;
+}
+
+/* A virtual clock does not wait for real: the sim is woken before, or finds a deadlock. */
+static void a_wake_from_another_thread_ends_the_wait(void **state)
+{
+    (void)state;
+    static const int64_t deadlines[] = {ASY_NO_DEADLINE, INT64_MAX - 1};
+    for (size_t i = 0; i < 2; i++) {
+        struct asy_backend *backend = opened(&asy_backend_epoll);
+        pthread_t thread;
+        int64_t begun_ns = now(backend);
+        assert_int_equal(pthread_create(&thread, NULL, wake_later, backend), 0);
+        assert_int_equal(wait_until(backend, deadlines[i]), 0);
+        assert_true(now(backend) >= begun_ns + 3 * MS);
+        pthread_join(thread, NULL);
+        backend->ops->close(backend);
+    }
+    struct asy_backend *sim = opened(&asy_backend_sim);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, wake_later, sim), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(wait_until(sim, ASY_NO_DEADLINE), 0);
+    asy_backend_sim.close(sim);
+}
+
+#define ROUNDS 2000
+
+struct game {
+    struct asy_backend *backend;
+    _Atomic int asked, answered;
+};
+
+static void *ask(void *arg)
+{
+    struct game *game = arg;
+    for (int i = 1; i <= ROUNDS; i++) {
+        atomic_store(&game->asked, i);
+        game->backend->ops->wake(game->backend);
+        while (atomic_load(&game->answered) < i)
+            sched_yield();
+    }
+    return NULL;
+}
+
+/* One lost wake-up, and this hangs. */
+static void no_wake_is_lost(void **state)
+{
+    (void)state;
+    struct game game = {.backend = opened(&asy_backend_epoll)};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, ask, &game), 0);
+    for (int i = 1; i <= ROUNDS; i++) {
+        while (atomic_load(&game.asked) < i)
+            assert_int_equal(wait_until(game.backend, ASY_NO_DEADLINE), 0);
+        atomic_store(&game.answered, i);
+    }
+    pthread_join(thread, NULL);
+    game.backend->ops->close(game.backend);
+}
+
+static void the_simulated_clock_jumps(void **state)
+{
+    (void)state;
+    struct asy_backend *sim = opened(&asy_backend_sim);
+    assert_true(sim->ops->is_virtual);
+    int64_t begun_ns = now(sim);
+    assert_int_equal(now(sim), begun_ns);
+    int64_t year_ns = INT64_C(365) * 86400 * 1000 * MS;
+    assert_int_equal(wait_until(sim, begun_ns + year_ns), 0);
+    assert_int_equal(now(sim), begun_ns + year_ns);
+    assert_int_equal(wait_until(sim, begun_ns), 0);
+    assert_int_equal(now(sim), begun_ns + year_ns);
+    /* Woken: it does not jump. */
+    sim->ops->wake(sim);
+    assert_int_equal(wait_until(sim, begun_ns + 2 * year_ns), 0);
+    assert_int_equal(now(sim), begun_ns + year_ns);
+    assert_int_equal(wait_until(sim, begun_ns + 2 * year_ns), 0);
+    assert_int_equal(now(sim), begun_ns + 2 * year_ns);
+    sim->ops->close(sim);
+}
+
+static void nothing_to_wait_for_is_a_deadlock(void **state)
+{
+    (void)state;
+    struct asy_backend *sim = opened(&asy_backend_sim);
+    assert_int_equal(wait_until(sim, ASY_NO_DEADLINE), -EDEADLK);
+    sim->ops->wake(sim);
+    assert_int_equal(wait_until(sim, ASY_NO_DEADLINE), 0);
+    assert_int_equal(wait_until(sim, ASY_NO_DEADLINE), -EDEADLK);
+    sim->ops->close(sim);
+}
+
+static void the_descriptor_tells_of_a_wake(void **state)
+{
+    (void)state;
+    struct asy_backend *backend = opened(&asy_backend_epoll);
+    struct pollfd pollfd = {.fd = backend->ops->fd(backend), .events = POLLIN};
+    assert_true(pollfd.fd >= 0);
+    assert_int_equal(poll(&pollfd, 1, 0), 0);
+    backend->ops->wake(backend);
+    assert_int_equal(poll(&pollfd, 1, 0), 1);
+    assert_int_equal(wait_until(backend, ASY_NO_DEADLINE), 0);
+    assert_int_equal(poll(&pollfd, 1, 0), 0);
+    backend->ops->close(backend);
+    struct asy_backend *sim = opened(&asy_backend_sim);
+    assert_int_equal(sim->ops->fd(sim), -ENOSYS);
+    sim->ops->close(sim);
+}
+
+static void the_chooser_heeds_options(void **state)
+{
+    (void)state;
+    struct asy_backend *backend = NULL;
+    assert_int_equal(asy_backend_open(ASYNCIO_BACKEND_IO_URING, ASYNCIO_CLOCK_REAL, &backend), -ENOSYS);
+    assert_null(backend);
+    assert_int_equal(asy_backend_open(ASYNCIO_BACKEND_EPOLL, ASYNCIO_CLOCK_REAL, &backend), 0);
+    assert_string_equal(backend->ops->name, "epoll");
+    assert_false(backend->ops->is_virtual);
+    backend->ops->close(backend);
+    assert_int_equal(asy_backend_open(ASYNCIO_BACKEND_AUTO, ASYNCIO_CLOCK_VIRTUAL, &backend), 0);
+    assert_string_equal(backend->ops->name, "sim");
+    backend->ops->close(backend);
+}
+
+static void open_epoll(void *environment)
+{
+    struct asy_backend *backend = NULL;
+    setenv("ASYNCIO_BACKEND", environment, 1);
+    CHILD_CHECK(asy_backend_open(ASYNCIO_BACKEND_EPOLL, ASYNCIO_CLOCK_REAL, &backend) == 0);
+    CHILD_CHECK(asy_backend_open(ASYNCIO_BACKEND_AUTO, ASYNCIO_CLOCK_REAL, &backend) == 0);
+    CHILD_CHECK(strcmp(backend->ops->name, "epoll") == 0);
+}
+
+static void the_chooser_heeds_the_environment(void **state)
+{
+    (void)state;
+    struct child child;
+    char silent[][8] = {"", "auto", "epoll"};
+    char io_uring[] = "io_uring", kqueue[] = "kqueue";
+    for (size_t i = 0; i < 3; i++) {
+        child_run(&child, open_epoll, silent[i]);
+        assert_child_exit(&child, 0);
+        assert_child_silent(&child);
+    }
+    child_run(&child, open_epoll, io_uring);
+    assert_child_exit(&child, 0);
+    assert_string_equal(child.text, "asyncio: ASYNCIO_BACKEND=io_uring is not available; using epoll\n");
+    child_run(&child, open_epoll, kqueue);
+    assert_child_exit(&child, 0);
+    assert_int_equal(child_count(&child, "\n"), 1);
+    assert_child_says(&child, "kqueue is not a backend (auto, epoll, io_uring); using epoll");
+}
+
+static int descriptors(void)
+{
+    int count = 0;
+    for (int fd = 0; fd < 256; fd++)
+        count += fcntl(fd, F_GETFD) != -1;
+    return count;
+}
+
+static void each_failure_of_open_is_clean(void **state)
+{
+    (void)state;
+    EACH(i) {
+        int before = descriptors();
+        for (uint64_t n = 1;; n++) {
+            struct asy_backend *backend = NULL;
+            asy_fault_arm(n, false);
+            int err = all[i]->open(&backend);
+            asy_fault_disarm();
+            if (!asy_fault.failed) {
+                assert_int_equal(err, 0);
+                assert_true(n > 1);
+                backend->ops->close(backend);
+                break;
+            }
+            assert_true(err < 0);
+            assert_null(backend);
+            assert_int_equal(descriptors(), before);
+        }
+        assert_int_equal(descriptors(), before);
+    }
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_deadline_is_never_early),
+        cmocka_unit_test(a_deadline_in_the_past_does_not_wait),
+        cmocka_unit_test(a_wake_before_the_wait_ends_it),
+        cmocka_unit_test(a_wake_from_another_thread_ends_the_wait),
+        cmocka_unit_test(no_wake_is_lost),
+        cmocka_unit_test(the_simulated_clock_jumps),
+        cmocka_unit_test(nothing_to_wait_for_is_a_deadlock),
+        cmocka_unit_test(the_descriptor_tells_of_a_wake),
+        cmocka_unit_test(the_chooser_heeds_options),
+        cmocka_unit_test(the_chooser_heeds_the_environment),
+        cmocka_unit_test(each_failure_of_open_is_clean),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
