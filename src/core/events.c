@@ -12,6 +12,7 @@
 #include "sys/sys.h"
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
 
 /* Under a load of yields the poll is amortised over this many hops, or this
  * much time, whichever is over first. */
@@ -32,34 +33,32 @@ int64_t asy_loop_now_ns(asyncio_loop *loop)
 /* Tasks among themselves in random order; callbacks keep their places. */
 static void shuffle_tasks(asyncio_loop *loop)
 {
-    size_t count = 0;
-    for (struct ready *entry = loop->ready.first; entry; entry = entry->next)
-        count += entry->kind == READY_TASK;
-    if (count < 2)
-        return;
-    struct ready **tasks = asy_sys_alloc(count * sizeof(struct ready *));
-    if (!tasks)
+    size_t count = loop->ready.count, n = 0, task_count = 0;
+    /* All entries as they stand, and the tasks among them. */
+    struct ready **all = count < 2 ? NULL : asy_sys_alloc(2 * count * sizeof(struct ready *));
+    if (!all)
         return; /* in order, then */
-    size_t n = 0;
-    for (struct ready *entry = loop->ready.first; entry; entry = entry->next)
+    struct ready **tasks = all + count;
+    for (struct ready *entry = loop->ready.first; entry; entry = entry->next) {
+        all[n++] = entry;
         if (entry->kind == READY_TASK)
-            tasks[n++] = entry;
-    for (size_t i = count - 1; i > 0; i--) {
-        size_t j = (size_t)random_below(&loop->random, i + 1);
-        struct ready *swapped = tasks[i];
-        tasks[i] = tasks[j];
+            tasks[task_count++] = entry;
+    }
+    for (size_t i = task_count; i > 1; i--) {
+        size_t j = (size_t)random_below(&loop->random, i);
+        struct ready *swapped = tasks[i - 1];
+        tasks[i - 1] = tasks[j];
         tasks[j] = swapped;
     }
-    struct ready *entry = loop->ready.first, **link = &loop->ready.first;
-    for (n = 0; entry;) {
-        struct ready *next = entry->next;
-        *link = entry->kind == READY_TASK ? tasks[n++] : entry;
-        link = &(*link)->next;
-        entry = next;
+    struct ready **link = &loop->ready.first;
+    for (n = 0; n < count; n++) {
+        struct ready *entry = all[n]->kind == READY_TASK ? *tasks++ : all[n];
+        *link = entry;
+        link = &entry->next;
     }
     *link = NULL;
     loop->ready.end = link;
-    asy_sys_free(tasks);
+    asy_sys_free(all);
 }
 
 static COLD void about_to_wait(asyncio_loop *loop, int64_t deadline_ns)
@@ -190,6 +189,21 @@ int asy_loop_run(asyncio_loop *loop)
 
 /* ---- Running it --------------------------------------------------------------------- */
 
+#if ASY_ASAN
+/* Tasks that started in an earlier run come back to this one's stack. */
+static void learn_own_stack(struct fiber *fiber)
+{
+    pthread_attr_t attributes;
+    void *low;
+    fiber->size = 0;
+    if (pthread_getattr_np(pthread_self(), &attributes))
+        return;
+    if (pthread_attr_getstack(&attributes, &low, &fiber->size) == 0)
+        fiber->low = low;
+    pthread_attr_destroy(&attributes);
+}
+#endif
+
 static int enter(asyncio_loop *loop, const char *call)
 {
     if (!loop)
@@ -211,7 +225,7 @@ static int enter(asyncio_loop *loop, const char *call)
     loop->fiber.tsan = __tsan_get_current_fiber();
 #endif
 #if ASY_ASAN
-    loop->fiber.size = 0;
+    learn_own_stack(&loop->fiber);
 #endif
     asy_running_loop = loop;
     loop->now_ns = asy_loop_now_ns(loop);

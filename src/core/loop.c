@@ -176,6 +176,18 @@ static void abandon(asyncio_loop *loop, asyncio_task *task)
     asy_future_unref(&task->future);
 }
 
+/* Takes the tasks off the ready queue: their blocks are about to go. */
+static void forget_ready_tasks(asyncio_loop *loop)
+{
+    struct ready *entry = loop->ready.first, *next;
+    ready_queue_init(&loop->ready);
+    for (; entry; entry = next) {
+        next = entry->next;
+        if (entry->kind == READY_CALLBACK)
+            ready_push(&loop->ready, entry);
+    }
+}
+
 static void drop_ready(asyncio_loop *loop)
 {
     struct ready *entry;
@@ -202,6 +214,7 @@ int asyncio_loop_close(asyncio_loop *loop)
     loop->closed = true; /* first: what is called from here on can add nothing */
     if (loop->unstarted)
         asy_slab_each(report_unstarted, loop);
+    forget_ready_tasks(loop);
     LIST_EACH_SAFE(node, next, &loop->tasks)
         abandon(loop, LIST_ENTRY(node, asyncio_task, all));
     asy_refused_release(loop);

@@ -348,6 +348,7 @@ static void a_loop_knows_its_state(void **state)
     (void)state;
     open_loop(&simulated);
     asyncio_loop *other = asyncio_loop_new(&simulated);
+    asyncio_loop_set_exception_handler(other, count_report, NULL);
     assert_null(asyncio_get_running_loop());
     assert_false(asyncio_loop_is_running(loop));
     assert_false(asyncio_loop_is_closed(loop));
@@ -356,10 +357,13 @@ static void a_loop_knows_its_state(void **state)
     assert_string_equal(story, "i");
     assert_null(asyncio_get_running_loop());
     assert_false(asyncio_loop_is_running(loop));
+    asyncio_loop_stop(other); /* runs what was refused to: its task, which was made */
+    assert_int_equal(asyncio_loop_run_forever(other), 0);
     asyncio_loop_stop(other);
     assert_int_equal(asyncio_loop_run_forever(other), 0);
     asyncio_loop_close(other);
     asyncio_loop_release(other);
+    assert_int_equal(reports, 0);
     assert_int_equal(asyncio_loop_close(loop), 0);
     assert_true(asyncio_loop_is_closed(loop));
     assert_int_equal(asyncio_loop_close(loop), 0);

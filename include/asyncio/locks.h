@@ -1,0 +1,231 @@
+/*
+ * Locks, events, conditions, semaphores and barriers, for the tasks of a loop.
+ *
+ *     static asyncio_lock lock = ASYNCIO_LOCK_INIT;
+ *
+ *     int err = asyncio_lock_acquire(&lock);
+ *     if (err)
+ *         return err;
+ *     ...
+ *     asyncio_lock_release(&lock);
+ *
+ * Each is a plain struct, made by its initialiser macro or by its _init. None
+ * allocates and none needs a destructor, but it must stay where it is while tasks wait.
+ *
+ * Waiting is first come, first served. What a waiting task was given, it keeps:
+ * a release hands the lock over at once, and a request to cancel that comes after that
+ * stays pending for the task's next wait. A call that need not wait does not;
+ * but after many of them in a row the task gives way once, before the operation,
+ * which is a wait like any other.
+ *
+ * The first use in a task binds an object to that task's loop, and from then on a call from
+ * another thread aborts with a message. Once that loop is closed, or if it is of the same
+ * thread, another loop may use the object when nobody waits (and a lock is free): a static
+ * one serves one asyncio_run after the other.
+ *
+ * Errors of all that return int: -EINVAL for NULL. Of those that suspend, besides:
+ * -ECANCELED when cancelled; ASYNCIO_ENOTASK outside a task; ASYNCIO_ESTATE while
+ * another loop uses the object. All others wait for nothing, and may be called in callbacks
+ * and where no loop runs. Predicates of NULL are false, numbers of NULL are 0.
+ */
+#ifndef ASYNCIO_LOCKS_H
+#define ASYNCIO_LOCKS_H
+
+#include <asyncio/types.h>
+
+ASYNCIO_BEGIN_DECLS
+
+/* A queue of waiting tasks; all zero is empty. Fields that end in _ are private, here and below. */
+typedef struct asyncio_waiters {
+    struct asyncio_waiters *next_, *prev_;
+} asyncio_waiters;
+
+/* ---- Lock --------------------------------------------------------------------- */
+
+/* One task at a time. (Lock) */
+typedef struct asyncio_lock {
+    uint64_t loop_;  /* the number of the loop that it is bound to; 0: none */
+    uint64_t owner_; /* the number of the task that holds it; 0: free */
+    asyncio_waiters waiters_;
+} asyncio_lock;
+
+#define ASYNCIO_LOCK_INIT {0, 0, {NULL, NULL}}
+
+/* A free lock. Not while it is in use. NULL: nothing happens. */
+ASYNCIO_API void asyncio_lock_init(asyncio_lock *lock);
+
+/*
+ * Takes the lock. Suspends while another task has it, or this one: it is not
+ * reentrant. 0; on error, -ECANCELED included, the lock is not held.
+ * (Lock.acquire, which returns True)
+ */
+ASYNCIO_API int asyncio_lock_acquire(asyncio_lock *lock);
+
+/* Hands the lock to the task that has waited longest, or frees it. Any task may
+ * release it, and a callback. 0; ASYNCIO_ESTATE if it is free. (Lock.release, RuntimeError) */
+ASYNCIO_API int asyncio_lock_release(asyncio_lock *lock);
+
+/* Does anybody hold it? A task that was handed the lock does, though it has not run yet.
+ * (Lock.locked) */
+ASYNCIO_API bool asyncio_lock_locked(const asyncio_lock *lock);
+
+/* ---- Event -------------------------------------------------------------------- */
+
+/* A flag that tasks wait for. (Event) */
+typedef struct asyncio_event {
+    uint64_t loop_;
+    asyncio_waiters waiters_;
+    bool set_;
+} asyncio_event;
+
+#define ASYNCIO_EVENT_INIT {0, {NULL, NULL}, false}
+
+/* An event that is not set. Not while it is in use. NULL: nothing happens. */
+ASYNCIO_API void asyncio_event_init(asyncio_event *event);
+
+/* Suspends until the event is set; not at all if it is. 0. (Event.wait, which returns True) */
+ASYNCIO_API int asyncio_event_wait(asyncio_event *event);
+
+/* Sets the flag: all who wait go on, in the order in which they came, also if it is cleared
+ * right after. 0, also when it is set already. (Event.set) */
+ASYNCIO_API int asyncio_event_set(asyncio_event *event);
+
+/* Takes the flag down: from now on tasks wait. 0. (Event.clear) */
+ASYNCIO_API int asyncio_event_clear(asyncio_event *event);
+
+/* (Event.is_set) */
+ASYNCIO_API bool asyncio_event_is_set(const asyncio_event *event);
+
+/* ---- Condition ---------------------------------------------------------------- */
+
+/*
+ * A condition variable: a lock, and tasks that wait for news about what it
+ * protects. The lock is the caller's, possibly shared by several conditions, or
+ * with NULL one of its own. (Condition)
+ *
+ *     asyncio_condition_acquire(&condition);
+ *     while (!ready)
+ *         if ((err = asyncio_condition_wait(&condition)) < 0)
+ *             break;
+ *     asyncio_condition_release(&condition);
+ */
+typedef struct asyncio_condition {
+    uint64_t loop_;
+    asyncio_waiters waiters_;
+    asyncio_lock *lock_; /* the caller's; NULL: own_ */
+    asyncio_lock own_;
+} asyncio_condition;
+
+#define ASYNCIO_CONDITION_INIT(lock) {0, {NULL, NULL}, (lock), ASYNCIO_LOCK_INIT}
+
+/* A condition on `lock`, which must outlive it, or with NULL on a lock of its own. Not while
+ * it is in use. NULL as the condition: nothing happens. */
+ASYNCIO_API void asyncio_condition_init(asyncio_condition *condition, asyncio_lock *lock);
+
+/* The lock's acquire (suspends), release and locked. (Condition.acquire, release, locked) */
+ASYNCIO_API int asyncio_condition_acquire(asyncio_condition *condition);
+ASYNCIO_API int asyncio_condition_release(asyncio_condition *condition);
+ASYNCIO_API bool asyncio_condition_locked(const asyncio_condition *condition);
+
+/*
+ * Releases the lock, waits for a notify, and takes the lock again. Suspends. The
+ * caller holds the lock, and holds it again when this returns 0 or -ECANCELED, however often it
+ * was cancelled meanwhile. One that is cancelled after it was notified, and
+ * before it has the lock, passes the notify on. Returns only when notified.
+ * ASYNCIO_ESTATE if nobody holds the lock. (Condition.wait, which returns True; RuntimeError)
+ */
+ASYNCIO_API int asyncio_condition_wait(asyncio_condition *condition);
+
+/* Waits, as above, until predicate(arg) is true; it is called with the lock held, first of
+ * all right away. Suspends if it is not true then. 0; -EINVAL without a predicate. (Condition.wait_for) */
+ASYNCIO_API int asyncio_condition_wait_for(asyncio_condition *condition, bool (*predicate)(void *arg), void *arg);
+
+/* Wakes up to n tasks, those that have waited longest; each goes on when it has the lock,
+ * which the caller holds and is to release. 0; ASYNCIO_ESTATE if nobody holds the lock.
+ * (Condition.notify, notify_all; RuntimeError) */
+ASYNCIO_API int asyncio_condition_notify(asyncio_condition *condition, size_t n);
+ASYNCIO_API int asyncio_condition_notify_all(asyncio_condition *condition);
+
+/* ---- Semaphores ----------------------------------------------------------------- */
+
+/* So many at a time. (Semaphore) */
+typedef struct asyncio_semaphore {
+    uint64_t loop_;
+    asyncio_waiters waiters_;
+    int value_; /* how many may pass; above 0 nobody waits */
+} asyncio_semaphore;
+
+/* One that cannot be released more often than it was acquired. (BoundedSemaphore) */
+typedef struct asyncio_bounded_semaphore {
+    asyncio_semaphore semaphore_;
+    int bound_;
+} asyncio_bounded_semaphore;
+
+#define ASYNCIO_SEMAPHORE_INIT(value) {0, {NULL, NULL}, (value)}
+#define ASYNCIO_BOUNDED_SEMAPHORE_INIT(value) {ASYNCIO_SEMAPHORE_INIT(value), (value)}
+
+/* One that lets `value` tasks pass. Not while it is in use. NULL: nothing happens. A value below 0
+ * makes one whose acquire and release return -EINVAL. (Semaphore(value), ValueError) */
+ASYNCIO_API void asyncio_semaphore_init(asyncio_semaphore *semaphore, int value);
+ASYNCIO_API void asyncio_bounded_semaphore_init(asyncio_bounded_semaphore *semaphore, int value);
+
+/* Takes one away from the value. Suspends while it is 0. 0; on error, -ECANCELED included,
+ * nothing was taken. (acquire, which returns True) */
+ASYNCIO_API int asyncio_semaphore_acquire(asyncio_semaphore *semaphore);
+ASYNCIO_API int asyncio_bounded_semaphore_acquire(asyncio_bounded_semaphore *semaphore);
+
+/* Lets the task that has waited longest pass, or adds one to the value. 0; -EOVERFLOW at
+ * INT_MAX; a bounded one: ASYNCIO_ESTATE if nothing is taken. (release, ValueError) */
+ASYNCIO_API int asyncio_semaphore_release(asyncio_semaphore *semaphore);
+ASYNCIO_API int asyncio_bounded_semaphore_release(asyncio_bounded_semaphore *semaphore);
+
+/* Would acquire have to wait? (locked) */
+ASYNCIO_API bool asyncio_semaphore_locked(const asyncio_semaphore *semaphore);
+ASYNCIO_API bool asyncio_bounded_semaphore_locked(const asyncio_bounded_semaphore *semaphore);
+
+/* ---- Barrier ---------------------------------------------------------------------- */
+
+/*
+ * A point where tasks meet: all go on when so many parties have come. It can be
+ * used again and again: it fills, then drains until each of those who met has gone on,
+ * and late ones wait for that. (Barrier)
+ */
+typedef struct asyncio_barrier {
+    uint64_t loop_;
+    asyncio_waiters inside_;  /* who waits for the others; once released, who has yet to leave */
+    asyncio_waiters blocked_; /* who came while it drained or was reset */
+    int parties_, count_;     /* count: of those inside */
+    int state_;
+} asyncio_barrier;
+
+#define ASYNCIO_BARRIER_INIT(parties) {0, {NULL, NULL}, {NULL, NULL}, (parties), 0, 0}
+
+/* One for so many parties. Not while it is in use. NULL: nothing happens. Fewer than 1 make
+ * one whose wait returns -EINVAL. (Barrier(parties), ValueError) */
+ASYNCIO_API void asyncio_barrier_init(asyncio_barrier *barrier, int parties);
+
+/*
+ * Waits until all parties are here. Suspends, but the one that comes last does not. Returns a
+ * number from 0 to parties - 1, to each another, in the order in which they came. One that is
+ * cancelled before all are here leaves, as if it had not come.
+ * ASYNCIO_EBROKEN if the barrier is broken, or was reset or aborted meanwhile. (Barrier.wait)
+ */
+ASYNCIO_API int asyncio_barrier_wait(asyncio_barrier *barrier);
+
+/* Back to the empty state: all who are in it, those who have yet to go on included, get
+ * ASYNCIO_EBROKEN; mends a broken one. 0. (Barrier.reset) */
+ASYNCIO_API int asyncio_barrier_reset(asyncio_barrier *barrier);
+
+/* Breaks it: all who wait, and all who come until it is reset, get ASYNCIO_EBROKEN. 0. (Barrier.abort) */
+ASYNCIO_API int asyncio_barrier_abort(asyncio_barrier *barrier);
+
+/* How many have to come. (parties) */
+ASYNCIO_API int asyncio_barrier_parties(const asyncio_barrier *barrier);
+/* How many have come; 0 unless it fills. (n_waiting) */
+ASYNCIO_API int asyncio_barrier_n_waiting(const asyncio_barrier *barrier);
+/* Was it aborted? (broken) */
+ASYNCIO_API bool asyncio_barrier_broken(const asyncio_barrier *barrier);
+
+ASYNCIO_END_DECLS
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * Sockets: the waiting twins of the system calls, with their parameters. See
+ * fdio.h for what they share. (loop.sock_recv and so on)
+ */
+#ifndef ASYNCIO_SOCKETS_H
+#define ASYNCIO_SOCKETS_H
+
+#include <asyncio/fdio.h>
+#include <sys/socket.h>
+
+ASYNCIO_BEGIN_DECLS
+
+ASYNCIO_API ssize_t asyncio_sock_recv(int fd, void *buf, size_t n, int flags);
+ASYNCIO_API ssize_t asyncio_sock_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from,
+                                          socklen_t *length);
+ASYNCIO_API ssize_t asyncio_sock_recvmsg(int fd, struct msghdr *message, int flags);
+/* These send what fits now; the number of bytes. A peer that is gone is -EPIPE, without a signal. */
+ASYNCIO_API ssize_t asyncio_sock_send(int fd, const void *buf, size_t n, int flags);
+ASYNCIO_API ssize_t asyncio_sock_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to,
+                                        socklen_t length);
+ASYNCIO_API ssize_t asyncio_sock_sendmsg(int fd, const struct msghdr *message, int flags);
+
+/* Sends all n bytes; returns n. After an error or a cancel some may have been sent. (sock_sendall) */
+ASYNCIO_API ssize_t asyncio_sock_sendall(int fd, const void *buf, size_t n, int flags);
+
+/* accept(2); the new descriptor is non-blocking and close-on-exec. Errors of a
+ * connection that ended before it was accepted are skipped. A cancel loses no connection. (sock_accept) */
+ASYNCIO_API int asyncio_sock_accept(int fd, struct sockaddr *peer, socklen_t *length);
+
+/* connect(2), until it is established or failed: 0 or the error. After an error or a
+ * cancel the socket is of no use: close it. (sock_connect) */
+ASYNCIO_API int asyncio_sock_connect(int fd, const struct sockaddr *to, socklen_t length);
+
+/* sendfile(2) until `count` bytes of `in` are sent, or its end is reached; returns how many were. `offset`
+ * NULL: from its position. Falls back to reading and sending where the kernel
+ * cannot. After an error *offset tells how far it came. (sock_sendfile) */
+ASYNCIO_API ssize_t asyncio_sock_sendfile(int fd, int in, off_t *offset, size_t count);
+
+ASYNCIO_END_DECLS
+
+#endif

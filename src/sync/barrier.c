@@ -1,0 +1,195 @@
+/*
+ * The barrier.
+ *
+ *            the last one comes                    reset, abort
+ *   FILLING --------------------> DRAINING ---------------------> RESETTING, BROKEN
+ *      |                             |
+ *      |  reset, abort               |  the last one leaves
+ *      '------> RESETTING, BROKEN    '------> FILLING
+ *
+ * RESETTING, too, ends when the last one leaves; BROKEN is ended by a reset. While
+ * it fills, those inside wait. When it stops filling, each of them is granted its
+ * outcome, and stays on the list until it has run and left: a reset or abort
+ * before that still reaches it. Who comes between stands in `blocked_`.
+ */
+#include "asyncio/errors.h"
+#include "asyncio/messages.h"
+#include "sync/sync.h"
+#include <errno.h>
+
+enum barrier_state { FILLING, DRAINING, RESETTING, BROKEN };
+
+static void leave(asyncio_barrier *barrier, struct wait *wait);
+
+/* ---- Waits ---------------------------------------------------------------------------- */
+
+static bool cancel_filling(struct wait *wait)
+{
+    asyncio_barrier *barrier = wait->object;
+    barrier->count_--;
+    return asy_wait_cancelled(wait);
+}
+
+/* It was let go and never runs: it has left. */
+static void revoke(struct wait *wait)
+{
+    if (wait->value != -ECANCELED)
+        leave(wait->object, wait);
+}
+
+static const struct wait_kind filling_kind = {.name = "barrier", .cancel = cancel_filling, .revoke = revoke};
+static const struct wait_kind blocked_kind = {.name = "barrier, until it has drained"};
+
+/* ---- Phases --------------------------------------------------------------------------- */
+
+/* Lets all who are inside go: with their numbers, or with an error. */
+static void let_go(asyncio_barrier *barrier, intptr_t err)
+{
+    bool waiting = barrier->state_ == FILLING;
+    intptr_t index = 0;
+    LIST_EACH(node, waiters_list(&barrier->inside_)) {
+        struct wait *wait = LIST_ENTRY(node, struct wait, waiter.node);
+        intptr_t value = err ? err : index++;
+        if (waiting)
+            asy_wait_wake(wait, value);
+        else
+            wait->value = value;
+    }
+}
+
+static void drain(asyncio_barrier *barrier)
+{
+    let_go(barrier, 0);
+    barrier->state_ = DRAINING;
+}
+
+static void admit_blocked(asyncio_barrier *barrier)
+{
+    while (barrier->state_ == FILLING && waiters_any(&barrier->blocked_)) {
+        struct wait *wait = waiters_take(&barrier->blocked_);
+        wait->kind = &filling_kind;
+        waiters_append(&barrier->inside_, wait);
+        if (++barrier->count_ == barrier->parties_)
+            drain(barrier);
+    }
+}
+
+static void leave(asyncio_barrier *barrier, struct wait *wait)
+{
+    list_remove(&wait->waiter.node);
+    if (--barrier->count_ > 0 || barrier->state_ == BROKEN)
+        return;
+    barrier->state_ = FILLING;
+    admit_blocked(barrier);
+}
+
+/* ---- Calls ------------------------------------------------------------------------------ */
+
+void asyncio_barrier_init(asyncio_barrier *barrier, int parties)
+{
+    if (barrier)
+        *barrier = (asyncio_barrier)ASYNCIO_BARRIER_INIT(parties);
+}
+
+static int wait_in(asyncio_barrier *barrier, asyncio_waiters *waiters, const struct wait_kind *kind)
+{
+    asyncio_task *task = asy_running_loop->current;
+    struct wait wait;
+    asy_wait_init(&wait, task, kind, barrier);
+    waiters_append(waiters, &wait);
+    barrier->count_ += kind == &filling_kind;
+    int result = (int)asy_wait_park(&wait);
+    if (!list_is_empty(&wait.waiter.node))
+        leave(barrier, &wait);
+    return result;
+}
+
+static int arrive(asyncio_barrier *barrier)
+{
+    switch ((enum barrier_state)barrier->state_) {
+    case FILLING:
+        if (barrier->count_ + 1 < barrier->parties_)
+            return wait_in(barrier, &barrier->inside_, &filling_kind);
+        if (barrier->count_)
+            drain(barrier);
+        return barrier->parties_ - 1;
+    case DRAINING:
+    case RESETTING:
+        return wait_in(barrier, &barrier->blocked_, &blocked_kind);
+    case BROKEN:
+        break;
+    }
+    return ASYNCIO_EBROKEN;
+}
+
+/* Would a task have to wait? */
+static bool must_wait(const asyncio_barrier *barrier)
+{
+    if (barrier->state_ == FILLING)
+        return barrier->count_ + 1 < barrier->parties_;
+    return barrier->state_ != BROKEN;
+}
+
+static bool is_at_rest(const asyncio_barrier *barrier)
+{
+    return !waiters_any(&barrier->inside_) && !waiters_any(&barrier->blocked_);
+}
+
+int asyncio_barrier_wait(asyncio_barrier *barrier)
+{
+    if (UNLIKELY(!barrier))
+        return -EINVAL;
+    int err = sync_enter(&barrier->loop_, is_at_rest(barrier), __func__);
+    if (UNLIKELY(err))
+        return err;
+    if (UNLIKELY(barrier->parties_ < 1))
+        return (int)asyncio_raise(-EINVAL, "%s: the barrier was made for %d parties", __func__, barrier->parties_);
+    err = must_wait(barrier) ? asy_cancel_deliver(asy_running_loop->current) : 0;
+    return UNLIKELY(err) ? err : arrive(barrier);
+}
+
+int asyncio_barrier_reset(asyncio_barrier *barrier)
+{
+    if (UNLIKELY(!barrier))
+        return -EINVAL;
+    sync_touch(&barrier->loop_, __func__);
+    if (barrier->count_)
+        let_go(barrier, ASYNCIO_EBROKEN);
+    barrier->state_ = barrier->count_ ? RESETTING : FILLING;
+    return 0;
+}
+
+int asyncio_barrier_abort(asyncio_barrier *barrier)
+{
+    if (UNLIKELY(!barrier))
+        return -EINVAL;
+    sync_touch(&barrier->loop_, __func__);
+    let_go(barrier, ASYNCIO_EBROKEN);
+    barrier->state_ = BROKEN;
+    waiters_wake_all(&barrier->blocked_, ASYNCIO_EBROKEN);
+    return 0;
+}
+
+int asyncio_barrier_parties(const asyncio_barrier *barrier)
+{
+    if (UNLIKELY(!barrier))
+        return 0;
+    sync_look(barrier->loop_, __func__);
+    return barrier->parties_;
+}
+
+int asyncio_barrier_n_waiting(const asyncio_barrier *barrier)
+{
+    if (UNLIKELY(!barrier))
+        return 0;
+    sync_look(barrier->loop_, __func__);
+    return barrier->state_ == FILLING ? barrier->count_ : 0;
+}
+
+bool asyncio_barrier_broken(const asyncio_barrier *barrier)
+{
+    if (UNLIKELY(!barrier))
+        return false;
+    sync_look(barrier->loop_, __func__);
+    return barrier->state_ == BROKEN;
+}

@@ -1,0 +1,169 @@
+/*
+ * The condition. A task that waits goes through two queues:
+ *
+ *                 notify                        the lock is passed on
+ *   waiting  ----------------->  returning  ---------------------------->  granted
+ *   (on the condition)           (on the lock)                             (holds the lock)
+ *            ----------------->
+ *             a request to cancel
+ *
+ * The wait's kind says which it stands in, and its value what it will return:
+ * 0 once notified, -ECANCELED once a request has reached it. It never wakes
+ * without the lock; so a notify costs no switch, and a cancel none but the last.
+ */
+#include "asyncio/errors.h"
+#include "asyncio/messages.h"
+#include "sync/lock.h"
+#include <errno.h>
+
+static inline asyncio_lock *lock_of(asyncio_condition *condition)
+{
+    return condition->lock_ ? condition->lock_ : &condition->own_;
+}
+
+/* ---- Returning -------------------------------------------------------------------- */
+
+static void notify_first(asyncio_condition *condition);
+
+/* It was notified, or cancelled before. A request that comes before it has the lock passes
+ * the notify on. */
+static bool cancel_returning(struct wait *wait)
+{
+    if (wait->value == 0) {
+        wait->value = -ECANCELED;
+        notify_first(wait->object);
+    }
+    return true;
+}
+
+/* Cancelled or not: it was given the lock. */
+static void revoke_lock(struct wait *wait)
+{
+    asy_lock_pass(lock_of(wait->object));
+}
+
+static void describe_lock(const struct wait *wait, char *text, size_t bytes)
+{
+    asy_lock_describe(wait, lock_of(wait->object), text, bytes);
+}
+
+static const struct wait_kind returning_kind = {
+    .name = "condition, for the lock",
+    .cancel = cancel_returning,
+    .revoke = revoke_lock,
+    .describe = describe_lock,
+};
+
+/* ---- Waiting ---------------------------------------------------------------------- */
+
+static void begin_return(struct wait *wait, intptr_t value)
+{
+    wait->kind = &returning_kind;
+    wait->value = value;
+    asy_lock_queue(lock_of(wait->object), wait);
+}
+
+static bool cancel_waiting(struct wait *wait)
+{
+    list_remove(&wait->waiter.node);
+    begin_return(wait, -ECANCELED);
+    return true;
+}
+
+static const struct wait_kind waiting_kind = {.name = "condition", .cancel = cancel_waiting};
+
+static void notify_first(asyncio_condition *condition)
+{
+    if (waiters_any(&condition->waiters_))
+        begin_return(waiters_take(&condition->waiters_), 0);
+}
+
+/* ---- Calls -------------------------------------------------------------------------- */
+
+void asyncio_condition_init(asyncio_condition *condition, asyncio_lock *lock)
+{
+    if (condition)
+        *condition = (asyncio_condition)ASYNCIO_CONDITION_INIT(lock);
+}
+
+int asyncio_condition_acquire(asyncio_condition *condition)
+{
+    return condition ? asyncio_lock_acquire(lock_of(condition)) : -EINVAL;
+}
+
+int asyncio_condition_release(asyncio_condition *condition)
+{
+    return condition ? asyncio_lock_release(lock_of(condition)) : -EINVAL;
+}
+
+bool asyncio_condition_locked(const asyncio_condition *condition)
+{
+    return condition && asyncio_lock_locked(condition->lock_ ? condition->lock_ : &condition->own_);
+}
+
+/* Both the condition and a lock that is held belong to the running task's loop; and it has
+ * spent one call of its budget. */
+static int enter(asyncio_condition *condition, const char *call)
+{
+    asyncio_lock *lock = lock_of(condition);
+    int err = sync_enter(&condition->loop_, !waiters_any(&condition->waiters_), call);
+    if (!err && !lock->owner_)
+        err = (int)asyncio_raise(ASYNCIO_ESTATE, "%s: the lock is not held", call);
+    if (!err && !sync_is_here(lock->loop_))
+        err = asy_sync_bind(&lock->loop_, false, call);
+    return err;
+}
+
+/* The lock is held: released only once there is no request to deliver. */
+static int wait_on(asyncio_condition *condition)
+{
+    asyncio_task *task = asy_running_loop->current;
+    int err = asy_cancel_deliver(task);
+    if (UNLIKELY(err))
+        return err;
+    struct wait wait;
+    asy_wait_init(&wait, task, &waiting_kind, condition);
+    waiters_append(&condition->waiters_, &wait);
+    asy_lock_pass(lock_of(condition));
+    return (int)asy_wait_park(&wait);
+}
+
+int asyncio_condition_wait(asyncio_condition *condition)
+{
+    if (!condition)
+        return -EINVAL;
+    int err = enter(condition, __func__);
+    return err ? err : wait_on(condition);
+}
+
+int asyncio_condition_wait_for(asyncio_condition *condition, bool (*predicate)(void *arg), void *arg)
+{
+    if (!condition || !predicate)
+        return -EINVAL;
+    int err = enter(condition, __func__);
+    while (!err && !predicate(arg))
+        err = wait_on(condition);
+    return err;
+}
+
+static int notify(asyncio_condition *condition, size_t n, const char *call)
+{
+    if (!condition)
+        return -EINVAL;
+    sync_touch(&condition->loop_, call);
+    if (!lock_of(condition)->owner_)
+        return (int)asyncio_raise(ASYNCIO_ESTATE, "%s: the lock is not held", call);
+    for (; n && waiters_any(&condition->waiters_); n--)
+        notify_first(condition);
+    return 0;
+}
+
+int asyncio_condition_notify(asyncio_condition *condition, size_t n)
+{
+    return notify(condition, n, __func__);
+}
+
+int asyncio_condition_notify_all(asyncio_condition *condition)
+{
+    return notify(condition, SIZE_MAX, __func__);
+}

@@ -1,0 +1,95 @@
+/*
+ * The lock. A release hands it over at once: there is no moment at which it is free and
+ * somebody waits, so nobody can barge in, and no wake-up is lost to a cancel.
+ */
+#include "sync/lock.h"
+#include "asyncio/errors.h"
+#include "asyncio/messages.h"
+#include <errno.h>
+#include <stdio.h>
+
+static void grant(asyncio_lock *lock, struct wait *wait)
+{
+    lock->owner_ = wait->task->id;
+    asy_wait_wake(wait, wait->value);
+}
+
+void asy_lock_pass(asyncio_lock *lock)
+{
+    if (UNLIKELY(waiters_any(&lock->waiters_)))
+        grant(lock, waiters_take(&lock->waiters_));
+    else
+        lock->owner_ = 0;
+}
+
+void asy_lock_queue(asyncio_lock *lock, struct wait *wait)
+{
+    if (lock->owner_)
+        waiters_append(&lock->waiters_, wait);
+    else
+        grant(lock, wait);
+}
+
+void asy_lock_describe(const struct wait *wait, const asyncio_lock *lock, char *text, size_t bytes)
+{
+    LIST_EACH(node, &wait->task->future.loop->tasks) {
+        asyncio_task *task = LIST_ENTRY(node, asyncio_task, all);
+        if (task->id == lock->owner_) {
+            snprintf(text, bytes, ", held by task '%s'", asyncio_task_name(task));
+            return;
+        }
+    }
+    snprintf(text, bytes, ", held by Task-%llu, which has ended", (unsigned long long)lock->owner_);
+}
+
+static void describe(const struct wait *wait, char *text, size_t bytes)
+{
+    asy_lock_describe(wait, wait->object, text, bytes);
+}
+
+/* The task never runs again: what it was given goes on. */
+static void revoke(struct wait *wait)
+{
+    if (wait->value == 0)
+        asy_lock_pass(wait->object);
+}
+
+static const struct wait_kind lock_kind = {.name = "lock", .revoke = revoke, .describe = describe};
+
+void asyncio_lock_init(asyncio_lock *lock)
+{
+    if (lock)
+        *lock = (asyncio_lock)ASYNCIO_LOCK_INIT;
+}
+
+int asyncio_lock_acquire(asyncio_lock *lock)
+{
+    if (UNLIKELY(!lock))
+        return -EINVAL;
+    int err = sync_enter(&lock->loop_, !lock->owner_, __func__);
+    if (UNLIKELY(err))
+        return err;
+    if (UNLIKELY(lock->owner_))
+        return (int)asy_sync_wait(&lock->waiters_, &lock_kind, lock);
+    lock->owner_ = asy_running_loop->current->id;
+    return 0;
+}
+
+int asyncio_lock_release(asyncio_lock *lock)
+{
+    if (UNLIKELY(!lock))
+        return -EINVAL;
+    sync_touch(&lock->loop_, __func__);
+    if (UNLIKELY(!lock->owner_))
+        return (int)asyncio_raise(ASYNCIO_ESTATE, "%s: the lock is not held", __func__);
+    asy_lock_pass(lock);
+    return 0;
+}
+
+bool asyncio_lock_locked(const asyncio_lock *lock)
+{
+    if (UNLIKELY(!lock))
+        return false;
+    sync_look(lock->loop_, __func__);
+    return lock->owner_ != 0;
+}

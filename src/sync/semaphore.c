@@ -1,0 +1,106 @@
+/*
+ * Semaphores. A release that finds a waiting task lets it pass at once and leaves the
+ * value as it is: above 0 nobody waits.
+ */
+#include "asyncio/errors.h"
+#include "asyncio/messages.h"
+#include "sync/sync.h"
+#include <errno.h>
+#include <limits.h>
+
+static void pass(asyncio_semaphore *semaphore)
+{
+    if (waiters_any(&semaphore->waiters_))
+        asy_wait_wake(waiters_take(&semaphore->waiters_), 0);
+    else
+        semaphore->value_++;
+}
+
+/* The task never runs again: what it was given goes on. */
+static void revoke(struct wait *wait)
+{
+    if (wait->value == 0)
+        pass(wait->object);
+}
+
+static const struct wait_kind semaphore_kind = {.name = "semaphore", .revoke = revoke};
+
+static COLD int made_below_zero(const char *call)
+{
+    return (int)asyncio_raise(-EINVAL, "%s: the semaphore was made with a value below 0", call);
+}
+
+static inline int acquire(asyncio_semaphore *semaphore, const char *call)
+{
+    int err = sync_enter(&semaphore->loop_, !waiters_any(&semaphore->waiters_), call);
+    if (UNLIKELY(err))
+        return err;
+    if (LIKELY(semaphore->value_ > 0)) {
+        semaphore->value_--;
+        return 0;
+    }
+    if (UNLIKELY(semaphore->value_ < 0))
+        return made_below_zero(call);
+    return (int)asy_sync_wait(&semaphore->waiters_, &semaphore_kind, semaphore);
+}
+
+/* The value cannot rise above the bound. */
+static inline int release(asyncio_semaphore *semaphore, int bound, const char *call)
+{
+    sync_touch(&semaphore->loop_, call);
+    if (UNLIKELY(semaphore->value_ < 0))
+        return made_below_zero(call);
+    if (UNLIKELY(semaphore->value_ >= bound))
+        return bound == INT_MAX ? -EOVERFLOW
+                                : (int)asyncio_raise(ASYNCIO_ESTATE, "%s: released more often than acquired", call);
+    pass(semaphore);
+    return 0;
+}
+
+static inline bool is_locked(const asyncio_semaphore *semaphore, const char *call)
+{
+    sync_look(semaphore->loop_, call);
+    return semaphore->value_ <= 0;
+}
+
+void asyncio_semaphore_init(asyncio_semaphore *semaphore, int value)
+{
+    if (semaphore)
+        *semaphore = (asyncio_semaphore)ASYNCIO_SEMAPHORE_INIT(value);
+}
+
+int asyncio_semaphore_acquire(asyncio_semaphore *semaphore)
+{
+    return LIKELY(semaphore) ? acquire(semaphore, __func__) : -EINVAL;
+}
+
+int asyncio_semaphore_release(asyncio_semaphore *semaphore)
+{
+    return LIKELY(semaphore) ? release(semaphore, INT_MAX, __func__) : -EINVAL;
+}
+
+bool asyncio_semaphore_locked(const asyncio_semaphore *semaphore)
+{
+    return semaphore && is_locked(semaphore, __func__);
+}
+
+void asyncio_bounded_semaphore_init(asyncio_bounded_semaphore *semaphore, int value)
+{
+    if (semaphore)
+        *semaphore = (asyncio_bounded_semaphore)ASYNCIO_BOUNDED_SEMAPHORE_INIT(value);
+}
+
+int asyncio_bounded_semaphore_acquire(asyncio_bounded_semaphore *semaphore)
+{
+    return LIKELY(semaphore) ? acquire(&semaphore->semaphore_, __func__) : -EINVAL;
+}
+
+int asyncio_bounded_semaphore_release(asyncio_bounded_semaphore *semaphore)
+{
+    return LIKELY(semaphore) ? release(&semaphore->semaphore_, semaphore->bound_, __func__) : -EINVAL;
+}
+
+bool asyncio_bounded_semaphore_locked(const asyncio_bounded_semaphore *semaphore)
+{
+    return semaphore && is_locked(&semaphore->semaphore_, __func__);
+}

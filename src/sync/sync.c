@@ -1,0 +1,51 @@
+/*
+ * Which loop a lock or queue belongs to, and the plain wait on one.
+ */
+#include "sync/sync.h"
+#include "asyncio/errors.h"
+#include "asyncio/messages.h"
+
+/* Is there still such a loop? Aborts if it is another thread's. One that is closed, or a parent
+ * process's, no longer counts. */
+static bool is_open(uint64_t bound, const char *call)
+{
+    return bound && asy_loop_is_open(bound, call);
+}
+
+void asy_sync_check(uint64_t bound, const char *call)
+{
+    is_open(bound, call);
+}
+
+void asy_sync_touch(uint64_t *bound, const char *call)
+{
+    if (is_open(*bound, call))
+        return; /* another loop of this thread, or one that does not run now */
+    asyncio_loop *loop = asy_running_loop;
+    *bound = loop && loop->current ? loop->id : 0;
+}
+
+int asy_sync_bind(uint64_t *bound, bool at_rest, const char *call)
+{
+    bool open = is_open(*bound, call);
+    asyncio_loop *loop = asy_running_loop;
+    if (!loop || !loop->current)
+        return ASYNCIO_ENOTASK;
+    if (*bound && *bound != loop->id && !at_rest)
+        return (int)asyncio_raise(ASYNCIO_ESTATE, "%s: it is in use on another event loop%s", call,
+                                  open ? "" : ", which was closed meanwhile");
+    *bound = loop->id;
+    return 0;
+}
+
+intptr_t asy_sync_wait(asyncio_waiters *waiters, const struct wait_kind *kind, void *object)
+{
+    asyncio_task *task = asy_running_loop->current;
+    int err = asy_cancel_deliver(task);
+    if (UNLIKELY(err))
+        return err;
+    struct wait wait;
+    asy_wait_init(&wait, task, kind, object);
+    waiters_append(waiters, &wait);
+    return asy_wait_park(&wait);
+}

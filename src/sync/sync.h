@@ -1,0 +1,101 @@
+/*
+ * What locks and queues share: the queue of those who wait, and which loop an
+ * object belongs to.
+ *
+ * An object knows its loop by a number that is never used again. So a loop that is
+ * long gone is told from one that runs in another thread, without a look at it.
+ */
+#ifndef ASY_SYNC_SYNC_H
+#define ASY_SYNC_SYNC_H
+
+#include "asyncio/locks.h"
+#include "core/loop.h"
+#include "core/task.h"
+
+/* ---- Waiters ------------------------------------------------------------------
+ * A list of struct wait. All zero, as an initialiser leaves it, is empty, too. */
+
+_Static_assert(sizeof(asyncio_waiters) == sizeof(struct list) &&
+                   offsetof(asyncio_waiters, next_) == offsetof(struct list, next) &&
+                   offsetof(asyncio_waiters, prev_) == offsetof(struct list, prev),
+               "the public struct is a list");
+
+static inline struct list *waiters_list(asyncio_waiters *waiters)
+{
+    struct list *list = (struct list *)(void *)waiters;
+    if (UNLIKELY(!list->next))
+        list_init(list);
+    return list;
+}
+
+static inline bool waiters_any(const asyncio_waiters *waiters)
+{
+    return waiters->next_ && waiters->next_ != waiters;
+}
+
+static inline void waiters_append(asyncio_waiters *waiters, struct wait *wait)
+{
+    list_append(waiters_list(waiters), &wait->waiter.node);
+}
+
+/* The first one, taken off; there must be one. */
+static inline struct wait *waiters_take(asyncio_waiters *waiters)
+{
+    struct list *node = ((struct list *)(void *)waiters)->next;
+    list_remove(node);
+    return LIST_ENTRY(node, struct wait, waiter.node);
+}
+
+/* Takes all off, in order, and grants each the same. */
+static inline void waiters_wake_all(asyncio_waiters *waiters, intptr_t value)
+{
+    while (waiters_any(waiters))
+        asy_wait_wake(waiters_take(waiters), value);
+}
+
+/* ---- Whose it is (sync.c) --------------------------------------------------------- */
+
+/* The object is not known to be the running task's loop's: binds it if it may be, and says why if not. */
+COLD int asy_sync_bind(uint64_t *bound, bool at_rest, const char *call);
+COLD void asy_sync_touch(uint64_t *bound, const char *call);
+COLD void asy_sync_check(uint64_t bound, const char *call);
+
+static inline bool sync_is_here(uint64_t bound)
+{
+    return asy_running_loop && asy_running_loop->id == bound;
+}
+
+/* How a call that can wait begins: the object belongs to the loop of the running task, which
+ * has spent one call of its budget. `at_rest`: nobody uses it now. */
+static inline int sync_enter(uint64_t *bound, bool at_rest, const char *call)
+{
+    asyncio_loop *loop = asy_running_loop;
+    if (UNLIKELY(!loop || !loop->current || loop->id != *bound)) {
+        int err = asy_sync_bind(bound, at_rest, call);
+        if (err)
+            return err;
+        loop = asy_running_loop;
+    }
+    return asy_budget_spend(loop);
+}
+
+/* How a call that changes an object and does not wait begins. Aborts in a wrong thread. */
+static inline void sync_touch(uint64_t *bound, const char *call)
+{
+    if (UNLIKELY(!sync_is_here(*bound)))
+        asy_sync_touch(bound, call);
+}
+
+/* How a call that only looks at it begins. */
+static inline void sync_look(uint64_t bound, const char *call)
+{
+    if (UNLIKELY(!sync_is_here(bound)))
+        asy_sync_check(bound, call);
+}
+
+/* ---- Waiting --------------------------------------------------------------------- */
+
+/* The running task waits at the end of a queue, until it is granted something. */
+intptr_t asy_sync_wait(asyncio_waiters *waiters, const struct wait_kind *kind, void *object);
+
+#endif

@@ -1,0 +1,209 @@
+/*
+ * The wrappers of net.h.
+ */
+#include "sys/net.h"
+#include "base/compiler.h"
+#include "sys/sys.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Calls `call` with errno kept; its negative errno, or its value. */
+#define KERNEL(name, error, call)                                                                            \
+    do {                                                                                                     \
+        if (ASY_FAULT(name))                                                                                 \
+            return (error);                                                                                  \
+        int saved = errno;                                                                                   \
+        ssize_t result = (call);                                                                             \
+        if (LIKELY(result >= 0))                                                                             \
+            return result;                                                                                   \
+        result = -errno;                                                                                     \
+        errno = saved;                                                                                       \
+        return result;                                                                                       \
+    } while (0)
+
+/* The same for calls that a signal may interrupt before they did anything. */
+#define KERNEL_AGAIN(name, error, call)                                                                      \
+    do {                                                                                                     \
+        if (ASY_FAULT(name))                                                                                 \
+            return (error);                                                                                  \
+        int saved = errno;                                                                                   \
+        ssize_t result;                                                                                      \
+        do                                                                                                   \
+            result = (call);                                                                                 \
+        while (UNLIKELY(result < 0) && errno == EINTR);                                                      \
+        if (LIKELY(result >= 0))                                                                             \
+            return result;                                                                                   \
+        result = -errno;                                                                                     \
+        errno = saved;                                                                                       \
+        return result;                                                                                       \
+    } while (0)
+
+#define KERNEL_INT(name, error, call)                                                                        \
+    do {                                                                                                     \
+        if (ASY_FAULT(name))                                                                                 \
+            return (error);                                                                                  \
+        int saved = errno;                                                                                   \
+        int result = (call);                                                                                 \
+        if (LIKELY(result >= 0))                                                                             \
+            return result;                                                                                   \
+        result = -errno;                                                                                     \
+        errno = saved;                                                                                       \
+        return result;                                                                                       \
+    } while (0)
+
+int asy_sys_fd_kind(int fd)
+{
+    struct stat status;
+    int saved = errno;
+    if (ASY_FAULT("fstat"))
+        return -EBADF;
+    if (fstat(fd, &status) < 0) {
+        int err = -errno;
+        errno = saved;
+        return err;
+    }
+    bool terminal = S_ISCHR(status.st_mode) && isatty(fd);
+    errno = saved;
+    if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) || S_ISBLK(status.st_mode))
+        return ASY_FD_READY;
+    return terminal || fd <= STDERR_FILENO ? ASY_FD_SHARED : ASY_FD_POLLABLE;
+}
+
+int asy_sys_set_nonblocking(int fd)
+{
+    if (ASY_FAULT("fcntl"))
+        return -EBADF;
+    int saved = errno;
+    int flags = fcntl(fd, F_GETFL);
+    if (flags >= 0 && ((flags & O_NONBLOCK) || fcntl(fd, F_SETFL, flags | O_NONBLOCK) >= 0))
+        return 0;
+    int err = -errno;
+    errno = saved;
+    return err;
+}
+
+ssize_t asy_sys_readv(int fd, const struct iovec *parts, int count)
+{
+    KERNEL_AGAIN("readv", -EIO, readv(fd, parts, count));
+}
+
+ssize_t asy_sys_writev(int fd, const struct iovec *parts, int count)
+{
+    KERNEL_AGAIN("writev", -EIO, writev(fd, parts, count));
+}
+
+ssize_t asy_sys_pread(int fd, void *buf, size_t n, off_t offset)
+{
+    KERNEL_AGAIN("pread", -EIO, pread(fd, buf, n, offset));
+}
+
+int asy_sys_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+    KERNEL_INT("poll", -ENOMEM, poll(fds, count, timeout_ms));
+}
+
+ssize_t asy_sys_recv(int fd, void *buf, size_t n, int flags)
+{
+    KERNEL_AGAIN("recv", -ENOMEM, recv(fd, buf, n, flags));
+}
+
+ssize_t asy_sys_send(int fd, const void *buf, size_t n, int flags)
+{
+    KERNEL_AGAIN("send", -ENOBUFS, send(fd, buf, n, flags));
+}
+
+ssize_t asy_sys_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from, socklen_t *length)
+{
+    KERNEL_AGAIN("recvfrom", -ENOMEM, recvfrom(fd, buf, n, flags, from, length));
+}
+
+ssize_t asy_sys_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to, socklen_t length)
+{
+    KERNEL_AGAIN("sendto", -ENOBUFS, sendto(fd, buf, n, flags, to, length));
+}
+
+ssize_t asy_sys_recvmsg(int fd, struct msghdr *message, int flags)
+{
+    KERNEL_AGAIN("recvmsg", -ENOMEM, recvmsg(fd, message, flags));
+}
+
+ssize_t asy_sys_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    KERNEL_AGAIN("sendmsg", -ENOBUFS, sendmsg(fd, message, flags));
+}
+
+int asy_sys_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
+{
+    KERNEL_INT("recvmmsg", -ENOMEM, recvmmsg(fd, messages, count, flags, NULL));
+}
+
+int asy_sys_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
+{
+    KERNEL_INT("sendmmsg", -ENOBUFS, sendmmsg(fd, messages, count, flags));
+}
+
+ssize_t asy_sys_sendfile(int out, int in, off_t *offset, size_t count)
+{
+    KERNEL_AGAIN("sendfile", -EIO, sendfile(out, in, offset, count));
+}
+
+int asy_sys_socket(int family, int type, int protocol)
+{
+    KERNEL_INT("socket", -EMFILE, socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
+}
+
+int asy_sys_accept(int fd, struct sockaddr *peer, socklen_t *length)
+{
+    KERNEL_INT("accept", -EMFILE, accept4(fd, peer, length, SOCK_CLOEXEC | SOCK_NONBLOCK));
+}
+
+int asy_sys_connect(int fd, const struct sockaddr *to, socklen_t length)
+{
+    KERNEL_INT("connect", -ENOBUFS, connect(fd, to, length));
+}
+
+int asy_sys_bind(int fd, const struct sockaddr *to, socklen_t length)
+{
+    KERNEL_INT("bind", -EADDRINUSE, bind(fd, to, length));
+}
+
+int asy_sys_listen(int fd, int backlog)
+{
+    KERNEL_INT("listen", -EADDRINUSE, listen(fd, backlog));
+}
+
+int asy_sys_shutdown(int fd, int how)
+{
+    KERNEL_INT("shutdown", -ENOTCONN, shutdown(fd, how));
+}
+
+int asy_sys_getsockopt(int fd, int level, int name, void *value, socklen_t *length)
+{
+    KERNEL_INT("getsockopt", -ENOBUFS, getsockopt(fd, level, name, value, length));
+}
+
+int asy_sys_setsockopt(int fd, int level, int name, const void *value, socklen_t length)
+{
+    KERNEL_INT("setsockopt", -ENOBUFS, setsockopt(fd, level, name, value, length));
+}
+
+int asy_sys_getsockname(int fd, struct sockaddr *name, socklen_t *length)
+{
+    KERNEL_INT("getsockname", -ENOBUFS, getsockname(fd, name, length));
+}
+
+int asy_sys_getpeername(int fd, struct sockaddr *name, socklen_t *length)
+{
+    KERNEL_INT("getpeername", -ENOBUFS, getpeername(fd, name, length));
+}
+
+int asy_sys_socket_error(int fd)
+{
+    int error = 0;
+    socklen_t length = sizeof error;
+    int err = asy_sys_getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
+    return err < 0 ? err : -error;
+}

@@ -1,0 +1,57 @@
+/*
+ * Descriptors and sockets, entered through the same seam as everything else
+ * (sys.h): the kernel's own parameters, a value >= 0 or a negative errno, errno
+ * untouched.
+ */
+#ifndef ASY_SYS_NET_H
+#define ASY_SYS_NET_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+/* What kind of file a descriptor refers to, as far as waiting is concerned. */
+enum asy_fd_kind {
+    ASY_FD_POLLABLE, /* a socket, a pipe: may be made non-blocking */
+    ASY_FD_SHARED,   /* a terminal, stdin, stdout, stderr: others see the same flags */
+    ASY_FD_READY,    /* a regular file, a directory: never waited for */
+};
+
+/* The kind, or a negative errno. */
+int asy_sys_fd_kind(int fd);
+/* Sets O_NONBLOCK. */
+int asy_sys_set_nonblocking(int fd);
+
+ssize_t asy_sys_readv(int fd, const struct iovec *parts, int count);
+ssize_t asy_sys_writev(int fd, const struct iovec *parts, int count);
+ssize_t asy_sys_pread(int fd, void *buf, size_t n, off_t offset);
+int asy_sys_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
+
+ssize_t asy_sys_recv(int fd, void *buf, size_t n, int flags);
+ssize_t asy_sys_send(int fd, const void *buf, size_t n, int flags);
+ssize_t asy_sys_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from, socklen_t *length);
+ssize_t asy_sys_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to, socklen_t length);
+ssize_t asy_sys_recvmsg(int fd, struct msghdr *message, int flags);
+ssize_t asy_sys_sendmsg(int fd, const struct msghdr *message, int flags);
+int asy_sys_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags);
+int asy_sys_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags);
+ssize_t asy_sys_sendfile(int out, int in, off_t *offset, size_t count);
+
+/* Close-on-exec and non-blocking. */
+int asy_sys_socket(int family, int type, int protocol);
+int asy_sys_accept(int fd, struct sockaddr *peer, socklen_t *length);
+int asy_sys_connect(int fd, const struct sockaddr *to, socklen_t length);
+int asy_sys_bind(int fd, const struct sockaddr *to, socklen_t length);
+int asy_sys_listen(int fd, int backlog);
+int asy_sys_shutdown(int fd, int how);
+int asy_sys_getsockopt(int fd, int level, int name, void *value, socklen_t *length);
+int asy_sys_setsockopt(int fd, int level, int name, const void *value, socklen_t length);
+int asy_sys_getsockname(int fd, struct sockaddr *name, socklen_t *length);
+int asy_sys_getpeername(int fd, struct sockaddr *name, socklen_t *length);
+/* The pending error of a socket (SO_ERROR), which this clears: 0 or a negative errno. */
+int asy_sys_socket_error(int fd);
+
+#endif

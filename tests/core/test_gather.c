@@ -1,0 +1,555 @@
+/*
+ * Gather: outcomes and their order, errors that end the rest, requests, and
+ * references on every path.
+ */
+#include "support/harness.h"
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
+
+ASYNC(sleeps, double, delay, intptr_t, result)
+{
+    int err = asyncio_sleep(delay);
+    return err ? err : result;
+}
+
+ASYNC(value, intptr_t, result)
+{
+    return result;
+}
+
+ASYNC(swallows, double, delay, intptr_t, result)
+{
+    CHECK_EQUAL(asyncio_sleep(ASYNCIO_FOREVER), -ECANCELED);
+    CHECK_EQUAL(asyncio_sleep(delay), 0);
+    return result;
+}
+
+/* How many of the closures below were made and not dropped. */
+static int open_arguments;
+
+static intptr_t sleeps_one(void *arg)
+{
+    (void)arg;
+    return asyncio_sleep(1);
+}
+
+static void drop(void *arg)
+{
+    (void)arg;
+    open_arguments--;
+}
+
+static asyncio_coro *droppable(void)
+{
+    open_arguments++;
+    return asyncio_coro_new(sleeps_one, NULL, drop);
+}
+
+/* ---- Outcomes ------------------------------------------------------------------- */
+
+ASYNC(order_main)
+{
+    intptr_t r[16];
+    double begun = asyncio_time();
+    CHECK_EQUAL(asyncio_gather(r, sleeps(3, 1), sleeps(1, 2), value(3), asyncio_create_task(sleeps(2, 4))), 0);
+    for (int i = 0; i < 4; i++)
+        CHECK_EQUAL(r[i], i + 1);
+    CHECK(asyncio_time() - begun >= 3 && asyncio_time() - begun < 3.001);
+    CHECK_EQUAL(asyncio_gather(r, value(9)), 0);
+    CHECK_EQUAL(r[0], 9);
+    CHECK_EQUAL(asyncio_gather(NULL, value(9), value(8)), 0);
+    CHECK_EQUAL(asyncio_gather(r, value(0), value(1), value(2), value(3), value(4), value(5), value(6), value(7),
+                               value(8), value(9), value(10), value(11), value(12), value(13), value(14),
+                               value(15)), 0);
+    for (int i = 0; i < 16; i++)
+        CHECK_EQUAL(r[i], i);
+    CHECK_EQUAL(asyncio_gather_settled(r, value(-EIO), sleeps(1, 2), value(-ECANCELED)), 0);
+    CHECK_EQUAL(r[0], -EIO);
+    CHECK_EQUAL(r[1], 2);
+    CHECK_EQUAL(r[2], -ECANCELED);
+    return 0;
+}
+
+static void test_order(void **state)
+{
+    (void)state;
+    assert_int_equal(run(order_main), 0);
+}
+
+ASYNC(arrays_main)
+{
+    intptr_t r[3];
+    asyncio_task *tasks[3] = {asyncio_create_task(sleeps(2, 1)), asyncio_create_task(value(2)), NULL};
+    CHECK_EQUAL(asyncio_gather_array(r, tasks, 2), 0);
+    CHECK_EQUAL(r[0], 1);
+    CHECK_EQUAL(r[1], 2);
+    asyncio_future *futures[2] = {asyncio_future_new(), asyncio_ensure_future(value(4))};
+    asyncio_future_set_result(futures[0], 3);
+    CHECK_EQUAL(asyncio_gather_array(r, futures, 2), 0);
+    CHECK_EQUAL(r[0], 3);
+    CHECK_EQUAL(r[1], 4);
+    tasks[0] = asyncio_create_task(value(-EIO));
+    tasks[1] = asyncio_create_task(value(6));
+    CHECK_EQUAL(asyncio_gather_settled_array(r, tasks, 3), 0);
+    CHECK_EQUAL(r[0], -EIO);
+    CHECK_EQUAL(r[1], 6);
+    CHECK_EQUAL(r[2], -ENOMEM);
+    CHECK_EQUAL(asyncio_gather_array(r, tasks, 0), 0);
+    CHECK_EQUAL(asyncio_gather_settled_array(NULL, (asyncio_future **)NULL, 0), 0);
+    CHECK_EQUAL(asyncio_gather_array(r, (asyncio_future **)NULL, 1), -EINVAL);
+    return 0;
+}
+
+static void test_arrays(void **state)
+{
+    (void)state;
+    assert_int_equal(run(arrays_main), 0);
+    asyncio_task *none[1];
+    assert_int_equal(asyncio_gather_array(NULL, none, 0), ASYNCIO_ENOTASK);
+}
+
+/* Each argument carries one reference; the same one may be there twice. */
+ASYNC(duplicates_main)
+{
+    intptr_t r[3];
+    asyncio_task *task = asyncio_create_task(sleeps(1, 7));
+    CHECK_EQUAL(asyncio_gather(r, asyncio_ref(task), asyncio_ref(task), asyncio_ref(task)), 0);
+    for (int i = 0; i < 3; i++)
+        CHECK_EQUAL(r[i], 7);
+    CHECK_EQUAL(asyncio_gather(r, task), 0); /* ended already: at once */
+
+    /* A request reaches it once. */
+    task = asyncio_create_task(sleeps(9, 7));
+    CHECK_EQUAL(asyncio_gather(r, asyncio_ref(task), asyncio_ref(task), sleeps(1, -EIO)), -EIO);
+    CHECK_EQUAL(asyncio_task_cancelling(task), 1);
+    asyncio_release(task);
+
+    open_arguments = 0;
+    asyncio_coro *coro = droppable(), *other = droppable();
+    CHECK_EQUAL(asyncio_gather(r, other, coro, value(1), coro), -EINVAL);
+    CHECK_EQUAL(open_arguments, 0);
+    coro = droppable();
+    CHECK_EQUAL(asyncio_gather_settled(r, coro, coro), -EINVAL);
+    CHECK_EQUAL(open_arguments, 0);
+    return 0;
+}
+
+static void test_duplicates(void **state)
+{
+    (void)state;
+    assert_int_equal(run(duplicates_main), 0);
+}
+
+/* ---- Errors ----------------------------------------------------------------------- */
+
+ASYNC(raises, double, delay, intptr_t, err, const char *, message)
+{
+    asyncio_sleep(delay);
+    return asyncio_raise(err, "%s", message);
+}
+
+ASYNC(errors_main)
+{
+    intptr_t r[4];
+    double begun = asyncio_time();
+    /* The first in time, not in place; the others are cancelled and waited for. */
+    CHECK_EQUAL(asyncio_gather(r, sleeps(50, 1), swallows(2, 8), raises(1, -EIO, "disk"), sleeps(0, 4)), -EIO);
+    CHECK_EQUAL(r[0], -ECANCELED);
+    CHECK_EQUAL(r[1], 8);
+    CHECK_EQUAL(r[2], -EIO);
+    CHECK_EQUAL(r[3], 4);
+    CHECK_TEXT(asyncio_error_message(), "disk");
+    CHECK(asyncio_time() - begun >= 3 && asyncio_time() - begun < 3.001);
+
+    /* Two in one tick: the one that came first. */
+    CHECK_EQUAL(asyncio_gather(r, raises(1, -EIO, "one"), raises(1, -EPERM, "two")), -EIO);
+    CHECK_TEXT(asyncio_error_message(), "one");
+    CHECK_EQUAL(r[1], -EPERM);
+
+    /* A child that fails while it is being ended changes nothing. */
+    CHECK_EQUAL(asyncio_gather(r, swallows(1, -EPERM), raises(1, -EIO, "first")), -EIO);
+    CHECK_TEXT(asyncio_error_message(), "first");
+    CHECK_EQUAL(r[0], -EPERM);
+
+    /* A cancelled child is an error, too. */
+    asyncio_task *task = asyncio_create_task(sleeps(9, 1));
+    asyncio_sleep(0);
+    asyncio_cancel_with(task, "child");
+    CHECK_EQUAL(asyncio_gather(r, task, sleeps(9, 2)), -ECANCELED);
+    CHECK_TEXT(asyncio_error_message(), "child");
+    CHECK_EQUAL(asyncio_task_cancelling(asyncio_current_task()), 0);
+    CHECK_EQUAL(asyncio_sleep(0), 0);
+
+    /* Errors beyond the range of int stay errors. */
+    CHECK(asyncio_gather(r, value(INTPTR_MIN)) < 0);
+    CHECK_EQUAL(r[0], INTPTR_MIN);
+    return 0;
+}
+
+static void test_errors(void **state)
+{
+    (void)state;
+    assert_int_equal(run(errors_main), 0);
+}
+
+/* Failed before it began: NULL, or one that has ended. */
+ASYNC(failed_before_main)
+{
+    intptr_t r[3];
+    CHECK_EQUAL(asyncio_gather(r, (asyncio_task *)NULL), -ENOMEM);
+    CHECK_EQUAL(asyncio_gather(r, (asyncio_coro *)NULL, sleeps(9, 1)), -ENOMEM);
+    CHECK_EQUAL(r[0], -ENOMEM);
+    CHECK_EQUAL(r[1], -ECANCELED);
+    CHECK_EQUAL(asyncio_gather_settled(r, (asyncio_coro *)NULL, sleeps(9, 1)), 0);
+    CHECK_EQUAL(r[0], -ENOMEM);
+    CHECK_EQUAL(r[1], 1);
+
+    asyncio_task *task = asyncio_create_task(raises(0, -EIO, "gone"));
+    asyncio_sleep(0);
+    asyncio_sleep(0);
+    CHECK(asyncio_done(task));
+    CHECK_EQUAL(asyncio_gather(r, sleeps(9, 1), task, swallows(1, 5)), -EIO);
+    CHECK_TEXT(asyncio_error_message(), "gone");
+    CHECK_EQUAL(r[0], -ECANCELED);
+    return 0;
+}
+
+static void test_failed_before(void **state)
+{
+    (void)state;
+    assert_int_equal(run(failed_before_main), 0);
+}
+
+/* Plain futures end the moment they are cancelled, inside the call. */
+ASYNC(futures_main)
+{
+    intptr_t r[3];
+    asyncio_future *future = asyncio_future_new();
+    CHECK_EQUAL(asyncio_gather(r, (asyncio_task *)NULL, asyncio_ref(future)), -ENOMEM);
+    CHECK(asyncio_cancelled(future));
+    asyncio_release(future);
+    CHECK_EQUAL(r[1], -ECANCELED);
+    /* Whoever was queued by mistake would run twice now. */
+    CHECK_EQUAL(asyncio_sleep(1), 0);
+    CHECK_EQUAL(asyncio_sleep(0), 0);
+
+    asyncio_future *failed = asyncio_future_new();
+    asyncio_future_set_error(failed, -EIO);
+    CHECK_EQUAL(asyncio_gather(r, asyncio_future_new(), failed, sleeps(5, 1)), -EIO);
+    CHECK_EQUAL(r[0], -ECANCELED);
+    CHECK_EQUAL(r[2], -ECANCELED);
+    double begun = asyncio_time();
+    CHECK_EQUAL(asyncio_sleep(1), 0);
+    CHECK(asyncio_time() - begun >= 1);
+
+    CHECK_EQUAL(asyncio_gather(r, asyncio_future_new(), raises(1, -EIO, "x"), asyncio_future_new()), -EIO);
+    CHECK_EQUAL(r[0], -ECANCELED);
+    CHECK_EQUAL(r[2], -ECANCELED);
+    CHECK_EQUAL(asyncio_sleep(1), 0);
+    return 0;
+}
+
+static void test_futures(void **state)
+{
+    (void)state;
+    assert_int_equal(run(futures_main), 0);
+}
+
+/* ---- References on every path -------------------------------------------------------- */
+
+ASYNC(refusals_main)
+{
+    open_arguments = 0;
+    asyncio_task *self = asyncio_current_task();
+    asyncio_task *task = asyncio_create_task(sleeps(1, 2));
+    CHECK_EQUAL(asyncio_gather(NULL, droppable(), asyncio_ref(task), asyncio_ref(self), droppable()), -EINVAL);
+    CHECK_EQUAL(open_arguments, 0);
+    CHECK(!asyncio_done(task));
+    CHECK_EQUAL(asyncio_task_cancelling(task), 0);
+    CHECK_EQUAL(asyncio_await(task), 2);
+    return 0;
+}
+
+static void call_gather(void *arg)
+{
+    asyncio_task *task = arg;
+    CHECK_EQUAL(asyncio_gather(NULL, droppable(), task, (asyncio_future *)NULL), ASYNCIO_ENOTASK);
+}
+
+ASYNC(callback_main)
+{
+    open_arguments = 0;
+    asyncio_task *task = asyncio_create_task(sleeps(1, 2));
+    asyncio_loop_call_soon(asyncio_get_running_loop(), call_gather, asyncio_ref(task));
+    asyncio_sleep(0);
+    CHECK_EQUAL(open_arguments, 0);
+    CHECK_EQUAL(asyncio_await(task), 2);
+    return 0;
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    assert_int_equal(run(refusals_main), 0);
+    assert_int_equal(run(callback_main), 0);
+    open_arguments = 0;
+    assert_int_equal(asyncio_gather(NULL, droppable(), droppable()), ASYNCIO_ENOTASK);
+    assert_int_equal(open_arguments, 0);
+}
+
+/* ---- Requests -------------------------------------------------------------------------- */
+
+struct seen {
+    int err;
+    intptr_t r[3];
+    int next; /* what the wait after it gave */
+};
+
+ASYNC(gathers, asyncio_task *, a, asyncio_task *, b, struct seen *, seen)
+{
+    seen->err = asyncio_gather(seen->r, a, b);
+    CHECK_TEXT(asyncio_error_message(), seen->err == -ECANCELED ? "stop" : "");
+    seen->next = asyncio_sleep(0);
+    return seen->err;
+}
+
+static void cancel_gather_of(asyncio_coro *a, asyncio_coro *b, struct seen *seen)
+{
+    asyncio_task *task = asyncio_create_task(gathers(asyncio_create_task(a), asyncio_create_task(b), seen));
+    asyncio_sleep(1);
+    CHECK(asyncio_cancel_with(task, "stop"));
+    asyncio_await(task);
+}
+
+ASYNC(requests_main)
+{
+    struct seen seen;
+    cancel_gather_of(sleeps(9, 1), sleeps(9, 2), &seen);
+    CHECK_EQUAL(seen.err, -ECANCELED);
+    CHECK_EQUAL(seen.r[0], -ECANCELED);
+    CHECK_EQUAL(seen.r[1], -ECANCELED);
+    CHECK_EQUAL(seen.next, 0);
+
+    /* All of them swallow it: it is delivered all the same, once. */
+    double begun = asyncio_time();
+    cancel_gather_of(swallows(1, 1), swallows(2, 2), &seen);
+    CHECK(asyncio_time() - begun >= 3);
+    CHECK_EQUAL(seen.err, -ECANCELED);
+    CHECK_EQUAL(seen.r[0], 1);
+    CHECK_EQUAL(seen.r[1], 2);
+    CHECK_EQUAL(seen.next, 0);
+
+    /* One fails for it. */
+    cancel_gather_of(swallows(1, -EIO), swallows(2, 2), &seen);
+    CHECK_EQUAL(seen.err, -ECANCELED);
+    CHECK_EQUAL(seen.r[0], -EIO);
+    CHECK_EQUAL(seen.r[1], 2);
+    CHECK_EQUAL(seen.next, 0);
+    return 0;
+}
+
+static void test_requests(void **state)
+{
+    (void)state;
+    assert_int_equal(run(requests_main), 0);
+}
+
+ASYNC(gathers_and_waits, asyncio_task *, a, asyncio_task *, b, struct seen *, seen)
+{
+    seen->err = asyncio_gather(seen->r, a, b);
+    seen->next = asyncio_sleep(0);
+    return 0;
+}
+
+/* A child's error that came first wins; the request stays for the next wait. */
+ASYNC(error_first_main)
+{
+    struct seen seen;
+    asyncio_task *a = asyncio_create_task(sleeps(1, -EIO)), *b = asyncio_create_task(swallows(2, 3));
+    asyncio_task *task = asyncio_create_task(gathers_and_waits(a, b, &seen));
+    asyncio_sleep(2); /* it is ending b */
+    CHECK(asyncio_cancel(task));
+    CHECK_EQUAL(asyncio_task_cancelling(task), 1);
+    CHECK_EQUAL(asyncio_await(task), 0);
+    CHECK_EQUAL(seen.err, -EIO);
+    CHECK_EQUAL(seen.r[1], 3);
+    CHECK_EQUAL(seen.next, -ECANCELED);
+
+    /* In the tick of the error, before gather resumes. */
+    asyncio_future *future = asyncio_future_new();
+    b = asyncio_create_task(sleeps(9, 3));
+    task = asyncio_create_task(gathers_and_waits((asyncio_task *)asyncio_ref(future), b, &seen));
+    asyncio_sleep(1);
+    asyncio_future_set_error(future, -EPERM);
+    asyncio_cancel(task);
+    CHECK_EQUAL(asyncio_await(task), 0);
+    CHECK_EQUAL(seen.err, -EPERM);
+    CHECK_EQUAL(seen.r[1], -ECANCELED);
+    CHECK_EQUAL(seen.next, -ECANCELED);
+    asyncio_release(future);
+
+    /* In the tick in which the last one ends well. */
+    future = asyncio_future_new();
+    b = asyncio_create_task(sleeps(1, 3));
+    task = asyncio_create_task(gathers_and_waits((asyncio_task *)asyncio_ref(future), b, &seen));
+    asyncio_sleep(2);
+    asyncio_future_set_result(future, 5);
+    asyncio_cancel(task);
+    CHECK_EQUAL(asyncio_await(task), 0);
+    CHECK_EQUAL(seen.err, 0);
+    CHECK_EQUAL(seen.r[0], 5);
+    CHECK_EQUAL(seen.next, -ECANCELED);
+    asyncio_release(future);
+    return 0;
+}
+
+static void test_error_before_the_request(void **state)
+{
+    (void)state;
+    assert_int_equal(run(error_first_main), 0);
+}
+
+/* Requested before the call: its children are cancelled as they are made. */
+ASYNC(requested_before_main)
+{
+    struct seen seen;
+    asyncio_task *task = asyncio_create_task(gathers_and_waits(asyncio_create_task(sleeps(9, 1)),
+                                                               asyncio_create_task(value(2)), &seen));
+    asyncio_cancel(task);
+    CHECK_EQUAL(asyncio_await(asyncio_ref(task)), 0);
+    CHECK_EQUAL(seen.err, -ECANCELED);
+    CHECK_EQUAL(seen.r[0], -ECANCELED);
+    CHECK_EQUAL(seen.r[1], 2);
+    CHECK_EQUAL(seen.next, 0);
+    CHECK_EQUAL(asyncio_task_cancelling(task), 1);
+    asyncio_release(task);
+
+    task = asyncio_create_task(gathers_and_waits((asyncio_task *)asyncio_future_new(),
+                                                 (asyncio_task *)asyncio_future_new(), &seen));
+    asyncio_cancel(task);
+    CHECK_EQUAL(asyncio_await(task), 0);
+    CHECK_EQUAL(seen.err, -ECANCELED);
+    CHECK_EQUAL(seen.next, 0);
+    return 0;
+}
+
+static void test_requested_before(void **state)
+{
+    (void)state;
+    assert_int_equal(run(requested_before_main), 0);
+}
+
+/* In a loop, settled: it can still be cancelled. */
+ASYNC(settles_for_ever)
+{
+    for (;;) {
+        int err = asyncio_gather_settled(NULL, sleeps(1, 1), value(-EIO));
+        if (err)
+            return err;
+    }
+}
+
+ASYNC(settled_main)
+{
+    asyncio_task *task = asyncio_create_task(settles_for_ever());
+    asyncio_sleep(10.5);
+    asyncio_cancel(task);
+    return asyncio_await(task);
+}
+
+static void test_settled_in_a_loop(void **state)
+{
+    (void)state;
+    assert_int_equal(run(settled_main), -ECANCELED);
+}
+
+/* ---- Hops ----------------------------------------------------------------------------- */
+
+static int ticks;
+
+ASYNC(ticker)
+{
+    while (asyncio_sleep(0) == 0)
+        ticks++;
+    return 0;
+}
+
+static int ticks_of(asyncio_coro *a, asyncio_coro *b)
+{
+    asyncio_task *task = asyncio_create_task(ticker());
+    asyncio_sleep(0);
+    ticks = 0;
+    CHECK_EQUAL(asyncio_gather(NULL, a, b), 0);
+    int taken = ticks;
+    asyncio_cancel(task);
+    asyncio_await(task);
+    return taken;
+}
+
+/* As in asyncio: the children's turn, the gather's callback, the wake-up. */
+ASYNC(hops_main)
+{
+    CHECK_EQUAL(ticks_of(value(1), value(2)), 3);
+    CHECK_EQUAL(ticks_of(sleeps(0, 1), value(2)), 4);
+    return 0;
+}
+
+static void test_hops(void **state)
+{
+    (void)state;
+    assert_int_equal(run(hops_main), 0);
+}
+
+/* ---- Sweeps --------------------------------------------------------------------------- */
+
+ASYNC(sweep_main)
+{
+    intptr_t r[3];
+    asyncio_future *future = asyncio_future_new();
+    asyncio_future_set_result(future, 1);
+    (void)asyncio_gather(r, droppable(), asyncio_create_task(sleeps(1, 1)), future);
+    (void)asyncio_gather_settled(r, droppable(), value(-EIO), sleeps(2, 1));
+    (void)asyncio_gather(r, value(-EIO), droppable(), asyncio_future_new());
+    return 0;
+}
+
+static void test_failures(void **state)
+{
+    (void)state;
+    open_arguments = 0;
+    sweep_failures(sweep_main);
+    assert_int_equal(open_arguments, 0);
+}
+
+static void test_cancel_sweep(void **state)
+{
+    (void)state;
+    open_arguments = 0;
+    sweep_cancels(sweep_main, NULL);
+    assert_int_equal(open_arguments, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_arrays),
+        cmocka_unit_test(test_duplicates),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_failed_before),
+        cmocka_unit_test(test_futures),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_requests),
+        cmocka_unit_test(test_error_before_the_request),
+        cmocka_unit_test(test_requested_before),
+        cmocka_unit_test(test_settled_in_a_loop),
+        cmocka_unit_test(test_hops),
+        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_cancel_sweep),
+    };
+    return cmocka_run_group_tests_name("gather", tests, NULL, NULL);
+}
