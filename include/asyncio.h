@@ -9,11 +9,13 @@
 #include <asyncio/coroutines.h>
 #include <asyncio/errors.h>
 #include <asyncio/events.h>
+#include <asyncio/fdio.h>
 #include <asyncio/futures.h>
 #include <asyncio/instrument.h>
 #include <asyncio/messages.h>
 #include <asyncio/runners.h>
 #include <asyncio/scopes.h>
+#include <asyncio/sockets.h>
 #include <asyncio/taskgroups.h>
 #include <asyncio/tasks.h>
 #include <asyncio/timeouts.h>

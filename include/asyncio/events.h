@@ -73,6 +73,19 @@ ASYNCIO_API int asyncio_loop_call_soon_threadsafe(asyncio_loop *loop, asyncio_ca
 /* The same from a signal handler: takes one of 64 places. -EAGAIN when all are taken. */
 ASYNCIO_API int asyncio_loop_call_soon_signalsafe(asyncio_loop *loop, asyncio_callback fn, void *arg);
 
+/*
+ * Has fn(arg) called each time fd is ready to read, or to write, until it is
+ * removed. One of each for a descriptor: a second one replaces the first.
+ * Remove it before the descriptor is closed, or close it with asyncio_close. Loop's thread; does not wait.
+ * 0; -EINVAL, -EBADF, -ENOMEM; -EPERM for a regular file, which is always ready; ASYNCIO_ESTATE when the loop is closed.
+ * (add_reader, add_writer)
+ */
+ASYNCIO_API int asyncio_loop_add_reader(asyncio_loop *loop, int fd, asyncio_callback fn, void *arg);
+ASYNCIO_API int asyncio_loop_add_writer(asyncio_loop *loop, int fd, asyncio_callback fn, void *arg);
+/* True if there was one. (remove_reader, remove_writer) */
+ASYNCIO_API bool asyncio_loop_remove_reader(asyncio_loop *loop, int fd);
+ASYNCIO_API bool asyncio_loop_remove_writer(asyncio_loop *loop, int fd);
+
 /* What the exception handler is told. Pointers are valid during the call. */
 typedef struct asyncio_exception_context {
     const char *message; /* what happened, in words */

@@ -16,11 +16,13 @@ ASYNCIO_BEGIN_DECLS
 typedef struct asyncio_scope {
     struct asyncio_scope *outer;
     asyncio_task *task;
-    int cancelling;       /* the task's count of requests on entry */
-    unsigned char kind;   /* timeout, group or shield */
+    int cancelling;        /* the task's count of requests on entry */
+    unsigned char kind;    /* timeout, group or shield */
     bool entered;
-    bool requested;       /* it has requested a cancel of its task */
-    bool pending;         /* and that has not been delivered yet */
+    bool requested;        /* it has requested a cancel of its task */
+    bool pending;          /* and that has not been delivered yet */
+    uint64_t entered_at;   /* in turns of the loop */
+    uint64_t requested_at;
 } asyncio_scope;
 
 /*

@@ -28,6 +28,15 @@ struct asy_backend_ops {
      * on purpose.
      */
     int (*wait)(struct asy_backend *backend, int64_t deadline_ns);
+    /*
+     * Registers a descriptor, or, if it is registered, changes what for. `events`
+     * are epoll's. Each event is told to the backend's `event` with the tag. 0
+     * or a negative errno; -EPERM: a file that is always ready; -ENOSYS: a
+     * backend without descriptors.
+     */
+    int (*attach)(struct asy_backend *backend, int fd, uint64_t tag, uint32_t events, bool change);
+    /* Before the descriptor is closed. Late events may still come. */
+    void (*detach)(struct asy_backend *backend, int fd);
     /* Could a wait with deadline 0 bring anything but a wake-up? */
     bool (*needs_poll)(const struct asy_backend *backend);
     /* Ends the wait under way, or the next one. Any thread, async-signal-safe. */
@@ -41,6 +50,9 @@ struct asy_backend_ops {
 
 struct asy_backend {
     const struct asy_backend_ops *ops;
+    /* Who is told of events, during wait. */
+    void (*event)(void *context, uint64_t tag, uint32_t events);
+    void *context;
 };
 
 #define ASY_NO_DEADLINE INT64_MAX

@@ -7,9 +7,14 @@
 #include "sys/sys.h"
 #include <errno.h>
 
+#define EVENTS_MAX 256
+#define WAKE_TAG UINT64_MAX
+
 struct epoll {
     struct asy_backend base;
     int epfd, wakefd;
+    size_t attached;
+    struct epoll_event events[EVENTS_MAX];
 };
 
 static void epoll_close(struct asy_backend *backend)
@@ -27,12 +32,12 @@ static int epoll_open(struct asy_backend **out)
     struct epoll *epoll = asy_sys_alloc(sizeof *epoll);
     if (!epoll)
         return -ENOMEM;
-    epoll->base.ops = &asy_backend_epoll;
+    *epoll = (struct epoll){.base.ops = &asy_backend_epoll};
     epoll->epfd = asy_sys_epoll_create();
     epoll->wakefd = epoll->epfd < 0 ? -1 : asy_sys_eventfd();
     int err = epoll->epfd < 0 ? epoll->epfd : epoll->wakefd;
     if (err >= 0) {
-        struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+        struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = WAKE_TAG};
         err = asy_sys_epoll_ctl(epoll->epfd, EPOLL_CTL_ADD, epoll->wakefd, &event);
     }
     if (err < 0) {
@@ -57,15 +62,37 @@ static int epoll_wait_until(struct asy_backend *backend, int64_t deadline_ns)
         int64_t left_ns = deadline_ns > 0 ? deadline_ns - asy_sys_now_ns() : 0;
         timeout_ns = left_ns > 0 ? left_ns : 0;
     }
-    struct epoll_event event;
-    int n = asy_sys_epoll_wait(epoll->epfd, &event, 1, timeout_ns);
+    int n = asy_sys_epoll_wait(epoll->epfd, epoll->events, EVENTS_MAX, timeout_ns);
+    for (int i = 0; i < n; i++)
+        if (epoll->events[i].data.u64 != WAKE_TAG)
+            backend->event(backend->context, epoll->events[i].data.u64, epoll->events[i].events);
     return n < 0 ? n : 0;
+}
+
+static int epoll_attach(struct asy_backend *backend, int fd, uint64_t tag, uint32_t events, bool change)
+{
+    struct epoll *epoll = (struct epoll *)backend;
+    struct epoll_event event = {.events = events, .data.u64 = tag};
+    int err = asy_sys_epoll_ctl(epoll->epfd, change ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
+    /* The number may have been closed, and reused, behind our back. */
+    if (err == -ENOENT || err == -EEXIST)
+        err = asy_sys_epoll_ctl(epoll->epfd, change ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &event);
+    if (!err && !change)
+        epoll->attached++;
+    return err;
+}
+
+static void epoll_detach(struct asy_backend *backend, int fd)
+{
+    struct epoll *epoll = (struct epoll *)backend;
+    struct epoll_event ignored = {0};
+    asy_sys_epoll_ctl(epoll->epfd, EPOLL_CTL_DEL, fd, &ignored);
+    epoll->attached--;
 }
 
 static bool epoll_needs_poll(const struct asy_backend *backend)
 {
-    (void)backend;
-    return false;
+    return ((const struct epoll *)backend)->attached > 0;
 }
 
 static void epoll_wake(struct asy_backend *backend)
@@ -86,6 +113,8 @@ const struct asy_backend_ops asy_backend_epoll = {
     .close = epoll_close,
     .now_ns = epoll_now_ns,
     .wait = epoll_wait_until,
+    .attach = epoll_attach,
+    .detach = epoll_detach,
     .needs_poll = epoll_needs_poll,
     .wake = epoll_wake,
     .fd = epoll_fd,

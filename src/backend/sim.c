@@ -46,6 +46,17 @@ static int sim_wait(struct asy_backend *backend, int64_t deadline_ns)
     return 0;
 }
 
+static int sim_attach(struct asy_backend *backend, int fd, uint64_t tag, uint32_t events, bool change)
+{
+    (void)backend, (void)fd, (void)tag, (void)events, (void)change;
+    return -ENOSYS;
+}
+
+static void sim_detach(struct asy_backend *backend, int fd)
+{
+    (void)backend, (void)fd;
+}
+
 static bool sim_needs_poll(const struct asy_backend *backend)
 {
     (void)backend;
@@ -69,6 +80,8 @@ const struct asy_backend_ops asy_backend_sim = {
     .close = sim_close,
     .now_ns = sim_now_ns,
     .wait = sim_wait,
+    .attach = sim_attach,
+    .detach = sim_detach,
     .needs_poll = sim_needs_poll,
     .wake = sim_wake,
     .fd = sim_fd,

@@ -106,15 +106,26 @@ void asy_cancel_withdraw(asyncio_task *task, asyncio_scope *scope)
     asy_cancel_look_again(task);
 }
 
-void asy_cancel_again(asyncio_task *task)
+static bool requested_during(const asyncio_scope *scope, const asyncio_scope *left)
 {
-    asyncio_scope *scope = task->scopes;
-    while (scope && !scope->requested)
-        scope = scope->outer;
-    if (scope)
-        scope->pending = true;
-    else
+    return scope->requested && scope->requested_at >= left->entered_at;
+}
+
+bool asy_cancel_from_outside(const asyncio_task *task, const asyncio_scope *left)
+{
+    int by_scopes = 0;
+    for (const asyncio_scope *scope = task->scopes; scope; scope = scope->outer)
+        by_scopes += requested_during(scope, left);
+    return (int)task->cancels > left->cancelling + by_scopes;
+}
+
+void asy_cancel_again(asyncio_task *task, const asyncio_scope *left)
+{
+    if (asy_cancel_from_outside(task, left))
         task->requested = true;
+    for (asyncio_scope *scope = task->scopes; scope; scope = scope->outer)
+        if (requested_during(scope, left))
+            scope->pending = true;
     asy_cancel_look_again(task);
 }
 
@@ -250,6 +261,7 @@ bool asy_task_cancel(asyncio_task *task, const char *message)
 void asy_scope_request(asyncio_scope *scope)
 {
     scope->requested = true;
+    scope->requested_at = scope->task->future.loop->turn;
     pass_down(scope->task, scope, NULL);
 }
 

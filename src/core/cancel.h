@@ -29,9 +29,14 @@ void asy_cancel_look_again(asyncio_task *task);
 /* Takes an undelivered request back: a scope's, or asyncio_cancel's (NULL). */
 void asy_cancel_withdraw(asyncio_task *task, asyncio_scope *scope);
 
-/* What was delivered already is to be delivered again, at the next wait: an
- * error came first. The request of the innermost scope that made one, else asyncio_cancel's. */
-void asy_cancel_again(asyncio_task *task);
+/* What was requested from outside while `left`, which has just been left, was
+ * entered: is to be delivered, also if it was already, at the next wait.
+ * Something else came first: a failure, a timeout's own expiry, a value. */
+void asy_cancel_again(asyncio_task *task, const asyncio_scope *left);
+
+/* Was asyncio_cancel called while `left`, which has just been left, was entered? Requests of
+ * outer scopes do not count. */
+bool asy_cancel_from_outside(const asyncio_task *task, const asyncio_scope *left);
 
 /* Enters a scope of the running task. 0, -EINVAL for NULL, ASYNCIO_ENOTASK. */
 int asy_scope_enter(asyncio_scope *scope, enum scope_kind kind);

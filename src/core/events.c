@@ -63,7 +63,8 @@ static void shuffle_tasks(asyncio_loop *loop)
 
 static COLD void about_to_wait(asyncio_loop *loop, int64_t deadline_ns)
 {
-    if (loop->debug && deadline_ns == ASY_NO_DEADLINE && !loop->backend->ops->is_virtual && !loop->deadlocked) {
+    if (loop->debug && deadline_ns == ASY_NO_DEADLINE && !loop->backend->ops->is_virtual && !loop->deadlocked &&
+        !loop->backend->ops->needs_poll(loop->backend)) {
         loop->deadlocked = true;
         asy_deadlock_report(loop);
     }
@@ -103,7 +104,7 @@ static int poll(asyncio_loop *loop)
     asy_posts_collect(loop);
     if (UNLIKELY(!list_is_empty(&loop->refused)))
         asy_refused_release(loop);
-    if (waits || loop->timers.count)
+    if (waits || loop->timers.count || loop->io)
         loop->now_ns = asy_loop_now_ns(loop);
     if (loop->timers.count)
         asy_timers_fire(loop, loop->now_ns);
@@ -119,7 +120,7 @@ bool asy_loop_goes_on(asyncio_loop *loop)
     loop->hops += LOOK_HOPS;
     if (loop->hops >= POLL_HOPS || atomic_load_explicit(&loop->attention, memory_order_relaxed))
         return false;
-    if (loop->timers.count && asy_loop_now_ns(loop) - loop->now_ns >= POLL_NS)
+    if ((loop->timers.count || loop->io) && asy_loop_now_ns(loop) - loop->now_ns >= POLL_NS)
         return false;
     loop->batch = LOOK_HOPS;
     return true;

@@ -217,6 +217,9 @@ int asyncio_loop_close(asyncio_loop *loop)
     forget_ready_tasks(loop);
     LIST_EACH_SAFE(node, next, &loop->tasks)
         abandon(loop, LIST_ENTRY(node, asyncio_task, all));
+    if (loop->io)
+        loop->io->close(loop->io);
+    loop->io = NULL;
     asy_refused_release(loop);
     asy_posts_collect(loop);
     asy_posts_close(loop);

@@ -80,6 +80,8 @@ struct asyncio_loop {
     asyncio_exception_handler exception_handler;
     void *exception_arg;
 
+    struct asy_io_hooks *io;     /* descriptors; NULL while none was used */
+
     /* State. */
     uintptr_t thread;            /* who may call */
     unsigned fork_generation;
@@ -100,6 +102,11 @@ struct asyncio_loop {
     _Atomic uint32_t signal_tail;
     uint32_t signal_head;
     struct signal_place signal_places[ASY_SIGNAL_PLACES];
+};
+
+/* What the layer of input and output gives the loop, once it is used. */
+struct asy_io_hooks {
+    void (*close)(struct asy_io_hooks *hooks); /* the loop closes */
 };
 
 /* The loop that runs in this thread. */

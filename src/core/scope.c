@@ -18,6 +18,7 @@ int asy_scope_enter(asyncio_scope *scope, enum scope_kind kind)
         return ASYNCIO_ENOTASK;
     *scope = (asyncio_scope){.outer = task->scopes, .task = task, .cancelling = (int)task->cancels, .entered = true};
     scope->kind = (unsigned char)kind;
+    scope->entered_at = task->future.loop->turn;
     task->scopes = scope;
     return 0;
 }

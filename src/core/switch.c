@@ -157,16 +157,28 @@ static COLD _Noreturn void returned_in_child(const asyncio_site *body)
               "end the child with _exit, or run a loop of its own in it", body->func);
 }
 
+/* What lies in main's frame must last when it has returned (task.h: TASK_KEEP_STACK), but what
+ * runs on its stack after that needs a place, too: so the frame lies this much deeper. */
+static NOINLINE intptr_t run_main(asyncio_task *task)
+{
+    size_t gap = (size_t)(task->stack->top - task->stack->low) / 16;
+    char *place = __builtin_alloca(gap);
+    __asm__ volatile("" : : "r"(place) : "memory");
+    intptr_t result = task->type->start(task_args(task));
+    __asm__ volatile("" : : "r"(place) : "memory"); /* the call above is no jump */
+    return result;
+}
+
 /* Runs a task's body to its end. False if its stack must be kept. */
 static inline bool run_body(asyncio_loop *loop, asyncio_task *task)
 {
     const asyncio_site *body = &task->type->site;
-    intptr_t result = task->type->start(task_args(task));
+    bool keep = task->flags & TASK_KEEP_STACK;
+    intptr_t result = UNLIKELY(keep) ? run_main(task) : task->type->start(task_args(task));
     if (UNLIKELY(asy_running_loop != loop))
         returned_in_child(body);
     if (UNLIKELY(task->scopes != NULL))
         returned_in_scope(body);
-    bool keep = task->flags & TASK_KEEP_STACK;
     finish(loop, task, result);
     return !keep;
 }

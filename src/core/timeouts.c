@@ -28,10 +28,11 @@ static void expire(struct timer *timer)
 
 static int start(asyncio_timeout *timeout, int64_t deadline_ns)
 {
-    timeout->deadline_ns = deadline_ns;
-    if (deadline_ns == ASY_NO_DEADLINE)
-        return 0;
-    return asy_timer_start(timeout->scope.task->future.loop, timer_of(timeout), deadline_ns);
+    int err = 0;
+    if (deadline_ns != ASY_NO_DEADLINE)
+        err = asy_timer_start(timeout->scope.task->future.loop, timer_of(timeout), deadline_ns);
+    timeout->deadline_ns = err ? ASY_NO_DEADLINE : deadline_ns;
+    return err;
 }
 
 static int enter(asyncio_timeout *timeout, int64_t deadline_ns)
@@ -76,8 +77,11 @@ intptr_t asyncio_timeout_exit(asyncio_timeout *timeout, intptr_t err)
     asy_scope_exit(&timeout->scope);
     if (!timeout->scope.requested)
         return err;
-    int left = asyncio_task_uncancel(task);
-    return err == -ECANCELED && left <= timeout->scope.cancelling ? -ETIMEDOUT : err;
+    asyncio_task_uncancel(task);
+    if (err != -ECANCELED || asy_cancel_from_outside(task, &timeout->scope))
+        return err;
+    asy_cancel_again(task, &timeout->scope); /* outer scopes that made a request meanwhile */
+    return -ETIMEDOUT;
 }
 
 int asyncio_timeout_reschedule(asyncio_timeout *timeout, double when)
@@ -138,7 +142,8 @@ static intptr_t out_of_time(asyncio_future *x)
         asyncio_coro_close((asyncio_coro *)(void *)x);
         return -ETIMEDOUT;
     }
-    if (x->done)
+    asyncio_task *task = asy_current_task();
+    if (x->done || x == &task->future || x->loop != task->future.loop)
         return asyncio_await_future(x);
     asyncio_cancel_future(x);
     intptr_t result;

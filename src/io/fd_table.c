@@ -25,7 +25,7 @@ static struct fd_table *table_of(asyncio_loop *loop)
 
 /* ---- Records ---------------------------------------------------------------------- */
 
-static void on_event(struct asy_io_hooks *hooks, uint64_t tag, uint32_t events);
+static void on_event(void *context, uint64_t tag, uint32_t events);
 
 static void close_table(struct asy_io_hooks *hooks)
 {
@@ -46,9 +46,11 @@ static struct fd_table *make_table(asyncio_loop *loop)
     struct fd_table *table = asy_sys_calloc(1, sizeof *table);
     if (!table)
         return NULL;
-    table->hooks = (struct asy_io_hooks){.event = on_event, .close = close_table};
+    table->hooks.close = close_table;
     table->loop = loop;
     loop->io = &table->hooks;
+    loop->backend->event = on_event;
+    loop->backend->context = table;
     return table;
 }
 
@@ -281,9 +283,9 @@ static void wake_ready(struct fd_record *record, uint32_t events)
     }
 }
 
-static void on_event(struct asy_io_hooks *hooks, uint64_t tag, uint32_t events)
+static void on_event(void *context, uint64_t tag, uint32_t events)
 {
-    struct fd_table *table = (struct fd_table *)hooks;
+    struct fd_table *table = context;
     struct fd_record *record = asy_fd_find(table->loop, (int)(uint32_t)tag);
     if (!record || record->generation != (uint32_t)(tag >> 32))
         return;

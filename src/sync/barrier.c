@@ -33,7 +33,7 @@ static bool cancel_filling(struct wait *wait)
 /* It was let go and never runs: it has left. */
 static void revoke(struct wait *wait)
 {
-    if (wait->value != -ECANCELED)
+    if (!list_is_empty(&wait->waiter.node))
         leave(wait->object, wait);
 }
 
@@ -41,6 +41,19 @@ static const struct wait_kind filling_kind = {.name = "barrier", .cancel = cance
 static const struct wait_kind blocked_kind = {.name = "barrier, until it has drained"};
 
 /* ---- Phases --------------------------------------------------------------------------- */
+
+/* How many are inside. Tasks that waited when their loop was closed went without leave. */
+static inline int count_inside(const asyncio_barrier *barrier)
+{
+    return waiters_any(&barrier->inside_) ? barrier->count_ : 0;
+}
+
+static void enter(asyncio_barrier *barrier, struct wait *wait)
+{
+    barrier->count_ = count_inside(barrier) + 1;
+    wait->kind = &filling_kind;
+    waiters_append(&barrier->inside_, wait);
+}
 
 /* Lets all who are inside go: with their numbers, or with an error. */
 static void let_go(asyncio_barrier *barrier, intptr_t err)
@@ -66,10 +79,8 @@ static void drain(asyncio_barrier *barrier)
 static void admit_blocked(asyncio_barrier *barrier)
 {
     while (barrier->state_ == FILLING && waiters_any(&barrier->blocked_)) {
-        struct wait *wait = waiters_take(&barrier->blocked_);
-        wait->kind = &filling_kind;
-        waiters_append(&barrier->inside_, wait);
-        if (++barrier->count_ == barrier->parties_)
+        enter(barrier, waiters_take(&barrier->blocked_));
+        if (barrier->count_ == barrier->parties_)
             drain(barrier);
     }
 }
@@ -91,14 +102,20 @@ void asyncio_barrier_init(asyncio_barrier *barrier, int parties)
         *barrier = (asyncio_barrier)ASYNCIO_BARRIER_INIT(parties);
 }
 
-static int wait_in(asyncio_barrier *barrier, asyncio_waiters *waiters, const struct wait_kind *kind)
+/* A place inside, or among the blocked. */
+static int wait_here(asyncio_barrier *barrier, bool inside)
 {
     asyncio_task *task = asy_running_loop->current;
+    int result = asy_cancel_deliver(task);
+    if (UNLIKELY(result))
+        return result;
     struct wait wait;
-    asy_wait_init(&wait, task, kind, barrier);
-    waiters_append(waiters, &wait);
-    barrier->count_ += kind == &filling_kind;
-    int result = (int)asy_wait_park(&wait);
+    asy_wait_init(&wait, task, &blocked_kind, barrier);
+    if (inside)
+        enter(barrier, &wait);
+    else
+        waiters_append(&barrier->blocked_, &wait);
+    result = (int)asy_wait_park(&wait);
     if (!list_is_empty(&wait.waiter.node))
         leave(barrier, &wait);
     return result;
@@ -108,26 +125,18 @@ static int arrive(asyncio_barrier *barrier)
 {
     switch ((enum barrier_state)barrier->state_) {
     case FILLING:
-        if (barrier->count_ + 1 < barrier->parties_)
-            return wait_in(barrier, &barrier->inside_, &filling_kind);
-        if (barrier->count_)
+        if (count_inside(barrier) + 1 < barrier->parties_)
+            return wait_here(barrier, true);
+        if (barrier->parties_ > 1)
             drain(barrier);
         return barrier->parties_ - 1;
     case DRAINING:
     case RESETTING:
-        return wait_in(barrier, &barrier->blocked_, &blocked_kind);
+        return wait_here(barrier, false);
     case BROKEN:
         break;
     }
     return ASYNCIO_EBROKEN;
-}
-
-/* Would a task have to wait? */
-static bool must_wait(const asyncio_barrier *barrier)
-{
-    if (barrier->state_ == FILLING)
-        return barrier->count_ + 1 < barrier->parties_;
-    return barrier->state_ != BROKEN;
 }
 
 static bool is_at_rest(const asyncio_barrier *barrier)
@@ -144,8 +153,7 @@ int asyncio_barrier_wait(asyncio_barrier *barrier)
         return err;
     if (UNLIKELY(barrier->parties_ < 1))
         return (int)asyncio_raise(-EINVAL, "%s: the barrier was made for %d parties", __func__, barrier->parties_);
-    err = must_wait(barrier) ? asy_cancel_deliver(asy_running_loop->current) : 0;
-    return UNLIKELY(err) ? err : arrive(barrier);
+    return arrive(barrier);
 }
 
 int asyncio_barrier_reset(asyncio_barrier *barrier)
@@ -153,9 +161,8 @@ int asyncio_barrier_reset(asyncio_barrier *barrier)
     if (UNLIKELY(!barrier))
         return -EINVAL;
     sync_touch(&barrier->loop_, __func__);
-    if (barrier->count_)
-        let_go(barrier, ASYNCIO_EBROKEN);
-    barrier->state_ = barrier->count_ ? RESETTING : FILLING;
+    let_go(barrier, ASYNCIO_EBROKEN);
+    barrier->state_ = count_inside(barrier) ? RESETTING : FILLING;
     return 0;
 }
 
@@ -183,7 +190,7 @@ int asyncio_barrier_n_waiting(const asyncio_barrier *barrier)
     if (UNLIKELY(!barrier))
         return 0;
     sync_look(barrier->loop_, __func__);
-    return barrier->state_ == FILLING ? barrier->count_ : 0;
+    return barrier->state_ == FILLING ? count_inside(barrier) : 0;
 }
 
 bool asyncio_barrier_broken(const asyncio_barrier *barrier)

@@ -1,0 +1,285 @@
+/*
+ * Queues. Nobody waits in vain: while a task waits to get the queue is empty, and
+ * while one waits to put it is full. So a put hands its item to the first getter, and a
+ * get moves the first putter's item into the room it made; both go on with
+ * their part done. A task that wakes does not look at the queue again.
+ */
+#include "asyncio/queues.h"
+#include "asyncio/errors.h"
+#include "asyncio/messages.h"
+#include "sync/items.h"
+#include "sync/sync.h"
+#include <errno.h>
+
+/* ---- Waits ------------------------------------------------------------------------ */
+
+/* A task that waits to put or get, and its memory: valid for as long as it waits. */
+struct exchange {
+    struct wait wait;
+    union {
+        void *into;
+        const void *from;
+    } item;
+};
+
+static inline struct exchange *take_exchange(asyncio_waiters *waiters)
+{
+    return LIST_ENTRY(waiters_take(waiters), struct exchange, wait);
+}
+
+static inline void hand_over(asyncio_queue *queue, const void *item)
+{
+    struct exchange *getter = take_exchange(&queue->getters_);
+    items_copy(&queue->items_, getter->item.into, item);
+    asy_wait_wake(&getter->wait, 0);
+}
+
+/* A task that never runs again was handed an item: it goes to the next one, or back. Should
+ * there be no memory for it, it is lost. */
+static void revoke_get(struct wait *wait)
+{
+    asyncio_queue *queue = wait->object;
+    const void *item = LIST_ENTRY(wait, struct exchange, wait)->item.into;
+    if (wait->value != 0 || !queue->items_.size_)
+        return;
+    if (waiters_any(&queue->getters_))
+        hand_over(queue, item);
+    else
+        asy_items_put_back(&queue->items_, item);
+}
+
+static const struct wait_kind get_kind = {.name = "queue get", .revoke = revoke_get};
+static const struct wait_kind put_kind = {.name = "queue put"};
+static const struct wait_kind join_kind = {.name = "queue join"};
+
+/* ---- Life ------------------------------------------------------------------------- */
+
+static int init(asyncio_queue *queue, size_t item_size, size_t maxsize,
+                int (*compare)(const void *, const void *), bool lifo)
+{
+    if (!queue)
+        return -EINVAL;
+    *queue = (asyncio_queue){.maxsize_ = maxsize ? maxsize : SIZE_MAX};
+    if (!item_size)
+        return -EINVAL;
+    int err = asy_items_init(&queue->items_, item_size, maxsize, compare, lifo);
+    if (err)
+        *queue = (asyncio_queue){0};
+    return err;
+}
+
+int asyncio_queue_init(asyncio_queue *queue, size_t item_size, size_t maxsize)
+{
+    return init(queue, item_size, maxsize, NULL, false);
+}
+
+int asyncio_queue_init_lifo(asyncio_queue *queue, size_t item_size, size_t maxsize)
+{
+    return init(queue, item_size, maxsize, NULL, true);
+}
+
+int asyncio_queue_init_priority(asyncio_queue *queue, size_t item_size, size_t maxsize,
+                                int (*compare)(const void *a, const void *b))
+{
+    return init(queue, compare ? item_size : 0, maxsize, compare, false);
+}
+
+static void wake_exchanges(asyncio_queue *queue)
+{
+    waiters_wake_all(&queue->getters_, ASYNCIO_EQUEUE_SHUTDOWN);
+    waiters_wake_all(&queue->putters_, ASYNCIO_EQUEUE_SHUTDOWN);
+}
+
+void asyncio_queue_destroy(asyncio_queue *queue)
+{
+    if (!queue)
+        return;
+    sync_touch(&queue->loop_, __func__);
+    wake_exchanges(queue);
+    waiters_wake_all(&queue->joiners_, ASYNCIO_EQUEUE_SHUTDOWN);
+    asy_items_destroy(&queue->items_);
+    *queue = (asyncio_queue){0};
+}
+
+/* ---- Put and get ---------------------------------------------------------------------- */
+
+static inline bool is_made(const asyncio_queue *queue)
+{
+    return queue && queue->items_.size_;
+}
+
+static inline bool is_at_rest(const asyncio_queue *queue)
+{
+    return !waiters_any(&queue->getters_) && !waiters_any(&queue->putters_) && !waiters_any(&queue->joiners_);
+}
+
+static intptr_t wait_exchange(asyncio_queue *queue, asyncio_waiters *waiters, const struct wait_kind *kind,
+                              struct exchange *exchange)
+{
+    asyncio_task *task = asy_running_loop->current;
+    int err = asy_cancel_deliver(task);
+    if (UNLIKELY(err))
+        return err;
+    asy_wait_init(&exchange->wait, task, kind, queue);
+    waiters_append(waiters, &exchange->wait);
+    return asy_wait_park(&exchange->wait);
+}
+
+/* ASYNCIO_EQUEUE_FULL: it would have to wait. */
+static inline int try_put(asyncio_queue *queue, const void *item)
+{
+    if (UNLIKELY(queue->shutdown_))
+        return ASYNCIO_EQUEUE_SHUTDOWN;
+    if (waiters_any(&queue->getters_)) {
+        hand_over(queue, item);
+    } else {
+        if (queue->items_.count_ >= queue->maxsize_)
+            return ASYNCIO_EQUEUE_FULL;
+        int err = items_put(&queue->items_, item);
+        if (UNLIKELY(err))
+            return err;
+    }
+    queue->unfinished_++;
+    return 0;
+}
+
+/* There is room for one of them, unless items came back from tasks that never ran again. */
+static void admit_putter(asyncio_queue *queue)
+{
+    if (queue->items_.count_ >= queue->maxsize_)
+        return;
+    struct exchange *putter = take_exchange(&queue->putters_);
+    items_put(&queue->items_, putter->item.from);
+    queue->unfinished_++;
+    asy_wait_wake(&putter->wait, 0);
+}
+
+/* ASYNCIO_EQUEUE_EMPTY: it would have to wait. */
+static inline int try_get(asyncio_queue *queue, void *item)
+{
+    if (!queue->items_.count_)
+        return UNLIKELY(queue->shutdown_) ? ASYNCIO_EQUEUE_SHUTDOWN : ASYNCIO_EQUEUE_EMPTY;
+    items_take(&queue->items_, item);
+    if (waiters_any(&queue->putters_))
+        admit_putter(queue);
+    return 0;
+}
+
+int asyncio_queue_put(asyncio_queue *queue, const void *item)
+{
+    if (UNLIKELY(!is_made(queue) || !item))
+        return -EINVAL;
+    int err = sync_enter(&queue->loop_, is_at_rest(queue), __func__);
+    if (UNLIKELY(err))
+        return err;
+    err = try_put(queue, item);
+    if (LIKELY(err != ASYNCIO_EQUEUE_FULL))
+        return err;
+    struct exchange putter = {.item.from = item};
+    return (int)wait_exchange(queue, &queue->putters_, &put_kind, &putter);
+}
+
+int asyncio_queue_get(asyncio_queue *queue, void *item)
+{
+    if (UNLIKELY(!is_made(queue) || !item))
+        return -EINVAL;
+    int err = sync_enter(&queue->loop_, is_at_rest(queue), __func__);
+    if (UNLIKELY(err))
+        return err;
+    err = try_get(queue, item);
+    if (LIKELY(err != ASYNCIO_EQUEUE_EMPTY))
+        return err;
+    struct exchange getter = {.item.into = item};
+    return (int)wait_exchange(queue, &queue->getters_, &get_kind, &getter);
+}
+
+int asyncio_queue_put_nowait(asyncio_queue *queue, const void *item)
+{
+    if (UNLIKELY(!is_made(queue) || !item))
+        return -EINVAL;
+    sync_touch(&queue->loop_, __func__);
+    return try_put(queue, item);
+}
+
+int asyncio_queue_get_nowait(asyncio_queue *queue, void *item)
+{
+    if (UNLIKELY(!is_made(queue) || !item))
+        return -EINVAL;
+    sync_touch(&queue->loop_, __func__);
+    return try_get(queue, item);
+}
+
+/* ---- Dealt with ------------------------------------------------------------------------- */
+
+int asyncio_queue_task_done(asyncio_queue *queue)
+{
+    if (UNLIKELY(!is_made(queue)))
+        return -EINVAL;
+    sync_touch(&queue->loop_, __func__);
+    if (UNLIKELY(!queue->unfinished_))
+        return (int)asyncio_raise(ASYNCIO_ESTATE, "%s: called more often than items were put", __func__);
+    if (--queue->unfinished_ == 0)
+        waiters_wake_all(&queue->joiners_, 0);
+    return 0;
+}
+
+int asyncio_queue_join(asyncio_queue *queue)
+{
+    if (UNLIKELY(!is_made(queue)))
+        return -EINVAL;
+    int err = sync_enter(&queue->loop_, is_at_rest(queue), __func__);
+    if (UNLIKELY(err))
+        return err;
+    if (!queue->unfinished_)
+        return 0;
+    return (int)asy_sync_wait(&queue->joiners_, &join_kind, queue);
+}
+
+/* Each counts as dealt with. */
+static void drop_items(asyncio_queue *queue)
+{
+    size_t count = queue->items_.count_;
+    queue->items_.count_ = 0;
+    queue->unfinished_ -= count < queue->unfinished_ ? count : queue->unfinished_;
+    if (!queue->unfinished_)
+        waiters_wake_all(&queue->joiners_, 0);
+}
+
+int asyncio_queue_shutdown(asyncio_queue *queue, bool immediate)
+{
+    if (UNLIKELY(!is_made(queue)))
+        return -EINVAL;
+    sync_touch(&queue->loop_, __func__);
+    queue->shutdown_ = true;
+    if (immediate)
+        drop_items(queue);
+    wake_exchanges(queue);
+    return 0;
+}
+
+/* ---- Looking ------------------------------------------------------------------------------ */
+
+static inline const asyncio_queue_items *look(const asyncio_queue *queue, const char *call)
+{
+    static const asyncio_queue_items none;
+    if (UNLIKELY(!queue))
+        return &none;
+    sync_look(queue->loop_, call);
+    return &queue->items_;
+}
+
+size_t asyncio_queue_size(const asyncio_queue *queue)
+{
+    return look(queue, __func__)->count_;
+}
+
+bool asyncio_queue_empty(const asyncio_queue *queue)
+{
+    return look(queue, __func__)->count_ == 0;
+}
+
+bool asyncio_queue_full(const asyncio_queue *queue)
+{
+    size_t count = look(queue, __func__)->count_;
+    return queue && queue->maxsize_ && count >= queue->maxsize_;
+}
