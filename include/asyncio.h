@@ -12,10 +12,14 @@
 #include <asyncio/fdio.h>
 #include <asyncio/futures.h>
 #include <asyncio/instrument.h>
+#include <asyncio/locks.h>
 #include <asyncio/messages.h>
+#include <asyncio/queues.h>
 #include <asyncio/runners.h>
 #include <asyncio/scopes.h>
+#include <asyncio/servers.h>
 #include <asyncio/sockets.h>
+#include <asyncio/streams.h>
 #include <asyncio/taskgroups.h>
 #include <asyncio/tasks.h>
 #include <asyncio/timeouts.h>

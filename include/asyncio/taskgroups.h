@@ -29,7 +29,7 @@ typedef struct asyncio_task_group {
     void *message;          /* of the first failure */
     size_t error_count;
     intptr_t errors[ASYNCIO_TASK_GROUP_ERRORS];
-    bool aborting, exiting, cancelled;
+    bool aborting, exiting;
 } asyncio_task_group;
 
 /* Enters the group. Does not wait. 0; -EINVAL for NULL; ASYNCIO_ENOTASK. (__aenter__) */

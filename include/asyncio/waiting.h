@@ -42,7 +42,7 @@ ASYNCIO_API ptrdiff_t asyncio_wait_futures(asyncio_future **set, size_t n, doubl
  */
 typedef struct asyncio_as_completed {
     asyncio_future **set;
-    size_t count, left, nulls;
+    size_t count, left, placed;
     int64_t deadline_ns;
     uint64_t last;
 } asyncio_as_completed;

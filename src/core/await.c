@@ -77,16 +77,27 @@ static intptr_t wait_for_future(asyncio_task *task, asyncio_future *future, bool
     return result;
 }
 
-/* The outcome of the waiting in *status, that of the awaited one returned. */
-static intptr_t await(asyncio_future *future, int *status)
+static intptr_t await_in_place(asyncio_coro *coro, int *status, intptr_t *out)
+{
+    *status = asy_current_task() ? 0 : ASYNCIO_ENOTASK;
+    intptr_t result = asyncio_await_coro(coro);
+    if (out && *status == 0)
+        *out = result;
+    return result;
+}
+
+/* Returns what await is to return. The outcome of the waiting in *status; what the
+ * awaited one returned, if it ended, in *out, which may be NULL. */
+static inline __attribute__((always_inline)) intptr_t await(asyncio_future *future, int *status, intptr_t *out)
 {
     *status = 0;
-    if (UNLIKELY(!future))
+    if (UNLIKELY(!future)) {
+        if (out)
+            *out = -ENOMEM;
         return -ENOMEM;
-    if (UNLIKELY(future->kind == OBJECT_CORO)) {
-        *status = asy_current_task() ? 0 : ASYNCIO_ENOTASK;
-        return asyncio_await_coro((asyncio_coro *)(void *)future);
     }
+    if (UNLIKELY(future->kind == OBJECT_CORO))
+        return await_in_place((asyncio_coro *)(void *)future, status, out);
     asy_future_check(future, "asyncio_await");
     asyncio_task *task = asy_current_task();
     intptr_t result;
@@ -105,6 +116,8 @@ static intptr_t await(asyncio_future *future, int *status)
     }
     if (future->done && *status != ASYNCIO_ENOTASK) {
         future->flags |= FUTURE_SEEN;
+        if (out)
+            *out = result;
         if (result < 0)
             asy_message_inherit(future);
     }
@@ -115,21 +128,18 @@ static intptr_t await(asyncio_future *future, int *status)
 intptr_t asyncio_await_future(asyncio_future *future)
 {
     int status;
-    return await(future, &status);
+    return await(future, &status, NULL);
 }
 
 intptr_t asyncio_await_task(asyncio_task *task)
 {
-    int status;
-    return await(task ? &task->future : NULL, &status);
+    return asyncio_await_future(task ? &task->future : NULL);
 }
 
 int asyncio_join_future(asyncio_future *future, intptr_t *result)
 {
     int status;
-    intptr_t value = await(future, &status);
-    if (result && (status == 0 || status == -ECANCELED))
-        *result = value;
+    (void)await(future, &status, result);
     return status;
 }
 

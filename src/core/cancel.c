@@ -15,13 +15,17 @@
 
 /* A gather passes a request on to many: that is recursion, and stacks are
  * finite. Chains of awaits are followed without. What lies deeper is marked
- * (TASK_IN_CANCEL) and reached from the loop's list of tasks. */
+ * (TASK_IN_CANCEL) and reached from the loop's list of tasks.
+ *
+ * However many ways lead to a task that waits, a request is passed on by it once: a wait
+ * keeps the number of the last one that came by. */
 #define DEPTH_MAX 64
 
 /* The request that is being passed down. One at a time: nothing here waits or
  * calls the program, and what a completed future notifies cancels nothing. */
 static THREAD_LOCAL struct {
     struct message *message;
+    uint64_t number; /* never 0 */
     unsigned depth;
     bool deferred;
 } pass;
@@ -155,23 +159,65 @@ static void delivered(struct wait *wait)
     asy_message_set(&wait->task->future.message, asy_message_ref(pass.message));
 }
 
-/* Ends an await, or passes the request on to the task returned. */
-static asyncio_task *end_await(struct wait *wait)
+/* Tasks that wait for each other in a circle wait for ever: ends one await. A gather
+ * cannot end before its children. */
+static void cut(asyncio_task *task)
 {
+    if (task->wait->kind != &asy_wait_await)
+        return;
+    delivered(task->wait);
+    asy_wait_cancelled(task->wait);
+}
+
+/* Has this request come by here before, and been passed on? */
+static bool was_here(const asyncio_task *task)
+{
+    const struct wait *wait = task->wait;
+    return wait && wait->state == WAIT_PENDING && wait->pass == pass.number;
+}
+
+/* Does `task` wait, through awaits, for a gather that is passing this request on right now, and
+ * thus for whoever has just come to `task`? */
+static bool leads_back(const asyncio_task *task)
+{
+    for (size_t left = task->future.loop->task_count; left; left--) {
+        const struct wait *wait = task->wait;
+        if (!wait || wait->state != WAIT_PENDING)
+            return false;
+        if (wait->kind != &asy_wait_await)
+            return wait->passing;
+        const asyncio_future *next = wait->object;
+        if (next->kind != OBJECT_TASK)
+            return false;
+        task = (const asyncio_task *)next;
+    }
+    return false;
+}
+
+/* Ends a wait, or passes the request on: to *next, or as the wait's kind does.
+ * False if the request is to stay pending. */
+static bool end_wait(struct wait *wait, asyncio_task **next)
+{
+    *next = NULL;
+    wait->pass = pass.number;
+    if (wait->kind != &asy_wait_await) {
+        wait->passing = true;
+        bool ends = wait->kind->cancel ? wait->kind->cancel(wait) : asy_wait_cancelled(wait);
+        wait->passing = false;
+        if (ends)
+            delivered(wait);
+        return ends;
+    }
     asyncio_future *awaited = wait->object;
-    if (awaited->kind == OBJECT_TASK && !asy_awaits_itself(wait->task)) {
+    if (awaited->kind == OBJECT_TASK) {
         wait->requested = true;
-        return (asyncio_task *)awaited;
+        *next = (asyncio_task *)awaited;
+        return true;
     }
     delivered(wait);
-    if (awaited->kind == OBJECT_TASK) {
-        /* Tasks that await each other in a circle wait for ever: end one wait. */
-        asy_wait_cancelled(wait);
-    } else {
-        asy_message_set(&awaited->message, asy_message_ref(pass.message));
-        asy_future_complete(awaited, -ECANCELED);
-    }
-    return NULL;
+    asy_message_set(&awaited->message, asy_message_ref(pass.message));
+    asy_future_complete(awaited, -ECANCELED);
+    return true;
 }
 
 /* Hands the request to one task; returns the task that it is passed on to. */
@@ -187,21 +233,31 @@ static asyncio_task *request(asyncio_task *task, asyncio_scope *source)
         wait->requested = true;
         return NULL;
     }
-    if (wait->kind == &asy_wait_await)
-        return end_await(wait);
-    if (wait->kind->cancel ? wait->kind->cancel(wait) : asy_wait_cancelled(wait))
-        delivered(wait);
-    else
+    asyncio_task *next;
+    if (!end_wait(wait, &next))
         keep_pending(task, source);
-    return NULL;
+    return next;
 }
 
-static void request_chain(asyncio_task *task, asyncio_scope *source)
+/* From task to task; `from`, which may be NULL, awaits the first one. */
+static void request_chain(asyncio_task *from, asyncio_task *task, asyncio_scope *source)
 {
-    while (task) {
+    if (task && !is_held_back(task, source) && asy_awaits_itself(task)) {
+        task->cancels++;
+        cut(task);
+        return;
+    }
+    while (task && !was_here(task)) {
+        from = task;
         task = request(task, source);
         source = NULL;
     }
+    if (!task)
+        return;
+    if (leads_back(task))
+        cut(from ? from : task);
+    else
+        task->cancels++; /* another way to the same; it is being seen to */
 }
 
 void asy_cancel_pass(asyncio_future *future)
@@ -220,7 +276,7 @@ void asy_cancel_pass(asyncio_future *future)
         return;
     }
     pass.depth++;
-    request_chain(task, NULL);
+    request_chain(NULL, task, NULL);
     pass.depth--;
 }
 
@@ -234,7 +290,7 @@ static void pass_deferred(asyncio_loop *loop)
             if (!(task->flags & TASK_IN_CANCEL))
                 continue;
             task->flags &= (uint8_t)~TASK_IN_CANCEL;
-            request_chain(task, NULL);
+            request_chain(NULL, task, NULL);
         }
     }
 }
@@ -243,9 +299,10 @@ static void pass_deferred(asyncio_loop *loop)
 static void pass_down(asyncio_task *task, asyncio_scope *source, struct message *message)
 {
     pass.message = message;
+    pass.number++;
     pass.depth = 0;
     pass.deferred = false;
-    request_chain(task, source);
+    request_chain(NULL, task, source);
     pass_deferred(task->future.loop);
     asy_message_unref(message);
 }
@@ -271,12 +328,14 @@ void asy_cancel_forward(asyncio_task *task, struct wait *wait)
     struct message *message = take_requests(task);
     task->wait = wait;
     pass.message = message;
+    pass.number++;
     pass.depth = 0;
     pass.deferred = false;
-    if (wait->kind == &asy_wait_await)
-        request_chain(end_await(wait), NULL);
-    else if (wait->kind->cancel(wait))
-        delivered(wait);
+    asyncio_task *next;
+    if (asy_awaits_itself(task))
+        cut(task);
+    else if (end_wait(wait, &next))
+        request_chain(task, next, NULL);
     pass_deferred(task->future.loop);
     asy_message_unref(message);
 }

@@ -37,11 +37,20 @@ static void leave_unstarted(asyncio_task *task)
         home->unstarted--;
 }
 
+static COLD _Noreturn void used_again(const asyncio_future *coro)
+{
+    const asyncio_site *site = coro->kind == OBJECT_DEAD || coro->kind == OBJECT_TASK ? coro->site : NULL;
+    if (site)
+        asy_fatal("a coroutine was used again after it had been awaited, started or closed; it was made at "
+                  "%s:%d in %s", site->file, site->line, site->func);
+    asy_fatal("a coroutine was used again after it had been awaited, started or closed");
+}
+
 asyncio_task *asy_coro_begin(asyncio_coro *coro)
 {
     asyncio_task *task = (asyncio_task *)(void *)coro;
     if (UNLIKELY(task->future.kind != OBJECT_CORO))
-        asy_fatal("a coroutine was used again after it had been awaited, started or closed");
+        used_again(&task->future);
     leave_unstarted(task);
     return task;
 }
@@ -118,8 +127,12 @@ intptr_t asyncio_await_coro(asyncio_coro *coro)
         return ASYNCIO_ENOTASK;
     }
     asyncio_task *task = asy_coro_begin(coro);
+    asyncio_task *caller = asy_current_task();
+    const struct asyncio_scope *scopes = caller->scopes;
     task->future.kind = OBJECT_NONE; /* it runs: neither a coroutine nor a task */
     intptr_t result = task->type->start(task_args(task));
+    if (UNLIKELY(caller->scopes != scopes))
+        asy_returned_in_scope(&task->type->site);
     asy_task_free(task);
     return result;
 }

@@ -116,8 +116,11 @@ static void describe_wait(const asyncio_task *task, char *text, size_t bytes)
         return;
     }
     const asyncio_future *awaited = wait->object;
+    char more[128] = "";
+    if (wait->kind->describe)
+        wait->kind->describe(wait, more, sizeof more);
     if (wait->kind != &asy_wait_await)
-        snprintf(text, bytes, "waits in %s", wait->kind->name);
+        snprintf(text, bytes, "waits in %s%s", wait->kind->name, more);
     else if (awaited->kind == OBJECT_TASK)
         snprintf(text, bytes, "awaits task '%s'", asyncio_task_name((asyncio_task *)wait->object));
     else if (awaited->site)

@@ -191,7 +191,8 @@ int asy_loop_run(asyncio_loop *loop)
 /* ---- Running it --------------------------------------------------------------------- */
 
 #if ASY_ASAN
-/* Tasks that started in an earlier run come back to this one's stack. */
+/* Tasks that started in an earlier run come back to this one's stack. Where that is not the
+ * thread's (in a child that a task has forked), the first one that starts tells. */
 static void learn_own_stack(struct fiber *fiber)
 {
     pthread_attr_t attributes;
@@ -199,8 +200,12 @@ static void learn_own_stack(struct fiber *fiber)
     fiber->size = 0;
     if (pthread_getattr_np(pthread_self(), &attributes))
         return;
-    if (pthread_attr_getstack(&attributes, &low, &fiber->size) == 0)
+    size_t bytes, depth;
+    if (pthread_attr_getstack(&attributes, &low, &bytes) == 0) {
+        depth = (size_t)((const char *)__builtin_frame_address(0) - (const char *)low);
         fiber->low = low;
+        fiber->size = depth < bytes ? bytes : 0;
+    }
     pthread_attr_destroy(&attributes);
 }
 #endif

@@ -12,6 +12,7 @@
 #include "core/task.h"
 #include "sys/slab.h"
 #include <errno.h>
+#include <limits.h>
 
 struct gather;
 
@@ -19,6 +20,7 @@ struct child {
     struct waiter waiter;
     struct gather *gather;
     asyncio_future *future; /* NULL: a child that could not be made */
+    bool repeated;          /* it stands in an earlier place already, which sees to its cancel */
 };
 
 struct gather {
@@ -58,7 +60,7 @@ static void child_done(struct waiter *waiter, asyncio_future *future)
 static void cancel_children(struct gather *gather)
 {
     for (size_t i = 0; i < gather->count; i++)
-        if (gather->children[i].future)
+        if (gather->children[i].future && !gather->children[i].repeated)
             asy_cancel_pass(gather->children[i].future);
 }
 
@@ -134,14 +136,25 @@ static int check_arguments(asyncio_awaitable *const *awaitables, size_t n, const
 
 /* ---- The call ----------------------------------------------------------------------- */
 
+/* The latest who waits for a future may be an earlier child of the same gather. */
+static bool is_repeated(const struct gather *gather, const asyncio_future *future)
+{
+    if (list_is_empty(&future->waiters))
+        return false;
+    const struct waiter *last = LIST_ENTRY(future->waiters.prev, struct waiter, node);
+    return last->notify == child_done && LIST_ENTRY(last, struct child, waiter)->gather == gather;
+}
+
 static void add_child(struct gather *gather, size_t i, asyncio_awaitable *awaitable, const asyncio_site *site)
 {
     struct child *child = &gather->children[i];
     child->gather = gather;
     child->waiter.notify = child_done;
     child->future = asyncio_ensure_future_future((asyncio_future *)(void *)awaitable, site);
+    child->repeated = false;
     list_init(&child->waiter.node);
     if (child->future && !child->future->done) {
+        child->repeated = is_repeated(gather, child->future);
         list_append(&child->future->waiters, &child->waiter.node);
         gather->pending++;
     } else {
@@ -159,13 +172,15 @@ static void wait_for_children(struct gather *gather, asyncio_task *task)
     }
     if (!gather->pending)
         return;
-    for (size_t i = 0; i < gather->count; i++)
-        if (gather->children[i].future)
-            asyncio_cancel_future(gather->children[i].future);
     bool requested = gather->wait.requested;
     asy_wait_init(&gather->wait, task, &drain_kind, gather);
     gather->wait.requested = requested;
     gather->settled = true;
+    gather->wait.state = WAIT_GRANTED; /* the task runs: what ends at once wakes nobody */
+    for (size_t i = 0; i < gather->count; i++)
+        if (!gather->children[i].repeated)
+            asyncio_cancel_future(gather->children[i].future);
+    gather->wait.state = WAIT_PENDING;
     if (gather->pending)
         asy_wait_park(&gather->wait);
 }
@@ -175,7 +190,7 @@ static int collect(struct gather *gather, intptr_t results[], bool settled)
     for (size_t i = 0; i < gather->count; i++)
         if (results)
             results[i] = outcome(&gather->children[i]);
-    int err = settled ? 0 : (int)gather->error;
+    int err = settled ? 0 : gather->error < INT_MIN ? INT_MIN : (int)gather->error;
     if (gather->wait.requested)
         err = -ECANCELED;
     else if (err && gather->failed)

@@ -33,6 +33,24 @@ static void unregister_loop(asyncio_loop *loop)
     pthread_mutex_unlock(&runtime_lock);
 }
 
+bool asy_loop_is_open(uint64_t id, const char *call)
+{
+    bool open = false, elsewhere = false;
+    pthread_mutex_lock(&runtime_lock);
+    LIST_EACH(node, &asy_runtime.loops) {
+        const asyncio_loop *loop = LIST_ENTRY(node, asyncio_loop, node);
+        if (loop->id != id)
+            continue;
+        open = !loop->closed;
+        elsewhere = open && loop->thread != asy_this_thread();
+        break;
+    }
+    pthread_mutex_unlock(&runtime_lock);
+    if (elsewhere)
+        asy_wrong_thread(call);
+    return open;
+}
+
 /* ---- Fork ----------------------------------------------------------------------
  * The child's copy of a loop is refused by every call that would use it, and
  * nothing runs in the child's thread: a loop of its own can. */
@@ -87,6 +105,8 @@ static int check_options(const asyncio_run_options *options)
 
 static void init(asyncio_loop *loop, const asyncio_run_options *options)
 {
+    static _Atomic uint64_t loops_made;
+    loop->id = atomic_fetch_add(&loops_made, 1) + 1;
     loop->options = *options;
     ready_queue_init(&loop->ready);
     list_init(&loop->tasks);
@@ -163,6 +183,8 @@ static void abandon(asyncio_loop *loop, asyncio_task *task)
     struct wait *wait = task->wait;
     if (wait && wait->state == WAIT_GRANTED && wait->kind->revoke)
         wait->kind->revoke(wait);
+    if (wait)
+        list_remove(&wait->waiter.node); /* what it waits for may live on, and be used by another loop */
     task->future.flags |= FUTURE_QUIET;
     if (task->stack) {
         asy_stack_abandon(loop->stacks, task->stack);

@@ -50,6 +50,7 @@ struct asyncio_loop {
     bool step_by_step;           /* debug or instrument: every step through the loop */
     bool stopping;
     uint32_t budget;             /* calls that the running task may make without giving way */
+    uint64_t id;                 /* never used again in this process: what locks and queues know it by */
     struct fiber fiber;          /* the loop's own stack, while a task runs */
     uint32_t waking;             /* what asy_wait_wake queues: READY_TASK; READY_RELAY while timers fire */
     struct list refused;         /* tasks that ended before they began, borrowed by whoever asked until the next poll */
@@ -135,6 +136,8 @@ static inline bool asy_loop_unusable(const asyncio_loop *loop)
 {
     return loop->closed || asy_loop_is_parents(loop);
 }
+/* Is there a loop with this id, in this process and not closed? Aborts if it is another thread's. */
+bool asy_loop_is_open(uint64_t id, const char *call);
 /* Makes one; *out is untouched on failure. */
 int asy_loop_new(const asyncio_run_options *options, asyncio_loop **out);
 /* Tasks and futures keep the loop's struct, closed or not. */

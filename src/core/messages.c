@@ -108,8 +108,9 @@ intptr_t asyncio_raise(intptr_t err, const char *format, ...)
     if (task) {
         raise_in_task(task, err, format, args);
     } else {
-        thread_message.code = err;
-        vsnprintf(thread_message.text, sizeof thread_message.text, format, args);
+        char text[sizeof thread_message.text]; /* the old message may be an argument */
+        vsnprintf(text, sizeof text, format, args);
+        set_thread_message(err, text);
     }
     va_end(args);
     return err;

@@ -145,7 +145,7 @@ void asy_task_resume(asyncio_loop *loop, asyncio_task *task)
         enter(loop, &loop->fiber, task);
 }
 
-static COLD _Noreturn void returned_in_scope(const asyncio_site *body)
+void asy_returned_in_scope(const asyncio_site *body)
 {
     asy_fatal("coroutine '%s' (%s:%d) returned without leaving a timeout, task group or shield that it entered",
               body->func, body->file, body->line);
@@ -178,7 +178,7 @@ static inline bool run_body(asyncio_loop *loop, asyncio_task *task)
     if (UNLIKELY(asy_running_loop != loop))
         returned_in_child(body);
     if (UNLIKELY(task->scopes != NULL))
-        returned_in_scope(body);
+        asy_returned_in_scope(body);
     finish(loop, task, result);
     return !keep;
 }

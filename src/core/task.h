@@ -86,6 +86,8 @@ struct wait_kind {
     /* Passes a grant on when its task will never run again (the loop closes
      * over it). NULL: nothing to pass on. */
     void (*revoke)(struct wait *wait);
+    /* For reports: more words, as ", held by task 'x'". NULL: none. */
+    void (*describe)(const struct wait *wait, char *text, size_t bytes);
 };
 
 struct wait {
@@ -97,6 +99,8 @@ struct wait {
     intptr_t value;                 /* the outcome, once granted */
     uint8_t state;                  /* enum wait_state */
     bool requested;                 /* a request was delivered here, or passed on */
+    bool passing;                   /* one is being passed on now: `kind->cancel` runs */
+    uint64_t pass;                  /* the last request that came by (cancel.c) */
 };
 
 /* The running task of this thread; NULL in callbacks and plain threads. */
@@ -111,6 +115,8 @@ static inline void asy_wait_init(struct wait *wait, asyncio_task *task, const st
     wait->value = 0;
     wait->state = WAIT_PENDING;
     wait->requested = false;
+    wait->passing = false;
+    wait->pass = 0;
 }
 
 /* Suspends the running task until the wait is granted; returns its value. */
@@ -150,6 +156,8 @@ asyncio_task *asy_task_start(asyncio_loop *loop, asyncio_coro *coro, const async
 void asy_refused_release(asyncio_loop *loop);
 /* Runs one ready task from the loop's own stack, and those that it hands over to. */
 void asy_task_resume(asyncio_loop *loop, asyncio_task *task);
+/* A coroutine has returned with a scope entered, whose memory is gone: aborts. */
+COLD _Noreturn void asy_returned_in_scope(const asyncio_site *body);
 /* Frees the block of a task or coroutine. */
 void asy_task_free(asyncio_task *task);
 

@@ -41,10 +41,23 @@ int asyncio_task_group_enter(asyncio_task_group *group)
 
 /* ---- Failures ------------------------------------------------------------------- */
 
+static bool is_failure(intptr_t err)
+{
+    return err < 0 && err != -ECANCELED;
+}
+
+static struct message *message_of(intptr_t err, struct message *message)
+{
+    return asy_message_ref(message && message->code == err ? message : NULL);
+}
+
+/* Takes the message over. */
 static void note_error(asyncio_task_group *group, intptr_t err, struct message *message)
 {
     if (group->error_count == 0)
-        group->message = asy_message_ref(message && message->code == err ? message : NULL);
+        group->message = message;
+    else
+        asy_message_unref(message);
     if (group->error_count < ASYNCIO_TASK_GROUP_ERRORS)
         group->errors[group->error_count] = err;
     group->error_count++;
@@ -86,8 +99,8 @@ static void run_child_ended(struct callback *callback)
     struct child *child = LIST_ENTRY(callback, struct child, callback);
     asyncio_task_group *group = child->group;
     asyncio_future *future = &child->task->future;
-    if (future->result < 0 && future->result != -ECANCELED) {
-        note_error(group, future->result, future->message);
+    if (is_failure(future->result)) {
+        note_error(group, future->result, message_of(future->result, future->message));
         abort_all(group);
     }
     remove_child(child);
@@ -106,8 +119,7 @@ static const struct callback_kind child_ended_kind = {run_child_ended, drop_chil
 static void child_ended(struct waiter *waiter, asyncio_future *future)
 {
     struct child *child = LIST_ENTRY(waiter, struct child, waiter);
-    bool failed = future->result < 0 && future->result != -ECANCELED;
-    if (failed || child->group->pending == 1)
+    if (is_failure(future->result) || child->group->pending == 1)
         callback_push(&future->loop->ready, &child->callback, &child_ended_kind);
     else
         remove_child(child);
@@ -165,7 +177,6 @@ void asyncio_task_group_cancel(asyncio_task_group *group)
     if (!group || !group->scope.entered)
         return;
     asy_loop_check(group->scope.task->future.loop, "asyncio_task_group_cancel");
-    group->cancelled = true;
     abort_all(group);
 }
 
@@ -187,29 +198,29 @@ static int wait_for_children(asyncio_task_group *group, asyncio_task *task)
     return err;
 }
 
-/* What the group's end is worth, its children having ended. */
+/* The failures, as the outcome. A request from outside waits for the next wait. */
+static intptr_t failed(asyncio_task_group *group, asyncio_task *task)
+{
+    asy_cancel_again(task, &group->scope);
+    const struct message *first = group->message;
+    if (group->error_count > 1)
+        return asyncio_raise(ASYNCIO_EGROUP, "%zu failures in a task group; the first: %s", group->error_count,
+                             first ? first->text : asyncio_strerror(group->errors[0]));
+    asy_message_set(&task->future.message, asy_message_ref(group->message));
+    return group->errors[0];
+}
+
+/* What the group's end is worth, its children having ended. `cancelled`: the body was, or the exit. */
 static intptr_t outcome(asyncio_task_group *group, asyncio_task *task, intptr_t err, bool cancelled)
 {
-    bool by_itself = false;
-    if (group->scope.requested)
+    bool by_itself = group->scope.requested;
+    if (by_itself)
         by_itself = asyncio_task_uncancel(task) == 0 || (int)task->cancels <= group->scope.cancelling;
-    if (by_itself || (group->cancelled && !task->cancels))
-        cancelled = false;
-    if (cancelled && !group->error_count)
+    if (group->error_count)
+        return failed(group, task);
+    if (cancelled && !by_itself)
         return -ECANCELED;
-    if (err < 0 && err != -ECANCELED)
-        note_error(group, err, task->future.message);
-    if (!group->error_count)
-        return err == -ECANCELED ? 0 : err;
-    if (task->cancels)
-        asy_cancel_again(task);
-    if (group->error_count == 1) {
-        asy_message_set(&task->future.message, asy_message_ref(group->message));
-        return group->errors[0];
-    }
-    return asyncio_raise(ASYNCIO_EGROUP, "%zu failures in a task group; the first: %s", group->error_count,
-                         group->message ? ((struct message *)group->message)->text
-                                        : asyncio_strerror(group->errors[0]));
+    return err == -ECANCELED ? 0 : err;
 }
 
 intptr_t asyncio_task_group_exit(asyncio_task_group *group, intptr_t err)
@@ -218,17 +229,22 @@ intptr_t asyncio_task_group_exit(asyncio_task_group *group, intptr_t err)
     if (misuse)
         return misuse;
     asyncio_task *task = group->scope.task;
+    struct message *message = is_failure(err) ? message_of(err, task->future.message) : NULL;
     bool cancelled = err == -ECANCELED;
     group->exiting = true;
+    asy_cancel_withdraw(task, &group->scope);
     if (err < 0 && !group->aborting)
         abort_children(group);
     while (group->pending) {
-        if (wait_for_children(group, task) == -ECANCELED && !group->aborting) {
+        if (wait_for_children(group, task) == -ECANCELED) { /* from outside: the group's own was withdrawn */
             cancelled = true;
-            abort_children(group);
+            if (!group->aborting)
+                abort_children(group);
         }
     }
     asy_scope_exit(&group->scope);
+    if (is_failure(err))
+        note_error(group, err, message);
     err = outcome(group, task, err, cancelled);
     asy_message_unref(group->message);
     group->message = NULL;
@@ -248,6 +264,13 @@ intptr_t asyncio_task_group_error(const asyncio_task_group *group, size_t i)
 
 /* ---- The block -------------------------------------------------------------------------- */
 
+/* The body is over, so that only the children are cancelled. */
+static void break_off(asyncio_task_group *group)
+{
+    if (!group->aborting)
+        abort_children(group);
+}
+
 bool asyncio_task_group_block_open(asyncio_task_group_block *block)
 {
     if (block->block.phase == BLOCK_NEW) {
@@ -259,7 +282,7 @@ bool asyncio_task_group_block_open(asyncio_task_group_block *block)
     bool broken_off = block->block.phase == BLOCK_INSIDE;
     block->block.phase = BLOCK_CLOSED;
     if (broken_off)
-        asyncio_task_group_cancel(block->group);
+        break_off(block->group);
     asy_block_set_err(&block->block, asyncio_task_group_exit(block->group, asy_block_err(&block->block)));
     return false;
 }
@@ -268,8 +291,11 @@ void asyncio_task_group_block_end(asyncio_task_group_block *block)
 {
     if (block->block.phase == BLOCK_NEW || block->block.phase == BLOCK_CLOSED)
         return;
-    asyncio_task_group_cancel(block->group);
-    intptr_t err = asyncio_task_group_exit(block->group, 0);
-    if (err < 0)
+    asyncio_task_group *group = block->group;
+    break_off(group);
+    intptr_t err = asyncio_task_group_exit(group, 0);
+    if (err == -ECANCELED) /* nobody is told: it is to be delivered again */
+        asy_cancel_again(group->scope.task, &group->scope);
+    else if (err < 0)
         asy_block_report_return(err, "its task group failed");
 }

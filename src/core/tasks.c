@@ -95,6 +95,7 @@ asyncio_task *asy_task_refused(asyncio_loop *loop, asyncio_coro *coro, const asy
         asy_loop_object_made(loop);
     task->future.flags = FUTURE_SEEN;
     task->future.result = err;
+    task->future.order = 0;
     task->future.done = true;
     return task;
 }
@@ -267,6 +268,8 @@ int asyncio_task_uncancel(asyncio_task *task)
     if (!task)
         return 0;
     check(task, "asyncio_task_uncancel");
+    if (task->future.done)
+        return 0;
     if (task->cancels && --task->cancels == 0)
         asy_cancel_withdraw(task, NULL);
     return (int)task->cancels;

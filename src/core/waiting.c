@@ -143,10 +143,17 @@ static int64_t deadline_of(asyncio_loop *loop, double timeout)
 
 /* ---- asyncio_wait ------------------------------------------------------------------- */
 
+/* The running loop's how manieth completion it was. 0, before all of those, for what
+ * was done when it came here: NULL, refused, another loop's. */
+static uint64_t order_of(const asyncio_future *future)
+{
+    return future && future->loop == asy_running_loop ? future->order : 0;
+}
+
 static int by_order(const void *a, const void *b)
 {
     const asyncio_future *x = *(asyncio_future *const *)a, *y = *(asyncio_future *const *)b;
-    uint64_t first = x ? x->order : 0, second = y ? y->order : 0;
+    uint64_t first = order_of(x), second = order_of(y);
     return (first > second) - (first < second);
 }
 
@@ -223,21 +230,24 @@ int asyncio_as_completed_init_futures(asyncio_as_completed *it, asyncio_future *
 }
 
 /* The first one done after the last that was handed out; false if there is none.
- * NULLs have no order: they come first, by place. */
+ * Those without an order come first, by place. */
 static bool next_done(asyncio_as_completed *it, size_t *index)
 {
     bool found = false;
-    size_t nulls = 0;
+    size_t placed = 0;
     uint64_t best = UINT64_MAX;
     for (size_t i = 0; i < it->count; i++) {
         const asyncio_future *future = it->set[i];
-        if (!future && nulls++ == it->nulls) {
-            it->nulls++;
+        if (!is_done(future))
+            continue;
+        uint64_t order = order_of(future);
+        if (!order && placed++ == it->placed) {
+            it->placed++;
             *index = i;
             return true;
         }
-        if (future && future->done && future->order > it->last && future->order < best) {
-            best = future->order;
+        if (order > it->last && order < best) {
+            best = order;
             *index = i;
             found = true;
         }

@@ -178,14 +178,13 @@ static int arm_once(asyncio_loop *loop, struct fd_record *record)
 
 struct fd_wait {
     struct wait wait;
+    struct fd_waiter waiter;
     struct fd_record *record;
-    uint32_t events;
 };
 
-static struct fd_wait *entry(struct list *node)
+static struct fd_waiter *entry(struct list *node)
 {
-    struct waiter *waiter = LIST_ENTRY(node, struct waiter, node);
-    return LIST_ENTRY(LIST_ENTRY(waiter, struct wait, waiter), struct fd_wait, wait);
+    return LIST_ENTRY(node, struct fd_waiter, node);
 }
 
 static uint32_t events_waited_for(const struct fd_record *record)
@@ -196,10 +195,22 @@ static uint32_t events_waited_for(const struct fd_record *record)
     return events;
 }
 
-static void wake(struct fd_wait *wait, intptr_t value)
+static void wake(struct fd_waiter *waiter, int value)
 {
-    list_remove(&wait->wait.waiter.node);
-    asy_wait_wake(&wait->wait, value);
+    list_remove(&waiter->node);
+    waiter->ready(waiter, value);
+}
+
+static void wake_task(struct fd_waiter *waiter, int value)
+{
+    asy_wait_wake(&LIST_ENTRY(waiter, struct fd_wait, waiter)->wait, value);
+}
+
+static bool cancel_wait(struct wait *wait)
+{
+    list_remove(&LIST_ENTRY(wait, struct fd_wait, wait)->waiter.node);
+    asy_wait_wake(wait, -ECANCELED);
+    return true;
 }
 
 void asy_fd_pass_on_slow(struct fd_record *record, uint32_t direction)
@@ -213,15 +224,15 @@ void asy_fd_pass_on_slow(struct fd_record *record, uint32_t direction)
 }
 
 /* Its task will never run again: whoever comes next may try in its place. */
-static void revoke(struct wait *wait)
+static void pass_on_revoked(struct wait *wait)
 {
     struct fd_wait *fd_wait = LIST_ENTRY(wait, struct fd_wait, wait);
-    asy_fd_pass_on(fd_wait->record, fd_wait->events);
+    asy_fd_pass_on(fd_wait->record, fd_wait->waiter.events);
 }
 
-static const struct wait_kind read_kind = {.name = "reading a descriptor", .revoke = revoke};
-static const struct wait_kind write_kind = {.name = "writing a descriptor", .revoke = revoke};
-static const struct wait_kind poll_kind = {.name = "waiting for a descriptor", .revoke = revoke};
+static const struct wait_kind read_kind = {.name = "reading a descriptor", .cancel = cancel_wait, .revoke = pass_on_revoked};
+static const struct wait_kind write_kind = {.name = "writing a descriptor", .cancel = cancel_wait, .revoke = pass_on_revoked};
+static const struct wait_kind poll_kind = {.name = "waiting for a descriptor", .cancel = cancel_wait, .revoke = pass_on_revoked};
 
 static const struct wait_kind *kind_of(uint32_t events)
 {
@@ -234,18 +245,34 @@ int asy_fd_wait(asyncio_loop *loop, struct fd_record *record, uint32_t events, b
     int err = asy_cancel_deliver(task);
     if (err)
         return err;
-    struct fd_wait wait = {.record = record, .events = events};
+    struct fd_wait wait = {.record = record, .waiter.events = events, .waiter.ready = wake_task};
     asy_wait_init(&wait.wait, task, kind_of(events), record);
-    list_append(&record->waiters, &wait.wait.waiter.node);
+    list_append(&record->waiters, &wait.waiter.node);
     err = edge ? asy_fd_register(loop, record) : arm_once(loop, record);
     if (err || record->kind == ASY_FD_READY) {
-        list_remove(&wait.wait.waiter.node);
+        list_remove(&wait.waiter.node);
         return err;
     }
     uint32_t generation = record->generation;
     err = (int)asy_wait_park(&wait.wait);
     if (record->generation == generation && record->mode == FD_ONCE)
         arm_once(loop, record);
+    return err;
+}
+
+void asy_fd_wait_over(asyncio_task *task, struct fd_record *record)
+{
+    struct wait *wait = task->wait;
+    if (wait && wait->object == record && wait->state == WAIT_PENDING)
+        wake(&LIST_ENTRY(wait, struct fd_wait, wait)->waiter, 0);
+}
+
+int asy_fd_watch(asyncio_loop *loop, struct fd_record *record, struct fd_waiter *waiter)
+{
+    list_append(&record->waiters, &waiter->node);
+    int err = asy_fd_register(loop, record);
+    if (err)
+        list_remove(&waiter->node);
     return err;
 }
 
@@ -272,13 +299,14 @@ static void wake_ready(struct fd_record *record, uint32_t events)
     if (events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP))
         events |= EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP;
     LIST_EACH_SAFE(node, next, &record->waiters) {
-        struct fd_wait *wait = entry(node);
-        if (wait->wait.kind == &poll_kind || record->mode == FD_ONCE) {
-            if (wait->events & events)
-                wake(wait, 0);
-        } else if (wait->events & free) {
-            free &= ~wait->events;
-            wake(wait, 0);
+        struct fd_waiter *waiter = entry(node);
+        bool transfers = waiter->events == FD_READ || waiter->events == FD_WRITE;
+        if (!transfers || record->mode == FD_ONCE) {
+            if (waiter->events & events)
+                wake(waiter, 0);
+        } else if (waiter->events & free) {
+            free &= ~waiter->events;
+            wake(waiter, 0);
         }
     }
 }

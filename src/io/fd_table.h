@@ -47,6 +47,14 @@ struct fd_record {
     void *callbacks;      /* of add_reader and add_writer (readers.c) */
 };
 
+/* One who waits in a record's list: a task, or a stream that has bytes to send. */
+struct fd_waiter {
+    struct list node;
+    uint32_t events;
+    /* Off the list. 0: try now; -EBADF: the descriptor is gone. Must not wait. */
+    void (*ready)(struct fd_waiter *waiter, int err);
+};
+
 struct fd_table;
 
 /* The running loop's record of fd, made if need be. NULL: out of memory, or fd < 0. */
@@ -63,6 +71,11 @@ void asy_fd_drop(asyncio_loop *loop, struct fd_record *record);
 /* Waits until one of `events` may hold, then returns 0: try again. Or the
  * error that ended the wait: -ECANCELED, -EBADF, -ENOMEM ... `edge`: registers for good. */
 int asy_fd_wait(asyncio_loop *loop, struct fd_record *record, uint32_t events, bool edge);
+/* Ends a task's wait for this record, if it is in one, as if the descriptor were ready. */
+void asy_fd_wait_over(asyncio_task *task, struct fd_record *record);
+/* The same for a waiter that is no task: it is called once, registered for good.
+ * 0 or a negative errno; list_remove(&waiter->node) takes it back. */
+int asy_fd_watch(asyncio_loop *loop, struct fd_record *record, struct fd_waiter *waiter);
 /* The direction is exhausted: do not try again before an event. */
 static inline void asy_fd_exhausted(struct fd_record *record, uint32_t direction)
 {

@@ -32,12 +32,8 @@ struct deadline {
 static void deadline_over(struct timer *timer)
 {
     struct deadline *deadline = LIST_ENTRY(timer, struct deadline, timer);
-    struct wait *wait = deadline->task->wait;
     deadline->over = true;
-    if (wait && wait->object == deadline->record && wait->state == WAIT_PENDING) {
-        list_remove(&wait->waiter.node);
-        asy_wait_wake(wait, 0);
-    }
+    asy_fd_wait_over(deadline->task, deadline->record);
 }
 
 /* Waits for `events` of a record until the deadline. The events, or an error. */
@@ -83,6 +79,9 @@ int asyncio_wait_fd(int fd, int poll_events, double timeout)
         return err;
     ready = wait_until_ready(loop, record, events, &deadline);
     asy_timer_stop(loop, &deadline.timer);
+    /* It only wanted to know: those behind it may want to transfer. */
+    asy_fd_pass_on(record, FD_READ);
+    asy_fd_pass_on(record, FD_WRITE);
     return ready;
 }
 

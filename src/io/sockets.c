@@ -92,14 +92,14 @@ static int accept_one(int fd, struct sockaddr *peer, socklen_t *length)
     return accepted;
 }
 
-static int accept_waiting(int fd, struct sockaddr *peer, socklen_t *length)
+static ssize_t accept_waiting(int fd, struct sockaddr *peer, socklen_t *length)
 {
     TRANSFER(FD_READ, accept_one(fd, peer, length));
 }
 
 int asyncio_sock_accept(int fd, struct sockaddr *peer, socklen_t *length)
 {
-    int accepted = accept_waiting(fd, peer, length);
+    int accepted = (int)accept_waiting(fd, peer, length);
     if (accepted < 0)
         return accepted;
     struct fd_record *record = asy_fd_record(asy_running_loop, accepted);

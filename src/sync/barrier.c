@@ -31,13 +31,17 @@ static bool cancel_filling(struct wait *wait)
 }
 
 /* It was let go and never runs: it has left. */
-static void revoke(struct wait *wait)
+static void revoke_leave(struct wait *wait)
 {
     if (!list_is_empty(&wait->waiter.node))
         leave(wait->object, wait);
 }
 
-static const struct wait_kind filling_kind = {.name = "barrier", .cancel = cancel_filling, .revoke = revoke};
+static const struct wait_kind filling_kind = {
+    .name = "barrier",
+    .cancel = cancel_filling,
+    .revoke = revoke_leave,
+};
 static const struct wait_kind blocked_kind = {.name = "barrier, until it has drained"};
 
 /* ---- Phases --------------------------------------------------------------------------- */
@@ -148,11 +152,11 @@ int asyncio_barrier_wait(asyncio_barrier *barrier)
 {
     if (UNLIKELY(!barrier))
         return -EINVAL;
-    int err = sync_enter(&barrier->loop_, is_at_rest(barrier), __func__);
+    int err = SYNC_ENTER(&barrier->loop_, is_at_rest(barrier));
     if (UNLIKELY(err))
         return err;
     if (UNLIKELY(barrier->parties_ < 1))
-        return (int)asyncio_raise(-EINVAL, "%s: the barrier was made for %d parties", __func__, barrier->parties_);
+        return (int)asyncio_raise(-EINVAL, "%s: made for %d parties", __func__, barrier->parties_);
     return arrive(barrier);
 }
 

@@ -101,17 +101,11 @@ bool asyncio_condition_locked(const asyncio_condition *condition)
     return condition && asyncio_lock_locked(condition->lock_ ? condition->lock_ : &condition->own_);
 }
 
-/* Both the condition and a lock that is held belong to the running task's loop; and it has
- * spent one call of its budget. */
-static int enter(asyncio_condition *condition, const char *call)
+static int check_lock(asyncio_lock *lock, const char *call)
 {
-    asyncio_lock *lock = lock_of(condition);
-    int err = sync_enter(&condition->loop_, !waiters_any(&condition->waiters_), call);
-    if (!err && !lock->owner_)
-        err = (int)asyncio_raise(ASYNCIO_ESTATE, "%s: the lock is not held", call);
-    if (!err && !sync_is_here(lock->loop_))
-        err = asy_sync_bind(&lock->loop_, false, call);
-    return err;
+    if (!lock->owner_)
+        return (int)asyncio_raise(ASYNCIO_ESTATE, "%s: the lock is not held", call);
+    return sync_is_here(lock->loop_) ? 0 : asy_sync_bind(&lock->loop_, false, call);
 }
 
 /* The lock is held: released only once there is no request to deliver. */
@@ -132,7 +126,9 @@ int asyncio_condition_wait(asyncio_condition *condition)
 {
     if (!condition)
         return -EINVAL;
-    int err = enter(condition, __func__);
+    int err = SYNC_ENTER(&condition->loop_, !waiters_any(&condition->waiters_));
+    if (!err)
+        err = check_lock(lock_of(condition), __func__);
     return err ? err : wait_on(condition);
 }
 
@@ -140,7 +136,9 @@ int asyncio_condition_wait_for(asyncio_condition *condition, bool (*predicate)(v
 {
     if (!condition || !predicate)
         return -EINVAL;
-    int err = enter(condition, __func__);
+    int err = SYNC_ENTER(&condition->loop_, !waiters_any(&condition->waiters_));
+    if (!err)
+        err = check_lock(lock_of(condition), __func__);
     while (!err && !predicate(arg))
         err = wait_on(condition);
     return err;

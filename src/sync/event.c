@@ -16,7 +16,7 @@ int asyncio_event_wait(asyncio_event *event)
 {
     if (UNLIKELY(!event))
         return -EINVAL;
-    int err = sync_enter(&event->loop_, !waiters_any(&event->waiters_), __func__);
+    int err = SYNC_ENTER(&event->loop_, !waiters_any(&event->waiters_));
     if (UNLIKELY(err))
         return err;
     if (event->set_)

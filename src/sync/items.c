@@ -51,9 +51,8 @@ static int make_room(asyncio_queue_items *items, size_t capacity)
 int asy_items_init(asyncio_queue_items *items, size_t item_bytes, size_t capacity,
                    int (*compare)(const void *, const void *), bool lifo)
 {
-    *items = (asyncio_queue_items){.size_ = item_bytes, .stride_ = item_bytes, .compare_ = compare, .lifo_ = lifo};
-    if (compare)
-        items->stride_ = heap_stride(item_bytes);
+    *items = (asyncio_queue_items){.size_ = item_bytes, .compare_ = compare, .lifo_ = lifo};
+    items->stride_ = compare ? heap_stride(item_bytes) : item_bytes;
     return capacity ? make_room(items, capacity) : 0;
 }
 

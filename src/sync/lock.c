@@ -48,13 +48,13 @@ static void describe(const struct wait *wait, char *text, size_t bytes)
 }
 
 /* The task never runs again: what it was given goes on. */
-static void revoke(struct wait *wait)
+static void revoke_lock(struct wait *wait)
 {
     if (wait->value == 0)
         asy_lock_pass(wait->object);
 }
 
-static const struct wait_kind lock_kind = {.name = "lock", .revoke = revoke, .describe = describe};
+static const struct wait_kind lock_kind = {.name = "lock", .revoke = revoke_lock, .describe = describe};
 
 void asyncio_lock_init(asyncio_lock *lock)
 {
@@ -66,7 +66,7 @@ int asyncio_lock_acquire(asyncio_lock *lock)
 {
     if (UNLIKELY(!lock))
         return -EINVAL;
-    int err = sync_enter(&lock->loop_, !lock->owner_, __func__);
+    int err = SYNC_ENTER(&lock->loop_, !lock->owner_);
     if (UNLIKELY(err))
         return err;
     if (UNLIKELY(lock->owner_))

@@ -98,7 +98,7 @@ void asyncio_queue_destroy(asyncio_queue *queue)
     wake_exchanges(queue);
     waiters_wake_all(&queue->joiners_, ASYNCIO_EQUEUE_SHUTDOWN);
     asy_items_destroy(&queue->items_);
-    *queue = (asyncio_queue){0};
+    *queue = (asyncio_queue){.shutdown_ = true}; /* for a call that gives way right now */
 }
 
 /* ---- Put and get ---------------------------------------------------------------------- */
@@ -113,8 +113,8 @@ static inline bool is_at_rest(const asyncio_queue *queue)
     return !waiters_any(&queue->getters_) && !waiters_any(&queue->putters_) && !waiters_any(&queue->joiners_);
 }
 
-static intptr_t wait_exchange(asyncio_queue *queue, asyncio_waiters *waiters, const struct wait_kind *kind,
-                              struct exchange *exchange)
+static inline int wait_exchange(asyncio_queue *queue, asyncio_waiters *waiters, const struct wait_kind *kind,
+                                struct exchange *exchange)
 {
     asyncio_task *task = asy_running_loop->current;
     int err = asy_cancel_deliver(task);
@@ -122,7 +122,19 @@ static intptr_t wait_exchange(asyncio_queue *queue, asyncio_waiters *waiters, co
         return err;
     asy_wait_init(&exchange->wait, task, kind, queue);
     waiters_append(waiters, &exchange->wait);
-    return asy_wait_park(&exchange->wait);
+    return (int)asy_wait_park(&exchange->wait);
+}
+
+static NOINLINE int wait_to_put(asyncio_queue *queue, const void *item)
+{
+    struct exchange putter = {.item.from = item};
+    return wait_exchange(queue, &queue->putters_, &put_kind, &putter);
+}
+
+static NOINLINE int wait_to_get(asyncio_queue *queue, void *item)
+{
+    struct exchange getter = {.item.into = item};
+    return wait_exchange(queue, &queue->getters_, &get_kind, &getter);
 }
 
 /* ASYNCIO_EQUEUE_FULL: it would have to wait. */
@@ -169,28 +181,26 @@ int asyncio_queue_put(asyncio_queue *queue, const void *item)
 {
     if (UNLIKELY(!is_made(queue) || !item))
         return -EINVAL;
-    int err = sync_enter(&queue->loop_, is_at_rest(queue), __func__);
+    int err = SYNC_ENTER(&queue->loop_, is_at_rest(queue));
     if (UNLIKELY(err))
         return err;
     err = try_put(queue, item);
     if (LIKELY(err != ASYNCIO_EQUEUE_FULL))
         return err;
-    struct exchange putter = {.item.from = item};
-    return (int)wait_exchange(queue, &queue->putters_, &put_kind, &putter);
+    return wait_to_put(queue, item);
 }
 
 int asyncio_queue_get(asyncio_queue *queue, void *item)
 {
     if (UNLIKELY(!is_made(queue) || !item))
         return -EINVAL;
-    int err = sync_enter(&queue->loop_, is_at_rest(queue), __func__);
+    int err = SYNC_ENTER(&queue->loop_, is_at_rest(queue));
     if (UNLIKELY(err))
         return err;
     err = try_get(queue, item);
     if (LIKELY(err != ASYNCIO_EQUEUE_EMPTY))
         return err;
-    struct exchange getter = {.item.into = item};
-    return (int)wait_exchange(queue, &queue->getters_, &get_kind, &getter);
+    return wait_to_get(queue, item);
 }
 
 int asyncio_queue_put_nowait(asyncio_queue *queue, const void *item)
@@ -227,7 +237,7 @@ int asyncio_queue_join(asyncio_queue *queue)
 {
     if (UNLIKELY(!is_made(queue)))
         return -EINVAL;
-    int err = sync_enter(&queue->loop_, is_at_rest(queue), __func__);
+    int err = SYNC_ENTER(&queue->loop_, is_at_rest(queue));
     if (UNLIKELY(err))
         return err;
     if (!queue->unfinished_)

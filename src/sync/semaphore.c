@@ -17,24 +17,28 @@ static void pass(asyncio_semaphore *semaphore)
 }
 
 /* The task never runs again: what it was given goes on. */
-static void revoke(struct wait *wait)
+static void revoke_pass(struct wait *wait)
 {
     if (wait->value == 0)
         pass(wait->object);
 }
 
-static const struct wait_kind semaphore_kind = {.name = "semaphore", .revoke = revoke};
+static const struct wait_kind semaphore_kind = {.name = "semaphore", .revoke = revoke_pass};
 
 static COLD int made_below_zero(const char *call)
 {
     return (int)asyncio_raise(-EINVAL, "%s: the semaphore was made with a value below 0", call);
 }
 
+static COLD int released_too_often(int bound, const char *call)
+{
+    if (bound == INT_MAX)
+        return -EOVERFLOW;
+    return (int)asyncio_raise(ASYNCIO_ESTATE, "%s: released more often than acquired", call);
+}
+
 static inline int acquire(asyncio_semaphore *semaphore, const char *call)
 {
-    int err = sync_enter(&semaphore->loop_, !waiters_any(&semaphore->waiters_), call);
-    if (UNLIKELY(err))
-        return err;
     if (LIKELY(semaphore->value_ > 0)) {
         semaphore->value_--;
         return 0;
@@ -51,8 +55,7 @@ static inline int release(asyncio_semaphore *semaphore, int bound, const char *c
     if (UNLIKELY(semaphore->value_ < 0))
         return made_below_zero(call);
     if (UNLIKELY(semaphore->value_ >= bound))
-        return bound == INT_MAX ? -EOVERFLOW
-                                : (int)asyncio_raise(ASYNCIO_ESTATE, "%s: released more often than acquired", call);
+        return released_too_often(bound, call);
     pass(semaphore);
     return 0;
 }
@@ -71,7 +74,10 @@ void asyncio_semaphore_init(asyncio_semaphore *semaphore, int value)
 
 int asyncio_semaphore_acquire(asyncio_semaphore *semaphore)
 {
-    return LIKELY(semaphore) ? acquire(semaphore, __func__) : -EINVAL;
+    if (UNLIKELY(!semaphore))
+        return -EINVAL;
+    int err = SYNC_ENTER(&semaphore->loop_, !waiters_any(&semaphore->waiters_));
+    return LIKELY(!err) ? acquire(semaphore, __func__) : err;
 }
 
 int asyncio_semaphore_release(asyncio_semaphore *semaphore)
@@ -92,7 +98,11 @@ void asyncio_bounded_semaphore_init(asyncio_bounded_semaphore *semaphore, int va
 
 int asyncio_bounded_semaphore_acquire(asyncio_bounded_semaphore *semaphore)
 {
-    return LIKELY(semaphore) ? acquire(&semaphore->semaphore_, __func__) : -EINVAL;
+    if (UNLIKELY(!semaphore))
+        return -EINVAL;
+    asyncio_semaphore *inner = &semaphore->semaphore_;
+    int err = SYNC_ENTER(&inner->loop_, !waiters_any(&inner->waiters_));
+    return LIKELY(!err) ? acquire(inner, __func__) : err;
 }
 
 int asyncio_bounded_semaphore_release(asyncio_bounded_semaphore *semaphore)

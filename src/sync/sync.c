@@ -38,6 +38,12 @@ int asy_sync_bind(uint64_t *bound, bool at_rest, const char *call)
     return 0;
 }
 
+int asy_sync_enter(uint64_t *bound, bool at_rest, const char *call)
+{
+    int err = asy_sync_bind(bound, at_rest, call);
+    return err ? err : asy_budget_spend(asy_running_loop);
+}
+
 intptr_t asy_sync_wait(asyncio_waiters *waiters, const struct wait_kind *kind, void *object)
 {
     asyncio_task *task = asy_running_loop->current;

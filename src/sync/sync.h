@@ -55,8 +55,10 @@ static inline void waiters_wake_all(asyncio_waiters *waiters, intptr_t value)
 
 /* ---- Whose it is (sync.c) --------------------------------------------------------- */
 
-/* The object is not known to be the running task's loop's: binds it if it may be, and says why if not. */
+/* Binds an object to the running task's loop, or says why not. `at_rest`: nobody uses it. */
 COLD int asy_sync_bind(uint64_t *bound, bool at_rest, const char *call);
+/* The same, and spends a call of the task's budget. */
+COLD int asy_sync_enter(uint64_t *bound, bool at_rest, const char *call);
 COLD void asy_sync_touch(uint64_t *bound, const char *call);
 COLD void asy_sync_check(uint64_t bound, const char *call);
 
@@ -66,18 +68,10 @@ static inline bool sync_is_here(uint64_t bound)
 }
 
 /* How a call that can wait begins: the object belongs to the loop of the running task, which
- * has spent one call of its budget. `at_rest`: nobody uses it now. */
-static inline int sync_enter(uint64_t *bound, bool at_rest, const char *call)
-{
-    asyncio_loop *loop = asy_running_loop;
-    if (UNLIKELY(!loop || !loop->current || loop->id != *bound)) {
-        int err = asy_sync_bind(bound, at_rest, call);
-        if (err)
-            return err;
-        loop = asy_running_loop;
-    }
-    return asy_budget_spend(loop);
-}
+ * has spent one call of its budget. A macro, so that `at_rest` is only looked at where it counts. */
+#define SYNC_ENTER(bound, at_rest)                                                                           \
+    (LIKELY(sync_is_here(*(bound)) && asy_running_loop->current) ? asy_budget_spend(asy_running_loop)        \
+                                                                 : asy_sync_enter((bound), (at_rest), __func__))
 
 /* How a call that changes an object and does not wait begins. Aborts in a wrong thread. */
 static inline void sync_touch(uint64_t *bound, const char *call)

@@ -324,7 +324,8 @@ ASYNC(self_cancel_then_await, asyncio_task *, inner)
     asyncio_cancel_with(self, "own wish");
     intptr_t result = asyncio_await(inner);
     CHECK_EQUAL(asyncio_task_cancelling(self), 1);
-    CHECK_TEXT(asyncio_error_message(), "own wish");
+    if (result < 0)
+        CHECK_TEXT(asyncio_error_message(), "own wish");
     return result;
 }
 
@@ -767,13 +768,20 @@ static void test_circles_through_gathers(void **state)
 
 /* ---- Sweeps --------------------------------------------------------------------------------- */
 
+ASYNC(ignores_one, intptr_t, result)
+{
+    asyncio_sleep(ASYNCIO_FOREVER);
+    asyncio_sleep(1);
+    return result;
+}
+
 ASYNC(all_ways)
 {
     asyncio_task *deep = asyncio_create_task(passes_on(asyncio_create_task(sleeps(2, 1))));
     intptr_t results[3];
     int err = asyncio_gather(results, asyncio_ref(deep), sleeps(1, 2), passes_on(asyncio_create_task(sleeps(3, 1))));
     intptr_t late = asyncio_await(deep);
-    int other = asyncio_gather_settled(results, sleeps(1, 1), swallows(1, 1), asyncio_create_task(sleeps(0, 3)));
+    int other = asyncio_gather_settled(results, sleeps(1, 1), ignores_one(1), asyncio_create_task(sleeps(0, 3)));
     return err ? err : other ? other : late;
 }
 
@@ -781,7 +789,10 @@ ASYNC(all_ways_bounded)
 {
     asyncio_task *task = asyncio_create_task(all_ways());
     asyncio_sleep(5);
-    asyncio_cancel(task);
+    while (!asyncio_done(task)) {
+        asyncio_cancel(task);
+        asyncio_sleep(3);
+    }
     return asyncio_await(task);
 }
 

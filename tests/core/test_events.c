@@ -626,6 +626,9 @@ static void yields_starve_no_post(void **state)
 static void yields_starve_no_signal(void **state)
 {
     (void)state;
+#if ASY_TSAN
+    skip(); /* it holds signals back until the program makes a call that it knows */
+#endif
     signal(SIGUSR1, on_signal);
     yield_until(2);
     signal(SIGUSR1, SIG_DFL);

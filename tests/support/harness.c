@@ -293,7 +293,7 @@ void sweep_cancels(coroutine_function subject, void (*check)(intptr_t result, un
     harness_settle();
 }
 
-/* ---- Deaths ---------------------------------------------------------------- */
+/* ---- Child processes ---------------------------------------------------------------- */
 
 static _Noreturn void die(void (*fn)(void), int out)
 {
@@ -344,6 +344,14 @@ void check_dies_of_late_use(void (*fn)(void), const char *words)
     int status = outcome_of(fn, text, sizeof text);
     if (status == 0)
         fail_msg("nothing happened, \"%s\"", text);
+}
+
+void check_prints(void (*fn)(void), const char *words)
+{
+    char text[16384];
+    int status = outcome_of(fn, text, sizeof text);
+    if (status != 0 || !strstr(text, words))
+        fail_msg("status %#x, \"%s\"; \"%s\" was expected", (unsigned)status, text, words);
 }
 
 bool is_slow_build(void)

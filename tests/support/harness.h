@@ -79,12 +79,15 @@ void sweep_failures(coroutine_function main);
  * NULL, sees each result, and which suspension it was (0: the untouched run). */
 void sweep_cancels(coroutine_function subject, void (*check)(intptr_t result, unsigned suspension));
 
-/* ---- Deaths --------------------------------------------------------------------- */
+/* ---- Child processes --------------------------------------------------------------------- */
 
 /* fn(), in a child process, aborts, and its stderr has `words`. */
 void check_dies(void (*fn)(void), const char *words);
 /* The same for a use of freed memory: under a checker, which then speaks first, any death will do. */
 void check_dies_of_late_use(void (*fn)(void), const char *words);
+
+/* fn(), in a child process, ends well, and its stderr has `words`. */
+void check_prints(void (*fn)(void), const char *words);
 
 /* Whether a checker makes everything slow. */
 bool is_slow_build(void);

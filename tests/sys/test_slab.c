@@ -56,15 +56,20 @@ static void free_block(void *block)
     asy_slab_free(block, bytes);
 }
 
-/* Exact to half a MiB or so: the kernel counts on each CPU, and adds up seldom. */
-static size_t resident_bytes(void)
+struct memory {
+    size_t size;         /* of the address space */
+    size_t resident;     /* exact to half a MiB or so: the kernel counts on each CPU, and adds up seldom */
+};
+
+static struct memory memory(void)
 {
     FILE *file = fopen("/proc/self/statm", "r");
     assert_non_null(file);
     unsigned long size, resident;
     assert_int_equal(fscanf(file, "%lu %lu", &size, &resident), 2);
     fclose(file);
-    return resident * asy_sys_page_size();
+    size_t page = asy_sys_page_size();
+    return (struct memory){.size = size * page, .resident = resident * page};
 }
 
 /* ---- Failure -------------------------------------------------------------- */
@@ -182,11 +187,11 @@ static void memory_goes_back(void **state)
     void **blocks = asy_sys_alloc(COUNT * sizeof *blocks);
     assert_non_null(blocks);
     memset(blocks, 0, COUNT * sizeof *blocks);
-    size_t before = resident_bytes();
+    size_t before = memory().resident, size = 0;
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < COUNT; i++)
             assert_non_null(blocks[i] = make_block(BYTES, 1));
-        size_t full = resident_bytes();
+        size_t full = memory().resident;
         assert_true(full > before + COUNT * BYTES - (1 << 20));
         assert_true(full < before + COUNT * BYTES * 102ul / 100 + (4 << 20));
         /* Every other block first: no chunk is empty until near the end. */
@@ -194,7 +199,9 @@ static void memory_goes_back(void **state)
             free_block(blocks[i]);
         for (int i = 1; i < COUNT; i += 2)
             free_block(blocks[i]);
-        assert_true(resident_bytes() < before + (6 << 20));
+        assert_true(memory().resident < before + (6 << 20));
+        assert_true(round == 0 || memory().size < size + (8 << 20)); /* the address space is used again */
+        size = memory().size;
     }
     asy_sys_free(blocks);
 }
@@ -415,10 +422,28 @@ static void threads_that_end_leave_no_memory(void **state)
     if (is_slow())
         skip();
     in_thread(use_and_end, NULL);
-    size_t before = resident_bytes();
+    size_t before = memory().resident;
     for (int i = 0; i < 20; i++)
         in_thread(use_and_end, NULL);
-    assert_true(resident_bytes() < before + (3 << 20));
+    assert_true(memory().resident < before + (3 << 20));
+}
+
+/* One thread makes, the other frees: what comes back is used again. */
+static void foreign_frees_are_collected(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 200 };
+    static struct estate estate;
+    if (is_slow())
+        skip();
+    size_t before = memory().resident;
+    for (int i = 0; i < ROUNDS; i++) {
+        leave_blocks(&estate);
+        in_thread(free_half, &estate);
+        for (int k = LEFT / 2; k < LEFT; k++)
+            free_block(estate.blocks[k]);
+    }
+    assert_true(memory().resident < before + (4 << 20));
 }
 
 int main(void)
@@ -433,6 +458,7 @@ int main(void)
         cmocka_unit_test(each_finds_the_live_blocks),
         cmocka_unit_test(blocks_are_freed_on_other_threads),
         cmocka_unit_test(a_cache_finds_an_heir),
+        cmocka_unit_test(foreign_frees_are_collected),
         cmocka_unit_test(threads_that_end_leave_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,9 @@ static void start_measuring(void (*done)(void *arg), void *arg)
 
 static void measured(void *arg)
 {
-    asyncio_future_set_result(arg, 21);
+    asyncio_future *future = arg;
+    asyncio_future_set_result(future, 21); /* refused if nobody waits any more */
+    asyncio_release(future);
 }
 
 /* The same, for tasks: a plain function that waits. */
@@ -18,8 +20,13 @@ static intptr_t measure(void)
 {
     asyncio_future *future = asyncio_future_new();
     if (future)
-        start_measuring(measured, future);
-    return asyncio_await(future); /* of NULL: -ENOMEM */
+        start_measuring(measured, asyncio_ref(future)); /* one reference for the callback */
+    return asyncio_await(future);                       /* takes the other over; of NULL: -ENOMEM */
+}
+
+ASYNC(measure_again)
+{
+    return measure();
 }
 
 ASYNC(async_main)
@@ -28,7 +35,10 @@ ASYNC(async_main)
     if (degrees < 0)
         return degrees;
     printf("%ld degrees\n", (long)degrees);
-    return 0;
+
+    intptr_t err = asyncio_wait_for(measure_again(), 0.05); /* the callback comes later */
+    printf("too late: %s\n", asyncio_errname(err));
+    return asyncio_sleep(0.1);
 }
 
 int main(void)

@@ -1,0 +1,127 @@
+/*
+ * Streams: one duplex object for a connection, a pipe or a terminal. Reads are
+ * buffered, writes are queued up to a high-water mark and sent in the background.
+ *
+ *     asyncio_stream *stream;
+ *     int err = asyncio_open_connection("example.org", 80, NULL, &stream);
+ *     if (err)
+ *         return err;
+ *     asyncio_stream_printf(stream, "GET / HTTP/1.0\r\nHost: example.org\r\n\r\n");
+ *     char *line;
+ *     while (asyncio_stream_readline(stream, &line) > 0)
+ *         fputs(line, stdout);
+ *     return asyncio_stream_close(stream);
+ *
+ * A stream belongs to the loop's thread and has one owner. One task may read
+ * while another writes; a second reader gets ASYNCIO_ESTATE. Several writers
+ * take turns, and no write is torn. An error of the connection comes after the data that
+ * arrived before it, and stays.
+ */
+#ifndef ASYNCIO_STREAMS_H
+#define ASYNCIO_STREAMS_H
+
+#include <asyncio/types.h>
+#include <stdarg.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+ASYNCIO_BEGIN_DECLS
+
+typedef struct asyncio_stream asyncio_stream;
+typedef struct asyncio_tls_context asyncio_tls_context;
+
+typedef struct asyncio_address {
+    const char *host; /* NULL: any */
+    int port;
+} asyncio_address;
+
+/* All zero means the defaults. */
+typedef struct asyncio_connect_options {
+    double happy_eyeballs_delay;   /* seconds between attempts (RFC 8305); 0: 0.25; < 0: one after the other */
+    const asyncio_address *local;  /* bind to this first */
+    asyncio_tls_context *tls;      /* TLS from the start; see asyncio/tls.h */
+    const char *server_hostname;   /* the name to verify; NULL: host */
+    size_t limit;                  /* of readline and readuntil, in bytes; 0: 64 KiB */
+    double close_timeout;          /* seconds that _close may take to flush; 0: 30; ASYNCIO_FOREVER */
+    uintptr_t reserved[4];
+} asyncio_connect_options;
+
+/* Connects, and stores the stream in *stream. Suspends. A cancel closes what was opened.
+ * 0; the resolver's ASYNCIO_EGAI_..., the last attempt's error, -ETIMEDOUT, -ECANCELED, -EINVAL, -ENOMEM,
+ * ASYNCIO_ETLS, ASYNCIO_ENOTASK; the message says which address. (open_connection) */
+ASYNCIO_API int asyncio_open_connection(const char *host, int port, const asyncio_connect_options *options,
+                                        asyncio_stream **stream);
+/* The same over a Unix socket; a path that begins with '@' is an abstract name. (open_unix_connection) */
+ASYNCIO_API int asyncio_open_unix_connection(const char *path, const asyncio_connect_options *options,
+                                             asyncio_stream **stream);
+/* Makes a stream of a connected descriptor, which belongs to it from then on (on an error it does not). Does not
+ * wait, unless options ask for TLS. 0, -EBADF, -EINVAL, -ENOMEM, ASYNCIO_ENOTASK. */
+ASYNCIO_API int asyncio_stream_from_fd(int fd, const asyncio_connect_options *options, asyncio_stream **stream);
+/* The same for a pipe or a terminal; 0, 1 and 2 are never made non-blocking, and not closed with the stream.
+ * (connect_read_pipe, connect_write_pipe) */
+ASYNCIO_API int asyncio_open_pipe(int fd, const asyncio_connect_options *options, asyncio_stream **stream);
+
+/*
+ * Reading. Suspends while nothing is there. A cancelled read loses no byte. At the end of the
+ * stream: 0. Errors: the connection's, -ECANCELED, ASYNCIO_ESTATE (another task
+ * reads), -EINVAL, -ENOMEM, ASYNCIO_ENOTASK.
+ *
+ * _read: up to n bytes, as soon as there is one.
+ */
+ASYNCIO_API ssize_t asyncio_stream_read(asyncio_stream *stream, void *buf, size_t n);
+/* Exactly n bytes, or ASYNCIO_EINCOMPLETE at the end, which leaves what came in the stream. n may exceed the limit. (readexactly) */
+ASYNCIO_API ssize_t asyncio_stream_readexactly(asyncio_stream *stream, void *buf, size_t n);
+/*
+ * A line with its '\n', or through a separator: *line points into the stream, is
+ * followed by a NUL, and stays valid until the next read, close or start_tls
+ * begins. Returns its length. At the end readline gives the partial last line, then 0; readuntil gives
+ * ASYNCIO_EINCOMPLETE, and the bytes stay. Longer than the limit: ASYNCIO_ELIMIT, and they stay, too. (readline, readuntil)
+ */
+ASYNCIO_API ssize_t asyncio_stream_readline(asyncio_stream *stream, char **line);
+ASYNCIO_API ssize_t asyncio_stream_readuntil(asyncio_stream *stream, const void *separator, size_t length,
+                                             char **data);
+/* The number of bytes that are there already. */
+ASYNCIO_API size_t asyncio_stream_buffered(asyncio_stream *stream);
+/* The end was seen, and nothing is left to read. (at_eof) */
+ASYNCIO_API bool asyncio_stream_at_eof(asyncio_stream *stream);
+
+/*
+ * Writing. Suspends first while more than 64 KiB are queued, then accepts all of it, or,
+ * on an error, nothing. Accepted bytes are sent in the background, in order.
+ * 0; the connection's error (-EPIPE, -ECONNRESET ...), ASYNCIO_ESTATE after
+ * write_eof, -ECANCELED, -EINVAL, -ENOMEM, ASYNCIO_ENOTASK. (write and drain, writelines)
+ */
+ASYNCIO_API int asyncio_stream_write(asyncio_stream *stream, const void *buf, size_t n);
+ASYNCIO_API int asyncio_stream_writev(asyncio_stream *stream, const struct iovec *parts, int count);
+ASYNCIO_API int asyncio_stream_printf(asyncio_stream *stream, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Waits until at most 16 KiB are queued. 0 or as above. (drain) */
+ASYNCIO_API int asyncio_stream_drain(asyncio_stream *stream);
+/* No more writes: the peer sees the end once all is sent. Does not wait. 0 or as above. (write_eof) */
+ASYNCIO_API int asyncio_stream_write_eof(asyncio_stream *stream);
+
+/* Sends what is queued, closes, and frees, whatever it returns, also when cancelled. Suspends while bytes
+ * are queued, at most the close timeout, then drops them: -ETIMEDOUT. 0, or what kept bytes from being
+ * sent. Accepts NULL. (close, wait_closed) */
+ASYNCIO_API int asyncio_stream_close(asyncio_stream *stream);
+/* Closes at once, drops what is queued, resets a TCP connection, and frees. Does not wait. Accepts NULL. (abort) */
+ASYNCIO_API void asyncio_stream_abort(asyncio_stream *stream);
+
+/* TLS over the stream from here on (asyncio/tls.h makes the context); server_hostname NULL: the server's side, or no name to verify. Bytes
+ * that were buffered already go to TLS. Suspends. 0, ASYNCIO_ETLS with words, or the connection's error. (start_tls) */
+ASYNCIO_API int asyncio_stream_start_tls(asyncio_stream *stream, asyncio_tls_context *tls,
+                                         const char *server_hostname);
+
+/* getpeername(2), getsockname(2). Do not wait. (get_extra_info) */
+ASYNCIO_API int asyncio_stream_peername(asyncio_stream *stream, struct sockaddr *name, socklen_t *length);
+ASYNCIO_API int asyncio_stream_sockname(asyncio_stream *stream, struct sockaddr *name, socklen_t *length);
+/* The descriptor, still the stream's. */
+ASYNCIO_API int asyncio_stream_fd(asyncio_stream *stream);
+/* Inside a server's handler: the stream is the handler's from here on, and outlives it. 0; ASYNCIO_ESTATE if no server owns it. */
+ASYNCIO_API int asyncio_stream_detach(asyncio_stream *stream);
+/* Copies until the end of `from`, with backpressure; does not close. The number of bytes, or the first error. */
+ASYNCIO_API ssize_t asyncio_stream_copy(asyncio_stream *from, asyncio_stream *to);
+
+ASYNCIO_END_DECLS
+
+#endif

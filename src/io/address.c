@@ -1,0 +1,50 @@
+/*
+ * Addresses as text, for messages and reports.
+ */
+#include "io/address.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/un.h>
+
+static void unix_text(const struct sockaddr_un *address, char *text)
+{
+    if (address->sun_path[0])
+        snprintf(text, ASY_ADDRESS_TEXT, "%.107s", address->sun_path);
+    else if (address->sun_path[1])
+        snprintf(text, ASY_ADDRESS_TEXT, "@%.106s", address->sun_path + 1);
+    else
+        snprintf(text, ASY_ADDRESS_TEXT, "a Unix socket");
+}
+
+void asy_address_text(const struct sockaddr *address, char text[ASY_ADDRESS_TEXT])
+{
+    char host[INET6_ADDRSTRLEN] = "?";
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)address;
+    switch (address->sa_family) {
+    case AF_INET:
+        inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host);
+        snprintf(text, ASY_ADDRESS_TEXT, "%s:%u", host, ntohs(v4->sin_port));
+        break;
+    case AF_INET6:
+        inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host);
+        snprintf(text, ASY_ADDRESS_TEXT, "[%s]:%u", host, ntohs(v6->sin6_port));
+        break;
+    case AF_UNIX:
+        unix_text((const struct sockaddr_un *)(const void *)address, text);
+        break;
+    default:
+        snprintf(text, ASY_ADDRESS_TEXT, "an address of family %d", address->sa_family);
+    }
+}
+
+int asy_address_port(const struct sockaddr *address)
+{
+    if (address->sa_family == AF_INET)
+        return ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port);
+    if (address->sa_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port);
+    return -EINVAL;
+}

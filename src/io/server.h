@@ -1,0 +1,50 @@
+/*
+ * Servers from within: what those who make listening sockets (server_start.c)
+ * share with who accepts (servers.c).
+ */
+#ifndef ASY_IO_SERVER_H
+#define ASY_IO_SERVER_H
+
+#include "asyncio/servers.h"
+#include "core/timer.h"
+#include "io/fd_table.h"
+
+struct listener {
+    asyncio_server *server;
+    int fd;
+    struct fd_record *record;
+    struct fd_waiter waiter;
+};
+
+struct asyncio_server {
+    asyncio_loop *loop;
+    asyncio_client_handler handler;
+    void *arg;
+    asyncio_server_options options;
+    uint32_t refs;               /* the owner's, each client's, each waiter's */
+    bool closed, turn_queued;
+    struct listener *listeners;
+    size_t listener_count;
+    struct list clients;
+    size_t client_count;
+    struct list waiters;         /* for it to be closed, and for the last client */
+    struct timer pause;          /* accepting goes on when it fires */
+    char *path;                  /* of a Unix socket, to be removed */
+    dev_t device;
+    ino_t inode;
+};
+
+/* Makes one with room for so many listeners. */
+int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_server_options *options, size_t room,
+                   asyncio_server **out);
+int asy_server_backlog(const asyncio_server_options *options);
+/* Adds a listening socket, which is the server's on success. */
+int asy_server_add(asyncio_server *server, int fd);
+void asy_server_begin(asyncio_server *server);
+/* Removes the Unix socket's file, if it is still ours. */
+void asy_server_unlink(asyncio_server *server);
+
+/* A handler has closed its stream itself. */
+void asy_client_lost_stream(void *client);
+
+#endif

@@ -1,0 +1,499 @@
+/*
+ * Servers: accepting, and the tasks that serve.
+ *
+ * A listener is a waiter of its descriptor, not a task. When it is ready, a
+ * bounded number of connections is accepted, and a task begins for each. With
+ * no descriptors left, or as many clients as are allowed, it waits for a
+ * second, or for a client to end.
+ */
+#include "asyncio/servers.h"
+#include "asyncio/coroutines.h"
+#include "asyncio/errors.h"
+#include "asyncio/fdio.h"
+#include "asyncio/messages.h"
+#include "asyncio/tasks.h"
+#include "core/loop.h"
+#include "core/timer.h"
+#include "io/address.h"
+#include "io/server.h"
+#include "io/stream.h"
+#include "sys/net.h"
+#include "sys/sys.h"
+#include <errno.h>
+#include <math.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+
+#define ACCEPTS_AT_ONCE 64
+#define PAUSE_NS INT64_C(1000000000)
+
+struct client {
+    struct list node;         /* among the server's clients */
+    asyncio_server *server;
+    asyncio_stream *stream;   /* NULL: closed or detached by the handler */
+    asyncio_task *task;       /* a reference */
+    char peer[ASY_ADDRESS_TEXT];
+};
+
+/* ---- References ----------------------------------------------------------------------- */
+
+static void server_unref(asyncio_server *server)
+{
+    if (--server->refs)
+        return;
+    asy_sys_free(server->path);
+    asy_sys_free(server->listeners);
+    asy_sys_free(server);
+}
+
+static void wake_waiters(asyncio_server *server)
+{
+    struct list *node;
+    while ((node = list_take_first(&server->waiters))) {
+        struct waiter *waiter = LIST_ENTRY(node, struct waiter, node);
+        asy_wait_wake(LIST_ENTRY(waiter, struct wait, waiter), 0);
+    }
+}
+
+/* ---- A client ---------------------------------------------------------------------------- */
+
+static void report_client(struct client *client, intptr_t err, const char *message)
+{
+    if (err == -ECANCELED || err == -EPIPE || err == -ECONNRESET)
+        return;
+    asyncio_exception_context context = {.message = message, .error = err, .task = client->task, .peer = client->peer};
+    if (client->task && client->task->future.site) {
+        context.file = client->task->future.site->file;
+        context.line = client->task->future.site->line;
+    }
+    asy_report(client->server->loop, &context);
+}
+
+static void watch_all(asyncio_server *server);
+
+/* The client has ended: there is room for another one. */
+static void client_over(struct client *client)
+{
+    asyncio_server *server = client->server;
+    list_remove(&client->node);
+    server->client_count--;
+    watch_all(server);
+    if (!server->client_count && server->closed)
+        wake_waiters(server);
+    if (client->task)
+        asyncio_release(client->task);
+    asy_sys_free(client);
+    server_unref(server);
+}
+
+static intptr_t serve(struct client *client)
+{
+    asyncio_server *server = client->server;
+    if (server->options.tls) {
+        int err = asyncio_stream_start_tls(client->stream, server->options.tls, NULL);
+        if (err)
+            return err;
+    }
+    asyncio_coro *coro = client->stream ? server->handler(client->stream, server->arg) : NULL;
+    if (!coro)
+        return asyncio_raise(-ENOMEM, "the handler made no coroutine");
+    return asyncio_await(coro);
+}
+
+ASYNC(client_connected, struct client *, client)
+{
+    intptr_t result = serve(client);
+    if (result < 0)
+        report_client(client, result, "the handler of a client failed");
+    asyncio_stream *stream = client->stream;
+    if (stream) {
+        client->stream = NULL;
+        stream->client = NULL;
+        if (result < 0)
+            asyncio_stream_abort(stream);
+        else
+            asyncio_stream_close(stream);
+    }
+    client_over(client);
+    return 0;
+}
+
+void asy_client_lost_stream(void *client)
+{
+    ((struct client *)client)->stream = NULL;
+}
+
+int asyncio_stream_detach(asyncio_stream *stream)
+{
+    if (!stream)
+        return -EINVAL;
+    asy_loop_check(stream->loop, "asyncio_stream_detach");
+    if (!stream->client)
+        return ASYNCIO_ESTATE;
+    asy_client_lost_stream(stream->client);
+    stream->client = NULL;
+    return 0;
+}
+
+/* Takes the descriptor over. 0 or a negative errno. */
+static int begin_client(asyncio_server *server, int fd, const struct sockaddr_storage *peer)
+{
+    struct client *client = asy_sys_calloc(1, sizeof *client);
+    struct fd_record *record = client ? asy_fd_record(server->loop, fd) : NULL;
+    asyncio_connect_options options = {.limit = server->options.limit};
+    if (record)
+        asy_fd_fresh(server->loop, record, true);
+    int err = record ? asy_stream_make(server->loop, fd, &options, false, &client->stream) : -ENOMEM;
+    if (err) {
+        asy_sys_free(client);
+        asy_sys_close(fd);
+        return err;
+    }
+    client->server = server;
+    asy_address_text((const struct sockaddr *)peer, client->peer);
+    asyncio_coro *coro = client_connected(client);
+    if (!coro) {
+        asyncio_stream_abort(client->stream);
+        asy_sys_free(client);
+        return -ENOMEM;
+    }
+    client->stream->client = client;
+    server->refs++;
+    server->client_count++;
+    list_append(&server->clients, &client->node);
+    client->task = asyncio_loop_create_task(server->loop, coro);
+    return 0;
+}
+
+/* ---- Accepting ----------------------------------------------------------------------------- */
+
+static bool is_full(const asyncio_server *server)
+{
+    int most = server->options.max_connections;
+    return most > 0 && server->client_count >= (size_t)most;
+}
+
+static void resume(struct timer *timer)
+{
+    asyncio_server *server = LIST_ENTRY(timer, asyncio_server, pause);
+    watch_all(server);
+}
+
+static void pause_accepting(asyncio_server *server, int err)
+{
+    asyncio_exception_context context = {.message = "accepting is paused for a second", .error = err};
+    asy_report(server->loop, &context);
+    asy_timer_start(server->loop, &server->pause, asy_loop_now_ns(server->loop) + PAUSE_NS);
+}
+
+static int accept_one(asyncio_server *server, struct listener *listener)
+{
+    struct sockaddr_storage peer;
+    socklen_t length = sizeof peer;
+    memset(&peer, 0, sizeof peer);
+    int fd = asy_sys_accept(listener->fd, (struct sockaddr *)&peer, &length);
+    if (fd < 0)
+        return fd;
+    if (peer.ss_family == AF_INET || peer.ss_family == AF_INET6) {
+        int on = 1;
+        asy_sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    }
+    return begin_client(server, fd, &peer);
+}
+
+static bool ends_accepting(int err)
+{
+    return err == -EMFILE || err == -ENFILE || err == -ENOBUFS || err == -ENOMEM;
+}
+
+static void watch(struct listener *listener);
+
+static void listener_ready(struct fd_waiter *waiter, int gone)
+{
+    struct listener *listener = LIST_ENTRY(waiter, struct listener, waiter);
+    asyncio_server *server = listener->server;
+    if (gone)
+        return;
+    for (int i = 0; i < ACCEPTS_AT_ONCE && !is_full(server); i++) {
+        int err = accept_one(server, listener);
+        if (err == -EAGAIN) {
+            asy_fd_exhausted(listener->record, FD_READ);
+            break;
+        }
+        if (ends_accepting(err)) {
+            pause_accepting(server, err);
+            return;
+        }
+    }
+    watch(listener);
+}
+
+/* Waits for the next connection; or, if there may be one already, for the next turn of the loop. */
+static void more(void *arg)
+{
+    asyncio_server *server = arg;
+    server->turn_queued = false;
+    if (!server->closed)
+        for (size_t i = 0; i < server->listener_count; i++)
+            if (server->listeners[i].record->ready & FD_READ) {
+                list_remove(&server->listeners[i].waiter.node);
+                listener_ready(&server->listeners[i].waiter, 0);
+            }
+    server_unref(server);
+}
+
+static void watch(struct listener *listener)
+{
+    asyncio_server *server = listener->server;
+    if (server->closed || is_full(server) || heap_contains(&server->pause.node))
+        return;
+    listener->waiter.events = FD_READ;
+    listener->waiter.ready = listener_ready;
+    if (list_is_empty(&listener->waiter.node) && asy_fd_watch(server->loop, listener->record, &listener->waiter))
+        pause_accepting(server, -ENOMEM);
+    if ((listener->record->ready & FD_READ) && !server->turn_queued &&
+        asy_call_soon(server->loop, more, server) == 0) {
+        server->turn_queued = true;
+        server->refs++;
+    }
+}
+
+static void watch_all(asyncio_server *server)
+{
+    if (server->closed)
+        return;
+    for (size_t i = 0; i < server->listener_count; i++)
+        watch(&server->listeners[i]);
+}
+
+/* ---- Starting --------------------------------------------------------------------------------- */
+
+int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_server_options *options, size_t room,
+                   asyncio_server **out)
+{
+    asyncio_loop *loop = asy_running_loop;
+    if (!loop || !loop->current)
+        return ASYNCIO_ENOTASK;
+    if (!handler)
+        return -EINVAL;
+    asyncio_server *server = asy_sys_calloc(1, sizeof *server);
+    if (!server)
+        return -ENOMEM;
+    server->listeners = asy_sys_calloc(room, sizeof *server->listeners);
+    if (!server->listeners) {
+        asy_sys_free(server);
+        return -ENOMEM;
+    }
+    server->loop = loop;
+    server->handler = handler;
+    server->arg = arg;
+    server->refs = 1;
+    server->pause.fire = resume;
+    if (options)
+        server->options = *options;
+    list_init(&server->clients);
+    list_init(&server->waiters);
+    *out = server;
+    return 0;
+}
+
+int asy_server_backlog(const asyncio_server_options *options)
+{
+    return options && options->backlog > 0 ? options->backlog : 100;
+}
+
+int asy_server_add(asyncio_server *server, int fd)
+{
+    struct fd_record *record = asy_fd_record(server->loop, fd);
+    if (!record)
+        return fd < 0 ? -EBADF : -ENOMEM;
+    asy_fd_fresh(server->loop, record, false);
+    int err = asy_fd_prepare(record);
+    if (err)
+        return err;
+    struct listener *listener = &server->listeners[server->listener_count++];
+    *listener = (struct listener){.server = server, .fd = fd, .record = record};
+    list_init(&listener->waiter.node);
+    return 0;
+}
+
+void asy_server_begin(asyncio_server *server)
+{
+    watch_all(server);
+}
+
+int asyncio_start_server_on(int fd, asyncio_client_handler handler, void *arg, const asyncio_server_options *options,
+                            asyncio_server **server)
+{
+    asyncio_server *made;
+    if (!server)
+        return -EINVAL;
+    int err = asy_server_new(handler, arg, options, 1, &made);
+    if (err)
+        return err;
+    err = asy_server_add(made, fd);
+    if (!err)
+        err = asy_sys_listen(fd, asy_server_backlog(options));
+    if (err) {
+        made->listener_count = 0;
+        asyncio_server_release(made);
+        return err;
+    }
+    asy_server_begin(made);
+    *server = made;
+    return 0;
+}
+
+/* ---- Ending -------------------------------------------------------------------------------------- */
+
+void asyncio_server_close(asyncio_server *server)
+{
+    if (!server || server->closed)
+        return;
+    asy_loop_check(server->loop, "asyncio_server_close");
+    server->closed = true;
+    asy_timer_stop(server->loop, &server->pause);
+    for (size_t i = 0; i < server->listener_count; i++) {
+        list_remove(&server->listeners[i].waiter.node);
+        asyncio_close(server->listeners[i].fd);
+    }
+    asy_server_unlink(server);
+    wake_waiters(server);
+}
+
+static const struct wait_kind closed_kind = {.name = "server"};
+
+static int wait_for_news(asyncio_server *server)
+{
+    asyncio_task *task = server->loop->current;
+    int err = asy_cancel_deliver(task);
+    if (err)
+        return err;
+    struct wait wait;
+    asy_wait_init(&wait, task, &closed_kind, server);
+    list_append(&server->waiters, &wait.waiter.node);
+    return (int)asy_wait_park(&wait);
+}
+
+struct grace {
+    struct timer timer;
+    asyncio_server *server;
+};
+
+static void cancel_handlers(asyncio_server *server)
+{
+    LIST_EACH(node, &server->clients)
+        asyncio_cancel(LIST_ENTRY(node, struct client, node)->task);
+}
+
+static void grace_over(struct timer *timer)
+{
+    cancel_handlers(LIST_ENTRY(timer, struct grace, timer)->server);
+}
+
+static int wait_for_clients(asyncio_server *server, double grace)
+{
+    struct grace limit = {.server = server, .timer.fire = grace_over};
+    int err = 0;
+    if (grace <= 0)
+        cancel_handlers(server);
+    else if (!isinf(grace))
+        err = asy_timer_start(server->loop, &limit.timer, asy_deadline_after(asy_loop_now_ns(server->loop), grace));
+    while (server->client_count && !err)
+        err = wait_for_news(server);
+    asy_timer_stop(server->loop, &limit.timer);
+    return err;
+}
+
+int asyncio_server_wait_closed(asyncio_server *server, double grace)
+{
+    if (!server || isnan(grace))
+        return -EINVAL;
+    asy_loop_check(server->loop, "asyncio_server_wait_closed");
+    if (!server->loop->current)
+        return ASYNCIO_ENOTASK;
+    server->refs++;
+    int err = 0;
+    while (!server->closed && !err)
+        err = wait_for_news(server);
+    if (!err)
+        err = wait_for_clients(server, grace);
+    server_unref(server);
+    return err;
+}
+
+int asyncio_server_serve_forever(asyncio_server *server)
+{
+    if (!server)
+        return -EINVAL;
+    asy_loop_check(server->loop, "asyncio_server_serve_forever");
+    if (!server->loop->current)
+        return ASYNCIO_ENOTASK;
+    if (server->closed)
+        return ASYNCIO_ESTATE;
+    server->refs++;
+    int err = 0;
+    while (!server->closed && !err)
+        err = wait_for_news(server);
+    asyncio_server_close(server);
+    asyncio_server_wait_closed(server, ASYNCIO_FOREVER);
+    server_unref(server);
+    return -ECANCELED;
+}
+
+void asyncio_server_close_clients(asyncio_server *server)
+{
+    if (!server)
+        return;
+    asy_loop_check(server->loop, "asyncio_server_close_clients");
+    LIST_EACH(node, &server->clients) {
+        struct client *client = LIST_ENTRY(node, struct client, node);
+        if (client->stream)
+            asy_stream_end_input(client->stream, 0);
+    }
+}
+
+void asyncio_server_abort_clients(asyncio_server *server)
+{
+    if (!server)
+        return;
+    asy_loop_check(server->loop, "asyncio_server_abort_clients");
+    LIST_EACH(node, &server->clients) {
+        struct client *client = LIST_ENTRY(node, struct client, node);
+        if (client->stream)
+            asy_stream_end_input(client->stream, -ECONNABORTED);
+    }
+}
+
+void asyncio_server_release(asyncio_server *server)
+{
+    if (!server)
+        return;
+    asy_loop_check(server->loop, "asyncio_server_release");
+    asyncio_server_close(server);
+    cancel_handlers(server);
+    server_unref(server);
+}
+
+/* ---- Looking at it ---------------------------------------------------------------------------------- */
+
+int asyncio_server_port(asyncio_server *server)
+{
+    struct sockaddr_storage name;
+    socklen_t length = sizeof name;
+    if (!server || server->closed || !server->listener_count)
+        return -EINVAL;
+    int err = asy_sys_getsockname(server->listeners[0].fd, (struct sockaddr *)&name, &length);
+    return err ? err : asy_address_port((const struct sockaddr *)&name);
+}
+
+int asyncio_server_fds(asyncio_server *server, int *out, size_t capacity)
+{
+    if (!server || (!out && capacity))
+        return -EINVAL;
+    size_t count = server->closed ? 0 : server->listener_count;
+    for (size_t i = 0; i < count && i < capacity; i++)
+        out[i] = server->listeners[i].fd;
+    return (int)count;
+}

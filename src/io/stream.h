@@ -1,0 +1,116 @@
+/*
+ * Streams from within.
+ *
+ *   input    bytes read from the descriptor and not yet by the program: [start, end)
+ *            of `in`. Filled only while somebody reads, so the peer is slowed down
+ *            by who does not. An idle stream has no buffer.
+ *   output   bytes accepted and not yet sent: `out`. Sent at once where the
+ *            descriptor takes them, else by the stream's waiter when it does.
+ *
+ * A filter (TLS) stands between both and the descriptor. Every call in progress
+ * counts as a user; a closed stream is freed by the last one.
+ */
+#ifndef ASY_IO_STREAM_H
+#define ASY_IO_STREAM_H
+
+#include "asyncio/streams.h"
+#include "base/list.h"
+#include "io/fd_table.h"
+
+struct bytes {
+    char *data;
+    size_t start, end, capacity;
+};
+
+static inline size_t bytes_count(const struct bytes *bytes)
+{
+    return bytes->end - bytes->start;
+}
+
+/* What the TLS library plugs in. Nothing here waits; memory is the filter's own. */
+struct asy_stream_filter_ops {
+    /* Goes on with the handshake: 0 done, -EAGAIN more input is needed, or an error. */
+    int (*handshake)(void *filter);
+    /* Input from the descriptor: n == 0 is its end. 0 or an error. */
+    int (*feed)(void *filter, const void *data, size_t n);
+    /* Plain bytes out of it: their number, 0 at the end, -EAGAIN, or an error. */
+    ssize_t (*pull)(void *filter, void *buf, size_t n);
+    /* Plain bytes into it: takes all of them. 0 or an error. */
+    int (*push)(void *filter, const void *data, size_t n);
+    /* What is to be sent: *data and its length, valid until the next call. */
+    size_t (*pending)(void *filter, const void **data);
+    void (*sent)(void *filter, size_t n);
+    /* Says goodbye; what is to be sent follows by `pending`. */
+    void (*shutdown)(void *filter);
+    void (*free)(void *filter);
+};
+
+struct asyncio_stream {
+    asyncio_loop *loop;
+    struct fd_record *record;
+    int fd;
+    uint32_t users;
+    bool is_socket, keeps_fd;     /* the latter: stdin, stdout, stderr are not closed with it */
+    bool closed;                  /* freed by the last user */
+    bool closing;                 /* _close has begun: no more writes */
+    bool reading;                 /* a task is in a read */
+    bool eof;                     /* the end of the input was seen */
+    bool ends, ended;             /* write_eof was called; and has been carried out */
+    bool terminated;              /* in.data[in.start] is a NUL that stands for `covered` */
+    char covered;
+    int read_error, write_error;  /* stay */
+    size_t limit;
+    double close_timeout;
+
+    struct bytes in, out;
+    struct fd_waiter flusher;
+    struct list drainers;         /* of struct drain_wait */
+
+    const struct asy_stream_filter_ops *filter_ops;
+    void *filter;
+
+    /* A server's connection (server.c). */
+    void *client;
+};
+
+#define STREAM_HIGH_WATER (64 * 1024)
+#define STREAM_LOW_WATER (16 * 1024)
+
+/* Makes a stream of a descriptor, which it owns on success. 0 or a negative errno. */
+int asy_stream_make(asyncio_loop *loop, int fd, const asyncio_connect_options *options, bool pipe,
+                    asyncio_stream **out);
+void asy_stream_use(asyncio_stream *stream);
+void asy_stream_leave(asyncio_stream *stream);
+/* Closes the descriptor, drops everything, wakes everybody. Freed once unused. */
+void asy_stream_destroy(asyncio_stream *stream, bool reset);
+
+/* The input ends here; with an error, everything fails with it, and buffers are dropped. */
+void asy_stream_end_input(asyncio_stream *stream, int err);
+
+/* ---- bytes.c --------------------------------------------------------------------- */
+/* Room for n more bytes at the end, and one for a NUL. 0 or -ENOMEM. */
+int bytes_reserve(struct bytes *bytes, size_t n);
+int bytes_append(struct bytes *bytes, const void *data, size_t n);
+/* Takes n off the front; an empty one starts over. */
+void bytes_consume(struct bytes *bytes, size_t n);
+void bytes_free(struct bytes *bytes);
+
+/* ---- stream_read.c, stream_write.c -------------------------------------------------- */
+/* One attempt to get more input, waiting for it if need be: the number of bytes, 0 at the
+ * end, or an error, which stays. */
+ssize_t asy_stream_fill(asyncio_stream *stream, size_t wanted);
+/* One lot of input for the filter, at most n bytes; waits for it. 0 or an error. */
+int asy_stream_feed(asyncio_stream *stream, size_t n);
+/* Bytes that a filter wants sent join the queue, and the queue is sent as far as possible. */
+int asy_stream_push_filter(asyncio_stream *stream);
+/* Sends what is queued, now and in the background. */
+void asy_stream_flush(asyncio_stream *stream);
+/* Waits until at most `level` bytes are queued, or the deadline. */
+int asy_stream_wait_drained(asyncio_stream *stream, size_t level, double timeout);
+void asy_stream_wake_drainers(asyncio_stream *stream);
+
+/* Puts a filter in: what was buffered goes to it, and the handshake is done. Suspends.
+ * The filter belongs to the stream on every path. */
+ASYNCIO_API int asyncio_stream_set_filter_(asyncio_stream *stream, const struct asy_stream_filter_ops *ops, void *filter);
+
+#endif

@@ -1,0 +1,350 @@
+/*
+ * Writing to a stream: what the descriptor takes at once, and a queue for the
+ * rest, which the stream sends in the background.
+ */
+#include "asyncio/errors.h"
+#include "asyncio/streams.h"
+#include "core/loop.h"
+#include "io/stream.h"
+#include "sys/net.h"
+#include "sys/sys.h"
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SHARED_WRITE_MAX 4096
+
+/* ---- To the descriptor --------------------------------------------------------------- */
+
+static bool is_writable(const asyncio_stream *stream)
+{
+    struct pollfd one = {.fd = stream->fd, .events = POLLOUT};
+    return asy_sys_poll(&one, 1, 0) > 0;
+}
+
+/* One system call, if it is worth trying: the number of bytes, -EAGAIN, or an error. */
+static ssize_t transmit(asyncio_stream *stream, const struct iovec *parts, int count)
+{
+    struct fd_record *record = stream->record;
+    if (!(record->ready & FD_WRITE))
+        return -EAGAIN;
+    ssize_t sent;
+    if (record->kind == ASY_FD_SHARED) {
+        size_t n = parts[0].iov_len < SHARED_WRITE_MAX ? parts[0].iov_len : SHARED_WRITE_MAX;
+        sent = is_writable(stream) ? asy_sys_write(stream->fd, parts[0].iov_base, n) : -EAGAIN;
+    } else if (!stream->is_socket) {
+        sent = asy_sys_writev(stream->fd, parts, count);
+    } else if (count == 1) {
+        sent = asy_sys_send(stream->fd, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL);
+    } else {
+        struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
+        sent = asy_sys_sendmsg(stream->fd, &message, MSG_NOSIGNAL);
+    }
+    if (sent == -EAGAIN)
+        asy_fd_exhausted(record, FD_WRITE);
+    return sent;
+}
+
+/* ---- Who waits for room ---------------------------------------------------------------- */
+
+struct drain_wait {
+    struct wait wait;
+    struct timer timer;
+    size_t level;
+};
+
+static const struct wait_kind drain_kind = {.name = "stream drain"};
+
+void asy_stream_wake_drainers(asyncio_stream *stream)
+{
+    size_t queued = bytes_count(&stream->out);
+    LIST_EACH_SAFE(node, next, &stream->drainers) {
+        struct waiter *waiter = LIST_ENTRY(node, struct waiter, node);
+        struct drain_wait *drain = LIST_ENTRY(LIST_ENTRY(waiter, struct wait, waiter), struct drain_wait, wait);
+        if (queued > drain->level && !stream->write_error)
+            continue;
+        list_remove(node);
+        asy_wait_wake(&drain->wait, 0);
+    }
+}
+
+static void drain_over(struct timer *timer)
+{
+    struct drain_wait *drain = LIST_ENTRY(timer, struct drain_wait, timer);
+    if (drain->wait.state != WAIT_PENDING)
+        return;
+    list_remove(&drain->wait.waiter.node);
+    asy_wait_wake(&drain->wait, -ETIMEDOUT);
+}
+
+int asy_stream_wait_drained(asyncio_stream *stream, size_t level, double timeout)
+{
+    asyncio_loop *loop = stream->loop;
+    asyncio_task *task = loop->current;
+    if (stream->write_error || bytes_count(&stream->out) <= level)
+        return stream->write_error;
+    int err = asy_cancel_deliver(task);
+    if (err)
+        return err;
+    struct drain_wait drain = {.level = level, .timer.fire = drain_over};
+    asy_wait_init(&drain.wait, task, &drain_kind, stream);
+    if (!isinf(timeout))
+        err = asy_timer_start(loop, &drain.timer, asy_deadline_after(asy_loop_now_ns(loop), timeout));
+    if (err)
+        return err;
+    list_append(&stream->drainers, &drain.wait.waiter.node);
+    err = (int)asy_wait_park(&drain.wait);
+    asy_timer_stop(loop, &drain.timer);
+    return err ? err : stream->write_error;
+}
+
+/* ---- The queue ---------------------------------------------------------------------------- */
+
+/* The connection takes no more: what is queued is lost. */
+static void fail(asyncio_stream *stream, int err)
+{
+    if (!stream->write_error)
+        stream->write_error = err;
+    list_remove(&stream->flusher.node);
+    bytes_free(&stream->out);
+    asy_stream_wake_drainers(stream);
+}
+
+/* Everything is sent: the peer may see the end. */
+static void end_output(asyncio_stream *stream)
+{
+    if (!stream->ends || stream->ended || stream->write_error)
+        return;
+    stream->ended = true;
+    if (stream->is_socket)
+        asy_sys_shutdown(stream->fd, SHUT_WR);
+}
+
+static void flusher_ready(struct fd_waiter *flusher, int err)
+{
+    asyncio_stream *stream = LIST_ENTRY(flusher, asyncio_stream, flusher);
+    if (err)
+        fail(stream, err);
+    else
+        asy_stream_flush(stream);
+}
+
+void asy_stream_flush(asyncio_stream *stream)
+{
+    while (bytes_count(&stream->out) && !stream->write_error) {
+        struct iovec part = {stream->out.data + stream->out.start, bytes_count(&stream->out)};
+        ssize_t sent = transmit(stream, &part, 1);
+        if (sent >= 0) {
+            bytes_consume(&stream->out, (size_t)sent);
+            continue;
+        }
+        if (sent != -EAGAIN) {
+            fail(stream, (int)sent);
+            return;
+        }
+        stream->flusher.events = FD_WRITE;
+        stream->flusher.ready = flusher_ready;
+        if (list_is_empty(&stream->flusher.node)) {
+            int err = asy_fd_watch(stream->loop, stream->record, &stream->flusher);
+            if (err)
+                fail(stream, err);
+        }
+        break;
+    }
+    if (!bytes_count(&stream->out)) {
+        bytes_free(&stream->out);
+        end_output(stream);
+    }
+    asy_stream_wake_drainers(stream);
+}
+
+int asy_stream_push_filter(asyncio_stream *stream)
+{
+    const void *data;
+    size_t n;
+    if (!stream->filter)
+        return stream->write_error;
+    while ((n = stream->filter_ops->pending(stream->filter, &data)) > 0) {
+        int err = stream->write_error ? stream->write_error : bytes_append(&stream->out, data, n);
+        if (err)
+            fail(stream, err);
+        stream->filter_ops->sent(stream->filter, n);
+    }
+    asy_stream_flush(stream);
+    return stream->write_error;
+}
+
+/* ---- From the program ----------------------------------------------------------------------- */
+
+static int begin(asyncio_stream *stream, bool valid, const char *call)
+{
+    if (!stream)
+        return -EINVAL;
+    asy_loop_check(stream->loop, call);
+    if (!stream->loop->current)
+        return ASYNCIO_ENOTASK;
+    if (!valid)
+        return -EINVAL;
+    int err = asy_budget_spend(stream->loop);
+    if (err)
+        return err;
+    if (stream->ends || stream->closing)
+        return ASYNCIO_ESTATE;
+    asy_stream_use(stream);
+    return 0;
+}
+
+static int end(asyncio_stream *stream, int result)
+{
+    asy_stream_leave(stream);
+    return result;
+}
+
+/* What is left of the parts after the first `done` bytes joins the queue. */
+static int queue_rest(asyncio_stream *stream, const struct iovec *parts, int count, size_t done)
+{
+    for (int i = 0; i < count; i++) {
+        if (done >= parts[i].iov_len) {
+            done -= parts[i].iov_len;
+            continue;
+        }
+        int err = bytes_append(&stream->out, (const char *)parts[i].iov_base + done, parts[i].iov_len - done);
+        if (err)
+            return err;
+        done = 0;
+    }
+    return 0;
+}
+
+/* Nothing is queued: as much as possible goes out at once, without a copy. */
+static int write_direct(asyncio_stream *stream, const struct iovec *parts, int count, size_t total)
+{
+    ssize_t sent = transmit(stream, parts, count);
+    if (sent < 0 && sent != -EAGAIN) {
+        fail(stream, (int)sent);
+        return (int)sent;
+    }
+    size_t done = sent > 0 ? (size_t)sent : 0;
+    if (done == total)
+        return 0;
+    int err = queue_rest(stream, parts, count, done);
+    if (err) {
+        bytes_free(&stream->out);
+        if (done) /* a torn write cannot be taken back */
+            fail(stream, err);
+        return err;
+    }
+    asy_stream_flush(stream);
+    return 0;
+}
+
+static int write_filtered(asyncio_stream *stream, const struct iovec *parts, int count)
+{
+    for (int i = 0; i < count; i++) {
+        int err = stream->filter_ops->push(stream->filter, parts[i].iov_base, parts[i].iov_len);
+        if (err) {
+            fail(stream, err);
+            return err;
+        }
+    }
+    return asy_stream_push_filter(stream);
+}
+
+static int write_parts(asyncio_stream *stream, const struct iovec *parts, int count)
+{
+    size_t total = 0;
+    for (int i = 0; i < count; i++)
+        total += parts[i].iov_len;
+    while (!stream->write_error && bytes_count(&stream->out) > STREAM_HIGH_WATER) {
+        int err = asy_stream_wait_drained(stream, STREAM_LOW_WATER, ASYNCIO_FOREVER);
+        if (err)
+            return err;
+    }
+    if (stream->write_error)
+        return stream->write_error;
+    if (stream->ends || stream->closing)
+        return ASYNCIO_ESTATE;
+    if (!total)
+        return 0;
+    if (stream->filter)
+        return write_filtered(stream, parts, count);
+    if (!bytes_count(&stream->out))
+        return write_direct(stream, parts, count, total);
+    size_t end_before = bytes_count(&stream->out);
+    int err = queue_rest(stream, parts, count, 0);
+    if (err)
+        stream->out.end = stream->out.start + end_before;
+    return err;
+}
+
+int asyncio_stream_writev(asyncio_stream *stream, const struct iovec *parts, int count)
+{
+    int err = begin(stream, count >= 0 && (parts || !count), "asyncio_stream_writev");
+    return err ? err : end(stream, write_parts(stream, parts, count));
+}
+
+int asyncio_stream_write(asyncio_stream *stream, const void *buf, size_t n)
+{
+    struct iovec part = {(void *)buf, n};
+    int err = begin(stream, buf || !n, "asyncio_stream_write");
+    return err ? err : end(stream, write_parts(stream, &part, 1));
+}
+
+int asyncio_stream_printf(asyncio_stream *stream, const char *format, ...)
+{
+    char small[512];
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int length = vsnprintf(small, sizeof small, format, args);
+    va_end(args);
+    char *text = small;
+    int err = length < 0 ? -EINVAL : 0;
+    if (!err && (size_t)length >= sizeof small) {
+        text = asy_sys_alloc((size_t)length + 1);
+        if (text)
+            vsnprintf(text, (size_t)length + 1, format, again);
+        else
+            err = -ENOMEM;
+    }
+    va_end(again);
+    if (!err)
+        err = asyncio_stream_write(stream, text, (size_t)length);
+    if (text != small)
+        asy_sys_free(text);
+    return err;
+}
+
+int asyncio_stream_drain(asyncio_stream *stream)
+{
+    if (!stream)
+        return -EINVAL;
+    asy_loop_check(stream->loop, "asyncio_stream_drain");
+    if (!stream->loop->current)
+        return ASYNCIO_ENOTASK;
+    int err = asy_budget_spend(stream->loop);
+    if (err)
+        return err;
+    asy_stream_use(stream);
+    return end(stream, asy_stream_wait_drained(stream, STREAM_LOW_WATER, ASYNCIO_FOREVER));
+}
+
+int asyncio_stream_write_eof(asyncio_stream *stream)
+{
+    if (!stream)
+        return -EINVAL;
+    asy_loop_check(stream->loop, "asyncio_stream_write_eof");
+    if (stream->write_error)
+        return stream->write_error;
+    if (stream->ends)
+        return 0;
+    stream->ends = true;
+    if (stream->filter) {
+        stream->filter_ops->shutdown(stream->filter);
+        return asy_stream_push_filter(stream);
+    }
+    if (!bytes_count(&stream->out))
+        end_output(stream);
+    return 0;
+}

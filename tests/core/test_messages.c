@@ -1,0 +1,231 @@
+/*
+ * Messages: how they travel with an error, and what replaces them.
+ */
+#include "support/harness.h"
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
+
+ASYNC(raises, intptr_t, err, const char *, message)
+{
+    asyncio_sleep(0);
+    return asyncio_raise(err, "%s", message);
+}
+
+ASYNC(fails, intptr_t, err)
+{
+    return err;
+}
+
+ASYNC(passes_on, asyncio_task *, task)
+{
+    return asyncio_await(task);
+}
+
+ASYNC(raises_then_returns, intptr_t, result)
+{
+    asyncio_raise(-EIO, "of another error");
+    return result;
+}
+
+ASYNC(travel_main)
+{
+    CHECK_TEXT(asyncio_error_message(), "");
+    CHECK_EQUAL(asyncio_raise(-EPERM, "%d of %s", 3, "four"), -EPERM);
+    CHECK_TEXT(asyncio_error_message(), "3 of four");
+
+    /* From task to awaiter, on and on. */
+    asyncio_task *task = asyncio_create_task(raises(-EIO, "deep down"));
+    for (int i = 0; i < 5; i++)
+        task = asyncio_create_task(passes_on(task));
+    CHECK_EQUAL(asyncio_await(task), -EIO);
+    CHECK_TEXT(asyncio_error_message(), "deep down");
+
+    /* A success leaves it; an error without one replaces it. */
+    CHECK_EQUAL(asyncio_await(asyncio_create_task(fails(4))), 4);
+    CHECK_TEXT(asyncio_error_message(), "deep down");
+    CHECK_EQUAL(asyncio_await(asyncio_create_task(fails(-EIO))), -EIO);
+    CHECK_TEXT(asyncio_error_message(), "");
+
+    /* It goes with its code alone. */
+    CHECK_EQUAL(asyncio_await(asyncio_create_task(raises_then_returns(-EPERM))), -EPERM);
+    CHECK_TEXT(asyncio_error_message(), "");
+    CHECK_EQUAL(asyncio_await(asyncio_create_task(raises_then_returns(-EIO))), -EIO);
+    CHECK_TEXT(asyncio_error_message(), "of another error");
+    CHECK_EQUAL(asyncio_await(asyncio_create_task(raises_then_returns(0))), 0);
+
+    /* Each who awaits it sees it; the task itself is long gone. */
+    task = asyncio_create_task(raises(-EIO, "shared"));
+    asyncio_task *a = asyncio_create_task(passes_on(asyncio_ref(task)));
+    asyncio_task *b = asyncio_create_task(passes_on(task));
+    CHECK_EQUAL(asyncio_await(a), -EIO);
+    CHECK_TEXT(asyncio_error_message(), "shared");
+    asyncio_raise(-EPERM, "in between");
+    CHECK_EQUAL(asyncio_await(b), -EIO);
+    CHECK_TEXT(asyncio_error_message(), "shared");
+
+    /* One message wrapped in the next. */
+    asyncio_raise(-EIO, "connect: %s", asyncio_error_message());
+    CHECK_TEXT(asyncio_error_message(), "connect: shared");
+    CHECK_EQUAL(asyncio_gather(NULL, raises(-EIO, "of a child"), fails(0)), -EIO);
+    CHECK_TEXT(asyncio_error_message(), "of a child");
+    return 0;
+}
+
+static void test_travel(void **state)
+{
+    (void)state;
+    assert_int_equal(run(travel_main), 0);
+}
+
+/* Long ones, empty ones, and those of each task for itself. */
+ASYNC(other)
+{
+    CHECK_TEXT(asyncio_error_message(), "");
+    asyncio_raise(-EIO, "the other's");
+    asyncio_sleep(1);
+    CHECK_TEXT(asyncio_error_message(), "the other's");
+    return 0;
+}
+
+ASYNC(size_main)
+{
+    static char text[100000];
+    memset(text, 'm', sizeof text - 1);
+    CHECK_EQUAL(asyncio_await(asyncio_create_task(raises(-EIO, text))), -EIO);
+    CHECK_EQUAL(strlen(asyncio_error_message()), sizeof text - 1);
+    asyncio_raise(-EIO, "%s", "");
+    CHECK_TEXT(asyncio_error_message(), "");
+    asyncio_raise(-EIO, "mine");
+    asyncio_task *task = asyncio_create_task(other());
+    asyncio_sleep(0);
+    CHECK_TEXT(asyncio_error_message(), "mine");
+    return asyncio_await(task);
+}
+
+static void test_sizes(void **state)
+{
+    (void)state;
+    assert_int_equal(run(size_main), 0);
+}
+
+/* ---- Out of run, in threads, in callbacks --------------------------------------------- */
+
+static void test_out_of_run(void **state)
+{
+    (void)state;
+    asyncio_run_options options = {.clock = ASYNCIO_CLOCK_VIRTUAL};
+    assert_int_equal(asyncio_run_with(raises(-EIO, "of main"), &options), -EIO);
+    assert_string_equal(asyncio_error_message(), "of main");
+    assert_int_equal(asyncio_run_with(fails(-EIO), &options), -EIO);
+    assert_string_equal(asyncio_error_message(), "");
+}
+
+static void *in_thread(void *arg)
+{
+    (void)arg;
+    CHECK_TEXT(asyncio_error_message(), "");
+    CHECK_EQUAL(asyncio_raise(-EIO, "line %d", 7), -EIO);
+    CHECK_TEXT(asyncio_error_message(), "line 7");
+    /* One in the next, where both are kept in the same place. */
+    asyncio_raise(-EIO, "file: %s; %s", asyncio_error_message(), asyncio_error_message());
+    CHECK_TEXT(asyncio_error_message(), "file: line 7; line 7");
+    char text[2000];
+    memset(text, 'm', sizeof text);
+    text[sizeof text - 1] = '\0';
+    asyncio_raise(-EIO, "%s", text);
+    CHECK(strncmp(asyncio_error_message(), text, 200) == 0);
+    return NULL;
+}
+
+static void test_in_thread(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    asyncio_raise(-EPERM, "main's");
+    assert_int_equal(pthread_create(&thread, NULL, in_thread, NULL), 0);
+    pthread_join(thread, NULL);
+    assert_string_equal(asyncio_error_message(), "main's");
+    harness_settle();
+}
+
+static void raise_in_callback(void *arg)
+{
+    (void)arg;
+    asyncio_raise(-EIO, "the callback's");
+    CHECK_TEXT(asyncio_error_message(), "the callback's");
+}
+
+ASYNC(callback_main)
+{
+    asyncio_raise(-EPERM, "the task's");
+    asyncio_loop_call_soon(asyncio_get_running_loop(), raise_in_callback, NULL);
+    asyncio_sleep(0);
+    CHECK_TEXT(asyncio_error_message(), "the task's");
+    return 0;
+}
+
+static void test_in_callback(void **state)
+{
+    (void)state;
+    assert_int_equal(run(callback_main), 0);
+}
+
+/* ---- Reports show it --------------------------------------------------------------------- */
+
+ASYNC(lost_main)
+{
+    asyncio_release(asyncio_create_task(raises(-EIO, "lost on the way")));
+    asyncio_sleep(1);
+    return 0;
+}
+
+static void report_on_stderr(void)
+{
+    asyncio_run_options options = {.clock = ASYNCIO_CLOCK_VIRTUAL};
+    asyncio_run_with(lost_main(), &options);
+}
+
+static void test_default_report(void **state)
+{
+    (void)state;
+    check_prints(report_on_stderr, "lost on the way (EIO); task 'Task-");
+    check_prints(report_on_stderr, "test_messages.c:");
+}
+
+/* ---- Days without memory ------------------------------------------------------------------ */
+
+ASYNC(sweep_main)
+{
+    asyncio_raise(-EIO, "one %d", 1);
+    asyncio_raise(-EIO, "two: %s", asyncio_error_message());
+    (void)asyncio_await(asyncio_create_task(raises(-EIO, "three")));
+    asyncio_task *task = asyncio_create_task(raises(-EIO, "four"));
+    asyncio_cancel_with(task, "five");
+    (void)asyncio_await(task);
+    return 0;
+}
+
+static void test_failures(void **state)
+{
+    (void)state;
+    sweep_failures(sweep_main);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_travel),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_out_of_run),
+        cmocka_unit_test(test_in_thread),
+        cmocka_unit_test(test_in_callback),
+        cmocka_unit_test(test_default_report),
+        cmocka_unit_test(test_failures),
+    };
+    return cmocka_run_group_tests_name("messages", tests, NULL, NULL);
+}

@@ -1,0 +1,332 @@
+/*
+ * Stack overflow, told in words; and every other fault, left alone.
+ */
+#include "asyncio.h"
+#include "child.h"
+#include "core/loop.h"
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <cmocka.h>
+
+static struct child child;
+
+/* Deeper and deeper, in steps below a page, until the guard is hit. */
+static __attribute__((noinline)) int dig(volatile char *above, int depth)
+{
+    volatile char here[512];
+    memset((void *)(uintptr_t)here, depth, sizeof here);
+    if (depth == 1 << 30)
+        return above[0];
+    return dig(here, depth + 1) + here[5];
+}
+
+ASYNC(overflows)
+{
+    volatile char here[1] = {0};
+    return dig(here, 0);
+}
+
+ASYNC(overflows_later)
+{
+    asyncio_sleep(0.001);
+    volatile char here[1] = {0};
+    return dig(here, 0);
+}
+
+static int line_of_creation;
+ASYNC(starts_one, size_t, stack_size, const char *, name)
+{
+    asyncio_task *calm = asyncio_create_task(overflows_later());
+    asyncio_cancel(calm);
+    asyncio_task_options options = {.stack_size = stack_size, .name = name};
+    line_of_creation = __LINE__ + 1;
+    asyncio_task *task = asyncio_create_task_with(overflows(), &options);
+    dprintf(2, "line %d\n", line_of_creation);
+    return asyncio_await(task);
+}
+
+static void run_named(void *arg)
+{
+    (void)arg;
+    asyncio_run(starts_one(0, "digger"));
+}
+
+static void run_small(void *arg)
+{
+    (void)arg;
+    asyncio_run(starts_one(64 << 10, NULL));
+}
+
+static void the_task_its_stack_and_its_place_are_named(void **state)
+{
+    (void)state;
+    char words[256];
+    int line = 0;
+    child_run(&child, run_named, NULL);
+    assert_child_signal(&child, SIGSEGV);
+    assert_int_equal(sscanf(child.text, "line %d\n", &line), 1);
+    assert_child_says(&child, "asyncio: stack overflow in task 'digger' of overflows, made at ");
+    snprintf(words, sizeof words, "test_overflow.c:%d: its stack of 256 KiB is used up; give it more by stack_size\n",
+             line);
+    assert_child_says(&child, words);
+    assert_int_equal(child_count(&child, "\n"), 2);
+}
+
+static void a_task_without_a_name_and_with_a_stack_of_its_own(void **state)
+{
+    (void)state;
+    child_run(&child, run_small, NULL);
+    assert_child_signal(&child, SIGSEGV);
+    assert_child_says(&child, "asyncio: stack overflow in task 'Task-");
+    assert_child_says(&child, "its stack of 64 KiB is used up");
+}
+
+ASYNC(main_overflows)
+{
+    return asyncio_await(overflows());
+}
+
+static void run_main(void *arg)
+{
+    (void)arg;
+    asyncio_run(main_overflows());
+}
+
+static void main_itself(void **state)
+{
+    (void)state;
+    child_run(&child, run_main, NULL);
+    assert_child_signal(&child, SIGSEGV);
+    assert_child_says(&child, "stack overflow in task 'Task-1' of main_overflows");
+}
+
+/* ---- Other faults ------------------------------------------------------------------------ */
+
+ASYNC(writes_to_null)
+{
+    *(volatile int *)NULL = 1;
+    return 0;
+}
+
+static void run_null(void *arg)
+{
+    (void)arg;
+    asyncio_run(writes_to_null());
+}
+
+static void run_null_outside(void *arg)
+{
+    (void)arg;
+    asyncio_loop *loop = asyncio_loop_new(NULL);
+    asyncio_loop_stop(loop);
+    asyncio_loop_run_forever(loop);
+    *(volatile int *)NULL = 1;
+}
+
+ASYNC(is_sent_one)
+{
+    raise(SIGSEGV);
+    dprintf(2, "still here\n");
+    return 0;
+}
+
+static void run_sent(void *arg)
+{
+    (void)arg;
+    asyncio_run(is_sent_one());
+}
+
+static void other_faults_die_in_silence(void **state)
+{
+    (void)state;
+    child_run(&child, run_null, NULL);
+    assert_child_signal(&child, SIGSEGV);
+    assert_child_silent(&child);
+    child_run(&child, run_null_outside, NULL);
+    assert_child_signal(&child, SIGSEGV);
+    assert_child_silent(&child);
+    child_run(&child, run_sent, NULL);
+    assert_child_signal(&child, SIGSEGV);
+    assert_child_silent(&child);
+}
+
+static void own_handler(int signo)
+{
+    static const char words[] = "the program's own\n";
+    if (write(2, words, sizeof words - 1) > 0)
+        _exit(signo);
+}
+
+static void run_with_own(void *arg)
+{
+    (void)arg;
+    /* An alternate stack of the program's own is kept, too. */
+    static char room[65536];
+    stack_t stack = {.ss_sp = room, .ss_size = sizeof room}, now;
+    sigaltstack(&stack, NULL);
+    struct sigaction action = {.sa_handler = own_handler, .sa_flags = SA_ONSTACK}, then;
+    sigaction(SIGSEGV, &action, NULL);
+    asyncio_loop *loop = asyncio_loop_new(NULL);
+    asyncio_loop_stop(loop);
+    CHILD_CHECK(asyncio_loop_run_forever(loop) == 0);
+    CHILD_CHECK(sigaction(SIGSEGV, NULL, &then) == 0 && then.sa_handler == own_handler);
+    CHILD_CHECK(sigaltstack(NULL, &now) == 0 && now.ss_sp == room);
+    asyncio_run(main_overflows());
+}
+
+static void a_programs_own_handler_is_kept(void **state)
+{
+    (void)state;
+    child_run(&child, run_with_own, NULL);
+    assert_child_exit(&child, SIGSEGV);
+    assert_string_equal(child.text, "the program's own\n");
+}
+
+static void run_unwatched(void *arg)
+{
+    (void)arg;
+    asyncio_run_options options = {.overflow_report = -1};
+    asyncio_run_with(main_overflows(), &options);
+}
+
+static void switched_off(void **state)
+{
+    (void)state;
+    child_run(&child, run_unwatched, NULL);
+    assert_child_signal(&child, SIGSEGV);
+    assert_child_silent(&child);
+}
+
+/* ---- Installed and taken back ---------------------------------------------------------------- */
+
+static bool is_default(void)
+{
+    struct sigaction action;
+    return sigaction(SIGSEGV, NULL, &action) == 0 && !(action.sa_flags & SA_SIGINFO) && action.sa_handler == SIG_DFL;
+}
+
+static bool has_alternate_stack(void)
+{
+    stack_t stack;
+    return sigaltstack(NULL, &stack) == 0 && !(stack.ss_flags & SS_DISABLE);
+}
+
+ASYNC(looks, bool, watched)
+{
+    CHILD_CHECK(is_default() == !watched);
+    CHILD_CHECK(has_alternate_stack() == watched);
+    return 0;
+}
+
+static void run_and_look(void *arg)
+{
+    (void)arg;
+    stack_t none = {.ss_flags = SS_DISABLE};
+    sigaltstack(&none, NULL); /* a sanitizer has one */
+    asyncio_run_options options = {.overflow_report = -1};
+    for (int i = 0; i < 3; i++) {
+        CHILD_CHECK(asyncio_run(looks(true)) == 0);
+        CHILD_CHECK(is_default());
+        CHILD_CHECK(!has_alternate_stack());
+    }
+    CHILD_CHECK(asyncio_run_with(looks(false), &options) == 0);
+}
+
+static void all_is_put_back(void **state)
+{
+    (void)state;
+    child_run(&child, run_and_look, NULL);
+    assert_child_exit(&child, 0);
+}
+
+/* ---- In several threads ------------------------------------------------------------------------ */
+
+ASYNC(lasts, double, seconds)
+{
+    return asyncio_sleep(seconds);
+}
+
+static void *run_lasting(void *arg)
+{
+    (void)arg;
+    asyncio_run(lasts(0.01));
+    return NULL;
+}
+
+static void *run_overflowing(void *arg)
+{
+    (void)arg;
+    asyncio_run(main_overflows());
+    return NULL;
+}
+
+/* In a second thread's loop, when the first one's has gone already. */
+static void overflow_in_a_thread(void *arg)
+{
+    pthread_t one, two;
+    (void)arg;
+    pthread_create(&one, NULL, run_lasting, NULL);
+    asyncio_run(lasts(0.001));
+    pthread_create(&two, NULL, run_overflowing, NULL);
+    pthread_join(two, NULL);
+    pthread_join(one, NULL);
+}
+
+static void in_another_threads_loop(void **state)
+{
+    (void)state;
+    child_run(&child, overflow_in_a_thread, NULL);
+    assert_child_signal(&child, SIGSEGV);
+    assert_child_says(&child, "asyncio: stack overflow in task 'Task-");
+    assert_child_says(&child, "of main_overflows");
+}
+
+ASYNC(forks_and_overflows)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        asyncio_run(main_overflows());
+        _exit(0);
+    }
+    int status = 0;
+    waitpid(pid, &status, 0);
+    CHILD_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+    return asyncio_await(overflows());
+}
+
+static void run_forking(void *arg)
+{
+    (void)arg;
+    asyncio_run(forks_and_overflows());
+}
+
+static void in_a_forked_childs_loop_and_then_the_parents(void **state)
+{
+    (void)state;
+    child_run(&child, run_forking, NULL);
+    assert_child_signal(&child, SIGSEGV);
+    assert_int_equal(child_count(&child, "asyncio: stack overflow in task"), 2);
+    assert_child_says(&child, "of main_overflows");
+    assert_child_says(&child, "of forks_and_overflows");
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_task_its_stack_and_its_place_are_named),
+        cmocka_unit_test(a_task_without_a_name_and_with_a_stack_of_its_own),
+        cmocka_unit_test(main_itself),
+        cmocka_unit_test(other_faults_die_in_silence),
+        cmocka_unit_test(a_programs_own_handler_is_kept),
+        cmocka_unit_test(switched_off),
+        cmocka_unit_test(all_is_put_back),
+        cmocka_unit_test(in_another_threads_loop),
+        cmocka_unit_test(in_a_forked_childs_loop_and_then_the_parents),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,365 @@
+/*
+ * fork while a loop runs: the child has no loop and is told so, may run one of its own,
+ * and leaves the parent unharmed.
+ */
+#include "asyncio.h"
+#include "child.h"
+#include "core/loop.h"
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+static struct child child;
+
+static void nothing(void *arg)
+{
+    (void)arg;
+}
+
+ASYNC(sleeps, double, seconds)
+{
+    return asyncio_sleep(seconds) ? -EIO : 3;
+}
+
+/* How a forked process ended. */
+static int status_of(pid_t pid)
+{
+    int status = -1;
+    waitpid(pid, &status, 0);
+    return status;
+}
+
+/* ---- In the child ------------------------------------------------------------------------- */
+
+static asyncio_loop *loop;
+static asyncio_task *other;
+static asyncio_runner *runner;
+
+static int reports;
+static void count_report(asyncio_loop *of, const asyncio_exception_context *context, void *arg)
+{
+    (void)of;
+    (void)arg;
+    CHILD_CHECK(context->error == ASYNCIO_ESTATE);
+    reports++;
+}
+
+static void check_waits(void)
+{
+    intptr_t result = 5;
+    CHILD_CHECK(asyncio_sleep(0) == ASYNCIO_ENOTASK);
+    CHILD_CHECK(asyncio_sleep(1) == ASYNCIO_ENOTASK);
+    CHILD_CHECK(asyncio_await(sleeps(1)) == ASYNCIO_ENOTASK);
+    CHILD_CHECK(asyncio_await(asyncio_ref(other)) == ASYNCIO_ENOTASK);
+    CHILD_CHECK(asyncio_join(asyncio_ref(other), &result) == ASYNCIO_ENOTASK);
+    CHILD_CHECK(result == 5);
+    CHILD_CHECK(asyncio_gather(NULL, sleeps(1), sleeps(2)) == ASYNCIO_ENOTASK);
+}
+
+static void check_calls(void)
+{
+    CHILD_CHECK(asyncio_get_running_loop() == NULL);
+    CHILD_CHECK(asyncio_current_task() == NULL);
+    CHILD_CHECK(!asyncio_loop_is_running(loop));
+    CHILD_CHECK(asyncio_loop_call_soon_threadsafe(loop, nothing, NULL) == ASYNCIO_ESTATE);
+    CHILD_CHECK(asyncio_loop_call_soon_signalsafe(loop, nothing, NULL) == ASYNCIO_ESTATE);
+    asyncio_loop_set_exception_handler(loop, count_report, NULL);
+    CHILD_CHECK(!asyncio_handle_valid(asyncio_loop_call_soon(loop, nothing, NULL)));
+    CHILD_CHECK(!asyncio_handle_valid(asyncio_loop_call_later(loop, 1, nothing, NULL)));
+    CHILD_CHECK(reports == 2);
+    asyncio_task *task = asyncio_create_task(sleeps(1));
+    CHILD_CHECK(asyncio_result(task) == ASYNCIO_ESTATE);
+    task = asyncio_loop_create_task(loop, sleeps(1));
+    CHILD_CHECK(asyncio_result(task) == ASYNCIO_ESTATE);
+    CHILD_CHECK(asyncio_future_new() == NULL);
+    CHILD_CHECK(asyncio_loop_run_forever(loop) == ASYNCIO_ESTATE);
+    CHILD_CHECK(strcmp(asyncio_error_message(),
+                       "asyncio_loop_run_forever: the loop belongs to the parent process") == 0);
+    CHILD_CHECK(asyncio_loop_close(loop) == ASYNCIO_ESTATE);
+    CHILD_CHECK(strstr(asyncio_error_message(), "parent process") != NULL);
+    CHILD_CHECK(asyncio_runner_run(runner, sleeps(0)) == ASYNCIO_ESTATE);
+    CHILD_CHECK(strstr(asyncio_error_message(), "parent process") != NULL);
+    CHILD_CHECK(asyncio_runner_close(runner) == ASYNCIO_ESTATE);
+    asyncio_loop_release(asyncio_loop_ref(loop));
+}
+
+ASYNC(runs_in_the_child)
+{
+    asyncio_task *task = asyncio_create_task(sleeps(0.002));
+    return asyncio_await(sleeps(0.001)) + asyncio_await(task);
+}
+
+static void check_a_loop_of_its_own(void)
+{
+    CHILD_CHECK(asyncio_run(runs_in_the_child()) == 6);
+    CHILD_CHECK(asyncio_run(runs_in_the_child()) == 6);
+    asyncio_loop *mine = asyncio_loop_new(NULL);
+    CHILD_CHECK(mine != NULL);
+    asyncio_loop_call_soon_threadsafe(mine, (asyncio_callback)(void *)asyncio_loop_stop, mine);
+    CHILD_CHECK(asyncio_loop_run_forever(mine) == 0);
+    CHILD_CHECK(asyncio_loop_close(mine) == 0);
+    asyncio_loop_release(mine);
+}
+
+/* ---- The parent: a task that forks while others go on --------------------------------------- */
+
+static int ticks;
+ASYNC(ticks_on)
+{
+    while (asyncio_sleep(0.0005) == 0)
+        ticks++;
+    return -ECANCELED;
+}
+
+ASYNC(forks, void *, what)
+{
+    void (*checks)(void);
+    memcpy(&checks, what, sizeof checks);
+    loop = asyncio_get_running_loop();
+    other = asyncio_create_task(ticks_on());
+    asyncio_sleep(0.001);
+    pid_t pid = fork();
+    if (pid == 0) {
+        checks();
+        _exit(0);
+    }
+    CHILD_CHECK(status_of(pid) == 0);
+    int before = ticks;
+    CHILD_CHECK(asyncio_sleep(0.005) == 0);
+    CHILD_CHECK(ticks > before);
+    asyncio_cancel(other);
+    CHILD_CHECK(asyncio_await(other) == -ECANCELED);
+    return 0;
+}
+
+static void run_forks(void *checks)
+{
+    asyncio_runner mine;
+    runner = &mine;
+    CHILD_CHECK(asyncio_runner_init(&mine, NULL) == 0);
+    CHILD_CHECK(asyncio_runner_run(&mine, forks(checks)) == 0);
+    CHILD_CHECK(asyncio_runner_close(&mine) == 0);
+}
+
+static void run_checks(void (*checks)(void))
+{
+    child_run(&child, run_forks, &checks);
+    assert_child_exit(&child, 0);
+    assert_child_silent(&child);
+}
+
+static void waits_in_the_child_find_no_task(void **state)
+{
+    (void)state;
+    run_checks(check_waits);
+}
+
+static void calls_on_the_loop_are_refused(void **state)
+{
+    (void)state;
+    run_checks(check_calls);
+}
+
+static void the_child_may_run_a_loop_of_its_own(void **state)
+{
+    (void)state;
+    run_checks(check_a_loop_of_its_own);
+}
+
+/* ---- Going on as if nothing had happened ------------------------------------------------------ */
+
+ASYNC(forks_and_returns)
+{
+    asyncio_sleep(0);
+    pid_t pid = fork();
+    if (pid == 0)
+        return asyncio_sleep(0);
+    int status = status_of(pid);
+    CHILD_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    return asyncio_sleep(0.001);
+}
+
+static void run_forks_and_returns(void *arg)
+{
+    (void)arg;
+    CHILD_CHECK(asyncio_run(forks_and_returns()) == 0);
+}
+
+static void a_coroutine_that_returns_in_the_child_dies_with_words(void **state)
+{
+    (void)state;
+    child_run(&child, run_forks_and_returns, NULL);
+    assert_child_exit(&child, 0);
+    assert_string_equal(child.text,
+                        "asyncio: coroutine 'forks_and_returns' returned in a forked child process; the loop belongs "
+                        "to the parent: end the child with _exit, or run a loop of its own in it\n");
+}
+
+static void fork_in_a_callback(void *of)
+{
+    pid_t pid = fork();
+    if (pid == 0)
+        return;
+    int status = status_of(pid);
+    CHILD_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    asyncio_loop_stop(of);
+}
+
+static void run_forking_callback(void *arg)
+{
+    (void)arg;
+    loop = asyncio_loop_new(NULL);
+    asyncio_loop_call_soon(loop, fork_in_a_callback, loop);
+    CHILD_CHECK(asyncio_loop_run_forever(loop) == 0);
+    asyncio_loop_release(loop);
+}
+
+static void and_so_does_a_callback(void **state)
+{
+    (void)state;
+    child_run(&child, run_forking_callback, NULL);
+    assert_child_exit(&child, 0);
+    assert_child_says(&child, "asyncio: a callback returned in a forked child process; the loop belongs to the parent");
+}
+
+/* ---- Signals ------------------------------------------------------------------------------------ */
+
+ASYNC(forks_and_is_interrupted)
+{
+    int ends[2];
+    char byte;
+    CHILD_CHECK(pipe(ends) == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        CHILD_CHECK(write(ends[1], "x", 1) == 1);
+        for (;;)
+            pause();
+    }
+    CHILD_CHECK(read(ends[0], &byte, 1) == 1);
+    kill(pid, SIGINT);
+    int status = status_of(pid);
+    CHILD_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
+    /* And this one's own handler is in force all the same. */
+    if (asyncio_sleep(0.003))
+        return -EIO;
+    kill(getpid(), SIGINT);
+    return asyncio_sleep(30);
+}
+
+static void run_interrupted(void *arg)
+{
+    (void)arg;
+    CHILD_CHECK(asyncio_run(forks_and_is_interrupted()) == -EINTR);
+}
+
+static void signals_of_the_child_take_their_default_action(void **state)
+{
+    (void)state;
+    child_run(&child, run_interrupted, NULL);
+    assert_child_exit(&child, 0);
+    assert_child_silent(&child);
+}
+
+ASYNC(interrupts_itself)
+{
+    kill(getpid(), SIGINT);
+    return asyncio_sleep(30);
+}
+
+static void check_interrupt(void)
+{
+    CHILD_CHECK(asyncio_run(interrupts_itself()) == -EINTR);
+}
+
+static void a_loop_of_the_childs_own_is_interrupted(void **state)
+{
+    (void)state;
+    run_checks(check_interrupt);
+}
+
+/* ---- Outside of a run, and from another thread ------------------------------------------------------ */
+
+static void fork_beside_a_loop(void *arg)
+{
+    (void)arg;
+    loop = asyncio_loop_new(NULL);
+    asyncio_release(asyncio_loop_create_task(loop, sleeps(0.001)));
+    other = asyncio_loop_create_task(loop, sleeps(0.002));
+    pid_t pid = fork();
+    if (pid == 0) {
+        CHILD_CHECK(asyncio_loop_run_forever(loop) == ASYNCIO_ESTATE);
+        CHILD_CHECK(asyncio_loop_close(loop) == ASYNCIO_ESTATE);
+        asyncio_loop_release(loop);
+        check_a_loop_of_its_own();
+        _exit(0);
+    }
+    CHILD_CHECK(status_of(pid) == 0);
+    CHILD_CHECK(asyncio_loop_run_until_complete(loop, (asyncio_future *)other) == 3);
+    CHILD_CHECK(asyncio_loop_close(loop) == 0);
+    asyncio_loop_release(loop);
+}
+
+static void a_loop_that_does_not_run_stays_the_parents(void **state)
+{
+    (void)state;
+    child_run(&child, fork_beside_a_loop, NULL);
+    assert_child_exit(&child, 0);
+    assert_child_silent(&child);
+}
+
+static void *fork_here(void *arg)
+{
+    (void)arg;
+    pid_t pid = fork();
+    if (pid == 0) {
+        check_a_loop_of_its_own();
+        _exit(0);
+    }
+    CHILD_CHECK(status_of(pid) == 0);
+    return NULL;
+}
+
+ASYNC(lets_a_thread_fork)
+{
+    pthread_t thread;
+    asyncio_task *task = asyncio_create_task(ticks_on());
+    pthread_create(&thread, NULL, fork_here, NULL);
+    asyncio_sleep(0.005);
+    pthread_join(thread, NULL);
+    asyncio_cancel(task);
+    return asyncio_await(task) == -ECANCELED ? 0 : -EIO;
+}
+
+static void run_with_a_forking_thread(void *arg)
+{
+    (void)arg;
+    CHILD_CHECK(asyncio_run(lets_a_thread_fork()) == 0);
+}
+
+static void another_thread_may_fork(void **state)
+{
+    (void)state;
+    child_run(&child, run_with_a_forking_thread, NULL);
+    assert_child_exit(&child, 0);
+    assert_child_silent(&child);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(waits_in_the_child_find_no_task),
+        cmocka_unit_test(calls_on_the_loop_are_refused),
+        cmocka_unit_test(the_child_may_run_a_loop_of_its_own),
+        cmocka_unit_test(a_coroutine_that_returns_in_the_child_dies_with_words),
+        cmocka_unit_test(and_so_does_a_callback),
+        cmocka_unit_test(signals_of_the_child_take_their_default_action),
+        cmocka_unit_test(a_loop_of_the_childs_own_is_interrupted),
+        cmocka_unit_test(a_loop_that_does_not_run_stays_the_parents),
+        cmocka_unit_test(another_thread_may_fork),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
