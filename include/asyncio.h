@@ -15,6 +15,7 @@
 #include <asyncio/locks.h>
 #include <asyncio/messages.h>
 #include <asyncio/queues.h>
+#include <asyncio/names.h>
 #include <asyncio/runners.h>
 #include <asyncio/scopes.h>
 #include <asyncio/servers.h>

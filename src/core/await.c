@@ -88,7 +88,8 @@ static intptr_t await_in_place(asyncio_coro *coro, int *status, intptr_t *out)
 
 /* Returns what await is to return. The outcome of the waiting in *status; what the
  * awaited one returned, if it ended, in *out, which may be NULL. */
-static inline __attribute__((always_inline)) intptr_t await(asyncio_future *future, int *status, intptr_t *out)
+static inline __attribute__((always_inline)) intptr_t await(asyncio_future *future, int *status,
+                                                            intptr_t *out)
 {
     *status = 0;
     if (UNLIKELY(!future)) {

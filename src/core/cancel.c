@@ -117,17 +117,28 @@ static bool requested_during(const asyncio_scope *scope, const asyncio_scope *le
 
 bool asy_cancel_from_outside(const asyncio_task *task, const asyncio_scope *left)
 {
-    int by_scopes = 0;
-    for (const asyncio_scope *scope = task->scopes; scope; scope = scope->outer)
-        by_scopes += requested_during(scope, left);
-    return (int)task->cancels > left->cancelling + by_scopes;
+    int others = left->cancelling;
+    for (const asyncio_scope *scope = task->scopes; scope; scope = scope->outer) {
+        if (scope->kind == SCOPE_SHIELD)
+            return false;
+        others += requested_during(scope, left);
+    }
+    return (int)task->cancels > others;
+}
+
+bool asy_cancel_from_around(const asyncio_task *task, const asyncio_scope *left)
+{
+    const asyncio_scope *scope = task->scopes;
+    while (scope && scope->kind != SCOPE_SHIELD && !requested_during(scope, left))
+        scope = scope->outer;
+    return scope && scope->kind != SCOPE_SHIELD;
 }
 
 void asy_cancel_again(asyncio_task *task, const asyncio_scope *left)
 {
     if (asy_cancel_from_outside(task, left))
         task->requested = true;
-    for (asyncio_scope *scope = task->scopes; scope; scope = scope->outer)
+    for (asyncio_scope *scope = task->scopes; scope && scope->kind != SCOPE_SHIELD; scope = scope->outer)
         if (requested_during(scope, left))
             scope->pending = true;
     asy_cancel_look_again(task);

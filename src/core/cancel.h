@@ -34,9 +34,10 @@ void asy_cancel_withdraw(asyncio_task *task, asyncio_scope *scope);
  * Something else came first: a failure, a timeout's own expiry, a value. */
 void asy_cancel_again(asyncio_task *task, const asyncio_scope *left);
 
-/* Was asyncio_cancel called while `left`, which has just been left, was entered? Requests of
- * outer scopes do not count. */
+/* While `left`, which has just been left, was entered: was asyncio_cancel called; did a scope around
+ * it make a request? What a shield around it holds back does not count; what was pending when it was entered does. */
 bool asy_cancel_from_outside(const asyncio_task *task, const asyncio_scope *left);
+bool asy_cancel_from_around(const asyncio_task *task, const asyncio_scope *left);
 
 /* Enters a scope of the running task. 0, -EINVAL for NULL, ASYNCIO_ENOTASK. */
 int asy_scope_enter(asyncio_scope *scope, enum scope_kind kind);

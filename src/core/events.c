@@ -223,7 +223,8 @@ static int enter(asyncio_loop *loop, const char *call)
     if (loop->closed)
         return (int)asyncio_raise(ASYNCIO_ESTATE, "%s: the loop is closed", call);
     asyncio_loop_ref(loop); /* until it leaves */
-    loop->thread = asy_this_thread();
+    /* Other threads may be looking for theirs. */
+    __atomic_store_n(&loop->thread, asy_this_thread(), __ATOMIC_RELAXED);
     loop->tid = asy_sys_gettid();
     loop->running = true;
     asy_fp_control_save(&loop->fp);
@@ -257,10 +258,39 @@ int asyncio_loop_run_forever(asyncio_loop *loop)
     return err;
 }
 
-static void stop_when_done(asyncio_future *future, void *arg)
+/* As a done callback that stops the loop, but without a block of its own. */
+struct until_done {
+    struct waiter waiter;     /* until the future is done */
+    struct callback callback; /* from then on */
+};
+
+static void stop_running_loop(struct callback *callback)
 {
-    (void)future;
-    asyncio_loop_stop(arg);
+    (void)callback;
+    asyncio_loop_stop(asy_running_loop);
+}
+
+static const struct callback_kind until_done_kind = {stop_running_loop, stop_running_loop};
+
+static void until_is_done(struct waiter *waiter, asyncio_future *future)
+{
+    struct until_done *until = LIST_ENTRY(waiter, struct until_done, waiter);
+    callback_push(&future->loop->ready, &until->callback, &until_done_kind);
+}
+
+static int run_until_done(asyncio_loop *loop, asyncio_future *future)
+{
+    struct until_done until = {.waiter.notify = until_is_done};
+    list_init(&until.waiter.node);
+    if (future->done)
+        until_is_done(&until.waiter, future);
+    else
+        list_append(&future->waiters, &until.waiter.node);
+    int err = asy_loop_run(loop);
+    /* Somebody else may have stopped it. */
+    list_remove(&until.waiter.node);
+    ready_remove(&loop->ready, &until.callback.ready);
+    return err;
 }
 
 intptr_t asyncio_loop_run_until_complete(asyncio_loop *loop, asyncio_future *future)
@@ -273,11 +303,7 @@ intptr_t asyncio_loop_run_until_complete(asyncio_loop *loop, asyncio_future *fut
         leave(loop);
         err = (int)asyncio_raise(-EINVAL, "the future belongs to another loop");
     } else if (!err) {
-        err = asyncio_add_done_callback_future(future, stop_when_done, loop);
-        if (!err) {
-            err = asy_loop_run(loop);
-            asyncio_remove_done_callback_future(future, stop_when_done, loop);
-        }
+        err = run_until_done(loop, future);
         leave(loop);
     }
     if (err) {

@@ -51,6 +51,17 @@ bool asy_loop_is_open(uint64_t id, const char *call)
     return open;
 }
 
+void asy_loop_each_here(void (*fn)(asyncio_loop *loop, void *arg), void *arg)
+{
+    pthread_mutex_lock(&runtime_lock);
+    LIST_EACH(node, &asy_runtime.loops) {
+        asyncio_loop *loop = LIST_ENTRY(node, asyncio_loop, node);
+        if (__atomic_load_n(&loop->thread, __ATOMIC_RELAXED) == asy_this_thread() && !loop->closed)
+            fn(loop, arg);
+    }
+    pthread_mutex_unlock(&runtime_lock);
+}
+
 /* ---- Fork ----------------------------------------------------------------------
  * The child's copy of a loop is refused by every call that would use it, and
  * nothing runs in the child's thread: a loop of its own can. */

@@ -138,6 +138,8 @@ static inline bool asy_loop_unusable(const asyncio_loop *loop)
 }
 /* Is there a loop with this id, in this process and not closed? Aborts if it is another thread's. */
 bool asy_loop_is_open(uint64_t id, const char *call);
+/* Calls fn for each open loop of this thread, whether it runs or not. fn makes and frees none. */
+void asy_loop_each_here(void (*fn)(asyncio_loop *loop, void *arg), void *arg);
 /* Makes one; *out is untouched on failure. */
 int asy_loop_new(const asyncio_run_options *options, asyncio_loop **out);
 /* Tasks and futures keep the loop's struct, closed or not. */

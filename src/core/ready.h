@@ -61,6 +61,20 @@ static inline void ready_drop_first(struct ready_queue *queue)
     queue->count--;
 }
 
+/* Takes an entry off wherever it stands: slow. */
+static inline void ready_remove(struct ready_queue *queue, struct ready *entry)
+{
+    struct ready **link = &queue->first;
+    while (*link && *link != entry)
+        link = &(*link)->next;
+    if (!*link)
+        return;
+    *link = entry->next;
+    if (!*link)
+        queue->end = link;
+    queue->count--;
+}
+
 /* A callback of the loop: a handle's, a future's, or a post from elsewhere.
  * Runs on the loop's stack. Either is called once, and gives the block back. */
 struct callback;

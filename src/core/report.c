@@ -41,9 +41,9 @@ static void print_report(const asyncio_exception_context *context)
     char line[LINE_MAX_BYTES];
     size_t used = append(line, 0, "asyncio: %s", context->message ? context->message : "unhandled error");
     if (context->error < 0) {
-        const char *words = asyncio_strerror(context->error);
-        if (context->task && context->task->future.done)
-            words = asy_future_words(&context->task->future);
+        const struct message *message = context->task ? context->task->future.message : NULL;
+        const char *words = message && message->code == context->error ? message->text
+                                                                       : asyncio_strerror(context->error);
         used = append(line, used, ": %s (%s)", words, asyncio_errname(context->error));
     }
     if (context->task) {

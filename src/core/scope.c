@@ -9,6 +9,15 @@
 #include "core/loop.h"
 #include <errno.h>
 
+/* What is pending now may be delivered inside, where it comes from outside. */
+static void count_pending(asyncio_scope *entered)
+{
+    entered->cancelling -= entered->task->requested;
+    for (asyncio_scope *scope = entered->outer; scope; scope = scope->outer)
+        if (scope->pending)
+            scope->requested_at = entered->entered_at;
+}
+
 int asy_scope_enter(asyncio_scope *scope, enum scope_kind kind)
 {
     asyncio_task *task = asy_current_task();
@@ -19,6 +28,8 @@ int asy_scope_enter(asyncio_scope *scope, enum scope_kind kind)
     *scope = (asyncio_scope){.outer = task->scopes, .task = task, .cancelling = (int)task->cancels, .entered = true};
     scope->kind = (unsigned char)kind;
     scope->entered_at = task->future.loop->turn;
+    if (UNLIKELY(task->must_cancel))
+        count_pending(scope);
     task->scopes = scope;
     return 0;
 }

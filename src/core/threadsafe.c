@@ -13,12 +13,13 @@
 #include "asyncio/errors.h"
 #include "asyncio/events.h"
 #include "core/loop.h"
+#include "core/post.h"
 #include "sys/sys.h"
 #include <errno.h>
 
-struct post {
-    struct callback callback; /* once collected */
-    struct post *next;        /* until then */
+/* What asyncio_loop_call_soon_threadsafe posts. */
+struct call {
+    struct post post;
     asyncio_callback fn;
     void *arg;
 };
@@ -43,27 +44,48 @@ static void wake(asyncio_loop *loop)
         loop->backend->ops->wake(loop->backend);
 }
 
+int asy_post(asyncio_loop *loop, struct post *post)
+{
+    struct post *head = atomic_load(&loop->posts);
+    do {
+        if (head == &closed_mark)
+            return ASYNCIO_ESTATE;
+        post->next = head;
+    } while (!atomic_compare_exchange_weak(&loop->posts, &head, post));
+    wake(loop);
+    return 0;
+}
+
+static void run_call(struct callback *callback)
+{
+    struct call *call = (struct call *)callback;
+    asyncio_callback fn = call->fn;
+    void *arg = call->arg;
+    asy_sys_free(call);
+    fn(arg);
+}
+
+static void drop_call(struct callback *callback)
+{
+    asy_sys_free(callback);
+}
+
+static const struct callback_kind call_kind = {run_call, drop_call};
+
 int asyncio_loop_call_soon_threadsafe(asyncio_loop *loop, asyncio_callback fn, void *arg)
 {
     if (!loop || !fn)
         return -EINVAL;
     if (asy_loop_is_parents(loop))
         return ASYNCIO_ESTATE;
-    struct post *post = asy_sys_alloc(sizeof *post);
-    if (!post)
+    struct call *call = asy_sys_alloc(sizeof *call);
+    if (!call)
         return -ENOMEM;
-    post->fn = fn;
-    post->arg = arg;
-    struct post *head = atomic_load(&loop->posts);
-    do {
-        if (head == &closed_mark) {
-            asy_sys_free(post);
-            return ASYNCIO_ESTATE;
-        }
-        post->next = head;
-    } while (!atomic_compare_exchange_weak(&loop->posts, &head, post));
-    wake(loop);
-    return 0;
+    *call = (struct call){.post.callback.kind = &call_kind, .fn = fn, .arg = arg};
+    int err = asy_post(loop, &call->post);
+    if (err)
+        asy_sys_free(call);
+    return err;
 }
 
 int asyncio_loop_call_soon_signalsafe(asyncio_loop *loop, asyncio_callback fn, void *arg)
@@ -93,22 +115,6 @@ int asyncio_loop_call_soon_signalsafe(asyncio_loop *loop, asyncio_callback fn, v
     return 0;
 }
 
-static void run_post(struct callback *callback)
-{
-    struct post *post = (struct post *)callback;
-    asyncio_callback fn = post->fn;
-    void *arg = post->arg;
-    asy_sys_free(post);
-    fn(arg);
-}
-
-static void drop_post(struct callback *callback)
-{
-    asy_sys_free(callback);
-}
-
-static const struct callback_kind post_kind = {run_post, drop_post};
-
 static struct post *reversed(struct post *post)
 {
     struct post *before = NULL;
@@ -126,7 +132,7 @@ static void collect_threads(asyncio_loop *loop)
     struct post *post = reversed(atomic_exchange(&loop->posts, NULL));
     while (post) {
         struct post *next = post->next;
-        callback_push(&loop->ready, &post->callback, &post_kind);
+        callback_push(&loop->ready, &post->callback, post->callback.kind);
         post = next;
     }
 }
@@ -167,7 +173,7 @@ void asy_posts_close(asyncio_loop *loop)
     struct post *post = atomic_exchange(&loop->posts, &closed_mark);
     while (post && post != &closed_mark) {
         struct post *next = post->next;
-        asy_sys_free(post);
+        post->callback.kind->drop(&post->callback);
         post = next;
     }
 }

@@ -178,7 +178,8 @@ static size_t partition(asyncio_future **set, size_t n)
     }
     for (size_t i = 0; i < left; i++)
         set[done + i] = others[i];
-    asy_slab_free(others, n * sizeof(asyncio_future *));
+    if (others)
+        asy_slab_free(others, n * sizeof(asyncio_future *));
     qsort(set, done, sizeof *set, by_order);
     return done;
 }

@@ -73,7 +73,8 @@ static NOINLINE struct fd_record *make_record(asyncio_loop *loop, int fd)
     struct fd_table *table = loop->io ? table_of(loop) : make_table(loop);
     if (fd < 0 || !table)
         return NULL;
-    if ((size_t)fd >= table->capacity && !make_room(table, (size_t)fd))
+    /* Not for any number that somebody makes up. */
+    if ((size_t)fd >= table->capacity && (asy_sys_fd_kind(fd) < 0 || !make_room(table, (size_t)fd)))
         return NULL;
     struct fd_record *record = asy_slab_alloc(sizeof *record);
     if (!record)
@@ -99,6 +100,12 @@ struct fd_record *asy_fd_record(asyncio_loop *loop, int fd)
     return LIKELY(record != NULL) ? record : make_record(loop, fd);
 }
 
+int asy_fd_why_none(int fd)
+{
+    int kind = asy_sys_fd_kind(fd);
+    return kind < 0 ? kind : -ENOMEM;
+}
+
 int asy_fd_prepare(struct fd_record *record)
 {
     if (LIKELY(record->known))
@@ -106,6 +113,9 @@ int asy_fd_prepare(struct fd_record *record)
     int kind = asy_sys_fd_kind(record->fd);
     if (kind < 0)
         return kind;
+    record->is_socket = kind & ASY_FD_SOCKET;
+    record->short_is_end = kind & ASY_FD_TCP;
+    kind &= ASY_FD_KINDS;
     int err = kind == ASY_FD_POLLABLE ? asy_sys_set_nonblocking(record->fd) : 0;
     if (err)
         return err;
@@ -114,11 +124,23 @@ int asy_fd_prepare(struct fd_record *record)
     return 0;
 }
 
-void asy_fd_fresh(asyncio_loop *loop, struct fd_record *record, bool prepared)
+/* As at the beginning. */
+static void reset(struct fd_record *record)
+{
+    record->ready = FD_READ | FD_WRITE;
+    record->stays = 0;
+    record->known = record->is_socket = record->short_is_end = false;
+    record->kind = ASY_FD_POLLABLE;
+}
+
+void asy_fd_fresh(asyncio_loop *loop, struct fd_record *record, const struct fd_record *like)
 {
     asy_fd_drop(loop, record);
-    record->known = prepared;
-    record->kind = ASY_FD_POLLABLE;
+    if (!like)
+        return;
+    record->known = true;
+    record->is_socket = like->is_socket;
+    record->short_is_end = like->short_is_end;
 }
 
 /* ---- Registration -------------------------------------------------------------------- */
@@ -141,7 +163,8 @@ int asy_fd_register(asyncio_loop *loop, struct fd_record *record)
         return 0;
     int err = arm(loop, record, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET);
     if (err == -EPERM) {
-        record->kind = ASY_FD_READY; /* such as /dev/null */
+        record->kind = ASY_FD_READY; /* such as /dev/zero */
+        record->stays = record->ready = FD_READ | FD_WRITE;
         return 0;
     }
     if (!err)
@@ -150,28 +173,41 @@ int asy_fd_register(asyncio_loop *loop, struct fd_record *record)
 }
 
 static uint32_t events_waited_for(const struct fd_record *record);
+static struct fd_waiter *entry(struct list *node);
+static void wake(struct fd_waiter *waiter, int value);
 
-/* Registers for what is waited for now. */
+/* Registers for what is waited for now, unless that is registered for good. */
 static int arm_once(asyncio_loop *loop, struct fd_record *record)
 {
     uint32_t events = events_waited_for(record);
-    if (record->mode == FD_EDGE || record->kind == ASY_FD_READY)
+    if (record->mode == FD_EDGE)
         return 0;
     if (!events && record->mode == FD_ONCE) {
         loop->backend->ops->detach(loop->backend, record->fd);
         record->mode = FD_IDLE;
-        return 0;
     }
     if (!events)
         return 0;
     int err = arm(loop, record, events | EPOLLONESHOT);
-    if (err == -EPERM) {
-        record->kind = ASY_FD_READY;
-        return 0;
-    }
     if (!err)
         record->mode = FD_ONCE;
     return err;
+}
+
+void asy_fd_settle(asyncio_loop *loop, struct fd_record *record)
+{
+    if (record->mode == FD_IDLE || (record->mode == FD_EDGE && (record->known || record->callbacks)))
+        return;
+    /* Those who still wait have a registration that is there already. */
+    if (record->mode == FD_EDGE)
+        record->mode = FD_ONCE;
+    int err = arm_once(loop, record);
+    if (record->mode == FD_IDLE) {
+        record->ready = FD_READ | FD_WRITE;
+        record->stays = 0;
+    }
+    while (err && !list_is_empty(&record->waiters))
+        wake(entry(record->waiters.next), err);
 }
 
 /* ---- Waiting ---------------------------------------------------------------------------- */
@@ -198,7 +234,8 @@ static uint32_t events_waited_for(const struct fd_record *record)
 static void wake(struct fd_waiter *waiter, int value)
 {
     list_remove(&waiter->node);
-    waiter->ready(waiter, value);
+    if (!waiter->has_turn) /* else it is awake, and finds out */
+        waiter->ready(waiter, value);
 }
 
 static void wake_task(struct fd_waiter *waiter, int value)
@@ -213,13 +250,34 @@ static bool cancel_wait(struct wait *wait)
     return true;
 }
 
+static struct fd_waiter *first_in_turn(const struct fd_record *record, uint32_t direction)
+{
+    LIST_EACH(node, &record->waiters)
+        if (entry(node)->takes_turns && (entry(node)->events & direction))
+            return entry(node);
+    return NULL;
+}
+
+bool asy_fd_has_queue_slow(const struct fd_record *record, uint32_t direction)
+{
+    return first_in_turn(record, direction) != NULL;
+}
+
+/* A task runs later, and keeps its place until then; others transfer here and now. */
 void asy_fd_pass_on_slow(struct fd_record *record, uint32_t direction)
 {
-    LIST_EACH(node, &record->waiters) {
-        if (entry(node)->events & direction) {
-            wake(entry(node), 0);
+    const struct fd_waiter *last = NULL;
+    struct fd_waiter *waiter;
+    while ((record->ready & direction) && (waiter = first_in_turn(record, direction)) && waiter != last) {
+        if (waiter->has_turn)
+            return;
+        if (waiter->ready == wake_task) {
+            waiter->has_turn = true;
+            wake_task(waiter, 0);
             return;
         }
+        last = waiter;
+        wake(waiter, 0);
     }
 }
 
@@ -227,37 +285,57 @@ void asy_fd_pass_on_slow(struct fd_record *record, uint32_t direction)
 static void pass_on_revoked(struct wait *wait)
 {
     struct fd_wait *fd_wait = LIST_ENTRY(wait, struct fd_wait, wait);
+    list_remove(&fd_wait->waiter.node);
     asy_fd_pass_on(fd_wait->record, fd_wait->waiter.events);
 }
 
-static const struct wait_kind read_kind = {.name = "reading a descriptor", .cancel = cancel_wait, .revoke = pass_on_revoked};
-static const struct wait_kind write_kind = {.name = "writing a descriptor", .cancel = cancel_wait, .revoke = pass_on_revoked};
-static const struct wait_kind poll_kind = {.name = "waiting for a descriptor", .cancel = cancel_wait, .revoke = pass_on_revoked};
+#define WAIT_KIND(words) {.name = (words), .cancel = cancel_wait, .revoke = pass_on_revoked}
+static const struct wait_kind read_kind = WAIT_KIND("reading a descriptor");
+static const struct wait_kind write_kind = WAIT_KIND("writing a descriptor");
+static const struct wait_kind poll_kind = WAIT_KIND("waiting for a descriptor");
 
-static const struct wait_kind *kind_of(uint32_t events)
+/* Waits in `record`, linked in before `place`. */
+static int wait_before(asyncio_loop *loop, struct fd_record *record, struct list *place,
+                       struct fd_wait *wait)
 {
-    return events == FD_READ ? &read_kind : events == FD_WRITE ? &write_kind : &poll_kind;
+    asyncio_task *task = loop->current;
+    uint32_t events = wait->waiter.events, generation = record->generation;
+    bool turn = wait->waiter.takes_turns;
+    list_insert_before(place, &wait->waiter.node);
+    int err = turn ? asy_fd_register(loop, record) : arm_once(loop, record);
+    if (err || (turn && record->kind == ASY_FD_READY)) {
+        list_remove(&wait->waiter.node);
+        return err;
+    }
+    wait->record = record;
+    wait->waiter.ready = wake_task;
+    asy_wait_init(&wait->wait, task, !turn ? &poll_kind : events == FD_READ ? &read_kind : &write_kind, record);
+    err = (int)asy_wait_park(&wait->wait);
+    list_remove(&wait->waiter.node);
+    if (record->generation != generation)
+        return err ? err : -EBADF;
+    if (!turn)
+        asy_fd_settle(loop, record);
+    return err;
 }
 
 int asy_fd_wait(asyncio_loop *loop, struct fd_record *record, uint32_t events, bool edge)
 {
-    asyncio_task *task = loop->current;
-    int err = asy_cancel_deliver(task);
+    uint32_t generation = record->generation;
+    int err = asy_cancel_deliver(loop->current);
+    if (err || record->generation != generation)
+        return err ? err : -EBADF;
+    struct fd_wait wait = {.waiter.events = events, .waiter.takes_turns = edge};
+    return wait_before(loop, record, &record->waiters, &wait);
+}
+
+int asy_fd_wait_again(asyncio_loop *loop, struct fd_record *record, uint32_t direction)
+{
+    int err = asy_cancel_deliver(loop->current);
     if (err)
         return err;
-    struct fd_wait wait = {.record = record, .waiter.events = events, .waiter.ready = wake_task};
-    asy_wait_init(&wait.wait, task, kind_of(events), record);
-    list_append(&record->waiters, &wait.waiter.node);
-    err = edge ? asy_fd_register(loop, record) : arm_once(loop, record);
-    if (err || record->kind == ASY_FD_READY) {
-        list_remove(&wait.waiter.node);
-        return err;
-    }
-    uint32_t generation = record->generation;
-    err = (int)asy_wait_park(&wait.wait);
-    if (record->generation == generation && record->mode == FD_ONCE)
-        arm_once(loop, record);
-    return err;
+    struct fd_wait wait = {.waiter.events = direction, .waiter.takes_turns = true};
+    return wait_before(loop, record, record->waiters.next, &wait);
 }
 
 void asy_fd_wait_over(asyncio_task *task, struct fd_record *record)
@@ -269,6 +347,8 @@ void asy_fd_wait_over(asyncio_task *task, struct fd_record *record)
 
 int asy_fd_watch(asyncio_loop *loop, struct fd_record *record, struct fd_waiter *waiter)
 {
+    waiter->takes_turns = true;
+    waiter->has_turn = false;
     list_append(&record->waiters, &waiter->node);
     int err = asy_fd_register(loop, record);
     if (err)
@@ -278,37 +358,25 @@ int asy_fd_watch(asyncio_loop *loop, struct fd_record *record, struct fd_waiter 
 
 /* ---- Events ------------------------------------------------------------------------------- */
 
-/* What an event says about the directions of transfer. An error or a hang-up lets
- * both be tried: the call then says what it is. */
+/* What an event, which tells all that holds, says about the directions of transfer.
+ * An error or a hang-up lets both be tried: the call then says what it is. */
 static void note_ready(struct fd_record *record, uint32_t events)
 {
-    record->ready |= events & (FD_READ | FD_WRITE);
-    if (events & EPOLLRDHUP)
-        record->ready |= FD_READ;
-    if (events & (EPOLLERR | EPOLLHUP)) {
-        record->hung_up = true;
+    record->stays = events & EPOLLHUP ? FD_READ | FD_WRITE : events & EPOLLRDHUP ? FD_READ : 0;
+    record->ready |= (events & (FD_READ | FD_WRITE)) | record->stays;
+    if (events & EPOLLERR)
         record->ready |= FD_READ | FD_WRITE;
-    }
+    if (events & EPOLLPRI)
+        record->short_is_end = false; /* reading stops short at urgent data, too */
 }
 
-/* The first who waits to read, the first who waits to write, and all who only
- * want to know. */
-static void wake_ready(struct fd_record *record, uint32_t events)
+static void wake_lookers(struct fd_record *record, uint32_t events)
 {
-    uint32_t free = record->ready;
     if (events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP))
         events |= EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP;
-    LIST_EACH_SAFE(node, next, &record->waiters) {
-        struct fd_waiter *waiter = entry(node);
-        bool transfers = waiter->events == FD_READ || waiter->events == FD_WRITE;
-        if (!transfers || record->mode == FD_ONCE) {
-            if (waiter->events & events)
-                wake(waiter, 0);
-        } else if (waiter->events & free) {
-            free &= ~waiter->events;
-            wake(waiter, 0);
-        }
-    }
+    LIST_EACH_SAFE(node, next, &record->waiters)
+        if (!entry(node)->takes_turns && (entry(node)->events & events))
+            wake(entry(node), 0);
 }
 
 static void on_event(void *context, uint64_t tag, uint32_t events)
@@ -317,26 +385,27 @@ static void on_event(void *context, uint64_t tag, uint32_t events)
     struct fd_record *record = asy_fd_find(table->loop, (int)(uint32_t)tag);
     if (!record || record->generation != (uint32_t)(tag >> 32))
         return;
-    note_ready(record, events);
-    wake_ready(record, events);
+    /* Who registers for good later is told again. */
+    if (record->mode == FD_EDGE)
+        note_ready(record, events);
+    if (!list_is_empty(&record->waiters)) {
+        wake_lookers(record, events);
+        asy_fd_pass_on(record, FD_READ);
+        asy_fd_pass_on(record, FD_WRITE);
+    }
     if (record->callbacks)
         asy_readers_event(table->loop, record);
 }
 
 void asy_fd_drop(asyncio_loop *loop, struct fd_record *record)
 {
-    struct list *node;
-    while (!list_is_empty(&record->waiters)) {
-        node = record->waiters.next;
-        wake(entry(node), -EBADF);
-    }
+    record->generation = ++table_of(loop)->generation;
+    while (!list_is_empty(&record->waiters))
+        wake(entry(record->waiters.next), -EBADF);
     if (record->callbacks)
         asy_readers_drop(loop, record);
     if (record->mode != FD_IDLE)
         loop->backend->ops->detach(loop->backend, record->fd);
     record->mode = FD_IDLE;
-    record->generation = ++table_of(loop)->generation;
-    record->ready = FD_READ | FD_WRITE;
-    record->known = record->hung_up = false;
-    record->kind = ASY_FD_POLLABLE;
+    reset(record);
 }

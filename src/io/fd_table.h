@@ -10,10 +10,16 @@
  *   once      registered for the waits that are there now, and for no longer
  *
  * `ready` says in which directions a system call is worth trying. A call that
- * would have blocked, or that drained the socket, takes the bit down, an event
- * puts it up. Waiters stand in one list, first come first served in each
- * direction; the first is woken, and whoever leaves a direction that is still
- * ready wakes the next.
+ * would have blocked, or that drained a TCP socket, takes the bit down, an event
+ * puts it up. `stays`: not while the event that came last spoke of an end, which no
+ * further one will tell again.
+ *
+ * Who waits stands in one list. Some only want to know (asyncio_wait_fd): an
+ * event wakes all of them. The others take turns to transfer, first come first
+ * served in each direction: one of them at a time has the turn, keeps its place
+ * in the list until it runs, and hands the turn on if the direction is
+ * ready still when it is done. Who comes while others stand there goes to the end, and who
+ * was woken in vain keeps its place.
  *
  * An event carries the record's generation, which a close changes: one that
  * comes late is dropped.
@@ -22,6 +28,7 @@
 #define ASY_IO_FD_TABLE_H
 
 #include "asyncio/types.h"
+#include "base/compiler.h"
 #include "base/list.h"
 #include "core/task.h"
 #include <poll.h>
@@ -40,10 +47,11 @@ struct fd_record {
     uint8_t mode;         /* enum fd_mode */
     uint8_t kind;         /* enum asy_fd_kind, once known */
     bool known;           /* the kind was looked up, and the descriptor prepared */
-    bool hung_up;         /* an error or a hang-up came: both directions stay ready */
+    bool is_socket;
+    bool short_is_end;    /* a transfer of less than was asked for: it is empty now, or full (TCP) */
     uint32_t ready;       /* FD_READ | FD_WRITE */
-    uint32_t armed;       /* mode once: what is registered */
-    struct list waiters;
+    uint32_t stays;       /* those of them that nothing takes down */
+    struct list waiters;  /* of fd_waiter */
     void *callbacks;      /* of add_reader and add_writer (readers.c) */
 };
 
@@ -51,26 +59,40 @@ struct fd_record {
 struct fd_waiter {
     struct list node;
     uint32_t events;
-    /* Off the list. 0: try now; -EBADF: the descriptor is gone. Must not wait. */
+    bool takes_turns;
+    bool has_turn;
+    /* Off the list, but for a task whose turn it is. 0: try now; -EBADF: the
+     * descriptor is gone. Must not wait. */
     void (*ready)(struct fd_waiter *waiter, int err);
 };
 
 struct fd_table;
 
-/* The running loop's record of fd, made if need be. NULL: out of memory, or fd < 0. */
+/* The running loop's record of fd, made if need be. NULL: asy_fd_why_none says why. */
 struct fd_record *asy_fd_record(asyncio_loop *loop, int fd);
+int asy_fd_why_none(int fd);
 /* The same, only if there is one. */
 struct fd_record *asy_fd_find(asyncio_loop *loop, int fd);
 /* Looks up the kind and makes a socket or pipe non-blocking, the first time. 0 or a negative errno. */
 int asy_fd_prepare(struct fd_record *record);
-/* A new file behind the number: nothing that was known holds. `prepared`: it is non-blocking already. */
-void asy_fd_fresh(asyncio_loop *loop, struct fd_record *record, bool prepared);
+/* A new file behind the number: nothing that was known holds. `like`, unless NULL: it came,
+ * non-blocking, out of that listener. */
+void asy_fd_fresh(asyncio_loop *loop, struct fd_record *record, const struct fd_record *like);
 /* Wakes whoever waits with -EBADF, and takes the registration back. */
 void asy_fd_drop(asyncio_loop *loop, struct fd_record *record);
 
-/* Waits until one of `events` may hold, then returns 0: try again. Or the
- * error that ended the wait: -ECANCELED, -EBADF, -ENOMEM ... `edge`: registers for good. */
+/* Waits until one of `events` may hold, then returns 0: try again. Or the error that ended the
+ * wait: -ECANCELED, -EBADF, -ENOMEM ... `edge`: for a turn to transfer in that one direction,
+ * and registers for good. */
 int asy_fd_wait(asyncio_loop *loop, struct fd_record *record, uint32_t events, bool edge);
+/* A turn that led to nothing: waits for the next one, before all others. */
+int asy_fd_wait_again(asyncio_loop *loop, struct fd_record *record, uint32_t direction);
+/* Do others wait for their turn in this direction? */
+bool asy_fd_has_queue_slow(const struct fd_record *record, uint32_t direction);
+static inline bool asy_fd_has_queue(const struct fd_record *record, uint32_t direction)
+{
+    return UNLIKELY(!list_is_empty(&record->waiters)) && asy_fd_has_queue_slow(record, direction);
+}
 /* Ends a task's wait for this record, if it is in one, as if the descriptor were ready. */
 void asy_fd_wait_over(asyncio_task *task, struct fd_record *record);
 /* The same for a waiter that is no task: it is called once, registered for good.
@@ -79,19 +101,26 @@ int asy_fd_watch(asyncio_loop *loop, struct fd_record *record, struct fd_waiter 
 /* The direction is exhausted: do not try again before an event. */
 static inline void asy_fd_exhausted(struct fd_record *record, uint32_t direction)
 {
-    if (!record->hung_up)
-        record->ready &= ~direction;
+    record->ready &= ~direction | record->stays;
 }
-/* A transfer is over: if the direction is still ready, the next waiter's turn has come. */
+/* A transfer did less than it was asked for. */
+static inline void asy_fd_short(struct fd_record *record, uint32_t direction)
+{
+    if (record->short_is_end)
+        asy_fd_exhausted(record, direction);
+}
+/* A transfer is over: if the direction is still ready, the turn goes on to the next. */
 void asy_fd_pass_on_slow(struct fd_record *record, uint32_t direction);
 static inline void asy_fd_pass_on(struct fd_record *record, uint32_t direction)
 {
-    if ((record->ready & direction) && !list_is_empty(&record->waiters))
+    if (UNLIKELY(!list_is_empty(&record->waiters)))
         asy_fd_pass_on_slow(record, direction);
 }
 
 /* Registers for good. 0, or a negative errno; a file that cannot be waited for becomes ASY_FD_READY. */
 int asy_fd_register(asyncio_loop *loop, struct fd_record *record);
+/* Somebody has left: takes back what is registered for nobody any more. */
+void asy_fd_settle(asyncio_loop *loop, struct fd_record *record);
 
 /* What add_reader and add_writer have there (readers.c). */
 void asy_readers_event(asyncio_loop *loop, struct fd_record *record);

@@ -4,6 +4,7 @@
  */
 #include "asyncio/fdio.h"
 #include "asyncio/errors.h"
+#include "asyncio/tasks.h"
 #include "core/loop.h"
 #include "io/transfer.h"
 #include "sys/sys.h"
@@ -37,17 +38,16 @@ static void deadline_over(struct timer *timer)
 }
 
 /* Waits for `events` of a record until the deadline. The events, or an error. */
-static int wait_until_ready(asyncio_loop *loop, struct fd_record *record, int events, struct deadline *deadline)
+static int wait_until_ready(asyncio_loop *loop, struct fd_record *record, int events,
+                            struct deadline *deadline)
 {
     for (;;) {
-        int err = asy_fd_wait(loop, record, (uint32_t)events, record->mode == FD_EDGE);
+        int err = asy_fd_wait(loop, record, (uint32_t)events, false);
         if (err)
             return err;
         int ready = look(record->fd, events);
         if (ready)
             return ready;
-        if (record->kind == ASY_FD_READY)
-            return events;
         if (deadline->over)
             return -ETIMEDOUT;
     }
@@ -71,7 +71,7 @@ int asyncio_wait_fd(int fd, int poll_events, double timeout)
         return -ETIMEDOUT;
     struct fd_record *record = asy_fd_record(loop, fd);
     if (!record)
-        return -ENOMEM;
+        return asy_fd_why_none(fd);
     struct deadline deadline = {.record = record, .task = loop->current, .timer.fire = deadline_over};
     if (!isinf(timeout))
         err = asy_timer_start(loop, &deadline.timer, asy_deadline_after(asy_loop_now_ns(loop), timeout));
@@ -79,9 +79,6 @@ int asyncio_wait_fd(int fd, int poll_events, double timeout)
         return err;
     ready = wait_until_ready(loop, record, events, &deadline);
     asy_timer_stop(loop, &deadline.timer);
-    /* It only wanted to know: those behind it may want to transfer. */
-    asy_fd_pass_on(record, FD_READ);
-    asy_fd_pass_on(record, FD_WRITE);
     return ready;
 }
 
@@ -105,29 +102,29 @@ struct fd_record *asy_transfer_begin(asyncio_loop *loop, int fd, int *err)
         *err = ASYNCIO_ENOTASK;
         return NULL;
     }
-    struct fd_record *record = asy_fd_record(loop, fd);
-    if (UNLIKELY(!record)) {
-        *err = fd < 0 ? -EBADF : -ENOMEM;
+    /* First: whatever is known of the descriptor may change meanwhile. */
+    *err = asy_budget_spend(loop);
+    if (UNLIKELY(*err))
         return NULL;
-    }
-    *err = asy_fd_prepare(record);
-    if (LIKELY(!*err))
-        *err = asy_budget_spend(loop);
+    struct fd_record *record = asy_fd_record(loop, fd);
+    *err = LIKELY(record != NULL) ? asy_fd_prepare(record) : asy_fd_why_none(fd);
     return record;
 }
 
-int asy_transfer_wait(asyncio_loop *loop, struct fd_record *record, uint32_t direction)
+/* Nothing tells when a file that cannot be waited for has something. */
+#define PAUSE_S 0.002
+
+int asy_transfer_wait(asyncio_loop *loop, struct fd_record *record, uint32_t direction, bool again)
 {
-    asy_fd_exhausted(record, direction);
-    return asy_fd_wait(loop, record, direction, true);
+    if (UNLIKELY(again && record->kind == ASY_FD_READY))
+        return asyncio_sleep(PAUSE_S);
+    return again ? asy_fd_wait_again(loop, record, direction) : asy_fd_wait(loop, record, direction, true);
 }
 
 /* Others see the flags of this open file: it is asked first, instead of being
  * made non-blocking, and waited for without a lasting registration. */
 int asy_transfer_shared(asyncio_loop *loop, struct fd_record *record, uint32_t direction)
 {
-    if (record->kind != ASY_FD_SHARED)
-        return 0;
     for (;;) {
         int ready = look(record->fd, (int)direction);
         if (ready)
@@ -135,8 +132,6 @@ int asy_transfer_shared(asyncio_loop *loop, struct fd_record *record, uint32_t d
         int err = asy_fd_wait(loop, record, direction, false);
         if (err)
             return err;
-        if (record->kind == ASY_FD_READY)
-            return 0;
     }
 }
 
@@ -148,14 +143,32 @@ static size_t limited(const struct fd_record *record, size_t n)
     return record->kind == ASY_FD_SHARED && n > SHARED_WRITE_MAX ? SHARED_WRITE_MAX : n;
 }
 
+/* Sockets have calls that neither block, whatever the flags, nor raise SIGPIPE. */
+static ssize_t read_some(struct fd_record *record, int fd, void *buf, size_t n)
+{
+    if (!record->is_socket || n == 0)
+        return asy_sys_read(fd, buf, n);
+    ssize_t got = asy_sys_recv(fd, buf, n, MSG_DONTWAIT);
+    if (got > 0 && (size_t)got < n)
+        asy_fd_short(record, FD_READ);
+    return got;
+}
+
+static ssize_t write_some(const struct fd_record *record, int fd, const void *buf, size_t n)
+{
+    if (record->is_socket)
+        return asy_sys_send(fd, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return asy_sys_write(fd, buf, limited(record, n));
+}
+
 ssize_t asyncio_read(int fd, void *buf, size_t n)
 {
-    TRANSFER(FD_READ, asy_sys_read(fd, buf, n));
+    TRANSFER(FD_READ, read_some(record, fd, buf, n));
 }
 
 ssize_t asyncio_write(int fd, const void *buf, size_t n)
 {
-    TRANSFER(FD_WRITE, asy_sys_write(fd, buf, limited(record, n)));
+    TRANSFER(FD_WRITE, write_some(record, fd, buf, n));
 }
 
 ssize_t asyncio_readv(int fd, const struct iovec *parts, int count)
@@ -163,9 +176,13 @@ ssize_t asyncio_readv(int fd, const struct iovec *parts, int count)
     TRANSFER(FD_READ, asy_sys_readv(fd, parts, count));
 }
 
-/* The first part that has something, when the whole might block. */
+/* The first part that has something, where the whole might block. */
 static ssize_t write_parts(const struct fd_record *record, int fd, const struct iovec *parts, int count)
 {
+    if (record->is_socket && count > 0) {
+        struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
+        return asy_sys_sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
     if (record->kind != ASY_FD_SHARED)
         return asy_sys_writev(fd, parts, count);
     for (int i = 0; i < count; i++)
@@ -181,14 +198,24 @@ ssize_t asyncio_writev(int fd, const struct iovec *parts, int count)
 
 /* ---- Closing --------------------------------------------------------------------------- */
 
+static void forget(asyncio_loop *loop, void *arg)
+{
+    int *fd = arg;
+    struct fd_record *record = asy_fd_find(loop, *fd);
+    if (!record)
+        return;
+    asy_fd_drop(loop, record);
+    *fd = -1;
+}
+
 int asyncio_forget(int fd)
 {
-    asyncio_loop *loop = asy_running_loop;
-    struct fd_record *record = loop ? asy_fd_find(loop, fd) : NULL;
-    if (!record)
-        return -EBADF;
-    asy_fd_drop(loop, record);
-    return 0;
+    int left = fd;
+    if (asy_running_loop)
+        forget(asy_running_loop, &left);
+    else
+        asy_loop_each_here(forget, &left); /* those that may run again */
+    return left < 0 ? 0 : -EBADF;
 }
 
 int asyncio_close(int fd)

@@ -117,10 +117,11 @@ static int add(asyncio_loop *loop, int fd, asyncio_callback fn, void *arg, bool 
         return ASYNCIO_ESTATE;
     struct fd_record *record = asy_fd_record(loop, fd);
     if (!record)
-        return fd < 0 ? -EBADF : -ENOMEM;
+        return asy_fd_why_none(fd);
     int kind = record->known ? record->kind : asy_sys_fd_kind(fd);
     if (kind < 0)
         return kind;
+    kind &= ASY_FD_KINDS;
     if (kind == ASY_FD_READY)
         return -EPERM;
     struct watchers *watchers = watchers_of(loop, record);
@@ -153,8 +154,7 @@ static bool take_away(asyncio_loop *loop, int fd, bool reads, const char *call)
     watcher->fn = NULL;
     free_if_unused(watchers);
     /* Nobody else uses it: the program may close it as it likes. */
-    if (!record->callbacks && !record->known && list_is_empty(&record->waiters))
-        asy_fd_drop(loop, record);
+    asy_fd_settle(loop, record);
     return was;
 }
 

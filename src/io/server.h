@@ -8,6 +8,7 @@
 #include "asyncio/servers.h"
 #include "core/timer.h"
 #include "io/fd_table.h"
+#include <sys/socket.h>
 
 struct listener {
     asyncio_server *server;
@@ -43,6 +44,10 @@ int asy_server_add(asyncio_server *server, int fd);
 void asy_server_begin(asyncio_server *server);
 /* Removes the Unix socket's file, if it is still ours. */
 void asy_server_unlink(asyncio_server *server);
+
+/* The address of a path; '@' begins an abstract name. 0, -EINVAL, -ENAMETOOLONG. */
+struct sockaddr_un;
+int asy_unix_address(const char *path, struct sockaddr_un *address, socklen_t *length);
 
 /* A handler has closed its stream itself. */
 void asy_client_lost_stream(void *client);

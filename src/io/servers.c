@@ -137,13 +137,14 @@ int asyncio_stream_detach(asyncio_stream *stream)
 }
 
 /* Takes the descriptor over. 0 or a negative errno. */
-static int begin_client(asyncio_server *server, int fd, const struct sockaddr_storage *peer)
+static int begin_client(const struct listener *listener, int fd, const struct sockaddr_storage *peer)
 {
+    asyncio_server *server = listener->server;
     struct client *client = asy_sys_calloc(1, sizeof *client);
     struct fd_record *record = client ? asy_fd_record(server->loop, fd) : NULL;
     asyncio_connect_options options = {.limit = server->options.limit};
     if (record)
-        asy_fd_fresh(server->loop, record, true);
+        asy_fd_fresh(server->loop, record, listener->record);
     int err = record ? asy_stream_make(server->loop, fd, &options, false, &client->stream) : -ENOMEM;
     if (err) {
         asy_sys_free(client);
@@ -187,7 +188,7 @@ static void pause_accepting(asyncio_server *server, int err)
     asy_timer_start(server->loop, &server->pause, asy_loop_now_ns(server->loop) + PAUSE_NS);
 }
 
-static int accept_one(asyncio_server *server, struct listener *listener)
+static int accept_one(const struct listener *listener)
 {
     struct sockaddr_storage peer;
     socklen_t length = sizeof peer;
@@ -199,7 +200,7 @@ static int accept_one(asyncio_server *server, struct listener *listener)
         int on = 1;
         asy_sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     }
-    return begin_client(server, fd, &peer);
+    return begin_client(listener, fd, &peer);
 }
 
 static bool ends_accepting(int err)
@@ -216,7 +217,7 @@ static void listener_ready(struct fd_waiter *waiter, int gone)
     if (gone)
         return;
     for (int i = 0; i < ACCEPTS_AT_ONCE && !is_full(server); i++) {
-        int err = accept_one(server, listener);
+        int err = accept_one(listener);
         if (err == -EAGAIN) {
             asy_fd_exhausted(listener->record, FD_READ);
             break;
@@ -307,8 +308,8 @@ int asy_server_add(asyncio_server *server, int fd)
 {
     struct fd_record *record = asy_fd_record(server->loop, fd);
     if (!record)
-        return fd < 0 ? -EBADF : -ENOMEM;
-    asy_fd_fresh(server->loop, record, false);
+        return asy_fd_why_none(fd);
+    asy_fd_fresh(server->loop, record, NULL);
     int err = asy_fd_prepare(record);
     if (err)
         return err;

@@ -9,55 +9,127 @@
 
 #define COPY_BYTES (256 * 1024)
 
-/* A stream socket that gave less than was asked for is drained, and one that took
- * less is full: the next call would only say so. */
-static ssize_t drained(struct fd_record *record, uint32_t direction, ssize_t result, size_t n)
+/* Besides, nothing here blocks, whatever flags others have set. */
+#define SEND_FLAGS (MSG_NOSIGNAL | MSG_DONTWAIT)
+
+/* A call that gave or took less than was asked for: the next one would often only say so. */
+static inline ssize_t note_short(struct fd_record *record, uint32_t direction, ssize_t result, size_t n)
 {
     if (result > 0 && (size_t)result < n)
-        asy_fd_exhausted(record, direction);
+        asy_fd_short(record, direction);
     return result;
+}
+
+static inline ssize_t recv_some(struct fd_record *record, int fd, void *buf, size_t n, int flags)
+{
+    ssize_t got = asy_sys_recv(fd, buf, n, flags | MSG_DONTWAIT);
+    return flags ? got : note_short(record, FD_READ, got, n); /* such as MSG_PEEK, which takes nothing */
 }
 
 ssize_t asyncio_sock_recv(int fd, void *buf, size_t n, int flags)
 {
-    TRANSFER(FD_READ, drained(record, FD_READ, asy_sys_recv(fd, buf, n, flags), n));
+    TRANSFER(FD_READ, recv_some(record, fd, buf, n, flags));
 }
 
-ssize_t asyncio_sock_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from, socklen_t *length)
+ssize_t asyncio_sock_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from,
+                              socklen_t *length)
 {
-    TRANSFER(FD_READ, asy_sys_recvfrom(fd, buf, n, flags, from, length));
+    TRANSFER(FD_READ, asy_sys_recvfrom(fd, buf, n, flags | MSG_DONTWAIT, from, length));
 }
 
 ssize_t asyncio_sock_recvmsg(int fd, struct msghdr *message, int flags)
 {
-    TRANSFER(FD_READ, asy_sys_recvmsg(fd, message, flags | MSG_CMSG_CLOEXEC));
+    TRANSFER(FD_READ, asy_sys_recvmsg(fd, message, flags | MSG_CMSG_CLOEXEC | MSG_DONTWAIT));
+}
+
+static inline ssize_t send_some(struct fd_record *record, int fd, const void *buf, size_t n, int flags)
+{
+    return note_short(record, FD_WRITE, asy_sys_send(fd, buf, n, flags | SEND_FLAGS), n);
 }
 
 ssize_t asyncio_sock_send(int fd, const void *buf, size_t n, int flags)
 {
-    TRANSFER(FD_WRITE, asy_sys_send(fd, buf, n, flags | MSG_NOSIGNAL));
+    TRANSFER(FD_WRITE, send_some(record, fd, buf, n, flags));
 }
 
-ssize_t asyncio_sock_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to, socklen_t length)
+/* ---- Datagrams to somebody -------------------------------------------------------------- */
+
+/* A Unix socket says EAGAIN when the receiver's queue is full, or a listener's,
+ * and nothing tells when there is room. */
+#define FULL_PAUSE_S 0.002
+
+static bool is_unix(const void *to, size_t length)
 {
-    TRANSFER(FD_WRITE, asy_sys_sendto(fd, buf, n, flags | MSG_NOSIGNAL, to, length));
+    return to && length >= sizeof(sa_family_t) && ((const struct sockaddr *)to)->sa_family == AF_UNIX;
+}
+
+static ssize_t send_in_time(int fd, const struct msghdr *message, int flags)
+{
+    for (;;) {
+        int err;
+        asy_transfer_begin(asy_running_loop, fd, &err);
+        ssize_t sent = err ? err : asy_sys_sendmsg(fd, message, flags | SEND_FLAGS);
+        if (err || sent != -EAGAIN)
+            return sent;
+        err = asyncio_sleep(FULL_PAUSE_S);
+        if (err)
+            return err;
+    }
+}
+
+static ssize_t sendmsg_waiting(int fd, const struct msghdr *message, int flags)
+{
+    TRANSFER(FD_WRITE, asy_sys_sendmsg(fd, message, flags | SEND_FLAGS));
 }
 
 ssize_t asyncio_sock_sendmsg(int fd, const struct msghdr *message, int flags)
 {
-    TRANSFER(FD_WRITE, asy_sys_sendmsg(fd, message, flags | MSG_NOSIGNAL));
+    if (message && is_unix(message->msg_name, message->msg_namelen))
+        return send_in_time(fd, message, flags);
+    return sendmsg_waiting(fd, message, flags);
+}
+
+static ssize_t sendto_waiting(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to,
+                              socklen_t length)
+{
+    TRANSFER(FD_WRITE, asy_sys_sendto(fd, buf, n, flags | SEND_FLAGS, to, length));
+}
+
+ssize_t asyncio_sock_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to,
+                            socklen_t length)
+{
+    if (!is_unix(to, length))
+        return sendto_waiting(fd, buf, n, flags, to, length);
+    struct iovec part = {(void *)buf, n};
+    struct msghdr message = {
+        .msg_name = (void *)to, .msg_namelen = length, .msg_iov = &part, .msg_iovlen = 1};
+    return send_in_time(fd, &message, flags);
+}
+
+/* ---- All of it ---------------------------------------------------------------------------- */
+
+/* What is left, as far as it goes now; n when it is done. */
+static ssize_t send_rest(struct fd_record *record, int fd, const char *buf, size_t n, int flags, size_t *sent)
+{
+    do {
+        ssize_t part = send_some(record, fd, buf + *sent, n - *sent, flags);
+        if (part < 0)
+            return part;
+        *sent += (size_t)part;
+    } while (*sent < n && (record->ready & FD_WRITE));
+    return *sent < n ? -EAGAIN : (ssize_t)n;
+}
+
+/* One transfer, however long it takes: nobody else's bytes come in between. */
+static ssize_t sendall(int fd, const void *buf, size_t n, int flags, size_t *sent)
+{
+    TRANSFER(FD_WRITE, send_rest(record, fd, buf, n, flags, sent));
 }
 
 ssize_t asyncio_sock_sendall(int fd, const void *buf, size_t n, int flags)
 {
     size_t sent = 0;
-    do {
-        ssize_t part = asyncio_sock_send(fd, (const char *)buf + sent, n - sent, flags);
-        if (part < 0)
-            return part;
-        sent += (size_t)part;
-    } while (sent < n);
-    return (ssize_t)n;
+    return sendall(fd, buf, n, flags, &sent);
 }
 
 /* ---- Connections ------------------------------------------------------------------- */
@@ -102,42 +174,58 @@ int asyncio_sock_accept(int fd, struct sockaddr *peer, socklen_t *length)
     int accepted = (int)accept_waiting(fd, peer, length);
     if (accepted < 0)
         return accepted;
+    /* No memory: then nothing is known of it, either, and it is looked at when it is used. */
     struct fd_record *record = asy_fd_record(asy_running_loop, accepted);
-    if (!record) {
-        asy_sys_close(accepted);
-        return -ENOMEM;
-    }
-    asy_fd_fresh(asy_running_loop, record, true);
+    if (record)
+        asy_fd_fresh(asy_running_loop, record, asy_fd_find(asy_running_loop, fd));
     return accepted;
 }
 
-/* A Unix socket whose listener's backlog is full says EAGAIN, and nothing tells
- * when there is room. */
-#define FULL_PAUSE_S 0.002
+/* connect(2), again and again while a Unix listener's queue is full. */
+static int begin_to_connect(asyncio_loop *loop, struct fd_record *record, const struct sockaddr *to,
+                            socklen_t length)
+{
+    uint32_t generation = record->generation;
+    for (;;) {
+        int err = asy_sys_connect(record->fd, to, length);
+        if (err != -EAGAIN)
+            return err == -EINTR ? -EINPROGRESS : err;
+        err = asyncio_sleep(FULL_PAUSE_S);
+        if (err)
+            return err;
+        if (asy_fd_find(loop, record->fd)->generation != generation)
+            return -EBADF;
+    }
+}
+
+/* Waits for what has begun, and tells how it ended. */
+static int end_connecting(asyncio_loop *loop, struct fd_record *record)
+{
+    asy_fd_exhausted(record, FD_WRITE);
+    int err = asy_fd_wait(loop, record, FD_WRITE, true);
+    if (!err)
+        err = asy_sys_socket_error(record->fd);
+    if (!err)
+        asy_fd_pass_on(record, FD_WRITE);
+    return err;
+}
 
 int asyncio_sock_connect(int fd, const struct sockaddr *to, socklen_t length)
 {
     asyncio_loop *loop = asy_running_loop;
     if (!loop || !loop->current)
         return ASYNCIO_ENOTASK;
+    int err = asy_budget_spend(loop);
+    if (err)
+        return err;
     struct fd_record *record = asy_fd_record(loop, fd);
     if (!record)
-        return fd < 0 ? -EBADF : -ENOMEM;
-    asy_fd_fresh(loop, record, false);
-    int err = asy_fd_prepare(record);
+        return asy_fd_why_none(fd);
+    asy_fd_fresh(loop, record, NULL);
+    err = asy_fd_prepare(record);
     if (!err)
-        err = asy_budget_spend(loop);
-    while (!err) {
-        err = asy_sys_connect(fd, to, length);
-        if (err != -EAGAIN)
-            break;
-        err = asyncio_sleep(FULL_PAUSE_S);
-    }
-    if (err != -EINPROGRESS && err != -EINTR)
-        return err;
-    asy_fd_exhausted(record, FD_WRITE);
-    err = asy_fd_wait(loop, record, FD_WRITE, true);
-    return err ? err : asy_sys_socket_error(fd);
+        err = begin_to_connect(loop, record, to, length);
+    return err == -EINPROGRESS ? end_connecting(loop, record) : err;
 }
 
 /* ---- Files ---------------------------------------------------------------------------- */
@@ -156,11 +244,10 @@ static ssize_t copy_once(int fd, int in, off_t *offset, size_t count)
         return -ENOMEM;
     ssize_t n = offset ? asy_sys_pread(in, block, room, *offset) : asyncio_read(in, block, room);
     if (n > 0) {
-        ssize_t sent = asyncio_sock_sendall(fd, block, (size_t)n, 0);
-        if (sent < 0)
-            n = sent;
-        else if (offset)
-            *offset += n;
+        size_t sent = 0;
+        n = sendall(fd, block, (size_t)n, 0, &sent);
+        if (offset)
+            *offset += (off_t)sent;
     }
     asy_sys_free(block);
     return n;
@@ -171,7 +258,8 @@ ssize_t asyncio_sock_sendfile(int fd, int in, off_t *offset, size_t count)
     size_t sent = 0;
     bool copies = false;
     while (sent < count) {
-        ssize_t part = copies ? copy_once(fd, in, offset, count - sent) : sendfile_once(fd, in, offset, count - sent);
+        size_t left = count - sent;
+        ssize_t part = copies ? copy_once(fd, in, offset, left) : sendfile_once(fd, in, offset, left);
         if (!copies && (part == -EINVAL || part == -ENOSYS)) {
             copies = true;
             continue;

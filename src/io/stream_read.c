@@ -29,8 +29,10 @@ static ssize_t receive(asyncio_stream *stream, void *buf, size_t n)
     if (record->kind == ASY_FD_SHARED && !is_readable(stream)) /* to be asked first: it may block */
         return -EAGAIN;
     ssize_t got = stream->is_socket ? asy_sys_recv(stream->fd, buf, n, 0) : asy_sys_read(stream->fd, buf, n);
-    if (got == -EAGAIN || (got > 0 && (size_t)got < n && stream->is_socket))
+    if (got == -EAGAIN)
         asy_fd_exhausted(record, FD_READ);
+    else if (got > 0 && (size_t)got < n)
+        asy_fd_short(record, FD_READ);
     return got == -EIO && !stream->is_socket ? 0 : got; /* a terminal whose other side is gone */
 }
 

@@ -13,25 +13,32 @@
 
 /* The prepared record of fd, with one call taken from the budget; or *err. */
 struct fd_record *asy_transfer_begin(asyncio_loop *loop, int fd, int *err);
-int asy_transfer_wait(asyncio_loop *loop, struct fd_record *record, uint32_t direction);
+/* Waits for the turn; `again`: it came, and led to nothing. */
+int asy_transfer_wait(asyncio_loop *loop, struct fd_record *record, uint32_t direction, bool again);
 int asy_transfer_shared(asyncio_loop *loop, struct fd_record *record, uint32_t direction);
 
 /* The body of a function with a parameter fd. `call` may use `record`. A
- * direction known to be exhausted is not tried in vain. */
+ * direction known to be exhausted is not tried in vain, and nobody who waits is overtaken. */
 #define TRANSFER(direction, call)                                                                            \
     do {                                                                                                     \
         int err;                                                                                             \
+        bool waited = false;                                                                                 \
         asyncio_loop *loop = asy_running_loop;                                                               \
         struct fd_record *record = asy_transfer_begin(loop, fd, &err);                                       \
         while (LIKELY(!err)) {                                                                               \
-            if (UNLIKELY(record->kind == ASY_FD_SHARED) && (err = asy_transfer_shared(loop, record, (direction)))) \
+            if (UNLIKELY(record->kind == ASY_FD_SHARED) &&                                                   \
+                (err = asy_transfer_shared(loop, record, (direction))))                                      \
                 break;                                                                                       \
-            ssize_t result = record->ready & (direction) ? (ssize_t)(call) : -EAGAIN;                        \
-            if (LIKELY(result != -EAGAIN)) {                                                                 \
-                asy_fd_pass_on(record, (direction));                                                         \
-                return result;                                                                               \
+            if ((record->ready & (direction)) && (waited || !asy_fd_has_queue(record, (direction)))) {       \
+                ssize_t result = (ssize_t)(call);                                                            \
+                if (LIKELY(result != -EAGAIN)) {                                                             \
+                    asy_fd_pass_on(record, (direction));                                                     \
+                    return result;                                                                           \
+                }                                                                                            \
+                asy_fd_exhausted(record, (direction));                                                       \
             }                                                                                                \
-            err = asy_transfer_wait(loop, record, (direction));                                              \
+            err = asy_transfer_wait(loop, record, (direction), waited);                                      \
+            waited = true;                                                                                   \
         }                                                                                                    \
         return err;                                                                                          \
     } while (0)

@@ -6,6 +6,9 @@
 #include "sys/sys.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -54,6 +57,14 @@
         return result;                                                                                       \
     } while (0)
 
+static int socket_kind(int fd)
+{
+    int protocol = 0;
+    socklen_t length = sizeof protocol;
+    int status = getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length);
+    return status == 0 && protocol == IPPROTO_TCP ? ASY_FD_SOCKET | ASY_FD_TCP : ASY_FD_SOCKET;
+}
+
 int asy_sys_fd_kind(int fd)
 {
     struct stat status;
@@ -65,11 +76,14 @@ int asy_sys_fd_kind(int fd)
         errno = saved;
         return err;
     }
-    bool terminal = S_ISCHR(status.st_mode) && isatty(fd);
-    errno = saved;
     if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) || S_ISBLK(status.st_mode))
         return ASY_FD_READY;
-    return terminal || fd <= STDERR_FILENO ? ASY_FD_SHARED : ASY_FD_POLLABLE;
+    bool terminal = S_ISCHR(status.st_mode) && isatty(fd);
+    int kind = terminal || fd <= STDERR_FILENO ? ASY_FD_SHARED : ASY_FD_POLLABLE;
+    if (S_ISSOCK(status.st_mode))
+        kind |= socket_kind(fd);
+    errno = saved;
+    return kind;
 }
 
 int asy_sys_set_nonblocking(int fd)
@@ -145,9 +159,28 @@ int asy_sys_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags
     KERNEL_INT("sendmmsg", -ENOBUFS, sendmmsg(fd, messages, count, flags));
 }
 
+/* The call itself has no MSG_NOSIGNAL: the signal is held back, and taken away. */
+static ssize_t sendfile_quietly(int out, int in, off_t *offset, size_t count)
+{
+    static const struct timespec no_time;
+    sigset_t sigpipe, before, pending;
+    sigemptyset(&sigpipe);
+    sigaddset(&sigpipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &sigpipe, &before);
+    bool was_pending = sigismember(&before, SIGPIPE) && !sigpending(&pending) &&
+                       sigismember(&pending, SIGPIPE);
+    ssize_t result = sendfile(out, in, offset, count);
+    int error = errno;
+    if (result < 0 && error == EPIPE && !was_pending)
+        sigtimedwait(&sigpipe, NULL, &no_time);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = error;
+    return result;
+}
+
 ssize_t asy_sys_sendfile(int out, int in, off_t *offset, size_t count)
 {
-    KERNEL_AGAIN("sendfile", -EIO, sendfile(out, in, offset, count));
+    KERNEL_AGAIN("sendfile", -EIO, sendfile_quietly(out, in, offset, count));
 }
 
 int asy_sys_socket(int family, int type, int protocol)
@@ -198,6 +231,16 @@ int asy_sys_getsockname(int fd, struct sockaddr *name, socklen_t *length)
 int asy_sys_getpeername(int fd, struct sockaddr *name, socklen_t *length)
 {
     KERNEL_INT("getpeername", -ENOBUFS, getpeername(fd, name, length));
+}
+
+int asy_sys_stat(const char *path, struct stat *status)
+{
+    KERNEL_INT("stat", -EACCES, lstat(path, status));
+}
+
+int asy_sys_unlink(const char *path)
+{
+    KERNEL_INT("unlink", -EACCES, unlink(path));
 }
 
 int asy_sys_socket_error(int fd)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -18,9 +19,13 @@ enum asy_fd_kind {
     ASY_FD_POLLABLE, /* a socket, a pipe: may be made non-blocking */
     ASY_FD_SHARED,   /* a terminal, stdin, stdout, stderr: others see the same flags */
     ASY_FD_READY,    /* a regular file, a directory: never waited for */
+    ASY_FD_KINDS = 3,
+    /* And of what it is, besides. */
+    ASY_FD_SOCKET = 4,
+    ASY_FD_TCP = 8,
 };
 
-/* The kind, or a negative errno. */
+/* The kind, with what it is besides; or a negative errno. */
 int asy_sys_fd_kind(int fd);
 /* Sets O_NONBLOCK. */
 int asy_sys_set_nonblocking(int fd);
@@ -38,6 +43,7 @@ ssize_t asy_sys_recvmsg(int fd, struct msghdr *message, int flags);
 ssize_t asy_sys_sendmsg(int fd, const struct msghdr *message, int flags);
 int asy_sys_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags);
 int asy_sys_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags);
+/* Raises no SIGPIPE, either. */
 ssize_t asy_sys_sendfile(int out, int in, off_t *offset, size_t count);
 
 /* Close-on-exec and non-blocking. */
@@ -51,6 +57,8 @@ int asy_sys_getsockopt(int fd, int level, int name, void *value, socklen_t *leng
 int asy_sys_setsockopt(int fd, int level, int name, const void *value, socklen_t length);
 int asy_sys_getsockname(int fd, struct sockaddr *name, socklen_t *length);
 int asy_sys_getpeername(int fd, struct sockaddr *name, socklen_t *length);
+int asy_sys_stat(const char *path, struct stat *status);
+int asy_sys_unlink(const char *path);
 /* The pending error of a socket (SO_ERROR), which this clears: 0 or a negative errno. */
 int asy_sys_socket_error(int fd);
 

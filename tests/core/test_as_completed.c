@@ -244,8 +244,10 @@ ASYNC(meets_them)
 static void test_of_another_loop(void **state)
 {
     (void)state;
-    assert_int_equal(run(makes_some), 0);
-    assert_int_equal(run(meets_them), 0);
+    const asyncio_run_options options = {.clock = ASYNCIO_CLOCK_VIRTUAL};
+    assert_int_equal(asyncio_run_with(makes_some(), &options), 0);
+    assert_int_equal(asyncio_run_with(meets_them(), &options), 0);
+    harness_settle();
 }
 
 #define MANY 1000

@@ -779,9 +779,11 @@ ASYNC(all_ways)
 {
     asyncio_task *deep = asyncio_create_task(passes_on(asyncio_create_task(sleeps(2, 1))));
     intptr_t results[3];
-    int err = asyncio_gather(results, asyncio_ref(deep), sleeps(1, 2), passes_on(asyncio_create_task(sleeps(3, 1))));
+    int err = asyncio_gather(results, asyncio_ref(deep), sleeps(1, 2),
+                             passes_on(asyncio_create_task(sleeps(3, 1))));
     intptr_t late = asyncio_await(deep);
-    int other = asyncio_gather_settled(results, sleeps(1, 1), ignores_one(1), asyncio_create_task(sleeps(0, 3)));
+    int other = asyncio_gather_settled(results, sleeps(1, 1), ignores_one(1),
+                                       asyncio_create_task(sleeps(0, 3)));
     return err ? err : other ? other : late;
 }
 

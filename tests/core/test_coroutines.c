@@ -20,7 +20,10 @@ ASYNC(p2, int, a, int, b) { return a * 10 + b; }
 ASYNC(p3, int, a, int, b, int, c) { return (a * 10 + b) * 10 + c; }
 ASYNC(p4, int, a, int, b, int, c, int, d) { return ((a * 10 + b) * 10 + c) * 10 + d; }
 ASYNC(p5, int, a, int, b, int, c, int, d, int, e) { return asyncio_await(p4(a, b, c, d)) * 10 + e; }
-ASYNC(p6, int, a, int, b, int, c, int, d, int, e, int, f) { return asyncio_await(p5(a, b, c, d, e)) * 10 + f; }
+ASYNC(p6, int, a, int, b, int, c, int, d, int, e, int, f)
+{
+    return asyncio_await(p5(a, b, c, d, e)) * 10 + f;
+}
 ASYNC(p7, int, a, int, b, int, c, int, d, int, e, int, f, int, g)
 {
     return asyncio_await(p6(a, b, c, d, e, f)) * 10 + g;
@@ -93,7 +96,10 @@ ASYNC(takes_typeof, __typeof__(int (*)(int, int)), f, __typeof__(int (*)[2]), ar
     return f((*array)[0], (*array)[1]);
 }
 ASYNC(takes_pointer, const void *, p) { return (intptr_t)p; }
-ASYNC(takes_aligned, long double, x, char, c) { return (intptr_t)x + c + ((uintptr_t)&x % 16 == 0 ? 0 : 1000); }
+ASYNC(takes_aligned, long double, x, char, c)
+{
+    return (intptr_t)x + c + ((uintptr_t)&x % 16 == 0 ? 0 : 1000);
+}
 
 ASYNC(conversions_main)
 {
@@ -351,7 +357,9 @@ static void test_never_awaited(void **state)
     asyncio_runner_close(&runner);
     assert_int_equal(report_count, 3);
     const struct report *report = report_of("coroutine 'p1' was never awaited");
-    assert_non_null(report);
+    assert_true(report != NULL);
+    if (!report)
+        return;
     assert_non_null(strstr(report->file, "test_coroutines.c"));
     assert_true(report->line > 0);
     assert_non_null(report_of("coroutine 'p0' was never awaited"));
@@ -471,7 +479,8 @@ ASYNC(sweep_main)
 {
     (void)asyncio_await(counted());
     (void)asyncio_await(asyncio_create_task(counted()));
-    asyncio_release(asyncio_create_task_with(counted(), &(asyncio_task_options){.name = "x", .stack_size = 1 << 19}));
+    const asyncio_task_options options = {.name = "x", .stack_size = 1 << 19};
+    asyncio_release(asyncio_create_task_with(counted(), &options));
     (void)asyncio_gather(NULL, counted(), counted());
     asyncio_coro_close(counted());
     (void)asyncio_await(elsewhere_sum(1, 2));

@@ -55,16 +55,17 @@ ASYNC(order_main)
 {
     intptr_t r[16];
     double begun = asyncio_time();
-    CHECK_EQUAL(asyncio_gather(r, sleeps(3, 1), sleeps(1, 2), value(3), asyncio_create_task(sleeps(2, 4))), 0);
+    asyncio_task *task = asyncio_create_task(sleeps(2, 4));
+    CHECK_EQUAL(asyncio_gather(r, sleeps(3, 1), sleeps(1, 2), value(3), task), 0);
     for (int i = 0; i < 4; i++)
         CHECK_EQUAL(r[i], i + 1);
     CHECK(asyncio_time() - begun >= 3 && asyncio_time() - begun < 3.001);
     CHECK_EQUAL(asyncio_gather(r, value(9)), 0);
     CHECK_EQUAL(r[0], 9);
     CHECK_EQUAL(asyncio_gather(NULL, value(9), value(8)), 0);
-    CHECK_EQUAL(asyncio_gather(r, value(0), value(1), value(2), value(3), value(4), value(5), value(6), value(7),
-                               value(8), value(9), value(10), value(11), value(12), value(13), value(14),
-                               value(15)), 0);
+    CHECK_EQUAL(asyncio_gather(r, value(0), value(1), value(2), value(3), value(4), value(5), value(6),
+                               value(7), value(8), value(9), value(10), value(11), value(12), value(13),
+                               value(14), value(15)), 0);
     for (int i = 0; i < 16; i++)
         CHECK_EQUAL(r[i], i);
     CHECK_EQUAL(asyncio_gather_settled(r, value(-EIO), sleeps(1, 2), value(-ECANCELED)), 0);
@@ -157,7 +158,8 @@ ASYNC(errors_main)
     intptr_t r[4];
     double begun = asyncio_time();
     /* The first in time, not in place; the others are cancelled and waited for. */
-    CHECK_EQUAL(asyncio_gather(r, sleeps(50, 1), swallows(2, 8), raises(1, -EIO, "disk"), sleeps(0, 4)), -EIO);
+    CHECK_EQUAL(asyncio_gather(r, sleeps(50, 1), swallows(2, 8), raises(1, -EIO, "disk"), sleeps(0, 4)),
+                -EIO);
     CHECK_EQUAL(r[0], -ECANCELED);
     CHECK_EQUAL(r[1], 8);
     CHECK_EQUAL(r[2], -EIO);
@@ -266,7 +268,8 @@ ASYNC(refusals_main)
     open_arguments = 0;
     asyncio_task *self = asyncio_current_task();
     asyncio_task *task = asyncio_create_task(sleeps(1, 2));
-    CHECK_EQUAL(asyncio_gather(NULL, droppable(), asyncio_ref(task), asyncio_ref(self), droppable()), -EINVAL);
+    CHECK_EQUAL(asyncio_gather(NULL, droppable(), asyncio_ref(task), asyncio_ref(self), droppable()),
+                -EINVAL);
     CHECK_EQUAL(open_arguments, 0);
     CHECK(!asyncio_done(task));
     CHECK_EQUAL(asyncio_task_cancelling(task), 0);

@@ -86,15 +86,16 @@ ASYNC(order_main)
 {
     memset(order, 0, sizeof order);
     double now = asyncio_time();
-    CHECK_EQUAL(asyncio_gather(NULL, notes(3, 'e'), notes(1, 'b'), notes(2, 'c'), notes(1e-9, 'a'), notes(2, 'd')), 0);
+    CHECK_EQUAL(asyncio_gather(NULL, notes(3, 'e'), notes(1, 'b'), notes(2, 'c'), notes(1e-9, 'a'),
+                               notes(2, 'd')), 0);
     CHECK_TEXT(order, "abcde");
     CHECK_EQUAL(asyncio_time(), now + 3);
 
     /* Equal deadlines, in the order in which they were made, relative or not. */
     memset(order, 0, sizeof order);
     now = asyncio_time();
-    CHECK_EQUAL(asyncio_gather(NULL, notes(5, 'a'), notes_at(now + 5, 'b'), notes(5, 'c'), notes_at(now + 5, 'd'),
-                               notes(4, '0'), notes(6, 'z')), 0);
+    CHECK_EQUAL(asyncio_gather(NULL, notes(5, 'a'), notes_at(now + 5, 'b'), notes(5, 'c'),
+                               notes_at(now + 5, 'd'), notes(4, '0'), notes(6, 'z')), 0);
     CHECK_TEXT(order, "0abcdz");
     return 0;
 }

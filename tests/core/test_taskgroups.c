@@ -598,7 +598,7 @@ ASYNC(behaviour_32_refused_in_a_callback)
 }
 TEST_OF(behaviour_32_refused_in_a_callback)
 
-static void spawn_outside(void **state)
+static void test_spawned_outside(void **state)
 {
     asyncio_task_group g;
     (void)state;
@@ -1104,7 +1104,7 @@ int main(void)
         cmocka_unit_test(test_behaviour_32_spawned_during_exit),
         cmocka_unit_test(test_behaviour_32_refused),
         cmocka_unit_test(test_behaviour_32_refused_in_a_callback),
-        cmocka_unit_test(spawn_outside),
+        cmocka_unit_test(test_spawned_outside),
         cmocka_unit_test(test_fresh_children),
         cmocka_unit_test(test_behaviour_33_cancel_in_the_body),
         cmocka_unit_test(test_behaviour_33_cancel_without_a_wait),

@@ -334,13 +334,14 @@ static void test_without_loop(void **state)
 ASYNC(refused_main)
 {
     dropped = 0;
-    asyncio_task *task = asyncio_create_task_with(droppable(), &(asyncio_task_options){.stack_size = SIZE_MAX / 2});
+    const asyncio_task_options huge = {.stack_size = SIZE_MAX / 2};
+    asyncio_task *task = asyncio_create_task_with(droppable(), &huge);
     CHECK(asyncio_done(task));
     CHECK_EQUAL(dropped, 1);
     CHECK_EQUAL(asyncio_await(task), -EINVAL);
     CHECK(asyncio_create_task_with(NULL, NULL) == NULL);
     /* One that nobody looks at is no news: the caller was told. */
-    asyncio_release(asyncio_create_task_with(value(1), &(asyncio_task_options){.stack_size = SIZE_MAX / 2}));
+    asyncio_release(asyncio_create_task_with(value(1), &huge));
     /* A size of its own is granted. */
     task = asyncio_create_task_with(sleeps(0, 5), &(asyncio_task_options){.stack_size = 1 << 20});
     return asyncio_await(task);

@@ -86,7 +86,8 @@ static void record(asyncio_loop *loop, const asyncio_exception_context *context,
         struct report *report = &reports[report_count];
         *report = (struct report){.line = context->line, .error = context->error};
         snprintf(report->message, sizeof report->message, "%s", context->message);
-        snprintf(report->task, sizeof report->task, "%s", context->task ? asyncio_task_name(context->task) : "");
+        const char *name = context->task ? asyncio_task_name(context->task) : "";
+        snprintf(report->task, sizeof report->task, "%s", name);
         snprintf(report->file, sizeof report->file, "%s", context->file ? context->file : "");
     }
     report_count++;
@@ -106,8 +107,8 @@ static void check_reports(void)
         return;
     harness_failed(__FILE__, __LINE__, "%zu reports, not %zu", report_count, expected);
     for (size_t i = 0; i < report_count && i < REPORTS_MAX; i++)
-        fprintf(stderr, "    %s (%s), task '%s', %s:%d\n", reports[i].message, asyncio_errname(reports[i].error),
-                reports[i].task, reports[i].file, reports[i].line);
+        fprintf(stderr, "    %s (%s), task '%s', %s:%d\n", reports[i].message,
+                asyncio_errname(reports[i].error), reports[i].task, reports[i].file, reports[i].line);
 }
 
 /* ---- Runs ------------------------------------------------------------------ */

@@ -22,7 +22,8 @@
 /* Does the text contain it? */
 #define CHECK_HAS(a, part) harness_check_has((a), (part), #a, __FILE__, __LINE__)
 
-void harness_failed(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void harness_failed(const char *file, int line, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 void harness_check_equal(intptr_t a, intptr_t b, const char *what, const char *file, int line);
 void harness_check_text(const char *a, const char *b, const char *what, const char *file, int line);
 void harness_check_has(const char *a, const char *part, const char *what, const char *file, int line);

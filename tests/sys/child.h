@@ -1,13 +1,17 @@
-/* A forked child for tests that end in a signal, or that change the whole process. */
+/* A forked child for tests that end in a signal, or that change the whole process; and what kind of
+ * process this is. */
 #ifndef TESTS_SYS_CHILD_H
 #define TESTS_SYS_CHILD_H
 
+#include "base/sanitizer.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <cmocka.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,6 +38,19 @@ static inline int run_in_child(void (*fn)(void *arg), void *arg)
     int status;
     assert_int_equal(waitpid(pid, &status, 0), pid);
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* An emulator takes any advice. */
+static inline bool is_emulated(void)
+{
+    static const int no_advice = 30000;
+    return madvise(NULL, 0, no_advice) == 0;
+}
+
+/* Under a checker or an emulator, which are slow, and whose own memory is counted as the process's. */
+static inline bool is_slow(void)
+{
+    return ASY_ASAN || ASY_TSAN || RUNNING_ON_VALGRIND || is_emulated();
 }
 
 #endif

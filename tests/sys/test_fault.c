@@ -1,6 +1,5 @@
 /* The wrappers of sys.h: what they return, what the fault seam makes of them. */
 #include "sys/sys.h"
-#include "base/sanitizer.h"
 #include "child.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -247,6 +246,7 @@ static void errors_are_negative_and_errno_stays(void **state)
 {
     (void)state;
     char c = 0;
+    int bad_advice = is_emulated() ? 0 : -EINVAL;
     errno = 1234;
     assert_int_equal(asy_sys_read(-1, &c, 1), -EBADF);
     assert_int_equal(asy_sys_write(-1, &c, 1), -EBADF);
@@ -254,7 +254,7 @@ static void errors_are_negative_and_errno_stays(void **state)
     assert_int_equal(asy_sys_epoll_ctl(-1, EPOLL_CTL_DEL, 0, NULL), -EBADF);
     assert_int_equal(call_epoll_wait(), -EBADF);
     assert_int_equal(asy_sys_sigaction(-1, NULL, NULL), -EINVAL);
-    assert_int_equal(asy_sys_madvise(NULL, 4096, -1), -EINVAL);
+    assert_int_equal(asy_sys_madvise(NULL, 4096, -1), bad_advice);
     assert_int_equal(asy_sys_mprotect(&c, 1, PROT_READ), -EINVAL);
     stack_t small = {.ss_sp = &c, .ss_size = 1};
     assert_int_equal(asy_sys_sigaltstack(&small, NULL), -ENOMEM);

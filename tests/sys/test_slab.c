@@ -1,15 +1,10 @@
 /* The slab allocator: blocks keep apart and whole, on one thread and between several; memory goes back. */
 #include "sys/slab.h"
-#include "base/sanitizer.h"
+#include "child.h"
 #include "sys/slab_single.h"
 #include "sys/sys.h"
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
-#include <cmocka.h>
 
 /* What a block begins with in these tests; the rest repeats the low byte of `fill`. */
 struct mark {
@@ -19,11 +14,6 @@ struct mark {
 
 #define LIVE UINT64_C(0x6c6976656c697665)
 #define DEAD UINT64_C(0x6465616464656164)
-
-static bool is_slow(void)
-{
-    return ASY_ASAN || ASY_TSAN || RUNNING_ON_VALGRIND;
-}
 
 static uint32_t next_random(uint64_t *seed)
 {
@@ -130,7 +120,7 @@ static void random_use_keeps_blocks_whole(void **state)
             free_block(blocks[i]);
             blocks[i] = NULL;
         } else if (!blocks[i]) {
-            size_t bytes = next_random(&seed) % 8 ? 16 + next_random(&seed) % 300 : 16 + next_random(&seed) % 2000;
+            size_t bytes = 16 + next_random(&seed) % (next_random(&seed) % 8 ? 300 : 2000);
             blocks[i] = make_block(bytes, (unsigned char)next_random(&seed));
             assert_non_null(blocks[i]);
         }

@@ -1,6 +1,5 @@
-/* Stacks: guarded, apart, reused hot, trimmed; what happens when memory, address space or mappings run out. */
+/* Stacks: guarded, apart, reused hot, trimmed; and when memory, address space or mappings run out. */
 #include "sys/stack.h"
-#include "base/sanitizer.h"
 #include "child.h"
 #include "sys/sys.h"
 #include <errno.h>
@@ -14,11 +13,6 @@
 
 #define KIB 1024u
 #define KEPT_PAGES (32 * KIB / asy_sys_page_size())
-
-static bool is_slow(void)
-{
-    return ASY_ASAN || ASY_TSAN || RUNNING_ON_VALGRIND;
-}
 
 static uint32_t next_random(uint64_t *seed)
 {
@@ -399,13 +393,13 @@ static void spike(size_t count, bool in_order)
 static void a_spike_leaves_no_memory(void **state)
 {
     (void)state;
-    spike(ASY_TSAN ? 5000 : 20000, true);
+    spike(ASY_TSAN || is_emulated() ? 5000 : 20000, true);
 }
 
 static void a_spike_in_disorder_leaves_none_either(void **state)
 {
     (void)state;
-    spike(ASY_TSAN ? 5000 : 20000, false);
+    spike(ASY_TSAN || is_emulated() ? 5000 : 20000, false);
 }
 
 /* A slab is not unmapped to be mapped again soon, when only a few others are free. */

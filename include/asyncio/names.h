@@ -1,0 +1,30 @@
+/*
+ * Names: getaddrinfo and getnameinfo, which never block the loop. They run in a
+ * pool of threads of their own, so that slow name servers hold up nothing else.
+ */
+#ifndef ASYNCIO_NAMES_H
+#define ASYNCIO_NAMES_H
+
+#include <asyncio/types.h>
+#include <netdb.h>
+#include <sys/socket.h>
+
+ASYNCIO_BEGIN_DECLS
+
+/*
+ * getaddrinfo(3), with its parameters; *result is freed with freeaddrinfo.
+ * Suspends, except for numeric hosts, which are answered at once. A cancel lets go of the
+ * lookup: -ECANCELED at once, the thread's answer is dropped.
+ * 0; ASYNCIO_EGAI_... (asyncio_strerror has gai_strerror's words); -ENOMEM, -EAGAIN (no thread),
+ * -EINVAL, ASYNCIO_ENOTASK. (loop.getaddrinfo)
+ */
+ASYNCIO_API int asyncio_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+                                    struct addrinfo **result);
+
+/* getnameinfo(3), with its parameters. The same otherwise. (loop.getnameinfo) */
+ASYNCIO_API int asyncio_getnameinfo(const struct sockaddr *address, socklen_t length, char *host,
+                                    socklen_t host_length, char *service, socklen_t service_length, int flags);
+
+ASYNCIO_END_DECLS
+
+#endif

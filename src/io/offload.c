@@ -1,0 +1,141 @@
+/*
+ * Work for other threads. See offload.h.
+ */
+#include "io/offload.h"
+#include "asyncio/errors.h"
+#include "core/loop.h"
+#include "sys/sys.h"
+#include "sys/thread.h"
+#include <errno.h>
+
+#define IDLE_S 10
+
+/* ---- Back on the loop's thread ------------------------------------------------------- */
+
+static void give_back(struct work *work)
+{
+    asyncio_loop *loop = work->loop;
+    struct wait *wait = work->wait;
+    if (wait) {
+        work->wait = NULL;
+        asy_wait_wake(wait, 0);
+    } else {
+        work->free(work);
+    }
+    asyncio_loop_release(loop);
+}
+
+static void run_back(struct callback *callback)
+{
+    give_back((struct work *)callback);
+}
+
+/* The loop closes: who waited is gone for good. */
+static void drop_back(struct callback *callback)
+{
+    struct work *work = (struct work *)callback;
+    asyncio_loop *loop = work->loop;
+    work->free(work);
+    asyncio_loop_release(loop);
+}
+
+static const struct callback_kind back_kind = {run_back, drop_back};
+
+/* ---- On the pool's threads --------------------------------------------------------------- */
+
+static struct work *next_work(struct pool *pool)
+{
+    while (list_is_empty(&pool->queue)) {
+        pool->idle++;
+        bool more = asy_sys_cond_wait(&pool->filled, &pool->lock, IDLE_S);
+        pool->idle--;
+        if (!more && list_is_empty(&pool->queue))
+            return NULL;
+    }
+    return LIST_ENTRY(list_take_first(&pool->queue), struct work, node);
+}
+
+static void *pool_thread(void *arg)
+{
+    struct pool *pool = arg;
+    struct work *work;
+    pthread_mutex_lock(&pool->lock);
+    while ((work = next_work(pool))) {
+        work->state = WORK_RUNNING;
+        pthread_mutex_unlock(&pool->lock);
+        work->run(work);
+        pthread_mutex_lock(&pool->lock);
+        work->state = WORK_DONE;
+        pthread_mutex_unlock(&pool->lock);
+        asyncio_loop *loop = work->loop;
+        if (asy_post(loop, &work->post)) {
+            work->free(work);
+            asyncio_loop_release(loop);
+        }
+        pthread_mutex_lock(&pool->lock);
+    }
+    pool->threads--;
+    pthread_mutex_unlock(&pool->lock);
+    return NULL;
+}
+
+/* ---- Handing over -------------------------------------------------------------------------- */
+
+int asy_offload(struct pool *pool, asyncio_loop *loop, struct work *work)
+{
+    int err = 0;
+    work->post.callback.kind = &back_kind;
+    work->loop = loop;
+    work->pool = pool;
+    work->state = WORK_QUEUED;
+    pthread_mutex_lock(&pool->lock);
+    if (!pool->idle && pool->threads < pool->threads_max) {
+        err = asy_sys_thread_start(pool_thread, pool, pool->name);
+        if (!err)
+            pool->threads++;
+        else if (pool->threads)
+            err = 0; /* those that there are will come to it */
+    }
+    if (!err) {
+        asyncio_loop_ref(loop);
+        list_append(&pool->queue, &work->node);
+        pthread_cond_signal(&pool->filled);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return err;
+}
+
+/* Nobody waits for it any more. One that has not begun is taken back. */
+static bool let_go(struct wait *wait)
+{
+    struct work *work = wait->object;
+    pthread_mutex_lock(&work->pool->lock);
+    bool queued = work->state == WORK_QUEUED;
+    if (queued)
+        list_remove(&work->node);
+    pthread_mutex_unlock(&work->pool->lock);
+    work->wait = NULL;
+    if (queued) {
+        asyncio_loop_release(work->loop);
+        work->free(work);
+    }
+    asy_wait_wake(wait, -ECANCELED);
+    return true;
+}
+
+static const struct wait_kind offload_kind = {.name = "a thread", .cancel = let_go};
+
+int asy_offload_wait(struct pool *pool, asyncio_loop *loop, struct work *work)
+{
+    int err = asy_cancel_deliver(loop->current);
+    if (!err)
+        err = asy_offload(pool, loop, work);
+    if (err) {
+        work->free(work);
+        return err;
+    }
+    struct wait wait;
+    asy_wait_init(&wait, loop->current, &offload_kind, work);
+    work->wait = &wait;
+    return (int)asy_wait_park(&wait);
+}

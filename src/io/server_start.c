@@ -1,0 +1,192 @@
+/*
+ * Servers: making the sockets they listen on.
+ */
+#include "asyncio/errors.h"
+#include "asyncio/messages.h"
+#include "asyncio/names.h"
+#include "core/loop.h"
+#include "io/address.h"
+#include "io/server.h"
+#include "sys/net.h"
+#include "sys/sys.h"
+#include <errno.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int listen_failed(const struct sockaddr *address, int err)
+{
+    char text[ASY_ADDRESS_TEXT];
+    asy_address_text(address, text);
+    return (int)asyncio_raise(err, "listen on %s: %s", text, asyncio_strerror(err));
+}
+
+static int set_options(int fd, int family, const asyncio_server_options *options)
+{
+    int on = 1, err = 0;
+    if (family != AF_UNIX)
+        err = asy_sys_setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (!err && options && options->reuse_port > 0)
+        err = asy_sys_setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    if (!err && family == AF_INET6)
+        err = asy_sys_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    return err;
+}
+
+/* A listening socket, or a negative errno with a message. */
+static int listen_on(const struct sockaddr *address, socklen_t length, const asyncio_server_options *options)
+{
+    int fd = asy_sys_socket(address->sa_family, SOCK_STREAM, 0);
+    if (fd < 0)
+        return listen_failed(address, fd);
+    int err = set_options(fd, address->sa_family, options);
+    if (!err)
+        err = asy_sys_bind(fd, address, length);
+    if (!err)
+        err = asy_sys_listen(fd, asy_server_backlog(options));
+    if (!err)
+        return fd;
+    asy_sys_close(fd);
+    return listen_failed(address, err);
+}
+
+/* Families that this host does not have are skipped, if another one works. */
+static bool may_skip(int err)
+{
+    return err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL || err == -EPROTONOSUPPORT;
+}
+
+static int add_all(asyncio_server *server, const struct addrinfo *addresses)
+{
+    int err = 0;
+    for (const struct addrinfo *at = addresses; at; at = at->ai_next) {
+        int fd = listen_on(at->ai_addr, at->ai_addrlen, &server->options);
+        if (fd < 0) {
+            err = fd;
+            if (may_skip(fd))
+                continue;
+            return err;
+        }
+        err = asy_server_add(server, fd);
+        if (err) {
+            asy_sys_close(fd);
+            return err;
+        }
+    }
+    return server->listener_count ? 0 : err;
+}
+
+int asyncio_start_server(asyncio_client_handler handler, void *arg, const char *host, int port,
+                         const asyncio_server_options *options, asyncio_server **server)
+{
+    if (!server || !handler || port < 0 || port > 65535)
+        return -EINVAL;
+    char service[8];
+    snprintf(service, sizeof service, "%d", port);
+    struct addrinfo hints = {.ai_flags = AI_PASSIVE, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *addresses;
+    int err = asyncio_getaddrinfo(host && *host ? host : NULL, service, &hints, &addresses);
+    if (err)
+        return err;
+    size_t count = 0;
+    for (const struct addrinfo *at = addresses; at; at = at->ai_next)
+        count++;
+    asyncio_server *made = NULL;
+    err = asy_server_new(handler, arg, options, count, &made);
+    if (!err)
+        err = add_all(made, addresses);
+    freeaddrinfo(addresses);
+    if (err) {
+        asyncio_server_release(made);
+        return err;
+    }
+    asy_server_begin(made);
+    *server = made;
+    return 0;
+}
+
+/* ---- Unix sockets -------------------------------------------------------------------- */
+
+int asy_unix_address(const char *path, struct sockaddr_un *address, socklen_t *length)
+{
+    size_t n = path ? strlen(path) : 0;
+    if (!n)
+        return -EINVAL;
+    if (n >= sizeof address->sun_path)
+        return (int)asyncio_raise(-ENAMETOOLONG, "the path of a Unix socket has at most %zu bytes: %s",
+                                  sizeof address->sun_path - 1, path);
+    memset(address, 0, sizeof *address);
+    address->sun_family = AF_UNIX;
+    memcpy(address->sun_path, path, n);
+    bool is_abstract = *path == '@';
+    if (is_abstract)
+        address->sun_path[0] = '\0';
+    *length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + !is_abstract);
+    return 0;
+}
+
+/* Removes a socket that nobody has open: a bind would say that the address is in use. */
+static void remove_stale(const char *path)
+{
+    struct stat status;
+    if (asy_sys_stat(path, &status) == 0 && S_ISSOCK(status.st_mode))
+        asy_sys_unlink(path);
+}
+
+/* Remembers which file it is, to remove that one and no other. */
+static int remember(asyncio_server *server, const char *path)
+{
+    struct stat status;
+    size_t bytes = strlen(path) + 1;
+    server->path = asy_sys_alloc(bytes);
+    if (!server->path)
+        return -ENOMEM;
+    memcpy(server->path, path, bytes);
+    if (asy_sys_stat(path, &status) == 0) {
+        server->device = status.st_dev;
+        server->inode = status.st_ino;
+    }
+    return 0;
+}
+
+void asy_server_unlink(asyncio_server *server)
+{
+    struct stat status;
+    if (server->path && asy_sys_stat(server->path, &status) == 0 && status.st_dev == server->device &&
+        status.st_ino == server->inode)
+        asy_sys_unlink(server->path);
+}
+
+int asyncio_start_unix_server(asyncio_client_handler handler, void *arg, const char *path,
+                              const asyncio_server_options *options, asyncio_server **server)
+{
+    struct sockaddr_un address;
+    socklen_t length;
+    if (!server)
+        return -EINVAL;
+    int err = asy_unix_address(path, &address, &length);
+    asyncio_server *made = NULL;
+    if (!err)
+        err = asy_server_new(handler, arg, options, 1, &made);
+    if (err)
+        return err;
+    if (*path != '@')
+        remove_stale(path);
+    int fd = listen_on((const struct sockaddr *)&address, length, options);
+    err = fd < 0 ? fd : asy_server_add(made, fd);
+    if (err && fd >= 0)
+        asy_sys_close(fd);
+    if (!err && *path != '@')
+        err = remember(made, path);
+    if (err) {
+        asyncio_server_release(made);
+        return err;
+    }
+    asy_server_begin(made);
+    *server = made;
+    return 0;
+}

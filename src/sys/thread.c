@@ -1,0 +1,37 @@
+/*
+ * Threads, entered through the seam.
+ */
+#include "sys/thread.h"
+#include "sys/sys.h"
+#include <errno.h>
+#include <signal.h>
+#include <time.h>
+
+int asy_sys_thread_start(void *(*fn)(void *), void *arg, const char *name)
+{
+    if (ASY_FAULT("thread_start"))
+        return -EAGAIN;
+    sigset_t all, before;
+    pthread_attr_t attributes;
+    pthread_t thread;
+    if (pthread_attr_init(&attributes))
+        return -EAGAIN;
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    /* A program's handlers run on its own threads: a new one inherits this mask. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int err = pthread_create(&thread, &attributes, fn, arg);
+    if (!err)
+        pthread_setname_np(thread, name);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return -err;
+}
+
+bool asy_sys_cond_wait(pthread_cond_t *condition, pthread_mutex_t *lock, unsigned seconds)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += seconds;
+    return pthread_cond_timedwait(condition, lock, &until) == 0;
+}

@@ -1,0 +1,437 @@
+/*
+ * The shield scope: what it holds back, what it lets through, and what comes after it.
+ */
+#include "support/harness.h"
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+ASYNC(sleeps, double, delay, intptr_t, result)
+{
+    int err = asyncio_sleep(delay);
+    return err ? err : result;
+}
+
+static void cancel_it(void *task)
+{
+    asyncio_cancel((asyncio_task *)task);
+}
+
+static void cancel_self_later(double delay)
+{
+    asyncio_loop_call_later(asyncio_get_running_loop(), delay, cancel_it, asyncio_current_task());
+}
+
+static int cancelling(void)
+{
+    return asyncio_task_cancelling(asyncio_current_task());
+}
+
+#define TEST_OF(main) \
+    static void test_##main(void **state) \
+    { \
+        (void)state; \
+        assert_int_equal(run(main), 0); \
+    }
+
+/* ---- Requests from outside --------------------------------------------------------- */
+
+ASYNC(holds_back)
+{
+    asyncio_shield_scope shield;
+    CHECK_EQUAL(asyncio_shield_scope_enter(&shield), 0);
+    cancel_self_later(1);
+    CHECK_EQUAL(asyncio_sleep(2), 0);
+    CHECK_EQUAL(cancelling(), 1);
+    CHECK_EQUAL(asyncio_sleep(0), 0);
+    CHECK_EQUAL(asyncio_await(asyncio_create_task(sleeps(1, 5))), 5);
+    CHECK_EQUAL(asyncio_gather(NULL, sleeps(1, 5), sleeps(1, 6)), 0);
+    CHECK_EQUAL(asyncio_shield(sleeps(1, 7)), 7);
+    CHECK_EQUAL(asyncio_shield_scope_exit(&shield), 0);
+    CHECK_EQUAL(asyncio_sleep(9), -ECANCELED); /* the first wait after it */
+    CHECK(asyncio_time() == 5);
+    CHECK_EQUAL(asyncio_sleep(1), 0);
+    return 0;
+}
+TEST_OF(holds_back)
+
+/* One that was pending before, too. */
+ASYNC(pending_before)
+{
+    asyncio_shield_scope shield;
+    asyncio_cancel(asyncio_current_task());
+    asyncio_shield_scope_enter(&shield);
+    CHECK_EQUAL(asyncio_sleep(1), 0);
+    asyncio_shield_scope_exit(&shield);
+    CHECK_EQUAL(asyncio_sleep(1), -ECANCELED);
+    return asyncio_sleep(1);
+}
+TEST_OF(pending_before)
+
+/* From a child, and from the task itself. */
+ASYNC(cancels, asyncio_task *, task)
+{
+    asyncio_cancel(task);
+    return 0;
+}
+
+ASYNC(every_asyncio_cancel)
+{
+    asyncio_shield_scope shield;
+    asyncio_task_group g;
+    asyncio_shield_scope_enter(&shield);
+    asyncio_task_group_enter(&g);
+    asyncio_task_group_create_task(&g, cancels(asyncio_current_task()));
+    asyncio_cancel(asyncio_current_task());
+    CHECK_EQUAL(asyncio_task_group_exit(&g, asyncio_sleep(1)), 0);
+    CHECK_EQUAL(cancelling(), 2);
+    asyncio_shield_scope_exit(&shield);
+    CHECK_EQUAL(asyncio_sleep(1), -ECANCELED); /* several are one */
+    return asyncio_sleep(1);
+}
+TEST_OF(every_asyncio_cancel)
+
+ASYNC(uncancelled_inside)
+{
+    asyncio_shield_scope shield;
+    asyncio_shield_scope_enter(&shield);
+    cancel_self_later(1);
+    CHECK_EQUAL(asyncio_sleep(2), 0);
+    CHECK_EQUAL(asyncio_task_uncancel(asyncio_current_task()), 0);
+    asyncio_shield_scope_exit(&shield);
+    return asyncio_sleep(1);
+}
+TEST_OF(uncancelled_inside)
+
+ASYNC(nested)
+{
+    asyncio_shield_scope outer, inner;
+    asyncio_shield_scope_enter(&outer);
+    asyncio_shield_scope_enter(&inner);
+    cancel_self_later(1);
+    CHECK_EQUAL(asyncio_sleep(2), 0);
+    CHECK_EQUAL(asyncio_shield_scope_exit(&outer), ASYNCIO_ESTATE);
+    CHECK_EQUAL(asyncio_shield_scope_exit(&inner), 0);
+    CHECK_EQUAL(asyncio_sleep(1), 0);
+    CHECK_EQUAL(asyncio_shield_scope_exit(&outer), 0);
+    CHECK_EQUAL(asyncio_sleep(1), -ECANCELED);
+    return asyncio_sleep(1);
+}
+TEST_OF(nested)
+
+/* The message comes with the request. */
+static void cancel_with_words(void *task)
+{
+    asyncio_cancel_with((asyncio_task *)task, "enough");
+}
+
+ASYNC(message)
+{
+    asyncio_shield_scope shield;
+    asyncio_shield_scope_enter(&shield);
+    asyncio_loop_call_later(asyncio_get_running_loop(), 1, cancel_with_words, asyncio_current_task());
+    CHECK_EQUAL(asyncio_sleep(2), 0);
+    asyncio_shield_scope_exit(&shield);
+    CHECK_EQUAL(asyncio_sleep(1), -ECANCELED);
+    CHECK_TEXT(asyncio_error_message(), "enough");
+    return 0;
+}
+TEST_OF(message)
+
+/* It is the task's own: one that it awaits is not shielded, nor does it pass requests on. */
+ASYNC(holds_itself_back, int *, steps)
+{
+    asyncio_shield_scope shield;
+    asyncio_shield_scope_enter(&shield);
+    CHECK_EQUAL(asyncio_sleep(3), 0);
+    ++*steps;
+    asyncio_shield_scope_exit(&shield);
+    CHECK_EQUAL(asyncio_sleep(3), -ECANCELED);
+    ++*steps;
+    return -ECANCELED;
+}
+
+ASYNC(passed_on_to_a_shielded_one)
+{
+    int steps = 0;
+    cancel_self_later(1);
+    CHECK_EQUAL(asyncio_await(asyncio_create_task(holds_itself_back(&steps))), -ECANCELED);
+    CHECK_EQUAL(steps, 2);
+    CHECK(asyncio_time() == 3);
+    return asyncio_sleep(1);
+}
+TEST_OF(passed_on_to_a_shielded_one)
+
+/* ---- Scopes inside, and around -------------------------------------------------------------- */
+
+ASYNC(timeout_inside)
+{
+    asyncio_shield_scope shield;
+    asyncio_timeout t;
+    asyncio_shield_scope_enter(&shield);
+    asyncio_timeout_enter(&t, 1);
+    CHECK_EQUAL(asyncio_timeout_exit(&t, asyncio_sleep(9)), -ETIMEDOUT);
+    CHECK_EQUAL(asyncio_wait_for(sleeps(9, 0), 1), -ETIMEDOUT);
+    asyncio_shield_scope_exit(&shield);
+    CHECK(asyncio_time() == 2);
+    CHECK_EQUAL(cancelling(), 0);
+    return asyncio_sleep(1);
+}
+TEST_OF(timeout_inside)
+
+ASYNC(timeout_around)
+{
+    asyncio_shield_scope shield;
+    asyncio_timeout t;
+    asyncio_timeout_enter(&t, 1);
+    asyncio_shield_scope_enter(&shield);
+    CHECK_EQUAL(asyncio_sleep(2), 0);
+    CHECK(asyncio_timeout_expired(&t));
+    asyncio_shield_scope_exit(&shield);
+    int err = asyncio_sleep(9);
+    CHECK_EQUAL(err, -ECANCELED);
+    CHECK_EQUAL(asyncio_timeout_exit(&t, err), -ETIMEDOUT);
+    CHECK(asyncio_time() == 2);
+    CHECK_EQUAL(cancelling(), 0);
+    return asyncio_sleep(1);
+}
+TEST_OF(timeout_around)
+
+/* And withdrawn if nothing waits after the shield. */
+ASYNC(timeout_around_without_a_wait)
+{
+    asyncio_shield_scope shield;
+    asyncio_timeout t;
+    asyncio_timeout_enter(&t, 1);
+    asyncio_shield_scope_enter(&shield);
+    CHECK_EQUAL(asyncio_sleep(2), 0);
+    asyncio_shield_scope_exit(&shield);
+    CHECK_EQUAL(asyncio_timeout_exit(&t, 5), 5);
+    CHECK_EQUAL(cancelling(), 0);
+    return asyncio_sleep(1);
+}
+TEST_OF(timeout_around_without_a_wait)
+
+ASYNC(group_inside)
+{
+    asyncio_shield_scope shield;
+    asyncio_task_group g;
+    asyncio_shield_scope_enter(&shield);
+    asyncio_task_group_enter(&g);
+    asyncio_task_group_create_task(&g, sleeps(1, -EIO));
+    CHECK_EQUAL(asyncio_task_group_exit(&g, asyncio_sleep(9)), -EIO);
+    asyncio_task_group_enter(&g);
+    asyncio_task *child = asyncio_ref(asyncio_task_group_create_task(&g, sleeps(2, 5)));
+    cancel_self_later(1);
+    CHECK_EQUAL(asyncio_task_group_exit(&g, 0), 0); /* held back: the children go on */
+    CHECK_EQUAL(asyncio_await(child), 5);
+    asyncio_shield_scope_exit(&shield);
+    CHECK_EQUAL(asyncio_sleep(1), -ECANCELED);
+    return asyncio_sleep(1);
+}
+TEST_OF(group_inside)
+
+ASYNC(group_around)
+{
+    asyncio_shield_scope shield;
+    asyncio_task_group g;
+    asyncio_task_group_enter(&g);
+    asyncio_task_group_create_task(&g, sleeps(1, -EIO));
+    asyncio_shield_scope_enter(&shield);
+    CHECK_EQUAL(asyncio_sleep(2), 0);
+    CHECK_EQUAL(cancelling(), 1);
+    asyncio_shield_scope_exit(&shield);
+    int err = asyncio_sleep(9);
+    CHECK_EQUAL(err, -ECANCELED);
+    CHECK_EQUAL(asyncio_task_group_exit(&g, err), -EIO);
+    CHECK(asyncio_time() == 2);
+    CHECK_EQUAL(cancelling(), 0);
+    return asyncio_sleep(1);
+}
+TEST_OF(group_around)
+
+/* A timeout, a shield in it, a timeout in that: each request finds its scope. */
+ASYNC(three_layers)
+{
+    asyncio_timeout outer, inner;
+    asyncio_shield_scope shield;
+    asyncio_timeout_enter(&outer, 1);
+    asyncio_shield_scope_enter(&shield);
+    asyncio_timeout_enter(&inner, 2);
+    CHECK_EQUAL(asyncio_timeout_exit(&inner, asyncio_sleep(9)), -ETIMEDOUT);
+    CHECK(asyncio_time() == 2);
+    CHECK_EQUAL(asyncio_sleep(1), 0);
+    asyncio_shield_scope_exit(&shield);
+    int err = asyncio_sleep(9);
+    CHECK_EQUAL(asyncio_timeout_exit(&outer, err), -ETIMEDOUT);
+    CHECK(asyncio_time() == 3);
+    CHECK_EQUAL(cancelling(), 0);
+    return asyncio_sleep(1);
+}
+TEST_OF(three_layers)
+
+/* A request that is held back is not taken for one that comes from outside the timeout. */
+ASYNC(cancelled_and_timed_out_inside)
+{
+    asyncio_shield_scope shield;
+    asyncio_timeout t;
+    asyncio_shield_scope_enter(&shield);
+    asyncio_timeout_enter(&t, 2);
+    cancel_self_later(1);
+    int err = asyncio_sleep(9);
+    CHECK_EQUAL(err, -ECANCELED);
+    CHECK(asyncio_time() == 2);
+    CHECK_EQUAL(asyncio_timeout_exit(&t, err), -ETIMEDOUT);
+    CHECK_EQUAL(asyncio_sleep(1), 0);
+    asyncio_shield_scope_exit(&shield);
+    CHECK_EQUAL(cancelling(), 1);
+    CHECK_EQUAL(asyncio_sleep(1), -ECANCELED);
+    return asyncio_sleep(1);
+}
+TEST_OF(cancelled_and_timed_out_inside)
+
+/* The same for a group that ends itself. */
+ASYNC(cancelled_and_ended_inside)
+{
+    asyncio_shield_scope shield;
+    asyncio_task_group g;
+    asyncio_shield_scope_enter(&shield);
+    asyncio_task_group_enter(&g);
+    asyncio_cancel(asyncio_current_task());
+    asyncio_task_group_cancel(&g);
+    CHECK_EQUAL(asyncio_task_group_exit(&g, asyncio_sleep(9)), 0);
+    asyncio_task_group_enter(&g);
+    asyncio_cancel(asyncio_current_task());
+    asyncio_task_group_create_task(&g, sleeps(1, -EIO));
+    CHECK_EQUAL(asyncio_task_group_exit(&g, 0), -EIO);
+    CHECK_EQUAL(asyncio_sleep(1), 0);
+    asyncio_shield_scope_exit(&shield);
+    CHECK_EQUAL(asyncio_sleep(1), -ECANCELED);
+    CHECK_EQUAL(cancelling(), 2);
+    return asyncio_sleep(1);
+}
+TEST_OF(cancelled_and_ended_inside)
+
+/* ---- As a block, and misuse ---------------------------------------------------------------------- */
+
+ASYNC(returns_from_the_block)
+{
+    ASYNCIO_SHIELD_SCOPE {
+        CHECK_EQUAL(asyncio_sleep(2), 0);
+        return 4;
+    }
+    return 5;
+}
+
+ASYNC(as_a_block)
+{
+    cancel_self_later(1);
+    CHECK_EQUAL(asyncio_await(returns_from_the_block()), 4);
+    CHECK_EQUAL(asyncio_sleep(1), -ECANCELED);
+    for (int i = 0; i < 4; i++) {
+        ASYNCIO_SHIELD_SCOPE {
+            asyncio_cancel(asyncio_current_task());
+            if (i == 1)
+                break;
+            if (i == 2)
+                continue;
+            if (i == 3)
+                goto out;
+            CHECK_EQUAL(asyncio_sleep(1), 0);
+        }
+        CHECK_EQUAL(asyncio_sleep(1), -ECANCELED);
+        CHECK(i < 3);
+    }
+out:
+    CHECK_EQUAL(asyncio_sleep(1), -ECANCELED);
+    CHECK_EQUAL(cancelling(), 5);
+    return asyncio_sleep(1);
+}
+TEST_OF(as_a_block)
+
+static void test_outside(void **state)
+{
+    asyncio_shield_scope shield;
+    int ran = 0;
+    (void)state;
+    memset(&shield, 0, sizeof shield);
+    assert_int_equal(asyncio_shield_scope_enter(&shield), ASYNCIO_ENOTASK);
+    assert_int_equal(asyncio_shield_scope_exit(&shield), ASYNCIO_ESTATE);
+    assert_int_equal(asyncio_shield_scope_enter(NULL), -EINVAL);
+    assert_int_equal(asyncio_shield_scope_exit(NULL), -EINVAL);
+    ASYNCIO_SHIELD_SCOPE {
+        ran++; /* nobody could cancel here */
+    }
+    assert_int_equal(ran, 1);
+}
+
+static asyncio_shield_scope left_open;
+
+ASYNC(returns_inside)
+{
+    return asyncio_shield_scope_enter(&left_open);
+}
+
+static void die_of_it(void)
+{
+    asyncio_run(returns_inside());
+}
+
+static void test_returning_inside_aborts(void **state)
+{
+    (void)state;
+    check_dies(die_of_it, "'returns_inside'");
+}
+
+ASYNC(swept)
+{
+    int err = 0;
+    ASYNCIO_SHIELD_SCOPE {
+        CHECK_EQUAL(asyncio_sleep(1), 0);
+        CHECK_EQUAL(asyncio_wait_for(sleeps(9, 0), 1), -ETIMEDOUT);
+        CHECK_EQUAL(asyncio_await(asyncio_create_task(sleeps(1, 2))), 2);
+    }
+    err = asyncio_sleep(1);
+    return err;
+}
+
+static void check_swept(intptr_t result, unsigned suspension)
+{
+    CHECK_EQUAL(result, suspension ? -ECANCELED : 0);
+}
+
+static void test_cancel_sweep(void **state)
+{
+    (void)state;
+    sweep_cancels(swept, check_swept);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_holds_back),
+        cmocka_unit_test(test_pending_before),
+        cmocka_unit_test(test_every_asyncio_cancel),
+        cmocka_unit_test(test_uncancelled_inside),
+        cmocka_unit_test(test_nested),
+        cmocka_unit_test(test_message),
+        cmocka_unit_test(test_passed_on_to_a_shielded_one),
+        cmocka_unit_test(test_timeout_inside),
+        cmocka_unit_test(test_timeout_around),
+        cmocka_unit_test(test_timeout_around_without_a_wait),
+        cmocka_unit_test(test_group_inside),
+        cmocka_unit_test(test_group_around),
+        cmocka_unit_test(test_three_layers),
+        cmocka_unit_test(test_cancelled_and_timed_out_inside),
+        cmocka_unit_test(test_cancelled_and_ended_inside),
+        cmocka_unit_test(test_as_a_block),
+        cmocka_unit_test(test_outside),
+        cmocka_unit_test(test_returning_inside_aborts),
+        cmocka_unit_test(test_cancel_sweep),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

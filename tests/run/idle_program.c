@@ -1,0 +1,64 @@
+/*
+ * For test_idle.py: a loop that has nothing to do for half a second, between two lines
+ * on stdout. Its argument says what it waits for: "sleep" or "post".
+ */
+#include <asyncio.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static void say(const char *line)
+{
+    if (write(STDOUT_FILENO, line, strlen(line)) < 0)
+        _exit(1);
+}
+
+ASYNC(sleeps)
+{
+    asyncio_sleep(0.05); /* whatever is done once is done */
+    say("idle\n");
+    int err = asyncio_sleep(0.5);
+    say("done\n");
+    return err;
+}
+
+static void wake(void *future)
+{
+    asyncio_future_set_result(future, 0);
+}
+
+struct post {
+    asyncio_loop *loop;
+    asyncio_future *future;
+};
+
+static void *post_later(void *arg)
+{
+    struct post *post = arg;
+    struct timespec pause = {.tv_nsec = 500000000};
+    nanosleep(&pause, NULL);
+    asyncio_loop_call_soon_threadsafe(post->loop, wake, post->future);
+    return NULL;
+}
+
+ASYNC(waits_for_a_post)
+{
+    pthread_t thread;
+    struct post post = {asyncio_get_running_loop(), asyncio_future_new()};
+    pthread_create(&thread, NULL, post_later, &post);
+    asyncio_sleep(0.05);
+    say("idle\n");
+    intptr_t err = asyncio_await(post.future);
+    say("done\n");
+    pthread_join(thread, NULL);
+    return err;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 2)
+        return 2;
+    return asyncio_main(strcmp(argv[1], "sleep") == 0 ? sleeps() : waits_for_a_post());
+}
