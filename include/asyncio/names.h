@@ -11,6 +11,8 @@
 
 ASYNCIO_BEGIN_DECLS
 
+struct addrinfo; /* strict C hides netdb.h's */
+
 /*
  * getaddrinfo(3), with its parameters; *result is freed with freeaddrinfo.
  * Suspends, except for numeric hosts, which are answered at once. A cancel lets go of the

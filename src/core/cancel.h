@@ -35,7 +35,7 @@ void asy_cancel_withdraw(asyncio_task *task, asyncio_scope *scope);
 void asy_cancel_again(asyncio_task *task, const asyncio_scope *left);
 
 /* While `left`, which has just been left, was entered: was asyncio_cancel called; did a scope around
- * it make a request? What a shield around it holds back does not count; what was pending when it was entered does. */
+ * it make a request? What a shield around it holds back does not count. */
 bool asy_cancel_from_outside(const asyncio_task *task, const asyncio_scope *left);
 bool asy_cancel_from_around(const asyncio_task *task, const asyncio_scope *left);
 

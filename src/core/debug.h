@@ -15,7 +15,8 @@ static inline void asy_trace(asyncio_loop *loop, asyncio_trace_kind kind, asynci
     asy_trace_emit(loop, &event);
 }
 
-static inline void asy_trace_time(asyncio_loop *loop, asyncio_trace_kind kind, asyncio_task *task, int64_t when_ns)
+static inline void asy_trace_time(asyncio_loop *loop, asyncio_trace_kind kind, asyncio_task *task,
+                                  int64_t when_ns)
 {
     asyncio_trace_event event = {.kind = kind, .task = task};
     event.when = when_ns == ASY_NO_DEADLINE ? ASYNCIO_FOREVER : (double)when_ns / 1e9;

@@ -11,7 +11,8 @@ struct asy_runtime asy_runtime = {{&asy_runtime.loops, &asy_runtime.loops}};
 #define AT(type, field) (uint32_t)offsetof(type, field)
 
 extern const struct asyncio_debug_v1 asyncio_debug_v1;
-__attribute__((section("asyncio_debug"), used, visibility("default"))) const struct asyncio_debug_v1 asyncio_debug_v1 = {
+__attribute__((section("asyncio_debug"), used, visibility("default")))
+const struct asyncio_debug_v1 asyncio_debug_v1 = {
     .magic = "asyncio",
     .version = 1,
     .size = sizeof(struct asyncio_debug_v1),
@@ -60,7 +61,9 @@ __attribute__((section("asyncio_debug"), used, visibility("default"))) const str
              .since_ns = AT(struct wait, since_ns),
              .state = AT(struct wait, state),
              .kind_name = AT(struct wait_kind, name)},
-    .stack = {.size = sizeof(struct asy_stack), .low = AT(struct asy_stack, low), .top = AT(struct asy_stack, top)},
+    .stack = {.size = sizeof(struct asy_stack),
+              .low = AT(struct asy_stack, low),
+              .top = AT(struct asy_stack, top)},
     .context = {.return_address = ASY_CONTEXT_RETURN_ADDRESS,
                 .frame_pointer = ASY_CONTEXT_FRAME_POINTER,
                 .size = ASY_CONTEXT_SIZE},

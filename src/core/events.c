@@ -63,7 +63,8 @@ static void shuffle_tasks(asyncio_loop *loop)
 
 static COLD void about_to_wait(asyncio_loop *loop, int64_t deadline_ns)
 {
-    if (loop->debug && deadline_ns == ASY_NO_DEADLINE && !loop->backend->ops->is_virtual && !loop->deadlocked &&
+    if (loop->debug && deadline_ns == ASY_NO_DEADLINE && !loop->backend->ops->is_virtual &&
+        !loop->deadlocked &&
         !loop->backend->ops->needs_poll(loop->backend)) {
         loop->deadlocked = true;
         asy_deadlock_report(loop);
@@ -88,6 +89,7 @@ static int poll(asyncio_loop *loop)
     int64_t deadline_ns = waits ? asy_timers_next(loop) : 0;
     int err = 0;
     if (waits) {
+        asy_loop_give_spare_stack(loop);
         asy_stacks_trim(loop->stacks);
         atomic_store(&loop->sleeping, true);
         if (asy_posts_pending(loop))

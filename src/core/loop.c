@@ -105,11 +105,12 @@ static int check_options(const asyncio_run_options *options)
     if (options->eager > 0)
         return (int)asyncio_raise(-ENOSYS, "eager tasks are not available");
     if (options->stack_size > ASY_STACK_MAX_BYTES)
-        return (int)asyncio_raise(-EINVAL, "stack_size is %zu bytes, at most %zu are possible", options->stack_size,
-                                  (size_t)ASY_STACK_MAX_BYTES);
+        return (int)asyncio_raise(-EINVAL, "stack_size is %zu bytes, at most %zu are possible",
+                                  options->stack_size, (size_t)ASY_STACK_MAX_BYTES);
     if (options->shutdown_grace != options->shutdown_grace)
         return (int)asyncio_raise(-EINVAL, "shutdown_grace is not a number");
-    if ((unsigned)options->backend > ASYNCIO_BACKEND_IO_URING || (unsigned)options->clock > ASYNCIO_CLOCK_VIRTUAL)
+    if ((unsigned)options->backend > ASYNCIO_BACKEND_IO_URING ||
+        (unsigned)options->clock > ASYNCIO_CLOCK_VIRTUAL)
         return (int)asyncio_raise(-EINVAL, "there is no such backend or clock");
     return 0;
 }
@@ -241,7 +242,8 @@ int asyncio_loop_close(asyncio_loop *loop)
         return 0;
     asy_loop_check(loop, "asyncio_loop_close");
     if (asy_loop_is_parents(loop))
-        return (int)asyncio_raise(ASYNCIO_ESTATE, "asyncio_loop_close: the loop belongs to the parent process");
+        return (int)asyncio_raise(ASYNCIO_ESTATE,
+                                  "asyncio_loop_close: the loop belongs to the parent process");
     if (loop->running)
         return (int)asyncio_raise(ASYNCIO_ESTATE, "asyncio_loop_close: the loop runs");
     loop->closed = true; /* first: what is called from here on can add nothing */
@@ -257,9 +259,7 @@ int asyncio_loop_close(asyncio_loop *loop)
     asy_posts_collect(loop);
     asy_posts_close(loop);
     drop_ready(loop);
-    if (loop->spare_stack)
-        asy_stack_give(loop->stacks, loop->spare_stack);
-    loop->spare_stack = NULL;
+    asy_loop_give_spare_stack(loop);
     asy_loop_give_kept_stacks(loop);
     asy_stacks_destroy(loop->stacks);
     loop->stacks = NULL;
@@ -268,6 +268,13 @@ int asyncio_loop_close(asyncio_loop *loop)
     asy_sys_free(loop->timers.slots);
     loop->timers = (struct heap){0};
     return 0;
+}
+
+void asy_loop_give_spare_stack(asyncio_loop *loop)
+{
+    if (loop->spare_stack)
+        asy_stack_give(loop->stacks, loop->spare_stack);
+    loop->spare_stack = NULL;
 }
 
 void asy_loop_give_kept_stacks(asyncio_loop *loop)

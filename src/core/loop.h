@@ -53,7 +53,7 @@ struct asyncio_loop {
     uint64_t id;                 /* never used again in this process: what locks and queues know it by */
     struct fiber fiber;          /* the loop's own stack, while a task runs */
     uint32_t waking;             /* what asy_wait_wake queues: READY_TASK; READY_RELAY while timers fire */
-    struct list refused;         /* tasks that ended before they began, borrowed by whoever asked until the next poll */
+    struct list refused;         /* tasks that ended before they began: borrowed until the next poll */
     struct asy_fp_control fp;    /* what a fresh task starts with */
     int64_t now_ns;              /* the clock at the last poll */
     struct asy_stacks *stacks;
@@ -156,6 +156,8 @@ static inline void asy_loop_object_freed(asyncio_loop *loop)
         asy_loop_objects_went(loop);
 }
 /* Stacks of main tasks that ended, which nobody can refer to any more. */
+/* The one at hand goes back to the pool, which looks after its depth. */
+void asy_loop_give_spare_stack(asyncio_loop *loop);
 void asy_loop_give_kept_stacks(asyncio_loop *loop);
 /* Gives the loop's unused task numbers back. (tasks.c) */
 void asy_task_ids_return(asyncio_loop *loop);

@@ -9,10 +9,12 @@
 #include "core/loop.h"
 #include <errno.h>
 
-/* What is pending now may be delivered inside, where it comes from outside. */
+/* What is pending now may be delivered inside, and is not to be lost there. For a
+ * timeout asyncio_cancel's is one of those before, as in Python. */
 static void count_pending(asyncio_scope *entered)
 {
-    entered->cancelling -= entered->task->requested;
+    if (entered->kind == SCOPE_GROUP)
+        entered->cancelling -= entered->task->requested;
     for (asyncio_scope *scope = entered->outer; scope; scope = scope->outer)
         if (scope->pending)
             scope->requested_at = entered->entered_at;

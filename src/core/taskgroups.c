@@ -213,10 +213,11 @@ static intptr_t failed(asyncio_task_group *group, asyncio_task *task)
 /* What the group's end is worth, its children having ended. `cancelled`: the body was, or the exit. */
 static intptr_t outcome(asyncio_task_group *group, asyncio_task *task, intptr_t err, bool cancelled)
 {
-    bool by_itself = group->scope.requested && !asy_cancel_from_around(task, &group->scope);
-    if (group->scope.requested)
+    bool by_itself = group->scope.requested;
+    if (by_itself) {
         asyncio_task_uncancel(task);
-    by_itself = by_itself && !asy_cancel_from_outside(task, &group->scope);
+        by_itself = !asy_cancel_from_around(task, &group->scope) && !asy_cancel_from_outside(task, &group->scope);
+    }
     if (group->error_count)
         return failed(group, task);
     if (cancelled && !by_itself)

@@ -309,7 +309,8 @@ static int wait_before(asyncio_loop *loop, struct fd_record *record, struct list
     }
     wait->record = record;
     wait->waiter.ready = wake_task;
-    asy_wait_init(&wait->wait, task, !turn ? &poll_kind : events == FD_READ ? &read_kind : &write_kind, record);
+    const struct wait_kind *kind = !turn ? &poll_kind : events == FD_READ ? &read_kind : &write_kind;
+    asy_wait_init(&wait->wait, task, kind, record);
     err = (int)asy_wait_park(&wait->wait);
     list_remove(&wait->waiter.node);
     if (record->generation != generation)

@@ -25,10 +25,11 @@ struct watchers {
     struct fd_record *record; /* NULL: dropped while one was queued */
 };
 
+/* If it cannot be told: rather called in vain than never. */
 static bool is_ready(const struct fd_record *record, int events)
 {
     struct pollfd one = {.fd = record->fd, .events = (short)events};
-    return record->kind == ASY_FD_READY || asy_sys_poll(&one, 1, 0) > 0;
+    return record->kind == ASY_FD_READY || asy_sys_poll(&one, 1, 0) != 0;
 }
 
 static void free_if_unused(struct watchers *watchers)

@@ -134,7 +134,8 @@ ssize_t asy_sys_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr
     KERNEL_AGAIN("recvfrom", -ENOMEM, recvfrom(fd, buf, n, flags, from, length));
 }
 
-ssize_t asy_sys_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to, socklen_t length)
+ssize_t asy_sys_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to,
+                       socklen_t length)
 {
     KERNEL_AGAIN("sendto", -ENOBUFS, sendto(fd, buf, n, flags, to, length));
 }

@@ -38,7 +38,8 @@ int asy_sys_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
 ssize_t asy_sys_recv(int fd, void *buf, size_t n, int flags);
 ssize_t asy_sys_send(int fd, const void *buf, size_t n, int flags);
 ssize_t asy_sys_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from, socklen_t *length);
-ssize_t asy_sys_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to, socklen_t length);
+ssize_t asy_sys_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to,
+                       socklen_t length);
 ssize_t asy_sys_recvmsg(int fd, struct msghdr *message, int flags);
 ssize_t asy_sys_sendmsg(int fd, const struct msghdr *message, int flags);
 int asy_sys_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags);

@@ -241,7 +241,7 @@ int asy_sys_epoll_wait(int epfd, struct epoll_event *events, int max, int64_t ti
 {
     static bool lacks_pwait2;
 
-    if (ASY_FAULT("epoll_wait"))
+    if (ASY_FAULT("epoll_wait") && !asy_fault.sticky) /* no kernel says so for ever */
         return -EINTR;
     int saved = errno;
     /* Whole milliseconds, and above all 0, are the plain call's. Valgrind would

@@ -612,16 +612,52 @@ ASYNC_DEFINE(nest, int, depth)
     return err;
 }
 
+static int depth(void)
+{
+    return is_slow_build() ? 200 : 1000;
+}
+
+ASYNC(cancels, asyncio_task *, task)
+{
+    CHECK(asyncio_cancel_with(task, "all of you"));
+    return 0;
+}
+
+/* From a small stack: going down must not need more the deeper it goes. */
+static void cancel_from_small_stack(asyncio_task *task)
+{
+    const asyncio_task_options small = {.stack_size = is_slow_build() ? 0 : 32768};
+    CHECK_EQUAL(asyncio_await(asyncio_create_task_with(cancels(task), &small)), 0);
+}
+
 ASYNC(deep_main)
 {
-    int depth = is_slow_build() ? 200 : 1000;
     cancelled_leaves = 0;
-    asyncio_task *task = asyncio_create_task(nest(depth));
+    asyncio_task *task = asyncio_create_task(nest(depth()));
     asyncio_sleep(1);
-    CHECK_EQUAL(asyncio_all_tasks(NULL, 0), 2 + 2 * depth);
-    asyncio_cancel_with(task, "all of you");
+    CHECK_EQUAL(asyncio_all_tasks(NULL, 0), 2 + 2 * depth());
+    cancel_from_small_stack(task);
     CHECK_EQUAL(asyncio_await(task), -ECANCELED);
-    CHECK_EQUAL(cancelled_leaves, depth + 1);
+    CHECK_EQUAL(cancelled_leaves, depth() + 1);
+    return 0;
+}
+
+ASYNC(gathers_leaf_and, asyncio_task *, inner)
+{
+    return asyncio_gather(NULL, leaf(), inner);
+}
+
+/* The same nest, made from the inside out: the deeper ones are the older ones. */
+ASYNC(inside_out_main)
+{
+    cancelled_leaves = 0;
+    asyncio_task *task = asyncio_create_task(leaf());
+    for (int i = 0; i < depth(); i++)
+        task = asyncio_create_task(gathers_leaf_and(task));
+    asyncio_sleep(1);
+    cancel_from_small_stack(task);
+    CHECK_EQUAL(asyncio_await(task), -ECANCELED);
+    CHECK_EQUAL(cancelled_leaves, depth() + 1);
     return 0;
 }
 
@@ -629,6 +665,7 @@ static void test_deep_gathers(void **state)
 {
     (void)state;
     assert_int_equal(run(deep_main), 0);
+    assert_int_equal(run(inside_out_main), 0);
 }
 
 /* Each level gathers the same task twice, so that there are 2^n ways down. */

@@ -295,6 +295,36 @@ static void run_until_complete_stopped_first(void **state)
     close_loop();
 }
 
+static void complete_and_stop(void *future)
+{
+    asyncio_future_set_result(future, 3);
+    asyncio_loop_stop(loop);
+}
+
+ASYNC(makes_a_future, asyncio_future **, out)
+{
+    *out = asyncio_future_new();
+    return 0;
+}
+
+/* Both end the same iteration: what the first run queued does not end the next one. */
+static void run_until_complete_leaves_no_stop_behind(void **state)
+{
+    (void)state;
+    open_loop(&simulated);
+    asyncio_future *future;
+    assert_int_equal(asyncio_loop_run_until_complete(loop, started(makes_a_future(&future))), 0);
+    asyncio_loop_call_soon(loop, complete_and_stop, future);
+    soon(say, 'a');
+    assert_int_equal(asyncio_loop_run_until_complete(loop, future), 3);
+    soon(say, 'b');
+    asyncio_loop_call_later(loop, 1, say, L('c'));
+    asyncio_loop_call_later(loop, 2, stop, L('z'));
+    assert_int_equal(asyncio_loop_run_forever(loop), 0);
+    assert_string_equal(story, "abcz");
+    close_loop();
+}
+
 static void run_until_complete_of_another_loops_future(void **state)
 {
     (void)state;
@@ -829,6 +859,7 @@ int main(void)
         cmocka_unit_test(stop_from_a_post_and_a_timer),
         cmocka_unit_test(run_until_complete_gives_the_result),
         cmocka_unit_test(run_until_complete_stopped_first),
+        cmocka_unit_test(run_until_complete_leaves_no_stop_behind),
         cmocka_unit_test(run_until_complete_of_another_loops_future),
         cmocka_unit_test(nothing_left_under_a_virtual_clock),
         cmocka_unit_test(a_loop_knows_its_state),

@@ -377,6 +377,24 @@ ASYNC(in_a_cancelled_tasks_cleanup)
 }
 TEST_OF(in_a_cancelled_tasks_cleanup)
 
+/* One that was pending before the group was entered, and delivered inside, is not lost, either. */
+ASYNC(cancelled_before_it_is_entered)
+{
+    asyncio_task_group g;
+    asyncio_cancel(asyncio_current_task());
+    asyncio_task_group_enter(&g);
+    asyncio_task_group_create_task(&g, crashes(1, -EIO));
+    CHECK_EQUAL(asyncio_task_group_exit(&g, 0), -EIO);
+    CHECK_EQUAL(asyncio_sleep(1), -ECANCELED);
+    CHECK_EQUAL(asyncio_sleep(1), 0);
+    asyncio_cancel(asyncio_current_task());
+    asyncio_task_group_enter(&g);
+    asyncio_task_group_cancel(&g);
+    CHECK_EQUAL(asyncio_task_group_exit(&g, asyncio_sleep(1)), -ECANCELED);
+    return asyncio_sleep(1);
+}
+TEST_OF(cancelled_before_it_is_entered)
+
 /* ---- 30: the body fails ---------------------------------------------------------------- */
 
 ASYNC(behaviour_30_body_fails)
@@ -1093,6 +1111,7 @@ int main(void)
         cmocka_unit_test(test_cancelled_after_a_failure),
         cmocka_unit_test(test_cancelled_in_the_tick_of_a_failure),
         cmocka_unit_test(test_in_a_cancelled_tasks_cleanup),
+        cmocka_unit_test(test_cancelled_before_it_is_entered),
         cmocka_unit_test(test_behaviour_30_body_fails),
         cmocka_unit_test(test_behaviour_30_body_and_child_fail),
         cmocka_unit_test(test_body_fails_and_is_cancelled),

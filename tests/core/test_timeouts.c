@@ -405,6 +405,19 @@ ASYNC(behaviour_35_in_a_cancelled_tasks_cleanup)
 }
 TEST_OF(behaviour_35_in_a_cancelled_tasks_cleanup)
 
+/* One that was pending when it was entered is one of those before, as in Python. */
+ASYNC(behaviour_35_cancelled_before_it_is_entered)
+{
+    asyncio_timeout t;
+    asyncio_cancel(asyncio_current_task());
+    asyncio_timeout_enter(&t, 1);
+    CHECK_EQUAL(asyncio_sleep(9), -ECANCELED);
+    CHECK_EQUAL(asyncio_timeout_exit(&t, asyncio_sleep(9)), -ETIMEDOUT);
+    CHECK_EQUAL(cancelling(), 1);
+    return asyncio_sleep(1);
+}
+TEST_OF(behaviour_35_cancelled_before_it_is_entered)
+
 /* ---- Grants, and requests that were not delivered ------------------------------------------ */
 
 /* Resumes whoever awaits `first`, and completes `second` in the same tick after that one's step. */
@@ -715,6 +728,7 @@ int main(void)
         cmocka_unit_test(test_uncancelled_before_the_exit),
         cmocka_unit_test(test_behaviour_36_foreign_errors),
         cmocka_unit_test(test_behaviour_35_in_a_cancelled_tasks_cleanup),
+        cmocka_unit_test(test_behaviour_35_cancelled_before_it_is_entered),
         cmocka_unit_test(test_grant_and_expiry),
         cmocka_unit_test(test_expiry_and_then_a_grant),
         cmocka_unit_test(test_grant_and_then_a_wait),

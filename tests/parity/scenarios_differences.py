@@ -312,7 +312,7 @@ kept = []
     stubborn: cancelled at 1
     stubborn: 0 at 5
     stubborn: 0 at 9
-    report: task did not end within 10 s of being cancelled; it is abandoned
+    report: task did not end within 10 s of being cancelled; it is abandoned; it waits in sleep
     """)
 async def a_task_that_will_not_end_is_left_behind():
     kept.append(create_task(stubborn()))

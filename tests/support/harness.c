@@ -7,6 +7,7 @@
 #include "core/task.h"
 #include "support/ledger.h"
 #include "sys/sys.h"
+#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -120,8 +121,32 @@ struct manner {
     bool may_fail;  /* everything may */
 };
 
+static bool has_descriptors;
+
+void use_descriptors(void)
+{
+    has_descriptors = true;
+}
+
+int count_descriptors(void)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    int count = -3; /* ., .. and the folder's own */
+    while (folder && readdir(folder))
+        count++;
+    if (folder)
+        closedir(folder);
+    return count;
+}
+
 static void check_idle(const asyncio_loop *loop)
 {
+    struct asy_stacks_stat stacks;
+    asy_stacks_stat(loop->stacks, &stacks);
+    size_t held = loop->spare_stack != NULL;
+    LIST_EACH(node, &loop->kept_stacks)
+        held++;
+    CHECK_EQUAL(stacks.live, held);
     CHECK_EQUAL(loop->task_count, 0);
     CHECK_EQUAL(loop->timers.count, 0);
     CHECK_EQUAL(loop->unstarted, 0);
@@ -132,7 +157,9 @@ static void check_idle(const asyncio_loop *loop)
 static intptr_t run_in(const struct manner *manner, coroutine_function main)
 {
     struct ledger before = ledger_now();
-    asyncio_run_options options = {.clock = ASYNCIO_CLOCK_VIRTUAL, .seed = manner->seed, .handle_sigint = -1};
+    int descriptors = count_descriptors();
+    asyncio_clock clock = has_descriptors ? ASYNCIO_CLOCK_REAL : ASYNCIO_CLOCK_VIRTUAL;
+    asyncio_run_options options = {.clock = clock, .seed = manner->seed, .handle_sigint = -1};
     asyncio_runner runner;
     report_count = 0;
     intptr_t result = asyncio_runner_init(&runner, &options);
@@ -146,6 +173,8 @@ static intptr_t run_in(const struct manner *manner, coroutine_function main)
     }
     if (!manner->may_fail)
         check_reports();
+    if (has_descriptors)
+        CHECK_EQUAL(count_descriptors(), descriptors);
     if (!ledger_is(&before))
         harness_failed(__FILE__, __LINE__, "something is left of the run");
     return result;

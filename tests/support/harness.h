@@ -60,6 +60,11 @@ typedef asyncio_coro *(*coroutine_function)(void);
 intptr_t run(coroutine_function main);
 /* The same in the ready order of a seed. */
 intptr_t run_seeded(coroutine_function main, uint64_t seed);
+/* From now on runs have the real clock, and descriptors to wait for, of which none may be left. */
+void use_descriptors(void);
+/* How many this process has. */
+int count_descriptors(void);
+
 /* The same as run; tasks may be left, which the shutdown cancels and waits for. */
 intptr_t run_with_leftovers(coroutine_function main);
 

@@ -4,6 +4,7 @@
 #include "support/ledger.h"
 #include "sys/slab.h"
 #include "sys/sys.h"
+#include <stdatomic.h>
 #include <stdio.h>
 
 /* The linker's names for the wrapped calls and for the ones behind them. */
@@ -26,6 +27,10 @@ DECLARE(int, asy_sys_close, int fd);
 
 static struct ledger held;
 static _Thread_local bool in_slab;
+
+/* By number: the library's own descriptors, among those of the program that it closes. */
+#define NUMBERS_MAX 65536
+static _Atomic bool is_ours[NUMBERS_MAX];
 
 static void count(long *counter, long change)
 {
@@ -100,6 +105,8 @@ void __wrap_asy_sys_unmap(void *p, size_t bytes)
 static int opened(int fd)
 {
     count(&held.descriptors, fd >= 0);
+    if (fd >= 0 && fd < NUMBERS_MAX)
+        is_ours[fd] = true;
     return fd;
 }
 
@@ -115,7 +122,8 @@ int __wrap_asy_sys_eventfd(void)
 
 int __wrap_asy_sys_close(int fd)
 {
-    count(&held.descriptors, -1);
+    bool ours = fd >= 0 && fd < NUMBERS_MAX && atomic_exchange(&is_ours[fd], false);
+    count(&held.descriptors, -ours);
     return __real_asy_sys_close(fd);
 }
 
