@@ -23,6 +23,7 @@
 #include <asyncio/streams.h>
 #include <asyncio/taskgroups.h>
 #include <asyncio/tasks.h>
+#include <asyncio/threads.h>
 #include <asyncio/timeouts.h>
 #include <asyncio/types.h>
 #include <asyncio/version.h>

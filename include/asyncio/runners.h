@@ -8,7 +8,11 @@
 
 ASYNCIO_BEGIN_DECLS
 
-typedef enum asyncio_backend { ASYNCIO_BACKEND_AUTO, ASYNCIO_BACKEND_EPOLL, ASYNCIO_BACKEND_IO_URING } asyncio_backend;
+typedef enum asyncio_backend {
+    ASYNCIO_BACKEND_AUTO,
+    ASYNCIO_BACKEND_EPOLL,
+    ASYNCIO_BACKEND_IO_URING
+} asyncio_backend;
 typedef enum asyncio_clock { ASYNCIO_CLOCK_REAL, ASYNCIO_CLOCK_VIRTUAL } asyncio_clock;
 
 /* All zero means the defaults; switches are 0 default, 1 on, -1 off. */

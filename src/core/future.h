@@ -65,6 +65,9 @@ void asy_future_complete(asyncio_future *future, intptr_t result);
 /* Drops a reference; frees, and reports a failure that nobody saw. */
 void asy_future_unref(asyncio_future *future);
 
+/* What this thread raised outside tasks: forgotten, and as a message of its own. */
+void asy_thread_message_clear(void);
+struct message *asy_thread_message_take(intptr_t code);
 /* The running task inherits the message of a future that failed. */
 void asy_message_inherit(asyncio_future *from);
 void asy_message_set(struct message **place, struct message *message);

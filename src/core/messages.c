@@ -66,6 +66,17 @@ static void set_thread_message(intptr_t code, const char *text)
     snprintf(thread_message.text, sizeof thread_message.text, "%s", text);
 }
 
+void asy_thread_message_clear(void)
+{
+    set_thread_message(0, "");
+}
+
+struct message *asy_thread_message_take(intptr_t code)
+{
+    bool belongs = thread_message.code == code && thread_message.text[0];
+    return belongs ? asy_message_new(code, thread_message.text) : NULL;
+}
+
 void asy_message_inherit(asyncio_future *from)
 {
     struct message *message = from->message;

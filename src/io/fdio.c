@@ -198,24 +198,29 @@ ssize_t asyncio_writev(int fd, const struct iovec *parts, int count)
 
 /* ---- Closing --------------------------------------------------------------------------- */
 
+struct forgotten {
+    int fd;
+    bool was_known;
+};
+
 static void forget(asyncio_loop *loop, void *arg)
 {
-    int *fd = arg;
-    struct fd_record *record = asy_fd_find(loop, *fd);
+    struct forgotten *it = arg;
+    struct fd_record *record = asy_fd_find(loop, it->fd);
     if (!record)
         return;
     asy_fd_drop(loop, record);
-    *fd = -1;
+    it->was_known = true;
 }
 
 int asyncio_forget(int fd)
 {
-    int left = fd;
+    struct forgotten it = {.fd = fd};
     if (asy_running_loop)
-        forget(asy_running_loop, &left);
+        forget(asy_running_loop, &it);
     else
-        asy_loop_each_here(forget, &left); /* those that may run again */
-    return left < 0 ? 0 : -EBADF;
+        asy_loop_each_here(forget, &it); /* those that may run again */
+    return it.was_known ? 0 : -EBADF;
 }
 
 int asyncio_close(int fd)

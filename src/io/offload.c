@@ -10,18 +10,40 @@
 
 #define IDLE_S 10
 
+static void free_pool(struct pool *pool);
+
+/* A piece of work, or a thread, leaves the pool, which is locked. Frees a retired one with the last. */
+static void leave_locked(struct pool *pool)
+{
+    bool last = pool->retired && !pool->threads && !pool->outstanding;
+    pthread_mutex_unlock(&pool->lock);
+    if (last)
+        free_pool(pool);
+}
+
+static void settle(struct pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->outstanding--;
+    leave_locked(pool);
+}
+
 /* ---- Back on the loop's thread ------------------------------------------------------- */
 
 static void give_back(struct work *work)
 {
     asyncio_loop *loop = work->loop;
+    struct pool *pool = work->pool;
     struct wait *wait = work->wait;
     if (wait) {
         work->wait = NULL;
         asy_wait_wake(wait, 0);
+    } else if (work->done) {
+        work->done(work);
     } else {
         work->free(work);
     }
+    settle(pool);
     asyncio_loop_release(loop);
 }
 
@@ -35,17 +57,46 @@ static void drop_back(struct callback *callback)
 {
     struct work *work = (struct work *)callback;
     asyncio_loop *loop = work->loop;
+    struct pool *pool = work->pool;
     work->free(work);
+    settle(pool);
     asyncio_loop_release(loop);
 }
 
 static const struct callback_kind back_kind = {run_back, drop_back};
+
+/* ---- Pools ---------------------------------------------------------------------------- */
+
+void asy_pool_init(struct pool *pool, unsigned threads_max, const char *name)
+{
+    *pool = (struct pool){.threads_max = threads_max, .name = name};
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->filled, NULL);
+    list_init(&pool->queue);
+}
+
+static void free_pool(struct pool *pool)
+{
+    pthread_mutex_destroy(&pool->lock);
+    pthread_cond_destroy(&pool->filled);
+    asy_sys_free(pool);
+}
+
+void asy_pool_retire(struct pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->retired = true;
+    pthread_cond_broadcast(&pool->filled);
+    leave_locked(pool);
+}
 
 /* ---- On the pool's threads --------------------------------------------------------------- */
 
 static struct work *next_work(struct pool *pool)
 {
     while (list_is_empty(&pool->queue)) {
+        if (pool->retired)
+            return NULL;
         pool->idle++;
         bool more = asy_sys_cond_wait(&pool->filled, &pool->lock, IDLE_S);
         pool->idle--;
@@ -70,12 +121,13 @@ static void *pool_thread(void *arg)
         asyncio_loop *loop = work->loop;
         if (asy_post(loop, &work->post)) {
             work->free(work);
+            settle(pool);
             asyncio_loop_release(loop);
         }
         pthread_mutex_lock(&pool->lock);
     }
     pool->threads--;
-    pthread_mutex_unlock(&pool->lock);
+    leave_locked(pool);
     return NULL;
 }
 
@@ -98,6 +150,7 @@ int asy_offload(struct pool *pool, asyncio_loop *loop, struct work *work)
     }
     if (!err) {
         asyncio_loop_ref(loop);
+        pool->outstanding++;
         list_append(&pool->queue, &work->node);
         pthread_cond_signal(&pool->filled);
     }
@@ -105,37 +158,49 @@ int asy_offload(struct pool *pool, asyncio_loop *loop, struct work *work)
     return err;
 }
 
+bool asy_offload_take_back(struct work *work)
+{
+    pthread_mutex_lock(&work->pool->lock);
+    bool queued = work->state == WORK_QUEUED;
+    if (queued) {
+        list_remove(&work->node);
+        work->pool->outstanding--;
+    }
+    leave_locked(work->pool);
+    if (queued)
+        asyncio_loop_release(work->loop);
+    return queued;
+}
+
 /* Nobody waits for it any more. One that has not begun is taken back. */
 static bool let_go(struct wait *wait)
 {
     struct work *work = wait->object;
-    pthread_mutex_lock(&work->pool->lock);
-    bool queued = work->state == WORK_QUEUED;
-    if (queued)
-        list_remove(&work->node);
-    pthread_mutex_unlock(&work->pool->lock);
     work->wait = NULL;
-    if (queued) {
-        asyncio_loop_release(work->loop);
+    if (asy_offload_take_back(work))
         work->free(work);
-    }
     asy_wait_wake(wait, -ECANCELED);
     return true;
 }
 
 static const struct wait_kind offload_kind = {.name = "a thread", .cancel = let_go};
 
-int asy_offload_wait(struct pool *pool, asyncio_loop *loop, struct work *work)
+int asy_offload_wait_as(struct pool *pool, asyncio_loop *loop, struct work *work, const struct wait_kind *kind)
 {
     int err = asy_cancel_deliver(loop->current);
+    struct wait wait;
+    asy_wait_init(&wait, loop->current, kind, work);
+    work->wait = &wait;
     if (!err)
         err = asy_offload(pool, loop, work);
     if (err) {
         work->free(work);
         return err;
     }
-    struct wait wait;
-    asy_wait_init(&wait, loop->current, &offload_kind, work);
-    work->wait = &wait;
     return (int)asy_wait_park(&wait);
+}
+
+int asy_offload_wait(struct pool *pool, asyncio_loop *loop, struct work *work)
+{
+    return asy_offload_wait_as(pool, loop, work, &offload_kind);
 }

@@ -25,6 +25,7 @@ struct work {
     struct wait *wait;            /* who waits; NULL: nobody, any more. Loop's thread */
     enum work_state state;        /* under the pool's lock until done */
     void (*run)(struct work *work);  /* on a thread of the pool */
+    void (*done)(struct work *work); /* on the loop's thread, where nobody waits by `wait`; NULL: free */
     void (*free)(struct work *work); /* once, when pool and waiter are done with it */
 };
 
@@ -33,7 +34,9 @@ struct pool {
     pthread_cond_t filled;
     struct list queue;
     unsigned threads, idle, threads_max;
+    size_t outstanding;           /* work that has not come back to its loop */
     const char *name;             /* of its threads */
+    bool retired;                 /* in a block of its own, freed by the last thread */
 };
 
 #define POOL_INIT(variable, most, thread_name)                                                               \
@@ -41,6 +44,10 @@ struct pool {
         .lock = PTHREAD_MUTEX_INITIALIZER, .filled = PTHREAD_COND_INITIALIZER,                               \
         .queue = {&(variable).queue, &(variable).queue}, .threads_max = (most), .name = (thread_name)        \
     }
+
+void asy_pool_init(struct pool *pool, unsigned threads_max, const char *name);
+/* Of a pool in allocated memory: what is queued still runs, then it is freed. */
+void asy_pool_retire(struct pool *pool);
 
 /* Hands the work to the pool: its own from then on. 0; -EAGAIN: no thread could
  * be made, and the work is still the caller's. */
@@ -51,5 +58,9 @@ int asy_offload(struct pool *pool, asyncio_loop *loop, struct work *work);
  * the work is none of the caller's any more. Before it is asked to wait, work->free is the caller's to call on an error.
  */
 int asy_offload_wait(struct pool *pool, asyncio_loop *loop, struct work *work);
+/* The same with a kind of wait of the caller's, whose cancel may refuse. */
+int asy_offload_wait_as(struct pool *pool, asyncio_loop *loop, struct work *work, const struct wait_kind *kind);
+/* Takes work back that has not begun: the caller's again. */
+bool asy_offload_take_back(struct work *work);
 
 #endif

@@ -86,9 +86,11 @@ static void report_leftover(asyncio_loop *loop, asyncio_task *task, double grace
             snprintf(time, sizeof time, " within %g s of", grace);
         asy_report_task(loop, task, 0, "task did not end%s being cancelled; it is abandoned%s%s",
                         *time ? time : " after", in ? "; it waits in " : "", in ? in : "");
-    } else if (task->future.result < 0 && task->future.result != -ECANCELED && !(task->future.flags & FUTURE_SEEN)) {
+    } else if (task->future.result < 0 && task->future.result != -ECANCELED &&
+               !(task->future.flags & FUTURE_SEEN)) {
         task->future.flags |= FUTURE_SEEN;
-        asy_report_task(loop, task, task->future.result, "unhandled error during the shutdown of asyncio_run");
+        asy_report_task(loop, task, task->future.result,
+                        "unhandled error during the shutdown of asyncio_run");
     }
 }
 
@@ -181,7 +183,8 @@ int asyncio_runner_close(asyncio_runner *runner)
         return 0;
     asy_loop_check(loop, "asyncio_runner_close");
     if (asy_loop_is_parents(loop))
-        return (int)asyncio_raise(ASYNCIO_ESTATE, "asyncio_runner_close: the loop belongs to the parent process");
+        return (int)asyncio_raise(ASYNCIO_ESTATE,
+                                  "asyncio_runner_close: the loop belongs to the parent process");
     if (loop->running || asy_running_loop)
         return (int)asyncio_raise(ASYNCIO_ESTATE, "asyncio_runner_close: a loop runs in this thread");
     runner->asyncio_loop_ = NULL;

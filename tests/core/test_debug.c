@@ -41,7 +41,8 @@ static void keep(asyncio_loop *of, const asyncio_exception_context *context, voi
     size_t i = report_count++;
     snprintf(reports[i].message, sizeof reports[i].message, "%s", context->message);
     reports[i].error = context->error;
-    snprintf(reports[i].task, sizeof reports[i].task, "%s", context->task ? asyncio_task_name(context->task) : "");
+    snprintf(reports[i].task, sizeof reports[i].task, "%s",
+             context->task ? asyncio_task_name(context->task) : "");
     const char *base = context->file ? strrchr(context->file, '/') : NULL;
     snprintf(reports[i].file, sizeof reports[i].file, "%s", base ? base + 1 : "");
     reports[i].line = context->line;
@@ -273,7 +274,8 @@ static void the_default_handler_prints_a_line(void **state)
     assert_child_exit(&child, 0);
     assert_child_says(&child, "asyncio: task failed and nobody awaited it: the pipe broke (EPIPE); "
                               "task 'leaky' of fails, made at ");
-    assert_child_says(&child, "asyncio: bad weather: Input/output error (EIO), made at sky.c:7, peer 10.0.0.7:80\n");
+    assert_child_says(&child, "asyncio: bad weather: Input/output error (EIO), made at sky.c:7, "
+                              "peer 10.0.0.7:80\n");
     assert_child_says(&child, "asyncio: unhandled error\n");
     assert_int_equal(child_count(&child, "\n"), 4);
     assert_int_equal(child.text[strlen(child.text) - 1], '\n');
@@ -440,13 +442,14 @@ static void the_environment_turns_it_on_and_options_win(void **state)
     assert_string_equal(child.text, "001");
 }
 
-/* ---- Instruments ----------------------------------------------------------------------------------------- */
+/* ---- Instruments ------------------------------------------------------------------------- */
 
 static char events[512];
 
 static void note_event(asyncio_loop *of, const asyncio_trace_event *event, void *arg)
 {
-    static const char *const names[] = {"created", "begin", "end", "done", "callback", "timer", "wait", "awake"};
+    static const char *const names[] = {"created",  "begin", "end",  "done",
+                                        "callback", "timer", "wait", "awake"};
     assert_ptr_equal(of, loop);
     assert_ptr_equal(arg, events);
     assert_int_equal(asyncio_sleep(0), ASYNCIO_ENOTASK);

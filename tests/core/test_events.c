@@ -476,7 +476,8 @@ static void without_a_handler_a_line_is_printed(void **state)
     struct child child;
     child_run(&child, a_handler_for_no_loop, NULL);
     assert_child_exit(&child, 0);
-    assert_string_equal(child.text, "asyncio: asyncio_loop_call_soon was refused: Invalid argument (EINVAL)\n");
+    assert_string_equal(child.text,
+                        "asyncio: asyncio_loop_call_soon was refused: Invalid argument (EINVAL)\n");
 }
 
 /* ---- Handles ------------------------------------------------------------------------------ */

@@ -71,8 +71,8 @@ static void the_task_its_stack_and_its_place_are_named(void **state)
     assert_child_signal(&child, SIGSEGV);
     assert_int_equal(sscanf(child.text, "line %d\n", &line), 1);
     assert_child_says(&child, "asyncio: stack overflow in task 'digger' of overflows, made at ");
-    snprintf(words, sizeof words, "test_overflow.c:%d: its stack of 256 KiB is used up; give it more by stack_size\n",
-             line);
+    snprintf(words, sizeof words,
+             "test_overflow.c:%d: its stack of 256 KiB is used up; give it more by stack_size\n", line);
     assert_child_says(&child, words);
     assert_int_equal(child_count(&child, "\n"), 2);
 }
@@ -210,7 +210,8 @@ static void switched_off(void **state)
 static bool is_default(void)
 {
     struct sigaction action;
-    return sigaction(SIGSEGV, NULL, &action) == 0 && !(action.sa_flags & SA_SIGINFO) && action.sa_handler == SIG_DFL;
+    return sigaction(SIGSEGV, NULL, &action) == 0 && !(action.sa_flags & SA_SIGINFO) &&
+           action.sa_handler == SIG_DFL;
 }
 
 static bool has_alternate_stack(void)

@@ -149,9 +149,9 @@ static void sweep(intptr_t (*scenario)(void), bool sticky)
         untouched = !asy_fault.failed;
         if ((untouched && result) || (result > 0) || dropped != made || descriptors() != before + 2) {
             dup2(quiet, STDERR_FILENO);
-            print_error("at call %d (%s): result %ld, %d made, %d disposed of, %d descriptors of %d\n", (int)n,
-                        asy_fault.failed ? asy_fault.failed : "none", (long)result, made, dropped, descriptors(),
-                        before + 2);
+            print_error("at call %d (%s): result %ld, %d made, %d disposed of, %d descriptors of %d\n",
+                        (int)n, asy_fault.failed ? asy_fault.failed : "none", (long)result, made, dropped,
+                        descriptors(), before + 2);
             fail();
         }
     }

@@ -195,8 +195,8 @@ static void a_coroutine_that_returns_in_the_child_dies_with_words(void **state)
     child_run(&child, run_forks_and_returns, NULL);
     assert_child_exit(&child, 0);
     assert_string_equal(child.text,
-                        "asyncio: coroutine 'forks_and_returns' returned in a forked child process; the loop belongs "
-                        "to the parent: end the child with _exit, or run a loop of its own in it\n");
+                        "asyncio: coroutine 'forks_and_returns' returned in a forked child process; the "
+                        "loop belongs to the parent: end the child with _exit, or run a loop of its own in it\n");
 }
 
 static void fork_in_a_callback(void *of)
@@ -223,7 +223,8 @@ static void and_so_does_a_callback(void **state)
     (void)state;
     child_run(&child, run_forking_callback, NULL);
     assert_child_exit(&child, 0);
-    assert_child_says(&child, "asyncio: a callback returned in a forked child process; the loop belongs to the parent");
+    assert_child_says(&child, "asyncio: a callback returned in a forked child process; the loop belongs to "
+                              "the parent");
 }
 
 /* ---- Signals ------------------------------------------------------------------------------------ */

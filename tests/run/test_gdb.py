@@ -20,7 +20,8 @@ def gdb(program, *commands):
     arguments = ['gdb', '-batch', '-nx', '-ex', 'set debuginfod enabled off', '-ex', 'set confirm off']
     for command in commands:
         arguments += ['-ex', command]
-    done = subprocess.run([*arguments, program], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([*arguments, program], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=60)
     return done.stdout + done.stderr
 
 

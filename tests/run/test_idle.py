@@ -31,8 +31,8 @@ def calls_between_the_lines(folder):
 
 def check(program, what):
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(['strace', '-ff', '-o', f'{folder}/trace', program, what], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=60)
+        done = subprocess.run(['strace', '-ff', '-o', f'{folder}/trace', program, what],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
         calls = calls_between_the_lines(folder)
     if done.returncode or calls is None:
         print(f'{what}: ended with {done.returncode}, or lacks its lines\n{done.stdout}{done.stderr}')

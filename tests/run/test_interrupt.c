@@ -74,7 +74,8 @@ ASYNC(busy)
 static bool is_default(int signo)
 {
     struct sigaction action;
-    return sigaction(signo, NULL, &action) == 0 && !(action.sa_flags & SA_SIGINFO) && action.sa_handler == SIG_DFL;
+    return sigaction(signo, NULL, &action) == 0 && !(action.sa_flags & SA_SIGINFO) &&
+           action.sa_handler == SIG_DFL;
 }
 
 static void run_interrupted(void *arg)

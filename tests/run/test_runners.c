@@ -274,8 +274,8 @@ static void a_leftover_that_does_not_end_is_abandoned(void **state)
         child_run(&child, shut_down, &test);
         assert_child_exit(&child, 0);
         snprintf(words, sizeof words,
-                 "asyncio: task did not end %s; it is abandoned; it waits in sleep; task 'left-4' of leftover, "
-                 "made at ", cases[i].words);
+                 "asyncio: task did not end %s; it is abandoned; it waits in sleep; task 'left-4' of "
+                 "leftover, made at ", cases[i].words);
         assert_child_says(&child, words);
         assert_int_equal(child_count(&child, "left-4"), i == 3 ? 3 : 1); /* and as a deadlock */
         assert_int_equal(child_count(&child, "it is abandoned"), 1);
