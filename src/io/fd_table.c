@@ -83,6 +83,7 @@ static NOINLINE struct fd_record *make_record(asyncio_loop *loop, int fd)
     record->fd = fd;
     record->generation = ++table->generation;
     record->ready = FD_READ | FD_WRITE;
+    record->reopened = -1;
     list_init(&record->waiters);
     table->records[fd] = record;
     return record;
@@ -114,6 +115,7 @@ int asy_fd_prepare(struct fd_record *record)
     if (kind < 0)
         return kind;
     record->is_socket = kind & ASY_FD_SOCKET;
+    record->is_terminal = kind & ASY_FD_TERMINAL;
     record->short_is_end = kind & ASY_FD_TCP;
     kind &= ASY_FD_KINDS;
     int err = kind == ASY_FD_POLLABLE ? asy_sys_set_nonblocking(record->fd) : 0;
@@ -129,7 +131,10 @@ static void reset(struct fd_record *record)
 {
     record->ready = FD_READ | FD_WRITE;
     record->stays = 0;
-    record->known = record->is_socket = record->short_is_end = false;
+    record->known = record->is_socket = record->is_terminal = record->short_is_end = false;
+    if (record->reopened >= 0)
+        asy_sys_close(record->reopened);
+    record->reopened = -1;
     record->kind = ASY_FD_POLLABLE;
 }
 

@@ -135,12 +135,19 @@ int asy_transfer_shared(asyncio_loop *loop, struct fd_record *record, uint32_t d
     }
 }
 
-/* A pipe that is ready takes this much without blocking. */
-#define SHARED_WRITE_MAX 4096
+/* A pipe that is ready takes as much as this without blocking. A terminal may not, however
+ * little it is; but it can be opened once more. Where it cannot: the less, the rarer. */
+#define PIPE_WRITE_MAX 4096
+#define TERMINAL_WRITE_MAX 256
 
-static size_t limited(const struct fd_record *record, size_t n)
+ssize_t asy_write_shared(struct fd_record *record, const void *buf, size_t n)
 {
-    return record->kind == ASY_FD_SHARED && n > SHARED_WRITE_MAX ? SHARED_WRITE_MAX : n;
+    if (record->is_terminal && record->reopened < 0)
+        record->reopened = asy_sys_reopen(record->fd);
+    if (record->reopened >= 0)
+        return asy_sys_write(record->reopened, buf, n);
+    size_t most = record->is_terminal ? TERMINAL_WRITE_MAX : PIPE_WRITE_MAX;
+    return asy_sys_write(record->fd, buf, n < most ? n : most);
 }
 
 /* Sockets have calls that neither block, whatever the flags, nor raise SIGPIPE. */
@@ -154,11 +161,11 @@ static ssize_t read_some(struct fd_record *record, int fd, void *buf, size_t n)
     return got;
 }
 
-static ssize_t write_some(const struct fd_record *record, int fd, const void *buf, size_t n)
+static ssize_t write_some(struct fd_record *record, int fd, const void *buf, size_t n)
 {
     if (record->is_socket)
         return asy_sys_send(fd, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-    return asy_sys_write(fd, buf, limited(record, n));
+    return record->kind == ASY_FD_SHARED ? asy_write_shared(record, buf, n) : asy_sys_write(fd, buf, n);
 }
 
 ssize_t asyncio_read(int fd, void *buf, size_t n)
@@ -177,7 +184,7 @@ ssize_t asyncio_readv(int fd, const struct iovec *parts, int count)
 }
 
 /* The first part that has something, where the whole might block. */
-static ssize_t write_parts(const struct fd_record *record, int fd, const struct iovec *parts, int count)
+static ssize_t write_parts(struct fd_record *record, int fd, const struct iovec *parts, int count)
 {
     if (record->is_socket && count > 0) {
         struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
@@ -187,7 +194,7 @@ static ssize_t write_parts(const struct fd_record *record, int fd, const struct 
         return asy_sys_writev(fd, parts, count);
     for (int i = 0; i < count; i++)
         if (parts[i].iov_len)
-            return asy_sys_write(fd, parts[i].iov_base, limited(record, parts[i].iov_len));
+            return asy_write_shared(record, parts[i].iov_base, parts[i].iov_len);
     return 0;
 }
 

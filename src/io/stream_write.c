@@ -6,14 +6,13 @@
 #include "asyncio/streams.h"
 #include "core/loop.h"
 #include "io/stream.h"
+#include "io/transfer.h"
 #include "sys/net.h"
 #include "sys/sys.h"
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-#define SHARED_WRITE_MAX 4096
 
 /* ---- To the descriptor --------------------------------------------------------------- */
 
@@ -31,8 +30,7 @@ static ssize_t transmit(asyncio_stream *stream, const struct iovec *parts, int c
         return -EAGAIN;
     ssize_t sent;
     if (record->kind == ASY_FD_SHARED) {
-        size_t n = parts[0].iov_len < SHARED_WRITE_MAX ? parts[0].iov_len : SHARED_WRITE_MAX;
-        sent = is_writable(stream) ? asy_sys_write(stream->fd, parts[0].iov_base, n) : -EAGAIN;
+        sent = is_writable(stream) ? asy_write_shared(record, parts[0].iov_base, parts[0].iov_len) : -EAGAIN;
     } else if (!stream->is_socket) {
         sent = asy_sys_writev(stream->fd, parts, count);
     } else if (count == 1) {

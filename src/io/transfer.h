@@ -16,6 +16,8 @@ struct fd_record *asy_transfer_begin(asyncio_loop *loop, int fd, int *err);
 /* Waits for the turn; `again`: it came, and led to nothing. */
 int asy_transfer_wait(asyncio_loop *loop, struct fd_record *record, uint32_t direction, bool again);
 int asy_transfer_shared(asyncio_loop *loop, struct fd_record *record, uint32_t direction);
+/* write(2) to a shared one that is ready: as much as cannot block. */
+ssize_t asy_write_shared(struct fd_record *record, const void *buf, size_t n);
 
 /* The body of a function with a parameter fd. `call` may use `record`. A
  * direction known to be exhausted is not tried in vain, and nobody who waits is overtaken. */

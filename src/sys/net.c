@@ -9,6 +9,8 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -65,6 +67,14 @@ static int socket_kind(int fd)
     return status == 0 && protocol == IPPROTO_TCP ? ASY_FD_SOCKET | ASY_FD_TCP : ASY_FD_SOCKET;
 }
 
+/* The side of a person, that is, which others share. The other side of a pseudo-terminal belongs to
+ * who has opened it, as a pipe does. */
+static bool is_terminal(int fd)
+{
+    unsigned number;
+    return isatty(fd) && ioctl(fd, TIOCGPTN, &number) < 0;
+}
+
 int asy_sys_fd_kind(int fd)
 {
     struct stat status;
@@ -78,12 +88,21 @@ int asy_sys_fd_kind(int fd)
     }
     if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) || S_ISBLK(status.st_mode))
         return ASY_FD_READY;
-    bool terminal = S_ISCHR(status.st_mode) && isatty(fd);
+    bool terminal = S_ISCHR(status.st_mode) && is_terminal(fd);
     int kind = terminal || fd <= STDERR_FILENO ? ASY_FD_SHARED : ASY_FD_POLLABLE;
+    if (terminal)
+        kind |= ASY_FD_TERMINAL;
     if (S_ISSOCK(status.st_mode))
         kind |= socket_kind(fd);
     errno = saved;
     return kind;
+}
+
+int asy_sys_reopen(int fd)
+{
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    KERNEL_INT("reopen", -EMFILE, open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
 }
 
 int asy_sys_set_nonblocking(int fd)

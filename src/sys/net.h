@@ -23,12 +23,15 @@ enum asy_fd_kind {
     /* And of what it is, besides. */
     ASY_FD_SOCKET = 4,
     ASY_FD_TCP = 8,
+    ASY_FD_TERMINAL = 16,
 };
 
 /* The kind, with what it is besides; or a negative errno. */
 int asy_sys_fd_kind(int fd);
 /* Sets O_NONBLOCK. */
 int asy_sys_set_nonblocking(int fd);
+/* Opens the same terminal once more, to write, non-blocking and close-on-exec: the flags are then our own. */
+int asy_sys_reopen(int fd);
 
 ssize_t asy_sys_readv(int fd, const struct iovec *parts, int count);
 ssize_t asy_sys_writev(int fd, const struct iovec *parts, int count);
