@@ -6,6 +6,7 @@
 #ifndef ASYNCIO_H
 #define ASYNCIO_H
 
+#include <asyncio/contextvars.h>
 #include <asyncio/coroutines.h>
 #include <asyncio/errors.h>
 #include <asyncio/events.h>

@@ -54,15 +54,16 @@ ASYNCIO_API bool asyncio_loop_is_closed(asyncio_loop *loop);
 ASYNCIO_API double asyncio_loop_time(asyncio_loop *loop);
 
 /*
- * Has fn(arg) called by the loop: in its next iteration; after `delay` seconds;
- * when its clock reads `when`. Equal times fire in the order in which they were made. A refused one (NaN, closed loop, no fn, no
- * memory) is all zero and goes to the exception handler.
- * (call_soon, call_later, call_at)
+ * Has fn(arg) called by the loop: in its next iteration; after `delay` seconds; when its clock
+ * reads `when`. Equal times fire in the order in which they were made. A refused one (NaN, closed
+ * loop, no fn, no memory) is all zero and goes to the exception handler. (call_soon, call_later,
+ * call_at)
  */
 ASYNCIO_API asyncio_handle asyncio_loop_call_soon(asyncio_loop *loop, asyncio_callback fn, void *arg);
 ASYNCIO_API asyncio_handle asyncio_loop_call_later(asyncio_loop *loop, double delay, asyncio_callback fn,
                                                    void *arg);
-ASYNCIO_API asyncio_handle asyncio_loop_call_at(asyncio_loop *loop, double when, asyncio_callback fn, void *arg);
+ASYNCIO_API asyncio_handle asyncio_loop_call_at(asyncio_loop *loop, double when, asyncio_callback fn,
+                                                void *arg);
 /* Takes a callback back. False if it ran, was cancelled, or never was. */
 ASYNCIO_API bool asyncio_handle_cancel(asyncio_loop *loop, asyncio_handle handle);
 ASYNCIO_API bool asyncio_handle_valid(asyncio_handle handle);
@@ -74,11 +75,11 @@ ASYNCIO_API int asyncio_loop_call_soon_threadsafe(asyncio_loop *loop, asyncio_ca
 ASYNCIO_API int asyncio_loop_call_soon_signalsafe(asyncio_loop *loop, asyncio_callback fn, void *arg);
 
 /*
- * Has fn(arg) called each time fd is ready to read, or to write, until it is
- * removed. One of each for a descriptor: a second one replaces the first.
- * Remove it before the descriptor is closed, or close it with asyncio_close. Loop's thread; does not wait.
- * 0; -EINVAL, -EBADF, -ENOMEM; -EPERM for a regular file, which is always ready; ASYNCIO_ESTATE when the loop is closed.
- * (add_reader, add_writer)
+ * Has fn(arg) called each time fd is ready to read, or to write, until it is removed. One of each
+ * for a descriptor: a second one replaces the first. Remove it before the descriptor is closed, or
+ * close it with asyncio_close. Loop's thread; does not wait. 0; -EINVAL, -EBADF, -ENOMEM; -EPERM
+ * for a regular file, which is always ready; ASYNCIO_ESTATE when the loop is closed. (add_reader,
+ * add_writer)
  */
 ASYNCIO_API int asyncio_loop_add_reader(asyncio_loop *loop, int fd, asyncio_callback fn, void *arg);
 ASYNCIO_API int asyncio_loop_add_writer(asyncio_loop *loop, int fd, asyncio_callback fn, void *arg);
@@ -97,12 +98,15 @@ typedef struct asyncio_exception_context {
     uintptr_t reserved[4];
 } asyncio_exception_context;
 
-typedef void (*asyncio_exception_handler)(asyncio_loop *loop, const asyncio_exception_context *context, void *arg);
+typedef void (*asyncio_exception_handler)(asyncio_loop *loop, const asyncio_exception_context *context,
+                                          void *arg);
 
 /* Who is told of errors that nobody can receive. fn NULL: the default, a line on
  * stderr. The handler cannot wait. (set_exception_handler) */
-ASYNCIO_API void asyncio_loop_set_exception_handler(asyncio_loop *loop, asyncio_exception_handler fn, void *arg);
-ASYNCIO_API void asyncio_loop_call_exception_handler(asyncio_loop *loop, const asyncio_exception_context *context);
+ASYNCIO_API void asyncio_loop_set_exception_handler(asyncio_loop *loop, asyncio_exception_handler fn,
+                                                    void *arg);
+ASYNCIO_API void asyncio_loop_call_exception_handler(asyncio_loop *loop,
+                                                     const asyncio_exception_context *context);
 
 /* Debug mode: reports slow steps, deadlocks, and more; costs time. (set_debug) */
 ASYNCIO_API void asyncio_loop_set_debug(asyncio_loop *loop, bool on);

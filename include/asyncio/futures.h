@@ -122,7 +122,8 @@ static inline asyncio_future *asyncio_ensure_any_(asyncio_future *x, const async
  * when it is done already. In the callback x is borrowed.
  * Errors: -ENOMEM (also for NULL), -EINVAL for no fn. (add_done_callback)
  */
-#define asyncio_add_done_callback(x, fn, arg) asyncio_add_done_callback_future(ASYNCIO_AS_FUTURE(x), (fn), (arg))
+#define asyncio_add_done_callback(x, fn, arg)                                                     \
+    asyncio_add_done_callback_future(ASYNCIO_AS_FUTURE(x), (fn), (arg))
 
 /* Takes back all callbacks with this fn and arg that are not queued yet;
  * returns how many. (remove_done_callback) */

@@ -10,14 +10,14 @@
 ASYNCIO_BEGIN_DECLS
 
 typedef enum asyncio_trace_kind {
-    ASYNCIO_TRACE_TASK_CREATED,  /* a task joined the ready queue for the first time */
-    ASYNCIO_TRACE_STEP_BEGIN,    /* a task runs */
-    ASYNCIO_TRACE_STEP_END,      /* it gave way; `what` says what it waits in ("sleep", "await", "ready" when it only yielded) */
-    ASYNCIO_TRACE_TASK_DONE,     /* it ended, with `result` */
-    ASYNCIO_TRACE_CALLBACK,      /* a callback runs */
-    ASYNCIO_TRACE_TIMER,         /* a timer was set for `when` */
-    ASYNCIO_TRACE_WAIT_BEGIN,    /* nothing is ready: the loop waits, until `when` if it has a timer */
-    ASYNCIO_TRACE_WAIT_END       /* the loop goes on */
+    ASYNCIO_TRACE_TASK_CREATED, /* a task joined the ready queue for the first time */
+    ASYNCIO_TRACE_STEP_BEGIN,   /* a task runs */
+    ASYNCIO_TRACE_STEP_END, /* it gave way; `what` says what it waits in, "ready" if it only yielded */
+    ASYNCIO_TRACE_TASK_DONE,  /* it ended, with `result` */
+    ASYNCIO_TRACE_CALLBACK,   /* a callback runs */
+    ASYNCIO_TRACE_TIMER,      /* a timer was set for `when` */
+    ASYNCIO_TRACE_WAIT_BEGIN, /* nothing is ready: the loop waits, until `when` if it has a timer */
+    ASYNCIO_TRACE_WAIT_END    /* the loop goes on */
 } asyncio_trace_kind;
 
 typedef struct asyncio_trace_event {
@@ -36,7 +36,8 @@ typedef struct asyncio_instrument {
     void *arg;
 } asyncio_instrument;
 
-/* Sets the loop's instrument (borrowed until it is replaced); NULL takes it away. Loop's thread. Does not wait. */
+/* Sets the loop's instrument (borrowed until it is replaced); NULL takes it away. Loop's thread.
+ * Does not wait. */
 ASYNCIO_API void asyncio_loop_set_instrument(asyncio_loop *loop, const asyncio_instrument *instrument);
 
 ASYNCIO_END_DECLS

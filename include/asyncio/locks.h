@@ -35,10 +35,11 @@
 
 ASYNCIO_BEGIN_DECLS
 
-/* A queue of waiting tasks; all zero is empty. Fields that end in _ are private, here and below. */
+/* A queue of waiting tasks; all zero is empty. Fields that end in _ are private, here and
+ * below. (may_alias: the library has a type of its own for this.) */
 typedef struct asyncio_waiters {
     struct asyncio_waiters *next_, *prev_;
-} asyncio_waiters;
+} __attribute__((may_alias)) asyncio_waiters;
 
 /* ---- Lock --------------------------------------------------------------------- */
 
@@ -138,7 +139,8 @@ ASYNCIO_API int asyncio_condition_wait(asyncio_condition *condition);
 
 /* Waits, as above, until predicate(arg) is true; it is called with the lock held, first of
  * all right away. Suspends if it is not true then. 0; -EINVAL without a predicate. (Condition.wait_for) */
-ASYNCIO_API int asyncio_condition_wait_for(asyncio_condition *condition, bool (*predicate)(void *arg), void *arg);
+ASYNCIO_API int asyncio_condition_wait_for(asyncio_condition *condition, bool (*predicate)(void *arg),
+                                           void *arg);
 
 /* Wakes up to n tasks, those that have waited longest; each goes on when it has the lock,
  * which the caller holds and is to release. 0; ASYNCIO_ESTATE if nobody holds the lock.

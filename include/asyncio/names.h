@@ -25,7 +25,8 @@ ASYNCIO_API int asyncio_getaddrinfo(const char *host, const char *service, const
 
 /* getnameinfo(3), with its parameters. The same otherwise. (loop.getnameinfo) */
 ASYNCIO_API int asyncio_getnameinfo(const struct sockaddr *address, socklen_t length, char *host,
-                                    socklen_t host_length, char *service, socklen_t service_length, int flags);
+                                    socklen_t host_length, char *service, socklen_t service_length,
+                                    int flags);
 
 ASYNCIO_END_DECLS
 

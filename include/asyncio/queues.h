@@ -87,7 +87,8 @@ ASYNCIO_API int asyncio_queue_get(asyncio_queue *queue, void *item);
 ASYNCIO_API int asyncio_queue_put_nowait(asyncio_queue *queue, const void *item);
 ASYNCIO_API int asyncio_queue_get_nowait(asyncio_queue *queue, void *item);
 
-/* An item that was taken out has been dealt with. 0; ASYNCIO_ESTATE if there is none. (task_done, ValueError) */
+/* An item that was taken out has been dealt with. 0; ASYNCIO_ESTATE if there is none.
+ * (task_done, ValueError) */
 ASYNCIO_API int asyncio_queue_task_done(asyncio_queue *queue);
 
 /* Waits until every item that was put has been dealt with. Suspends if there is one that has

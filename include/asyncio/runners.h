@@ -54,12 +54,15 @@ ASYNCIO_API int asyncio_main(asyncio_coro *main);
 typedef struct asyncio_runner {
     asyncio_loop *asyncio_loop_;
     asyncio_run_options asyncio_options_;
-    uintptr_t asyncio_reserved_[8];
+    asyncio_context *asyncio_context_;
+    uintptr_t asyncio_begun_;
+    uintptr_t asyncio_reserved_[6];
 } asyncio_runner;
 
 /* Makes the loop. 0, or a negative error as asyncio_run. `options` may be NULL. */
 ASYNCIO_API int asyncio_runner_init(asyncio_runner *runner, const asyncio_run_options *options);
-/* Runs one main task to its end; tasks it leaves go on in the next run. */
+/* Runs one main task to its end; tasks it leaves go on in the next run. The context
+ * variables that it sets are there in the next one, too. */
 ASYNCIO_API intptr_t asyncio_runner_run(asyncio_runner *runner, asyncio_coro *main);
 /* The loop, borrowed; NULL once closed. */
 ASYNCIO_API asyncio_loop *asyncio_runner_get_loop(asyncio_runner *runner);

@@ -50,21 +50,22 @@ typedef struct asyncio_server_options {
 ASYNCIO_API int asyncio_start_server(asyncio_client_handler handler, void *arg, const char *host, int port,
                                      const asyncio_server_options *options, asyncio_server **server);
 /* On a Unix socket; '@' begins an abstract name. A stale socket file is
- * replaced, and removed when the server closes, if it is still the same. Does not wait. (start_unix_server) */
+ * replaced, and removed when the server closes, if still the same. Does not wait. (start_unix_server) */
 ASYNCIO_API int asyncio_start_unix_server(asyncio_client_handler handler, void *arg, const char *path,
                                           const asyncio_server_options *options, asyncio_server **server);
 /* On a listening socket, which is the server's on success. Does not wait. */
 ASYNCIO_API int asyncio_start_server_on(int fd, asyncio_client_handler handler, void *arg,
                                         const asyncio_server_options *options, asyncio_server **server);
 
-/* Waits until cancelled, then closes the server and waits for its clients: -ECANCELED. The same when somebody closes it
- * meanwhile. ASYNCIO_ESTATE: closed already. (serve_forever) */
+/* Waits until cancelled, then closes the server and waits for its clients: -ECANCELED. The same
+ * when somebody closes it meanwhile. ASYNCIO_ESTATE: closed already. (serve_forever) */
 ASYNCIO_API int asyncio_server_serve_forever(asyncio_server *server);
 /* Stops listening. Clients go on. Does not wait. Repeating it does nothing. (close) */
 ASYNCIO_API void asyncio_server_close(asyncio_server *server);
 /*
  * Waits until the server is closed and its handlers have ended. `grace` seconds after the close
- * they are cancelled, and waited for; ASYNCIO_FOREVER: never; 0 or less: at once. 0 or -ECANCELED. (wait_closed)
+ * they are cancelled, and waited for; ASYNCIO_FOREVER: never; 0 or less: at once. 0 or -ECANCELED.
+ * (wait_closed)
  */
 ASYNCIO_API int asyncio_server_wait_closed(asyncio_server *server, double grace);
 /* Every client's handler sees the end of its input, and what it wrote is flushed: as if all peers had

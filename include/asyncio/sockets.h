@@ -16,8 +16,8 @@ ASYNCIO_API ssize_t asyncio_sock_recvfrom(int fd, void *buf, size_t n, int flags
 ASYNCIO_API ssize_t asyncio_sock_recvmsg(int fd, struct msghdr *message, int flags);
 /* These send what fits now; the number of bytes. A peer that is gone is -EPIPE, without a signal. */
 ASYNCIO_API ssize_t asyncio_sock_send(int fd, const void *buf, size_t n, int flags);
-ASYNCIO_API ssize_t asyncio_sock_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to,
-                                        socklen_t length);
+ASYNCIO_API ssize_t asyncio_sock_sendto(int fd, const void *buf, size_t n, int flags,
+                                        const struct sockaddr *to, socklen_t length);
 ASYNCIO_API ssize_t asyncio_sock_sendmsg(int fd, const struct msghdr *message, int flags);
 
 /* Sends all n bytes; returns n. After an error or a cancel some may have been sent. (sock_sendall) */

@@ -37,7 +37,7 @@ typedef struct asyncio_address {
 
 /* All zero means the defaults. */
 typedef struct asyncio_connect_options {
-    double happy_eyeballs_delay;   /* seconds between attempts (RFC 8305); 0: 0.25; < 0: one after the other */
+    double happy_eyeballs_delay; /* seconds between attempts (RFC 8305); 0: 0.25; < 0: one after the other */
     const asyncio_address *local;  /* bind to this first */
     asyncio_tls_context *tls;      /* TLS from the start; see asyncio/tls.h */
     const char *server_hostname;   /* the name to verify; NULL: host */
@@ -54,9 +54,10 @@ ASYNCIO_API int asyncio_open_connection(const char *host, int port, const asynci
 /* The same over a Unix socket; a path that begins with '@' is an abstract name. (open_unix_connection) */
 ASYNCIO_API int asyncio_open_unix_connection(const char *path, const asyncio_connect_options *options,
                                              asyncio_stream **stream);
-/* Makes a stream of a connected descriptor, which belongs to it from then on (on an error it does not). Does not
- * wait, unless options ask for TLS. 0, -EBADF, -EINVAL, -ENOMEM, ASYNCIO_ENOTASK. */
-ASYNCIO_API int asyncio_stream_from_fd(int fd, const asyncio_connect_options *options, asyncio_stream **stream);
+/* Makes a stream of a connected descriptor, which belongs to it from then on (on an error it does
+ * not). Does not wait, unless options ask for TLS. 0, -EBADF, -EINVAL, -ENOMEM, ASYNCIO_ENOTASK. */
+ASYNCIO_API int asyncio_stream_from_fd(int fd, const asyncio_connect_options *options,
+                                       asyncio_stream **stream);
 /* The same for a pipe or a terminal; 0, 1 and 2 are never made non-blocking, and not closed with the stream.
  * (connect_read_pipe, connect_write_pipe) */
 ASYNCIO_API int asyncio_open_pipe(int fd, const asyncio_connect_options *options, asyncio_stream **stream);
@@ -69,13 +70,14 @@ ASYNCIO_API int asyncio_open_pipe(int fd, const asyncio_connect_options *options
  * _read: up to n bytes, as soon as there is one.
  */
 ASYNCIO_API ssize_t asyncio_stream_read(asyncio_stream *stream, void *buf, size_t n);
-/* Exactly n bytes, or ASYNCIO_EINCOMPLETE at the end, which leaves what came in the stream. n may exceed the limit. (readexactly) */
+/* Exactly n bytes, or ASYNCIO_EINCOMPLETE at the end, which leaves what came in the stream. n may
+ * exceed the limit. (readexactly) */
 ASYNCIO_API ssize_t asyncio_stream_readexactly(asyncio_stream *stream, void *buf, size_t n);
 /*
- * A line with its '\n', or through a separator: *line points into the stream, is
- * followed by a NUL, and stays valid until the next read, close or start_tls
- * begins. Returns its length. At the end readline gives the partial last line, then 0; readuntil gives
- * ASYNCIO_EINCOMPLETE, and the bytes stay. Longer than the limit: ASYNCIO_ELIMIT, and they stay, too. (readline, readuntil)
+ * A line with its '\n', or through a separator: *line points into the stream, is followed by a NUL,
+ * and stays valid until the next read, close or start_tls begins. Returns its length. At the end
+ * readline gives the partial last line, then 0; readuntil gives ASYNCIO_EINCOMPLETE, and the bytes
+ * stay. Longer than the limit: ASYNCIO_ELIMIT, and they stay, too. (readline, readuntil)
  */
 ASYNCIO_API ssize_t asyncio_stream_readline(asyncio_stream *stream, char **line);
 ASYNCIO_API ssize_t asyncio_stream_readuntil(asyncio_stream *stream, const void *separator, size_t length,
@@ -104,11 +106,13 @@ ASYNCIO_API int asyncio_stream_write_eof(asyncio_stream *stream);
  * are queued, at most the close timeout, then drops them: -ETIMEDOUT. 0, or what kept bytes from being
  * sent. Accepts NULL. (close, wait_closed) */
 ASYNCIO_API int asyncio_stream_close(asyncio_stream *stream);
-/* Closes at once, drops what is queued, resets a TCP connection, and frees. Does not wait. Accepts NULL. (abort) */
+/* Closes at once, drops what is queued, resets a TCP connection, and frees. Does not wait. Accepts
+ * NULL. (abort) */
 ASYNCIO_API void asyncio_stream_abort(asyncio_stream *stream);
 
-/* TLS over the stream from here on (asyncio/tls.h makes the context); server_hostname NULL: the server's side, or no name to verify. Bytes
- * that were buffered already go to TLS. Suspends. 0, ASYNCIO_ETLS with words, or the connection's error. (start_tls) */
+/* TLS over the stream from here on (asyncio/tls.h makes the context); server_hostname NULL: the
+ * server's side, or no name to verify. Bytes that were buffered already go to TLS. Suspends. 0,
+ * ASYNCIO_ETLS with words, or the connection's error. (start_tls) */
 ASYNCIO_API int asyncio_stream_start_tls(asyncio_stream *stream, asyncio_tls_context *tls,
                                          const char *server_hostname);
 
@@ -117,9 +121,11 @@ ASYNCIO_API int asyncio_stream_peername(asyncio_stream *stream, struct sockaddr 
 ASYNCIO_API int asyncio_stream_sockname(asyncio_stream *stream, struct sockaddr *name, socklen_t *length);
 /* The descriptor, still the stream's. */
 ASYNCIO_API int asyncio_stream_fd(asyncio_stream *stream);
-/* Inside a server's handler: the stream is the handler's from here on, and outlives it. 0; ASYNCIO_ESTATE if no server owns it. */
+/* Inside a server's handler: the stream is the handler's from here on, and outlives it. 0;
+ * ASYNCIO_ESTATE if no server owns it. */
 ASYNCIO_API int asyncio_stream_detach(asyncio_stream *stream);
-/* Copies until the end of `from`, with backpressure; does not close. The number of bytes, or the first error. */
+/* Copies until the end of `from`, with backpressure; does not close. The number of bytes, or the
+ * first error. */
 ASYNCIO_API ssize_t asyncio_stream_copy(asyncio_stream *from, asyncio_stream *to);
 
 ASYNCIO_END_DECLS

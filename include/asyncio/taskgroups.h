@@ -39,8 +39,8 @@ ASYNCIO_API int asyncio_task_group_enter(asyncio_task_group *group);
  * Makes a task that the group owns: borrowed, valid while it runs or until the
  * caller's next wait; asyncio_ref keeps it. Takes the coroutine over on every path. Also from a child,
  * and while the group is being left, as long as a child runs. Does not wait. (create_task)
- * NULL: coro was NULL, or there is no memory even to say so. A group that is not entered, was left or is
- * aborting: a task that has ended with ASYNCIO_ESTATE.
+ * NULL: coro or group was NULL, or no loop runs in this thread. A group that is not entered, was left or is
+ * aborting: a task that has ended with ASYNCIO_ESTATE; without memory: with -ENOMEM.
  */
 ASYNCIO_API asyncio_task *asyncio_task_group_create_task(asyncio_task_group *group, asyncio_coro *coro);
 ASYNCIO_API asyncio_task *asyncio_task_group_create_task_at(asyncio_task_group *group, asyncio_coro *coro,
@@ -96,8 +96,9 @@ ASYNCIO_END_DECLS
  *
  * `err` is a signed variable of the caller's: 0 on entry, the group's outcome
  * after the block. The end of the block and `continue` wait for all children;
- * `break`, `return` and `goto` cancel them, then wait. The body's `err` counts as
- * a failure. If the group cannot be entered the block is skipped and `err` says why.
+ * `break`, `return` and `goto` cancel them, then wait; a request to cancel the caller that
+ * comes during a `return` is delivered at the next wait. The body's `err` counts as a
+ * failure. If the group cannot be entered the block is skipped and `err` says why.
  */
 #define ASYNCIO_TASK_GROUP(group, err)                                                            \
     for (asyncio_task_group_block ASYNCIO_BLOCK_NAME_ ASYNCIO_CLEANUP_(asyncio_task_group_block_end) =  \

@@ -15,7 +15,7 @@ ASYNCIO_BEGIN_DECLS
 typedef struct asyncio_task_options {
     const char *name;         /* copied; NULL: "Task-<n>" */
     size_t stack_size;        /* bytes; 0: the loop's */
-    asyncio_context *context; /* NULL: a copy of the creator's */
+    asyncio_context *context; /* it runs in this very one; NULL: in a copy of the creator's */
     int eager_start;          /* 0: the loop's; 1: run to the first wait inside the call; -1: not */
     uintptr_t reserved[4];
 } asyncio_task_options;
@@ -79,13 +79,12 @@ ASYNCIO_API double asyncio_time(void);
  * asyncio_gather(results, awaitable, ...): runs 1 to 16 awaitables beside each
  * other and waits until all have ended. Coroutines become tasks, in argument order. Suspends. (gather)
  *
- * `results`, which may be NULL, gets each outcome in its place, whatever is
- * returned. On the first error the rest are cancelled and waited for, and that
- * error is returned; else 0. A request to cancel the caller goes to all of them
- * and is delivered here: -ECANCELED once all have ended.
+ * `results`, which may be NULL, gets each outcome in its place, whatever is returned. On the first
+ * error the rest are cancelled and waited for, and that error is returned; else 0. A request to
+ * cancel the caller goes to all of them and is delivered here: -ECANCELED once all have ended.
  * Takes over the reference of each argument. NULL is a child that failed with -ENOMEM; the same
- * coroutine twice, the calling task or another loop's future is -EINVAL (the others are then disposed of: coroutines
- * closed, references dropped).
+ * coroutine twice, the calling task or another loop's future is -EINVAL (the others are then
+ * disposed of: coroutines closed, references dropped).
  *
  * asyncio_gather_settled: the same with return_exceptions=True: waits for all,
  * leaves each error in its place and returns 0.
@@ -98,11 +97,11 @@ ASYNCIO_API int asyncio_gather_at(intptr_t results[], asyncio_awaitable *const *
 ASYNCIO_END_DECLS
 
 #define asyncio_gather_array(results, futures, n)                                                 \
-    asyncio_gather_at((results), (asyncio_awaitable *const *)(void *)ASYNCIO_AS_FUTURES(futures), (n), false, \
-                      ASYNCIO_HERE)
+    asyncio_gather_at((results), (asyncio_awaitable *const *)(void *)ASYNCIO_AS_FUTURES(futures), (n), \
+                      false, ASYNCIO_HERE)
 #define asyncio_gather_settled_array(results, futures, n)                                         \
-    asyncio_gather_at((results), (asyncio_awaitable *const *)(void *)ASYNCIO_AS_FUTURES(futures), (n), true,  \
-                      ASYNCIO_HERE)
+    asyncio_gather_at((results), (asyncio_awaitable *const *)(void *)ASYNCIO_AS_FUTURES(futures), (n), \
+                      true, ASYNCIO_HERE)
 
 #ifndef __cplusplus
 #define asyncio_gather(results, ...)                                                              \
@@ -134,7 +133,8 @@ ASYNCIO_END_DECLS
 #define ASYNCIO_EACH_16(x, ...) ASYNCIO_AS_AWAITABLE(x), ASYNCIO_EACH_15(__VA_ARGS__)
 #else
 template <typename... Awaitables>
-static inline int asyncio_gather_all_(const asyncio_site *site, bool settled, intptr_t *results, Awaitables... x)
+static inline int asyncio_gather_all_(const asyncio_site *site, bool settled, intptr_t *results,
+                                      Awaitables... x)
 {
     static_assert(sizeof...(x) >= 1 && sizeof...(x) <= 16, "gather takes 1 to 16 awaitables");
     asyncio_awaitable *awaitables[] = {ASYNCIO_AS_AWAITABLE(x)...};

@@ -38,7 +38,8 @@ ASYNCIO_API int asyncio_timeout_enter_at(asyncio_timeout *timeout, double when);
 /*
  * Leaves the scope and returns what it turned `err` into: -ETIMEDOUT if it has
  * expired, err is -ECANCELED, and nobody else requested a cancel meanwhile; else
- * err. Its own request, if not delivered yet, is withdrawn. Does not wait.
+ * err. Its own request, if not delivered yet, is withdrawn; that of an outer timeout or
+ * group that came meanwhile is delivered at the next wait. Does not wait.
  * ASYNCIO_ESTATE if it is not the innermost scope of the running task; -EINVAL for NULL.
  * (__aexit__)
  */

@@ -26,8 +26,10 @@ typedef enum asyncio_return_when {
  * Errors: -EINVAL for an empty set, one that is there twice, NaN, or another
  * loop's; -ECANCELED; -ENOMEM; ASYNCIO_ENOTASK.
  */
-ASYNCIO_API ptrdiff_t asyncio_wait_futures(asyncio_future **set, size_t n, double timeout, asyncio_return_when when);
-#define asyncio_wait(set, n, timeout, when) asyncio_wait_futures(ASYNCIO_AS_FUTURES(set), (n), (timeout), (when))
+ASYNCIO_API ptrdiff_t asyncio_wait_futures(asyncio_future **set, size_t n, double timeout,
+                                           asyncio_return_when when);
+#define asyncio_wait(set, n, timeout, when)                                                       \
+    asyncio_wait_futures(ASYNCIO_AS_FUTURES(set), (n), (timeout), (when))
 
 /*
  * An iterator over a set in the order of completion. On the caller's stack;

@@ -93,10 +93,13 @@ static intptr_t start_call(void *args)
     return result;
 }
 
-static const asyncio_coro_type call_type = {
-    .site = {__FILE__, "a function", __LINE__}, .start = start_call, .drop = drop_call, .args_size = sizeof(struct call)};
+static const asyncio_coro_type call_type = {.site = {__FILE__, "a function", __LINE__},
+                                            .start = start_call,
+                                            .drop = drop_call,
+                                            .args_size = sizeof(struct call)};
 
-asyncio_coro *asyncio_coro_new_at(intptr_t (*fn)(void *), void *arg, void (*drop)(void *), const asyncio_site *site)
+asyncio_coro *asyncio_coro_new_at(intptr_t (*fn)(void *), void *arg, void (*drop)(void *),
+                                  const asyncio_site *site)
 {
     void *place;
     asyncio_coro *coro = fn ? asyncio_coro_alloc(&call_type, &place) : NULL;

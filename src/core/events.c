@@ -5,6 +5,7 @@
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
 #include "asyncio/tasks.h"
+#include "core/contextvars.h"
 #include "core/debug.h"
 #include "core/loop.h"
 #include "core/task.h"
@@ -148,6 +149,7 @@ static void run_callback(asyncio_loop *loop, struct callback *callback)
         asy_callback_hooks(loop, callback);
     else
         callback->kind->run(callback);
+    asy_vars_leave(loop);
     if (UNLIKELY(asy_loop_is_parents(loop)))
         returned_in_child();
 }
@@ -244,6 +246,7 @@ static int enter(asyncio_loop *loop, const char *call)
 static void leave(asyncio_loop *loop)
 {
     asy_overflow_unwatch(loop);
+    asy_vars_leave(loop);
     asy_running_loop = NULL;
     loop->running = false;
     asyncio_loop_release(loop);

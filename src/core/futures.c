@@ -4,6 +4,7 @@
 #include "core/future.h"
 #include "asyncio/errors.h"
 #include "asyncio/futures.h"
+#include "core/contextvars.h"
 #include "core/loop.h"
 #include "core/task.h"
 #include "sys/slab.h"
@@ -74,14 +75,16 @@ static COLD void report_unseen(asyncio_future *future)
 {
     future->flags |= FUTURE_SEEN;
     if (future->kind == OBJECT_TASK)
-        asy_report_task(future->loop, (asyncio_task *)future, future->result, "task failed and nobody awaited it");
+        asy_report_task(future->loop, (asyncio_task *)future, future->result,
+                        "task failed and nobody awaited it");
     else
         asy_report_site(future->loop, future->site, future->result, "future failed and nobody awaited it");
 }
 
 static void destroy(asyncio_future *future)
 {
-    if (future->done && future->result < 0 && future->result != -ECANCELED && !(future->flags & FUTURE_SEEN)) {
+    if (future->done && future->result < 0 && future->result != -ECANCELED &&
+        !(future->flags & FUTURE_SEEN)) {
         future->refs = 1; /* the handler may look at it */
         report_unseen(future);
         if (--future->refs)
@@ -212,7 +215,14 @@ struct done_callback {
     asyncio_done_callback fn;
     void *arg;
     asyncio_future *future;   /* borrowed while it waits, a reference once queued */
+    asyncio_context *context;
 };
+
+static void free_done_callback(struct done_callback *done)
+{
+    asy_vars_drop(done->context);
+    asy_slab_free(done, sizeof *done);
+}
 
 static void run_done_callback(struct callback *callback)
 {
@@ -220,6 +230,7 @@ static void run_done_callback(struct callback *callback)
     asyncio_future *future = done->future;
     asyncio_done_callback fn = done->fn;
     void *arg = done->arg;
+    asy_vars_enter(future->loop, done->context);
     asy_slab_free(done, sizeof *done);
     fn(future, arg);
     asy_future_unref(future);
@@ -229,7 +240,7 @@ static void drop_done_callback(struct callback *callback)
 {
     struct done_callback *done = (struct done_callback *)callback;
     asyncio_future *future = done->future;
-    asy_slab_free(done, sizeof *done);
+    free_done_callback(done);
     asy_future_unref(future);
 }
 
@@ -247,7 +258,7 @@ static void notify_done_callback(struct waiter *waiter, asyncio_future *future)
     if (future && !future->loop->closed)
         queue_done_callback(done);
     else
-        asy_slab_free(done, sizeof *done);
+        free_done_callback(done);
 }
 
 int asyncio_add_done_callback_future(asyncio_future *future, asyncio_done_callback fn, void *arg)
@@ -259,10 +270,15 @@ int asyncio_add_done_callback_future(asyncio_future *future, asyncio_done_callba
         return -EINVAL;
     if (!future->loop || future->loop->closed)
         return ASYNCIO_ESTATE;
-    struct done_callback *done = asy_slab_alloc(sizeof *done);
-    if (!done)
+    asyncio_context *context;
+    if (asy_vars_capture(future->loop, &context))
         return -ENOMEM;
-    *done = (struct done_callback){.fn = fn, .arg = arg, .future = future};
+    struct done_callback *done = asy_slab_alloc(sizeof *done);
+    if (!done) {
+        asy_vars_drop(context);
+        return -ENOMEM;
+    }
+    *done = (struct done_callback){.fn = fn, .arg = arg, .future = future, .context = context};
     done->waiter.notify = notify_done_callback;
     list_init(&done->waiter.node);
     if (future->done)
@@ -287,7 +303,7 @@ size_t asyncio_remove_done_callback_future(asyncio_future *future, asyncio_done_
         if (done->fn != fn || done->arg != arg)
             continue;
         list_remove(node);
-        asy_slab_free(done, sizeof *done);
+        free_done_callback(done);
         removed++;
     }
     return removed;

@@ -5,6 +5,7 @@
  */
 #include "asyncio/errors.h"
 #include "asyncio/events.h"
+#include "core/contextvars.h"
 #include "core/loop.h"
 #include "sys/sys.h"
 #include <errno.h>
@@ -17,6 +18,7 @@ struct handle {
     struct timer timer;       /* while timed */
     asyncio_callback fn;
     void *arg;
+    asyncio_context *context;
     asyncio_loop *loop;
     uint64_t id;              /* of its present use; never 0 */
     uint32_t state;
@@ -50,6 +52,8 @@ void asy_handles_destroy(asyncio_loop *loop)
     while (loop->handle_chunks) {
         struct handle_chunk *chunk = loop->handle_chunks;
         loop->handle_chunks = chunk->next;
+        for (size_t i = 0; i < CHUNK_HANDLES; i++)
+            asy_vars_drop(chunk->handles[i].context); /* of timers that never fired */
         asy_sys_free(chunk);
     }
     loop->free_handles = NULL;
@@ -57,6 +61,8 @@ void asy_handles_destroy(asyncio_loop *loop)
 
 static void put_back(struct handle *handle)
 {
+    asy_vars_drop(handle->context);
+    handle->context = NULL;
     handle->state = HANDLE_FREE;
     handle->id++;
     handle->next_free = handle->loop->free_handles;
@@ -68,6 +74,8 @@ static void run_handle(struct callback *callback)
     struct handle *handle = (struct handle *)callback;
     asyncio_callback fn = handle->state == HANDLE_QUEUED ? handle->fn : NULL;
     void *arg = handle->arg;
+    asy_vars_enter(handle->loop, handle->context);
+    handle->context = NULL;
     put_back(handle);
     if (fn)
         fn(arg);
@@ -104,6 +112,20 @@ static struct handle *take(asyncio_loop *loop, asyncio_callback fn, void *arg)
     return handle;
 }
 
+/* The same for whoever calls, whose context it gets a copy of. */
+static struct handle *take_captured(asyncio_loop *loop, asyncio_callback fn, void *arg)
+{
+    asyncio_context *context;
+    if (asy_vars_capture(loop, &context))
+        return NULL;
+    struct handle *handle = take(loop, fn, arg);
+    if (handle)
+        handle->context = context;
+    else
+        asy_vars_drop(context);
+    return handle;
+}
+
 static asyncio_handle refused(asyncio_loop *loop, intptr_t err, const char *call)
 {
     asy_report_site(loop, NULL, err, "%s was refused", call);
@@ -129,7 +151,7 @@ asyncio_handle asyncio_loop_call_soon(asyncio_loop *loop, asyncio_callback fn, v
 {
     static const char call[] = "asyncio_loop_call_soon";
     intptr_t err = check(loop, fn, 0, call);
-    struct handle *handle = err ? NULL : take(loop, fn, arg);
+    struct handle *handle = err ? NULL : take_captured(loop, fn, arg);
     if (!handle)
         return refused(loop, err ? err : -ENOMEM, call);
     queue_handle(handle);
@@ -148,7 +170,7 @@ int asy_call_soon(asyncio_loop *loop, asyncio_callback fn, void *arg)
 static asyncio_handle call_at_ns(asyncio_loop *loop, int64_t deadline_ns, asyncio_callback fn, void *arg,
                                  const char *call)
 {
-    struct handle *handle = take(loop, fn, arg);
+    struct handle *handle = take_captured(loop, fn, arg);
     if (!handle)
         return refused(loop, -ENOMEM, call);
     handle->timer.fire = timer_due;

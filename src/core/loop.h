@@ -76,6 +76,7 @@ struct asyncio_loop {
     struct asy_backend *backend;
 
     /* Callbacks. */
+    asyncio_context *context;    /* what one runs in (core/contextvars.h) */
     struct handle *free_handles;
     struct handle_chunk *handle_chunks;
     asyncio_exception_handler exception_handler;
@@ -185,7 +186,7 @@ void asy_posts_collect(asyncio_loop *loop);
 bool asy_posts_pending(asyncio_loop *loop);
 /* Refuses posts from now on, and drops those that are there. */
 void asy_posts_close(asyncio_loop *loop);
-/* Queues fn(arg) as call_soon does, without a report on failure. */
+/* Queues fn(arg) as call_soon does, without a report on failure, and in an empty context. */
 int asy_call_soon(asyncio_loop *loop, asyncio_callback fn, void *arg);
 
 /* ---- debug.c: steps that somebody watches --------------------------------------- */

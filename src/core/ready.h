@@ -1,11 +1,10 @@
 /*
  * The ready queue: what the loop runs next, first come, first served.
  *
- * An entry is part of what it stands for: a task, or a callback. A task stands
- * in the queue at most once. Two kinds of entry for a task: READY_TASK runs it;
- * READY_RELAY puts it at the end of the queue again when its turn comes. The relay stands for the callback that asyncio
- * queues between an event and the wake-up of who waits for it (a timer's, a
- * gather's), so that orders are the same.
+ * An entry is part of what it stands for: a task, or a callback. A task stands in the queue at most
+ * once. Two kinds of entry for a task: READY_TASK runs it; READY_RELAY puts it at the end of the
+ * queue again when its turn comes. The relay stands for the callback that asyncio queues between an
+ * event and the wake-up of who waits for it (a timer's, a gather's), so that orders are the same.
  */
 #ifndef ASY_CORE_READY_H
 #define ASY_CORE_READY_H

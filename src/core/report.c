@@ -4,6 +4,7 @@
  * line that says what and where.
  */
 #include "asyncio/errors.h"
+#include "core/contextvars.h"
 #include "core/loop.h"
 #include "core/task.h"
 #include "sys/sys.h"
@@ -63,11 +64,15 @@ void asy_report(asyncio_loop *loop, const asyncio_exception_context *context)
         print_report(context);
         return;
     }
-    /* The handler is a callback: it must not wait, even when a task's step led here. */
-    asyncio_task *current = loop->current;
+    /* The handler is a callback: it must not wait, even when a task's step led here. It runs in
+     * the context of the task concerned; else in that of whoever caused the report. */
+    asyncio_task *current = loop->current, *whose = context->task ? context->task : current;
+    asyncio_context *before = loop->context;
+    loop->context = asy_vars_ref(whose ? whose->context : before);
     loop->current = NULL;
     loop->exception_handler(loop, context, loop->exception_arg);
     loop->current = current;
+    asy_vars_put(&loop->context, before);
 }
 
 static void report(asyncio_loop *loop, asyncio_task *task, const asyncio_site *site, intptr_t err,

@@ -27,8 +27,9 @@ int asy_scope_enter(asyncio_scope *scope, enum scope_kind kind)
         return -EINVAL;
     if (!task)
         return ASYNCIO_ENOTASK;
-    *scope = (asyncio_scope){.outer = task->scopes, .task = task, .cancelling = (int)task->cancels, .entered = true};
+    *scope = (asyncio_scope){.outer = task->scopes, .task = task, .entered = true};
     scope->kind = (unsigned char)kind;
+    scope->cancelling = (int)task->cancels;
     scope->entered_at = task->future.loop->turn;
     if (UNLIKELY(task->must_cancel))
         count_pending(scope);
@@ -120,8 +121,8 @@ void asy_block_report_return(intptr_t err, const char *what)
 {
     asyncio_task *task = asy_current_task();
     if (task && task->future.loop->debug)
-        asy_report_task(task->future.loop, task, err, "a block was left by return or goto, and its caller does not "
-                                                      "learn that %s", what);
+        asy_report_task(task->future.loop, task, err,
+                        "a block was left by return or goto, and its caller does not learn that %s", what);
 }
 
 bool asyncio_shield_block_open(asyncio_shield_block *block)

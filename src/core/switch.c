@@ -82,8 +82,9 @@ static void finish(asyncio_loop *loop, asyncio_task *task, intptr_t result)
 static COLD void fail_to_start(asyncio_loop *loop, asyncio_task *task, int error)
 {
     asyncio_task *current = loop->current;
-    asy_message_set(&task->future.message,
-                    asy_message_new(error, "no stack for the task: out of memory, address space or mappings"));
+    asy_message_set(
+        &task->future.message,
+        asy_message_new(error, "no stack for the task: out of memory, address space or mappings"));
     if (task->type->drop)
         task->type->drop(task_args(task));
     finish(loop, task, error);
@@ -117,7 +118,8 @@ static inline __attribute__((always_inline)) asyncio_task *take_next_equipped(as
 }
 
 /* From fibre to fibre, `next` having a stack. */
-static inline __attribute__((always_inline)) void enter(asyncio_loop *loop, struct fiber *from, asyncio_task *next)
+static inline __attribute__((always_inline)) void enter(asyncio_loop *loop, struct fiber *from,
+                                                        asyncio_task *next)
 {
     make_current(loop, next);
     if (LIKELY(next->fiber.sp != NULL))
@@ -147,8 +149,9 @@ void asy_task_resume(asyncio_loop *loop, asyncio_task *task)
 
 void asy_returned_in_scope(const asyncio_site *body)
 {
-    asy_fatal("coroutine '%s' (%s:%d) returned without leaving a timeout, task group or shield that it entered",
-              body->func, body->file, body->line);
+    asy_fatal(
+        "coroutine '%s' (%s:%d) returned without leaving a timeout, task group or shield that it entered",
+        body->func, body->file, body->line);
 }
 
 static COLD _Noreturn void returned_in_child(const asyncio_site *body)

@@ -46,7 +46,7 @@ struct asyncio_task {
     uint32_t cancels;                   /* requests made minus requests taken back */
     struct message *cancel_message;     /* of the request that waits */
     struct asyncio_scope *scopes;       /* the innermost timeout, group or shield */
-    asyncio_context *context;
+    asyncio_context *context;           /* core/contextvars.h */
 
     const asyncio_coro_type *type;
     char *name;                         /* NULL: made from the id when asked for */
@@ -106,7 +106,8 @@ struct wait {
 /* The running task of this thread; NULL in callbacks and plain threads. */
 asyncio_task *asy_current_task(void);
 
-static inline void asy_wait_init(struct wait *wait, asyncio_task *task, const struct wait_kind *kind, void *object)
+static inline void asy_wait_init(struct wait *wait, asyncio_task *task, const struct wait_kind *kind,
+                                 void *object)
 {
     list_init(&wait->waiter.node);
     wait->task = task;
@@ -149,7 +150,8 @@ void asy_cancel_pass(asyncio_future *future);
 /* ---- Life ------------------------------------------------------------------ */
 
 /* A task that ended before it began, and whose result says why; NULL: no memory. */
-asyncio_task *asy_task_refused(asyncio_loop *loop, asyncio_coro *coro, const asyncio_site *site, intptr_t err);
+asyncio_task *asy_task_refused(asyncio_loop *loop, asyncio_coro *coro, const asyncio_site *site,
+                               intptr_t err);
 /* Makes an unstarted coroutine a task of the loop: two references, queued. */
 asyncio_task *asy_task_start(asyncio_loop *loop, asyncio_coro *coro, const asyncio_site *site);
 /* Drops the refused tasks that were only borrowed. */

@@ -28,7 +28,7 @@ static struct list *children_of(asyncio_task_group *group)
     return (struct list *)(void *)group->children;
 }
 
-_Static_assert(sizeof(struct list) == sizeof(((asyncio_task_group *)0)->children), "the public struct has a list");
+_Static_assert(sizeof(struct list) == sizeof(((asyncio_task_group *)0)->children), "room for a list");
 
 int asyncio_task_group_enter(asyncio_task_group *group)
 {
@@ -204,8 +204,8 @@ static intptr_t failed(asyncio_task_group *group, asyncio_task *task)
     asy_cancel_again(task, &group->scope);
     const struct message *first = group->message;
     if (group->error_count > 1)
-        return asyncio_raise(ASYNCIO_EGROUP, "%zu failures in a task group; the first: %s", group->error_count,
-                             first ? first->text : asyncio_strerror(group->errors[0]));
+        return asyncio_raise(ASYNCIO_EGROUP, "%zu failures in a task group; the first: %s",
+                             group->error_count, first ? first->text : asyncio_strerror(group->errors[0]));
     asy_message_set(&task->future.message, asy_message_ref(group->message));
     return group->errors[0];
 }
@@ -216,7 +216,8 @@ static intptr_t outcome(asyncio_task_group *group, asyncio_task *task, intptr_t 
     bool by_itself = group->scope.requested;
     if (by_itself) {
         asyncio_task_uncancel(task);
-        by_itself = !asy_cancel_from_around(task, &group->scope) && !asy_cancel_from_outside(task, &group->scope);
+        by_itself = !asy_cancel_from_around(task, &group->scope) &&
+                    !asy_cancel_from_outside(task, &group->scope);
     }
     if (group->error_count)
         return failed(group, task);

@@ -4,6 +4,7 @@
 #include "asyncio/tasks.h"
 #include "asyncio/errors.h"
 #include "core/cancel.h"
+#include "core/contextvars.h"
 #include "core/coro.h"
 #include "core/debug.h"
 #include "core/loop.h"
@@ -74,6 +75,7 @@ asyncio_task *asy_task_start(asyncio_loop *loop, asyncio_coro *coro, const async
     asyncio_task *task = asy_coro_begin(coro);
     init(task, loop, site);
     task->future.refs = 2;
+    task->context = asy_vars_inherit(loop);
     asy_loop_object_made(loop);
     task->id = next_id(loop);
     list_append(&loop->tasks, &task->all);
@@ -100,14 +102,22 @@ asyncio_task *asy_task_refused(asyncio_loop *loop, asyncio_coro *coro, const asy
     return task;
 }
 
+/* What most tasks never had. */
+static NOINLINE void free_extras(asyncio_task *task)
+{
+    asy_message_unref(task->future.message);
+    asy_message_unref(task->cancel_message);
+    asy_sys_free(task->name);
+    asy_vars_drop(task->context);
+}
+
 void asy_task_free(asyncio_task *task)
 {
     asyncio_loop *loop = NULL;
     if (task->future.kind == OBJECT_TASK) {
         loop = task->future.loop;
-        asy_message_unref(task->future.message);
-        asy_message_unref(task->cancel_message);
-        asy_sys_free(task->name);
+        if (UNLIKELY(task->future.message || task->cancel_message || task->name || task->context))
+            free_extras(task);
     }
     __atomic_store_n(&task->future.kind, (uint8_t)OBJECT_DEAD, __ATOMIC_RELAXED);
     asy_slab_free(task, task_bytes(task));
@@ -142,9 +152,16 @@ asyncio_task *asyncio_create_task_at(asyncio_coro *coro, const asyncio_site *sit
 
 asyncio_task *asyncio_loop_create_task_at(asyncio_loop *loop, asyncio_coro *coro, const asyncio_site *site)
 {
+    asyncio_context *context = NULL;
     if (loop)
         asy_loop_check(loop, "asyncio_loop_create_task");
-    return create(loop, coro, site);
+    bool elsewhere = coro && loop && loop != asy_running_loop; /* it has no context to inherit */
+    if (elsewhere && asy_vars_capture(loop, &context))
+        return asy_task_refused(loop, coro, site, -ENOMEM);
+    asyncio_task *task = create(loop, coro, site);
+    if (context)
+        task->context = context;
+    return task;
 }
 
 asyncio_task *asyncio_create_task_with_at(const asyncio_site *site, asyncio_coro *coro,
@@ -153,6 +170,8 @@ asyncio_task *asyncio_create_task_with_at(const asyncio_site *site, asyncio_coro
     asyncio_loop *loop = asy_running_loop;
     if (!coro)
         return NULL;
+    if (options && options->context)
+        asy_vars_check(options->context, "asyncio_create_task_with");
     if (options && options->eager_start > 0)
         return asy_task_refused(loop, coro, site, -ENOSYS);
     if (options && options->stack_size > ASY_STACK_MAX_BYTES)
@@ -164,6 +183,8 @@ asyncio_task *asyncio_create_task_with_at(const asyncio_site *site, asyncio_coro
     task->name = name;
     if (options && options->stack_size)
         task->stack_bytes = options->stack_size;
+    if (options && options->context)
+        asy_vars_put(&task->context, asy_vars_ref(options->context));
     return task;
 }
 

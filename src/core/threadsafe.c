@@ -12,6 +12,7 @@
  */
 #include "asyncio/errors.h"
 #include "asyncio/events.h"
+#include "core/contextvars.h"
 #include "core/loop.h"
 #include "core/post.h"
 #include "sys/sys.h"
@@ -22,6 +23,7 @@ struct call {
     struct post post;
     asyncio_callback fn;
     void *arg;
+    asyncio_context *context; /* the loop's to count, whoever posted */
 };
 
 /* In place of the stack once the loop is closed. */
@@ -56,18 +58,25 @@ int asy_post(asyncio_loop *loop, struct post *post)
     return 0;
 }
 
+static void free_call(struct call *call)
+{
+    asy_vars_drop(call->context);
+    asy_sys_free(call);
+}
+
 static void run_call(struct callback *callback)
 {
     struct call *call = (struct call *)callback;
     asyncio_callback fn = call->fn;
     void *arg = call->arg;
+    asy_vars_enter(asy_running_loop, call->context);
     asy_sys_free(call);
     fn(arg);
 }
 
 static void drop_call(struct callback *callback)
 {
-    asy_sys_free(callback);
+    free_call((struct call *)callback);
 }
 
 static const struct callback_kind call_kind = {run_call, drop_call};
@@ -82,9 +91,11 @@ int asyncio_loop_call_soon_threadsafe(asyncio_loop *loop, asyncio_callback fn, v
     if (!call)
         return -ENOMEM;
     *call = (struct call){.post.callback.kind = &call_kind, .fn = fn, .arg = arg};
-    int err = asy_post(loop, &call->post);
+    int err = asy_vars_capture(loop, &call->context);
+    if (!err)
+        err = asy_post(loop, &call->post);
     if (err)
-        asy_sys_free(call);
+        free_call(call);
     return err;
 }
 

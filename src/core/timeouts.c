@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <math.h>
 
-_Static_assert(sizeof(struct timer) == sizeof(((asyncio_timeout *)0)->timer), "the public struct has room for a timer");
+_Static_assert(sizeof(struct timer) == sizeof(((asyncio_timeout *)0)->timer), "room for a timer");
 _Static_assert(_Alignof(struct timer) <= _Alignof(uintptr_t), "and is aligned for it");
 
 static struct timer *timer_of(asyncio_timeout *timeout)

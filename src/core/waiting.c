@@ -32,7 +32,7 @@ static int check_set(asyncio_future **set, size_t n, const asyncio_task *task)
             break;
         }
         if (!future->done && (future->loop != task->future.loop || future == &task->future))
-            err = (int)asyncio_raise(-EINVAL, "asyncio_wait: another loop's future, or the waiting task itself");
+            err = (int)asyncio_raise(-EINVAL, "asyncio_wait: another loop's future, or the task itself");
         future->flags |= FUTURE_MARKED;
     }
     while (marked-- > 0)
@@ -138,7 +138,8 @@ static int wait_for_set(asyncio_task *task, struct set_wait *wait, int64_t deadl
 
 static int64_t deadline_of(asyncio_loop *loop, double timeout)
 {
-    return isinf(timeout) && timeout > 0 ? ASY_NO_DEADLINE : asy_deadline_after(asy_loop_now_ns(loop), timeout);
+    bool none = isinf(timeout) && timeout > 0;
+    return none ? ASY_NO_DEADLINE : asy_deadline_after(asy_loop_now_ns(loop), timeout);
 }
 
 /* ---- asyncio_wait ------------------------------------------------------------------- */
@@ -215,7 +216,8 @@ ptrdiff_t asyncio_wait_futures(asyncio_future **set, size_t n, double timeout, a
 
 /* ---- as_completed --------------------------------------------------------------------- */
 
-int asyncio_as_completed_init_futures(asyncio_as_completed *it, asyncio_future **set, size_t n, double timeout)
+int asyncio_as_completed_init_futures(asyncio_as_completed *it, asyncio_future **set, size_t n,
+                                      double timeout)
 {
     asyncio_task *task = asy_current_task();
     if (!task)

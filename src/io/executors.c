@@ -5,6 +5,7 @@
 #include "asyncio/futures.h"
 #include "asyncio/messages.h"
 #include "asyncio/threads.h"
+#include "core/contextvars.h"
 #include "core/loop.h"
 #include "io/offload.h"
 #include "sys/sys.h"
@@ -47,6 +48,7 @@ struct thread_call {
     struct work work;
     intptr_t (*fn)(void *);
     void *arg;
+    asyncio_context *context; /* a copy of the caller's, for the thread to count */
     intptr_t result;
     struct message *message;
 };
@@ -55,7 +57,10 @@ static void run_thread_call(struct work *work)
 {
     struct thread_call *call = (struct thread_call *)work;
     asy_thread_message_clear();
+    asy_vars_enter_thread(call->context);
+    call->context = NULL;
     call->result = call->fn(call->arg);
+    asy_vars_enter_thread(NULL);
     if (call->result < 0)
         call->message = asy_thread_message_take(call->result);
 }
@@ -64,6 +69,7 @@ static void free_thread_call(struct work *work)
 {
     struct thread_call *call = (struct thread_call *)work;
     asy_message_unref(call->message);
+    asy_vars_drop(call->context);
     asy_sys_free(call);
 }
 
@@ -96,7 +102,12 @@ intptr_t asyncio_to_thread(intptr_t (*fn)(void *), void *arg)
     call->work.free = free_thread_call;
     call->fn = fn;
     call->arg = arg;
-    int err = asy_offload_wait_as(&default_pool, loop, &call->work, &thread_kind);
+    int err = asy_vars_export(&call->context);
+    if (err) {
+        free_thread_call(&call->work);
+        return err;
+    }
+    err = asy_offload_wait_as(&default_pool, loop, &call->work, &thread_kind);
     if (err)
         return err;
     intptr_t result = call->result;

@@ -63,7 +63,8 @@ struct lookup {
 static void run_lookup(struct work *work)
 {
     struct lookup *lookup = (struct lookup *)work;
-    int code = getaddrinfo(lookup->host, lookup->service, lookup->has_hints ? &lookup->hints : NULL, &lookup->result);
+    int code = getaddrinfo(lookup->host, lookup->service, lookup->has_hints ? &lookup->hints : NULL,
+                           &lookup->result);
     lookup->error = error_of(code, code == EAI_SYSTEM ? errno : 0);
 }
 
@@ -158,7 +159,8 @@ static void run_reverse(struct work *work)
     struct reverse *reverse = (struct reverse *)work;
     int code = getnameinfo((const struct sockaddr *)&reverse->address, reverse->length,
                            reverse->host_length ? reverse->host : NULL, reverse->host_length,
-                           reverse->service_length ? reverse->service : NULL, reverse->service_length, reverse->flags);
+                           reverse->service_length ? reverse->service : NULL, reverse->service_length,
+                           reverse->flags);
     reverse->error = error_of(code, code == EAI_SYSTEM ? errno : 0);
 }
 

@@ -185,7 +185,8 @@ static bool let_go(struct wait *wait)
 
 static const struct wait_kind offload_kind = {.name = "a thread", .cancel = let_go};
 
-int asy_offload_wait_as(struct pool *pool, asyncio_loop *loop, struct work *work, const struct wait_kind *kind)
+int asy_offload_wait_as(struct pool *pool, asyncio_loop *loop, struct work *work,
+                        const struct wait_kind *kind)
 {
     int err = asy_cancel_deliver(loop->current);
     struct wait wait;

@@ -54,12 +54,14 @@ void asy_pool_retire(struct pool *pool);
 int asy_offload(struct pool *pool, asyncio_loop *loop, struct work *work);
 
 /*
- * The same, and waits: 0 when it has run, then the caller calls work->free. -ECANCELED, and
- * the work is none of the caller's any more. Before it is asked to wait, work->free is the caller's to call on an error.
+ * The same, and waits: 0 when it has run, then the caller calls work->free. -ECANCELED, and the
+ * work is none of the caller's any more. Before it is asked to wait, work->free is the caller's to
+ * call on an error.
  */
 int asy_offload_wait(struct pool *pool, asyncio_loop *loop, struct work *work);
 /* The same with a kind of wait of the caller's, whose cancel may refuse. */
-int asy_offload_wait_as(struct pool *pool, asyncio_loop *loop, struct work *work, const struct wait_kind *kind);
+int asy_offload_wait_as(struct pool *pool, asyncio_loop *loop, struct work *work,
+                        const struct wait_kind *kind);
 /* Takes work back that has not begun: the caller's again. */
 bool asy_offload_take_back(struct work *work);
 

@@ -5,6 +5,7 @@
  */
 #include "asyncio/errors.h"
 #include "asyncio/events.h"
+#include "core/contextvars.h"
 #include "core/loop.h"
 #include "io/fd_table.h"
 #include "sys/net.h"
@@ -16,6 +17,7 @@ struct watcher {
     struct watchers *of;
     asyncio_callback fn; /* NULL: none */
     void *arg;
+    asyncio_context *context; /* in which it was added */
     bool queued;
 };
 
@@ -38,6 +40,8 @@ static void free_if_unused(struct watchers *watchers)
         return;
     if (watchers->record)
         watchers->record->callbacks = NULL;
+    asy_vars_drop(watchers->reader.context);
+    asy_vars_drop(watchers->writer.context);
     asy_slab_free(watchers, sizeof *watchers);
 }
 
@@ -63,6 +67,7 @@ static void run_watcher(struct callback *callback)
     struct watcher *watcher = (struct watcher *)callback;
     struct watchers *watchers = watcher->of;
     asyncio_callback fn = watcher->fn;
+    asy_vars_enter(watchers->loop, asy_vars_ref(watcher->context));
     if (fn)
         fn(watcher->arg); /* still marked as queued: it may take itself back */
     watcher->queued = false;
@@ -129,6 +134,9 @@ static int add(asyncio_loop *loop, int fd, asyncio_callback fn, void *arg, bool 
     int err = watchers ? asy_fd_register(loop, record) : -ENOMEM;
     if (!err && record->kind == ASY_FD_READY)
         err = -EPERM;
+    asyncio_context *context = NULL;
+    if (!err)
+        err = asy_vars_capture(loop, &context);
     if (err) {
         if (watchers)
             free_if_unused(watchers);
@@ -137,6 +145,7 @@ static int add(asyncio_loop *loop, int fd, asyncio_callback fn, void *arg, bool 
     struct watcher *watcher = reads ? &watchers->reader : &watchers->writer;
     watcher->fn = fn;
     watcher->arg = arg;
+    asy_vars_put(&watcher->context, context);
     queue(watcher, reads ? POLLIN | POLLRDHUP : POLLOUT);
     return 0;
 }

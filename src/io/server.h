@@ -22,6 +22,7 @@ struct asyncio_server {
     asyncio_client_handler handler;
     void *arg;
     asyncio_server_options options;
+    asyncio_context *context;    /* in which it was started: the clients' have copies */
     uint32_t refs;               /* the owner's, each client's, each waiter's */
     bool closed, turn_queued;
     struct listener *listeners;
@@ -36,8 +37,8 @@ struct asyncio_server {
 };
 
 /* Makes one with room for so many listeners. */
-int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_server_options *options, size_t room,
-                   asyncio_server **out);
+int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_server_options *options,
+                   size_t room, asyncio_server **out);
 int asy_server_backlog(const asyncio_server_options *options);
 /* Adds a listening socket, which is the server's on success. */
 int asy_server_add(asyncio_server *server, int fd);

@@ -12,6 +12,7 @@
 #include "asyncio/fdio.h"
 #include "asyncio/messages.h"
 #include "asyncio/tasks.h"
+#include "core/contextvars.h"
 #include "core/loop.h"
 #include "core/timer.h"
 #include "io/address.h"
@@ -44,6 +45,7 @@ static void server_unref(asyncio_server *server)
         return;
     asy_sys_free(server->path);
     asy_sys_free(server->listeners);
+    asy_vars_drop(server->context);
     asy_sys_free(server);
 }
 
@@ -62,7 +64,8 @@ static void report_client(struct client *client, intptr_t err, const char *messa
 {
     if (err == -ECANCELED || err == -EPIPE || err == -ECONNRESET)
         return;
-    asyncio_exception_context context = {.message = message, .error = err, .task = client->task, .peer = client->peer};
+    asyncio_exception_context context = {
+        .message = message, .error = err, .task = client->task, .peer = client->peer};
     if (client->task && client->task->future.site) {
         context.file = client->task->future.site->file;
         context.line = client->task->future.site->line;
@@ -164,6 +167,7 @@ static int begin_client(const struct listener *listener, int fd, const struct so
     server->client_count++;
     list_append(&server->clients, &client->node);
     client->task = asyncio_loop_create_task(server->loop, coro);
+    asy_vars_put(&client->task->context, asy_vars_copy(server->context));
     return 0;
 }
 
@@ -251,7 +255,8 @@ static void watch(struct listener *listener)
         return;
     listener->waiter.events = FD_READ;
     listener->waiter.ready = listener_ready;
-    if (list_is_empty(&listener->waiter.node) && asy_fd_watch(server->loop, listener->record, &listener->waiter))
+    if (list_is_empty(&listener->waiter.node) &&
+        asy_fd_watch(server->loop, listener->record, &listener->waiter))
         pause_accepting(server, -ENOMEM);
     if ((listener->record->ready & FD_READ) && !server->turn_queued &&
         asy_call_soon(server->loop, more, server) == 0) {
@@ -270,8 +275,8 @@ static void watch_all(asyncio_server *server)
 
 /* ---- Starting --------------------------------------------------------------------------------- */
 
-int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_server_options *options, size_t room,
-                   asyncio_server **out)
+int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_server_options *options,
+                   size_t room, asyncio_server **out)
 {
     asyncio_loop *loop = asy_running_loop;
     if (!loop || !loop->current)
@@ -287,6 +292,7 @@ int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_serv
         return -ENOMEM;
     }
     server->loop = loop;
+    server->context = asy_vars_inherit(loop);
     server->handler = handler;
     server->arg = arg;
     server->refs = 1;
@@ -324,8 +330,8 @@ void asy_server_begin(asyncio_server *server)
     watch_all(server);
 }
 
-int asyncio_start_server_on(int fd, asyncio_client_handler handler, void *arg, const asyncio_server_options *options,
-                            asyncio_server **server)
+int asyncio_start_server_on(int fd, asyncio_client_handler handler, void *arg,
+                            const asyncio_server_options *options, asyncio_server **server)
 {
     asyncio_server *made;
     if (!server)
@@ -400,7 +406,8 @@ static int wait_for_clients(asyncio_server *server, double grace)
     if (grace <= 0)
         cancel_handlers(server);
     else if (!isinf(grace))
-        err = asy_timer_start(server->loop, &limit.timer, asy_deadline_after(asy_loop_now_ns(server->loop), grace));
+        err = asy_timer_start(server->loop, &limit.timer,
+                              asy_deadline_after(asy_loop_now_ns(server->loop), grace));
     while (server->client_count && !err)
         err = wait_for_news(server);
     asy_timer_stop(server->loop, &limit.timer);

@@ -111,6 +111,7 @@ void asy_stream_wake_drainers(asyncio_stream *stream);
 
 /* Puts a filter in: what was buffered goes to it, and the handshake is done. Suspends.
  * The filter belongs to the stream on every path. */
-ASYNCIO_API int asyncio_stream_set_filter_(asyncio_stream *stream, const struct asy_stream_filter_ops *ops, void *filter);
+ASYNCIO_API int asyncio_stream_set_filter_(asyncio_stream *stream, const struct asy_stream_filter_ops *ops,
+                                           void *filter);
 
 #endif

@@ -45,7 +45,8 @@ static ssize_t receive_waiting(asyncio_stream *stream, struct bytes *into, void 
         int err = into ? bytes_reserve(into, n) : 0;
         if (err)
             return err;
-        ssize_t got = receive(stream, into ? into->data + into->end : buf, into ? into->capacity - into->end - 1 : n);
+        ssize_t got =
+            receive(stream, into ? into->data + into->end : buf, into ? into->capacity - into->end - 1 : n);
         if (got != -EAGAIN) {
             if (into && got > 0)
                 into->end += (size_t)got;
@@ -114,7 +115,8 @@ ssize_t asy_stream_fill(asyncio_stream *stream, size_t wanted)
     if (stream->eof)
         return 0;
     size_t room = wanted < FILL_BYTES ? FILL_BYTES : wanted;
-    ssize_t got = stream->filter ? fill_filter(stream, room) : receive_waiting(stream, &stream->in, NULL, room);
+    ssize_t got =
+        stream->filter ? fill_filter(stream, room) : receive_waiting(stream, &stream->in, NULL, room);
     if (got == 0)
         stream->eof = true;
     else if (is_lasting(got) && !stream->read_error)

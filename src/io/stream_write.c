@@ -59,7 +59,8 @@ void asy_stream_wake_drainers(asyncio_stream *stream)
     size_t queued = bytes_count(&stream->out);
     LIST_EACH_SAFE(node, next, &stream->drainers) {
         struct waiter *waiter = LIST_ENTRY(node, struct waiter, node);
-        struct drain_wait *drain = LIST_ENTRY(LIST_ENTRY(waiter, struct wait, waiter), struct drain_wait, wait);
+        struct drain_wait *drain =
+            LIST_ENTRY(LIST_ENTRY(waiter, struct wait, waiter), struct drain_wait, wait);
         if (queued > drain->level && !stream->write_error)
             continue;
         list_remove(node);

@@ -63,7 +63,8 @@ static int adopt(int fd, const asyncio_connect_options *options, bool pipe, asyn
     int err = asy_stream_make(loop, fd, options, pipe, &stream);
     if (err)
         return err;
-    if (options && options->tls && (err = asyncio_stream_start_tls(stream, options->tls, options->server_hostname))) {
+    if (options && options->tls &&
+        (err = asyncio_stream_start_tls(stream, options->tls, options->server_hostname))) {
         stream->keeps_fd = true; /* it stays the caller's */
         asyncio_stream_abort(stream);
         return err;

@@ -8,6 +8,7 @@
 #include "asyncio/futures.h"
 #include "asyncio/tasks.h"
 #include "asyncio/threads.h"
+#include "core/contextvars.h"
 #include "core/loop.h"
 #include "core/post.h"
 #include "core/task.h"
@@ -23,6 +24,7 @@ struct asyncio_thread_future {
     pthread_cond_t ended;
     asyncio_loop *loop;          /* a reference */
     asyncio_coro *coro;          /* until it is started */
+    asyncio_context *context;    /* a copy of the submitter's, until then */
     asyncio_task *task;          /* on the loop's thread, a reference while it runs */
     bool done, cancelled;        /* under the lock */
     intptr_t result;             /* under the lock, once done */
@@ -83,9 +85,11 @@ static void start_submitted(struct callback *callback)
     struct ending *ending = asy_sys_alloc(sizeof *ending);
     if (!ending) {
         asyncio_coro_close(future->coro);
+        asy_vars_drop(future->context);
         finish(future, -ENOMEM);
         return;
     }
+    asy_vars_enter(future->loop, future->context);
     future->task = asyncio_loop_create_task(future->loop, future->coro);
     future->coro = NULL;
     ending->future = future;
@@ -99,6 +103,7 @@ static void drop_submitted(struct callback *callback)
 {
     asyncio_thread_future *future = (asyncio_thread_future *)callback;
     asyncio_coro_close(future->coro);
+    asy_vars_drop(future->context);
     finish(future, ASYNCIO_ESTATE);
 }
 
@@ -113,7 +118,8 @@ asyncio_thread_future *asyncio_run_coroutine_threadsafe(asyncio_coro *coro, asyn
         return NULL;
     }
     asyncio_thread_future *future = asy_sys_calloc(1, sizeof *future);
-    if (!future) {
+    if (!future || asy_vars_capture(loop, &future->context)) {
+        asy_sys_free(future);
         asyncio_coro_close(coro);
         return NULL;
     }

@@ -6,7 +6,8 @@
 
 #include "asyncio/streams.h"
 
-typedef int (*asy_tls_start_fn)(asyncio_stream *stream, asyncio_tls_context *tls, const char *server_hostname);
+typedef int (*asy_tls_start_fn)(asyncio_stream *stream, asyncio_tls_context *tls,
+                                const char *server_hostname);
 
 /* NULL until libasyncio_tls has made a context. */
 ASYNCIO_API extern asy_tls_start_fn asyncio_tls_start_;

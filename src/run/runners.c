@@ -7,6 +7,7 @@
 #include "asyncio/events.h"
 #include "asyncio/messages.h"
 #include "asyncio/tasks.h"
+#include "core/contextvars.h"
 #include "core/loop.h"
 #include "core/task.h"
 #include "run/interrupt.h"
@@ -104,6 +105,10 @@ static void shut_down(asyncio_loop *loop, const asyncio_run_options *options)
         cancel_leftovers(loop);
         run_leftovers(loop, grace);
     }
+    if (list_is_empty(&loop->tasks)) { /* the callbacks of those that ended last */
+        asyncio_loop_stop(loop);
+        asyncio_loop_run_forever(loop);
+    }
     for (size_t i = 0; i < count; i++) {
         report_leftover(loop, tasks[i], grace);
         asyncio_release(tasks[i]);
@@ -150,6 +155,8 @@ static intptr_t run(asyncio_runner *runner, asyncio_coro *coro, int *signo)
         loop->thread = asy_this_thread();
     asyncio_task *main = asyncio_loop_create_task(loop, coro);
     main->flags |= TASK_KEEP_STACK;
+    if (runner->asyncio_begun_)
+        asy_vars_put(&main->context, asy_vars_ref(runner->asyncio_context_));
     struct interrupt interrupt;
     asy_interrupt_install(&interrupt, loop, main, &runner->asyncio_options_);
     intptr_t result = asyncio_loop_run_until_complete(loop, asyncio_ref(&main->future));
@@ -158,6 +165,8 @@ static intptr_t run(asyncio_runner *runner, asyncio_coro *coro, int *signo)
         *signo = atomic_load(&interrupt.signo);
         result = asyncio_raise(-EINTR, "interrupted by %s", *signo == SIGTERM ? "SIGTERM" : "SIGINT");
     }
+    asy_vars_put(&runner->asyncio_context_, asy_vars_ref(main->context));
+    runner->asyncio_begun_ = true;
     asyncio_release(main);
     /* Nobody is left who could use what lies in main's frame. */
     if (list_is_empty(&loop->tasks) && !asy_loop_unusable(loop))
@@ -189,6 +198,7 @@ int asyncio_runner_close(asyncio_runner *runner)
         return (int)asyncio_raise(ASYNCIO_ESTATE, "asyncio_runner_close: a loop runs in this thread");
     runner->asyncio_loop_ = NULL;
     shut_down(loop, &runner->asyncio_options_);
+    asy_vars_put(&runner->asyncio_context_, NULL);
     asyncio_loop_release(loop);
     return 0;
 }

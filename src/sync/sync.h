@@ -20,17 +20,18 @@ _Static_assert(sizeof(asyncio_waiters) == sizeof(struct list) &&
                    offsetof(asyncio_waiters, prev_) == offsetof(struct list, prev),
                "the public struct is a list");
 
+static inline bool waiters_any(const asyncio_waiters *waiters)
+{
+    const struct list *list = (const struct list *)(const void *)waiters;
+    return list->next && list->next != list;
+}
+
 static inline struct list *waiters_list(asyncio_waiters *waiters)
 {
     struct list *list = (struct list *)(void *)waiters;
     if (UNLIKELY(!list->next))
         list_init(list);
     return list;
-}
-
-static inline bool waiters_any(const asyncio_waiters *waiters)
-{
-    return waiters->next_ && waiters->next_ != waiters;
 }
 
 static inline void waiters_append(asyncio_waiters *waiters, struct wait *wait)

@@ -44,7 +44,8 @@ bool asy_sys_cond_wait_until(pthread_cond_t *condition, pthread_mutex_t *lock, i
         return pthread_cond_wait(condition, lock) == 0;
     if (until_ns < 0)
         until_ns = 0;
-    struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000), .tv_nsec = (long)(until_ns % 1000000000)};
+    struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000),
+                             .tv_nsec = (long)(until_ns % 1000000000)};
     return pthread_cond_timedwait(condition, lock, &until) == 0;
 }
 

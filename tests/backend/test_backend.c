@@ -173,6 +173,8 @@ static void the_simulated_clock_jumps(void **state)
     assert_int_equal(wait_until(sim, begun_ns + year_ns), 0);
     assert_int_equal(now(sim), begun_ns + year_ns);
     assert_int_equal(wait_until(sim, begun_ns), 0);
+    assert_int_equal(wait_until(sim, begun_ns + 1), 0);
+    assert_int_equal(wait_until(sim, begun_ns + year_ns - 1), 0);
     assert_int_equal(now(sim), begun_ns + year_ns);
     /* Woken: it does not jump. */
     sim->ops->wake(sim);
@@ -231,8 +233,10 @@ static void open_epoll(void *environment)
     struct asy_backend *backend = NULL;
     setenv("ASYNCIO_BACKEND", environment, 1);
     CHILD_CHECK(asy_backend_open(ASYNCIO_BACKEND_EPOLL, ASYNCIO_CLOCK_REAL, &backend) == 0);
+    backend->ops->close(backend);
     CHILD_CHECK(asy_backend_open(ASYNCIO_BACKEND_AUTO, ASYNCIO_CLOCK_REAL, &backend) == 0);
     CHILD_CHECK(strcmp(backend->ops->name, "epoll") == 0);
+    backend->ops->close(backend);
 }
 
 static void the_chooser_heeds_the_environment(void **state)

@@ -141,6 +141,25 @@ static void a_slow_step_is_reported_with_name_and_place(void **state)
     }
 }
 
+static void ignore_event(asyncio_loop *of, const asyncio_trace_event *event, void *arg)
+{
+    (void)of;
+    (void)event;
+    (void)arg;
+}
+
+static void an_instrument_alone_reports_no_slow_step(void **state)
+{
+    (void)state;
+    static const asyncio_instrument ignorant = {.event = ignore_event};
+    open_loop(NULL);
+    asyncio_loop_set_slow_callback_duration(loop, 0.01);
+    asyncio_loop_set_instrument(loop, &ignorant);
+    assert_int_equal(run(starts_a_slow_one()), 0);
+    assert_int_equal(report_count, 0);
+    close_loop();
+}
+
 static void slow_callback(void *arg)
 {
     (void)arg;
@@ -531,6 +550,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_slow_step_is_reported_with_name_and_place),
+        cmocka_unit_test(an_instrument_alone_reports_no_slow_step),
         cmocka_unit_test(a_slow_callback_is_reported),
         cmocka_unit_test(the_default_is_a_tenth_of_a_second),
         cmocka_unit_test(a_failure_that_nobody_saw),

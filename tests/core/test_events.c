@@ -707,6 +707,53 @@ static void the_poll_is_amortised(void **state)
     assert_true(polls_of(&seeded, 1000) >= 1000);
 }
 
+static void note_yields(void *out)
+{
+    *(uint64_t *)out = yields;
+}
+
+ASYNC(posts_to_itself, uint64_t *, out)
+{
+    asyncio_loop_call_soon_threadsafe(loop, note_yields, out);
+    for (yields = 0; yields < 200; yields++)
+        asyncio_sleep(0);
+    return 0;
+}
+
+/* Long before the 64 hops are over. */
+static void a_post_waits_for_a_few_hops_at_most(void **state)
+{
+    (void)state;
+    open_loop(NULL);
+    uint64_t seen_at = 1000;
+    assert_int_equal(asyncio_loop_run_until_complete(loop, started(posts_to_itself(&seen_at))), 0);
+    assert_true(seen_at <= 16);
+    close_loop();
+}
+
+ASYNC(yields_slowly, uint64_t *, out)
+{
+    asyncio_loop_call_later(loop, 0.0005, note_yields, out);
+    for (yields = 0; yields < 100; yields++) {
+        double until = asyncio_time() + 0.0001;
+        while (asyncio_time() < until)
+            continue;
+        asyncio_sleep(0);
+    }
+    return 0;
+}
+
+/* And so does a timer, where hops take long. */
+static void a_timer_waits_for_a_few_slow_hops_at_most(void **state)
+{
+    (void)state;
+    open_loop(NULL);
+    uint64_t seen_at = 1000;
+    assert_int_equal(asyncio_loop_run_until_complete(loop, started(yields_slowly(&seen_at))), 0);
+    assert_true(seen_at <= 32);
+    close_loop();
+}
+
 /* ---- Seeds --------------------------------------------------------------------------------- */
 
 ASYNC(tells, char, letter)
@@ -874,6 +921,8 @@ int main(void)
         cmocka_unit_test(yields_starve_no_post),
         cmocka_unit_test(yields_starve_no_signal),
         cmocka_unit_test(the_poll_is_amortised),
+        cmocka_unit_test(a_post_waits_for_a_few_hops_at_most),
+        cmocka_unit_test(a_timer_waits_for_a_few_slow_hops_at_most),
         cmocka_unit_test(a_seed_orders_tasks_and_nothing_else),
         cmocka_unit_test(the_last_release_closes),
         cmocka_unit_test(a_loop_released_while_it_runs_ends_its_run_first),

@@ -62,7 +62,7 @@ ASYNC(message)
 }
 TEST_OF(message)
 
-/* ---- 15 ----------------------------------------------------------------------------- */
+/* ---- 15 ------------------------------------------------------------------ */
 
 ASYNC(behaviour_15_cancel_outer_keeps_inner)
 {
@@ -163,7 +163,7 @@ static void test_behaviour_15_error_reported_once(void **state)
     assert_int_equal(run(fails_unseen_twice_shielded), 0);
 }
 
-/* ---- The same tick ------------------------------------------------------------------------ */
+/* ---- The same tick ------------------------------------------------------- */
 
 static void complete_and_cancel(void *arg)
 {
@@ -205,7 +205,7 @@ static void test_cancel_and_grant(void **state)
     assert_int_equal(run(cancel_and_grant), 0);
 }
 
-/* ---- 16: with gather ------------------------------------------------------------------------- */
+/* ---- 16: with gather ----------------------------------------------------- */
 
 ASYNC(gathers, asyncio_task *, a, asyncio_task *, b)
 {
@@ -232,7 +232,8 @@ ASYNC(behaviour_16_gather_of_shields)
     intptr_t results[2];
     asyncio_task *a = asyncio_create_task(sleeps(2, 1)), *b = asyncio_create_task(sleeps(3, 2));
     cancel_self_later(1);
-    CHECK_EQUAL(asyncio_gather(results, shields_too(asyncio_ref(a)), shields_too(asyncio_ref(b))), -ECANCELED);
+    int err = asyncio_gather(results, shields_too(asyncio_ref(a)), shields_too(asyncio_ref(b)));
+    CHECK_EQUAL(err, -ECANCELED);
     CHECK(asyncio_time() == 1);
     CHECK_EQUAL(results[0], -ECANCELED);
     CHECK_EQUAL(results[1], -ECANCELED);
@@ -253,7 +254,7 @@ ASYNC(wait_for_of_a_shield)
 }
 TEST_OF(wait_for_of_a_shield)
 
-/* ---- Refusals ------------------------------------------------------------------------------------ */
+/* ---- Refusals ------------------------------------------------------------ */
 
 static int dropped;
 
@@ -298,7 +299,7 @@ static void test_refusals(void **state)
     assert_int_equal(run(refusals), 0);
 }
 
-/* ---- Sweeps ----------------------------------------------------------------------------------------- */
+/* ---- Sweeps -------------------------------------------------------------- */
 
 ASYNC(swept)
 {

@@ -38,7 +38,7 @@ static int cancelling(void)
         assert_int_equal(run(main), 0); \
     }
 
-/* ---- Requests from outside --------------------------------------------------------- */
+/* ---- Requests from outside ----------------------------------------------- */
 
 ASYNC(holds_back)
 {
@@ -166,7 +166,7 @@ ASYNC(passed_on_to_a_shielded_one)
 }
 TEST_OF(passed_on_to_a_shielded_one)
 
-/* ---- Scopes inside, and around -------------------------------------------------------------- */
+/* ---- Scopes inside, and around ------------------------------------------- */
 
 ASYNC(timeout_inside)
 {
@@ -316,7 +316,7 @@ ASYNC(cancelled_and_ended_inside)
 }
 TEST_OF(cancelled_and_ended_inside)
 
-/* ---- As a block, and misuse ---------------------------------------------------------------------- */
+/* ---- As a block, and misuse ---------------------------------------------- */
 
 ASYNC(returns_from_the_block)
 {

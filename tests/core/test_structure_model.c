@@ -30,7 +30,7 @@ static double some_time(void)
     return below(8) * 0.25;
 }
 
-/* ---- Who is there ------------------------------------------------------------ */
+/* ---- Who is there -------------------------------------------------------- */
 
 /* A task of the tree, in its own frame. */
 struct member {
@@ -59,7 +59,7 @@ static void leave(struct member *member)
     member_count--;
 }
 
-/* ---- The tree ------------------------------------------------------------------- */
+/* ---- The tree ------------------------------------------------------------ */
 
 static intptr_t work(int depth);
 
@@ -252,7 +252,7 @@ static intptr_t work(int depth)
     return 0;
 }
 
-/* ---- Its run ----------------------------------------------------------------------- */
+/* ---- Its run ------------------------------------------------------------- */
 
 ASYNC(troublemaker)
 {

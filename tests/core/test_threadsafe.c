@@ -267,6 +267,7 @@ static void a_storm_of_timer_signals(void **state)
     run_until(yields_until(asyncio_time() + 0.05));
     run_until(naps_until(asyncio_time() + 0.05));
     setitimer(ITIMER_REAL, &never, NULL);
+    signal(SIGALRM, SIG_IGN); /* drops one that is on its way */
     signal(SIGALRM, SIG_DFL);
     check_signals();
     close_loop();
@@ -290,10 +291,13 @@ static void storms_from_several_threads(void **state)
     close_loop();
 }
 
+static pthread_barrier_t all_are_there;
+
 static void *fill(void *arg)
 {
     size_t taken = 0;
     (void)arg;
+    pthread_barrier_wait(&all_are_there);
     while (asyncio_loop_call_soon_signalsafe(loop, signal_ran, NULL) == 0)
         taken++;
     return (void *)taken;
@@ -304,8 +308,9 @@ static void there_are_64_places(void **state)
 {
     (void)state;
     open_loop();
+    pthread_barrier_init(&all_are_there, NULL, THREADS);
     signals_ran = 0;
-    for (int round = 1; round <= 50; round++) {
+    for (int round = 1; round <= 200; round++) {
         pthread_t threads[THREADS];
         size_t taken = 0;
         for (size_t i = 0; i < THREADS; i++)
@@ -321,12 +326,14 @@ static void there_are_64_places(void **state)
         assert_int_equal(asyncio_loop_run_forever(loop), 0);
         assert_int_equal(signals_ran, 64 * round);
     }
+    pthread_barrier_destroy(&all_are_there);
     close_loop();
 }
 
 /* Both ends at once, for a while: no place is lost or run twice. */
 static void *post_signals(void *posted)
 {
+    pthread_barrier_wait(&all_are_there);
     for (size_t i = 0; i < 20000 / SLOWER; i++)
         if (asyncio_loop_call_soon_signalsafe(loop, signal_ran, NULL) == 0)
             atomic_fetch_add((_Atomic size_t *)posted, 1);
@@ -339,6 +346,7 @@ static void signalsafe_posts_from_threads_meet_the_loop(void **state)
     open_loop();
     _Atomic size_t posted = 0;
     signals_ran = 0;
+    pthread_barrier_init(&all_are_there, NULL, THREADS);
     pthread_t threads[THREADS];
     for (size_t i = 0; i < THREADS; i++)
         threads[i] = start(post_signals, &posted);
@@ -348,6 +356,55 @@ static void signalsafe_posts_from_threads_meet_the_loop(void **state)
     asyncio_loop_stop(loop);
     assert_int_equal(asyncio_loop_run_forever(loop), 0);
     assert_int_equal(signals_ran, atomic_load(&posted));
+    pthread_barrier_destroy(&all_are_there);
+    close_loop();
+}
+
+/* A handler that interrupts the very call that it makes itself. */
+static _Atomic bool storm_is_over;
+
+static void *post_until_the_storm_is_over(void *posted)
+{
+    while (!atomic_load(&storm_is_over)) {
+        if (asyncio_loop_call_soon_signalsafe(loop, signal_ran, NULL) == 0)
+            atomic_fetch_add((_Atomic size_t *)posted, 1);
+        else
+            sched_yield();
+    }
+    return NULL;
+}
+
+static void *storm_and_say_so(void *target)
+{
+    storm(target);
+    storm(target);
+    atomic_store(&storm_is_over, true);
+    return NULL;
+}
+
+ASYNC(drains)
+{
+    while (!atomic_load(&storm_is_over))
+        asyncio_sleep(0);
+    return 0;
+}
+
+static void a_handler_interrupts_a_poster(void **state)
+{
+    (void)state;
+    open_loop();
+    _Atomic size_t posted = 0;
+    signals_posted = signals_full = signals_ran = 0;
+    atomic_store(&storm_is_over, false);
+    signal(SIGUSR1, on_signal);
+    pthread_t poster = start(post_until_the_storm_is_over, &posted), other = start(storm_and_say_so, &poster);
+    run_until(drains());
+    pthread_join(other, NULL);
+    pthread_join(poster, NULL);
+    signal(SIGUSR1, SIG_DFL);
+    asyncio_loop_stop(loop);
+    assert_int_equal(asyncio_loop_run_forever(loop), 0);
+    assert_int_equal(signals_ran, atomic_load(&posted) + atomic_load(&signals_posted));
     close_loop();
 }
 
@@ -474,6 +531,7 @@ int main(void)
         cmocka_unit_test(storms_from_several_threads),
         cmocka_unit_test(there_are_64_places),
         cmocka_unit_test(signalsafe_posts_from_threads_meet_the_loop),
+        cmocka_unit_test(a_handler_interrupts_a_poster),
         cmocka_unit_test(references_from_other_threads),
         cmocka_unit_test(a_call_from_the_wrong_thread_aborts_and_says_which),
         cmocka_unit_test(a_loop_runs_where_it_is_run),

@@ -61,7 +61,7 @@ static double passed(void)
         assert_int_equal(run(main), 0); \
     }
 
-/* ---- By itself ---------------------------------------------------------------- */
+/* ---- By itself ----------------------------------------------------------- */
 
 ASYNC(expires)
 {
@@ -196,7 +196,7 @@ ASYNC(swallowed)
 }
 TEST_OF(swallowed)
 
-/* ---- 34: nested ------------------------------------------------------------------ */
+/* ---- 34: nested ---------------------------------------------------------- */
 
 ASYNC(nested_inner)
 {
@@ -291,7 +291,7 @@ ASYNC(three_overdue)
 }
 TEST_OF(three_overdue)
 
-/* ---- 36: requests from outside -------------------------------------------------------- */
+/* ---- 36: requests from outside ------------------------------------------- */
 
 ASYNC(behaviour_36_cancel_before_expiry)
 {
@@ -379,7 +379,7 @@ ASYNC(behaviour_36_foreign_errors)
 }
 TEST_OF(behaviour_36_foreign_errors)
 
-/* ---- 35: inside a cancelled task's cleanup ----------------------------------------------- */
+/* ---- 35: inside a cancelled task's cleanup ------------------------------- */
 
 ASYNC(cleans_up)
 {
@@ -418,7 +418,7 @@ ASYNC(behaviour_35_cancelled_before_it_is_entered)
 }
 TEST_OF(behaviour_35_cancelled_before_it_is_entered)
 
-/* ---- Grants, and requests that were not delivered ------------------------------------------ */
+/* ---- Grants, and requests that were not delivered ------------------------ */
 
 /* Resumes whoever awaits `first`, and completes `second` in the same tick after that one's step. */
 struct grant {
@@ -548,7 +548,7 @@ ASYNC(ends_a_gather)
 }
 TEST_OF(ends_a_gather)
 
-/* ---- 37: reschedule ------------------------------------------------------------------------ */
+/* ---- 37: reschedule ------------------------------------------------------ */
 
 ASYNC(behaviour_37_reschedule)
 {
@@ -613,7 +613,7 @@ ASYNC(behaviour_37_illegal_states)
 }
 TEST_OF(behaviour_37_illegal_states)
 
-/* ---- Misuse ----------------------------------------------------------------------------------- */
+/* ---- Misuse -------------------------------------------------------------- */
 
 ASYNC(exits_anothers, asyncio_timeout *, timeout)
 {
@@ -667,7 +667,7 @@ static void test_returning_inside_aborts(void **state)
     check_dies(die_of_it_in_place, "coroutine 'returns_inside'");
 }
 
-/* ---- Sweeps --------------------------------------------------------------------------------------- */
+/* ---- Sweeps -------------------------------------------------------------- */
 
 ASYNC(waits_inside)
 {

@@ -62,7 +62,7 @@ static double passed(void)
         assert_int_equal(run(main), 0); \
     }
 
-/* ---- In time, and late ------------------------------------------------------------- */
+/* ---- In time, and late --------------------------------------------------- */
 
 ASYNC(in_time)
 {
@@ -111,7 +111,7 @@ ASYNC(without_a_turn)
 }
 TEST_OF(without_a_turn)
 
-/* ---- 39: no time at all ---------------------------------------------------------------- */
+/* ---- 39: no time at all -------------------------------------------------- */
 
 ASYNC(behaviour_39_done)
 {
@@ -194,7 +194,7 @@ ASYNC(behaviour_39_cancelled_meanwhile)
 }
 TEST_OF(behaviour_39_cancelled_meanwhile)
 
-/* ---- 40: slow to end ------------------------------------------------------------------------- */
+/* ---- 40: slow to end ----------------------------------------------------- */
 
 ASYNC(behaviour_40_slow_cleanup)
 {
@@ -224,7 +224,7 @@ ASYNC(behaviour_40_swallowed)
 }
 TEST_OF(behaviour_40_swallowed)
 
-/* ---- 41, 42: requests from outside --------------------------------------------------------------- */
+/* ---- 41, 42: requests from outside --------------------------------------- */
 
 /* In the tick in which the inner one ends: its result is kept, the request comes at the next wait. */
 static void complete_and_cancel(void *arg)
@@ -292,14 +292,15 @@ ASYNC(cancelled_before)
 }
 TEST_OF(cancelled_before)
 
-/* ---- Refusals and references ------------------------------------------------------------------------ */
+/* ---- Refusals and references --------------------------------------------- */
 
 static void outside(void *arg)
 {
     dropped = 0;
     CHECK_EQUAL(asyncio_wait_for(asyncio_coro_new(never, NULL, count_drop), 1), ASYNCIO_ENOTASK);
     CHECK_EQUAL(asyncio_wait_for(asyncio_coro_new(never, NULL, count_drop), 0), ASYNCIO_ENOTASK);
-    CHECK_EQUAL(asyncio_wait_for(asyncio_coro_new(never, NULL, count_drop), ASYNCIO_FOREVER), ASYNCIO_ENOTASK);
+    asyncio_coro *third = asyncio_coro_new(never, NULL, count_drop);
+    CHECK_EQUAL(asyncio_wait_for(third, ASYNCIO_FOREVER), ASYNCIO_ENOTASK);
     CHECK_EQUAL(dropped, 3);
     if (arg)
         CHECK_EQUAL(asyncio_wait_for(asyncio_ref((asyncio_task *)arg), 0), ASYNCIO_ENOTASK);
@@ -354,8 +355,8 @@ static void test_another_loops(void **state)
     (void)state;
     const asyncio_run_options options = {.clock = ASYNCIO_CLOCK_VIRTUAL};
     asyncio_loop *loop = asyncio_loop_new(&options);
-    assert_int_equal(
-        asyncio_loop_run_until_complete(loop, asyncio_ensure_future(asyncio_loop_create_task(loop, makes_one()))), 0);
+    asyncio_task *maker = asyncio_loop_create_task(loop, makes_one());
+    assert_int_equal(asyncio_loop_run_until_complete(loop, asyncio_ensure_future(maker)), 0);
     assert_int_equal(asyncio_run(another_loops()), 0);
     assert_int_equal(asyncio_loop_run_until_complete(loop, asyncio_ensure_future(of_another_loop)), 5);
     asyncio_loop_close(loop);
@@ -363,7 +364,7 @@ static void test_another_loops(void **state)
     harness_settle();
 }
 
-/* ---- Sweeps ---------------------------------------------------------------------------------------------- */
+/* ---- Sweeps -------------------------------------------------------------- */
 
 ASYNC(swept)
 {

@@ -11,10 +11,12 @@
 #include <fcntl.h>
 #include <math.h>
 #include <poll.h>
+#include <pthread.h>
 #include <pty.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -391,13 +393,10 @@ TEST(wait_timeouts)
 ASYNC(main_wait_kinds)
 {
     int fds[2];
-    net_tcp_pair(fds);
-    net_make_narrow(fds[0]);
-    net_make_narrow(fds[1]);
+    net_unix_pair(SOCK_STREAM, fds);
     CHECK_EQUAL(asyncio_wait_fd(fds[0], POLLIN | POLLOUT, 1), POLLOUT);
     /* Both directions at once: whichever comes. */
-    size_t sent = net_fill(fds[0]);
-    CHECK(sent > 0);
+    CHECK(net_fill(fds[0]) > 0);
     asyncio_task *task = asyncio_create_task(wait_events(fds[0], POLLIN | POLLOUT, 5));
     asyncio_task *writable = asyncio_create_task(wait_events(fds[0], POLLOUT, 5));
     settle();
@@ -410,8 +409,9 @@ ASYNC(main_wait_kinds)
         settle();
     }
     CHECK_EQUAL(asyncio_await(writable), POLLOUT);
-    net_drain(fds[0]);
+    close(fds[0]), close(fds[1]);
     /* Urgent data. */
+    net_tcp_pair(fds);
     task = asyncio_create_task(wait_events(fds[0], POLLPRI, 5));
     settle();
     CHECK_EQUAL(send(fds[1], "!", 1, MSG_OOB), 1);
@@ -826,15 +826,21 @@ ASYNC(main_firehose)
 }
 TEST(firehose)
 
-/* Every call that waits, one after the other; each is woken by a task that runs beside it. */
-ASYNC(feed, int, fd)
+/* Every call that waits, one after the other, fed by a thread. */
+struct feeder {
+    pthread_t thread;
+    int fd;
+    atomic_bool ends;
+};
+
+static void *feed(void *arg)
 {
-    for (int i = 0; i < 40; i++) {
-        asyncio_sleep(0.0002);
-        if (write(fd, "x", 1) < 0)
-            break;
-    }
-    return 0;
+    struct feeder *feeder = arg;
+    do {
+        usleep(50);
+        (void)!write(feeder->fd, "x", 1);
+    } while (!feeder->ends);
+    return NULL;
 }
 
 ASYNC(main_waits)
@@ -843,7 +849,8 @@ ASYNC(main_waits)
     char c;
     struct iovec part = {&c, 1};
     net_pipe(fds);
-    asyncio_task *feeder = asyncio_create_task(feed(fds[1]));
+    struct feeder feeder = {.fd = fds[1]};
+    pthread_create(&feeder.thread, NULL, feed, &feeder);
     intptr_t result = asyncio_wait_readable(fds[0], 5);
     for (int i = 0; i < 3 && result >= 0; i++) {
         result = asyncio_read(fds[0], &c, 1);
@@ -852,8 +859,8 @@ ASYNC(main_waits)
         if (result >= 0)
             result = asyncio_wait_fd(fds[0], POLLIN, 5);
     }
-    asyncio_cancel(feeder);
-    asyncio_gather_settled(NULL, feeder);
+    feeder.ends = true;
+    pthread_join(feeder.thread, NULL);
     asyncio_close(fds[0]);
     asyncio_close(fds[1]);
     return result < 0 ? result : 0;

@@ -4,6 +4,7 @@
  */
 #include "asyncio.h"
 #include "child.h"
+#include "core/descriptor.h"
 #include "core/loop.h"
 #include <errno.h>
 #include <pthread.h>
@@ -73,8 +74,10 @@ static void check_calls(void)
     CHILD_CHECK(reports == 2);
     asyncio_task *task = asyncio_create_task(sleeps(1));
     CHILD_CHECK(asyncio_result(task) == ASYNCIO_ESTATE);
+    asyncio_release(task);
     task = asyncio_loop_create_task(loop, sleeps(1));
     CHILD_CHECK(asyncio_result(task) == ASYNCIO_ESTATE);
+    asyncio_release(task);
     CHILD_CHECK(asyncio_future_new() == NULL);
     CHILD_CHECK(asyncio_loop_run_forever(loop) == ASYNCIO_ESTATE);
     CHILD_CHECK(strcmp(asyncio_error_message(),
@@ -95,6 +98,7 @@ ASYNC(runs_in_the_child)
 
 static void check_a_loop_of_its_own(void)
 {
+    CHILD_CHECK(list_is_empty(&asy_runtime.loops));
     CHILD_CHECK(asyncio_run(runs_in_the_child()) == 6);
     CHILD_CHECK(asyncio_run(runs_in_the_child()) == 6);
     asyncio_loop *mine = asyncio_loop_new(NULL);

@@ -126,9 +126,9 @@ static asyncio_task *starts(const char *name)
     return asyncio_create_task(meets(name));
 }
 
-/* a and b wait, and have been let go by main; `late` ones, started before that, stand before them in
- * the ready queue. */
-static void begin_to_drain(asyncio_task *tasks[2], asyncio_task *late[], size_t n)
+/* a and b waited, and main lets them go. Before them in the ready queue stand n late ones and `between`,
+ * which may be NULL. */
+static void begin_to_drain(asyncio_task *tasks[2], asyncio_task *late[], size_t n, asyncio_coro *between)
 {
     static const char *const names[] = {"c", "d", "e", "f"};
     tasks[0] = starts("a");
@@ -136,6 +136,8 @@ static void begin_to_drain(asyncio_task *tasks[2], asyncio_task *late[], size_t 
     settle();
     for (size_t i = 0; i < n; i++)
         late[i] = starts(names[i]);
+    if (between)
+        asyncio_release(asyncio_create_task(between));
     CHECK_EQUAL(asyncio_barrier_wait(&barrier), 2);
     CHECK_EQUAL(barrier.state_, DRAINING);
     CHECK_EQUAL(asyncio_barrier_n_waiting(&barrier), 0);
@@ -155,7 +157,7 @@ static void end_all(asyncio_task *tasks[], size_t n)
 ASYNC(late_main)
 {
     asyncio_task *tasks[2], *late[4];
-    begin_to_drain(tasks, late, 4);
+    begin_to_drain(tasks, late, 4, NULL);
     tick();
     /* c to f came first and were kept out; then a and b left, three came in and met; f is next. */
     CHECK_TRAIL("a:0 b:1 ");
@@ -179,7 +181,7 @@ static void behaviour_48_late_arrivals_wait_until_it_has_drained(void **state)
 ASYNC(again_main)
 {
     asyncio_task *tasks[2];
-    begin_to_drain(tasks, NULL, 0);
+    begin_to_drain(tasks, NULL, 0, NULL);
     int err;
     ASYNCIO_TIMEOUT(err, 1) {
         err = asyncio_barrier_wait(&barrier); /* a and b leave, nobody else comes */
@@ -196,21 +198,24 @@ static void test_the_last_one_comes_again_at_once(void **state)
     assert_int_equal(run(again_main), 0);
 }
 
+ASYNC(cancels_one, asyncio_task **, task)
+{
+    CHECK_EQUAL(barrier.state_, DRAINING);
+    CHECK(asyncio_cancel(*task));
+    return 0;
+}
+
 ASYNC(cancel_main)
 {
     asyncio_task *tasks[2], *late[3];
-    begin_to_drain(tasks, late, 0);
+    begin_to_drain(tasks, NULL, 0, NULL);
     asyncio_cancel(tasks[0]); /* it was let go: it keeps its number */
     settle();
     CHECK_TRAIL("a:0 b:1 ");
     end_all(tasks, 2);
-    begin_to_drain(tasks, late, 3);
-    asyncio_loop_call_soon(asyncio_get_running_loop(),
-                           (asyncio_callback)(void (*)(void))asyncio_cancel_task, late[1]);
-    tick();
-    CHECK_TRAIL("a:0 b:1 ");
-    tick();
-    CHECK_TRAIL("d:ECANCELED ");
+    begin_to_drain(tasks, late, 3, cancels_one(&late[1]));
+    settle();
+    CHECK_TRAIL("a:0 b:1 d:ECANCELED ");
     CHECK_EQUAL(asyncio_barrier_n_waiting(&barrier), 2); /* c and e */
     CHECK_EQUAL(asyncio_barrier_wait(&barrier), 2);
     settle();
@@ -251,7 +256,7 @@ ASYNC(reset_filling_main)
 ASYNC(reset_draining_main)
 {
     asyncio_task *tasks[2], *late[1];
-    begin_to_drain(tasks, late, 1);
+    begin_to_drain(tasks, late, 1, NULL);
     CHECK_EQUAL(asyncio_barrier_reset(&barrier), 0); /* reaches a and b, who have yet to leave */
     CHECK_EQUAL(barrier.state_, RESETTING);
     tick();
@@ -291,29 +296,21 @@ ASYNC(abort_filling_main)
     return 0;
 }
 
+ASYNC(breaks_it)
+{
+    CHECK_EQUAL(barrier.state_, DRAINING);
+    return asyncio_barrier_abort(&barrier);
+}
+
 ASYNC(abort_draining_main)
 {
     asyncio_task *tasks[2], *late[2];
-    begin_to_drain(tasks, late, 2);
-    /* Between the late ones, who are kept out, and a and b, who have yet to leave. */
-    asyncio_loop_call_soon(asyncio_get_running_loop(), (asyncio_callback)(void (*)(void))asyncio_barrier_abort,
-                           &barrier);
-    for (size_t i = 0; i < 2; i++) /* they come to stand behind the callback */
-        CHECK_EQUAL(asyncio_done(tasks[i]), false);
+    begin_to_drain(tasks, late, 2, breaks_it()); /* c and d are kept out by then */
     settle();
+    CHECK_TRAIL("a:ASYNCIO_EBROKEN b:ASYNCIO_EBROKEN c:ASYNCIO_EBROKEN d:ASYNCIO_EBROKEN ");
     CHECK(asyncio_barrier_broken(&barrier));
     CHECK_EQUAL(asyncio_barrier_reset(&barrier), 0);
-    trail[0] = '\0';
     end_all(late, 2);
-    end_all(tasks, 2);
-
-    begin_to_drain(tasks, late, 0);
-    late[0] = starts("c");
-    CHECK_EQUAL(asyncio_barrier_abort(&barrier), 0);
-    settle();
-    CHECK_TRAIL("a:ASYNCIO_EBROKEN b:ASYNCIO_EBROKEN c:ASYNCIO_EBROKEN ");
-    CHECK_EQUAL(asyncio_barrier_reset(&barrier), 0);
-    end_all(late, 1);
     end_all(tasks, 2);
     return 0;
 }

@@ -1,0 +1,378 @@
+/*
+ * Context variables: arrays of values, shared until somebody writes; contexts
+ * of one's own; tokens. See contextvars.h for how they stand together.
+ */
+#include "core/contextvars.h"
+#include "asyncio/errors.h"
+#include "asyncio/messages.h"
+#include "sys/slab.h"
+#include "sys/sys.h"
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+enum context_kind { CONTEXT_SHARED = 0x61, CONTEXT_OWN };
+
+/* What both kinds begin with. */
+struct asyncio_context {
+    uint32_t refs; /* 0: freed */
+    uint32_t kind; /* enum context_kind */
+};
+
+struct value {
+    const asyncio_contextvar *var;
+    void *value;
+};
+
+/* Never empty. */
+struct shared {
+    asyncio_context head;
+    uint32_t count, capacity;
+    struct value items[];
+};
+
+/* Tokens that were used: these numbers, and those between. */
+struct span {
+    uint64_t first, last;
+};
+
+#define SPANS_MAX 5
+
+struct own {
+    asyncio_context head;
+    uint32_t span_count;
+    struct shared *values;  /* NULL: no variable is set */
+    uintptr_t thread;       /* which may use it, if the program holds it */
+    uint64_t id;            /* never used again in this process */
+    uint64_t tokens;        /* given so far, numbered from 1 */
+    struct span spans[SPANS_MAX]; /* in order, not adjacent */
+};
+
+/* What a thread has while it runs no loop. */
+static THREAD_LOCAL asyncio_context *thread_context;
+
+/* Where the caller's context is. */
+static asyncio_context **current_place(void)
+{
+    asyncio_loop *loop = asy_running_loop;
+    if (!loop)
+        return &thread_context;
+    return loop->current ? &loop->current->context : &loop->context;
+}
+
+static struct own *as_own(asyncio_context *context)
+{
+    return context && context->kind == CONTEXT_OWN ? (struct own *)context : NULL;
+}
+
+static struct shared *values_of(asyncio_context *context)
+{
+    const struct own *own = as_own(context);
+    return own ? own->values : (struct shared *)context;
+}
+
+/* ---- Arrays ------------------------------------------------------------------ */
+
+#define SHARED_STEP 64 /* bytes: what the slab allocator rounds up to */
+
+static size_t shared_bytes(size_t capacity)
+{
+    return sizeof(struct shared) + capacity * sizeof(struct value);
+}
+
+/* An array of the first `count` items of `from`, with room for `more`. */
+static struct shared *shared_new(const struct shared *from, size_t count, size_t more)
+{
+    size_t bytes = (shared_bytes(count + more) + SHARED_STEP - 1) & ~(size_t)(SHARED_STEP - 1);
+    struct shared *shared = asy_slab_alloc(bytes);
+    if (!shared)
+        return NULL;
+    shared->head = (asyncio_context){.refs = 1, .kind = CONTEXT_SHARED};
+    shared->count = (uint32_t)count;
+    shared->capacity = (uint32_t)((bytes - sizeof *shared) / sizeof(struct value));
+    if (count)
+        memcpy(shared->items, from->items, count * sizeof(struct value));
+    return shared;
+}
+
+static void shared_drop(struct shared *shared)
+{
+    if (shared && --shared->head.refs == 0)
+        asy_slab_free(shared, shared_bytes(shared->capacity));
+}
+
+/* The variable's place; `count` if it has none. */
+static size_t find(const struct shared *shared, const asyncio_contextvar *var)
+{
+    size_t i = 0, count = shared ? shared->count : 0;
+    while (i < count && shared->items[i].var != var)
+        i++;
+    return i;
+}
+
+/* ---- Contexts ------------------------------------------------------------------ */
+
+static struct own *own_new(struct shared *values)
+{
+    static _Atomic uint64_t made;
+    struct own *own = asy_slab_alloc(sizeof *own);
+    if (!own)
+        return NULL;
+    *own = (struct own){.head = {.refs = 1, .kind = CONTEXT_OWN}, .values = values};
+    own->thread = asy_this_thread();
+    own->id = atomic_fetch_add_explicit(&made, 1, memory_order_relaxed) + 1;
+    return own;
+}
+
+asyncio_context *asy_vars_ref(asyncio_context *context)
+{
+    if (context)
+        context->refs++;
+    return context;
+}
+
+asyncio_context *asy_vars_copy(asyncio_context *context)
+{
+    struct shared *values = values_of(context);
+    return values ? asy_vars_ref(&values->head) : NULL;
+}
+
+void asy_vars_unref(asyncio_context *context)
+{
+    struct own *own = as_own(context);
+    if (!own) {
+        shared_drop((struct shared *)context);
+    } else if (--own->head.refs == 0) {
+        shared_drop(own->values);
+        asy_slab_free(own, sizeof *own);
+    }
+}
+
+/* With an array of its own: the counts of the caller's are not the loop's to touch. */
+int asy_vars_export(asyncio_context **out)
+{
+    const struct shared *values = values_of(*current_place());
+    struct shared *copy = values ? shared_new(values, values->count, 0) : NULL;
+    if (values && !copy)
+        return -ENOMEM;
+    *out = copy ? &copy->head : NULL;
+    return 0;
+}
+
+/* ---- Threads -------------------------------------------------------------------- */
+
+static pthread_key_t thread_end;
+static bool has_thread_end;
+
+static void drop_thread_context(void *arg)
+{
+    (void)arg;
+    asy_vars_put(&thread_context, NULL);
+}
+
+static void make_thread_end(void)
+{
+    has_thread_end = pthread_key_create(&thread_end, drop_thread_context) == 0;
+}
+
+/* Has the thread's context freed at its end. Where there is no key left, it stays for good. */
+static int watch_thread_end(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_thread_end);
+    if (has_thread_end && pthread_setspecific(thread_end, &thread_context))
+        return -ENOMEM;
+    return 0;
+}
+
+void asy_vars_enter_thread(asyncio_context *context)
+{
+    asy_vars_put(&thread_context, context);
+}
+
+/* ---- Changing values -------------------------------------------------------------- */
+
+/* The context there, as one that may be changed; NULL: out of memory. */
+static struct own *own_at(asyncio_context **place)
+{
+    struct own *own = as_own(*place);
+    if (own)
+        return own;
+    if (place == &thread_context && watch_thread_end())
+        return NULL;
+    own = own_new((struct shared *)*place);
+    if (own)
+        *place = &own->head;
+    return own;
+}
+
+/* Has it an array that it alone refers to, with room for `count` items? */
+static bool may_write(const struct own *own, size_t count)
+{
+    return own->values && own->values->head.refs == 1 && count <= own->values->capacity;
+}
+
+static int assign(struct own *own, const asyncio_contextvar *var, void *value)
+{
+    size_t i = find(own->values, var), count = own->values ? own->values->count : 0;
+    size_t more = i == count;
+    if (!may_write(own, count + more)) {
+        struct shared *copy = shared_new(own->values, count, more);
+        if (!copy)
+            return -ENOMEM;
+        shared_drop(own->values);
+        own->values = copy;
+    }
+    own->values->items[i] = (struct value){var, value};
+    own->values->count = (uint32_t)(count + more);
+    return 0;
+}
+
+static int unassign(struct own *own, const asyncio_contextvar *var)
+{
+    size_t i = find(own->values, var), count = own->values ? own->values->count : 0;
+    if (i == count)
+        return 0;
+    struct shared *left = own->values;
+    if (count == 1) {
+        left = NULL;
+    } else if (!may_write(own, count)) {
+        left = shared_new(own->values, count - 1, 0);
+        if (!left)
+            return -ENOMEM;
+    }
+    /* The last one takes its place. */
+    if (left) {
+        left->count = (uint32_t)(count - 1);
+        if (i < count - 1)
+            left->items[i] = own->values->items[count - 1];
+    }
+    if (left != own->values)
+        shared_drop(own->values);
+    own->values = left;
+    return 0;
+}
+
+void *asyncio_contextvar_get(asyncio_contextvar *var)
+{
+    if (!var)
+        return NULL;
+    const struct shared *values = values_of(*current_place());
+    size_t i = find(values, var);
+    return values && i < values->count ? values->items[i].value : var->default_;
+}
+
+int asyncio_contextvar_set(asyncio_contextvar *var, void *value, asyncio_contextvar_token *token)
+{
+    if (!var)
+        return -EINVAL;
+    struct own *own = own_at(current_place());
+    if (!own)
+        return -ENOMEM;
+    size_t i = find(own->values, var);
+    bool was_set = own->values && i < own->values->count;
+    void *old = was_set ? own->values->items[i].value : NULL;
+    int err = assign(own, var, value);
+    if (!err && token)
+        *token = (asyncio_contextvar_token){var, old, own->id, ++own->tokens, was_set};
+    return err;
+}
+
+/* ---- Tokens ------------------------------------------------------------------------
+ * A token is a plain value, of which the program may have copies: which ones
+ * were used is known here. They are used in the order of nesting, as a rule, or one after
+ * the other, so that a span or two say it all. If there are more, because tokens between
+ * were never used, the oldest span is forgotten: its tokens would be taken again. */
+
+static bool is_used(const struct own *own, uint64_t number)
+{
+    for (size_t i = 0; i < own->span_count; i++)
+        if (number >= own->spans[i].first && number <= own->spans[i].last)
+            return true;
+    return false;
+}
+
+static void remove_span(struct own *own, size_t i)
+{
+    own->span_count--;
+    memmove(&own->spans[i], &own->spans[i + 1], (own->span_count - i) * sizeof(struct span));
+}
+
+static void insert_span(struct own *own, size_t i, uint64_t number)
+{
+    memmove(&own->spans[i + 1], &own->spans[i], (own->span_count - i) * sizeof(struct span));
+    own->spans[i] = (struct span){number, number};
+    own->span_count++;
+}
+
+static void note_used(struct own *own, uint64_t number)
+{
+    size_t i = own->span_count; /* the first one behind it */
+    while (i > 0 && own->spans[i - 1].first > number)
+        i--;
+    bool follows = i > 0 && own->spans[i - 1].last + 1 == number;
+    bool precedes = i < own->span_count && own->spans[i].first == number + 1;
+    if (follows && precedes) {
+        own->spans[i - 1].last = own->spans[i].last;
+        remove_span(own, i);
+    } else if (follows) {
+        own->spans[i - 1].last = number;
+    } else if (precedes) {
+        own->spans[i].first = number;
+    } else if (own->span_count < SPANS_MAX) {
+        insert_span(own, i, number);
+    } else if (i > 0) {
+        remove_span(own, 0);
+        insert_span(own, i - 1, number);
+    }
+}
+
+static int refuse(int err, const asyncio_contextvar *var, const char *why)
+{
+    const char *name = var && var->name_ ? var->name_ : "";
+    return (int)asyncio_raise(err, "asyncio_contextvar_reset: the token is not good for '%s': %s", name, why);
+}
+
+int asyncio_contextvar_reset(asyncio_contextvar *var, asyncio_contextvar_token token)
+{
+    if (!var || token.var_ != var)
+        return refuse(-EINVAL, var, "it belongs to another variable, or to none");
+    struct own *own = as_own(*current_place());
+    if (!own || own->id != token.context_)
+        return refuse(-EINVAL, var, "it was set in another context");
+    if (is_used(own, token.number_))
+        return refuse(ASYNCIO_ESTATE, var, "it was used before");
+    int err = token.was_set_ ? assign(own, var, token.old_) : unassign(own, var);
+    if (!err)
+        note_used(own, token.number_);
+    return err;
+}
+
+/* ---- Contexts that the program holds ------------------------------------------------- */
+
+asyncio_context *asyncio_copy_context(void)
+{
+    asyncio_context *copy = asy_vars_copy(*current_place());
+    struct own *own = own_new((struct shared *)copy);
+    if (own)
+        return &own->head;
+    asy_vars_drop(copy);
+    return NULL;
+}
+
+void asy_vars_check(const asyncio_context *context, const char *call)
+{
+    if (UNLIKELY(context->refs == 0 || context->kind != CONTEXT_OWN))
+        asy_fatal("%s: the context was released before", call);
+    if (UNLIKELY(((const struct own *)context)->thread != asy_this_thread()))
+        asy_fatal("%s: the context belongs to another thread", call);
+}
+
+void asyncio_context_release(asyncio_context *context)
+{
+    if (!context)
+        return;
+    asy_vars_check(context, "asyncio_context_release");
+    asy_vars_unref(context);
+}
