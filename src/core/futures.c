@@ -103,7 +103,7 @@ static void destroy(asyncio_future *future)
     asyncio_loop *loop = future->loop;
     asy_message_unref(future->message);
     future->kind = OBJECT_DEAD;
-    asy_slab_free(future, sizeof *future);
+    asy_object_free(loop, future, sizeof *future);
     asy_loop_object_freed(loop);
 }
 

@@ -265,6 +265,7 @@ int asyncio_loop_close(asyncio_loop *loop)
     loop->stacks = NULL;
     asy_task_ids_return(loop);
     asy_handles_destroy(loop);
+    asy_quarantine_empty(loop);
     asy_sys_free(loop->timers.slots);
     loop->timers = (struct heap){0};
     return 0;

@@ -19,6 +19,7 @@
 #include "core/ready.h"
 #include "core/timer.h"
 #include "sys/context.h"
+#include "sys/slab.h"
 #include "sys/stack.h"
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -83,6 +84,8 @@ struct asyncio_loop {
     void *exception_arg;
 
     struct asy_io_hooks *io;     /* descriptors; NULL while none was used */
+
+    struct quarantine *quarantine; /* released blocks, in debug mode */
 
     /* State. */
     uintptr_t thread;            /* who may call */
@@ -162,6 +165,19 @@ void asy_loop_give_spare_stack(asyncio_loop *loop);
 void asy_loop_give_kept_stacks(asyncio_loop *loop);
 /* Gives the loop's unused task numbers back. (tasks.c) */
 void asy_task_ids_return(asyncio_loop *loop);
+
+/* ---- quarantine.c -------------------------------------------------------------- */
+/* Keeps a released block from being used again for a while. */
+COLD void asy_quarantine_put(asyncio_loop *loop, void *block, size_t bytes);
+COLD void asy_quarantine_empty(asyncio_loop *loop);
+/* Frees the block of a task, a coroutine or a future, which is marked as dead. */
+static inline void asy_object_free(asyncio_loop *loop, void *block, size_t bytes)
+{
+    if (UNLIKELY(loop && loop->debug && !loop->closed))
+        asy_quarantine_put(loop, block, bytes);
+    else
+        asy_slab_free(block, bytes);
+}
 
 /* ---- events.c ---------------------------------------------------------------- */
 int64_t asy_loop_now_ns(asyncio_loop *loop);

@@ -120,7 +120,7 @@ void asy_task_free(asyncio_task *task)
             free_extras(task);
     }
     __atomic_store_n(&task->future.kind, (uint8_t)OBJECT_DEAD, __ATOMIC_RELAXED);
-    asy_slab_free(task, task_bytes(task));
+    asy_object_free(asy_running_loop, task, task_bytes(task));
     if (loop)
         asy_loop_object_freed(loop);
 }

@@ -135,6 +135,7 @@ static void run_executor_call(struct work *work)
     struct executor_call *call = (struct executor_call *)work;
     asy_thread_message_clear();
     call->result = call->fn(call->arg);
+    asy_vars_enter_thread(NULL); /* what it set is not for those after it */
     if (call->result < 0)
         call->message = asy_thread_message_take(call->result);
 }

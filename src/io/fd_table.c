@@ -167,7 +167,7 @@ int asy_fd_register(asyncio_loop *loop, struct fd_record *record)
     if (record->mode == FD_EDGE || record->kind == ASY_FD_READY)
         return 0;
     int err = arm(loop, record, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET);
-    if (err == -EPERM) {
+    if (err == -EPERM && record->known) {
         record->kind = ASY_FD_READY; /* such as /dev/zero */
         record->stays = record->ready = FD_READ | FD_WRITE;
         return 0;

@@ -118,12 +118,14 @@ static void *pool_thread(void *arg)
         pthread_mutex_lock(&pool->lock);
         work->state = WORK_DONE;
         pthread_mutex_unlock(&pool->lock);
-        asyncio_loop *loop = work->loop;
+        /* A reference of its own: work and loop may be over while it is still being woken. */
+        asyncio_loop *loop = asyncio_loop_ref(work->loop);
         if (asy_post(loop, &work->post)) {
             work->free(work);
             settle(pool);
             asyncio_loop_release(loop);
         }
+        asyncio_loop_release(loop);
         pthread_mutex_lock(&pool->lock);
     }
     pool->threads--;

@@ -162,8 +162,9 @@ static bool take_away(asyncio_loop *loop, int fd, bool reads, const char *call)
     struct watcher *watcher = reads ? &watchers->reader : &watchers->writer;
     bool was = watcher->fn != NULL;
     watcher->fn = NULL;
-    free_if_unused(watchers);
-    /* Nobody else uses it: the program may close it as it likes. */
+    /* Nobody else uses it, then: the program may close it as it likes. */
+    if (!watchers->reader.fn && !watchers->writer.fn)
+        asy_readers_drop(loop, record);
     asy_fd_settle(loop, record);
     return was;
 }

@@ -128,6 +128,58 @@ ssize_t asy_sys_writev(int fd, const struct iovec *parts, int count)
     KERNEL_AGAIN("writev", -EIO, writev(fd, parts, count));
 }
 
+/* For calls that have no MSG_NOSIGNAL: the signal is held back, and taken away. */
+struct quiet {
+    sigset_t before;
+    bool was_pending;
+};
+
+static void hold_sigpipe(struct quiet *quiet)
+{
+    sigset_t sigpipe, pending;
+    sigemptyset(&sigpipe);
+    sigaddset(&sigpipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &sigpipe, &quiet->before);
+    quiet->was_pending = sigismember(&quiet->before, SIGPIPE) && !sigpending(&pending) &&
+                         sigismember(&pending, SIGPIPE);
+}
+
+/* `result` is what the call in between returned; errno stays. */
+static void let_sigpipe(const struct quiet *quiet, ssize_t result)
+{
+    static const struct timespec no_time;
+    int error = errno;
+    sigset_t sigpipe;
+    sigemptyset(&sigpipe);
+    sigaddset(&sigpipe, SIGPIPE);
+    if (result < 0 && error == EPIPE && !quiet->was_pending)
+        sigtimedwait(&sigpipe, NULL, &no_time);
+    pthread_sigmask(SIG_SETMASK, &quiet->before, NULL);
+    errno = error;
+}
+
+/* The flag is of Linux 6.18, and not all files take it. */
+#ifndef RWF_NOSIGNAL
+#define RWF_NOSIGNAL 0x100
+#endif
+
+static ssize_t writev_quietly(int fd, const struct iovec *parts, int count)
+{
+    ssize_t result = pwritev2(fd, parts, count, -1, RWF_NOSIGNAL);
+    if (result >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL && errno != ESPIPE))
+        return result;
+    struct quiet quiet;
+    hold_sigpipe(&quiet);
+    result = writev(fd, parts, count);
+    let_sigpipe(&quiet, result);
+    return result;
+}
+
+ssize_t asy_sys_writev_quietly(int fd, const struct iovec *parts, int count)
+{
+    KERNEL_AGAIN("writev", -EIO, writev_quietly(fd, parts, count));
+}
+
 ssize_t asy_sys_pread(int fd, void *buf, size_t n, off_t offset)
 {
     KERNEL_AGAIN("pread", -EIO, pread(fd, buf, n, offset));
@@ -179,22 +231,12 @@ int asy_sys_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags
     KERNEL_INT("sendmmsg", -ENOBUFS, sendmmsg(fd, messages, count, flags));
 }
 
-/* The call itself has no MSG_NOSIGNAL: the signal is held back, and taken away. */
 static ssize_t sendfile_quietly(int out, int in, off_t *offset, size_t count)
 {
-    static const struct timespec no_time;
-    sigset_t sigpipe, before, pending;
-    sigemptyset(&sigpipe);
-    sigaddset(&sigpipe, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &sigpipe, &before);
-    bool was_pending = sigismember(&before, SIGPIPE) && !sigpending(&pending) &&
-                       sigismember(&pending, SIGPIPE);
+    struct quiet quiet;
+    hold_sigpipe(&quiet);
     ssize_t result = sendfile(out, in, offset, count);
-    int error = errno;
-    if (result < 0 && error == EPIPE && !was_pending)
-        sigtimedwait(&sigpipe, NULL, &no_time);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    errno = error;
+    let_sigpipe(&quiet, result);
     return result;
 }
 

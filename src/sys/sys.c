@@ -308,6 +308,15 @@ int asy_sys_sigaction(int signo, const struct sigaction *act, struct sigaction *
     return kernel_status(sigaction(signo, act, old), saved);
 }
 
+void asy_sys_sigaction_back(int signo, void (*handler)(int), const struct sigaction *old)
+{
+    struct sigaction now;
+    int saved = errno;
+    if (sigaction(signo, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) && now.sa_handler == handler)
+        (void)sigaction(signo, old, NULL);
+    errno = saved;
+}
+
 int asy_sys_sigaltstack(const stack_t *stack, stack_t *old)
 {
     if (ASY_FAULT("sigaltstack"))

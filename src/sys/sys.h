@@ -75,6 +75,8 @@ int asy_sys_close(int fd);                          /* never fails for the seam'
 
 /* ---- Signals ----------------------------------------------------------------- */
 int asy_sys_sigaction(int signo, const struct sigaction *act, struct sigaction *old);
+/* Puts `old` back, if the signal's handler is still this one. Never fails for the seam's sake. */
+void asy_sys_sigaction_back(int signo, void (*handler)(int), const struct sigaction *old);
 int asy_sys_sigaltstack(const stack_t *stack, stack_t *old);
 void asy_sys_raise(int signo);                      /* in this thread; never fails */
 

@@ -723,7 +723,7 @@ static void test_handler(void **state)
 static void never(void *arg)
 {
     (void)arg;
-    CHECK(!"called");
+    CHECK(false); /* called */
 }
 
 static void never_done(asyncio_future *future, void *arg)
@@ -980,8 +980,9 @@ ASYNC(to_thread_main)
     set_x(5);
     CHECK_EQUAL(asyncio_to_thread(in_a_worker, VALUE(5)), 0);
     CHECK_EQUAL(get_y(), -7);
-    /* The thread keeps nothing of it, and as in Python an executor copies nothing. */
-    CHECK_EQUAL(asyncio_await(asyncio_run_in_executor(NULL, in_a_worker, VALUE(0), NULL)), 0);
+    /* The thread keeps nothing of it; and, as in Python, an executor copies nothing. */
+    for (int i = 0; i < 2; i++)
+        CHECK_EQUAL(asyncio_await(asyncio_run_in_executor(NULL, in_a_worker, VALUE(0), NULL)), 0);
     return 0;
 }
 
@@ -1014,12 +1015,13 @@ static void test_work_of_a_thread(void **state)
 {
     (void)state;
     assert_int_equal(run(exports_main), 0);
-    assert_int_equal(asyncio_run(to_thread_main()), 0);
-    harness_settle();
     struct ledger before = ledger_now();
     assert_int_equal(asyncio_run(to_thread_main()), 0);
     assert_int_equal(asyncio_run(submissions_main()), 0);
     harness_settle();
+    /* A worker may be the last to let go of the loop. */
+    for (int i = 0; i < 5000 && ledger_now().allocations > before.allocations; i++)
+        usleep(1000);
     assert_true(ledger_is(&before));
 }
 
@@ -1515,6 +1517,7 @@ static int use_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_misuse), /* first: it forks, and there are no threads yet */
         cmocka_unit_test(test_one_context),
         cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_tasks),
@@ -1531,7 +1534,6 @@ int main(void)
         cmocka_unit_test(test_posts),
         cmocka_unit_test(test_work_of_a_thread),
         cmocka_unit_test(test_loop_of_another_thread),
-        cmocka_unit_test(test_misuse),
         cmocka_unit_test(test_cost),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_failures),

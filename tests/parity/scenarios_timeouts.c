@@ -5,6 +5,12 @@
 
 #include <errno.h>
 
+/* After the call, what came of it and when. */
+static void tell(const char *what, intptr_t outcome)
+{
+    say("%s: %s at %g", what, text(outcome), now());
+}
+
 static int cancelling(void)
 {
     return asyncio_task_cancelling(asyncio_current_task());
@@ -109,7 +115,7 @@ ASYNC(slow_to_end, double, delay)
     int err = asyncio_sleep(9);
 
     say("body: %s at %g", text(err), now());
-    say("tidied: %s at %g", text(asyncio_sleep(delay)), now());
+    tell("tidied", asyncio_sleep(delay));
     return err;
 }
 
@@ -129,8 +135,8 @@ SCENARIO(timeout_of_a_slow_body)
 
 ASYNC(swallows_and_returns)
 {
-    say("body: %s at %g", text(asyncio_sleep(9)), now());
-    say("body: %s at %g", text(asyncio_sleep(9)), now());
+    tell("body", asyncio_sleep(9));
+    tell("body", asyncio_sleep(9));
     return 5;
 }
 
@@ -190,7 +196,7 @@ ASYNC(cleans_up)
 {
     say("slept: %s", text(asyncio_sleep(9)));
     say("cleanup: %s", text(asyncio_await(limited("cleanup", 1, nap(9)))));
-    say("slept: %s at %g", text(asyncio_sleep(1)), now());
+    tell("slept", asyncio_sleep(1));
     return 0;
 }
 
@@ -248,7 +254,7 @@ SCENARIO(timeout_at_a_time)
 
 ASYNC(swallows)
 {
-    say("child: %s at %g", text(asyncio_sleep(9)), now());
+    tell("child", asyncio_sleep(9));
     asyncio_sleep(1);
     return 6;
 }

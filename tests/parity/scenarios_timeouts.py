@@ -161,7 +161,13 @@ async def timeouts_overdue_at_once_without_a_wait_between():
     await two_overdue(False)
 
 
-@scenario
+@difference("""
+    slept: cancelled
+    cleanup: expired 1, cancelling 1 at 2
+    cleanup: timeout
+    slept: 0 at 3
+    main: 0, cancelled 0, cancelling 1, at 3
+    """, until=(3, 12))
 async def timeout_in_a_cancelled_tasks_cleanup():
     async def cleans_up():
         say(f"slept: {text(await got(sleep(9)))}")
@@ -173,7 +179,12 @@ async def timeout_in_a_cancelled_tasks_cleanup():
     await ends(task)
 
 
-@scenario
+@difference("""
+    slept: cancelled
+    task: expired 1, cancelling 1 at 1
+    limited: timeout
+    main: 0, cancelled 0, cancelling 1, at 1
+    """, until=(3, 12))
 async def timeout_of_a_task_cancelled_before_it():
     async def cancels_itself():
         async def waits_twice():

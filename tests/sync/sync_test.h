@@ -102,8 +102,8 @@ static __attribute__((unused)) int line_take(struct line *line)
 }
 
 static struct random draws;
-static asyncio_task *workers[WORKERS];
-static intptr_t outcomes[WORKERS]; /* what the model says that a waiting call returns */
+static __attribute__((unused)) asyncio_task *workers[WORKERS];
+static __attribute__((unused)) intptr_t outcomes[WORKERS]; /* what the model says that a waiting call returns */
 
 static __attribute__((unused)) int draw(int bound)
 {

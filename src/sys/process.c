@@ -1,0 +1,219 @@
+/*
+ * The wrappers of process.h. posix_spawn of glibc shares the address space with the child
+ * until that runs another program (CLONE_VM, CLONE_VFORK): its cost does not grow with this
+ * process, and it blocks all signals meanwhile.
+ */
+#include "sys/process.h"
+#include "sys/sys.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
+#define WAIT_PIDFD 3 /* P_PIDFD */
+
+static long kernel(long result, int saved)
+{
+    if (result >= 0)
+        return result;
+    result = -errno;
+    errno = saved;
+    return result;
+}
+
+/* ---- Descriptors ---------------------------------------------------------------------- */
+
+/* The same open file under a number that is no standard one. Closes fd if it had to be another. */
+static int above_standard(int fd)
+{
+    if (fd < 0 || fd > STDERR_FILENO)
+        return fd;
+    int higher = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    int error = errno;
+    close(fd);
+    errno = error;
+    return higher;
+}
+
+int asy_sys_pipe(int fds[2])
+{
+    if (ASY_FAULT("pipe"))
+        return -EMFILE;
+    int saved = errno, ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return (int)kernel(-1, saved);
+    ends[0] = above_standard(ends[0]);
+    int error = errno;
+    ends[1] = above_standard(ends[1]);
+    if (ends[0] >= 0 && ends[1] >= 0) {
+        fds[0] = ends[0];
+        fds[1] = ends[1];
+        return 0;
+    }
+    if (ends[0] >= 0)
+        error = errno;
+    for (int i = 0; i < 2; i++)
+        if (ends[i] >= 0)
+            close(ends[i]);
+    errno = saved;
+    return -error;
+}
+
+int asy_sys_dup(int fd)
+{
+    if (ASY_FAULT("dup"))
+        return -EMFILE;
+    int saved = errno;
+    return (int)kernel(fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1), saved);
+}
+
+int asy_sys_access_mode(int fd)
+{
+    if (ASY_FAULT("fcntl"))
+        return -EBADF;
+    int saved = errno;
+    int flags = (int)kernel(fcntl(fd, F_GETFL), saved);
+    return flags < 0 ? flags : flags & O_ACCMODE;
+}
+
+/* ---- Started ------------------------------------------------------------------------------ */
+
+static int add_stdio(posix_spawn_file_actions_t *actions, const int stdio[3])
+{
+    int error = 0;
+    for (int i = 0; i < 3 && !error; i++) {
+        if (stdio[i] == ASY_SPAWN_NULL)
+            error = posix_spawn_file_actions_addopen(actions, i, "/dev/null", O_RDWR, 0);
+        else if (stdio[i] == ASY_SPAWN_LIKE_1)
+            error = posix_spawn_file_actions_adddup2(actions, STDOUT_FILENO, i);
+        else if (stdio[i] >= 0) /* onto itself: it is no longer close-on-exec */
+            error = posix_spawn_file_actions_adddup2(actions, stdio[i], i);
+    }
+    return error;
+}
+
+static bool is_kept(const struct asy_spawn *spawn, int fd)
+{
+    for (size_t i = 0; i < spawn->keep_count; i++)
+        if (spawn->keep[i] == fd)
+            return true;
+    return false;
+}
+
+/* All beyond 2 but those that are kept. */
+static int add_closes(posix_spawn_file_actions_t *actions, const struct asy_spawn *spawn)
+{
+    int last = STDERR_FILENO, error = 0;
+    for (size_t i = 0; i < spawn->keep_count && !error; i++) {
+        if (spawn->keep[i] > STDERR_FILENO)
+            error = posix_spawn_file_actions_adddup2(actions, spawn->keep[i], spawn->keep[i]);
+        if (spawn->keep[i] > last)
+            last = spawn->keep[i];
+    }
+    for (int fd = STDERR_FILENO + 1; fd < last && !error; fd++)
+        if (!is_kept(spawn, fd))
+            error = posix_spawn_file_actions_addclose(actions, fd);
+    return error ? error : posix_spawn_file_actions_addclosefrom_np(actions, last + 1);
+}
+
+static int fill_actions(posix_spawn_file_actions_t *actions, const struct asy_spawn *spawn)
+{
+    int error = add_stdio(actions, spawn->stdio);
+    if (!error)
+        error = add_closes(actions, spawn);
+    if (!error && spawn->cwd)
+        error = posix_spawn_file_actions_addchdir_np(actions, spawn->cwd);
+    return error;
+}
+
+static void fill_attributes(posix_spawnattr_t *attributes, const struct asy_spawn *spawn)
+{
+    short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
+    sigset_t none, defaults;
+    sigemptyset(&none);
+    sigfillset(&defaults);
+    sigdelset(&defaults, SIGHUP);
+    sigdelset(&defaults, SIGINT);
+    sigdelset(&defaults, SIGQUIT);
+    posix_spawnattr_setsigmask(attributes, &none);
+    posix_spawnattr_setsigdefault(attributes, &defaults);
+    if (spawn->new_session) {
+        flags |= POSIX_SPAWN_SETSID; /* and with it a group */
+    } else if (spawn->new_group || spawn->group) {
+        flags |= POSIX_SPAWN_SETPGROUP;
+        posix_spawnattr_setpgroup(attributes, spawn->new_group ? 0 : spawn->group);
+    }
+    posix_spawnattr_setflags(attributes, flags);
+}
+
+int asy_sys_spawn(const struct asy_spawn *spawn, pid_t *pid)
+{
+    if (ASY_FAULT("spawn"))
+        return -ENOMEM;
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    int saved = errno;
+    int error = posix_spawn_file_actions_init(&actions);
+    if (error)
+        return -error;
+    error = posix_spawnattr_init(&attributes);
+    if (!error) {
+        fill_attributes(&attributes, spawn);
+        error = fill_actions(&actions, spawn);
+        char *const *env = spawn->env ? (char *const *)spawn->env : environ;
+        if (!error)
+            error = posix_spawnp(pid, spawn->argv[0], &actions, &attributes, (char *const *)spawn->argv, env);
+        posix_spawnattr_destroy(&attributes);
+    }
+    posix_spawn_file_actions_destroy(&actions);
+    errno = saved;
+    return -error;
+}
+
+/* ---- Signalled, and reaped -------------------------------------------------------------------- */
+
+int asy_sys_pidfd_open(pid_t pid)
+{
+    if (ASY_FAULT("pidfd_open"))
+        return -EMFILE;
+    int saved = errno;
+    return (int)kernel(syscall(SYS_pidfd_open, pid, 0), saved);
+}
+
+int asy_sys_pidfd_signal(int pidfd, int signo)
+{
+    int saved = errno;
+    return (int)kernel(syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0), saved);
+}
+
+int asy_sys_pidfd_reap(int pidfd, int *returncode)
+{
+    siginfo_t info;
+    int saved = errno;
+    info.si_pid = 0;
+    int err = (int)kernel(waitid((idtype_t)WAIT_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG), saved);
+    if (err < 0 || info.si_pid == 0)
+        return err;
+    *returncode = info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
+    return 1;
+}
+
+void asy_sys_kill_and_reap(pid_t pid)
+{
+    int saved = errno, status;
+    kill(pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    errno = saved;
+}

@@ -1,0 +1,52 @@
+/*
+ * Child processes and their pipes, entered through the seam (sys.h). A process is known
+ * by a descriptor of its own (pidfd), so that no signal and no wait can meet
+ * another that has its number by now.
+ */
+#ifndef ASY_SYS_PROCESS_H
+#define ASY_SYS_PROCESS_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* What becomes of a descriptor of the child's: one of these, or a descriptor to copy. */
+#define ASY_SPAWN_INHERIT (-1)
+#define ASY_SPAWN_NULL (-2) /* /dev/null */
+#define ASY_SPAWN_LIKE_1 (-3) /* whatever its 1 is */
+
+struct asy_spawn {
+    const char *const *argv; /* argv[0] is looked for in PATH, unless it has a slash */
+    const char *const *env;  /* NULL: as here */
+    const char *cwd;         /* NULL: as here */
+    int stdio[3];
+    const int *keep;         /* beyond 2: these stay open under their numbers, all others are closed */
+    size_t keep_count;
+    bool new_session;
+    bool new_group;
+    pid_t group;             /* to join, unless 0 */
+};
+
+/* Starts a program, with no signal blocked and none handled; those that are ignored are reset, too, but for
+ * SIGHUP, SIGINT and SIGQUIT. Shares memory with the child until it runs, so that no page is copied.
+ * 0 and *pid, or a negative errno. */
+int asy_sys_spawn(const struct asy_spawn *spawn, pid_t *pid);
+
+/* Close-on-exec, blocking, and never 0, 1 or 2. */
+int asy_sys_pipe(int fds[2]);
+/* A copy of fd: close-on-exec, and never 0, 1 or 2. */
+int asy_sys_dup(int fd);
+/* O_ACCMODE of an open file. */
+int asy_sys_access_mode(int fd);
+/* What keeps a descriptor of the child's own program is none of these: close-on-exec. */
+int asy_sys_pidfd_open(pid_t pid);
+
+/* The three that clean up, which never fail for the seam's sake. */
+int asy_sys_pidfd_signal(int pidfd, int signo);
+/* Reaps: 1 and *returncode, which is the exit status or minus the signal; 0: it runs still; or a negative errno. */
+int asy_sys_pidfd_reap(int pidfd, int *returncode);
+/* Kills a child of which there is no descriptor, and waits for its end. */
+void asy_sys_kill_and_reap(pid_t pid);
+
+#endif

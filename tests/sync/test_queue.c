@@ -1,0 +1,1087 @@
+/*
+ * Queues: order, hand-over, cancels on both sides of it, shutdown, and that no item is lost
+ * or doubled.
+ */
+#include "sync/sync_test.h"
+#include "sync/items.h"
+#include <pthread.h>
+#include <stdlib.h>
+
+static asyncio_queue queue;
+
+static int by_tens(const void *a, const void *b)
+{
+    int x = *(const int *)a / 10, y = *(const int *)b / 10;
+    return (x > y) - (x < y);
+}
+
+/* The three orders. */
+enum order { FIFO, LIFO, PRIORITY };
+
+static int make(enum order order, size_t maxsize)
+{
+    switch (order) {
+    case FIFO:
+        return asyncio_queue_init(&queue, sizeof(int), maxsize);
+    case LIFO:
+        return asyncio_queue_init_lifo(&queue, sizeof(int), maxsize);
+    case PRIORITY:
+        return asyncio_queue_init_priority(&queue, sizeof(int), maxsize, by_tens);
+    }
+    return -EINVAL;
+}
+
+static int put_now(int item)
+{
+    return asyncio_queue_put_nowait(&queue, &item);
+}
+
+/* The item, or an error. */
+static int get_now(void)
+{
+    int item = -1, err = asyncio_queue_get_nowait(&queue, &item);
+    return err ? err : item;
+}
+
+ASYNC(puts_item, int, item)
+{
+    int copy = item, err = asyncio_queue_put(&queue, &copy);
+    say("put %d:%s ", item, outcome(err));
+    return err ? err : asyncio_sleep(0);
+}
+
+/* Gets one, says so, and waits once more. */
+ASYNC(gets, const char *, name)
+{
+    int item = -1, err = asyncio_queue_get(&queue, &item);
+    if (err)
+        say("%s:%s ", name, outcome(err));
+    else
+        say("%s:%d ", name, item);
+    CHECK(err == 0 || item == -1);
+    return err ? err : asyncio_sleep(0);
+}
+
+/* ---- Plain use ------------------------------------------------------------------ */
+
+ASYNC(plain_main)
+{
+    CHECK_EQUAL(make(FIFO, 3), 0);
+    CHECK(asyncio_queue_empty(&queue) && !asyncio_queue_full(&queue));
+    CHECK_EQUAL(get_now(), ASYNCIO_EQUEUE_EMPTY);
+    uint64_t steps = asyncio_current_task()->steps;
+    asyncio_cancel(asyncio_current_task());
+    for (int i = 0; i < 3; i++) {
+        int item = i;
+        CHECK_EQUAL(asyncio_queue_put(&queue, &item), 0); /* no wait, no delivery */
+        item = -1;
+    }
+    CHECK(asyncio_queue_full(&queue) && !asyncio_queue_empty(&queue));
+    CHECK_EQUAL(asyncio_queue_size(&queue), 3);
+    CHECK_EQUAL(put_now(9), ASYNCIO_EQUEUE_FULL);
+    for (int i = 0; i < 3; i++) {
+        int item = -1;
+        CHECK_EQUAL(asyncio_queue_get(&queue, &item), 0);
+        CHECK_EQUAL(item, i);
+    }
+    CHECK_EQUAL(asyncio_current_task()->steps, steps);
+    int item = 7;
+    CHECK_EQUAL(asyncio_queue_get(&queue, &item), -ECANCELED);
+    CHECK_EQUAL(item, 7);
+    asyncio_queue_destroy(&queue);
+    return 0;
+}
+
+static void test_plain_use(void **state)
+{
+    (void)state;
+    assert_int_equal(run(plain_main), 0);
+}
+
+static void test_bad_arguments(void **state)
+{
+    (void)state;
+    int item = 0;
+    asyncio_queue zero = {0};
+    assert_int_equal(asyncio_queue_init(NULL, 4, 1), -EINVAL);
+    assert_int_equal(asyncio_queue_init(&queue, 0, 1), -EINVAL);
+    assert_int_equal(asyncio_queue_init_priority(&queue, 4, 1, NULL), -EINVAL);
+    assert_int_equal(asyncio_queue_init(&queue, SIZE_MAX / 2, 3), -ENOMEM);
+    assert_int_equal(asyncio_queue_init_priority(&queue, SIZE_MAX - 3, 1, by_tens), -ENOMEM);
+    assert_int_equal(put_now(1), -EINVAL); /* it was not made */
+    asyncio_queue_destroy(&queue);
+    asyncio_queue_destroy(&queue);
+    asyncio_queue_destroy(NULL);
+
+    asyncio_queue *bad[] = {NULL, &zero, &queue};
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(asyncio_queue_put(bad[i], &item), -EINVAL);
+        assert_int_equal(asyncio_queue_get(bad[i], &item), -EINVAL);
+        assert_int_equal(asyncio_queue_put_nowait(bad[i], &item), -EINVAL);
+        assert_int_equal(asyncio_queue_get_nowait(bad[i], &item), -EINVAL);
+        assert_int_equal(asyncio_queue_task_done(bad[i]), -EINVAL);
+        assert_int_equal(asyncio_queue_join(bad[i]), -EINVAL);
+        assert_int_equal(asyncio_queue_shutdown(bad[i], true), -EINVAL);
+        assert_int_equal(asyncio_queue_size(bad[i]), 0);
+        assert_true(asyncio_queue_empty(bad[i]));
+        assert_false(asyncio_queue_full(bad[i]));
+    }
+    assert_int_equal(make(FIFO, 1), 0);
+    assert_int_equal(asyncio_queue_put_nowait(&queue, NULL), -EINVAL);
+    assert_int_equal(asyncio_queue_get_nowait(&queue, NULL), -EINVAL);
+    assert_int_equal(asyncio_queue_put(&queue, NULL), -EINVAL);
+    assert_int_equal(asyncio_queue_get(&queue, NULL), -EINVAL);
+    assert_int_equal(asyncio_queue_put(&queue, &item), ASYNCIO_ENOTASK);
+    assert_int_equal(asyncio_queue_get(&queue, &item), ASYNCIO_ENOTASK);
+    assert_int_equal(asyncio_queue_join(&queue), ASYNCIO_ENOTASK);
+    asyncio_queue_destroy(&queue);
+}
+
+static void test_orders(void **state)
+{
+    (void)state;
+    static const int items[] = {31, 10, 32, 11, 20, 12, 33, 0};
+    static const int expected[][8] = {
+        {31, 10, 32, 11, 20, 12, 33, 0},
+        {0, 33, 12, 20, 11, 32, 10, 31},
+        {0, 10, 11, 12, 20, 31, 32, 33}, /* of equal tens the first comes first */
+    };
+    for (int order = FIFO; order <= PRIORITY; order++) {
+        for (size_t maxsize = 0; maxsize <= 8; maxsize += 8) {
+            assert_int_equal(make((enum order)order, maxsize), 0);
+            for (int i = 0; i < 8; i++)
+                assert_int_equal(put_now(items[i]), 0);
+            assert_int_equal(asyncio_queue_full(&queue), maxsize == 8);
+            for (int i = 0; i < 8; i++)
+                assert_int_equal(get_now(), expected[order][i]);
+            asyncio_queue_destroy(&queue);
+        }
+    }
+}
+
+/* ---- Items of all sizes ------------------------------------------------------------ */
+
+#define SIZE_LARGEST 1000
+
+/* Items whose first byte tells them apart; the rest is filled from it. */
+static void fill(unsigned char *item, size_t bytes, int number)
+{
+    for (size_t i = 0; i < bytes; i++)
+        item[i] = (unsigned char)(number + (int)i * 7);
+}
+
+static size_t alignment_wanted;
+
+static int by_first_byte(const void *a, const void *b)
+{
+    assert_int_equal((uintptr_t)a % alignment_wanted, 0);
+    assert_int_equal((uintptr_t)b % alignment_wanted, 0);
+    return (int)*(const unsigned char *)a - (int)*(const unsigned char *)b;
+}
+
+/* In and out, so that a ring wraps and grows while it is wrapped. */
+static void pump(asyncio_queue *q, size_t bytes, bool lifo)
+{
+    unsigned char in[SIZE_LARGEST], out[SIZE_LARGEST];
+    int next = 0, expected = 0;
+    for (int round = 0; round < 12; round++) {
+        for (int i = 0; i < 10; i++) {
+            fill(in, bytes, next++);
+            assert_int_equal(asyncio_queue_put_nowait(q, in), 0);
+        }
+        for (int i = 0; i < 7; i++) {
+            fill(in, bytes, lifo ? --next : expected++);
+            assert_int_equal(asyncio_queue_get_nowait(q, out), 0);
+            assert_memory_equal(in, out, bytes);
+        }
+    }
+    assert_int_equal(asyncio_queue_size(q), 36);
+}
+
+static void test_items_of_all_sizes(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {1, 2, 3, 4, 7, 8, 12, 16, 17, 24, 32, 48, 100, SIZE_LARGEST};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        asyncio_queue q;
+        alignment_wanted = sizes[i] & -sizes[i] & 15 ? sizes[i] & -sizes[i] & 15 : 16;
+        for (size_t maxsize = 0; maxsize <= 64; maxsize += 64) {
+            assert_int_equal(asyncio_queue_init(&q, sizes[i], maxsize), 0);
+            pump(&q, sizes[i], false);
+            asyncio_queue_destroy(&q);
+            assert_int_equal(asyncio_queue_init_lifo(&q, sizes[i], maxsize), 0);
+            pump(&q, sizes[i], true);
+            asyncio_queue_destroy(&q);
+            assert_int_equal(asyncio_queue_init_priority(&q, sizes[i], maxsize, by_first_byte), 0);
+            pump(&q, sizes[i], false);
+            asyncio_queue_destroy(&q);
+        }
+    }
+}
+
+/* ---- Hand-over ------------------------------------------------------------------------ */
+
+ASYNC(getters_main)
+{
+    CHECK_EQUAL(make(FIFO, 2), 0);
+    asyncio_task *a = asyncio_create_task(gets("a")), *b = asyncio_create_task(gets("b"));
+    settle();
+    CHECK_EQUAL(put_now(1), 0);
+    CHECK(asyncio_queue_empty(&queue)); /* a has it */
+    CHECK_EQUAL(put_now(2), 0);
+    CHECK_EQUAL(put_now(3), 0);
+    CHECK_EQUAL(asyncio_queue_size(&queue), 1);
+    CHECK_EQUAL(get_now(), 3);
+    CHECK_EQUAL(asyncio_gather(NULL, a, b), 0);
+    CHECK_TRAIL("a:1 b:2 ");
+    asyncio_queue_destroy(&queue);
+    return 0;
+}
+
+static void test_a_put_hands_the_item_to_the_first_getter(void **state)
+{
+    (void)state;
+    assert_int_equal(run(getters_main), 0);
+}
+
+ASYNC(putters_main)
+{
+    CHECK_EQUAL(make(FIFO, 1), 0);
+    CHECK_EQUAL(put_now(1), 0);
+    asyncio_task *tasks[] = {asyncio_create_task(puts_item(2)), asyncio_create_task(puts_item(3))};
+    settle();
+    CHECK_EQUAL(put_now(9), ASYNCIO_EQUEUE_FULL);
+    CHECK_EQUAL(get_now(), 1);
+    CHECK(asyncio_queue_full(&queue)); /* 2 has come in */
+    CHECK_EQUAL(get_now(), 2);
+    CHECK_EQUAL(get_now(), 3);
+    CHECK_EQUAL(get_now(), ASYNCIO_EQUEUE_EMPTY);
+    CHECK_EQUAL(asyncio_gather_array(NULL, tasks, 2), 0);
+    CHECK_TRAIL("put 2:ok put 3:ok ");
+    asyncio_queue_destroy(&queue);
+    return 0;
+}
+
+static void test_a_get_lets_the_first_putter_in(void **state)
+{
+    (void)state;
+    assert_int_equal(run(putters_main), 0);
+}
+
+static void put_from_callback(void *arg)
+{
+    (void)arg;
+    CHECK_EQUAL(put_now(5), 0);
+    CHECK_EQUAL(put_now(6), 0);
+    CHECK_EQUAL(get_now(), 6);
+    int item;
+    CHECK_EQUAL(asyncio_queue_get(&queue, &item), ASYNCIO_ENOTASK);
+}
+
+ASYNC(callback_main)
+{
+    CHECK_EQUAL(get_now(), 4);
+    asyncio_loop_call_later(asyncio_get_running_loop(), 1, put_from_callback, NULL);
+    int item = -1;
+    CHECK_EQUAL(asyncio_queue_get(&queue, &item), 0);
+    CHECK_EQUAL(item, 5);
+    return 0;
+}
+
+static void test_nowait_calls_in_callbacks_and_before_any_loop(void **state)
+{
+    (void)state;
+    assert_int_equal(make(FIFO, 0), 0);
+    assert_int_equal(put_now(4), 0);
+    assert_int_equal(asyncio_run_with(callback_main(), &(asyncio_run_options){.clock = ASYNCIO_CLOCK_VIRTUAL}), 0);
+    assert_int_equal(put_now(8), 0);
+    assert_int_equal(get_now(), 8);
+    asyncio_queue_destroy(&queue);
+    harness_settle();
+}
+
+/* ---- Behaviour 50 ------------------------------------------------------------------------ */
+
+ASYNC(getter_after_put_main)
+{
+    CHECK_EQUAL(make(FIFO, 0), 0);
+    asyncio_task *a = asyncio_create_task(gets("a")), *b = asyncio_create_task(gets("b"));
+    settle();
+    put_now(1);
+    CHECK(asyncio_cancel(a)); /* it has its item: the request ends its next wait */
+    put_now(2);
+    put_now(3);
+    CHECK_EQUAL(asyncio_await(a), -ECANCELED);
+    CHECK_EQUAL(asyncio_await(b), 0);
+    CHECK_TRAIL("a:1 b:2 ");
+    CHECK_EQUAL(get_now(), 3);
+    asyncio_queue_destroy(&queue);
+    return 0;
+}
+
+ASYNC(getter_before_put_main)
+{
+    CHECK_EQUAL(make(FIFO, 0), 0);
+    asyncio_task *a = asyncio_create_task(gets("a")), *b = asyncio_create_task(gets("b"));
+    settle();
+    CHECK(asyncio_cancel(a));
+    CHECK(waiters_are(&queue.getters_, &b, 1)); /* a is not kept */
+    put_now(1);
+    put_now(2);
+    CHECK_EQUAL(asyncio_await(a), -ECANCELED);
+    CHECK_EQUAL(asyncio_await(b), 0);
+    CHECK_TRAIL("a:ECANCELED b:1 ");
+    CHECK_EQUAL(get_now(), 2);
+    asyncio_queue_destroy(&queue);
+    return 0;
+}
+
+static void behaviour_50_a_getter_cancelled_around_a_put_loses_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(run(getter_after_put_main), 0);
+    assert_int_equal(run(getter_before_put_main), 0);
+}
+
+ASYNC(putter_main, bool, get_first)
+{
+    CHECK_EQUAL(make(FIFO, 1), 0);
+    put_now(1);
+    asyncio_task *a = asyncio_create_task(puts_item(2)), *b = asyncio_create_task(puts_item(3));
+    settle();
+    if (get_first)
+        CHECK_EQUAL(get_now(), 1);
+    CHECK(asyncio_cancel(a));
+    if (get_first) {
+        CHECK_EQUAL(get_now(), 2); /* a had put already */
+    } else {
+        CHECK(waiters_are(&queue.putters_, &b, 1));
+        CHECK_EQUAL(get_now(), 1);
+    }
+    CHECK_EQUAL(get_now(), 3);
+    CHECK_EQUAL(asyncio_await(a), -ECANCELED);
+    CHECK_EQUAL(asyncio_await(b), 0);
+    if (get_first)
+        CHECK_TRAIL("put 2:ok put 3:ok ");
+    else
+        CHECK_TRAIL("put 2:ECANCELED put 3:ok ");
+    CHECK_EQUAL(get_now(), ASYNCIO_EQUEUE_EMPTY);
+    asyncio_queue_destroy(&queue);
+    return 0;
+}
+
+static asyncio_coro *putter_cancelled_after(void)
+{
+    return putter_main(true);
+}
+
+static asyncio_coro *putter_cancelled_before(void)
+{
+    return putter_main(false);
+}
+
+static void behaviour_50_a_putter_cancelled_around_a_get_lets_the_next_one_in(void **state)
+{
+    (void)state;
+    assert_int_equal(run(putter_cancelled_after), 0);
+    assert_int_equal(run(putter_cancelled_before), 0);
+}
+
+ASYNC(many_cancelled_main)
+{
+    CHECK_EQUAL(make(FIFO, 1), 0);
+    asyncio_task *tasks[100];
+    for (int i = 0; i < 100; i++)
+        tasks[i] = asyncio_create_task(gets("x"));
+    settle();
+    for (int i = 0; i < 100; i++)
+        asyncio_cancel(tasks[(i * 37) % 100]);
+    CHECK(!waiters_any(&queue.getters_));
+    CHECK_EQUAL(asyncio_gather_settled_array(NULL, tasks, 100), 0);
+    CHECK_EQUAL(put_now(1), 0);
+    CHECK_EQUAL(get_now(), 1);
+    trail[0] = '\0';
+    asyncio_queue_destroy(&queue);
+    return 0;
+}
+
+static void behaviour_50_cancelled_waiters_are_not_retained(void **state)
+{
+    (void)state;
+    assert_int_equal(run(many_cancelled_main), 0);
+}
+
+/* ---- Behaviour 51 ------------------------------------------------------------------------ */
+
+ASYNC(shutdown_empty_main)
+{
+    for (int immediate = 0; immediate < 2; immediate++) {
+        CHECK_EQUAL(make(FIFO, 1), 0);
+        asyncio_task *a = asyncio_create_task(gets("a"));
+        settle();
+        CHECK_EQUAL(asyncio_queue_shutdown(&queue, immediate), 0);
+        CHECK_EQUAL(asyncio_queue_shutdown(&queue, immediate), 0);
+        CHECK_EQUAL(asyncio_await(a), ASYNCIO_EQUEUE_SHUTDOWN);
+        CHECK_TRAIL("a:ASYNCIO_EQUEUE_SHUTDOWN ");
+        int item = 1;
+        CHECK_EQUAL(asyncio_queue_put(&queue, &item), ASYNCIO_EQUEUE_SHUTDOWN);
+        CHECK_EQUAL(asyncio_queue_get(&queue, &item), ASYNCIO_EQUEUE_SHUTDOWN);
+        CHECK_EQUAL(put_now(1), ASYNCIO_EQUEUE_SHUTDOWN);
+        CHECK_EQUAL(get_now(), ASYNCIO_EQUEUE_SHUTDOWN);
+        CHECK_EQUAL(asyncio_queue_join(&queue), 0);
+        asyncio_queue_destroy(&queue);
+    }
+    return 0;
+}
+
+ASYNC(shutdown_full_main)
+{
+    CHECK_EQUAL(make(FIFO, 2), 0);
+    put_now(1);
+    put_now(2);
+    asyncio_task *a = asyncio_create_task(puts_item(3)), *join = asyncio_create_task(asyncio_coro_new(
+                     (intptr_t (*)(void *))(void (*)(void))asyncio_queue_join, &queue, NULL));
+    settle();
+    CHECK_EQUAL(asyncio_queue_shutdown(&queue, false), 0);
+    CHECK_EQUAL(asyncio_await(a), ASYNCIO_EQUEUE_SHUTDOWN); /* its item was not put */
+    CHECK_TRAIL("put 3:ASYNCIO_EQUEUE_SHUTDOWN ");
+    CHECK_EQUAL(get_now(), 1); /* what is there can be had */
+    CHECK_EQUAL(get_now(), 2);
+    CHECK_EQUAL(get_now(), ASYNCIO_EQUEUE_SHUTDOWN);
+    CHECK_EQUAL(asyncio_queue_task_done(&queue), 0);
+    settle();
+    CHECK(!asyncio_done(join));
+    CHECK_EQUAL(asyncio_queue_task_done(&queue), 0);
+    CHECK_EQUAL((int)asyncio_await(join), 0);
+    asyncio_queue_destroy(&queue);
+    return 0;
+}
+
+static void behaviour_51_shutdown_of_an_empty_and_of_a_full_queue(void **state)
+{
+    (void)state;
+    assert_int_equal(run(shutdown_empty_main), 0);
+    assert_int_equal(run(shutdown_full_main), 0);
+}
+
+ASYNC(joins)
+{
+    int err = asyncio_queue_join(&queue);
+    say("join:%s ", outcome(err));
+    return err;
+}
+
+ASYNC(shutdown_immediate_main, int, taken)
+{
+    CHECK_EQUAL(make(FIFO, 0), 0);
+    for (int i = 0; i < 4; i++)
+        put_now(i);
+    for (int i = 0; i < taken; i++)
+        CHECK_EQUAL(get_now(), i);
+    asyncio_task *join = asyncio_create_task(joins());
+    settle();
+    CHECK_EQUAL(asyncio_queue_shutdown(&queue, false), 0);
+    CHECK_EQUAL(asyncio_queue_shutdown(&queue, true), 0); /* more so */
+    CHECK(asyncio_queue_empty(&queue));
+    CHECK_EQUAL(get_now(), ASYNCIO_EQUEUE_SHUTDOWN);
+    settle();
+    CHECK_EQUAL(asyncio_done(join), taken == 0); /* what was taken has yet to be dealt with */
+    for (int i = 0; i < taken; i++)
+        CHECK_EQUAL(asyncio_queue_task_done(&queue), 0);
+    CHECK_EQUAL(asyncio_await(join), 0);
+    CHECK_EQUAL(asyncio_queue_task_done(&queue), ASYNCIO_ESTATE);
+    CHECK_TRAIL("join:ok ");
+    asyncio_queue_destroy(&queue);
+    return 0;
+}
+
+static asyncio_coro *with_nothing_taken(void)
+{
+    return shutdown_immediate_main(0);
+}
+
+static asyncio_coro *with_some_taken(void)
+{
+    return shutdown_immediate_main(3);
+}
+
+static void behaviour_51_immediate_shutdown_drops_what_is_there(void **state)
+{
+    (void)state;
+    assert_int_equal(run(with_nothing_taken), 0);
+    assert_int_equal(run(with_some_taken), 0);
+}
+
+ASYNC(join_main)
+{
+    CHECK_EQUAL(make(FIFO, 0), 0);
+    CHECK_EQUAL(asyncio_queue_join(&queue), 0); /* nothing was ever put */
+    CHECK_EQUAL(asyncio_queue_task_done(&queue), ASYNCIO_ESTATE);
+    CHECK_HAS(asyncio_error_message(), "more often");
+    put_now(1);
+    put_now(2);
+    asyncio_task *a = asyncio_create_task(joins()), *b = asyncio_create_task(joins());
+    CHECK_EQUAL(get_now(), 1);
+    CHECK_EQUAL(get_now(), 2);
+    CHECK_EQUAL(asyncio_queue_task_done(&queue), 0);
+    settle();
+    CHECK_TRAIL("");
+    asyncio_cancel(a);
+    CHECK_EQUAL(asyncio_await(a), -ECANCELED);
+    CHECK_EQUAL(asyncio_queue_task_done(&queue), 0);
+    CHECK_EQUAL(put_now(3), 0); /* comes too late for b, which was let go */
+    CHECK_EQUAL(asyncio_await(b), 0);
+    CHECK_TRAIL("join:ECANCELED join:ok ");
+    CHECK_EQUAL(asyncio_queue_task_done(&queue), 0);
+    CHECK_EQUAL(asyncio_queue_task_done(&queue), ASYNCIO_ESTATE);
+    asyncio_queue_destroy(&queue);
+    return 0;
+}
+
+static void behaviour_51_join_and_task_done(void **state)
+{
+    (void)state;
+    assert_int_equal(run(join_main), 0);
+}
+
+/* ---- The end of a queue ---------------------------------------------------------------------- */
+
+ASYNC(destroy_main)
+{
+    asyncio_task *tasks[3];
+    CHECK_EQUAL(make(FIFO, 1), 0);
+    tasks[0] = asyncio_create_task(gets("a"));
+    settle();
+    asyncio_queue_destroy(&queue);
+    CHECK_EQUAL(make(FIFO, 1), 0);
+    put_now(1);
+    tasks[1] = asyncio_create_task(puts_item(2));
+    tasks[2] = asyncio_create_task(joins());
+    settle();
+    asyncio_queue_destroy(&queue);
+    memset(&queue, 0xff, sizeof queue); /* who wakes does not look at it */
+    intptr_t results[3];
+    CHECK_EQUAL(asyncio_gather_settled_array(results, tasks, 3), 0);
+    for (int i = 0; i < 3; i++)
+        CHECK_EQUAL(results[i], ASYNCIO_EQUEUE_SHUTDOWN);
+    trail[0] = '\0';
+    return 0;
+}
+
+static void test_a_destroy_lets_everybody_go(void **state)
+{
+    (void)state;
+    assert_int_equal(run(destroy_main), 0);
+}
+
+/* ---- Failures ------------------------------------------------------------------------------------ */
+
+/* Puts what fits; then what was put comes out, in order, whatever failed. */
+ASYNC(allocates, int, order, size_t, maxsize)
+{
+    int err = make((enum order)order, maxsize), last = -1;
+    if (err)
+        return err;
+    int count = 0, item;
+    for (int i = 0; i < 100 && !err; i++) {
+        err = put_now(i * 10);
+        if (!err)
+            count++;
+        else
+            CHECK(err == -ENOMEM || err == ASYNCIO_EQUEUE_FULL);
+    }
+    CHECK_EQUAL(asyncio_queue_size(&queue), count);
+    for (int i = 0; i < count; i++) {
+        CHECK((item = get_now()) >= 0);
+        CHECK(order == LIFO ? last < 0 || item == last - 10 : item == last + 10 || i == 0);
+        last = item;
+    }
+    CHECK(asyncio_queue_empty(&queue));
+    asyncio_queue_destroy(&queue);
+    return 0;
+}
+
+static asyncio_coro *allocates_fifo(void)
+{
+    return allocates(FIFO, 0);
+}
+
+static asyncio_coro *allocates_lifo(void)
+{
+    return allocates(LIFO, 0);
+}
+
+static asyncio_coro *allocates_priority(void)
+{
+    return allocates(PRIORITY, 0);
+}
+
+static asyncio_coro *allocates_bounded(void)
+{
+    return allocates(FIFO, 100);
+}
+
+static void test_each_allocation_may_fail(void **state)
+{
+    (void)state;
+    sweep_failures(allocates_fifo);
+    sweep_failures(allocates_lifo);
+    sweep_failures(allocates_priority);
+    sweep_failures(allocates_bounded);
+}
+
+/* ---- One cancel at each hop ------------------------------------------------------------------------- */
+
+static int taken, put; /* how many items, and their sum */
+
+ASYNC(takes_one)
+{
+    int item = -1, err = asyncio_queue_get(&queue, &item);
+    if (!err)
+        taken += item;
+    return err;
+}
+
+ASYNC(puts_one, int, item)
+{
+    int copy = item, err = asyncio_queue_put(&queue, &copy);
+    if (!err)
+        put += item;
+    copy = -1000;
+    return err;
+}
+
+/* Three take, three put: whoever is cancelled, what was put was taken or is there. */
+ASYNC(hops_queue_main, bool, cancel_putter, size_t, maxsize)
+{
+    taken = put = 0;
+    CHECK_EQUAL(make(FIFO, maxsize), 0);
+    asyncio_task *tasks[6] = {asyncio_create_task(takes_one()), asyncio_create_task(takes_one())};
+    asyncio_sleep(0);
+    tasks[2] = asyncio_create_task(puts_one(1));
+    tasks[3] = asyncio_create_task(puts_one(10));
+    tasks[4] = asyncio_create_task(puts_one(100));
+    asyncio_task *late = asyncio_create_task(puts_one(1000));
+    victim = tasks[cancel_putter ? 4 : 1];
+    asyncio_task *canceller = asyncio_create_task(cancel_victim());
+    settle();
+    tasks[5] = asyncio_create_task(takes_one());
+    settle();
+    for (int item; (item = get_now()) >= 0;)
+        taken += item;
+    CHECK_EQUAL(asyncio_await(canceller), 0);
+    CHECK_EQUAL(asyncio_await(late), 0);
+    CHECK_EQUAL(asyncio_gather_settled_array(NULL, tasks, 6), 0);
+    CHECK_EQUAL(taken, put);
+    CHECK(put == 1111 || (cancel_putter && put == 1011));
+    asyncio_queue_destroy(&queue);
+    return 0;
+}
+
+static asyncio_coro *hops_getter(void)
+{
+    return hops_queue_main(false, 1);
+}
+
+static asyncio_coro *hops_putter(void)
+{
+    return hops_queue_main(true, 1);
+}
+
+static asyncio_coro *hops_unbounded(void)
+{
+    return hops_queue_main(false, 0);
+}
+
+static void test_a_cancel_at_each_hop(void **state)
+{
+    (void)state;
+    sweep_hops(hops_getter);
+    sweep_hops(hops_putter);
+    sweep_hops(hops_unbounded);
+}
+
+/* ---- The model ----------------------------------------------------------------------------------- */
+
+#define ITEMS_MAX 1024
+
+static struct {
+    enum order order;
+    int maxsize, count, unfinished, next;
+    bool shutdown;
+    int items[ITEMS_MAX]; /* the next to leave first */
+    struct line getters, putters, joiners;
+    int item[WORKERS]; /* what it puts, or is to get */
+} model;
+
+static void model_add(int item)
+{
+    int at = model.order == LIFO ? 0 : model.count;
+    while (model.order == PRIORITY && at > 0 && model.items[at - 1] / 10 > item / 10)
+        at--;
+    memmove(&model.items[at + 1], &model.items[at], (size_t)(model.count - at) * sizeof(int));
+    model.items[at] = item;
+    model.count++;
+}
+
+static int model_take(void)
+{
+    int item = model.items[0];
+    memmove(&model.items[0], &model.items[1], (size_t)--model.count * sizeof(int));
+    if (model.putters.count) {
+        int who = line_take(&model.putters);
+        model_add(model.item[who]);
+        model.unfinished++;
+        outcomes[who] = 0;
+    }
+    return item;
+}
+
+static bool model_is_full(void)
+{
+    return model.maxsize && model.count >= model.maxsize;
+}
+
+/* What a put returns at once; ASYNCIO_EQUEUE_FULL: it has to wait. */
+static int model_put(int item)
+{
+    if (model.shutdown)
+        return ASYNCIO_EQUEUE_SHUTDOWN;
+    if (model_is_full())
+        return ASYNCIO_EQUEUE_FULL;
+    model.unfinished++;
+    if (model.getters.count) {
+        int who = line_take(&model.getters);
+        model.item[who] = item;
+        outcomes[who] = 0;
+    } else {
+        model_add(item);
+    }
+    return 0;
+}
+
+static void check_model(void)
+{
+    CHECK_EQUAL(asyncio_queue_size(&queue), model.count);
+    CHECK_EQUAL(asyncio_queue_empty(&queue), model.count == 0);
+    CHECK_EQUAL(asyncio_queue_full(&queue), model_is_full());
+    CHECK_EQUAL(queue.unfinished_, model.unfinished);
+    CHECK(waiters_are_line(&queue.getters_, &model.getters));
+    CHECK(waiters_are_line(&queue.putters_, &model.putters));
+    CHECK(waiters_are_line(&queue.joiners_, &model.joiners));
+    for (int i = 0; i < model.count && model.order != PRIORITY; i++) {
+        int at = model.order == FIFO ? i : model.count - 1 - i, item;
+        memcpy(&item, items_at(&queue.items_, (size_t)at), sizeof item);
+        CHECK_EQUAL(item, model.items[i]);
+    }
+}
+
+static void end_joins(void)
+{
+    while (!model.unfinished && model.joiners.count)
+        outcomes[line_take(&model.joiners)] = 0;
+}
+
+static int new_item(void)
+{
+    return model.next++ % 10 + 10 * draw(4);
+}
+
+static void puts_somehow(int who)
+{
+    int item = new_item(), expected = model_put(item);
+    if (draw(3) == 0) {
+        CHECK_EQUAL(asyncio_queue_put_nowait(&queue, &item), expected);
+        check_model();
+        return;
+    }
+    outcomes[who] = expected;
+    if (expected == ASYNCIO_EQUEUE_FULL) {
+        outcomes[who] = has_request(who) ? -ECANCELED : UNDECIDED;
+        model.item[who] = item;
+        if (!has_request(who))
+            line_add(&model.putters, who);
+    }
+    int err = asyncio_queue_put(&queue, &item);
+    CHECK_EQUAL(err, outcomes[who]);
+    check_model();
+}
+
+static void gets_somehow(int who)
+{
+    int item = -1;
+    outcomes[who] = model.shutdown ? ASYNCIO_EQUEUE_SHUTDOWN : ASYNCIO_EQUEUE_EMPTY;
+    if (model.count) {
+        model.item[who] = model_take();
+        outcomes[who] = 0;
+    }
+    if (draw(3) == 0) {
+        CHECK_EQUAL(asyncio_queue_get_nowait(&queue, &item), outcomes[who]);
+    } else {
+        if (outcomes[who] == ASYNCIO_EQUEUE_EMPTY) {
+            outcomes[who] = has_request(who) ? -ECANCELED : UNDECIDED;
+            if (!has_request(who))
+                line_add(&model.getters, who);
+        }
+        int err = asyncio_queue_get(&queue, &item);
+        CHECK_EQUAL(err, outcomes[who]);
+    }
+    CHECK_EQUAL(item, outcomes[who] ? -1 : model.item[who]);
+    check_model();
+}
+
+static void joins_somehow(int who)
+{
+    outcomes[who] = 0;
+    if (model.unfinished) {
+        outcomes[who] = has_request(who) ? -ECANCELED : UNDECIDED;
+        if (!has_request(who))
+            line_add(&model.joiners, who);
+    }
+    int err = asyncio_queue_join(&queue);
+    CHECK_EQUAL(err, outcomes[who]);
+    check_model();
+}
+
+static void deals_with_one(void)
+{
+    bool is_wrong = model.unfinished == 0;
+    if (!is_wrong)
+        model.unfinished--;
+    if (!is_wrong)
+        end_joins();
+    CHECK_EQUAL(asyncio_queue_task_done(&queue), is_wrong ? ASYNCIO_ESTATE : 0);
+    check_model();
+}
+
+ASYNC(worker, int, who)
+{
+    for (int i = 0; i < OPERATIONS; i++) {
+        if (draw(2))
+            pause_somewhat();
+        int what = draw(20);
+        if (what < 8)
+            puts_somehow(who);
+        else if (what < 16)
+            gets_somehow(who);
+        else if (what < 19)
+            deals_with_one();
+        else
+            joins_somehow(who);
+    }
+    return 0;
+}
+
+static void shuts_down(bool immediate)
+{
+    model.shutdown = true;
+    if (immediate) {
+        model.unfinished -= model.count < model.unfinished ? model.count : model.unfinished;
+        model.count = 0;
+        end_joins();
+    }
+    while (model.getters.count)
+        outcomes[line_take(&model.getters)] = ASYNCIO_EQUEUE_SHUTDOWN;
+    while (model.putters.count)
+        outcomes[line_take(&model.putters)] = ASYNCIO_EQUEUE_SHUTDOWN;
+    CHECK_EQUAL(asyncio_queue_shutdown(&queue, immediate), 0);
+}
+
+/* Another queue in the same place. Who waits to join goes on. */
+static void makes_anew(void)
+{
+    while (model.joiners.count)
+        outcomes[line_take(&model.joiners)] = ASYNCIO_EQUEUE_SHUTDOWN;
+    asyncio_queue_destroy(&queue);
+    model.shutdown = false;
+    model.count = model.unfinished = 0;
+    CHECK_EQUAL(make(model.order, (size_t)model.maxsize), 0);
+}
+
+ASYNC(meddler)
+{
+    for (;;) {
+        int err = asyncio_sleep(draw(3) ? 0 : draw(3) * 1e-3);
+        if (err)
+            return err;
+        int who = draw(WORKERS), what = draw(30);
+        if (model.shutdown && what < 10) {
+            makes_anew();
+        } else if (what == 0) {
+            shuts_down(draw(2));
+        } else if (!asyncio_done(workers[who])) {
+            if (line_remove(&model.getters, who) || line_remove(&model.putters, who) ||
+                line_remove(&model.joiners, who))
+                outcomes[who] = -ECANCELED;
+            asyncio_cancel(workers[who]);
+        }
+        check_model();
+    }
+}
+
+ASYNC(model_queue_main)
+{
+    static const int sizes[] = {0, 1, 3, 20};
+    for (int order = FIFO; order <= PRIORITY; order++) {
+        memset(&model, 0, sizeof model);
+        model.order = (enum order)order;
+        model.maxsize = sizes[draw(4)];
+        CHECK_EQUAL(make(model.order, (size_t)model.maxsize), 0);
+        run_workers(worker, meddler);
+        while (model.count)
+            CHECK_EQUAL(get_now(), model_take());
+        asyncio_queue_destroy(&queue);
+    }
+    return 0;
+}
+
+static void test_model(void **state)
+{
+    (void)state;
+    run_model(model_queue_main);
+}
+
+/* ---- Whose loop --------------------------------------------------------------------------- */
+
+static void *put_in_thread(void *arg)
+{
+    (void)arg;
+    put_now(1);
+    return NULL;
+}
+
+static void *size_in_thread(void *arg)
+{
+    (void)arg;
+    asyncio_queue_size(&queue);
+    return NULL;
+}
+
+ASYNC(wrong_thread_main, bool, look)
+{
+    pthread_t thread;
+    put_now(1); /* binds it */
+    pthread_create(&thread, NULL, look ? size_in_thread : put_in_thread, NULL);
+    pthread_join(thread, NULL);
+    return 0;
+}
+
+static void put_in_a_wrong_thread(void)
+{
+    make(FIFO, 0);
+    asyncio_run(wrong_thread_main(false));
+}
+
+static void look_in_a_wrong_thread(void)
+{
+    make(FIFO, 0);
+    asyncio_run(wrong_thread_main(true));
+}
+
+static void test_a_wrong_thread_aborts(void **state)
+{
+    (void)state;
+    check_dies(put_in_a_wrong_thread, "asyncio_queue_put_nowait was called from a thread");
+    check_dies(look_in_a_wrong_thread, "asyncio_queue_size was called from a thread");
+}
+
+ASYNC(leave_items_main)
+{
+    CHECK_EQUAL(put_now(1), 0);
+    CHECK_EQUAL(put_now(2), 0);
+    int item = -1;
+    CHECK_EQUAL(asyncio_queue_get(&queue, &item), 0);
+    CHECK_EQUAL(item, 1);
+    return 0;
+}
+
+ASYNC(find_items_main)
+{
+    int item = -1;
+    CHECK_EQUAL(asyncio_queue_get(&queue, &item), 0);
+    CHECK_EQUAL(item, 2);
+    CHECK(asyncio_queue_empty(&queue));
+    return 0;
+}
+
+static void test_items_outlive_their_loop(void **state)
+{
+    (void)state;
+    assert_int_equal(make(FIFO, 4), 0);
+    assert_int_equal(run(leave_items_main), 0);
+    assert_int_equal(run(find_items_main), 0);
+    asyncio_queue_destroy(&queue);
+}
+
+/* Getters that were handed items never run again; others wait, and more items follow. */
+ASYNC(abandon_main, int, getters, int, items)
+{
+    for (int i = 0; i < getters; i++)
+        asyncio_release(asyncio_create_task(gets("never")));
+    settle();
+    for (int i = 0; i < items; i++)
+        put_now(i);
+    return stop_for_good();
+}
+
+static void check_abandoned(enum order order, size_t maxsize, int getters, int items)
+{
+    assert_int_equal(make(order, maxsize), 0);
+    run_and_close(abandon_main(getters, items));
+    bool seen[16] = {false};
+    assert_int_equal(asyncio_queue_size(&queue), items);
+    for (int i = 0; i < items; i++) {
+        int item = get_now();
+        assert_true(item >= 0 && item < items && !seen[item]);
+        seen[item] = true;
+        /* What was never handed out comes last, as it would have. */
+        assert_true(order != FIFO || (item < getters) == (i < getters));
+    }
+    assert_int_equal(get_now(), ASYNCIO_EQUEUE_EMPTY);
+    assert_false(waiters_any(&queue.getters_));
+    asyncio_queue_destroy(&queue);
+}
+
+static void test_an_item_handed_to_a_task_that_never_runs_again_comes_back(void **state)
+{
+    (void)state;
+    for (int getters = 0; getters < 4; getters++) {
+        for (int items = 0; items < 4; items++) {
+            check_abandoned(FIFO, 4, getters, items);
+            check_abandoned(FIFO, 0, getters, items);
+            check_abandoned(LIFO, 0, getters, items);
+            check_abandoned(PRIORITY, 4, getters, items);
+        }
+    }
+    check_abandoned(FIFO, 2, 3, 5); /* more than fit */
+    check_abandoned(LIFO, 2, 3, 5);
+    check_abandoned(PRIORITY, 2, 3, 5);
+    assert_string_equal(trail, "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plain_use),
+        cmocka_unit_test(test_bad_arguments),
+        cmocka_unit_test(test_orders),
+        cmocka_unit_test(test_items_of_all_sizes),
+        cmocka_unit_test(test_a_put_hands_the_item_to_the_first_getter),
+        cmocka_unit_test(test_a_get_lets_the_first_putter_in),
+        cmocka_unit_test(test_nowait_calls_in_callbacks_and_before_any_loop),
+        cmocka_unit_test(behaviour_50_a_getter_cancelled_around_a_put_loses_nothing),
+        cmocka_unit_test(behaviour_50_a_putter_cancelled_around_a_get_lets_the_next_one_in),
+        cmocka_unit_test(behaviour_50_cancelled_waiters_are_not_retained),
+        cmocka_unit_test(behaviour_51_shutdown_of_an_empty_and_of_a_full_queue),
+        cmocka_unit_test(behaviour_51_immediate_shutdown_drops_what_is_there),
+        cmocka_unit_test(behaviour_51_join_and_task_done),
+        cmocka_unit_test(test_a_destroy_lets_everybody_go),
+        cmocka_unit_test(test_each_allocation_may_fail),
+        cmocka_unit_test(test_a_cancel_at_each_hop),
+        cmocka_unit_test(test_model),
+        cmocka_unit_test(test_a_wrong_thread_aborts),
+        cmocka_unit_test(test_items_outlive_their_loop),
+        cmocka_unit_test(test_an_item_handed_to_a_task_that_never_runs_again_comes_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
