@@ -7,4 +7,7 @@
 /* The block of an unstarted coroutine, which counts as used from here on. */
 asyncio_task *asy_coro_begin(asyncio_coro *coro);
 
+/* It goes to another thread: the loop where it was made does not miss it any more. */
+void asy_coro_hand_over(asyncio_coro *coro);
+
 #endif

@@ -46,6 +46,13 @@ static COLD _Noreturn void used_again(const asyncio_future *coro)
     asy_fatal("a coroutine was used again after it had been awaited, started or closed");
 }
 
+void asy_coro_hand_over(asyncio_coro *coro)
+{
+    asyncio_task *task = (asyncio_task *)(void *)coro;
+    leave_unstarted(task);
+    __atomic_store_n(&task->future.loop, NULL, __ATOMIC_RELAXED);
+}
+
 asyncio_task *asy_coro_begin(asyncio_coro *coro)
 {
     asyncio_task *task = (asyncio_task *)(void *)coro;

@@ -255,6 +255,9 @@ int asyncio_loop_close(asyncio_loop *loop)
     if (loop->io)
         loop->io->close(loop->io);
     loop->io = NULL;
+    if (loop->signals) /* before posts are refused: from then on no handler has it */
+        loop->signals->close(loop->signals);
+    loop->signals = NULL;
     asy_refused_release(loop);
     asy_posts_collect(loop);
     asy_posts_close(loop);

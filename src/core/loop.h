@@ -84,6 +84,7 @@ struct asyncio_loop {
     void *exception_arg;
 
     struct asy_io_hooks *io;     /* descriptors; NULL while none was used */
+    struct asy_io_hooks *signals; /* likewise */
 
     struct quarantine *quarantine; /* released blocks, in debug mode */
 

@@ -243,9 +243,17 @@ static void wake(struct fd_waiter *waiter, int value)
         waiter->ready(waiter, value);
 }
 
+/* Many are woken before the first of them runs: what is hot of their stacks may come meanwhile. */
+#define HOT_STACK_BYTES 512
+#define CACHE_LINE 64
+
 static void wake_task(struct fd_waiter *waiter, int value)
 {
-    asy_wait_wake(&LIST_ENTRY(waiter, struct fd_wait, waiter)->wait, value);
+    struct wait *wait = &LIST_ENTRY(waiter, struct fd_wait, waiter)->wait;
+    const char *stack = wait->task->fiber.sp;
+    for (size_t i = 0; i < HOT_STACK_BYTES; i += CACHE_LINE)
+        __builtin_prefetch(stack + i);
+    asy_wait_wake(wait, value);
 }
 
 static bool cancel_wait(struct wait *wait)
@@ -268,22 +276,29 @@ bool asy_fd_has_queue_slow(const struct fd_record *record, uint32_t direction)
     return first_in_turn(record, direction) != NULL;
 }
 
-/* A task runs later, and keeps its place until then; others transfer here and now. */
+/* A task runs later, and keeps its place until then; others transfer here and now, and then
+ * it is the next one's turn. */
+static void give_turn(struct fd_record *record, struct fd_waiter *waiter)
+{
+    if (waiter->has_turn)
+        return;
+    if (waiter->ready == wake_task) {
+        waiter->has_turn = true;
+        wake_task(waiter, 0);
+        return;
+    }
+    uint32_t direction = waiter->events;
+    wake(waiter, 0);
+    struct fd_waiter *next = record->ready & direction ? first_in_turn(record, direction) : NULL;
+    if (next && next != waiter)
+        give_turn(record, next);
+}
+
 void asy_fd_pass_on_slow(struct fd_record *record, uint32_t direction)
 {
-    const struct fd_waiter *last = NULL;
-    struct fd_waiter *waiter;
-    while ((record->ready & direction) && (waiter = first_in_turn(record, direction)) && waiter != last) {
-        if (waiter->has_turn)
-            return;
-        if (waiter->ready == wake_task) {
-            waiter->has_turn = true;
-            wake_task(waiter, 0);
-            return;
-        }
-        last = waiter;
-        wake(waiter, 0);
-    }
+    struct fd_waiter *first = record->ready & direction ? first_in_turn(record, direction) : NULL;
+    if (first)
+        give_turn(record, first);
 }
 
 /* Its task will never run again: whoever comes next may try in its place. */
@@ -376,13 +391,23 @@ static void note_ready(struct fd_record *record, uint32_t events)
         record->short_is_end = false; /* reading stops short at urgent data, too */
 }
 
-static void wake_lookers(struct fd_record *record, uint32_t events)
+/* All who want to know, and the first in turn in each direction. */
+static void wake_waiters(struct fd_record *record, uint32_t events)
 {
+    struct list *first = record->waiters.next;
+    bool alone = first->next == &record->waiters;
+    if (alone && entry(first)->takes_turns) {
+        if (entry(first)->events & record->ready)
+            give_turn(record, entry(first));
+        return;
+    }
     if (events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP))
         events |= EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP;
     LIST_EACH_SAFE(node, next, &record->waiters)
         if (!entry(node)->takes_turns && (entry(node)->events & events))
             wake(entry(node), 0);
+    asy_fd_pass_on(record, FD_READ);
+    asy_fd_pass_on(record, FD_WRITE);
 }
 
 static void on_event(void *context, uint64_t tag, uint32_t events)
@@ -394,11 +419,8 @@ static void on_event(void *context, uint64_t tag, uint32_t events)
     /* Who registers for good later is told again. */
     if (record->mode == FD_EDGE)
         note_ready(record, events);
-    if (!list_is_empty(&record->waiters)) {
-        wake_lookers(record, events);
-        asy_fd_pass_on(record, FD_READ);
-        asy_fd_pass_on(record, FD_WRITE);
-    }
+    if (!list_is_empty(&record->waiters))
+        wake_waiters(record, events);
     if (record->callbacks)
         asy_readers_event(table->loop, record);
 }

@@ -27,21 +27,19 @@ static inline size_t bytes_count(const struct bytes *bytes)
     return bytes->end - bytes->start;
 }
 
-/* What the TLS library plugs in. Nothing here waits; memory is the filter's own. */
+/* What the TLS library plugs in. Nothing here waits. It takes its input from the stream
+ * (asyncio_filter_take_) and gives it what is to be sent (asyncio_filter_give_). */
 struct asy_stream_filter_ops {
     /* Goes on with the handshake: 0 done, -EAGAIN more input is needed, or an error. */
     int (*handshake)(void *filter);
-    /* Input from the descriptor: n == 0 is its end. 0 or an error. */
-    int (*feed)(void *filter, const void *data, size_t n);
     /* Plain bytes out of it: their number, 0 at the end, -EAGAIN, or an error. */
     ssize_t (*pull)(void *filter, void *buf, size_t n);
     /* Plain bytes into it: takes all of them. 0 or an error. */
     int (*push)(void *filter, const void *data, size_t n);
-    /* What is to be sent: *data and its length, valid until the next call. */
-    size_t (*pending)(void *filter, const void **data);
-    void (*sent)(void *filter, size_t n);
-    /* Says goodbye; what is to be sent follows by `pending`. */
+    /* Says goodbye. Repeating it does nothing. */
     void (*shutdown)(void *filter);
+    /* How many seconds the peer has to answer that. */
+    double (*shutdown_timeout)(const void *filter);
     void (*free)(void *filter);
 };
 
@@ -68,6 +66,9 @@ struct asyncio_stream {
 
     const struct asy_stream_filter_ops *filter_ops;
     void *filter;
+    struct bytes wire;            /* from the descriptor, for the filter */
+    bool wire_ended;              /* no more of it will come */
+    bool shaking;                 /* the filter's handshake is not done */
 
     /* A server's connection (server.c). */
     void *client;
@@ -99,19 +100,20 @@ void bytes_free(struct bytes *bytes);
 /* One attempt to get more input, waiting for it if need be: the number of bytes, 0 at the
  * end, or an error, which stays. */
 ssize_t asy_stream_fill(asyncio_stream *stream, size_t wanted);
-/* One lot of input for the filter, at most n bytes; waits for it. 0 or an error. */
-int asy_stream_feed(asyncio_stream *stream, size_t n);
-/* Bytes that a filter wants sent join the queue, and the queue is sent as far as possible. */
-int asy_stream_push_filter(asyncio_stream *stream);
+/* One lot of input for the filter; waits for it. 0, or an error, after which there may be no filter. */
+int asy_stream_feed(asyncio_stream *stream);
+/* Makes readers that wait, and those to come, fail with this. */
+void asy_stream_fail_reads(asyncio_stream *stream, int err);
+/* The descriptor takes no more: what is queued is lost, and writes fail with this. */
+void asy_stream_fail_writes(asyncio_stream *stream, int err);
 /* Sends what is queued, now and in the background. */
 void asy_stream_flush(asyncio_stream *stream);
 /* Waits until at most `level` bytes are queued, or the deadline. */
 int asy_stream_wait_drained(asyncio_stream *stream, size_t level, double timeout);
 void asy_stream_wake_drainers(asyncio_stream *stream);
 
-/* Puts a filter in: what was buffered goes to it, and the handshake is done. Suspends.
- * The filter belongs to the stream on every path. */
-ASYNCIO_API int asyncio_stream_set_filter_(asyncio_stream *stream, const struct asy_stream_filter_ops *ops,
-                                           void *filter);
+/* ---- stream_filter.c ------------------------------------------------------------------ */
+/* The filter has said goodbye, and all is sent: waits for the peer's answer. 0, -ETIMEDOUT, -ECANCELED. */
+int asy_stream_await_goodbye(asyncio_stream *stream);
 
 #endif

@@ -36,12 +36,23 @@ static ssize_t receive(asyncio_stream *stream, void *buf, size_t n)
     return got == -EIO && !stream->is_socket ? 0 : got; /* a terminal whose other side is gone */
 }
 
+/* Whether something has ended the stream's input while the caller waited for it. A stream that closes
+ * fails its readers, and goes on reading itself: the filter's goodbye. */
+static bool is_over(const asyncio_stream *stream, const struct bytes *into)
+{
+    if (stream->closing && into == &stream->wire)
+        return !stream->reading && stream->wire_ended;
+    return stream->read_error || stream->eof;
+}
+
 /* The same, waiting. A stream that waits with nothing buffered needs no buffer. */
 static ssize_t receive_waiting(asyncio_stream *stream, struct bytes *into, void *buf, size_t n)
 {
     for (;;) {
-        if (stream->read_error || stream->eof)
-            return stream->read_error; /* while it waited */
+        if (is_over(stream, into)) {
+            asy_fd_pass_on(stream->record, FD_READ);
+            return stream->read_error;
+        }
         int err = into ? bytes_reserve(into, n) : 0;
         if (err)
             return err;

@@ -9,6 +9,7 @@
 #include "asyncio/tasks.h"
 #include "asyncio/threads.h"
 #include "core/contextvars.h"
+#include "core/coro.h"
 #include "core/loop.h"
 #include "core/post.h"
 #include "core/task.h"
@@ -128,6 +129,7 @@ asyncio_thread_future *asyncio_run_coroutine_threadsafe(asyncio_coro *coro, asyn
     asy_sys_cond_init(&future->ended);
     future->loop = asyncio_loop_ref(loop);
     future->coro = coro;
+    asy_coro_hand_over(coro);
     future->start.callback.kind = &submitted_kind;
     if (asy_post(loop, &future->start))
         drop_submitted(&future->start.callback);

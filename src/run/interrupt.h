@@ -6,6 +6,8 @@
 #define ASY_RUN_INTERRUPT_H
 
 #include "asyncio/runners.h"
+#include "base/list.h"
+#include "io/signal_dispatch.h"
 #include <signal.h>
 #include <stdatomic.h>
 
@@ -13,8 +15,8 @@ struct interrupt {
     asyncio_loop *loop;
     asyncio_task *main;
     _Atomic int signo;          /* the first signal that came, or 0 */
-    bool installed[2];
-    struct sigaction old[2];
+    struct signal_hook hook;
+    bool hooked[2];             /* SIGINT, SIGTERM */
 };
 
 void asy_interrupt_install(struct interrupt *interrupt, asyncio_loop *loop, asyncio_task *main,

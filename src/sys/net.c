@@ -144,15 +144,15 @@ static void hold_sigpipe(struct quiet *quiet)
                          sigismember(&pending, SIGPIPE);
 }
 
-/* `result` is what the call in between returned; errno stays. */
-static void let_sigpipe(const struct quiet *quiet, ssize_t result)
+/* `may_have`: the call in between may have raised it. errno stays. */
+static void let_sigpipe(const struct quiet *quiet, bool may_have)
 {
     static const struct timespec no_time;
     int error = errno;
     sigset_t sigpipe;
     sigemptyset(&sigpipe);
     sigaddset(&sigpipe, SIGPIPE);
-    if (result < 0 && error == EPIPE && !quiet->was_pending)
+    if (may_have && !quiet->was_pending)
         sigtimedwait(&sigpipe, NULL, &no_time);
     pthread_sigmask(SIG_SETMASK, &quiet->before, NULL);
     errno = error;
@@ -171,7 +171,7 @@ static ssize_t writev_quietly(int fd, const struct iovec *parts, int count)
     struct quiet quiet;
     hold_sigpipe(&quiet);
     result = writev(fd, parts, count);
-    let_sigpipe(&quiet, result);
+    let_sigpipe(&quiet, result >= 0 || errno == EPIPE); /* the reader may have gone in the middle */
     return result;
 }
 
@@ -236,7 +236,7 @@ static ssize_t sendfile_quietly(int out, int in, off_t *offset, size_t count)
     struct quiet quiet;
     hold_sigpipe(&quiet);
     ssize_t result = sendfile(out, in, offset, count);
-    let_sigpipe(&quiet, result);
+    let_sigpipe(&quiet, result < 0 && errno == EPIPE);
     return result;
 }
 
