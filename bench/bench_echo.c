@@ -7,13 +7,13 @@
 #include <asyncio.h>
 #include <sys/resource.h>
 
-static size_t open_connections;
+static size_t open_connections, room;
 
 ASYNC(serve, int, fd)
 {
-    char block[ECHO_BYTES_MAX];
+    char block[room];
     ssize_t n;
-    while ((n = asyncio_sock_recv(fd, block, sizeof block, 0)) > 0) {
+    while ((n = asyncio_sock_recv(fd, block, room, 0)) > 0) {
         n = asyncio_sock_sendall(fd, block, (size_t)n, 0);
         if (n < 0)
             break;
@@ -39,6 +39,7 @@ ASYNC(async_main, char *const *, variants)
 {
     for (; *variants; variants++) {
         int port, listener = echo_listen(&port);
+        room = echo_room(*variants);
         asyncio_task *acceptor = asyncio_create_task(accept_all(listener));
         pid_t load = echo_start_load(port, *variants);
         /* Until the last of them is gone, or nobody came. */

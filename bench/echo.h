@@ -17,6 +17,14 @@
 /* No request is larger. */
 #define ECHO_BYTES_MAX 65536
 
+/* How much a server of this variant reads at once: a request, and room to see that it is all. */
+static inline size_t echo_room(const char *variant)
+{
+    size_t connections, bytes;
+    BENCH_CHECK(sscanf(variant, "%zux%zu", &connections, &bytes) == 2);
+    return bytes < ECHO_BYTES_MAX / 2 ? 2 * bytes : ECHO_BYTES_MAX;
+}
+
 static inline int echo_listen(int *port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};

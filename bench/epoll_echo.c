@@ -17,7 +17,7 @@ struct connection {
 
 static char block[ECHO_BYTES_MAX];
 static struct connection *listener;
-static size_t open_connections, served;
+static size_t open_connections, served, room;
 
 static void finish(struct connection *connection)
 {
@@ -55,7 +55,7 @@ static void serve(struct connection *connection)
     if (connection->kept && !flush_kept(connection))
         return;
     for (;;) {
-        ssize_t got = recv(connection->fd, block, sizeof block, 0);
+        ssize_t got = recv(connection->fd, block, room, 0);
         if (got < 0 && errno == EAGAIN)
             return;
         if (got <= 0) {
@@ -74,7 +74,7 @@ static void serve(struct connection *connection)
             memcpy(connection->kept, block + sent, connection->end);
             return;
         }
-        if ((size_t)got < sizeof block)
+        if ((size_t)got < room)
             return;
     }
 }
@@ -99,6 +99,7 @@ static void serve_variant(const char *variant)
     struct connection own = {0};
     int port, epfd = epoll_create1(EPOLL_CLOEXEC);
     listener = &own;
+    room = echo_room(variant);
     own.fd = echo_listen(&port);
     struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = listener};
     epoll_ctl(epfd, EPOLL_CTL_ADD, own.fd, &event);

@@ -8,6 +8,7 @@
 
 #include <asyncio/contextvars.h>
 #include <asyncio/coroutines.h>
+#include <asyncio/datagrams.h>
 #include <asyncio/errors.h>
 #include <asyncio/events.h>
 #include <asyncio/fdio.h>
@@ -20,8 +21,10 @@
 #include <asyncio/runners.h>
 #include <asyncio/scopes.h>
 #include <asyncio/servers.h>
+#include <asyncio/signals.h>
 #include <asyncio/sockets.h>
 #include <asyncio/streams.h>
+#include <asyncio/subprocess.h>
 #include <asyncio/taskgroups.h>
 #include <asyncio/tasks.h>
 #include <asyncio/threads.h>

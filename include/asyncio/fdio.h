@@ -34,7 +34,7 @@ ASYNCIO_API int asyncio_wait_fd(int fd, int poll_events, double timeout);
 
 /* read(2), write(2), readv(2), writev(2), which wait where those would block. The number of bytes,
  * 0 at the end of the file, or the call's error; -ECANCELED, -ENOMEM, ASYNCIO_ENOTASK. SIGPIPE is
- * not raised by sockets. */
+ * not raised. */
 ASYNCIO_API ssize_t asyncio_read(int fd, void *buf, size_t n);
 ASYNCIO_API ssize_t asyncio_write(int fd, const void *buf, size_t n);
 ASYNCIO_API ssize_t asyncio_readv(int fd, const struct iovec *parts, int count);

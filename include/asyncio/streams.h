@@ -38,7 +38,7 @@ typedef struct asyncio_address {
 /* All zero means the defaults. */
 typedef struct asyncio_connect_options {
     double happy_eyeballs_delay; /* seconds between attempts (RFC 8305); 0: 0.25; < 0: one after the other */
-    const asyncio_address *local;  /* bind to this first */
+    const asyncio_address *local;  /* bind to this first; port 0: any */
     asyncio_tls_context *tls;      /* TLS from the start; see asyncio/tls.h */
     const char *server_hostname;   /* the name to verify; NULL: host */
     size_t limit;                  /* of readline and readuntil, in bytes; 0: 64 KiB */
@@ -46,12 +46,20 @@ typedef struct asyncio_connect_options {
     uintptr_t reserved[4];
 } asyncio_connect_options;
 
-/* Connects, and stores the stream in *stream. Suspends. A cancel closes what was opened.
- * 0; the resolver's ASYNCIO_EGAI_..., the last attempt's error, -ETIMEDOUT, -ECANCELED, -EINVAL, -ENOMEM,
- * ASYNCIO_ETLS, ASYNCIO_ENOTASK; the message says which address. (open_connection) */
+/*
+ * Connects, and stores the stream in *stream. Suspends. A cancel closes what was opened.
+ *
+ * Of several addresses the next one is tried when the last attempt has failed, or after the delay, the
+ * families in turn; the first that is established wins (RFC 8305). A numeric host needs no look-up; NULL is this
+ * host. Small writes go out at once (TCP_NODELAY).
+ * 0; the resolver's ASYNCIO_EGAI_..., the error of the attempt that failed last, -ETIMEDOUT, -ECANCELED,
+ * -EINVAL, -ENOMEM, ASYNCIO_ETLS, ASYNCIO_ENOTASK; the message says which address, and how many were
+ * tried. (open_connection)
+ */
 ASYNCIO_API int asyncio_open_connection(const char *host, int port, const asyncio_connect_options *options,
                                         asyncio_stream **stream);
-/* The same over a Unix socket; a path that begins with '@' is an abstract name. (open_unix_connection) */
+/* The same over a Unix socket; a path that begins with '@' is an abstract name. Waits while the listener's
+ * queue is full. TLS needs a server_hostname; local is not looked at. (open_unix_connection) */
 ASYNCIO_API int asyncio_open_unix_connection(const char *path, const asyncio_connect_options *options,
                                              asyncio_stream **stream);
 /* Makes a stream of a connected descriptor, which belongs to it from then on (on an error it does
@@ -103,16 +111,19 @@ ASYNCIO_API int asyncio_stream_drain(asyncio_stream *stream);
 ASYNCIO_API int asyncio_stream_write_eof(asyncio_stream *stream);
 
 /* Sends what is queued, closes, and frees, whatever it returns, also when cancelled. Suspends while bytes
- * are queued, at most the close timeout, then drops them: -ETIMEDOUT. 0, or what kept bytes from being
- * sent. Accepts NULL. (close, wait_closed) */
+ * are queued, at most the close timeout, then drops them: -ETIMEDOUT. With TLS it says goodbye, and waits for
+ * the peer's answer, at most the context's shutdown timeout: -ETIMEDOUT, too. 0, or what kept
+ * bytes from being sent. Accepts NULL. (close, wait_closed) */
 ASYNCIO_API int asyncio_stream_close(asyncio_stream *stream);
 /* Closes at once, drops what is queued, resets a TCP connection, and frees. Does not wait. Accepts
  * NULL. (abort) */
 ASYNCIO_API void asyncio_stream_abort(asyncio_stream *stream);
 
-/* TLS over the stream from here on (asyncio/tls.h makes the context); server_hostname NULL: the
- * server's side, or no name to verify. Bytes that were buffered already go to TLS. Suspends. 0,
- * ASYNCIO_ETLS with words, or the connection's error. (start_tls) */
+/* TLS over the stream from here on; the context (asyncio/tls.h) tells whether as client or as server.
+ * A client verifies server_hostname, which may be NULL only if the context does not verify names. Bytes that
+ * were buffered already go to TLS. Suspends. 0; ASYNCIO_ETLS with words, or the connection's error,
+ * -ETIMEDOUT, -ECANCELED: the stream is of no use then but to be closed; -EINVAL, -ENOMEM,
+ * ASYNCIO_ESTATE (TLS already, another task reads, write_eof was called), ASYNCIO_ENOTASK. (start_tls) */
 ASYNCIO_API int asyncio_stream_start_tls(asyncio_stream *stream, asyncio_tls_context *tls,
                                          const char *server_hostname);
 

@@ -10,14 +10,6 @@
 #include <errno.h>
 #include <string.h>
 
-struct fd_table {
-    struct asy_io_hooks hooks;
-    asyncio_loop *loop;
-    struct fd_record **records;
-    size_t capacity;
-    uint32_t generation;
-};
-
 static struct fd_table *table_of(asyncio_loop *loop)
 {
     return (struct fd_table *)loop->io;
@@ -68,7 +60,7 @@ static bool make_room(struct fd_table *table, size_t fd)
     return true;
 }
 
-static NOINLINE struct fd_record *make_record(asyncio_loop *loop, int fd)
+struct fd_record *asy_fd_make_record(asyncio_loop *loop, int fd)
 {
     struct fd_table *table = loop->io ? table_of(loop) : make_table(loop);
     if (fd < 0 || !table)
@@ -89,28 +81,14 @@ static NOINLINE struct fd_record *make_record(asyncio_loop *loop, int fd)
     return record;
 }
 
-struct fd_record *asy_fd_find(asyncio_loop *loop, int fd)
-{
-    const struct fd_table *table = table_of(loop);
-    return table && fd >= 0 && (size_t)fd < table->capacity ? table->records[fd] : NULL;
-}
-
-struct fd_record *asy_fd_record(asyncio_loop *loop, int fd)
-{
-    struct fd_record *record = asy_fd_find(loop, fd);
-    return LIKELY(record != NULL) ? record : make_record(loop, fd);
-}
-
 int asy_fd_why_none(int fd)
 {
     int kind = asy_sys_fd_kind(fd);
     return kind < 0 ? kind : -ENOMEM;
 }
 
-int asy_fd_prepare(struct fd_record *record)
+int asy_fd_prepare_slow(struct fd_record *record)
 {
-    if (LIKELY(record->known))
-        return 0;
     int kind = asy_sys_fd_kind(record->fd);
     if (kind < 0)
         return kind;
@@ -243,17 +221,9 @@ static void wake(struct fd_waiter *waiter, int value)
         waiter->ready(waiter, value);
 }
 
-/* Many are woken before the first of them runs: what is hot of their stacks may come meanwhile. */
-#define HOT_STACK_BYTES 512
-#define CACHE_LINE 64
-
 static void wake_task(struct fd_waiter *waiter, int value)
 {
-    struct wait *wait = &LIST_ENTRY(waiter, struct fd_wait, waiter)->wait;
-    const char *stack = wait->task->fiber.sp;
-    for (size_t i = 0; i < HOT_STACK_BYTES; i += CACHE_LINE)
-        __builtin_prefetch(stack + i);
-    asy_wait_wake(wait, value);
+    asy_wait_wake(&LIST_ENTRY(waiter, struct fd_wait, waiter)->wait, value);
 }
 
 static bool cancel_wait(struct wait *wait)
@@ -314,8 +284,9 @@ static const struct wait_kind read_kind = WAIT_KIND("reading a descriptor");
 static const struct wait_kind write_kind = WAIT_KIND("writing a descriptor");
 static const struct wait_kind poll_kind = WAIT_KIND("waiting for a descriptor");
 
-/* Waits in `record`, linked in before `place`. */
-static int wait_before(asyncio_loop *loop, struct fd_record *record, struct list *place,
+/* Waits in `record`, linked in before `place`. Inline: what lies on a waiting task's stack
+ * is fetched again for each request. */
+static inline __attribute__((always_inline)) int wait_before(asyncio_loop *loop, struct fd_record *record, struct list *place,
                        struct fd_wait *wait)
 {
     asyncio_task *task = loop->current;

@@ -30,6 +30,7 @@
 #include "asyncio/types.h"
 #include "base/compiler.h"
 #include "base/list.h"
+#include "core/loop.h"
 #include "core/task.h"
 #include <poll.h>
 #include <stdbool.h>
@@ -68,15 +69,34 @@ struct fd_waiter {
     void (*ready)(struct fd_waiter *waiter, int err);
 };
 
-struct fd_table;
+struct fd_table {
+    struct asy_io_hooks hooks; /* first: what the loop knows of it */
+    asyncio_loop *loop;
+    struct fd_record **records; /* by number; NULL where there is none */
+    size_t capacity;
+    uint32_t generation;
+};
 
-/* The running loop's record of fd, made if need be. NULL: asy_fd_why_none says why. */
-struct fd_record *asy_fd_record(asyncio_loop *loop, int fd);
+/* The running loop's record of fd; NULL if there is none. */
+static inline struct fd_record *asy_fd_find(asyncio_loop *loop, int fd)
+{
+    const struct fd_table *table = (const struct fd_table *)loop->io;
+    return LIKELY(table && (unsigned)fd < table->capacity) ? table->records[fd] : NULL;
+}
+/* The same, made if need be. NULL: asy_fd_why_none says why. */
+struct fd_record *asy_fd_make_record(asyncio_loop *loop, int fd);
+static inline struct fd_record *asy_fd_record(asyncio_loop *loop, int fd)
+{
+    struct fd_record *record = asy_fd_find(loop, fd);
+    return LIKELY(record != NULL) ? record : asy_fd_make_record(loop, fd);
+}
 int asy_fd_why_none(int fd);
-/* The same, only if there is one. */
-struct fd_record *asy_fd_find(asyncio_loop *loop, int fd);
 /* Looks up the kind and makes a socket or pipe non-blocking, the first time. 0 or a negative errno. */
-int asy_fd_prepare(struct fd_record *record);
+int asy_fd_prepare_slow(struct fd_record *record);
+static inline int asy_fd_prepare(struct fd_record *record)
+{
+    return LIKELY(record->known) ? 0 : asy_fd_prepare_slow(record);
+}
 /* A new file behind the number: nothing that was known holds. `like`, unless NULL: it came,
  * non-blocking, out of that listener. */
 void asy_fd_fresh(asyncio_loop *loop, struct fd_record *record, const struct fd_record *like);

@@ -96,21 +96,6 @@ int asyncio_wait_writable(int fd, double timeout)
 
 /* ---- Transfers ---------------------------------------------------------------------- */
 
-struct fd_record *asy_transfer_begin(asyncio_loop *loop, int fd, int *err)
-{
-    if (UNLIKELY(!loop || !loop->current)) {
-        *err = ASYNCIO_ENOTASK;
-        return NULL;
-    }
-    /* First: whatever is known of the descriptor may change meanwhile. */
-    *err = asy_budget_spend(loop);
-    if (UNLIKELY(*err))
-        return NULL;
-    struct fd_record *record = asy_fd_record(loop, fd);
-    *err = LIKELY(record != NULL) ? asy_fd_prepare(record) : asy_fd_why_none(fd);
-    return record;
-}
-
 /* Nothing tells when a file that cannot be waited for has something. */
 #define PAUSE_S 0.002
 
@@ -147,10 +132,10 @@ ssize_t asy_write_shared(struct fd_record *record, const void *buf, size_t n)
     if (record->reopened >= 0)
         return asy_sys_write(record->reopened, buf, n);
     size_t most = record->is_terminal ? TERMINAL_WRITE_MAX : PIPE_WRITE_MAX;
-    return asy_sys_write(record->fd, buf, n < most ? n : most);
+    return asy_sys_write_quietly(record->fd, buf, n < most ? n : most);
 }
 
-/* Sockets have calls that neither block, whatever the flags, nor raise SIGPIPE. */
+/* Sockets have calls that do not block, whatever the flags. */
 static ssize_t read_some(struct fd_record *record, int fd, void *buf, size_t n)
 {
     if (!record->is_socket || n == 0)
@@ -165,7 +150,9 @@ static ssize_t write_some(struct fd_record *record, int fd, const void *buf, siz
 {
     if (record->is_socket)
         return asy_sys_send(fd, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-    return record->kind == ASY_FD_SHARED ? asy_write_shared(record, buf, n) : asy_sys_write(fd, buf, n);
+    if (record->kind == ASY_FD_SHARED)
+        return asy_write_shared(record, buf, n);
+    return record->kind == ASY_FD_READY ? asy_sys_write(fd, buf, n) : asy_sys_write_quietly(fd, buf, n);
 }
 
 ssize_t asyncio_read(int fd, void *buf, size_t n)
@@ -191,7 +178,7 @@ static ssize_t write_parts(struct fd_record *record, int fd, const struct iovec 
         return asy_sys_sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
     if (record->kind != ASY_FD_SHARED)
-        return asy_sys_writev(fd, parts, count);
+        return asy_sys_writev_quietly(fd, parts, count);
     for (int i = 0; i < count; i++)
         if (parts[i].iov_len)
             return asy_write_shared(record, parts[i].iov_base, parts[i].iov_len);

@@ -5,6 +5,7 @@
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
 #include "core/loop.h"
+#include "io/endpoint.h"
 #include "io/offload.h"
 #include "sys/sys.h"
 #include <errno.h>
@@ -134,7 +135,8 @@ int asyncio_getaddrinfo(const char *host, const char *service, const struct addr
         return err;
     err = lookup->error;
     if (err) {
-        asyncio_raise(err, "look up %s: %s", host ? host : service, asyncio_strerror(err));
+        char words[ASY_WORDS];
+        asyncio_raise(err, "look up %s: %s", host ? host : service, asy_words(err, words));
     } else {
         *result = lookup->result;
         lookup->result = NULL;
@@ -164,6 +166,20 @@ static void run_reverse(struct work *work)
     reverse->error = error_of(code, code == EAI_SYSTEM ? errno : 0);
 }
 
+static int name_failed(int err)
+{
+    char words[ASY_WORDS];
+    if (err)
+        asyncio_raise(err, "look up the name of an address: %s", asy_words(err, words));
+    return err;
+}
+
+/* Numbers are written without asking anybody. */
+static bool is_number(const char *host, const char *service, int flags)
+{
+    return (!host || (flags & NI_NUMERICHOST)) && (!service || (flags & NI_NUMERICSERV));
+}
+
 static void free_reverse(struct work *work)
 {
     asy_sys_free(work);
@@ -185,6 +201,10 @@ int asyncio_getnameinfo(const struct sockaddr *address, socklen_t length, char *
     int err = asy_budget_spend(loop);
     if (err)
         return err;
+    if (is_number(host, service, flags)) {
+        int code = getnameinfo(address, length, host, host_length, service, service_length, flags);
+        return name_failed(error_of(code, code == EAI_SYSTEM ? errno : 0));
+    }
     struct reverse *reverse = asy_sys_calloc(1, sizeof *reverse);
     if (!reverse)
         return -ENOMEM;
@@ -204,5 +224,5 @@ int asyncio_getnameinfo(const struct sockaddr *address, socklen_t length, char *
     if (!err && reverse->service_length)
         memcpy(service, reverse->service, reverse->service_length);
     free_reverse(&reverse->work);
-    return err;
+    return name_failed(err);
 }

@@ -69,10 +69,19 @@ static const struct callback_kind back_kind = {run_back, drop_back};
 
 void asy_pool_init(struct pool *pool, unsigned threads_max, const char *name)
 {
-    *pool = (struct pool){.threads_max = threads_max, .name = name};
+    *pool = (struct pool){
+        .threads_max = threads_max, .name = name, .fork_generation = asy_fork_generation};
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->filled, NULL);
     list_init(&pool->queue);
+}
+
+/* In a forked child: the threads, the lock and the work are the parent's. */
+static void begin_anew_in_child(struct pool *pool)
+{
+    if (LIKELY(__atomic_load_n(&pool->fork_generation, __ATOMIC_ACQUIRE) == asy_fork_generation))
+        return;
+    asy_pool_init(pool, pool->threads_max, pool->name);
 }
 
 static void free_pool(struct pool *pool)
@@ -142,6 +151,7 @@ int asy_offload(struct pool *pool, asyncio_loop *loop, struct work *work)
     work->loop = loop;
     work->pool = pool;
     work->state = WORK_QUEUED;
+    begin_anew_in_child(pool);
     pthread_mutex_lock(&pool->lock);
     if (!pool->idle && pool->threads < pool->threads_max) {
         err = asy_sys_thread_start(pool_thread, pool, pool->name);

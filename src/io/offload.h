@@ -37,6 +37,7 @@ struct pool {
     size_t outstanding;           /* work that has not come back to its loop */
     const char *name;             /* of its threads */
     bool retired;                 /* in a block of its own, freed by the last thread */
+    unsigned fork_generation;     /* of the process whose threads these are */
 };
 
 #define POOL_INIT(variable, most, thread_name)                                                               \

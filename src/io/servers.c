@@ -18,6 +18,7 @@
 #include "io/address.h"
 #include "io/server.h"
 #include "io/stream.h"
+#include "io/tls_hook.h"
 #include "sys/net.h"
 #include "sys/sys.h"
 #include <errno.h>
@@ -46,6 +47,8 @@ static void server_unref(asyncio_server *server)
     asy_sys_free(server->path);
     asy_sys_free(server->listeners);
     asy_vars_drop(server->context);
+    if (server->options.tls)
+        asy_tls_hooks()->unref(server->options.tls);
     asy_sys_free(server);
 }
 
@@ -90,14 +93,20 @@ static void client_over(struct client *client)
     server_unref(server);
 }
 
+/* 0, or an error, which is reported. */
+static int secure(struct client *client)
+{
+    if (!client->server->options.tls)
+        return 0;
+    int err = asyncio_stream_start_tls(client->stream, client->server->options.tls, NULL);
+    if (err)
+        report_client(client, err, "the TLS handshake with a client failed");
+    return err;
+}
+
 static intptr_t serve(struct client *client)
 {
     asyncio_server *server = client->server;
-    if (server->options.tls) {
-        int err = asyncio_stream_start_tls(client->stream, server->options.tls, NULL);
-        if (err)
-            return err;
-    }
     asyncio_coro *coro = client->stream ? server->handler(client->stream, server->arg) : NULL;
     if (!coro)
         return asyncio_raise(-ENOMEM, "the handler made no coroutine");
@@ -106,14 +115,15 @@ static intptr_t serve(struct client *client)
 
 ASYNC(client_connected, struct client *, client)
 {
-    intptr_t result = serve(client);
-    if (result < 0)
+    int unsafe = secure(client);
+    intptr_t result = unsafe ? unsafe : serve(client);
+    if (result < 0 && !unsafe)
         report_client(client, result, "the handler of a client failed");
     asyncio_stream *stream = client->stream;
     if (stream) {
         client->stream = NULL;
         stream->client = NULL;
-        if (result < 0)
+        if (result < 0 && unsafe != ASYNCIO_ETLS) /* which the peer is told */
             asyncio_stream_abort(stream);
         else
             asyncio_stream_close(stream);
@@ -281,7 +291,7 @@ int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_serv
     asyncio_loop *loop = asy_running_loop;
     if (!loop || !loop->current)
         return ASYNCIO_ENOTASK;
-    if (!handler)
+    if (!handler || (options && options->tls && !asy_tls_hooks()->is_server(options->tls)))
         return -EINVAL;
     asyncio_server *server = asy_sys_calloc(1, sizeof *server);
     if (!server)
@@ -299,6 +309,8 @@ int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_serv
     server->pause.fire = resume;
     if (options)
         server->options = *options;
+    if (server->options.tls)
+        asy_tls_hooks()->ref(server->options.tls);
     list_init(&server->clients);
     list_init(&server->waiters);
     *out = server;

@@ -15,6 +15,8 @@
 #include "sys/sys.h"
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 
 struct watch {
     struct signal_watch dispatched;
@@ -136,6 +138,14 @@ static struct watch *make(asyncio_loop *loop, int signo)
     return watch;
 }
 
+/* One that came when no place was left for it. */
+static void post_again(struct watch *watch)
+{
+    if (atomic_load(&watch->marked) && !atomic_exchange(&watch->posted, true) &&
+        asy_call_soon(watch->loop, deliver, watch))
+        atomic_store(&watch->posted, false);
+}
+
 /* The loop's watch of a signal, at work from here on. 0 or a negative errno. */
 static int begin(asyncio_loop *loop, int signo, struct watch **out)
 {
@@ -148,8 +158,10 @@ static int begin(asyncio_loop *loop, int signo, struct watch **out)
     if (!watch)
         return -ENOMEM;
     *out = watch;
-    if (watch->watching)
+    if (watch->watching) {
+        post_again(watch);
         return 0;
+    }
     atomic_store(&watch->marked, false);
     int err = asy_signal_watch(signo, &watch->dispatched);
     watch->watching = err == 0;

@@ -72,6 +72,8 @@ struct asyncio_stream {
 
     /* A server's connection (server.c). */
     void *client;
+    /* A process's place for it, which is cleared when it goes; or NULL. */
+    asyncio_stream **place;
 };
 
 #define STREAM_HIGH_WATER (64 * 1024)
@@ -100,8 +102,9 @@ void bytes_free(struct bytes *bytes);
 /* One attempt to get more input, waiting for it if need be: the number of bytes, 0 at the
  * end, or an error, which stays. */
 ssize_t asy_stream_fill(asyncio_stream *stream, size_t wanted);
-/* One lot of input for the filter; waits for it. 0, or an error, after which there may be no filter. */
-int asy_stream_feed(asyncio_stream *stream);
+/* One lot of input for the filter; waits for it. `goodbye`: for a stream that closes. 0, or an error,
+ * after which there may be no filter. */
+int asy_stream_feed(asyncio_stream *stream, bool goodbye);
 /* Makes readers that wait, and those to come, fail with this. */
 void asy_stream_fail_reads(asyncio_stream *stream, int err);
 /* The descriptor takes no more: what is queued is lost, and writes fail with this. */

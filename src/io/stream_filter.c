@@ -70,7 +70,7 @@ static int shake_hands(asyncio_stream *stream)
             return err;
         if (stream->write_error)
             return stream->write_error;
-        err = asy_stream_feed(stream);
+        err = asy_stream_feed(stream, false);
         if (err)
             return err;
         if (stream->eof) /* not the peer's doing: a server tells its clients to come to an end */
@@ -137,7 +137,7 @@ static int drop_input(asyncio_stream *stream)
             return 0;
         int err = asy_budget_spend(stream->loop);
         if (!err)
-            err = asy_stream_feed(stream);
+            err = asy_stream_feed(stream, true);
         if (err)
             return err;
     }

@@ -11,6 +11,10 @@
 #include <string.h>
 
 #define FILL_BYTES (16 * 1024)
+/* From the descriptor, for a filter. */
+#define FEED_BYTES (32 * 1024 - 1)
+/* A filter is not asked for less at a time. */
+#define DIRECT_BYTES 4096
 
 /* ---- From the descriptor ------------------------------------------------------------ */
 
@@ -36,20 +40,12 @@ static ssize_t receive(asyncio_stream *stream, void *buf, size_t n)
     return got == -EIO && !stream->is_socket ? 0 : got; /* a terminal whose other side is gone */
 }
 
-/* Whether something has ended the stream's input while the caller waited for it. A stream that closes
- * fails its readers, and goes on reading itself: the filter's goodbye. */
-static bool is_over(const asyncio_stream *stream, const struct bytes *into)
-{
-    if (stream->closing && into == &stream->wire)
-        return !stream->reading && stream->wire_ended;
-    return stream->read_error || stream->eof;
-}
-
-/* The same, waiting. A stream that waits with nothing buffered needs no buffer. */
-static ssize_t receive_waiting(asyncio_stream *stream, struct bytes *into, void *buf, size_t n)
+/* The same, waiting. A stream that waits with nothing buffered needs no buffer. `goodbye`: it
+ * closes, and reads on although its readers have failed. */
+static ssize_t receive_waiting(asyncio_stream *stream, struct bytes *into, void *buf, size_t n, bool goodbye)
 {
     for (;;) {
-        if (is_over(stream, into)) {
+        if (!goodbye && (stream->read_error || stream->eof)) { /* while it waited */
             asy_fd_pass_on(stream->record, FD_READ);
             return stream->read_error;
         }
@@ -79,42 +75,42 @@ static bool is_lasting(ssize_t err)
     return err < 0 && err != -ECANCELED && err != -ENOMEM && err != ASYNCIO_ENOTASK;
 }
 
-/* What the filter has for us; -EAGAIN: it needs more input first. */
-static ssize_t pull_filter(asyncio_stream *stream, size_t wanted)
+/* Its answers, if it has any, are sent; whether they can be is not the reader's business. */
+static ssize_t pull(asyncio_stream *stream, void *buf, size_t n)
 {
-    int err = bytes_reserve(&stream->in, wanted);
-    if (err)
-        return err;
-    ssize_t got = stream->filter_ops->pull(stream->filter, stream->in.data + stream->in.end,
-                                           stream->in.capacity - stream->in.end - 1);
-    if (got > 0)
-        stream->in.end += (size_t)got;
+    ssize_t got = stream->filter_ops->pull(stream->filter, buf, n);
+    if (bytes_count(&stream->out))
+        asy_stream_flush(stream);
     return got;
 }
 
-/* One lot of input for the filter; waits for it. */
-int asy_stream_feed(asyncio_stream *stream, size_t n)
+int asy_stream_feed(asyncio_stream *stream, bool goodbye)
 {
-    struct bytes raw = {0};
-    ssize_t got = receive_waiting(stream, &raw, NULL, n);
-    int err = got < 0 ? (int)got : stream->filter ? 0 : -EBADF;
-    if (!err)
-        err = stream->filter_ops->feed(stream->filter, raw.data ? raw.data + raw.start : NULL, (size_t)got);
-    bytes_free(&raw);
-    return err;
+    ssize_t got = receive_waiting(stream, &stream->wire, NULL, FEED_BYTES, goodbye);
+    if (got < 0)
+        return (int)got;
+    if (got == 0)
+        stream->wire_ended = true;
+    return stream->filter ? 0 : -EBADF;
 }
 
-static ssize_t fill_filter(asyncio_stream *stream, size_t wanted)
+/* Plain bytes into buf, at least one; or into the stream's buffer, if that is NULL. */
+static ssize_t receive_filtered(asyncio_stream *stream, void *buf, size_t n)
 {
+    struct bytes *in = &stream->in;
     for (;;) {
-        ssize_t got = pull_filter(stream, wanted);
-        int err = asy_stream_push_filter(stream); /* an answer of the protocol's own */
-        if (got != -EAGAIN)
-            return got;
+        int err = buf ? 0 : bytes_reserve(in, n);
         if (err)
             return err;
-        err = asy_stream_feed(stream, FILL_BYTES);
-        if (err)
+        ssize_t got = buf ? pull(stream, buf, n) : pull(stream, in->data + in->end, in->capacity - in->end - 1);
+        if (got > 0 && !buf)
+            in->end += (size_t)got;
+        if (got != -EAGAIN)
+            return got;
+        if (!bytes_count(in))
+            bytes_free(in);
+        err = asy_stream_feed(stream, false);
+        if (err || stream->eof)
             return err;
     }
 }
@@ -126,8 +122,8 @@ ssize_t asy_stream_fill(asyncio_stream *stream, size_t wanted)
     if (stream->eof)
         return 0;
     size_t room = wanted < FILL_BYTES ? FILL_BYTES : wanted;
-    ssize_t got =
-        stream->filter ? fill_filter(stream, room) : receive_waiting(stream, &stream->in, NULL, room);
+    ssize_t got = stream->filter ? receive_filtered(stream, NULL, room)
+                                 : receive_waiting(stream, &stream->in, NULL, room, false);
     if (got == 0)
         stream->eof = true;
     else if (is_lasting(got) && !stream->read_error)
@@ -182,7 +178,7 @@ static ssize_t take(asyncio_stream *stream, void *buf, size_t n)
     return (ssize_t)n;
 }
 
-/* Straight into the program's memory, when nothing is buffered and nothing stands between. */
+/* Straight into the program's memory, when nothing is buffered. */
 static ssize_t read_direct(asyncio_stream *stream, void *buf, size_t n)
 {
     if (stream->read_error)
@@ -190,7 +186,8 @@ static ssize_t read_direct(asyncio_stream *stream, void *buf, size_t n)
     if (stream->eof)
         return 0;
     bytes_free(&stream->in);
-    ssize_t got = receive_waiting(stream, NULL, buf, n);
+    ssize_t got =
+        stream->filter ? receive_filtered(stream, buf, n) : receive_waiting(stream, NULL, buf, n, false);
     if (got == 0)
         stream->eof = true;
     else if (is_lasting(got) && !stream->read_error)
@@ -206,7 +203,7 @@ ssize_t asyncio_stream_read(asyncio_stream *stream, void *buf, size_t n)
     if (n == 0)
         return end(stream, 0);
     if (!bytes_count(&stream->in)) {
-        if (!stream->filter)
+        if (!stream->filter || n >= DIRECT_BYTES)
             return end(stream, read_direct(stream, buf, n));
         ssize_t got = asy_stream_fill(stream, 1);
         if (got <= 0)

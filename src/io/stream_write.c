@@ -3,16 +3,24 @@
  * rest, which the stream sends in the background.
  */
 #include "asyncio/errors.h"
+#include "asyncio/fdio.h"
 #include "asyncio/streams.h"
 #include "core/loop.h"
 #include "io/stream.h"
 #include "io/transfer.h"
 #include "sys/net.h"
+#include "sys/process.h"
 #include "sys/sys.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+/* How much a filter is given at a time, and what it may make more of that. */
+#define SLICE_BYTES (32 * 1024)
+#define FILTER_EXTRA_BYTES 1024
+#define TOGETHER_BYTES (16 * 1024)
 
 /* ---- To the descriptor --------------------------------------------------------------- */
 
@@ -32,7 +40,7 @@ static ssize_t transmit(asyncio_stream *stream, const struct iovec *parts, int c
     if (record->kind == ASY_FD_SHARED) {
         sent = is_writable(stream) ? asy_write_shared(record, parts[0].iov_base, parts[0].iov_len) : -EAGAIN;
     } else if (!stream->is_socket) {
-        sent = asy_sys_writev(stream->fd, parts, count);
+        sent = asy_sys_writev_quietly(stream->fd, parts, count);
     } else if (count == 1) {
         sent = asy_sys_send(stream->fd, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL);
     } else {
@@ -100,8 +108,7 @@ int asy_stream_wait_drained(asyncio_stream *stream, size_t level, double timeout
 
 /* ---- The queue ---------------------------------------------------------------------------- */
 
-/* The connection takes no more: what is queued is lost. */
-static void fail(asyncio_stream *stream, int err)
+void asy_stream_fail_writes(asyncio_stream *stream, int err)
 {
     if (!stream->write_error)
         stream->write_error = err;
@@ -110,21 +117,35 @@ static void fail(asyncio_stream *stream, int err)
     asy_stream_wake_drainers(stream);
 }
 
-/* Everything is sent: the peer may see the end. */
+/* A pipe's reader sees the end only when it is closed. What can be read, too, stays open. */
+static void end_pipe(asyncio_stream *stream)
+{
+    if (stream->keeps_fd || asy_sys_access_mode(stream->fd) != O_WRONLY)
+        return;
+    int fd = stream->fd;
+    list_remove(&stream->flusher.node);
+    stream->fd = -EBADF;
+    stream->read_error = -EBADF;
+    asyncio_close(fd);
+}
+
+/* Everything is sent: the peer may see the end. A filter has a word for it, and may have to say more. */
 static void end_output(asyncio_stream *stream)
 {
-    if (!stream->ends || stream->ended || stream->write_error)
+    if (!stream->ends || stream->ended || stream->write_error || stream->filter)
         return;
     stream->ended = true;
     if (stream->is_socket)
         asy_sys_shutdown(stream->fd, SHUT_WR);
+    else
+        end_pipe(stream);
 }
 
 static void flusher_ready(struct fd_waiter *flusher, int err)
 {
     asyncio_stream *stream = LIST_ENTRY(flusher, asyncio_stream, flusher);
     if (err)
-        fail(stream, err);
+        asy_stream_fail_writes(stream, err);
     else
         asy_stream_flush(stream);
 }
@@ -139,7 +160,7 @@ void asy_stream_flush(asyncio_stream *stream)
             continue;
         }
         if (sent != -EAGAIN) {
-            fail(stream, (int)sent);
+            asy_stream_fail_writes(stream, (int)sent);
             return;
         }
         stream->flusher.events = FD_WRITE;
@@ -147,7 +168,7 @@ void asy_stream_flush(asyncio_stream *stream)
         if (list_is_empty(&stream->flusher.node)) {
             int err = asy_fd_watch(stream->loop, stream->record, &stream->flusher);
             if (err)
-                fail(stream, err);
+                asy_stream_fail_writes(stream, err);
         }
         break;
     }
@@ -156,22 +177,6 @@ void asy_stream_flush(asyncio_stream *stream)
         end_output(stream);
     }
     asy_stream_wake_drainers(stream);
-}
-
-int asy_stream_push_filter(asyncio_stream *stream)
-{
-    const void *data;
-    size_t n;
-    if (!stream->filter)
-        return stream->write_error;
-    while ((n = stream->filter_ops->pending(stream->filter, &data)) > 0) {
-        int err = stream->write_error ? stream->write_error : bytes_append(&stream->out, data, n);
-        if (err)
-            fail(stream, err);
-        stream->filter_ops->sent(stream->filter, n);
-    }
-    asy_stream_flush(stream);
-    return stream->write_error;
 }
 
 /* ---- From the program ----------------------------------------------------------------------- */
@@ -221,7 +226,7 @@ static int write_direct(asyncio_stream *stream, const struct iovec *parts, int c
 {
     ssize_t sent = transmit(stream, parts, count);
     if (sent < 0 && sent != -EAGAIN) {
-        fail(stream, (int)sent);
+        asy_stream_fail_writes(stream, (int)sent);
         return (int)sent;
     }
     size_t done = sent > 0 ? (size_t)sent : 0;
@@ -231,23 +236,62 @@ static int write_direct(asyncio_stream *stream, const struct iovec *parts, int c
     if (err) {
         bytes_free(&stream->out);
         if (done) /* a torn write cannot be taken back */
-            fail(stream, err);
+            asy_stream_fail_writes(stream, err);
         return err;
     }
     asy_stream_flush(stream);
     return 0;
 }
 
-static int write_filtered(asyncio_stream *stream, const struct iovec *parts, int count)
+/* By and by, so that what is sent meanwhile needs no memory. `torn`: part of the write has gone out. */
+static int push(asyncio_stream *stream, const char *data, size_t n, bool torn)
 {
-    for (int i = 0; i < count; i++) {
-        int err = stream->filter_ops->push(stream->filter, parts[i].iov_base, parts[i].iov_len);
-        if (err) {
-            fail(stream, err);
+    while (n && !stream->write_error) {
+        size_t slice = n < SLICE_BYTES ? n : SLICE_BYTES;
+        int err = bytes_reserve(&stream->out, slice + FILTER_EXTRA_BYTES);
+        if (err && !torn)
             return err;
-        }
+        if (!err)
+            err = stream->filter_ops->push(stream->filter, data, slice);
+        if (err)
+            asy_stream_fail_writes(stream, err);
+        else
+            asy_stream_flush(stream);
+        torn = true;
+        data += slice;
+        n -= slice;
     }
-    return asy_stream_push_filter(stream);
+    return stream->write_error;
+}
+
+/* Little parts are put together: a filter adds to each piece. */
+static int push_together(asyncio_stream *stream, const struct iovec *parts, int count, size_t total)
+{
+    char *whole = asy_sys_alloc(total);
+    if (!whole)
+        return -ENOMEM;
+    size_t n = 0;
+    for (int i = 0; i < count; i++) {
+        if (parts[i].iov_len)
+            memcpy(whole + n, parts[i].iov_base, parts[i].iov_len);
+        n += parts[i].iov_len;
+    }
+    int err = push(stream, whole, total, false);
+    asy_sys_free(whole);
+    return err;
+}
+
+static int write_filtered(asyncio_stream *stream, const struct iovec *parts, int count, size_t total)
+{
+    if (count > 1 && total <= TOGETHER_BYTES)
+        return push_together(stream, parts, count, total);
+    int err = 0;
+    bool torn = false;
+    for (int i = 0; i < count && !err; i++) {
+        err = push(stream, parts[i].iov_base, parts[i].iov_len, torn);
+        torn = torn || parts[i].iov_len;
+    }
+    return err;
 }
 
 static int write_parts(asyncio_stream *stream, const struct iovec *parts, int count)
@@ -262,12 +306,12 @@ static int write_parts(asyncio_stream *stream, const struct iovec *parts, int co
     }
     if (stream->write_error)
         return stream->write_error;
-    if (stream->ends || stream->closing)
+    if (stream->ends || stream->closing || stream->shaking)
         return ASYNCIO_ESTATE;
     if (!total)
         return 0;
     if (stream->filter)
-        return write_filtered(stream, parts, count);
+        return write_filtered(stream, parts, count, total);
     if (!bytes_count(&stream->out))
         return write_direct(stream, parts, count, total);
     size_t end_before = bytes_count(&stream->out);
@@ -338,10 +382,13 @@ int asyncio_stream_write_eof(asyncio_stream *stream)
         return stream->write_error;
     if (stream->ends)
         return 0;
+    if (stream->shaking)
+        return ASYNCIO_ESTATE;
     stream->ends = true;
     if (stream->filter) {
         stream->filter_ops->shutdown(stream->filter);
-        return asy_stream_push_filter(stream);
+        asy_stream_flush(stream);
+        return stream->write_error;
     }
     if (!bytes_count(&stream->out))
         end_output(stream);

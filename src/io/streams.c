@@ -112,6 +112,7 @@ void asy_stream_leave(asyncio_stream *stream)
     if (--stream->users)
         return;
     bytes_free(&stream->in);
+    bytes_free(&stream->wire);
     bytes_free(&stream->out);
     asy_slab_free(stream, sizeof *stream);
 }
@@ -121,6 +122,13 @@ static void wake_reader(asyncio_stream *stream)
 {
     stream->record->ready |= FD_READ;
     asy_fd_pass_on(stream->record, FD_READ);
+}
+
+void asy_stream_fail_reads(asyncio_stream *stream, int err)
+{
+    if (!stream->read_error)
+        stream->read_error = err;
+    wake_reader(stream);
 }
 
 void asy_stream_end_input(asyncio_stream *stream, int err)
@@ -142,6 +150,9 @@ void asy_stream_destroy(asyncio_stream *stream, bool reset)
     if (stream->client)
         asy_client_lost_stream(stream->client);
     stream->client = NULL;
+    if (stream->place)
+        *stream->place = NULL;
+    stream->place = NULL;
     list_remove(&stream->flusher.node);
     if (!stream->write_error)
         stream->write_error = -EBADF;
@@ -151,13 +162,13 @@ void asy_stream_destroy(asyncio_stream *stream, bool reset)
     if (stream->filter)
         stream->filter_ops->free(stream->filter);
     stream->filter = NULL;
-    if (reset && stream->is_socket) {
+    if (reset && stream->is_socket && !stream->keeps_fd) {
         struct linger linger = {.l_onoff = 1};
         asy_sys_setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
     }
     if (stream->keeps_fd)
         asyncio_forget(stream->fd);
-    else
+    else if (stream->fd >= 0)
         asyncio_close(stream->fd);
     asy_stream_leave(stream);
 }
@@ -165,15 +176,21 @@ void asy_stream_destroy(asyncio_stream *stream, bool reset)
 /* Everything sent, or why not. */
 static int flush_and_wait(asyncio_stream *stream)
 {
-    if (stream->filter && !stream->write_error) {
+    bool parting = stream->filter && !stream->shaking && !stream->write_error;
+    if (parting) {
         stream->filter_ops->shutdown(stream->filter);
-        asy_stream_push_filter(stream);
+        asy_stream_flush(stream);
     }
-    if (!bytes_count(&stream->out))
+    if (bytes_count(&stream->out)) {
+        if (!stream->loop->current)
+            return ASYNCIO_ENOTASK;
+        int err = asy_stream_wait_drained(stream, 0, stream->close_timeout);
+        if (err)
+            return err;
+    }
+    if (stream->write_error)
         return stream->write_error;
-    if (!stream->loop->current)
-        return ASYNCIO_ENOTASK;
-    return asy_stream_wait_drained(stream, 0, stream->close_timeout);
+    return parting ? asy_stream_await_goodbye(stream) : 0;
 }
 
 int asyncio_stream_close(asyncio_stream *stream)

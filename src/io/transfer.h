@@ -11,8 +11,17 @@
 #include "sys/net.h"
 #include <errno.h>
 
-/* The prepared record of fd, with one call taken from the budget; or *err. */
-struct fd_record *asy_transfer_begin(asyncio_loop *loop, int fd, int *err);
+/* The prepared record of fd, with one call taken from the budget; or *err. First the
+ * budget: whatever is known of the descriptor may change while the task yields. */
+static inline struct fd_record *asy_transfer_begin(asyncio_loop *loop, int fd, int *err)
+{
+    *err = LIKELY(loop && loop->current) ? asy_budget_spend(loop) : ASYNCIO_ENOTASK;
+    if (UNLIKELY(*err))
+        return NULL;
+    struct fd_record *record = asy_fd_record(loop, fd);
+    *err = LIKELY(record != NULL) ? asy_fd_prepare(record) : asy_fd_why_none(fd);
+    return record;
+}
 /* Waits for the turn; `again`: it came, and led to nothing. */
 int asy_transfer_wait(asyncio_loop *loop, struct fd_record *record, uint32_t direction, bool again);
 int asy_transfer_shared(asyncio_loop *loop, struct fd_record *record, uint32_t direction);

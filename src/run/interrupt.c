@@ -8,6 +8,7 @@
 #include "asyncio/events.h"
 #include "asyncio/futures.h"
 #include "sys/sys.h"
+#include <pthread.h>
 #include <string.h>
 
 static const int signals[2] = {SIGINT, SIGTERM};
@@ -47,9 +48,21 @@ static bool wanted(int option, int signo, bool by_default)
            !(now.sa_flags & SA_SIGINFO) && now.sa_handler == SIG_DFL;
 }
 
+static void forked_child(void)
+{
+    atomic_store(&active, NULL);
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, forked_child);
+}
+
 void asy_interrupt_install(struct interrupt *interrupt, asyncio_loop *loop, asyncio_task *main,
                            const asyncio_run_options *options)
 {
+    static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+    pthread_once(&fork_once, watch_forks);
     memset(interrupt, 0, sizeof *interrupt);
     interrupt->hook.take = take;
     interrupt->loop = loop;

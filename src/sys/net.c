@@ -180,6 +180,12 @@ ssize_t asy_sys_writev_quietly(int fd, const struct iovec *parts, int count)
     KERNEL_AGAIN("writev", -EIO, writev_quietly(fd, parts, count));
 }
 
+ssize_t asy_sys_write_quietly(int fd, const void *buf, size_t n)
+{
+    struct iovec part = {(void *)buf, n};
+    KERNEL_AGAIN("write", -EIO, writev_quietly(fd, &part, 1));
+}
+
 ssize_t asy_sys_pread(int fd, void *buf, size_t n, off_t offset)
 {
     KERNEL_AGAIN("pread", -EIO, pread(fd, buf, n, offset));

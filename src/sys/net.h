@@ -36,6 +36,7 @@ int asy_sys_reopen(int fd);
 ssize_t asy_sys_readv(int fd, const struct iovec *parts, int count);
 ssize_t asy_sys_writev(int fd, const struct iovec *parts, int count);
 /* To a pipe whose readers are gone: -EPIPE, and no SIGPIPE. */
+ssize_t asy_sys_write_quietly(int fd, const void *buf, size_t n);
 ssize_t asy_sys_writev_quietly(int fd, const struct iovec *parts, int count);
 ssize_t asy_sys_pread(int fd, void *buf, size_t n, off_t offset);
 int asy_sys_poll(struct pollfd *fds, nfds_t count, int timeout_ms);

@@ -7,6 +7,7 @@
 #include "sys/sys.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/syscall.h>
@@ -207,6 +208,14 @@ int asy_sys_pidfd_reap(int pidfd, int *returncode)
         return err;
     *returncode = info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
     return 1;
+}
+
+void asy_sys_pidfd_wait(int pidfd, int timeout_ms)
+{
+    struct pollfd one = {.fd = pidfd, .events = POLLIN};
+    int saved = errno;
+    (void)poll(&one, 1, timeout_ms);
+    errno = saved;
 }
 
 void asy_sys_kill_and_reap(pid_t pid)

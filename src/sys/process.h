@@ -39,13 +39,15 @@ int asy_sys_pipe(int fds[2]);
 int asy_sys_dup(int fd);
 /* O_ACCMODE of an open file. */
 int asy_sys_access_mode(int fd);
-/* What keeps a descriptor of the child's own program is none of these: close-on-exec. */
+/* Close-on-exec. */
 int asy_sys_pidfd_open(pid_t pid);
 
 /* The three that clean up, which never fail for the seam's sake. */
 int asy_sys_pidfd_signal(int pidfd, int signo);
 /* Reaps: 1 and *returncode, which is the exit status or minus the signal; 0: it runs still; or a negative errno. */
 int asy_sys_pidfd_reap(int pidfd, int *returncode);
+/* Waits, blocking, until it has ended, for so long. */
+void asy_sys_pidfd_wait(int pidfd, int timeout_ms);
 /* Kills a child of which there is no descriptor, and waits for its end. */
 void asy_sys_kill_and_reap(pid_t pid);
 

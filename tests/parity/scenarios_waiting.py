@@ -100,7 +100,7 @@ async def turns_of_a_wait_for_what_has_ended():
 
 @scenario
 async def completed_in_order():
-    tasks = [create_task(sleeper("a", 3, 1)), create_task(sleeper("b", 1, 2)), create_task(sleeper("c", 2, 3))]
+    tasks = [create_task(sleeper(*each)) for each in (("a", 3, 1), ("b", 1, 2), ("c", 2, 3))]
     for each in as_completed(tasks):
         say(f"main: {text(await got(each))} at {now()}")
 

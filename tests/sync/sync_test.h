@@ -52,7 +52,8 @@ static __attribute__((unused)) void settle(void)
 /* ---- Who waits --------------------------------------------------------------------- */
 
 /* Are the tasks that wait exactly these, in this order? */
-static __attribute__((unused)) bool waiters_are(const asyncio_waiters *waiters, asyncio_task *const *tasks, size_t n)
+static __attribute__((unused)) bool waiters_are(const asyncio_waiters *waiters, asyncio_task *const *tasks,
+                                                size_t n)
 {
     if (!waiters_any(waiters))
         return n == 0;
@@ -103,7 +104,8 @@ static __attribute__((unused)) int line_take(struct line *line)
 
 static struct random draws;
 static __attribute__((unused)) asyncio_task *workers[WORKERS];
-static __attribute__((unused)) intptr_t outcomes[WORKERS]; /* what the model says that a waiting call returns */
+/* What the model says that a waiting call returns. */
+static __attribute__((unused)) intptr_t outcomes[WORKERS];
 
 static __attribute__((unused)) int draw(int bound)
 {
@@ -130,8 +132,8 @@ static __attribute__((unused)) void pause_somewhat(void)
     asyncio_sleep(draw(3) ? 0 : draw(4) * 1e-3);
 }
 
-/* Runs body, a worker, WORKERS times beside each other, and `meddler` beside them until they have ended. */
-static __attribute__((unused)) void run_workers(asyncio_coro *(*body)(int who), asyncio_coro *(*meddler)(void))
+/* Runs body, a worker, WORKERS times beside each other, and `meddler` until they have ended. */
+static __attribute__((unused)) void run_workers(asyncio_coro *(*body)(int who), coroutine_function meddler)
 {
     intptr_t results[WORKERS];
     for (int i = 0; i < WORKERS; i++)

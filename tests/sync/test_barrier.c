@@ -315,13 +315,18 @@ ASYNC(abort_draining_main)
     return 0;
 }
 
+static void break_it(void *arg)
+{
+    (void)arg;
+    asyncio_barrier_abort(&barrier);
+}
+
 /* Main is kept out while it is reset, and a callback breaks it meanwhile. */
 ASYNC(abort_blocked_main)
 {
     asyncio_task *tasks[] = {starts("a"), starts("b")};
     settle();
-    asyncio_loop_call_soon(asyncio_get_running_loop(), (asyncio_callback)(void (*)(void))asyncio_barrier_abort,
-                           &barrier);
+    asyncio_loop_call_soon(asyncio_get_running_loop(), break_it, NULL);
     CHECK_EQUAL(asyncio_barrier_reset(&barrier), 0);
     CHECK_EQUAL(barrier.state_, RESETTING);
     CHECK_EQUAL(asyncio_barrier_wait(&barrier), ASYNCIO_EBROKEN);

@@ -127,8 +127,10 @@ ASYNC(wait_for_main)
 {
     CHECK_EQUAL(asyncio_condition_wait_for(&condition, is_level, &level), ASYNCIO_ESTATE);
     level = 0;
-    asyncio_task *two = asyncio_create_task(waits_for_level(2)), *one = asyncio_create_task(waits_for_level(1)),
-                 *nine = asyncio_create_task(waits_for_level(9)), *none = asyncio_create_task(waits_for_level(0));
+    asyncio_task *two = asyncio_create_task(waits_for_level(2));
+    asyncio_task *one = asyncio_create_task(waits_for_level(1));
+    asyncio_task *nine = asyncio_create_task(waits_for_level(9));
+    asyncio_task *none = asyncio_create_task(waits_for_level(0));
     settle();
     CHECK_TRAIL("0:ok ");
     for (int i = 0; i < 2; i++) {
@@ -449,8 +451,10 @@ ASYNC(worker, int, who)
         if (draw(2)) {
             int n = draw(3);
             model_notify(n ? n : WORKERS);
-            CHECK_EQUAL(n ? asyncio_condition_notify(&condition, (size_t)n) : asyncio_condition_notify_all(&condition),
-                        0);
+            if (n)
+                CHECK_EQUAL(asyncio_condition_notify(&condition, (size_t)n), 0);
+            else
+                CHECK_EQUAL(asyncio_condition_notify_all(&condition), 0);
             check_model();
         }
         if (draw(2))

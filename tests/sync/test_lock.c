@@ -88,12 +88,18 @@ static void test_first_come_first_served_without_barging(void **state)
     assert_int_equal(run(order_main), 0);
 }
 
+static void release_it(void *arg)
+{
+    (void)arg;
+    CHECK_EQUAL(asyncio_lock_release(&lock), 0);
+}
+
 ASYNC(from_callback_main)
 {
     asyncio_lock_acquire(&lock);
     asyncio_task *a = asyncio_create_task(holds("a", 0));
     settle();
-    asyncio_loop_call_soon(asyncio_get_running_loop(), (asyncio_callback)(void (*)(void))asyncio_lock_release, &lock);
+    asyncio_loop_call_soon(asyncio_get_running_loop(), release_it, NULL);
     CHECK_EQUAL(asyncio_await(a), 0);
     CHECK_TRAIL("a:ok ");
     return 0;
@@ -406,40 +412,47 @@ static void test_model(void **state)
 
 /* ---- Whose loop --------------------------------------------------------------------------- */
 
-static void *in_another_thread(void *call)
+enum call { ACQUIRE, RELEASE, LOOK };
+
+static void *in_another_thread(void *arg)
 {
-    (void)((int (*)(asyncio_lock *))(void (*)(void))call)(&lock);
+    switch (*(enum call *)arg) {
+    case ACQUIRE:
+        asyncio_lock_acquire(&lock);
+        break;
+    case RELEASE:
+        asyncio_lock_release(&lock);
+        break;
+    case LOOK:
+        asyncio_lock_locked(&lock);
+        break;
+    }
     return NULL;
 }
 
-static bool locked(asyncio_lock *l)
-{
-    return asyncio_lock_locked(l);
-}
-
-ASYNC(wrong_thread_main, void *, call)
+ASYNC(wrong_thread_main, enum call, call)
 {
     pthread_t thread;
     asyncio_lock_acquire(&lock);
     asyncio_lock_release(&lock);
-    pthread_create(&thread, NULL, in_another_thread, call);
+    pthread_create(&thread, NULL, in_another_thread, &call);
     pthread_join(thread, NULL);
     return 0;
 }
 
 static void acquire_in_a_wrong_thread(void)
 {
-    asyncio_run(wrong_thread_main((void *)asyncio_lock_acquire));
+    asyncio_run(wrong_thread_main(ACQUIRE));
 }
 
 static void release_in_a_wrong_thread(void)
 {
-    asyncio_run(wrong_thread_main((void *)asyncio_lock_release));
+    asyncio_run(wrong_thread_main(RELEASE));
 }
 
 static void look_in_a_wrong_thread(void)
 {
-    asyncio_run(wrong_thread_main((void *)locked));
+    asyncio_run(wrong_thread_main(LOOK));
 }
 
 static void test_a_wrong_thread_aborts(void **state)

@@ -88,6 +88,58 @@ async def question_gather(variant):
     await measure("gather", variant, CHILDREN, gather)
 
 
+# ---- sync, queue ----
+
+async def question_sync(variant):
+    lock, semaphore, event = asyncio.Lock(), asyncio.Semaphore(1), asyncio.Event()
+
+    async def pair(times, what=semaphore if variant == "semaphore" else lock):
+        began = now_ns()
+        for _ in range(times):
+            await what.acquire()
+            what.release()
+        return now_ns() - began
+
+    async def wait(times):
+        event.set()
+        began = now_ns()
+        for _ in range(times):
+            await event.wait()
+        return now_ns() - began
+
+    async def take_turns(times):
+        for _ in range(times):
+            await lock.acquire()
+            await asyncio.sleep(0)
+            lock.release()
+
+    async def contended(times):
+        began = now_ns()
+        await asyncio.gather(take_turns(times), take_turns(times))
+        return now_ns() - began
+
+    fn = {"event": wait, "contended": contended}.get(variant, pair)
+    await measure("sync", variant, 2 if variant == "contended" else 1, fn)
+
+
+async def question_queue(variant):
+    async def produce(queue, times):
+        for i in range(times):
+            await queue.put(i)
+
+    async def consume(queue, times):
+        for i in range(times):
+            assert await queue.get() == i
+
+    async def hand_over(times):
+        queue = asyncio.Queue(int(variant))
+        began = now_ns()
+        await asyncio.gather(consume(queue, times), produce(queue, times))
+        return now_ns() - began
+
+    await measure("queue", variant, 1, hand_over)
+
+
 # ---- timer ----
 
 def never():
@@ -251,7 +303,8 @@ async def question_memory(variant):
 
 async def main():
     question = {"switch": question_switch, "spawn": question_spawn, "gather": question_gather,
-                "timer": question_timer, "memory": question_memory}[sys.argv[1]]
+                "sync": question_sync, "queue": question_queue, "timer": question_timer,
+                "memory": question_memory}[sys.argv[1]]
     for variant in sys.argv[2:]:
         await question(variant)
     # The million timers and tasks need no orderly end.

@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -181,6 +182,85 @@ func questionGather(variant string) {
 				panic("a result was lost")
 			}
 		}
+		return time.Since(began)
+	})
+}
+
+// ---- sync, queue ----
+
+func questionSync(variant string) {
+	var lock sync.Mutex
+	switch variant {
+	case "lock":
+		measure("sync", variant, 1, func(times int) time.Duration {
+			began := time.Now()
+			for i := 0; i < times; i++ {
+				lock.Lock()
+				lock.Unlock()
+			}
+			return time.Since(began)
+		})
+	case "semaphore":
+		// A channel with so many places.
+		semaphore := make(chan struct{}, 1)
+		measure("sync", variant, 1, func(times int) time.Duration {
+			began := time.Now()
+			for i := 0; i < times; i++ {
+				semaphore <- struct{}{}
+				<-semaphore
+			}
+			return time.Since(began)
+		})
+	case "event":
+		// A channel that is closed.
+		event := make(chan struct{})
+		close(event)
+		measure("sync", variant, 1, func(times int) time.Duration {
+			began := time.Now()
+			for i := 0; i < times; i++ {
+				<-event
+			}
+			return time.Since(began)
+		})
+	case "contended":
+		measure("sync", variant, 2, func(times int) time.Duration {
+			done := make(chan struct{}, 2)
+			began := time.Now()
+			for j := 0; j < 2; j++ {
+				go func() {
+					for i := 0; i < times; i++ {
+						lock.Lock()
+						runtime.Gosched()
+						lock.Unlock()
+					}
+					done <- struct{}{}
+				}()
+			}
+			<-done
+			<-done
+			return time.Since(began)
+		})
+	}
+}
+
+func questionQueue(variant string) {
+	size, _ := strconv.Atoi(variant)
+	measure("queue", variant, 1, func(times int) time.Duration {
+		queue := make(chan uint64, size)
+		done := make(chan struct{})
+		began := time.Now()
+		go func() {
+			for i := 0; i < times; i++ {
+				if <-queue != uint64(i) {
+					panic("an item was lost")
+				}
+			}
+			close(done)
+		}()
+		for i := 0; i < times; i++ {
+			queue <- uint64(i)
+		}
+		<-done
 		return time.Since(began)
 	})
 }
@@ -391,6 +471,10 @@ func main() {
 			questionSpawn(variant)
 		case "gather":
 			questionGather(variant)
+		case "sync":
+			questionSync(variant)
+		case "queue":
+			questionQueue(variant)
 		case "timer":
 			if all == nil {
 				all = make([]*time.Timer, timers)

@@ -1,0 +1,46 @@
+/*
+ * A child process from within.
+ *
+ * It has an owner, who releases it, and, until it was reaped, the loop, which watches its
+ * descriptor; every call in progress counts as a user, too. The last user frees
+ * it. A released one that still runs stays with the loop until it can be reaped.
+ */
+#ifndef ASY_IO_PROCESS_H
+#define ASY_IO_PROCESS_H
+
+#include "asyncio/subprocess.h"
+#include "io/fd_table.h"
+#include "io/stream.h"
+
+struct asyncio_process {
+    asyncio_loop *loop;       /* its struct stays for as long as this one, closed or not */
+    uint32_t users;
+    pid_t pid;
+    int pidfd;                /* -1 once it was reaped */
+    struct fd_record *record; /* of the pidfd; NULL: the loop does not watch it (any more) */
+    struct fd_waiter watcher; /* in that record: the process has ended */
+    struct list waiters;      /* tasks */
+
+    bool detach, released;
+    bool ended;
+    int returncode;           /* once it has */
+
+    asyncio_stream *streams[3];
+    bool takes_input;         /* stdin is, or was, a pipe */
+    bool communicating;
+    size_t fed;               /* how much of the input the stream has accepted */
+    struct bytes output[2];   /* stdout and stderr, as far as they were read */
+    char name[48];            /* for people */
+};
+
+static inline void asy_process_use(asyncio_process *process)
+{
+    process->users++;
+}
+void asy_process_leave(asyncio_process *process);
+/* The loop watches it from here on. 0 or a negative errno. */
+int asy_process_watch(asyncio_process *process);
+/* It has ended, and nobody can tell how. */
+void asy_process_lost(asyncio_process *process);
+
+#endif

@@ -1,0 +1,320 @@
+/*
+ * Contexts: made, set up, released. See asyncio/tls.h.
+ */
+#include "asyncio/tls.h"
+#include "asyncio/errors.h"
+#include "asyncio/messages.h"
+#include "tls/tls.h"
+#include <errno.h>
+#include <math.h>
+#include <openssl/err.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define HANDSHAKE_TIMEOUT_S 60.0
+#define SHUTDOWN_TIMEOUT_S 30.0
+
+char *asy_tls_copy_text(const char *text)
+{
+    size_t bytes = strlen(text) + 1;
+    char *copy = asyncio_filter_alloc_(bytes);
+    if (copy)
+        memcpy(copy, text, bytes);
+    return copy;
+}
+
+/* ---- Made and released -------------------------------------------------------------------- */
+
+static bool is_server(const asyncio_tls_context *context)
+{
+    return context->is_server;
+}
+
+void asy_tls_context_ref(asyncio_tls_context *context)
+{
+    __atomic_add_fetch(&context->refs, 1, __ATOMIC_RELAXED);
+}
+
+static int no_password(char *buf, int size, int writing, void *arg)
+{
+    (void)buf;
+    (void)size;
+    (void)writing;
+    (void)arg;
+    return -1; /* and nobody is asked on the terminal */
+}
+
+static void set_up(asyncio_tls_context *context)
+{
+    SSL_CTX *ssl = context->ssl;
+    SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
+    SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                              SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_default_passwd_cb(ssl, no_password);
+    SSL_CTX_set_verify(ssl, context->is_server ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
+    asy_tls_sessions_init(context);
+}
+
+static int make(bool server, asyncio_tls_context **out)
+{
+    static const struct asy_tls_hooks hooks = {
+        .start = asy_tls_start,
+        .is_server = is_server,
+        .ref = asy_tls_context_ref,
+        .unref = asyncio_tls_context_release,
+    };
+    if (!out)
+        return -EINVAL;
+    asyncio_tls_context *context = asyncio_filter_alloc_(sizeof *context);
+    if (!context)
+        return -ENOMEM;
+    ERR_clear_error();
+    context->ssl = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
+    if (!context->ssl) {
+        asyncio_filter_free_(context);
+        return (int)asyncio_raise(ASYNCIO_ETLS, "TLS: OpenSSL cannot be used: %s", asy_tls_reason());
+    }
+    context->refs = 1;
+    context->is_server = server;
+    context->verifies = context->verifies_names = context->resumes = !server;
+    context->handshake_timeout = HANDSHAKE_TIMEOUT_S;
+    context->shutdown_timeout = SHUTDOWN_TIMEOUT_S;
+    set_up(context);
+    asyncio_tls_hook_(&hooks);
+    *out = context;
+    return 0;
+}
+
+int asyncio_tls_context_new_client(asyncio_tls_context **context)
+{
+    return make(false, context);
+}
+
+int asyncio_tls_context_new_server(asyncio_tls_context **context)
+{
+    return make(true, context);
+}
+
+void asyncio_tls_context_release(asyncio_tls_context *context)
+{
+    if (!context || __atomic_sub_fetch(&context->refs, 1, __ATOMIC_ACQ_REL))
+        return;
+    asy_tls_sessions_clear(context);
+    pthread_mutex_destroy(&context->lock);
+    SSL_CTX_free(context->ssl);
+    asyncio_filter_free_(context->alpn);
+    asyncio_filter_free_(context);
+}
+
+/* ---- Files ------------------------------------------------------------------------------------ */
+
+/* A file that is not there has an error of its own. 0: it is; *directory. */
+static int look(const char *path, bool *directory)
+{
+    struct stat status;
+    int saved = errno, err = stat(path, &status) == 0 ? 0 : -errno;
+    errno = saved;
+    if (err)
+        return (int)asyncio_raise(err, "TLS: %s: %s", path, asyncio_strerror(err));
+    *directory = S_ISDIR(status.st_mode);
+    return 0;
+}
+
+static int cannot_use(const char *path)
+{
+    return (int)asyncio_raise(ASYNCIO_ETLS, "TLS: %s cannot be used: %s", path, asy_tls_reason());
+}
+
+int asyncio_tls_context_load_cert(asyncio_tls_context *context, const char *chain_file, const char *key_file)
+{
+    bool directory;
+    if (!context || !chain_file)
+        return -EINVAL;
+    const char *key = key_file ? key_file : chain_file;
+    int err = look(chain_file, &directory);
+    if (!err)
+        err = look(key, &directory);
+    if (err)
+        return err;
+    ERR_clear_error();
+    if (SSL_CTX_use_certificate_chain_file(context->ssl, chain_file) != 1)
+        return cannot_use(chain_file);
+    if (SSL_CTX_use_PrivateKey_file(context->ssl, key, SSL_FILETYPE_PEM) != 1)
+        return cannot_use(key);
+    return SSL_CTX_check_private_key(context->ssl) == 1 ? 0 : cannot_use(key);
+}
+
+/* Clients that have several certificates choose by the names of these. */
+static void tell_clients(asyncio_tls_context *context, const char *path)
+{
+    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(path);
+    int count = names ? sk_X509_NAME_num(names) : 0;
+    for (int i = 0; i < count; i++) {
+        X509 *holder = X509_new();
+        if (holder && X509_set_subject_name(holder, sk_X509_NAME_value(names, i)))
+            SSL_CTX_add_client_CA(context->ssl, holder);
+        X509_free(holder);
+    }
+    sk_X509_NAME_pop_free(names, X509_NAME_free);
+}
+
+int asyncio_tls_context_load_ca(asyncio_tls_context *context, const char *file_or_directory)
+{
+    bool directory;
+    if (!context || !file_or_directory)
+        return -EINVAL;
+    int err = look(file_or_directory, &directory);
+    if (err)
+        return err;
+    ERR_clear_error();
+    int loaded = directory ? SSL_CTX_load_verify_dir(context->ssl, file_or_directory)
+                           : SSL_CTX_load_verify_file(context->ssl, file_or_directory);
+    if (loaded != 1)
+        return cannot_use(file_or_directory);
+    if (context->is_server && !directory)
+        tell_clients(context, file_or_directory);
+    ERR_clear_error();
+    context->has_authorities = true;
+    asy_tls_sessions_clear(context);
+    return 0;
+}
+
+int asyncio_tls_context_load_system_ca(asyncio_tls_context *context)
+{
+    if (!context)
+        return -EINVAL;
+    ERR_clear_error();
+    if (SSL_CTX_set_default_verify_paths(context->ssl) != 1)
+        return cannot_use("the system's list of authorities");
+    context->has_authorities = true;
+    return 0;
+}
+
+int asy_tls_context_complete(asyncio_tls_context *context)
+{
+    pthread_mutex_lock(&context->lock);
+    bool needs = context->verifies && !context->is_server && !context->has_authorities;
+    int err = needs ? asyncio_tls_context_load_system_ca(context) : 0;
+    pthread_mutex_unlock(&context->lock);
+    return err;
+}
+
+/* ---- Settings ---------------------------------------------------------------------------------- */
+
+/* A server's choice among what the client offers. */
+static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *length,
+                       const unsigned char *offered, unsigned bytes, void *arg)
+{
+    const asyncio_tls_context *context = arg;
+    unsigned char *chosen;
+    (void)ssl;
+    int result =
+        SSL_select_next_proto(&chosen, length, context->alpn, context->alpn_bytes, offered, bytes);
+    *out = chosen;
+    return result == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+}
+
+int asyncio_tls_context_set_alpn(asyncio_tls_context *context, const char *const protocols[])
+{
+    size_t bytes = 0;
+    if (!context || !protocols || !protocols[0])
+        return -EINVAL;
+    for (size_t i = 0; protocols[i]; i++) {
+        size_t length = strlen(protocols[i]);
+        if (length == 0 || length > 255)
+            return -EINVAL;
+        bytes += 1 + length;
+    }
+    if (bytes > 65535)
+        return -EINVAL;
+    unsigned char *list = asyncio_filter_alloc_(bytes), *at = list;
+    if (!list)
+        return -ENOMEM;
+    for (size_t i = 0; protocols[i]; i++) {
+        size_t length = strlen(protocols[i]);
+        *at++ = (unsigned char)length;
+        memcpy(at, protocols[i], length);
+        at += length;
+    }
+    asyncio_filter_free_(context->alpn);
+    context->alpn = list;
+    context->alpn_bytes = (unsigned)bytes;
+    if (context->is_server)
+        SSL_CTX_set_alpn_select_cb(context->ssl, choose_alpn, context);
+    else if (SSL_CTX_set_alpn_protos(context->ssl, list, context->alpn_bytes) != 0)
+        return -ENOMEM;
+    return 0;
+}
+
+static int number_of(asyncio_tls_version version, int otherwise)
+{
+    switch (version) {
+    case ASYNCIO_TLS_DEFAULT:
+        return otherwise;
+    case ASYNCIO_TLS_1_2:
+        return TLS1_2_VERSION;
+    case ASYNCIO_TLS_1_3:
+        return TLS1_3_VERSION;
+    }
+    return -1;
+}
+
+int asyncio_tls_context_set_versions(asyncio_tls_context *context, asyncio_tls_version oldest,
+                                     asyncio_tls_version newest)
+{
+    int least = number_of(oldest, TLS1_2_VERSION), most = number_of(newest, 0);
+    if (!context || least < 0 || most < 0 || (most && most < least))
+        return -EINVAL;
+    SSL_CTX_set_min_proto_version(context->ssl, least);
+    SSL_CTX_set_max_proto_version(context->ssl, most);
+    return 0;
+}
+
+int asyncio_tls_context_require_client_cert(asyncio_tls_context *context)
+{
+    static const unsigned char id[] = "asyncio";
+    if (!context || !context->is_server)
+        return -EINVAL;
+    context->verifies = true;
+    SSL_CTX_set_verify(context->ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    SSL_CTX_set_session_id_context(context->ssl, id, sizeof id - 1); /* or no session is resumed */
+    return 0;
+}
+
+int asyncio_tls_context_set_timeouts(asyncio_tls_context *context, double handshake, double shutdown)
+{
+    if (!context || isnan(handshake) || isnan(shutdown) || handshake < 0)
+        return -EINVAL;
+    context->handshake_timeout = handshake > 0 ? handshake : HANDSHAKE_TIMEOUT_S;
+    context->shutdown_timeout = shutdown > 0 || shutdown < 0 ? shutdown : SHUTDOWN_TIMEOUT_S;
+    return 0;
+}
+
+int asyncio_tls_context_set_resumption(asyncio_tls_context *context, bool on)
+{
+    if (!context || context->is_server)
+        return -EINVAL;
+    context->resumes = on;
+    asy_tls_sessions_clear(context);
+    return 0;
+}
+
+int asyncio_tls_context_dangerously_accept_any_name(asyncio_tls_context *context)
+{
+    if (!context || context->is_server)
+        return -EINVAL;
+    context->verifies_names = false;
+    asy_tls_sessions_clear(context);
+    return 0;
+}
+
+int asyncio_tls_context_dangerously_accept_any_cert(asyncio_tls_context *context)
+{
+    int err = asyncio_tls_context_dangerously_accept_any_name(context);
+    if (err)
+        return err;
+    context->verifies = false;
+    SSL_CTX_set_verify(context->ssl, SSL_VERIFY_NONE, NULL);
+    return 0;
+}

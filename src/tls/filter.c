@@ -1,0 +1,327 @@
+/*
+ * One connection: the filter between a stream and its descriptor.
+ */
+#include "asyncio/errors.h"
+#include "asyncio/messages.h"
+#include "asyncio/timeouts.h"
+#include "asyncio/tls.h"
+#include "tls/tls.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- Outcomes -------------------------------------------------------------------------------- */
+
+/* The error of this connection, with its words, now and whenever it is used again. */
+static int failed(const struct tls_filter *filter)
+{
+    if (filter->words)
+        asyncio_raise(filter->error, "%s", filter->words);
+    return filter->error;
+}
+
+static int fail(struct tls_filter *filter, int err, const char *words)
+{
+    char text[512];
+    const char *server = filter->server;
+    snprintf(text, sizeof text, "TLS: %s%s%s%s", words, server ? " (" : "", server ? server : "",
+             server ? ")" : "");
+    asyncio_filter_free_(filter->words);
+    filter->words = asy_tls_copy_text(text);
+    filter->error = err;
+    return failed(filter);
+}
+
+/* A call of OpenSSL that returned `result` did not succeed: -EAGAIN if it needs more input, 0
+ * at the peer's goodbye, or an error. */
+static int outcome(struct tls_filter *filter, int result)
+{
+    char words[256];
+    int kind = SSL_get_error(filter->ssl, result);
+    if (kind == SSL_ERROR_WANT_READ)
+        return -EAGAIN;
+    if (kind == SSL_ERROR_ZERO_RETURN && filter->is_ready)
+        return 0;
+    unsigned long error = ERR_peek_error();
+    bool at_end = ERR_GET_LIB(error) == ERR_LIB_SSL &&
+                  ERR_GET_REASON(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+    if (filter->lacks_memory) {
+        ERR_clear_error();
+        return fail(filter, -ENOMEM, "out of memory");
+    }
+    if (!filter->is_ready && (at_end || kind == SSL_ERROR_ZERO_RETURN || !error)) {
+        ERR_clear_error();
+        return fail(filter, -ECONNRESET, "the peer closed the connection during the handshake");
+    }
+    asy_tls_describe(filter, words, sizeof words);
+    return fail(filter, ASYNCIO_ETLS, words);
+}
+
+/* ---- Operations -------------------------------------------------------------------------------- */
+
+static int handshake(void *arg)
+{
+    struct tls_filter *filter = arg;
+    if (filter->error)
+        return failed(filter);
+    ERR_clear_error();
+    int result = SSL_do_handshake(filter->ssl);
+    if (result == 1) {
+        filter->is_ready = true;
+        return 0;
+    }
+    int err = outcome(filter, result);
+    if (err != -EAGAIN)
+        asy_tls_session_forget(filter);
+    return err;
+}
+
+/* As much as there is; what ends it is told by the next call. */
+static ssize_t pull(void *arg, void *buf, size_t n)
+{
+    struct tls_filter *filter = arg;
+    size_t got = 0, part;
+    if (filter->error)
+        return failed(filter);
+    while (got < n) {
+        ERR_clear_error();
+        int result = SSL_read_ex(filter->ssl, (char *)buf + got, n - got, &part);
+        if (result != 1) {
+            int err = outcome(filter, result);
+            return got ? (ssize_t)got : err;
+        }
+        got += part;
+    }
+    return (ssize_t)got;
+}
+
+static int push(void *arg, const void *data, size_t n)
+{
+    struct tls_filter *filter = arg;
+    size_t done = 0, part;
+    if (filter->error)
+        return failed(filter);
+    while (done < n) {
+        ERR_clear_error();
+        int result = SSL_write_ex(filter->ssl, (const char *)data + done, n - done, &part);
+        if (result != 1) {
+            int err = outcome(filter, result);
+            return err == -EAGAIN || err == 0 ? fail(filter, ASYNCIO_ETLS, "unexpected state") : err;
+        }
+        done += part;
+    }
+    return 0;
+}
+
+static void say_goodbye(void *arg)
+{
+    struct tls_filter *filter = arg;
+    if (filter->error || filter->has_left || !filter->is_ready)
+        return;
+    filter->has_left = true;
+    SSL_shutdown(filter->ssl);
+    ERR_clear_error();
+}
+
+static double shutdown_timeout(const void *arg)
+{
+    return ((const struct tls_filter *)arg)->context->shutdown_timeout;
+}
+
+static void free_filter(void *arg)
+{
+    struct tls_filter *filter = arg;
+    SSL_free(filter->ssl);
+    asyncio_tls_context_release(filter->context);
+    asyncio_filter_free_(filter->server);
+    asyncio_filter_free_(filter->session_key);
+    asyncio_filter_free_(filter->words);
+    asyncio_filter_free_(filter);
+}
+
+const struct asy_stream_filter_ops asy_tls_filter_ops = {
+    .handshake = handshake,
+    .pull = pull,
+    .push = push,
+    .shutdown = say_goodbye,
+    .shutdown_timeout = shutdown_timeout,
+    .free = free_filter,
+};
+
+/* ---- Made ------------------------------------------------------------------------------------------ */
+
+static bool is_address(const char *name)
+{
+    struct in6_addr address;
+    return inet_pton(AF_INET, name, &address) == 1 || inet_pton(AF_INET6, name, &address) == 1;
+}
+
+/* The name to ask for and to verify; an address is looked for among the certificate's addresses. */
+static bool want_server(struct tls_filter *filter)
+{
+    SSL *ssl = filter->ssl;
+    const char *name = filter->server;
+    bool address = is_address(name);
+    if (!address && SSL_set_tlsext_host_name(ssl, name) != 1)
+        return false;
+    if (!filter->context->verifies_names)
+        return true;
+    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+    return (address ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) : SSL_set1_host(ssl, name)) == 1;
+}
+
+/* Sessions are remembered by name and port: another port may be another server. */
+static char *session_key(const struct tls_filter *filter)
+{
+    struct sockaddr_storage peer = {0};
+    socklen_t length = sizeof peer;
+    char key[300];
+    int port = 0;
+    if (asyncio_stream_peername(filter->stream, (struct sockaddr *)&peer, &length) == 0) {
+        if (peer.ss_family == AF_INET)
+            port = ntohs(((struct sockaddr_in *)&peer)->sin_port);
+        else if (peer.ss_family == AF_INET6)
+            port = ntohs(((struct sockaddr_in6 *)&peer)->sin6_port);
+    }
+    snprintf(key, sizeof key, "%s:%d", filter->server, port);
+    return asy_tls_copy_text(key);
+}
+
+/* 0 or an error. */
+static int make_client(struct tls_filter *filter, const char *server_hostname)
+{
+    SSL_set_connect_state(filter->ssl);
+    if (!server_hostname)
+        return 0;
+    filter->server = asy_tls_copy_text(server_hostname);
+    if (!filter->server)
+        return -ENOMEM;
+    size_t length = strlen(filter->server);
+    if (length > 1 && filter->server[length - 1] == '.')
+        filter->server[length - 1] = '\0'; /* a full name; certificates have it without */
+    if (!want_server(filter)) {
+        ERR_clear_error();
+        return (int)asyncio_raise(-EINVAL, "TLS: \"%s\" cannot be the name of a server", filter->server);
+    }
+    if (filter->context->resumes && !(filter->session_key = session_key(filter)))
+        return -ENOMEM;
+    asy_tls_session_use(filter);
+    return 0;
+}
+
+static int make_filter(asyncio_stream *stream, asyncio_tls_context *context, const char *server_hostname,
+                       struct tls_filter **out)
+{
+    struct tls_filter *filter = asyncio_filter_alloc_(sizeof *filter);
+    if (!filter)
+        return -ENOMEM;
+    asy_tls_context_ref(context);
+    filter->context = context;
+    filter->stream = stream;
+    filter->ssl = SSL_new(context->ssl);
+    BIO *bio = filter->ssl ? asy_tls_bio_new(filter) : NULL;
+    int err = bio ? 0 : -ENOMEM;
+    if (bio) {
+        SSL_set_bio(filter->ssl, bio, bio);
+        SSL_set_app_data(filter->ssl, filter);
+        if (context->is_server)
+            SSL_set_accept_state(filter->ssl);
+        else
+            err = make_client(filter, server_hostname);
+    }
+    if (err) {
+        free_filter(filter);
+        return err;
+    }
+    *out = filter;
+    return 0;
+}
+
+int asy_tls_start(asyncio_stream *stream, asyncio_tls_context *context, const char *server_hostname)
+{
+    struct tls_filter *filter;
+    asyncio_timeout limit;
+    if (server_hostname && !*server_hostname)
+        server_hostname = NULL;
+    if (!context->is_server && context->verifies_names && !server_hostname)
+        return (int)asyncio_raise(-EINVAL, "TLS: a client needs the name of the server, to verify it");
+    int err = asy_tls_context_complete(context);
+    if (!err)
+        err = make_filter(stream, context, server_hostname, &filter);
+    if (err)
+        return err;
+    double timeout = context->handshake_timeout;
+    err = asyncio_timeout_enter(&limit, timeout);
+    if (err) {
+        free_filter(filter);
+        return err;
+    }
+    err = asyncio_filter_set_(stream, &asy_tls_filter_ops, filter);
+    err = (int)asyncio_timeout_exit(&limit, err);
+    if (err == -ETIMEDOUT && asyncio_timeout_expired(&limit))
+        asyncio_raise(err, "TLS: the handshake took longer than %g seconds%s%s%s", timeout,
+                      server_hostname ? " (" : "", server_hostname ? server_hostname : "",
+                      server_hostname ? ")" : "");
+    return err;
+}
+
+/* ---- Looked at ------------------------------------------------------------------------------------- */
+
+static void copy_text(char *to, size_t bytes, const char *text)
+{
+    snprintf(to, bytes, "%s", text ? text : "");
+}
+
+static void describe_name(char *to, size_t bytes, const X509_NAME *name)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    if (bio && X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB) >= 0) {
+        int n = BIO_read(bio, to, (int)bytes - 1);
+        to[n > 0 ? n : 0] = '\0';
+    }
+    BIO_free(bio);
+}
+
+static void describe_certificate(const X509 *certificate, asyncio_tls_info *info)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned bytes = 0;
+    describe_name(info->subject, sizeof info->subject, X509_get_subject_name(certificate));
+    describe_name(info->issuer, sizeof info->issuer, X509_get_issuer_name(certificate));
+    if (X509_digest(certificate, EVP_sha256(), digest, &bytes) != 1)
+        return;
+    for (unsigned i = 0; i < bytes && 2 * i + 2 < sizeof info->fingerprint; i++)
+        snprintf(info->fingerprint + 2 * i, 3, "%02x", digest[i]);
+}
+
+int asyncio_stream_tls_info(asyncio_stream *stream, asyncio_tls_info *info)
+{
+    if (!stream || !info)
+        return -EINVAL;
+    const struct tls_filter *filter = asyncio_filter_of_(stream, &asy_tls_filter_ops);
+    if (!filter)
+        return ASYNCIO_ESTATE;
+    const SSL *ssl = filter->ssl;
+    const unsigned char *alpn;
+    unsigned alpn_length;
+    memset(info, 0, sizeof *info);
+    ERR_clear_error();
+    copy_text(info->version, sizeof info->version, SSL_get_version(ssl));
+    copy_text(info->cipher, sizeof info->cipher, SSL_get_cipher_name(ssl));
+    copy_text(info->server_name, sizeof info->server_name, SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
+    SSL_get0_alpn_selected(ssl, &alpn, &alpn_length);
+    if (alpn && alpn_length < sizeof info->alpn)
+        memcpy(info->alpn, alpn, alpn_length);
+    info->resumed = SSL_session_reused(ssl);
+    const X509 *certificate = SSL_get0_peer_certificate(ssl);
+    if (certificate) {
+        info->verified = filter->context->verifies && SSL_get_verify_result(ssl) == X509_V_OK;
+        describe_certificate(certificate, info);
+    }
+    ERR_clear_error();
+    return 0;
+}

@@ -1,0 +1,79 @@
+/*
+ * The TLS library from within.
+ *
+ * A context is an SSL_CTX with what OpenSSL does not keep for us. A filter
+ * (io/stream.h) is one SSL between a stream and its descriptor, over a BIO that reads what the
+ * stream has received and adds to what it is to send. So no call of OpenSSL ever waits or
+ * enters the kernel, and between a call and the look at OpenSSL's error queue, which is the
+ * thread's, no other task runs.
+ *
+ * This library reaches the other one by its exported names alone.
+ */
+#ifndef ASY_TLS_TLS_H
+#define ASY_TLS_TLS_H
+
+#include "asyncio/tls.h"
+#include "base/list.h"
+#include "io/stream.h"
+#include "io/tls_hook.h"
+#include <openssl/ssl.h>
+#include <pthread.h>
+
+struct asyncio_tls_context {
+    SSL_CTX *ssl;
+    uint32_t refs;             /* atomic */
+    bool is_server;
+    bool verifies, verifies_names, resumes;
+    bool has_authorities;      /* else the system's are loaded by the first handshake */
+    double handshake_timeout, shutdown_timeout;
+    unsigned char *alpn;       /* as on the wire: each with its length before it */
+    unsigned alpn_bytes;
+
+    /* A client's sessions, the latest first; any thread. */
+    pthread_mutex_t lock;
+    struct list sessions;
+    size_t session_count;
+};
+
+struct tls_filter {
+    SSL *ssl;
+    asyncio_stream *stream;
+    asyncio_tls_context *context;
+    char *server;              /* the name that a client wants; NULL: none, or this is the server */
+    char *session_key;         /* NULL: nothing is remembered */
+    int error;                 /* stays, with its words */
+    char *words;
+    bool is_ready;             /* the handshake is done */
+    bool has_left;             /* the goodbye was said */
+    bool lacks_memory;         /* the stream's, in the call of OpenSSL in progress */
+};
+
+/* ---- context.c ------------------------------------------------------------------------ */
+void asy_tls_context_ref(asyncio_tls_context *context);
+/* Makes the system's authorities the ones to trust, if none were named. 0 or ASYNCIO_ETLS. */
+int asy_tls_context_complete(asyncio_tls_context *context);
+char *asy_tls_copy_text(const char *text);
+
+/* ---- filter.c --------------------------------------------------------------------------- */
+/* Suspends. */
+int asy_tls_start(asyncio_stream *stream, asyncio_tls_context *context, const char *server_hostname);
+extern const struct asy_stream_filter_ops asy_tls_filter_ops;
+
+/* ---- bio.c -------------------------------------------------------------------------------- */
+/* Between the filter's SSL and its stream. NULL: no memory. */
+BIO *asy_tls_bio_new(struct tls_filter *filter);
+
+/* ---- words.c -------------------------------------------------------------------------------- */
+/* What the error queue says, in a few words; empties it. */
+const char *asy_tls_reason(void);
+/* The same of a connection, in full: "certificate verify failed: certificate has expired". */
+void asy_tls_describe(const struct tls_filter *filter, char *words, size_t bytes);
+
+/* ---- sessions.c ------------------------------------------------------------------------------- */
+void asy_tls_sessions_init(asyncio_tls_context *context);
+void asy_tls_sessions_clear(asyncio_tls_context *context);
+/* Resumes the session that is known for the filter's server, if any. */
+void asy_tls_session_use(struct tls_filter *filter);
+void asy_tls_session_forget(struct tls_filter *filter);
+
+#endif

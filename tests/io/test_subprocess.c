@@ -1,0 +1,5 @@
+/* Begun. */
+int main(void)
+{
+    return 0;
+}
