@@ -2,6 +2,9 @@
  * The yardstick of the question `echo`: an epoll loop by hand. Each connection is registered
  * once, edge-triggered; a read that fills less than the buffer is the last one, and is
  * answered from the same buffer; what does not fit is kept until there is room.
+ *
+ * All share one buffer, which stays in the cache. With ECHO_OWN_BUFFERS in the environment each has its
+ * own, as it must where a connection may wait with something in it.
  */
 #include "echo.h"
 
@@ -13,9 +16,11 @@ struct connection {
     int fd;
     size_t start, end; /* of what is kept */
     char *kept;
+    char *block;
 };
 
-static char block[ECHO_BYTES_MAX];
+static char shared_block[ECHO_BYTES_MAX];
+static int own_blocks;
 static struct connection *listener;
 static size_t open_connections, served, room;
 
@@ -23,6 +28,8 @@ static void finish(struct connection *connection)
 {
     close(connection->fd);
     free(connection->kept);
+    if (own_blocks)
+        free(connection->block);
     free(connection);
     open_connections--;
 }
@@ -37,7 +44,8 @@ static ssize_t transmit(int fd, const char *data, size_t n)
 /* False while something is kept, or when the connection is over. */
 static int flush_kept(struct connection *connection)
 {
-    ssize_t sent = transmit(connection->fd, connection->kept + connection->start, connection->end - connection->start);
+    ssize_t sent =
+        transmit(connection->fd, connection->kept + connection->start, connection->end - connection->start);
     if (sent < 0) {
         finish(connection);
         return 0;
@@ -55,14 +63,14 @@ static void serve(struct connection *connection)
     if (connection->kept && !flush_kept(connection))
         return;
     for (;;) {
-        ssize_t got = recv(connection->fd, block, room, 0);
+        ssize_t got = recv(connection->fd, connection->block, room, 0);
         if (got < 0 && errno == EAGAIN)
             return;
         if (got <= 0) {
             finish(connection);
             return;
         }
-        ssize_t sent = transmit(connection->fd, block, (size_t)got);
+        ssize_t sent = transmit(connection->fd, connection->block, (size_t)got);
         if (sent < 0) {
             finish(connection);
             return;
@@ -71,7 +79,7 @@ static void serve(struct connection *connection)
             connection->start = 0;
             connection->end = (size_t)(got - sent);
             connection->kept = malloc(connection->end);
-            memcpy(connection->kept, block + sent, connection->end);
+            memcpy(connection->kept, connection->block + sent, connection->end);
             return;
         }
         if ((size_t)got < room)
@@ -84,9 +92,11 @@ static void accept_all(int epfd)
     int fd;
     while ((fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
         struct connection *connection = calloc(1, sizeof *connection);
-        struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = connection};
+        struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                                    .data.ptr = connection};
         echo_no_delay(fd);
         connection->fd = fd;
+        connection->block = own_blocks ? malloc(room) : shared_block;
         open_connections++;
         served++;
         epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &event);
@@ -127,6 +137,7 @@ int main(int argc, char **argv)
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
+    own_blocks = getenv("ECHO_OWN_BUFFERS") != NULL;
     for (int i = 2; i < argc; i++)
         serve_variant(argv[i]);
     return 0;

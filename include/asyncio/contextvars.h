@@ -20,7 +20,9 @@
  * A callback of the loop (call_soon, call_later, call_at, a done callback, a reader)
  * runs in a copy of the context in which it was scheduled or added: what it sets is
  * there for what it starts, and until it returns. asyncio_loop_call_soon_threadsafe
- * copies the context of the calling thread; what a signal handler posts has an empty one.
+ * and asyncio_run_coroutine_threadsafe copy the context of the calling thread; what a
+ * signal handler posts has an empty one. The function of asyncio_to_thread sees a copy of
+ * its caller's, that of asyncio_run_in_executor an empty one.
  *
  * A thread has a context, too, for what it does outside its loop. The main task of
  * asyncio_run begins with a copy of it; those of one asyncio_runner share one context,

@@ -203,7 +203,8 @@ typedef struct asyncio_barrier {
 #define ASYNCIO_BARRIER_INIT(parties) {0, {NULL, NULL}, {NULL, NULL}, (parties), 0, 0}
 
 /* One for so many parties. Not while it is in use. NULL: nothing happens. Fewer than 1 make
- * one whose wait returns -EINVAL. (Barrier(parties), ValueError) */
+ * one whose wait returns -EINVAL. It must stay until all who wait have returned.
+ * (Barrier(parties), ValueError) */
 ASYNCIO_API void asyncio_barrier_init(asyncio_barrier *barrier, int parties);
 
 /*

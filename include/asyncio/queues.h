@@ -103,7 +103,7 @@ ASYNCIO_API int asyncio_queue_join(asyncio_queue *queue);
 ASYNCIO_API int asyncio_queue_shutdown(asyncio_queue *queue, bool immediate);
 
 /* How many items are in it; is it empty, is it full? One without a limit never is. An item that
- * was handed to a waiting task is not in it any more. (qsize, empty, full) */
+ * was handed to a waiting task is not in it any more. NULL: as an empty one. (qsize, empty, full) */
 ASYNCIO_API size_t asyncio_queue_size(const asyncio_queue *queue);
 ASYNCIO_API bool asyncio_queue_empty(const asyncio_queue *queue);
 ASYNCIO_API bool asyncio_queue_full(const asyncio_queue *queue);

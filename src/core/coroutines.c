@@ -67,8 +67,7 @@ void asyncio_coro_close(asyncio_coro *coro)
     if (!coro)
         return;
     asyncio_task *task = asy_coro_begin(coro);
-    if (task->type->drop)
-        task->type->drop(task_args(task));
+    asy_task_drop_args(task);
     asy_task_free(task);
 }
 
@@ -85,11 +84,19 @@ struct call {
     void (*drop)(void *);
 };
 
+static void drop_argument(void (*drop)(void *), void *arg)
+{
+    if (!drop)
+        return;
+    asyncio_task *hidden = asy_task_hide();
+    drop(arg);
+    asy_task_show(hidden);
+}
+
 static void drop_call(void *args)
 {
     const struct call *call = args;
-    if (call->drop)
-        call->drop(call->arg);
+    drop_argument(call->drop, call->arg);
 }
 
 static intptr_t start_call(void *args)
@@ -111,8 +118,7 @@ asyncio_coro *asyncio_coro_new_at(intptr_t (*fn)(void *), void *arg, void (*drop
     void *place;
     asyncio_coro *coro = fn ? asyncio_coro_alloc(&call_type, &place) : NULL;
     if (!coro) {
-        if (drop)
-            drop(arg);
+        drop_argument(drop, arg);
         return NULL;
     }
     *(struct call *)place = (struct call){fn, arg, drop};

@@ -21,6 +21,8 @@ void asy_debug_update(asyncio_loop *loop)
 
 void asyncio_loop_set_debug(asyncio_loop *loop, bool on)
 {
+    if (!loop)
+        return;
     asy_loop_check(loop, "asyncio_loop_set_debug");
     loop->debug = on;
     asy_debug_update(loop);
@@ -28,12 +30,16 @@ void asyncio_loop_set_debug(asyncio_loop *loop, bool on)
 
 bool asyncio_loop_get_debug(asyncio_loop *loop)
 {
+    if (!loop)
+        return false;
     asy_loop_check(loop, "asyncio_loop_get_debug");
     return loop->debug;
 }
 
 void asyncio_loop_set_slow_callback_duration(asyncio_loop *loop, double seconds)
 {
+    if (!loop)
+        return;
     asy_loop_check(loop, "asyncio_loop_set_slow_callback_duration");
     if (seconds >= 0)
         loop->slow_ns = asy_ns_from_seconds(seconds);
@@ -41,8 +47,10 @@ void asyncio_loop_set_slow_callback_duration(asyncio_loop *loop, double seconds)
 
 void asyncio_loop_set_instrument(asyncio_loop *loop, const asyncio_instrument *instrument)
 {
+    if (!loop)
+        return;
     asy_loop_check(loop, "asyncio_loop_set_instrument");
-    loop->instrument = instrument;
+    loop->instrument = instrument && instrument->event ? instrument : NULL;
     asy_debug_update(loop);
 }
 
@@ -52,10 +60,9 @@ void asy_trace_emit(asyncio_loop *loop, asyncio_trace_event *event)
 {
     if (event->task)
         event->name = event->task->type->site.func;
-    asyncio_task *current = loop->current;
-    loop->current = NULL;
+    asyncio_task *hidden = asy_task_hide();
     loop->instrument->event(loop, event, loop->instrument->arg);
-    loop->current = current;
+    asy_task_show(hidden);
 }
 
 /* ---- Steps ------------------------------------------------------------------------ */

@@ -65,7 +65,8 @@ static void shuffle_tasks(asyncio_loop *loop)
 static COLD void about_to_wait(asyncio_loop *loop, int64_t deadline_ns)
 {
     if (loop->debug && deadline_ns == ASY_NO_DEADLINE && !loop->backend->ops->is_virtual &&
-        !loop->deadlocked && !loop->signals && !loop->backend->ops->needs_poll(loop->backend)) {
+        !loop->deadlocked && !loop->signals && !asy_loop_is_shared(loop) &&
+        !loop->backend->ops->needs_poll(loop->backend)) {
         loop->deadlocked = true;
         asy_deadlock_report(loop);
     }

@@ -33,6 +33,17 @@ static void unregister_loop(asyncio_loop *loop)
     pthread_mutex_unlock(&runtime_lock);
 }
 
+/* Not under the lock: nobody's, once the loop is closed. */
+static bool is_closed(const asyncio_loop *loop)
+{
+    return __atomic_load_n(&loop->closed, __ATOMIC_RELAXED);
+}
+
+static bool is_here(const asyncio_loop *loop)
+{
+    return __atomic_load_n(&loop->thread, __ATOMIC_RELAXED) == asy_this_thread();
+}
+
 bool asy_loop_is_open(uint64_t id, const char *call)
 {
     bool open = false, elsewhere = false;
@@ -41,8 +52,8 @@ bool asy_loop_is_open(uint64_t id, const char *call)
         const asyncio_loop *loop = LIST_ENTRY(node, asyncio_loop, node);
         if (loop->id != id)
             continue;
-        open = !loop->closed;
-        elsewhere = open && loop->thread != asy_this_thread();
+        open = !is_closed(loop);
+        elsewhere = open && !is_here(loop);
         break;
     }
     pthread_mutex_unlock(&runtime_lock);
@@ -56,7 +67,7 @@ void asy_loop_each_here(void (*fn)(asyncio_loop *loop, void *arg), void *arg)
     pthread_mutex_lock(&runtime_lock);
     LIST_EACH(node, &asy_runtime.loops) {
         asyncio_loop *loop = LIST_ENTRY(node, asyncio_loop, node);
-        if (__atomic_load_n(&loop->thread, __ATOMIC_RELAXED) == asy_this_thread() && !loop->closed)
+        if (is_here(loop) && !is_closed(loop))
             fn(loop, arg);
     }
     pthread_mutex_unlock(&runtime_lock);
@@ -181,8 +192,9 @@ static void report_unstarted(void *block, void *arg)
     if (__atomic_load_n(&coro->kind, __ATOMIC_RELAXED) != OBJECT_CORO || coro->loop != loop)
         return;
     const asyncio_coro_type *type = ((asyncio_task *)coro)->type;
-    asy_report_site(loop, coro->site, 0, "coroutine '%s' was never awaited", type->site.func);
-    coro->loop = NULL;
+    asyncio_loop *home = loop; /* a thread that starts it in this very moment puts its own there */
+    if (__atomic_compare_exchange_n(&coro->loop, &home, NULL, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        asy_report_site(loop, coro->site, 0, "coroutine '%s' was never awaited", type->site.func);
 }
 
 /* Its frames are never unwound: its stack stays as it is, and so does the task. */
@@ -202,8 +214,7 @@ static void abandon(asyncio_loop *loop, asyncio_task *task)
         asy_stack_abandon(loop->stacks, task->stack);
         return;
     }
-    if (task->type->drop)
-        task->type->drop(task_args(task));
+    asy_task_drop_args(task);
     list_remove(&task->all);
     loop->task_count--;
     asy_future_complete(&task->future, -ECANCELED);
@@ -234,19 +245,10 @@ static void drop_ready(asyncio_loop *loop)
     }
 }
 
-int asyncio_loop_close(asyncio_loop *loop)
+static void close_loop(asyncio_loop *loop)
 {
-    if (!loop)
-        return -EINVAL;
-    if (loop->closed)
-        return 0;
-    asy_loop_check(loop, "asyncio_loop_close");
-    if (asy_loop_is_parents(loop))
-        return (int)asyncio_raise(ASYNCIO_ESTATE,
-                                  "asyncio_loop_close: the loop belongs to the parent process");
-    if (loop->running)
-        return (int)asyncio_raise(ASYNCIO_ESTATE, "asyncio_loop_close: the loop runs");
-    loop->closed = true; /* first: what is called from here on can add nothing */
+    /* First: what is called from here on can add nothing. */
+    __atomic_store_n(&loop->closed, true, __ATOMIC_RELAXED);
     if (loop->unstarted)
         asy_slab_each(report_unstarted, loop);
     forget_ready_tasks(loop);
@@ -271,6 +273,23 @@ int asyncio_loop_close(asyncio_loop *loop)
     asy_quarantine_empty(loop);
     asy_sys_free(loop->timers.slots);
     loop->timers = (struct heap){0};
+}
+
+int asyncio_loop_close(asyncio_loop *loop)
+{
+    if (!loop)
+        return -EINVAL;
+    asy_loop_check(loop, "asyncio_loop_close");
+    if (loop->closed)
+        return 0;
+    if (asy_loop_is_parents(loop))
+        return (int)asyncio_raise(ASYNCIO_ESTATE,
+                                  "asyncio_loop_close: the loop belongs to the parent process");
+    if (loop->running)
+        return (int)asyncio_raise(ASYNCIO_ESTATE, "asyncio_loop_close: the loop runs");
+    asyncio_loop_ref(loop); /* handlers and drop functions are called, and may release theirs */
+    close_loop(loop);
+    asyncio_loop_release(loop);
     return 0;
 }
 
@@ -300,7 +319,8 @@ void asy_loop_give_kept_stacks(asyncio_loop *loop)
 
 static void free_loop(asyncio_loop *loop)
 {
-    unregister_loop(loop);
+    if (!asy_loop_is_parents(loop)) /* else the fork has taken it off the list */
+        unregister_loop(loop);
     asy_sys_free(loop);
 }
 
@@ -313,6 +333,11 @@ void asy_loop_objects_went(asyncio_loop *loop)
 {
     if (atomic_fetch_and(&loop->refs, ~REFS_OBJECTS) == REFS_OBJECTS)
         free_loop(loop);
+}
+
+bool asy_loop_is_shared(asyncio_loop *loop)
+{
+    return (atomic_load(&loop->refs) & ~REFS_MARKS) > 1 + (uint32_t)loop->running;
 }
 
 asyncio_loop *asyncio_loop_ref(asyncio_loop *loop)
@@ -332,8 +357,10 @@ void asyncio_loop_release(asyncio_loop *loop)
     } while (!atomic_compare_exchange_weak(&loop->refs, &refs, left));
     if (!(left & REFS_LEAVING))
         return;
-    if (!loop->closed)
-        asyncio_loop_close(loop);
+    if (!loop->closed) {
+        asy_loop_check(loop, "asyncio_loop_release");
+        close_loop(loop);
+    }
     loop->backend->ops->close(loop->backend);
     loop->backend = NULL;
     if (atomic_fetch_and(&loop->refs, ~REFS_LEAVING) == REFS_LEAVING)

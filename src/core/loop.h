@@ -91,7 +91,9 @@ struct asyncio_loop {
     /* State. */
     uintptr_t thread;            /* who may call */
     unsigned fork_generation;
-    bool running, closed, debug, seeded, deadlocked;
+    bool running, debug, seeded, deadlocked;
+    bool closed;                 /* other threads may look: written and, by them, read as an atomic */
+    bool reporting;              /* the exception handler runs */
     size_t leftovers;            /* tasks that the shutdown cancelled and waits for */
     int64_t slow_ns;
     struct random random;
@@ -160,10 +162,12 @@ static inline void asy_loop_object_freed(asyncio_loop *loop)
     if (--loop->objects == 0)
         asy_loop_objects_went(loop);
 }
-/* Stacks of main tasks that ended, which nobody can refer to any more. */
-/* The one at hand goes back to the pool, which looks after its depth. */
+/* The stack at hand goes back to the pool, which looks after its depth. */
 void asy_loop_give_spare_stack(asyncio_loop *loop);
+/* And so do those of main tasks that ended, to which nobody can refer any more. */
 void asy_loop_give_kept_stacks(asyncio_loop *loop);
+/* Has anybody a reference but who made the loop, and its run: a thread that may post to it? */
+bool asy_loop_is_shared(asyncio_loop *loop);
 /* Gives the loop's unused task numbers back. (tasks.c) */
 void asy_task_ids_return(asyncio_loop *loop);
 

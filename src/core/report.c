@@ -60,18 +60,20 @@ static void print_report(const asyncio_exception_context *context)
 
 void asy_report(asyncio_loop *loop, const asyncio_exception_context *context)
 {
-    if (!loop || !loop->exception_handler) {
+    /* What fails in the handler itself, it is not asked to handle. */
+    if (!loop || !loop->exception_handler || loop->reporting) {
         print_report(context);
         return;
     }
     /* The handler is a callback: it must not wait, even when a task's step led here. It runs in
      * the context of the task concerned; else in that of whoever caused the report. */
-    asyncio_task *current = loop->current, *whose = context->task ? context->task : current;
+    asyncio_task *hidden = asy_task_hide(), *whose = context->task ? context->task : hidden;
     asyncio_context *before = loop->context;
     loop->context = asy_vars_ref(whose ? whose->context : before);
-    loop->current = NULL;
+    loop->reporting = true;
     loop->exception_handler(loop, context, loop->exception_arg);
-    loop->current = current;
+    loop->reporting = false;
+    asy_task_show(hidden);
     asy_vars_put(&loop->context, before);
 }
 
@@ -126,6 +128,8 @@ void asy_wrong_thread(const char *call)
 
 void asyncio_loop_set_exception_handler(asyncio_loop *loop, asyncio_exception_handler fn, void *arg)
 {
+    if (!loop)
+        return;
     asy_loop_check(loop, "asyncio_loop_set_exception_handler");
     loop->exception_handler = fn;
     loop->exception_arg = arg;
@@ -133,6 +137,8 @@ void asyncio_loop_set_exception_handler(asyncio_loop *loop, asyncio_exception_ha
 
 void asyncio_loop_call_exception_handler(asyncio_loop *loop, const asyncio_exception_context *context)
 {
+    if (!loop || !context)
+        return;
     asy_loop_check(loop, "asyncio_loop_call_exception_handler");
     asy_report(loop, context);
 }

@@ -70,7 +70,6 @@ static void finish(asyncio_loop *loop, asyncio_task *task, intptr_t result)
 {
     loop->current = NULL;
     task->stack = NULL;
-    task->must_cancel = false;
     list_remove(&task->all);
     loop->task_count--;
     asy_future_complete(&task->future, result);
@@ -85,8 +84,7 @@ static COLD void fail_to_start(asyncio_loop *loop, asyncio_task *task, int error
     asy_message_set(
         &task->future.message,
         asy_message_new(error, "no stack for the task: out of memory, address space or mappings"));
-    if (task->type->drop)
-        task->type->drop(task_args(task));
+    asy_task_drop_args(task);
     finish(loop, task, error);
     loop->current = current;
 }

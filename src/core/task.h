@@ -27,8 +27,8 @@
 
 enum task_flag {
     TASK_KEEP_STACK = 1 << 0,   /* main: its frame outlives it until the shutdown is over */
-    TASK_LEFTOVER = 1 << 2,     /* cancelled by the shutdown, which waits for it */
     TASK_IN_CANCEL = 1 << 1,    /* a request on its way down has yet to reach it */
+    TASK_LEFTOVER = 1 << 2,     /* cancelled by the shutdown, which waits for it */
 };
 
 struct asyncio_task {
@@ -106,6 +106,11 @@ struct wait {
 /* The running task of this thread; NULL in callbacks and plain threads. */
 asyncio_task *asy_current_task(void);
 
+/* Around a call of the program that must not wait, wherever it is made from: a drop function, a
+ * handler, an instrument. Meanwhile no task runs. */
+asyncio_task *asy_task_hide(void);
+void asy_task_show(asyncio_task *hidden);
+
 static inline void asy_wait_init(struct wait *wait, asyncio_task *task, const struct wait_kind *kind,
                                  void *object)
 {
@@ -160,6 +165,8 @@ void asy_refused_release(asyncio_loop *loop);
 void asy_task_resume(asyncio_loop *loop, asyncio_task *task);
 /* A coroutine has returned with a scope entered, whose memory is gone: aborts. */
 COLD _Noreturn void asy_returned_in_scope(const asyncio_site *body);
+/* Disposes of the arguments of one that never ran. */
+void asy_task_drop_args(asyncio_task *task);
 /* Frees the block of a task or coroutine. */
 void asy_task_free(asyncio_task *task);
 

@@ -21,6 +21,20 @@ asyncio_task *asy_current_task(void)
     return loop ? loop->current : NULL;
 }
 
+asyncio_task *asy_task_hide(void)
+{
+    asyncio_task *current = asy_current_task();
+    if (current)
+        current->future.loop->current = NULL;
+    return current;
+}
+
+void asy_task_show(asyncio_task *hidden)
+{
+    if (hidden)
+        hidden->future.loop->current = hidden;
+}
+
 /* ---- Numbers ---------------------------------------------------------------------
  * Task numbers are the process's. A loop takes a block of them at a time, and
  * gives the rest back if no other loop came in between. */
@@ -89,8 +103,7 @@ asyncio_task *asy_task_start(asyncio_loop *loop, asyncio_coro *coro, const async
 asyncio_task *asy_task_refused(asyncio_loop *loop, asyncio_coro *coro, const asyncio_site *site, intptr_t err)
 {
     asyncio_task *task = asy_coro_begin(coro);
-    if (task->type->drop)
-        task->type->drop(task_args(task));
+    asy_task_drop_args(task);
     init(task, loop, site);
     list_init(&task->all);
     if (loop)
@@ -100,6 +113,15 @@ asyncio_task *asy_task_refused(asyncio_loop *loop, asyncio_coro *coro, const asy
     task->future.order = 0;
     task->future.done = true;
     return task;
+}
+
+void asy_task_drop_args(asyncio_task *task)
+{
+    if (!task->type->drop)
+        return;
+    asyncio_task *hidden = asy_task_hide();
+    task->type->drop(task_args(task));
+    asy_task_show(hidden);
 }
 
 /* What most tasks never had. */
@@ -236,7 +258,7 @@ size_t asyncio_all_tasks(asyncio_task **out, size_t capacity)
     if (!loop)
         return 0;
     LIST_EACH(node, &loop->tasks) {
-        if (count < capacity)
+        if (out && count < capacity)
             out[count] = LIST_ENTRY(node, asyncio_task, all);
         count++;
     }

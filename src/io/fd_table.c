@@ -209,7 +209,7 @@ static struct fd_waiter *entry(struct list *node)
 static uint32_t events_waited_for(const struct fd_record *record)
 {
     uint32_t events = 0;
-    LIST_EACH(node, &record->waiters)
+    LIST_EACH (node, &record->waiters)
         events |= entry(node)->events;
     return events;
 }
@@ -235,7 +235,7 @@ static bool cancel_wait(struct wait *wait)
 
 static struct fd_waiter *first_in_turn(const struct fd_record *record, uint32_t direction)
 {
-    LIST_EACH(node, &record->waiters)
+    LIST_EACH (node, &record->waiters)
         if (entry(node)->takes_turns && (entry(node)->events & direction))
             return entry(node);
     return NULL;
@@ -279,15 +279,18 @@ static void pass_on_revoked(struct wait *wait)
     asy_fd_pass_on(fd_wait->record, fd_wait->waiter.events);
 }
 
-#define WAIT_KIND(words) {.name = (words), .cancel = cancel_wait, .revoke = pass_on_revoked}
+#define WAIT_KIND(words)                                                                                     \
+    {                                                                                                        \
+        .name = (words), .cancel = cancel_wait, .revoke = pass_on_revoked                                    \
+    }
 static const struct wait_kind read_kind = WAIT_KIND("reading a descriptor");
 static const struct wait_kind write_kind = WAIT_KIND("writing a descriptor");
 static const struct wait_kind poll_kind = WAIT_KIND("waiting for a descriptor");
 
 /* Waits in `record`, linked in before `place`. Inline: what lies on a waiting task's stack
  * is fetched again for each request. */
-static inline __attribute__((always_inline)) int wait_before(asyncio_loop *loop, struct fd_record *record, struct list *place,
-                       struct fd_wait *wait)
+static inline __attribute__((always_inline)) int wait_before(asyncio_loop *loop, struct fd_record *record,
+                                                             struct list *place, struct fd_wait *wait)
 {
     asyncio_task *task = loop->current;
     uint32_t events = wait->waiter.events, generation = record->generation;
@@ -375,8 +378,8 @@ static void wake_waiters(struct fd_record *record, uint32_t events)
     if (events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP))
         events |= EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP;
     LIST_EACH_SAFE(node, next, &record->waiters)
-        if (!entry(node)->takes_turns && (entry(node)->events & events))
-            wake(entry(node), 0);
+    if (!entry(node)->takes_turns && (entry(node)->events & events))
+        wake(entry(node), 0);
     asy_fd_pass_on(record, FD_READ);
     asy_fd_pass_on(record, FD_WRITE);
 }

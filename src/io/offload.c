@@ -112,6 +112,7 @@ static struct work *next_work(struct pool *pool)
         if (!more && list_is_empty(&pool->queue))
             return NULL;
     }
+    pool->queued--;
     return LIST_ENTRY(list_take_first(&pool->queue), struct work, node);
 }
 
@@ -153,7 +154,8 @@ int asy_offload(struct pool *pool, asyncio_loop *loop, struct work *work)
     work->state = WORK_QUEUED;
     begin_anew_in_child(pool);
     pthread_mutex_lock(&pool->lock);
-    if (!pool->idle && pool->threads < pool->threads_max) {
+    /* An idle thread stays so until it runs: what is queued already is meant for it. */
+    if (pool->queued >= pool->idle && pool->threads < pool->threads_max) {
         err = asy_sys_thread_start(pool_thread, pool, pool->name);
         if (!err)
             pool->threads++;
@@ -163,6 +165,7 @@ int asy_offload(struct pool *pool, asyncio_loop *loop, struct work *work)
     if (!err) {
         asyncio_loop_ref(loop);
         pool->outstanding++;
+        pool->queued++;
         list_append(&pool->queue, &work->node);
         pthread_cond_signal(&pool->filled);
     }
@@ -176,6 +179,7 @@ bool asy_offload_take_back(struct work *work)
     bool queued = work->state == WORK_QUEUED;
     if (queued) {
         list_remove(&work->node);
+        work->pool->queued--;
         work->pool->outstanding--;
     }
     leave_locked(work->pool);

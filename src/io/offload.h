@@ -34,6 +34,7 @@ struct pool {
     pthread_cond_t filled;
     struct list queue;
     unsigned threads, idle, threads_max;
+    size_t queued;                /* work that no thread has taken yet */
     size_t outstanding;           /* work that has not come back to its loop */
     const char *name;             /* of its threads */
     bool retired;                 /* in a block of its own, freed by the last thread */

@@ -145,10 +145,11 @@ static int drop_input(asyncio_stream *stream)
 
 int asy_stream_await_goodbye(asyncio_stream *stream)
 {
-    if (stream->read_error || stream->eof || !stream->loop->current)
+    double timeout = stream->filter_ops->shutdown_timeout(stream->filter);
+    if (timeout < 0 || stream->read_error || stream->eof || !stream->loop->current)
         return 0;
     asyncio_timeout limit;
-    int err = asyncio_timeout_enter(&limit, stream->filter_ops->shutdown_timeout(stream->filter));
+    int err = asyncio_timeout_enter(&limit, timeout);
     if (err)
         return err;
     if (stream->is_socket && !stream->ended)

@@ -28,7 +28,7 @@ int asy_stream_make(asyncio_loop *loop, int fd, const asyncio_connect_options *o
     options = options ? options : &defaults;
     struct fd_record *record = asy_fd_record(loop, fd);
     if (!record)
-        return fd < 0 ? -EBADF : -ENOMEM;
+        return asy_fd_why_none(fd);
     int err = asy_fd_prepare(record);
     if (err)
         return err;
@@ -177,6 +177,8 @@ void asy_stream_destroy(asyncio_stream *stream, bool reset)
 static int flush_and_wait(asyncio_stream *stream)
 {
     bool parting = stream->filter && !stream->shaking && !stream->write_error;
+    /* The peer, which has left, may not be there to hear the answer. */
+    bool answers = parting && stream->eof && !bytes_count(&stream->out);
     if (parting) {
         stream->filter_ops->shutdown(stream->filter);
         asy_stream_flush(stream);
@@ -185,11 +187,11 @@ static int flush_and_wait(asyncio_stream *stream)
         if (!stream->loop->current)
             return ASYNCIO_ENOTASK;
         int err = asy_stream_wait_drained(stream, 0, stream->close_timeout);
-        if (err)
+        if (err && err != stream->write_error)
             return err;
     }
     if (stream->write_error)
-        return stream->write_error;
+        return answers ? 0 : stream->write_error;
     return parting ? asy_stream_await_goodbye(stream) : 0;
 }
 

@@ -282,9 +282,25 @@ static void cache_orphan(void *arg)
 static pthread_key_t thread_end;
 static bool has_thread_end;
 
-static void make_thread_end(void)
+/* Another thread's fork must not leave the child with a lock that nobody holds, or a list half made. */
+static void before_fork(void)
+{
+    pthread_mutex_lock(&orphans_lock);
+    pthread_mutex_lock(&regions_lock);
+    asy_slab_single_lock();
+}
+
+static void after_fork(void)
+{
+    asy_slab_single_unlock();
+    pthread_mutex_unlock(&regions_lock);
+    pthread_mutex_unlock(&orphans_lock);
+}
+
+static void begin(void)
 {
     has_thread_end = pthread_key_create(&thread_end, cache_orphan) == 0;
+    pthread_atfork(before_fork, after_fork, after_fork);
 }
 
 /* The calling thread's cache: an orphan, or a new one. NULL: out of memory. */
@@ -292,7 +308,7 @@ static struct cache *cache_adopt(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-    pthread_once(&once, make_thread_end);
+    pthread_once(&once, begin);
     pthread_mutex_lock(&orphans_lock);
     struct cache *cache = orphans;
     if (cache)

@@ -22,16 +22,16 @@ struct single {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct single *buckets[BUCKETS];
 
-/* This thread holds the lock, in asy_slab_single_each: fn may come back here. */
+/* This thread holds the lock, in asy_slab_single_each: fn may come back here, and may fork. */
 static THREAD_LOCAL bool is_walking;
 
-static void enter(void)
+void asy_slab_single_lock(void)
 {
     if (!is_walking)
         pthread_mutex_lock(&lock);
 }
 
-static void leave(void)
+void asy_slab_single_unlock(void)
 {
     if (!is_walking)
         pthread_mutex_unlock(&lock);
@@ -53,17 +53,17 @@ void *asy_slab_single_alloc(size_t bytes, const void *home)
     single->home = home;
     single->hidden = ~(uintptr_t)block;
     struct single **bucket = bucket_of(block);
-    enter();
+    asy_slab_single_lock();
     single->next = *bucket;
     *bucket = single;
-    leave();
+    asy_slab_single_unlock();
     return block;
 }
 
 void asy_slab_single_free(void *block)
 {
     struct single *single = NULL;
-    enter();
+    asy_slab_single_lock();
     for (struct single **at = bucket_of(block); *at; at = &(*at)->next) {
         if ((*at)->hidden == ~(uintptr_t)block) {
             single = *at;
@@ -71,14 +71,14 @@ void asy_slab_single_free(void *block)
             break;
         }
     }
-    leave();
+    asy_slab_single_unlock();
     asy_sys_free(single);
     asy_sys_free(block); /* unknown, thus freed before: the allocator or the checker tells */
 }
 
 void asy_slab_single_each(const void *home, void (*fn)(void *block, void *arg), void *arg)
 {
-    enter();
+    asy_slab_single_lock();
     is_walking = true;
     for (size_t i = 0; i < BUCKETS; i++) {
         for (struct single *single = buckets[i], *next; single; single = next) {
@@ -88,5 +88,5 @@ void asy_slab_single_each(const void *home, void (*fn)(void *block, void *arg), 
         }
     }
     is_walking = false;
-    leave();
+    asy_slab_single_unlock();
 }

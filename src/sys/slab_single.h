@@ -24,6 +24,10 @@ static inline bool asy_slab_single_only(void)
 void *asy_slab_single_alloc(size_t bytes, const void *home);
 void asy_slab_single_free(void *block);
 
+/* Around a fork, in the thread that forks. */
+void asy_slab_single_lock(void);
+void asy_slab_single_unlock(void);
+
 /* Calls fn for each block of `home`. It may free that block, and no other. */
 void asy_slab_single_each(const void *home, void (*fn)(void *block, void *arg), void *arg);
 

@@ -247,6 +247,8 @@ static intptr_t call(void *arg)
 static void drop(void *arg)
 {
     CHECK(arg == &dropped);
+    CHECK(asyncio_current_task() == NULL);
+    CHECK_EQUAL(asyncio_sleep(0), ASYNCIO_ENOTASK);
     dropped++;
 }
 

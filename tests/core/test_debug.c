@@ -335,6 +335,75 @@ static void a_handler_called_in_a_task_cannot_wait_but_the_task_can(void **state
     close_loop();
 }
 
+/* ---- Handlers that call the library ------------------------------------------------------------------ */
+
+static int handled;
+
+/* What it calls is refused, and reported: not to itself. */
+static void fail_in_handler(asyncio_loop *of, const asyncio_exception_context *context, void *arg)
+{
+    (void)context;
+    (void)arg;
+    handled++;
+    asyncio_loop_call_soon(of, NULL, NULL);
+}
+
+static void a_failing_handler(void *arg)
+{
+    (void)arg;
+    loop = asyncio_loop_new(&simulated);
+    asyncio_loop_set_exception_handler(loop, fail_in_handler, NULL);
+    asyncio_loop_call_soon(loop, NULL, NULL);
+    asyncio_loop_call_soon(loop, NULL, NULL);
+    CHILD_CHECK(handled == 2);
+    close_loop();
+}
+
+static void a_handler_is_not_asked_about_itself(void **state)
+{
+    (void)state;
+    struct child child;
+    child_run(&child, a_failing_handler, NULL);
+    assert_child_exit(&child, 0);
+    assert_int_equal(child_count(&child, "asyncio_loop_call_soon was refused"), 2);
+}
+
+/* A loop that does not run has its handler called inside a task of the one that does. */
+static void note_that_no_task_runs(asyncio_loop *of, const asyncio_exception_context *context, void *arg)
+{
+    (void)of;
+    (void)context;
+    (void)arg;
+    assert_null(asyncio_current_task());
+    assert_int_equal(asyncio_sleep(0), ASYNCIO_ENOTASK);
+    handled++;
+}
+
+ASYNC(never_runs)
+{
+    return 0;
+}
+
+ASYNC(closes_another_loop)
+{
+    asyncio_loop *other = asyncio_loop_new(&simulated);
+    asyncio_loop_set_exception_handler(other, note_that_no_task_runs, NULL);
+    asyncio_release(asyncio_loop_create_task(other, never_runs()));
+    asyncio_loop_close(other);
+    asyncio_loop_release(other);
+    return asyncio_current_task() ? 3 : 4;
+}
+
+static void another_loops_handler_cannot_wait(void **state)
+{
+    (void)state;
+    open_loop(&simulated);
+    handled = 0;
+    assert_int_equal(run(closes_another_loop()), 3);
+    assert_int_equal(handled, 1);
+    close_loop();
+}
+
 /* ---- Deadlocks ------------------------------------------------------------------------------------- */
 
 static asyncio_task *left, *right;
@@ -425,6 +494,23 @@ static void debug_mode_tells_of_one_in_real_time(void **state)
     assert_int_equal(run(gets_stuck()), 0);
     pthread_join(thread, NULL);
     check_deadlock();
+    close_loop();
+}
+
+/* Who else has a reference may be about to post. */
+static void debug_mode_tells_of_none_while_somebody_may_post(void **state)
+{
+    (void)state;
+    asyncio_run_options options = {.debug = 1};
+    open_loop(&options);
+    asyncio_loop_set_slow_callback_duration(loop, ASYNCIO_FOREVER);
+    asyncio_loop *of_the_thread = asyncio_loop_ref(loop);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, wake_it, NULL), 0);
+    assert_int_equal(run(gets_stuck()), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(report_count, 0);
+    asyncio_loop_release(of_the_thread);
     close_loop();
 }
 
@@ -558,8 +644,11 @@ int main(void)
         cmocka_unit_test(the_default_handler_prints_a_line),
         cmocka_unit_test(a_handler_is_replaced_and_taken_away),
         cmocka_unit_test(a_handler_called_in_a_task_cannot_wait_but_the_task_can),
+        cmocka_unit_test(a_handler_is_not_asked_about_itself),
+        cmocka_unit_test(another_loops_handler_cannot_wait),
         cmocka_unit_test(a_deadlock_is_told_with_its_circle),
         cmocka_unit_test(debug_mode_tells_of_one_in_real_time),
+        cmocka_unit_test(debug_mode_tells_of_none_while_somebody_may_post),
         cmocka_unit_test(the_environment_turns_it_on_and_options_win),
         cmocka_unit_test(an_instrument_is_told_of_each_step),
         cmocka_unit_test(an_instrument_may_come_and_go_within_a_step),

@@ -682,6 +682,56 @@ static void what_close_drops_can_add_nothing(void **state)
     asyncio_loop_release(loop);
 }
 
+/* Pending tasks are reported while the loop closes. */
+static void release_in_report(asyncio_loop *of, const asyncio_exception_context *context, void *arg)
+{
+    (void)context;
+    int *reports = arg;
+    if ((*reports)++ == 0)
+        asyncio_loop_release(of);
+}
+
+ASYNC(never_begins)
+{
+    return 0;
+}
+
+static void the_last_release_in_the_midst_of_close(void **state)
+{
+    (void)state;
+    int reports = 0;
+    loop = asyncio_loop_new(&simulated);
+    asyncio_loop_set_exception_handler(loop, release_in_report, &reports);
+    asyncio_release(asyncio_loop_create_task(loop, never_begins()));
+    asyncio_release(asyncio_loop_create_task(loop, never_begins()));
+    assert_int_equal(asyncio_loop_close(loop), 0);
+    assert_int_equal(reports, 2);
+}
+
+ASYNC(counts_tasks)
+{
+    return (intptr_t)asyncio_all_tasks(NULL, 5);
+}
+
+static void no_loop_and_nothing_to_say(void **state)
+{
+    (void)state;
+    loop = asyncio_loop_new(&simulated);
+    static const asyncio_instrument silent;
+    asyncio_loop_set_instrument(loop, &silent);
+    asyncio_loop_call_exception_handler(loop, NULL);
+    asyncio_task *task = asyncio_loop_create_task(loop, counts_tasks());
+    assert_int_equal(asyncio_loop_run_until_complete(loop, (asyncio_future *)task), 1);
+    close_loop();
+    asyncio_exception_context context = {.message = "to nobody"};
+    asyncio_loop_set_debug(NULL, true);
+    assert_false(asyncio_loop_get_debug(NULL));
+    asyncio_loop_set_slow_callback_duration(NULL, 1);
+    asyncio_loop_set_exception_handler(NULL, NULL, NULL);
+    asyncio_loop_call_exception_handler(NULL, &context);
+    asyncio_loop_set_instrument(NULL, &silent);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -708,6 +758,8 @@ int main(void)
         cmocka_unit_test(a_loop_released_while_it_runs_ends_its_run_first),
         cmocka_unit_test(an_abandoned_task_keeps_no_descriptor),
         cmocka_unit_test(what_close_drops_can_add_nothing),
+        cmocka_unit_test(the_last_release_in_the_midst_of_close),
+        cmocka_unit_test(no_loop_and_nothing_to_say),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

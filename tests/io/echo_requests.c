@@ -17,7 +17,8 @@ static int ask(const struct sockaddr_in *address, long requests)
     if (connect(fd, (const struct sockaddr *)address, sizeof *address))
         return 1;
     for (long i = 0; i < requests; i++)
-        if (send(fd, block, sizeof block, 0) != sizeof block || recv(fd, block, sizeof block, MSG_WAITALL) <= 0)
+        if (send(fd, block, sizeof block, 0) != sizeof block ||
+            recv(fd, block, sizeof block, MSG_WAITALL) <= 0)
             return 1;
     return 0;
 }

@@ -254,7 +254,8 @@ ASYNC(main_firehose)
     size_t swallowed = 0;
     net_tcp_pair(fds);
     net_tcp_pair(quiet);
-    asyncio_task *tasks[] = {asyncio_create_task(pour(fds[0])), asyncio_create_task(swallow(fds[1], &swallowed)),
+    asyncio_task *tasks[] = {asyncio_create_task(pour(fds[0])),
+                             asyncio_create_task(swallow(fds[1], &swallowed)),
                              asyncio_create_task(echo(quiet[1], NULL))};
     double began = asyncio_time();
     for (int i = 0; i < 20; i++) {
@@ -280,12 +281,9 @@ int main(void)
 {
     use_descriptors();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dribble),
-        cmocka_unit_test(test_never_reads),
-        cmocka_unit_test(test_gone),
-        cmocka_unit_test(test_idle_crowd),
-        cmocka_unit_test(test_no_descriptors),
-        cmocka_unit_test(test_firehose),
+        cmocka_unit_test(test_dribble),        cmocka_unit_test(test_never_reads),
+        cmocka_unit_test(test_gone),           cmocka_unit_test(test_idle_crowd),
+        cmocka_unit_test(test_no_descriptors), cmocka_unit_test(test_firehose),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

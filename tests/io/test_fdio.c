@@ -245,10 +245,10 @@ static int as_child(coroutine_function main, int in, int out, int err)
     return status;
 }
 
-#define NEED(condition) \
-    do {                \
-        if (!(condition)) \
-            return -1;  \
+#define NEED(condition)                                                                                      \
+    do {                                                                                                     \
+        if (!(condition))                                                                                    \
+            return -1;                                                                                       \
     } while (0)
 
 static bool standard_ones_block(void)
@@ -456,7 +456,8 @@ ASYNC(main_wait_together)
     asyncio_task *tasks[10];
     net_pipe(fds);
     for (int i = 0; i < 10; i++)
-        tasks[i] = asyncio_create_task(wait_events(fds[0], i % 2 ? POLLIN : POLLIN | POLLPRI, i == 4 ? 0.001 : 5));
+        tasks[i] =
+            asyncio_create_task(wait_events(fds[0], i % 2 ? POLLIN : POLLIN | POLLPRI, i == 4 ? 0.001 : 5));
     settle();
     CHECK_EQUAL(net_registrations(fds[0]), 1);
     asyncio_cancel(tasks[0]);

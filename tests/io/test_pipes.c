@@ -1,5 +1,535 @@
-/* Begun. */
+/*
+ * Pipes, terminals, files and devices as streams; above all this process's own stdin,
+ * stdout and stderr, whose flags others see.
+ */
+#include "asyncio.h"
+#include "support/harness.h"
+#include "support/net.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <pty.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <termios.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static asyncio_stream *open_fd(int fd)
+{
+    asyncio_stream *stream = NULL;
+    CHECK_EQUAL(asyncio_open_pipe(fd, NULL, &stream), 0);
+    return stream;
+}
+
+/* `fd` becomes this process's descriptor `number` for a while. */
+static int stand_in(int number, int fd)
+{
+    int saved = fcntl(number, F_DUPFD_CLOEXEC, 50);
+    CHECK(saved >= 0 && dup2(fd, number) == number);
+    return saved;
+}
+
+static void stand_back(int number, int saved)
+{
+    CHECK(dup2(saved, number) == number);
+    close(saved);
+}
+
+/* ---- Pipes ------------------------------------------------------------------------------- */
+
+ASYNC(through_a_pipe)
+{
+    int fds[2];
+    char *line;
+    net_pipe(fds);
+    asyncio_stream *from = open_fd(fds[0]), *to = open_fd(fds[1]);
+    CHECK_EQUAL(asyncio_stream_write(to, "one\ntwo\nth", 10), 0);
+    CHECK_EQUAL(asyncio_stream_readline(from, &line), 4);
+    CHECK_TEXT(line, "one\n");
+    CHECK_EQUAL(asyncio_stream_readline(from, &line), 4);
+    CHECK_EQUAL(asyncio_stream_close(to), 0);
+    CHECK_EQUAL(fcntl(fds[1], F_GETFD), -1);
+    CHECK_EQUAL(asyncio_stream_readline(from, &line), 2);
+    CHECK_TEXT(line, "th");
+    CHECK_EQUAL(asyncio_stream_readline(from, &line), 0);
+    CHECK(asyncio_stream_at_eof(from));
+    CHECK_EQUAL(asyncio_stream_close(from), 0);
+    CHECK_EQUAL(fcntl(fds[0], F_GETFD), -1);
+    return 0;
+}
+
+static void a_pipe_has_an_end(void **state)
+{
+    (void)state;
+    assert_int_equal(run(through_a_pipe), 0);
+}
+
+ASYNC(ends_output)
+{
+    int fds[2];
+    char text[8];
+    static char much[300000];
+    net_pipe(fds);
+    asyncio_stream *to = open_fd(fds[1]);
+    CHECK_EQUAL(asyncio_stream_write(to, much, sizeof much), 0);
+    CHECK_EQUAL(asyncio_stream_write_eof(to), 0); /* most of it is queued still */
+    CHECK_EQUAL(asyncio_stream_write_eof(to), 0);
+    asyncio_stream *from = open_fd(fds[0]);
+    static char read_back[sizeof much];
+    CHECK_EQUAL(asyncio_stream_readexactly(from, read_back, sizeof much), sizeof much);
+    CHECK_EQUAL(asyncio_stream_read(from, text, sizeof text), 0);
+    CHECK_EQUAL(asyncio_stream_read(to, text, sizeof text), -EBADF);
+    CHECK_EQUAL(asyncio_stream_write(to, "x", 1), ASYNCIO_ESTATE);
+    CHECK_EQUAL(asyncio_stream_drain(to), 0);
+    CHECK_EQUAL(asyncio_stream_close(to), 0);
+    CHECK_EQUAL(asyncio_stream_close(from), 0);
+    return 0;
+}
+
+static void write_eof_ends_a_pipe(void **state)
+{
+    (void)state;
+    assert_int_equal(run(ends_output), 0);
+}
+
+ASYNC(has_no_reader)
+{
+    int fds[2];
+    net_pipe(fds);
+    asyncio_stream *to = open_fd(fds[1]);
+    close(fds[0]);
+    CHECK_EQUAL(asyncio_stream_write(to, "x", 1), -EPIPE);
+    CHECK_EQUAL(asyncio_stream_write(to, "x", 1), -EPIPE);
+    CHECK_EQUAL(asyncio_stream_close(to), -EPIPE);
+    net_pipe(fds);
+    close(fds[0]);
+    char a[] = "a", b[] = "b";
+    struct iovec parts[2] = {{a, 1}, {b, 1}};
+    CHECK_EQUAL(asyncio_write(fds[1], "x", 1), -EPIPE);
+    CHECK_EQUAL(asyncio_writev(fds[1], parts, 2), -EPIPE);
+    CHECK_EQUAL(asyncio_close(fds[1]), 0);
+    net_pipe(fds);
+    int saved = stand_in(1, fds[1]);
+    close(fds[0]);
+    to = open_fd(1);
+    CHECK_EQUAL(asyncio_stream_write(to, "x", 1), -EPIPE);
+    CHECK_EQUAL(asyncio_stream_close(to), -EPIPE);
+    stand_back(1, saved);
+    close(fds[1]);
+    return 0;
+}
+
+/* SIGPIPE has its default action here: it would end the test. */
+static void without_a_reader_there_is_an_error_and_no_signal(void **state)
+{
+    (void)state;
+    assert_int_equal(run(has_no_reader), 0);
+}
+
+/* ---- A slow reader --------------------------------------------------------------------------- */
+
+#define MUCH 400000
+
+static void *read_slowly(void *fd)
+{
+    static char block[4096];
+    size_t got = 0;
+    for (ssize_t n; (n = read((int)(intptr_t)fd, block, sizeof block)) > 0;) {
+        for (ssize_t i = 0; i < n; i++)
+            CHECK(block[i] == (char)((got + (size_t)i) * 31));
+        got += (size_t)n;
+        usleep(500);
+    }
+    return (void *)got;
+}
+
+static int ticks;
+
+ASYNC(ticks_on)
+{
+    while (asyncio_sleep(0.001) == 0)
+        ticks++;
+    return -ECANCELED;
+}
+
+ASYNC(writes_to_a_slow_reader, int, number)
+{
+    int fds[2];
+    char *data = malloc(MUCH);
+    for (size_t i = 0; i < MUCH; i++)
+        data[i] = (char)(i * 31);
+    net_pipe(fds);
+    int saved = number <= 2 ? stand_in(number, fds[1]) : -1;
+    asyncio_stream *to = open_fd(number <= 2 ? number : fds[1]);
+    asyncio_task *ticker = asyncio_create_task(ticks_on());
+    pthread_t thread;
+    pthread_create(&thread, NULL, read_slowly, (void *)(intptr_t)fds[0]);
+    ticks = 0;
+    for (size_t i = 0; i < MUCH; i += 10000)
+        CHECK_EQUAL(asyncio_stream_write(to, data + i, 10000), 0);
+    CHECK_EQUAL(asyncio_stream_drain(to), 0);
+    CHECK(net_is_blocking(fds[1]) == (number <= 2));
+    CHECK_EQUAL(asyncio_stream_close(to), 0);
+    CHECK(ticks >= 10);
+    asyncio_cancel(ticker);
+    CHECK_EQUAL(asyncio_await(ticker), -ECANCELED);
+    if (number <= 2) {
+        CHECK(fcntl(number, F_GETFD) >= 0); /* not closed with the stream */
+        stand_back(number, saved);
+        close(fds[1]);
+    }
+    void *got;
+    pthread_join(thread, &got);
+    CHECK_EQUAL(got, MUCH);
+    close(fds[0]);
+    free(data);
+    return 0;
+}
+
+ASYNC(writes_all_ways)
+{
+    for (int number = 1; number <= 3; number++)
+        CHECK_EQUAL(asyncio_await(writes_to_a_slow_reader(number)), 0);
+    return 0;
+}
+
+static void a_slow_reader_does_not_stop_the_loop(void **state)
+{
+    (void)state;
+    assert_int_equal(run(writes_all_ways), 0);
+}
+
+/* ---- stdin -------------------------------------------------------------------------------------- */
+
+static void *write_slowly(void *fd)
+{
+    static const char *const parts[] = {"first li", "ne\nsecond line\n", "rest"};
+    for (int i = 0; i < 3; i++) {
+        usleep(3000);
+        CHECK(write((int)(intptr_t)fd, parts[i], strlen(parts[i])) > 0);
+    }
+    close((int)(intptr_t)fd);
+    return NULL;
+}
+
+ASYNC(reads_stdin)
+{
+    int fds[2];
+    char *line;
+    net_pipe(fds);
+    int saved = stand_in(0, fds[0]);
+    asyncio_stream *in = open_fd(0);
+    asyncio_task *ticker = asyncio_create_task(ticks_on());
+    pthread_t thread;
+    ticks = 0;
+    pthread_create(&thread, NULL, write_slowly, (void *)(intptr_t)fds[1]);
+    CHECK(asyncio_stream_readline(in, &line) > 0);
+    CHECK_TEXT(line, "first line\n");
+    CHECK(asyncio_stream_readline(in, &line) > 0);
+    CHECK_TEXT(line, "second line\n");
+    CHECK(asyncio_stream_readline(in, &line) > 0);
+    CHECK_TEXT(line, "rest");
+    CHECK_EQUAL(asyncio_stream_readline(in, &line), 0);
+    CHECK(ticks > 1);
+    CHECK(net_is_blocking(fds[0]));
+    CHECK_EQUAL(asyncio_stream_close(in), 0);
+    CHECK(fcntl(0, F_GETFD) >= 0);
+    asyncio_cancel(ticker);
+    CHECK_EQUAL(asyncio_await(ticker), -ECANCELED);
+    pthread_join(thread, NULL);
+    stand_back(0, saved);
+    close(fds[0]);
+    return 0;
+}
+
+static void stdin_as_a_pipe(void **state)
+{
+    (void)state;
+    assert_int_equal(run(reads_stdin), 0);
+}
+
+/* ---- Terminals ------------------------------------------------------------------------------------ */
+
+/* What is written comes out as it is, and is not echoed. */
+static void open_terminal(int *controller, int *terminal)
+{
+    struct termios modes;
+    CHECK_EQUAL(openpty(controller, terminal, NULL, NULL, NULL), 0);
+    CHECK_EQUAL(tcgetattr(*terminal, &modes), 0);
+    modes.c_oflag &= ~(tcflag_t)OPOST;
+    modes.c_lflag &= ~(tcflag_t)ECHO;
+    CHECK_EQUAL(tcsetattr(*terminal, TCSANOW, &modes), 0);
+}
+
+ASYNC(talks_on_a_terminal, bool, standard)
+{
+    int controller, terminal;
+    char *line, text[32] = "";
+    open_terminal(&controller, &terminal);
+    int saved_in = standard ? stand_in(0, terminal) : -1, saved_out = standard ? stand_in(1, terminal) : -1;
+    asyncio_stream *in = open_fd(standard ? 0 : terminal), *out = standard ? open_fd(1) : in;
+    CHECK_EQUAL(write(controller, "typed\n", 6), 6);
+    CHECK_EQUAL(asyncio_stream_readline(in, &line), 6);
+    CHECK_TEXT(line, "typed\n");
+    CHECK_EQUAL(asyncio_stream_write(out, "shown\n", 6), 0);
+    CHECK_EQUAL(asyncio_stream_drain(out), 0);
+    CHECK_EQUAL(read(controller, text, sizeof text - 1), 6);
+    CHECK_TEXT(text, "shown\n");
+    CHECK(net_is_blocking(terminal));
+    if (out != in)
+        CHECK_EQUAL(asyncio_stream_close(out), 0);
+    close(controller); /* the line is cut */
+    CHECK_EQUAL(asyncio_stream_readline(in, &line), 0);
+    CHECK_EQUAL(asyncio_stream_close(in), 0);
+    if (standard) {
+        stand_back(0, saved_in);
+        stand_back(1, saved_out);
+        close(terminal);
+    }
+    return 0;
+}
+
+ASYNC(talks_on_terminals)
+{
+    CHECK_EQUAL(asyncio_await(talks_on_a_terminal(true)), 0);
+    return asyncio_await(talks_on_a_terminal(false));
+}
+
+static void a_terminal_stays_as_it_is(void **state)
+{
+    (void)state;
+    assert_int_equal(run(talks_on_terminals), 0);
+}
+
+/* Nobody reads what is shown: the writer waits, and nobody else does. */
+ASYNC(shows_much)
+{
+    int controller, terminal;
+    open_terminal(&controller, &terminal);
+    asyncio_stream *out = open_fd(terminal);
+    asyncio_task *ticker = asyncio_create_task(ticks_on());
+    static char much[100000];
+    memset(much, 'x', sizeof much);
+    ticks = 0;
+    CHECK_EQUAL(asyncio_stream_write(out, much, sizeof much), 0);
+    CHECK_EQUAL(asyncio_sleep(0.02), 0);
+    CHECK(ticks > 1);
+    size_t got = 0;
+    fcntl(controller, F_SETFL, O_NONBLOCK);
+    while (got < sizeof much) {
+        char block[4096];
+        ssize_t n = read(controller, block, sizeof block);
+        got += n > 0 ? (size_t)n : 0;
+        CHECK_EQUAL(asyncio_sleep(n > 0 ? 0 : 0.001), 0);
+    }
+    CHECK_EQUAL(got, sizeof much);
+    CHECK_EQUAL(asyncio_stream_close(out), 0);
+    close(controller);
+    asyncio_cancel(ticker);
+    CHECK_EQUAL(asyncio_await(ticker), -ECANCELED);
+    return 0;
+}
+
+static void a_terminal_that_is_full(void **state)
+{
+    (void)state;
+    assert_int_equal(run(shows_much), 0);
+}
+
+/* ---- Files and devices ------------------------------------------------------------------------------- */
+
+ASYNC(uses_files)
+{
+    char *line, text[32] = "";
+    FILE *file = tmpfile();
+    int fd = fileno(file);
+    int saved = stand_in(1, fd);
+    asyncio_stream *out = open_fd(1);
+    CHECK_EQUAL(asyncio_stream_printf(out, "%s\n%s\n", "to a", "file"), 0);
+    CHECK_EQUAL(asyncio_stream_close(out), 0);
+    stand_back(1, saved);
+    CHECK(net_is_blocking(fd));
+    CHECK_EQUAL(pread(fd, text, sizeof text - 1, 0), 10);
+    CHECK_TEXT(text, "to a\nfile\n");
+    lseek(fd, 0, SEEK_SET);
+    saved = stand_in(0, fd);
+    asyncio_stream *in = open_fd(0);
+    CHECK_EQUAL(asyncio_stream_readline(in, &line), 5);
+    CHECK_EQUAL(asyncio_stream_readline(in, &line), 5);
+    CHECK_EQUAL(asyncio_stream_readline(in, &line), 0);
+    CHECK_EQUAL(asyncio_stream_close(in), 0);
+    stand_back(0, saved);
+    fclose(file);
+    return 0;
+}
+
+static void redirected_to_a_file(void **state)
+{
+    (void)state;
+    assert_int_equal(run(uses_files), 0);
+}
+
+ASYNC(uses_null)
+{
+    char text[8];
+    static char much[300000];
+    for (int number = 0; number < 4; number += 3) {
+        int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        int saved = number < 3 ? stand_in(number, fd) : -1;
+        asyncio_stream *stream = open_fd(number < 3 ? number : fd);
+        CHECK_EQUAL(asyncio_stream_read(stream, text, sizeof text), 0);
+        CHECK_EQUAL(asyncio_stream_write(stream, much, sizeof much), 0);
+        CHECK_EQUAL(asyncio_stream_close(stream), 0);
+        if (number < 3) {
+            stand_back(number, saved);
+            close(fd);
+        }
+    }
+    return 0;
+}
+
+static void redirected_to_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(run(uses_null), 0);
+}
+
+ASYNC(uses_a_socket)
+{
+    int fds[2];
+    char *line;
+    net_unix_pair(SOCK_STREAM, fds);
+    int saved = stand_in(0, fds[0]);
+    asyncio_stream *in = open_fd(0), *peer = open_fd(fds[1]);
+    CHECK_EQUAL(asyncio_stream_write(peer, "hello\n", 6), 0);
+    CHECK_EQUAL(asyncio_stream_readline(in, &line), 6);
+    CHECK_EQUAL(asyncio_stream_write(in, "you\n", 4), 0);
+    CHECK_EQUAL(asyncio_stream_readline(peer, &line), 4);
+    CHECK_EQUAL(asyncio_stream_write_eof(peer), 0);
+    CHECK_EQUAL(asyncio_stream_readline(in, &line), 0);
+    CHECK(net_is_blocking(fds[0]));
+    CHECK_EQUAL(asyncio_stream_close(in), 0);
+    CHECK_EQUAL(asyncio_stream_close(peer), 0);
+    stand_back(0, saved);
+    close(fds[0]);
+    return 0;
+}
+
+/* As inetd starts its servers. */
+static void stdin_as_a_socket(void **state)
+{
+    (void)state;
+    assert_int_equal(run(uses_a_socket), 0);
+}
+
+ASYNC(wrong_ones)
+{
+    asyncio_stream *stream = NULL;
+    CHECK_EQUAL(asyncio_open_pipe(-1, NULL, &stream), -EBADF);
+    CHECK_EQUAL(asyncio_open_pipe(999, NULL, &stream), -EBADF);
+    CHECK_EQUAL(asyncio_open_pipe(0, NULL, NULL), -EINVAL);
+    CHECK(stream == NULL);
+    return 0;
+}
+
+static void what_is_no_descriptor(void **state)
+{
+    asyncio_stream *stream;
+    (void)state;
+    assert_int_equal(asyncio_open_pipe(0, NULL, &stream), ASYNCIO_ENOTASK);
+    assert_int_equal(run(wrong_ones), 0);
+}
+
+/* ---- Sweeps --------------------------------------------------------------------------------------------- */
+
+ASYNC(fills, asyncio_stream **, to)
+{
+    static char much[200000];
+    int err = asyncio_stream_write(*to, much, sizeof much);
+    if (!err)
+        err = asyncio_stream_write(*to, much, sizeof much);
+    if (err)
+        return err;
+    asyncio_stream *stream = *to;
+    *to = NULL;
+    return asyncio_stream_close(stream);
+}
+
+ASYNC(empties, asyncio_stream **, from)
+{
+    char block[4096];
+    ssize_t n;
+    while ((n = asyncio_stream_read(*from, block, sizeof block)) > 0)
+        ;
+    asyncio_stream_abort(*from); /* whoever fills it is not to wait for us */
+    *from = NULL;
+    return n;
+}
+
+ASYNC(any_day)
+{
+    int fds[2];
+    asyncio_stream *from, *to;
+    net_pipe(fds);
+    int err = asyncio_open_pipe(fds[0], NULL, &from);
+    if (err) {
+        asyncio_close(fds[0]);
+        asyncio_close(fds[1]);
+        return err;
+    }
+    err = asyncio_open_pipe(fds[1], NULL, &to);
+    if (err) {
+        asyncio_stream_abort(from);
+        asyncio_close(fds[1]);
+        return err;
+    }
+    err = asyncio_gather(NULL, fills(&to), empties(&from)); /* one that fails ends the other */
+    asyncio_stream_abort(from);
+    asyncio_stream_abort(to);
+    return err;
+}
+
+static void every_call_may_fail(void **state)
+{
+    (void)state;
+    sweep_failures(any_day);
+}
+
+static void check_cancelled(intptr_t result, unsigned suspension)
+{
+    CHECK_EQUAL(result, suspension ? -ECANCELED : 0);
+}
+
+static void every_wait_may_be_cancelled(void **state)
+{
+    (void)state;
+    sweep_cancels(any_day, check_cancelled);
+}
+
 int main(void)
 {
-    return 0;
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_pipe_has_an_end),
+        cmocka_unit_test(write_eof_ends_a_pipe),
+        cmocka_unit_test(without_a_reader_there_is_an_error_and_no_signal),
+        cmocka_unit_test(a_slow_reader_does_not_stop_the_loop),
+        cmocka_unit_test(stdin_as_a_pipe),
+        cmocka_unit_test(a_terminal_stays_as_it_is),
+        cmocka_unit_test(a_terminal_that_is_full),
+        cmocka_unit_test(redirected_to_a_file),
+        cmocka_unit_test(redirected_to_nothing),
+        cmocka_unit_test(stdin_as_a_socket),
+        cmocka_unit_test(what_is_no_descriptor),
+        cmocka_unit_test(every_call_may_fail),
+        cmocka_unit_test(every_wait_may_be_cancelled),
+    };
+    use_descriptors();
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

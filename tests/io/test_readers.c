@@ -40,10 +40,10 @@ struct seen {
     asyncio_loop *loop;
     int fds[2];
     int calls;
-    bool reads;        /* takes a byte each time */
-    int then;          /* what it does at its last call: */
-    int last;          /* its number */
-    int other[2];      /* what it has opened */
+    bool reads;   /* takes a byte each time */
+    int then;     /* what it does at its last call: */
+    int last;     /* its number */
+    int other[2]; /* what it has opened */
 };
 
 enum { NOTHING, REMOVE, CLOSE, REPLACE, CLOSE_AND_REOPEN, REMOVE_AND_ADD };
@@ -451,16 +451,11 @@ int main(void)
 {
     use_descriptors();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_level),
-        cmocka_unit_test(test_not_taken),
-        cmocka_unit_test(test_within_itself),
-        cmocka_unit_test(test_queued),
-        cmocka_unit_test(test_both),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_reused),
-        cmocka_unit_test(test_with_waits),
-        cmocka_unit_test(test_loop_alone),
-        cmocka_unit_test(test_no_deadlock),
+        cmocka_unit_test(test_level),         cmocka_unit_test(test_not_taken),
+        cmocka_unit_test(test_within_itself), cmocka_unit_test(test_queued),
+        cmocka_unit_test(test_both),          cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_reused),        cmocka_unit_test(test_with_waits),
+        cmocka_unit_test(test_loop_alone),    cmocka_unit_test(test_no_deadlock),
         cmocka_unit_test(test_failure_sweep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -544,6 +544,7 @@ ASYNC(forks)
 static void run_forking(void *arg)
 {
     (void)arg;
+    own_calls = 0;
     signal(SIGUSR2, own_handler);
     CHILD_CHECK(asyncio_run(forks()) == 0);
     CHILD_CHECK(has_handler(SIGUSR2, own_handler));

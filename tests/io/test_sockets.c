@@ -297,8 +297,10 @@ TEST(udp)
 ASYNC(sendto_unix, int, fd, const struct sockaddr *, to, socklen_t, length, bool, by_message)
 {
     struct iovec part = {(void *)"x", 1};
-    struct msghdr message = {.msg_name = (void *)to, .msg_namelen = length, .msg_iov = &part, .msg_iovlen = 1};
-    return by_message ? asyncio_sock_sendmsg(fd, &message, 0) : asyncio_sock_sendto(fd, "x", 1, 0, to, length);
+    struct msghdr message = {
+        .msg_name = (void *)to, .msg_namelen = length, .msg_iov = &part, .msg_iovlen = 1};
+    return by_message ? asyncio_sock_sendmsg(fd, &message, 0)
+                      : asyncio_sock_sendto(fd, "x", 1, 0, to, length);
 }
 
 /* The receiver's queue is full. Nothing tells when it has room, but sending ends well. */
@@ -308,7 +310,8 @@ ASYNC(main_unix_datagrams)
     struct sockaddr *to = (struct sockaddr *)&name;
     socklen_t length = net_unix_address(to);
     char text[8];
-    int receiver = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), sender = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int receiver = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0),
+        sender = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     CHECK_EQUAL(bind(receiver, to, length), 0);
     for (int by_message = 0; by_message < 2; by_message++) {
         int queued = 0;
@@ -349,8 +352,10 @@ union control {
 static ssize_t send_descriptor(int fd, int passed)
 {
     struct iovec part = {(void *)"fd", 2};
-    union control control = {.head = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    union control control = {
+        .head = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
     memcpy(CMSG_DATA(&control.head), &passed, sizeof passed);
     return asyncio_sock_sendmsg(fd, &message, 0);
 }
@@ -360,7 +365,8 @@ static int receive_descriptor(int fd)
     char text[8];
     struct iovec part = {text, sizeof text};
     union control control;
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
     ssize_t n = asyncio_sock_recvmsg(fd, &message, 0);
     CHECK_EQUAL(n, 2);
     int passed = -1;
@@ -774,7 +780,7 @@ static intptr_t talk(int server)
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
     intptr_t n = 1;
     for (int i = 0; i < 5 && n > 0; i++) {
-        n = i < 3 ? asyncio_sock_recv(server, text, 1, 0)
+        n = i < 3   ? asyncio_sock_recv(server, text, 1, 0)
             : i < 4 ? asyncio_sock_recvfrom(server, text, 1, 0, NULL, NULL)
                     : asyncio_sock_recvmsg(server, &message, 0);
         if (n > 0 && *text != "hello"[i])

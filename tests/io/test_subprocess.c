@@ -1,5 +1,947 @@
-/* Begun. */
-int main(void)
+/*
+ * Child processes: what they get, what they give, how they end; and that none of them,
+ * and no descriptor, is left.
+ */
+#include "asyncio.h"
+#include "child.h"
+#include "support/harness.h"
+#include "support/net.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <cmocka.h>
+
+#define ARGV(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define OPTIONS(...) (&(asyncio_subprocess_options){__VA_ARGS__})
+#define ALL_PIPES .stdin_fd = ASYNCIO_PIPE, .stdout_fd = ASYNCIO_PIPE, .stderr_fd = ASYNCIO_PIPE
+
+/* This program itself, told to look at what it was given: see look(). */
+#define SELF "/proc/self/exe"
+
+static asyncio_process *spawn(const char *const *argv, const asyncio_subprocess_options *options)
 {
+    asyncio_process *process = NULL;
+    CHECK_EQUAL(asyncio_create_subprocess_exec(argv, options, &process), 0);
+    return process;
+}
+
+static asyncio_process *spawn_shell(const char *command, const asyncio_subprocess_options *options)
+{
+    asyncio_process *process = NULL;
+    CHECK_EQUAL(asyncio_create_subprocess_shell(command, options, &process), 0);
+    return process;
+}
+
+static int end_of(asyncio_process *process)
+{
+    int returncode = -1000;
+    CHECK_EQUAL(asyncio_process_wait(process, &returncode), 0);
+    return returncode;
+}
+
+static void check_no_children(void)
+{
+    siginfo_t info = {.si_pid = 0};
+    CHECK(waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == -1 && errno == ECHILD);
+}
+
+/* A run of the harness, after which no child is there, either. */
+static void run_all(coroutine_function main)
+{
+    CHECK_EQUAL(run(main), 0);
+    check_no_children();
+    harness_settle();
+}
+
+/* What a command prints, as a text that is valid until the next call. */
+static const char *output_of(const char *const *argv, const asyncio_subprocess_options *options)
+{
+    static char text[8192];
+    asyncio_process *process = spawn(argv, options);
+    asyncio_buffer out = {0};
+    CHECK_EQUAL(asyncio_process_communicate(process, NULL, 0, &out, NULL), 0);
+    CHECK(out.length < sizeof text);
+    CHECK(out.data && strlen(out.data) == out.length);
+    snprintf(text, sizeof text, "%s", out.data ? out.data : "");
+    asyncio_buffer_destroy(&out);
+    asyncio_process_release(process);
+    return text;
+}
+
+/* ---- How they end ------------------------------------------------------------------------ */
+
+ASYNC(ends)
+{
+    int returncode = 77;
+    asyncio_process *process = spawn(ARGV("true"), NULL);
+    CHECK(asyncio_process_pid(process) > 1);
+    CHECK(asyncio_process_stdin(process) == NULL);
+    CHECK(asyncio_process_stdout(process) == NULL);
+    CHECK(asyncio_process_stderr(process) == NULL);
+    CHECK_EQUAL(end_of(process), 0);
+    CHECK_EQUAL(end_of(process), 0);
+    CHECK(asyncio_process_returncode(process, &returncode));
+    CHECK_EQUAL(returncode, 0);
+    asyncio_process_release(process);
+
+    process = spawn_shell("exit 42", NULL);
+    CHECK(!asyncio_process_returncode(process, NULL));
+    CHECK_EQUAL(asyncio_process_wait(process, NULL), 0);
+    CHECK_EQUAL(end_of(process), 42);
+    asyncio_process_release(process);
+
+    process = spawn(ARGV("sleep", "100"), NULL);
+    CHECK_EQUAL(asyncio_sleep(0.01), 0);
+    returncode = 5;
+    CHECK(!asyncio_process_returncode(process, &returncode));
+    CHECK_EQUAL(returncode, 5);
+    CHECK_EQUAL(asyncio_process_terminate(process), 0);
+    CHECK_EQUAL(end_of(process), -SIGTERM);
+    asyncio_process_release(process);
+
+    process = spawn_shell("kill -KILL $$", NULL);
+    CHECK_EQUAL(end_of(process), -SIGKILL);
+    asyncio_process_release(process);
     return 0;
+}
+
+static void exit_status_or_minus_the_signal(void **state)
+{
+    (void)state;
+    run_all(ends);
+}
+
+ASYNC(waits_for, asyncio_process *, process)
+{
+    return end_of(process);
+}
+
+ASYNC(many_wait)
+{
+    intptr_t results[10];
+    asyncio_task *tasks[10];
+    asyncio_process *process = spawn_shell("read line; exit 9", OPTIONS(.stdin_fd = ASYNCIO_PIPE));
+    for (int i = 0; i < 10; i++)
+        tasks[i] = asyncio_create_task(waits_for(process));
+    CHECK_EQUAL(asyncio_sleep(0.001), 0);
+    CHECK_EQUAL(asyncio_stream_write(asyncio_process_stdin(process), "\n", 1), 0);
+    CHECK_EQUAL(asyncio_gather_array(results, tasks, 10), 0);
+    for (int i = 0; i < 10; i++)
+        CHECK_EQUAL(results[i], 9);
+    asyncio_process_release(process);
+    return 0;
+}
+
+static void ten_may_wait(void **state)
+{
+    (void)state;
+    run_all(many_wait);
+}
+
+ASYNC(grandchild_holds)
+{
+    char *line;
+    asyncio_process *process = spawn_shell("sleep 100 & echo $!", OPTIONS(.stdout_fd = ASYNCIO_PIPE));
+    CHECK(asyncio_stream_readline(asyncio_process_stdout(process), &line) > 0);
+    pid_t grandchild = atoi(line);
+    CHECK_EQUAL(asyncio_wait_for(waits_for(process), 10), 0);
+    CHECK_EQUAL(kill(grandchild, 0), 0);
+    kill(grandchild, SIGKILL);
+    CHECK_EQUAL(asyncio_stream_readline(asyncio_process_stdout(process), &line), 0);
+    asyncio_process_release(process);
+    return 0;
+}
+
+static void a_grandchild_that_holds_the_pipe_keeps_nobody_waiting(void **state)
+{
+    (void)state;
+    run_all(grandchild_holds);
+}
+
+ASYNC(only_waits, asyncio_process *, process)
+{
+    return asyncio_process_wait(process, NULL);
+}
+
+ASYNC(cancels_a_wait)
+{
+    asyncio_process *process = spawn(ARGV("sleep", "100"), NULL);
+    asyncio_task *other = asyncio_create_task(waits_for(process));
+    CHECK_EQUAL(asyncio_wait_for(only_waits(process), 0.01), -ETIMEDOUT);
+    CHECK_EQUAL(asyncio_process_send_signal(process, 0), 0);
+    CHECK(!asyncio_process_returncode(process, NULL));
+    CHECK_EQUAL(asyncio_process_kill(process), 0);
+    CHECK_EQUAL(asyncio_await(other), -SIGKILL);
+    asyncio_process_release(process);
+    return 0;
+}
+
+static void a_cancelled_wait_leaves_the_process_alone(void **state)
+{
+    (void)state;
+    run_all(cancels_a_wait);
+}
+
+ASYNC(races)
+{
+    for (int i = 0; i < 100; i++) {
+        asyncio_process *process = spawn(ARGV("true"), NULL);
+        if (i % 3 == 0)
+            usleep((useconds_t)i * 20);
+        while (!asyncio_process_returncode(process, NULL)) {
+            CHECK_EQUAL(asyncio_process_send_signal(process, i % 2 ? SIGTERM : SIGCONT), 0);
+            CHECK_EQUAL(asyncio_sleep(0), 0);
+        }
+        int returncode = end_of(process);
+        CHECK(returncode == 0 || returncode == -SIGTERM);
+        CHECK_EQUAL(asyncio_process_kill(process), 0);
+        CHECK_EQUAL(asyncio_process_terminate(process), 0);
+        CHECK_EQUAL(end_of(process), returncode);
+        asyncio_process_release(process);
+    }
+    return 0;
+}
+
+static void a_signal_that_races_with_the_end_is_harmless(void **state)
+{
+    (void)state;
+    run_all(races);
+}
+
+ASYNC(reaped_elsewhere)
+{
+    int status;
+    asyncio_process *process = spawn_shell("exit 3", NULL);
+    CHECK_EQUAL(waitpid(asyncio_process_pid(process), &status, 0), asyncio_process_pid(process));
+    CHECK_EQUAL(end_of(process), 255);
+    CHECK_EQUAL(asyncio_process_kill(process), 0);
+    asyncio_process_release(process);
+    return 0;
+}
+
+ASYNC(reaped_by_the_kernel)
+{
+    signal(SIGCHLD, SIG_IGN);
+    for (int i = 0; i < 5; i++) {
+        asyncio_process *process = spawn_shell("exit 3", NULL);
+        CHECK_EQUAL(end_of(process), 255);
+        asyncio_process_release(process);
+    }
+    signal(SIGCHLD, SIG_DFL);
+    return 0;
+}
+
+static void one_that_somebody_else_has_reaped(void **state)
+{
+    (void)state;
+    expect_reports(1);
+    run_all(reaped_elsewhere);
+    expect_reports(5);
+    run_all(reaped_by_the_kernel);
+    assert_non_null(strstr(reports[0].message, "somebody else has reaped process"));
+}
+
+/* ---- Input and output -------------------------------------------------------------------------- */
+
+#define BIG 1000000
+
+static char *big_input(void)
+{
+    char *data = malloc(BIG);
+    for (int i = 0; i < BIG; i++)
+        data[i] = (char)(i * 7 + i / 255);
+    return data;
+}
+
+ASYNC(says_and_hears)
+{
+    asyncio_buffer out, err;
+    asyncio_process *process = spawn_shell("cat; echo problem >&2; exit 4", OPTIONS(ALL_PIPES));
+    CHECK_EQUAL(asyncio_process_communicate(process, "hello", 5, &out, &err), 0);
+    CHECK_TEXT(out.data, "hello");
+    CHECK_EQUAL(out.length, 5);
+    CHECK_TEXT(err.data, "problem\n");
+    asyncio_buffer_destroy(&out);
+    asyncio_buffer_destroy(&err);
+    CHECK(out.data == NULL && out.length == 0);
+    asyncio_buffer_destroy(NULL);
+    CHECK_EQUAL(end_of(process), 4);
+    CHECK(asyncio_process_stdin(process) == NULL);
+    /* Once more: there is nothing left to say or hear. */
+    CHECK_EQUAL(asyncio_process_communicate(process, NULL, 0, &out, &err), 0);
+    CHECK_TEXT(out.data, "");
+    CHECK_TEXT(err.data, "");
+    asyncio_buffer_destroy(&out);
+    asyncio_buffer_destroy(&err);
+    asyncio_process_release(process);
+
+    process = spawn(ARGV("true"), NULL);
+    CHECK_EQUAL(asyncio_process_communicate(process, "x", 1, NULL, NULL), -EINVAL);
+    CHECK_EQUAL(asyncio_process_communicate(process, NULL, 0, &out, NULL), 0);
+    CHECK_TEXT(out.data, "");
+    asyncio_buffer_destroy(&out);
+    asyncio_process_release(process);
+    return 0;
+}
+
+static void communicate(void **state)
+{
+    (void)state;
+    run_all(says_and_hears);
+}
+
+ASYNC(much)
+{
+    asyncio_buffer out, err;
+    char *data = big_input();
+    /* It writes before it reads, and more than a pipe holds, on both. */
+    asyncio_process *process = spawn_shell("head -c 700000 /dev/zero; head -c 500000 /dev/zero >&2; tee /dev/stderr",
+                                           OPTIONS(ALL_PIPES));
+    CHECK_EQUAL(asyncio_process_communicate(process, data, BIG, &out, &err), 0);
+    CHECK_EQUAL(out.length, 700000 + BIG);
+    CHECK_EQUAL(err.length, 500000 + BIG);
+    CHECK(memcmp(out.data + 700000, data, BIG) == 0);
+    CHECK(memcmp(err.data + 500000, data, BIG) == 0);
+    asyncio_buffer_destroy(&out);
+    asyncio_buffer_destroy(&err);
+    asyncio_process_release(process);
+    /* What nobody wants is read all the same. */
+    process = spawn(ARGV("head", "-c", "500000", "/dev/zero"), OPTIONS(.stdout_fd = ASYNCIO_PIPE));
+    CHECK_EQUAL(asyncio_process_communicate(process, NULL, 0, NULL, NULL), 0);
+    CHECK_EQUAL(end_of(process), 0);
+    asyncio_process_release(process);
+    free(data);
+    return 0;
+}
+
+static void much_in_all_directions(void **state)
+{
+    (void)state;
+    run_all(much);
+}
+
+ASYNC(does_not_read)
+{
+    asyncio_buffer out;
+    char *data = big_input();
+    for (int i = 0; i < 3; i++) {
+        static const char *const commands[] = {"exec <&-; echo hi", "head -c 5 >/dev/null; echo hi", "echo hi"};
+        asyncio_process *process = spawn_shell(commands[i], OPTIONS(ALL_PIPES));
+        CHECK_EQUAL(asyncio_process_communicate(process, data, BIG, &out, NULL), 0);
+        CHECK_TEXT(out.data, "hi\n");
+        asyncio_buffer_destroy(&out);
+        CHECK_EQUAL(end_of(process), 0);
+        asyncio_process_release(process);
+    }
+    free(data);
+    return 0;
+}
+
+/* SIGPIPE has its default action here: it would end the test. */
+static void input_that_is_not_read_is_no_error(void **state)
+{
+    (void)state;
+    run_all(does_not_read);
+}
+
+ASYNC(communicates, asyncio_process *, process, const char *, input, size_t, n, asyncio_buffer *, out)
+{
+    return asyncio_process_communicate(process, input, n, out, NULL);
+}
+
+ASYNC(communicates_in_two_goes)
+{
+    asyncio_buffer out = {0};
+    char *data = big_input();
+    asyncio_process *process = spawn_shell("echo begun; head -c 100000; sleep 0.3; cat; echo done",
+                                           OPTIONS(.stdin_fd = ASYNCIO_PIPE, .stdout_fd = ASYNCIO_PIPE));
+    for (int i = 0; i < 5; i++) {
+        CHECK_EQUAL(asyncio_wait_for(communicates(process, data, BIG, &out), 0.03), -ETIMEDOUT);
+        CHECK(out.data == NULL);
+    }
+    asyncio_task *task = asyncio_create_task(communicates(process, data, BIG, &out));
+    CHECK_EQUAL(asyncio_sleep(0), 0);
+    CHECK_EQUAL(asyncio_process_communicate(process, NULL, 0, NULL, NULL), ASYNCIO_ESTATE);
+    CHECK_EQUAL(asyncio_await(task), 0);
+    CHECK_EQUAL(out.length, 6 + BIG + 5);
+    CHECK(out.data && memcmp(out.data, "begun\n", 6) == 0 && memcmp(out.data + 6, data, BIG) == 0);
+    CHECK_TEXT(out.data + 6 + BIG, "done\n");
+    asyncio_buffer_destroy(&out);
+    asyncio_process_release(process);
+    free(data);
+    return 0;
+}
+
+static void a_cancelled_communicate_goes_on_later(void **state)
+{
+    (void)state;
+    run_all(communicates_in_two_goes);
+}
+
+ASYNC(reads_late)
+{
+    char text[16] = "";
+    asyncio_process *process = spawn(ARGV("echo", "hello"), OPTIONS(.stdout_fd = ASYNCIO_PIPE));
+    CHECK_EQUAL(end_of(process), 0);
+    CHECK_EQUAL(asyncio_stream_read(asyncio_process_stdout(process), text, 15), 6);
+    CHECK_TEXT(text, "hello\n");
+    CHECK_EQUAL(asyncio_stream_read(asyncio_process_stdout(process), text, 15), 0);
+    CHECK_EQUAL(asyncio_stream_close(asyncio_process_stdout(process)), 0);
+    CHECK(asyncio_process_stdout(process) == NULL);
+    asyncio_process_release(process);
+    return 0;
+}
+
+static void output_is_there_after_the_end(void **state)
+{
+    (void)state;
+    run_all(reads_late);
+}
+
+ASYNC(ends_input)
+{
+    char *line;
+    for (int i = 0; i < 2; i++) {
+        asyncio_process *process = spawn(ARGV("cat"), OPTIONS(ALL_PIPES));
+        asyncio_stream *in = asyncio_process_stdin(process), *out = asyncio_process_stdout(process);
+        CHECK_EQUAL(asyncio_stream_printf(in, "line %d\n", i), 0);
+        CHECK(asyncio_stream_readline(out, &line) > 0);
+        CHECK_EQUAL(i ? asyncio_stream_write_eof(in) : asyncio_stream_close(in), 0);
+        CHECK_EQUAL(asyncio_stream_readline(out, &line), 0);
+        CHECK((asyncio_process_stdin(process) == NULL) == !i);
+        if (i) {
+            CHECK_EQUAL(asyncio_stream_write(in, "x", 1), ASYNCIO_ESTATE);
+            CHECK_EQUAL(asyncio_stream_fd(in), -EBADF);
+        }
+        CHECK_EQUAL(end_of(process), 0);
+        asyncio_process_release(process);
+    }
+    return 0;
+}
+
+static void closing_stdin_ends_the_input(void **state)
+{
+    (void)state;
+    run_all(ends_input);
+}
+
+/* ---- What they get ------------------------------------------------------------------------------ */
+
+/* In the child: descriptors that are open, "+" where they block; the state of signals; groups. */
+static int look(void)
+{
+    for (int fd = 0; fd < 1000; fd++) {
+        int flags = fcntl(fd, F_GETFL);
+        if (flags >= 0)
+            printf("%d%s ", fd, flags & O_NONBLOCK ? "" : "+");
+    }
+    puts("");
+    char line[256];
+    FILE *file = fopen("/proc/self/status", "re");
+    while (file && fgets(line, sizeof line, file))
+        if (strncmp(line, "SigBlk", 6) == 0 || strncmp(line, "SigIgn", 6) == 0)
+            fputs(line, stdout);
+    printf("group %s, session %s\n", getpgid(0) == getpid() ? "own" : "other", getsid(0) == getpid() ? "own" : "other");
+    return 0;
+}
+
+ASYNC(gets_descriptors)
+{
+    const char *const *look_here = ARGV(SELF, "look");
+    int kept[2] = {dup(2), fcntl(2, F_DUPFD_CLOEXEC, 40)}, lost = fcntl(2, F_DUPFD, 30);
+    CHECK(strstr(output_of(look_here, OPTIONS(ALL_PIPES)), "0+ 1+ 2+ \n"));
+    char wanted[64];
+    snprintf(wanted, sizeof wanted, "0+ 1+ 2+ %d+ %d+ \n", kept[0], kept[1]);
+    CHECK_HAS(output_of(look_here, OPTIONS(.stdout_fd = ASYNCIO_PIPE, .inherit = kept, .inherit_count = 2)), wanted);
+    kept[0] = kept[1];
+    snprintf(wanted, sizeof wanted, "0+ 1+ 2+ %d+ \n", kept[1]);
+    CHECK_HAS(output_of(look_here, OPTIONS(.stdout_fd = ASYNCIO_PIPE, .inherit = kept, .inherit_count = 2)), wanted);
+    close(lost);
+    for (int fd = 3; fd < 50; fd++) /* those of the loop stay */
+        if (fd == kept[1])
+            close(fd);
+    return 0;
+}
+
+ASYNC(gets_signals)
+{
+    sigset_t set, before;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &set, &before);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    const char *text = output_of(ARGV(SELF, "look"), OPTIONS(.stdout_fd = ASYNCIO_PIPE));
+    CHECK_HAS(text, "SigBlk:\t0000000000000000\n");
+    /* As nohup wants it. What the C library keeps for itself (32 and 33) is its own affair. */
+    const char *ignored = strstr(text, "SigIgn:\t");
+    CHECK(ignored && (strtoull(ignored + 8, NULL, 16) & 0x7fffffff) == 1);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    signal(SIGPIPE, SIG_DFL);
+    signal(SIGHUP, SIG_DFL);
+    CHECK_HAS(text, "group other, session other");
+    text = output_of(ARGV(SELF, "look"), OPTIONS(.stdout_fd = ASYNCIO_PIPE, .process_group = 1));
+    CHECK_HAS(text, "group own, session other");
+    text = output_of(ARGV(SELF, "look"), OPTIONS(.stdout_fd = ASYNCIO_PIPE, .detach = 1));
+    CHECK_HAS(text, "group own, session own");
+    return 0;
+}
+
+static void descriptors_and_signals(void **state)
+{
+    (void)state;
+    int before = count_descriptors();
+    CHECK_EQUAL(run_with_leftovers(gets_signals), 0);
+    for (int i = 0; i < 2; i++) {
+        intptr_t result = asyncio_run(gets_descriptors());
+        CHECK_EQUAL(result, 0);
+        close(before); /* the dup of 2 */
+    }
+    check_no_children();
+    harness_settle();
+}
+
+ASYNC(gets_places)
+{
+    const asyncio_subprocess_options here = {.stdout_fd = ASYNCIO_PIPE, .cwd = "/usr"};
+    CHECK_TEXT(output_of(ARGV("pwd"), &here), "/usr\n");
+    const char *const env[] = {"ONE=1", "TWO=2", NULL};
+    const asyncio_subprocess_options other = {.stdout_fd = ASYNCIO_PIPE, .env = env};
+    CHECK_TEXT(output_of(ARGV("env"), &other), "ONE=1\nTWO=2\n");
+    setenv("THREE", "3", 1);
+    CHECK_TEXT(output_of(ARGV("sh", "-c", "echo $THREE"), OPTIONS(.stdout_fd = ASYNCIO_PIPE)), "3\n");
+    CHECK_TEXT(output_of(ARGV("sh", "-c", "echo a; echo b >&2; echo c"),
+                         OPTIONS(.stdout_fd = ASYNCIO_PIPE, .stderr_fd = ASYNCIO_STDOUT)), "a\nb\nc\n");
+    CHECK_TEXT(output_of(ARGV("sh", "-c", "echo no >&2; cat; echo yes"),
+                         OPTIONS(.stdin_fd = ASYNCIO_DEVNULL, .stdout_fd = ASYNCIO_PIPE, .stderr_fd = ASYNCIO_DEVNULL)),
+               "yes\n");
+    CHECK_TEXT(output_of(ARGV("sh", "-c", "echo x >&2"),
+                         OPTIONS(.stdout_fd = ASYNCIO_PIPE, .stderr_fd = ASYNCIO_STDOUT)), "x\n");
+    return 0;
+}
+
+static void folder_environment_and_files(void **state)
+{
+    (void)state;
+    run_all(gets_places);
+}
+
+ASYNC(gets_files)
+{
+    int one[2], two[2];
+    char text[16] = "";
+    net_pipe(one);
+    net_pipe(two);
+    asyncio_process *process = spawn_shell("cat; echo out; echo err >&2",
+                                           OPTIONS(.stdin_fd = one[0], .stdout_fd = two[1], .stderr_fd = two[1]));
+    CHECK_EQUAL(write(one[1], "in\n", 3), 3);
+    close(one[1]);
+    CHECK_EQUAL(end_of(process), 0);
+    CHECK_EQUAL(read(two[0], text, sizeof text - 1), 11);
+    CHECK_TEXT(text, "in\nout\nerr\n");
+    CHECK(net_is_blocking(one[0]) && net_is_blocking(two[1]));
+    asyncio_process_release(process);
+    close(one[0]);
+    close(two[0]);
+    close(two[1]);
+    return 0;
+}
+
+static void descriptors_of_the_callers(void **state)
+{
+    (void)state;
+    run_all(gets_files);
+}
+
+/* stdout and stderr of this process change places in the child; and 0 is not even open. */
+ASYNC(changes_places)
+{
+    close(0);
+    asyncio_process *process = spawn_shell("echo one; echo two >&2", OPTIONS(.stdout_fd = 2, .stderr_fd = 1));
+    CHILD_CHECK(end_of(process) == 0);
+    asyncio_process_release(process);
+    CHILD_CHECK(strcmp(output_of(ARGV(SELF, "look"), OPTIONS(.stdout_fd = ASYNCIO_PIPE)), "") != 0);
+    CHILD_CHECK(strncmp(output_of(ARGV(SELF, "look"), OPTIONS(.stdout_fd = ASYNCIO_PIPE)), "1+ 2+ \n", 7) == 0);
+    CHILD_CHECK(strncmp(output_of(ARGV(SELF, "look"), OPTIONS(ALL_PIPES)), "0+ 1+ 2+ \n", 10) == 0);
+    CHILD_CHECK(fcntl(0, F_GETFD) < 0);
+    return 0;
+}
+
+static void change_places(void *arg)
+{
+    int fds[2];
+    char text[16] = "";
+    (void)arg;
+    CHILD_CHECK(pipe(fds) == 0);
+    dup2(fds[1], 2); /* 1 goes to the test */
+    close(fds[1]);
+    int result = (int)asyncio_run(changes_places());
+    close(2);
+    CHILD_CHECK(result == 0);
+    CHILD_CHECK(read(fds[0], text, sizeof text - 1) == 4 && strcmp(text, "one\n") == 0);
+}
+
+static struct child child;
+
+static void standard_descriptors_in_other_places(void **state)
+{
+    (void)state;
+    child_run(&child, change_places, NULL);
+    assert_child_exit(&child, 0);
+    assert_string_equal(child.text, "two\n");
+}
+
+/* ---- How they do not begin ------------------------------------------------------------------------ */
+
+static void check_refused(const char *const *argv, const asyncio_subprocess_options *options, int err,
+                          const char *words)
+{
+    asyncio_process *process = (asyncio_process *)&process, *untouched = process;
+    int descriptors = count_descriptors();
+    CHECK_EQUAL(asyncio_create_subprocess_exec(argv, options, &process), err);
+    CHECK_TEXT(asyncio_error_message(), words);
+    CHECK(process == untouched);
+    CHECK_EQUAL(count_descriptors(), descriptors);
+    check_no_children();
+}
+
+ASYNC(is_refused)
+{
+    check_refused(ARGV("no-such-program"), OPTIONS(ALL_PIPES), -ENOENT, "run no-such-program: No such file or directory");
+    check_refused(ARGV("/etc/passwd"), OPTIONS(ALL_PIPES), -EACCES, "run /etc/passwd: Permission denied");
+    check_refused(ARGV("true"), OPTIONS(ALL_PIPES, .cwd = "/nowhere"), -ENOENT,
+                  "run true in /nowhere: No such file or directory");
+    check_refused(ARGV("true"), OPTIONS(.stdout_fd = 999), -EBADF, "run true: Bad file descriptor");
+    const int bad = 998;
+    check_refused(ARGV("true"), OPTIONS(.inherit = &bad, .inherit_count = 1), -EBADF, "run true: Bad file descriptor");
+    asyncio_process *process;
+    CHECK_EQUAL(asyncio_create_subprocess_exec(ARGV("true"), OPTIONS(.stdout_fd = ASYNCIO_STDOUT), &process), -EINVAL);
+    CHECK_EQUAL(asyncio_create_subprocess_exec(ARGV("true"), OPTIONS(.stdin_fd = -4), &process), -EINVAL);
+    CHECK_EQUAL(asyncio_create_subprocess_exec(ARGV("true"), OPTIONS(.inherit_count = 1), &process), -EINVAL);
+    CHECK_EQUAL(asyncio_create_subprocess_exec(NULL, NULL, &process), -EINVAL);
+    CHECK_EQUAL(asyncio_create_subprocess_exec((const char *const[]){NULL}, NULL, &process), -EINVAL);
+    CHECK_EQUAL(asyncio_create_subprocess_exec(ARGV("true"), NULL, NULL), -EINVAL);
+    CHECK_EQUAL(asyncio_create_subprocess_shell(NULL, NULL, &process), -EINVAL);
+    CHECK_EQUAL(asyncio_process_wait(NULL, NULL), -EINVAL);
+    CHECK(!asyncio_process_returncode(NULL, NULL));
+    CHECK_EQUAL(asyncio_process_send_signal(NULL, SIGTERM), -EINVAL);
+    CHECK(asyncio_process_stdin(NULL) == NULL);
+    asyncio_process_release(NULL);
+    process = spawn(ARGV("true"), NULL);
+    CHECK_EQUAL(asyncio_process_send_signal(process, 1000), -EINVAL);
+    CHECK_EQUAL(asyncio_process_send_signal(process, -1), -EINVAL);
+    CHECK_EQUAL(end_of(process), 0);
+    asyncio_process_release(process);
+    return 0;
+}
+
+static void what_cannot_be_run(void **state)
+{
+    asyncio_process *process;
+    (void)state;
+    assert_int_equal(asyncio_create_subprocess_exec(ARGV("true"), NULL, &process), ASYNCIO_ENOTASK);
+    run_all(is_refused);
+}
+
+ASYNC(under_a_virtual_clock)
+{
+    asyncio_process *process;
+    return asyncio_create_subprocess_exec(ARGV("true"), NULL, &process);
+}
+
+static void not_under_a_virtual_clock(void **state)
+{
+    (void)state;
+    asyncio_run_options options = {.clock = ASYNCIO_CLOCK_VIRTUAL};
+    assert_int_equal(asyncio_run_with(under_a_virtual_clock(), &options), -ENOSYS);
+    assert_string_equal(asyncio_error_message(), "run true: not under a virtual clock");
+}
+
+/* One descriptor less each time. */
+ASYNC(runs_out_of_descriptors)
+{
+    int open_now = count_descriptors(), refused = 0;
+    for (int limit = open_now + 12; limit >= open_now; limit--) {
+        struct rlimit most = {(rlim_t)limit, 4096};
+        CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &most) == 0);
+        asyncio_process *process;
+        int err = asyncio_create_subprocess_exec(ARGV("true"), OPTIONS(ALL_PIPES), &process);
+        if (!err) {
+            CHILD_CHECK(asyncio_process_communicate(process, NULL, 0, NULL, NULL) == 0);
+            asyncio_process_release(process);
+        }
+        CHILD_CHECK(!err || err == -EMFILE || err == -EBADF);
+        refused += err != 0;
+        most.rlim_cur = 1000;
+        setrlimit(RLIMIT_NOFILE, &most);
+        CHILD_CHECK(count_descriptors() == open_now);
+        siginfo_t info;
+        CHILD_CHECK(waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == -1);
+    }
+    CHILD_CHECK(refused > 3);
+    return 0;
+}
+
+static void run_out_of_descriptors(void *arg)
+{
+    (void)arg;
+    CHILD_CHECK(asyncio_run(runs_out_of_descriptors()) == 0);
+}
+
+static void without_descriptors_nothing_is_left(void **state)
+{
+    (void)state;
+    child_run(&child, run_out_of_descriptors, NULL);
+    assert_child_exit(&child, 0);
+}
+
+/* ---- Released ---------------------------------------------------------------------------------------- */
+
+ASYNC(releases_one_that_runs)
+{
+    asyncio_process *process = spawn(ARGV("sleep", "100"), OPTIONS(ALL_PIPES));
+    asyncio_task *task = asyncio_create_task(only_waits(process));
+    CHECK_EQUAL(asyncio_sleep(0.001), 0);
+    pid_t pid = asyncio_process_pid(process);
+    int descriptors = count_descriptors();
+    asyncio_process_release(process);
+    CHECK_EQUAL(asyncio_await(task), -EBADF);
+    for (int i = 0; i < 1000 && kill(pid, 0) == 0; i++)
+        CHECK_EQUAL(asyncio_sleep(0.002), 0);
+    check_no_children();
+    CHECK_EQUAL(count_descriptors(), descriptors - 4);
+    /* Several, and the loop ends before they do. */
+    for (int i = 0; i < 5; i++)
+        asyncio_process_release(spawn(ARGV("sleep", "100"), i % 2 ? OPTIONS(ALL_PIPES) : NULL));
+    return 0;
+}
+
+static void one_that_runs_is_killed_and_reaped(void **state)
+{
+    (void)state;
+    run_all(releases_one_that_runs);
+}
+
+static asyncio_process *kept_process;
+
+ASYNC(keeps_a_process, bool, ended)
+{
+    kept_process = spawn(ARGV("sleep", ended ? "0" : "100"), OPTIONS(ALL_PIPES));
+    if (ended)
+        CHECK_EQUAL(end_of(kept_process), 0);
+    return 0;
+}
+
+static void one_that_outlives_the_loop(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        int descriptors = count_descriptors();
+        assert_int_equal(asyncio_run(keeps_a_process(i == 0)), 0);
+        assert_int_equal(asyncio_process_wait(kept_process, NULL), ASYNCIO_ENOTASK);
+        assert_true(asyncio_process_returncode(kept_process, NULL) == (i == 0));
+        asyncio_process_release(kept_process);
+        check_no_children();
+        assert_int_equal(count_descriptors(), descriptors);
+    }
+    harness_settle();
+}
+
+ASYNC(detaches)
+{
+    char *line;
+    asyncio_process *process = spawn_shell("echo $$; exec sleep 100", OPTIONS(.stdout_fd = ASYNCIO_PIPE, .detach = 1));
+    CHECK(asyncio_stream_readline(asyncio_process_stdout(process), &line) > 0);
+    pid_t pid = asyncio_process_pid(process);
+    CHECK_EQUAL(atoi(line), pid);
+    asyncio_process_release(process);
+    CHECK_EQUAL(asyncio_sleep(0.02), 0);
+    siginfo_t info = {.si_pid = 0};
+    CHECK_EQUAL(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT), 0);
+    CHECK_EQUAL(info.si_pid, 0);
+    kill(pid, SIGKILL);
+    for (int i = 0; i < 1000 && kill(pid, 0) == 0; i++) /* the loop reaps it all the same */
+        CHECK_EQUAL(asyncio_sleep(0.002), 0);
+    check_no_children();
+    return 0;
+}
+
+static void a_detached_one_runs_on(void **state)
+{
+    (void)state;
+    run_all(detaches);
+}
+
+ASYNC(forks_meanwhile)
+{
+    asyncio_process *process = spawn(ARGV("sleep", "100"), NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        asyncio_process_kill(process);
+        asyncio_process_release(process);
+        _exit(0);
+    }
+    int status;
+    CHECK_EQUAL(waitpid(pid, &status, 0), pid);
+    CHECK_EQUAL(asyncio_sleep(0.02), 0);
+    CHECK(!asyncio_process_returncode(process, NULL));
+    CHECK_EQUAL(asyncio_process_terminate(process), 0);
+    CHECK_EQUAL(end_of(process), -SIGTERM);
+    asyncio_process_release(process);
+    return 0;
+}
+
+static void a_forks_child_leaves_them_alone(void **state)
+{
+    (void)state;
+    run_all(forks_meanwhile);
+}
+
+/* ---- Many ---------------------------------------------------------------------------------------------- */
+
+ASYNC(one_of_many, int, i)
+{
+    char command[64], wanted[32];
+    asyncio_buffer out = {0};
+    snprintf(command, sizeof command, "echo %d; exit %d", i, i % 7);
+    asyncio_process *process = spawn_shell(command, OPTIONS(.stdout_fd = ASYNCIO_PIPE));
+    CHECK_EQUAL(asyncio_process_communicate(process, NULL, 0, &out, NULL), 0);
+    snprintf(wanted, sizeof wanted, "%d\n", i);
+    CHECK_TEXT(out.data, wanted);
+    CHECK_EQUAL(end_of(process), i % 7);
+    asyncio_buffer_destroy(&out);
+    asyncio_process_release(process);
+    return 0;
+}
+
+ASYNC(many)
+{
+    asyncio_task *tasks[50];
+    for (int i = 0; i < 50; i++)
+        tasks[i] = asyncio_create_task(one_of_many(i));
+    return asyncio_gather_array(NULL, tasks, 50);
+}
+
+static void fifty_at_once(void **state)
+{
+    (void)state;
+    run_all(many);
+}
+
+static void *run_many(void *arg)
+{
+    (void)arg;
+    return (void *)asyncio_run(many());
+}
+
+static void from_several_loops(void **state)
+{
+    (void)state;
+    pthread_t threads[4];
+    int descriptors = count_descriptors();
+    for (int i = 0; i < 4; i++)
+        pthread_create(&threads[i], NULL, run_many, NULL);
+    for (int i = 0; i < 4; i++) {
+        void *result;
+        pthread_join(threads[i], &result);
+        assert_ptr_equal(result, NULL);
+    }
+    check_no_children();
+    assert_int_equal(count_descriptors(), descriptors);
+    harness_settle();
+}
+
+/* ---- Sweeps --------------------------------------------------------------------------------------------- */
+
+ASYNC(any_day)
+{
+    asyncio_process *process;
+    asyncio_buffer out = {0}, errors = {0};
+    int err = asyncio_create_subprocess_shell("cat; echo e >&2; exit 1", OPTIONS(ALL_PIPES), &process);
+    if (err)
+        return err;
+    err = asyncio_process_communicate(process, "input", 5, &out, &errors);
+    /* -EIO, which the seam gives to read, is how a terminal ends: not all may have come. */
+    CHECK(err || (strncmp(out.data, "input", out.length) == 0 && strncmp(errors.data, "e\n", errors.length) == 0));
+    CHECK(!err || (!out.data && !errors.data));
+    asyncio_buffer_destroy(&out);
+    asyncio_buffer_destroy(&errors);
+    asyncio_process_release(process);
+    return err;
+}
+
+static void every_call_may_fail(void **state)
+{
+    (void)state;
+    sweep_failures(any_day);
+    check_no_children();
+    harness_settle();
+}
+
+ASYNC(a_busy_day)
+{
+    /* A creation that has to give way first, too. */
+    asyncio_semaphore semaphore;
+    asyncio_semaphore_init(&semaphore, 1);
+    int err = 0;
+    for (int i = 0; i < 127 && !err; i++) {
+        err = asyncio_semaphore_acquire(&semaphore);
+        if (!err)
+            asyncio_semaphore_release(&semaphore);
+    }
+    return err ? err : (int)asyncio_await(any_day());
+}
+
+static void check_cancelled(intptr_t result, unsigned suspension)
+{
+    CHECK(result == (suspension ? -ECANCELED : 0));
+    check_no_children();
+}
+
+static void every_wait_may_be_cancelled(void **state)
+{
+    (void)state;
+    sweep_cancels(a_busy_day, check_cancelled);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(exit_status_or_minus_the_signal),
+        cmocka_unit_test(ten_may_wait),
+        cmocka_unit_test(a_grandchild_that_holds_the_pipe_keeps_nobody_waiting),
+        cmocka_unit_test(a_cancelled_wait_leaves_the_process_alone),
+        cmocka_unit_test(a_signal_that_races_with_the_end_is_harmless),
+        cmocka_unit_test(one_that_somebody_else_has_reaped),
+        cmocka_unit_test(communicate),
+        cmocka_unit_test(much_in_all_directions),
+        cmocka_unit_test(input_that_is_not_read_is_no_error),
+        cmocka_unit_test(a_cancelled_communicate_goes_on_later),
+        cmocka_unit_test(output_is_there_after_the_end),
+        cmocka_unit_test(closing_stdin_ends_the_input),
+        cmocka_unit_test(descriptors_and_signals),
+        cmocka_unit_test(folder_environment_and_files),
+        cmocka_unit_test(descriptors_of_the_callers),
+        cmocka_unit_test(standard_descriptors_in_other_places),
+        cmocka_unit_test(what_cannot_be_run),
+        cmocka_unit_test(not_under_a_virtual_clock),
+        cmocka_unit_test(without_descriptors_nothing_is_left),
+        cmocka_unit_test(one_that_runs_is_killed_and_reaped),
+        cmocka_unit_test(one_that_outlives_the_loop),
+        cmocka_unit_test(a_detached_one_runs_on),
+        cmocka_unit_test(a_forks_child_leaves_them_alone),
+        cmocka_unit_test(fifty_at_once),
+        cmocka_unit_test(from_several_loops),
+        cmocka_unit_test(every_call_may_fail),
+        cmocka_unit_test(every_wait_may_be_cancelled),
+    };
+    if (argc > 1 && strcmp(argv[1], "look") == 0)
+        return look();
+    use_descriptors();
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

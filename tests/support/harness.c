@@ -61,6 +61,11 @@ void harness_check_has(const char *a, const char *part, const char *what, const 
         harness_failed(file, line, "%s is \"%s\", without \"%s\"", what, a ? a : "(null)", part);
 }
 
+unsigned harness_failures(void)
+{
+    return __atomic_load_n(&failures, __ATOMIC_RELAXED);
+}
+
 void harness_settle(void)
 {
     unsigned count = __atomic_exchange_n(&failures, 0, __ATOMIC_RELAXED);
@@ -154,6 +159,18 @@ static void check_idle(const asyncio_loop *loop)
     CHECK(list_is_empty(&loop->tasks));
 }
 
+/* A thread of a pool may be the last to let go of the loop, a moment after its work. */
+static void wait_for_threads(const struct ledger *before, int descriptors)
+{
+    for (int i = 0; i < 1000; i++) {
+        struct ledger now = ledger_now();
+        if (count_descriptors() == descriptors && now.blocks == before->blocks &&
+            now.allocations == before->allocations && now.descriptors == before->descriptors)
+            return;
+        usleep(1000);
+    }
+}
+
 static intptr_t run_in(const struct manner *manner, coroutine_function main)
 {
     struct ledger before = ledger_now();
@@ -173,8 +190,10 @@ static intptr_t run_in(const struct manner *manner, coroutine_function main)
     }
     if (!manner->may_fail)
         check_reports();
-    if (has_descriptors)
+    if (has_descriptors) {
+        wait_for_threads(&before, descriptors);
         CHECK_EQUAL(count_descriptors(), descriptors);
+    }
     if (!ledger_is(&before))
         harness_failed(__FILE__, __LINE__, "something is left of the run");
     return result;

@@ -28,6 +28,8 @@ void harness_check_equal(intptr_t a, intptr_t b, const char *what, const char *f
 void harness_check_text(const char *a, const char *b, const char *what, const char *file, int line);
 void harness_check_has(const char *a, const char *part, const char *what, const char *file, int line);
 
+/* How many checks have failed since the last time: for child processes, which tell by their exit. */
+unsigned harness_failures(void);
 /* Fails the cmocka test if a check has failed since the last time. */
 void harness_settle(void);
 

@@ -552,29 +552,39 @@ static void test_a_grant_to_a_task_that_never_runs_again_goes_on(void **state)
 
 /* ---- Reports -------------------------------------------------------------------------------- */
 
-ASYNC(deadlock_main)
+ASYNC(keeps_it)
 {
-    asyncio_task *task = asyncio_current_task();
-    asyncio_task_set_name(task, "greedy");
-    asyncio_lock_acquire(&lock);
     return asyncio_lock_acquire(&lock);
+}
+
+ASYNC(deadlock_main, bool, greedy)
+{
+    asyncio_task_set_name(asyncio_current_task(), "main");
+    CHECK_EQUAL(greedy ? asyncio_lock_acquire(&lock) : asyncio_await(asyncio_create_task(keeps_it())), 0);
+    return asyncio_lock_acquire(&lock);
+}
+
+static void check_deadlock(bool greedy, const char *words)
+{
+    asyncio_run_options options = {.clock = ASYNCIO_CLOCK_VIRTUAL};
+    asyncio_loop *loop = asyncio_loop_new(&options);
+    record_reports(loop);
+    asyncio_release(asyncio_loop_create_task(loop, deadlock_main(greedy)));
+    assert_int_equal(asyncio_loop_run_forever(loop), -EDEADLK);
+    assert_true(report_count >= 2);
+    CHECK_HAS(reports[1].message, "main waits in lock, held by ");
+    CHECK_HAS(reports[1].message, words);
+    asyncio_loop_close(loop);
+    asyncio_loop_release(loop);
+    asyncio_lock_init(&lock);
+    harness_settle();
 }
 
 static void test_a_deadlock_report_names_the_holder(void **state)
 {
     (void)state;
-    asyncio_run_options options = {.clock = ASYNCIO_CLOCK_VIRTUAL};
-    asyncio_lock_init(&lock);
-    asyncio_loop *loop = asyncio_loop_new(&options);
-    record_reports(loop);
-    asyncio_release(asyncio_loop_create_task(loop, deadlock_main()));
-    assert_int_equal(asyncio_loop_run_forever(loop), -EDEADLK);
-    assert_true(report_count >= 2);
-    CHECK_HAS(reports[1].message, "greedy waits in lock, held by task 'greedy'");
-    asyncio_loop_close(loop);
-    asyncio_loop_release(loop);
-    asyncio_lock_init(&lock);
-    harness_settle();
+    check_deadlock(true, "task 'main'");
+    check_deadlock(false, ", which has ended");
 }
 
 int main(void)

@@ -436,6 +436,50 @@ static void foreign_frees_are_collected(void **state)
     assert_true(memory().resident < before + (4 << 20));
 }
 
+/* ---- Forks -------------------------------------------------------------------------- */
+
+static atomic_bool is_walking;
+
+/* Called with the registry's lock held. */
+static void dawdle(void *block, void *arg)
+{
+    (void)block;
+    (void)arg;
+    struct timespec pause = {.tv_nsec = 50000000};
+    atomic_store(&is_walking, true);
+    nanosleep(&pause, NULL);
+}
+
+static void *walk(void *arg)
+{
+    (void)arg;
+    void *block = asy_slab_alloc(ASY_SLAB_MAX + 1);
+    asy_slab_each(dawdle, NULL);
+    asy_slab_free(block, ASY_SLAB_MAX + 1);
+    return NULL;
+}
+
+static void use_blocks_in_child(void *arg)
+{
+    (void)arg;
+    alarm(10);
+    for (size_t bytes = 64; bytes < 4096; bytes += 64)
+        asy_slab_free(asy_slab_alloc(bytes), bytes);
+}
+
+static void a_fork_waits_for_the_locks(void **state)
+{
+    (void)state;
+    struct child child;
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, walk, NULL), 0);
+    while (!atomic_load(&is_walking))
+        sched_yield();
+    child_run(&child, use_blocks_in_child, NULL);
+    pthread_join(thread, NULL);
+    assert_child_exit(&child, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -450,6 +494,7 @@ int main(void)
         cmocka_unit_test(a_cache_finds_an_heir),
         cmocka_unit_test(foreign_frees_are_collected),
         cmocka_unit_test(threads_that_end_leave_no_memory),
+        cmocka_unit_test(a_fork_waits_for_the_locks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

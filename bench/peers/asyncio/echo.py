@@ -18,7 +18,8 @@ async def main(variants):
     for variant in variants:
         server = await loop.create_server(Echo, "127.0.0.1", 0, backlog=4096)
         port = server.sockets[0].getsockname()[1]
-        load = await asyncio.create_subprocess_exec(os.environ["BENCH_ECHO_LOAD"], str(port), str(os.getpid()), variant)
+        load = await asyncio.create_subprocess_exec(
+            os.environ["BENCH_ECHO_LOAD"], str(port), str(os.getpid()), variant)
         if await load.wait():
             sys.exit(1)
         server.close()
