@@ -54,6 +54,20 @@ ASYNCIO_API bool asyncio_loop_is_closed(asyncio_loop *loop);
 ASYNCIO_API double asyncio_loop_time(asyncio_loop *loop);
 
 /*
+ * For a loop inside another one: poll asyncio_loop_fd for input, for at most
+ * asyncio_loop_timeout seconds, then call asyncio_loop_run_once(loop, 0).
+ *
+ * _fd: readable when there is something to do; still the loop's. -ENOSYS with a
+ * virtual clock. _timeout: seconds until the loop has something to do by itself:
+ * 0 now, ASYNCIO_FOREVER never. _run_once: one iteration, which waits at most
+ * `timeout` seconds for something to do. 0, or the errors of
+ * asyncio_loop_run_forever; -EINVAL for NaN.
+ */
+ASYNCIO_API int asyncio_loop_fd(asyncio_loop *loop);
+ASYNCIO_API double asyncio_loop_timeout(asyncio_loop *loop);
+ASYNCIO_API int asyncio_loop_run_once(asyncio_loop *loop, double timeout);
+
+/*
  * Has fn(arg) called by the loop: in its next iteration; after `delay` seconds; when its clock
  * reads `when`. Equal times fire in the order in which they were made. A refused one (NaN, closed
  * loop, no fn, no memory) is all zero and goes to the exception handler. (call_soon, call_later,

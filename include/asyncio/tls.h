@@ -71,9 +71,9 @@ ASYNCIO_API int asyncio_tls_context_set_versions(asyncio_tls_context *context, a
  * 0; -EINVAL for a client's. (verify_mode = CERT_REQUIRED) */
 ASYNCIO_API int asyncio_tls_context_require_client_cert(asyncio_tls_context *context);
 /*
- * Seconds that a handshake may take, 60 by default, and that the peer may take to answer the goodbye of
- * asyncio_stream_close, 30. 0: the default; ASYNCIO_FOREVER: no limit; below 0, for the goodbye: it is sent, and
- * not waited for. 0; -EINVAL. (ssl_handshake_timeout, ssl_shutdown_timeout)
+ * Seconds that a handshake may take, 60 by default, and that the peer may take to answer the goodbye
+ * of asyncio_stream_close, 30. 0: the default; ASYNCIO_FOREVER: no limit; below 0, for the goodbye: it is
+ * sent, and no answer waited for. 0; -EINVAL. (ssl_handshake_timeout, ssl_shutdown_timeout)
  */
 ASYNCIO_API int asyncio_tls_context_set_timeouts(asyncio_tls_context *context, double handshake,
                                                  double shutdown);
@@ -109,8 +109,8 @@ typedef struct asyncio_tls_info {
     uintptr_t reserved[4];
 } asyncio_tls_info;
 
-/* Tells about a stream with TLS. Does not wait. 0; ASYNCIO_ESTATE for one without, or before its handshake is
- * done; -EINVAL. (get_extra_info, SSLObject.version, cipher, getpeercert ...) */
+/* Tells about a stream with TLS. Does not wait. 0; ASYNCIO_ESTATE for one without, or before its
+ * handshake is done; -EINVAL. (get_extra_info, SSLObject.version, cipher, getpeercert ...) */
 ASYNCIO_API int asyncio_stream_tls_info(asyncio_stream *stream, asyncio_tls_info *info);
 
 ASYNCIO_END_DECLS

@@ -97,9 +97,8 @@ static bool epoll_needs_poll(const struct asy_backend *backend)
 
 static void epoll_wake(struct asy_backend *backend)
 {
-    struct epoll *epoll = (struct epoll *)backend;
-    uint64_t one = 1;
-    asy_sys_write(epoll->wakefd, &one, sizeof one);
+    const struct epoll *epoll = (const struct epoll *)backend;
+    asy_sys_eventfd_signal(epoll->wakefd);
 }
 
 static int epoll_fd(struct asy_backend *backend)

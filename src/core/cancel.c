@@ -320,7 +320,7 @@ static void pass_down(asyncio_task *task, asyncio_scope *source, struct message 
 
 bool asy_task_cancel(asyncio_task *task, const char *message)
 {
-    if (task->future.done)
+    if (task->future.done || asy_loop_unusable(task->future.loop)) /* abandoned: it never runs again */
         return false;
     pass_down(task, NULL, asy_message_new(-ECANCELED, message));
     return true;

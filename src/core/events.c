@@ -84,11 +84,14 @@ static COLD int wait_failed(asyncio_loop *loop, int err)
     return (int)asyncio_raise(err, "deadlock: nothing is left that could wake a task");
 }
 
-static int poll(asyncio_loop *loop)
+/* Waits, if nothing is ready, until something is, but not past latest_ns. */
+static int poll(asyncio_loop *loop, int64_t latest_ns)
 {
     bool waits = !loop->ready.first && !loop->stopping;
     int64_t deadline_ns = waits ? asy_timers_next(loop) : 0;
     int err = 0;
+    if (UNLIKELY(deadline_ns > latest_ns))
+        deadline_ns = latest_ns;
     if (waits) {
         asy_loop_give_spare_stack(loop);
         asy_stacks_trim(loop->stacks);
@@ -98,7 +101,9 @@ static int poll(asyncio_loop *loop)
     }
     if (UNLIKELY(waits && loop->step_by_step))
         about_to_wait(loop, deadline_ns);
-    if (deadline_ns > 0 || loop->backend->ops->needs_poll(loop->backend))
+    /* Inside another loop always: what made the descriptor readable has to be taken. */
+    bool inside = UNLIKELY(latest_ns != ASY_NO_DEADLINE);
+    if (deadline_ns > 0 || inside || loop->backend->ops->needs_poll(loop->backend))
         err = loop->backend->ops->wait(loop->backend, deadline_ns);
     if (waits)
         atomic_store(&loop->sleeping, false);
@@ -183,7 +188,7 @@ int asy_loop_run(asyncio_loop *loop)
 {
     int err = 0;
     do {
-        err = poll(loop);
+        err = poll(loop, ASY_NO_DEADLINE);
         if (err)
             break;
         run_batch(loop);
@@ -261,6 +266,56 @@ int asyncio_loop_run_forever(asyncio_loop *loop)
     err = asy_loop_run(loop);
     leave(loop);
     return err;
+}
+
+/* ---- Inside another loop --------------------------------------------------------------
+ * Between two turns the loop counts as asleep, so that a post makes its
+ * descriptor readable. */
+
+int asyncio_loop_run_once(asyncio_loop *loop, double timeout)
+{
+    if (isnan(timeout))
+        return -EINVAL;
+    int err = enter(loop, "asyncio_loop_run_once");
+    if (err)
+        return err;
+    atomic_store(&loop->sleeping, false);
+    bool is_limited = !(isinf(timeout) && timeout > 0);
+    int64_t latest_ns = ASY_NO_DEADLINE;
+    if (is_limited)
+        latest_ns = timeout > 0 ? asy_deadline_after(asy_loop_now_ns(loop), timeout) : 0;
+    err = poll(loop, latest_ns);
+    if (!err)
+        run_batch(loop);
+    loop->stopping = false;
+    atomic_store(&loop->sleeping, true);
+    leave(loop);
+    return err;
+}
+
+int asyncio_loop_fd(asyncio_loop *loop)
+{
+    if (!loop)
+        return -EINVAL;
+    asy_loop_check(loop, "asyncio_loop_fd");
+    if (asy_loop_unusable(loop))
+        return ASYNCIO_ESTATE;
+    atomic_store(&loop->sleeping, !loop->running);
+    return loop->backend->ops->fd(loop->backend);
+}
+
+double asyncio_loop_timeout(asyncio_loop *loop)
+{
+    if (!loop)
+        return ASYNCIO_FOREVER;
+    asy_loop_check(loop, "asyncio_loop_timeout");
+    if (loop->ready.first || loop->stopping || asy_posts_pending(loop))
+        return 0;
+    int64_t next_ns = asy_timers_next(loop);
+    if (next_ns == ASY_NO_DEADLINE)
+        return ASYNCIO_FOREVER;
+    int64_t left_ns = next_ns - asy_loop_now_ns(loop);
+    return left_ns > 0 ? (double)left_ns / 1e9 : 0;
 }
 
 /* As a done callback that stops the loop, but without a block of its own. */

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define FIRST_CAPACITY 4096
+#define PAGE_BYTES 4096
 
 int bytes_reserve(struct bytes *bytes, size_t n)
 {
@@ -22,9 +22,10 @@ int bytes_reserve(struct bytes *bytes, size_t n)
     }
     if (n >= SIZE_MAX / 2 - count)
         return -ENOMEM;
-    size_t capacity = bytes->capacity ? bytes->capacity : FIRST_CAPACITY;
-    while (capacity - count <= n)
-        capacity *= 2;
+    /* Twice as much as it was, so that a long one is not moved too often; or what is needed, in full pages. */
+    size_t capacity = bytes->capacity && count ? bytes->capacity * 2 : PAGE_BYTES;
+    if (capacity <= count + n)
+        capacity = (count + n + PAGE_BYTES) & ~(size_t)(PAGE_BYTES - 1);
     char *data = asy_sys_alloc(capacity);
     if (!data)
         return -ENOMEM;

@@ -22,6 +22,11 @@ static void on_event(void *context, uint64_t tag, uint32_t events);
 static void close_table(struct asy_io_hooks *hooks)
 {
     struct fd_table *table = (struct fd_table *)hooks;
+    struct list *node;
+    while ((node = list_take_first(&table->owners))) {
+        struct fd_owner *owner = LIST_ENTRY(node, struct fd_owner, node);
+        owner->loop_closes(owner);
+    }
     for (size_t i = 0; i < table->capacity; i++) {
         struct fd_record *record = table->records[i];
         if (!record)
@@ -40,6 +45,7 @@ static struct fd_table *make_table(asyncio_loop *loop)
         return NULL;
     table->hooks.close = close_table;
     table->loop = loop;
+    list_init(&table->owners);
     loop->io = &table->hooks;
     loop->backend->event = on_event;
     loop->backend->context = table;

@@ -69,8 +69,16 @@ struct fd_waiter {
     void (*ready)(struct fd_waiter *waiter, int err);
 };
 
+/* What has a descriptor and outlives the loop, if need be: a stream, a server. Told once, when the loop
+ * closes; nobody who is in a call of it will run again. */
+struct fd_owner {
+    struct list node;
+    void (*loop_closes)(struct fd_owner *owner);
+};
+
 struct fd_table {
     struct asy_io_hooks hooks; /* first: what the loop knows of it */
+    struct list owners;        /* of fd_owner */
     asyncio_loop *loop;
     struct fd_record **records; /* by number; NULL where there is none */
     size_t capacity;
@@ -91,6 +99,11 @@ static inline struct fd_record *asy_fd_record(asyncio_loop *loop, int fd)
     return LIKELY(record != NULL) ? record : asy_fd_make_record(loop, fd);
 }
 int asy_fd_why_none(int fd);
+/* There is a record, and so there is a table. list_remove(&owner->node) takes it back. */
+static inline void asy_fd_own(asyncio_loop *loop, struct fd_owner *owner)
+{
+    list_append(&((struct fd_table *)loop->io)->owners, &owner->node);
+}
 /* Looks up the kind and makes a socket or pipe non-blocking, the first time. 0 or a negative errno. */
 int asy_fd_prepare_slow(struct fd_record *record);
 static inline int asy_fd_prepare(struct fd_record *record)

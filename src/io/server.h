@@ -25,6 +25,9 @@ struct asyncio_server {
     asyncio_context *context;    /* in which it was started: the clients' have copies */
     uint32_t refs;               /* the owner's, each client's, each waiter's */
     bool closed, turn_queued;
+    bool is_served;              /* a task is in serve_forever */
+    bool is_released;            /* the owner has left */
+    struct fd_owner owner;
     struct listener *listeners;
     size_t listener_count;
     struct list clients;

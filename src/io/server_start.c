@@ -6,6 +6,7 @@
 #include "asyncio/names.h"
 #include "core/loop.h"
 #include "io/address.h"
+#include "io/endpoint.h"
 #include "io/server.h"
 #include "sys/net.h"
 #include "sys/sys.h"
@@ -20,9 +21,9 @@
 
 static int listen_failed(const struct sockaddr *address, int err)
 {
-    char text[ASY_ADDRESS_TEXT];
+    char text[ASY_ADDRESS_TEXT], words[ASY_WORDS];
     asy_address_text(address, text);
-    return (int)asyncio_raise(err, "listen on %s: %s", text, asyncio_strerror(err));
+    return (int)asyncio_raise(err, "listen on %s: %s", text, asy_words(err, words));
 }
 
 static int set_options(int fd, int family, const asyncio_server_options *options)
@@ -60,10 +61,21 @@ static bool may_skip(int err)
     return err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL || err == -EPROTONOSUPPORT;
 }
 
+static void set_port(struct sockaddr *address, int port)
+{
+    if (address->sa_family == AF_INET)
+        ((struct sockaddr_in *)(void *)address)->sin_port = htons((uint16_t)port);
+    else if (address->sa_family == AF_INET6)
+        ((struct sockaddr_in6 *)(void *)address)->sin6_port = htons((uint16_t)port);
+}
+
+/* On all of them, at one port: whichever the kernel chose for the first, if any will do. */
 static int add_all(asyncio_server *server, const struct addrinfo *addresses)
 {
     int err = 0;
     for (const struct addrinfo *at = addresses; at; at = at->ai_next) {
+        if (server->listener_count && asy_address_port(at->ai_addr) == 0)
+            set_port(at->ai_addr, asyncio_server_port(server));
         int fd = listen_on(at->ai_addr, at->ai_addrlen, &server->options);
         if (fd < 0) {
             err = fd;
@@ -80,6 +92,31 @@ static int add_all(asyncio_server *server, const struct addrinfo *addresses)
     return server->listener_count ? 0 : err;
 }
 
+/* The port that was free for one address may be taken for another: then once more. */
+#define PORT_ATTEMPTS 8
+
+static int start(asyncio_client_handler handler, void *arg, const asyncio_server_options *options,
+                 const struct addrinfo *addresses, bool any_port, asyncio_server **server)
+{
+    size_t count = 0;
+    for (const struct addrinfo *at = addresses; at; at = at->ai_next)
+        count++;
+    for (int attempt = 1;; attempt++) {
+        int err = asy_server_new(handler, arg, options, count, server);
+        if (err)
+            return err;
+        err = add_all(*server, addresses);
+        if (!err)
+            return 0;
+        bool again = err == -EADDRINUSE && any_port && (*server)->listener_count && attempt < PORT_ATTEMPTS;
+        asyncio_server_release(*server);
+        if (!again)
+            return err;
+        for (const struct addrinfo *at = addresses; at; at = at->ai_next)
+            set_port(at->ai_addr, 0);
+    }
+}
+
 int asyncio_start_server(asyncio_client_handler handler, void *arg, const char *host, int port,
                          const asyncio_server_options *options, asyncio_server **server)
 {
@@ -92,18 +129,11 @@ int asyncio_start_server(asyncio_client_handler handler, void *arg, const char *
     int err = asyncio_getaddrinfo(host && *host ? host : NULL, service, &hints, &addresses);
     if (err)
         return err;
-    size_t count = 0;
-    for (const struct addrinfo *at = addresses; at; at = at->ai_next)
-        count++;
-    asyncio_server *made = NULL;
-    err = asy_server_new(handler, arg, options, count, &made);
-    if (!err)
-        err = add_all(made, addresses);
+    asyncio_server *made;
+    err = start(handler, arg, options, addresses, port == 0, &made);
     freeaddrinfo(addresses);
-    if (err) {
-        asyncio_server_release(made);
+    if (err)
         return err;
-    }
     asy_server_begin(made);
     *server = made;
     return 0;
@@ -137,20 +167,41 @@ static void remove_stale(const char *path)
         asy_sys_unlink(path);
 }
 
+static char *copy_of(const char *path)
+{
+    size_t bytes = strlen(path) + 1;
+    char *copy = asy_sys_alloc(bytes);
+    return copy ? memcpy(copy, path, bytes) : NULL;
+}
+
 /* Remembers which file it is, to remove that one and no other. */
-static int remember(asyncio_server *server, const char *path)
+static void remember(asyncio_server *server)
 {
     struct stat status;
-    size_t bytes = strlen(path) + 1;
-    server->path = asy_sys_alloc(bytes);
-    if (!server->path)
+    if (asy_sys_stat(server->path, &status) < 0)
+        return;
+    server->device = status.st_dev;
+    server->inode = status.st_ino;
+}
+
+/* Listens there. 0 or an error. */
+static int add_path(asyncio_server *server, const char *path, const struct sockaddr_un *address,
+                    socklen_t length)
+{
+    bool is_file = *path != '@';
+    if (is_file && !(server->path = copy_of(path)))
         return -ENOMEM;
-    memcpy(server->path, path, bytes);
-    if (asy_sys_stat(path, &status) == 0) {
-        server->device = status.st_dev;
-        server->inode = status.st_ino;
-    }
-    return 0;
+    if (is_file)
+        remove_stale(path);
+    int fd = listen_on((const struct sockaddr *)address, length, &server->options);
+    if (fd < 0)
+        return fd;
+    if (is_file)
+        remember(server);
+    int err = asy_server_add(server, fd);
+    if (err)
+        asy_sys_close(fd);
+    return err;
 }
 
 void asy_server_unlink(asyncio_server *server)
@@ -174,14 +225,7 @@ int asyncio_start_unix_server(asyncio_client_handler handler, void *arg, const c
         err = asy_server_new(handler, arg, options, 1, &made);
     if (err)
         return err;
-    if (*path != '@')
-        remove_stale(path);
-    int fd = listen_on((const struct sockaddr *)&address, length, options);
-    err = fd < 0 ? fd : asy_server_add(made, fd);
-    if (err && fd >= 0)
-        asy_sys_close(fd);
-    if (!err && *path != '@')
-        err = remember(made, path);
+    err = add_path(made, path, &address, length);
     if (err) {
         asyncio_server_release(made);
         return err;

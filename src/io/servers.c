@@ -13,6 +13,7 @@
 #include "asyncio/messages.h"
 #include "asyncio/tasks.h"
 #include "core/contextvars.h"
+#include "core/coro.h"
 #include "core/loop.h"
 #include "core/timer.h"
 #include "io/address.h"
@@ -20,22 +21,30 @@
 #include "io/stream.h"
 #include "io/tls_hook.h"
 #include "sys/net.h"
+#include "sys/slab.h"
 #include "sys/sys.h"
 #include <errno.h>
 #include <math.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 
 #define ACCEPTS_AT_ONCE 64
 #define PAUSE_NS INT64_C(1000000000)
 
+/* The arguments of the task that serves it. */
 struct client {
     struct list node;         /* among the server's clients */
     asyncio_server *server;
     asyncio_stream *stream;   /* NULL: closed or detached by the handler */
-    asyncio_task *task;       /* a reference */
-    char peer[ASY_ADDRESS_TEXT];
+    asyncio_task *task;       /* borrowed: it is over when the task ends */
+    const asyncio_site *site; /* of the handler's coroutine, once there is one */
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } peer;
 };
 
 /* ---- References ----------------------------------------------------------------------- */
@@ -44,12 +53,15 @@ static void server_unref(asyncio_server *server)
 {
     if (--server->refs)
         return;
+    asyncio_loop *loop = server->loop;
+    list_remove(&server->owner.node);
     asy_sys_free(server->path);
     asy_sys_free(server->listeners);
     asy_vars_drop(server->context);
     if (server->options.tls)
         asy_tls_hooks()->unref(server->options.tls);
     asy_sys_free(server);
+    asy_loop_object_freed(loop);
 }
 
 static void wake_waiters(asyncio_server *server)
@@ -63,15 +75,18 @@ static void wake_waiters(asyncio_server *server)
 
 /* ---- A client ---------------------------------------------------------------------------- */
 
-static void report_client(struct client *client, intptr_t err, const char *message)
+/* The message that the task has for this error, if any, is told with it. */
+static void report_client(const struct client *client, intptr_t err, const char *message)
 {
     if (err == -ECANCELED || err == -EPIPE || err == -ECONNRESET)
         return;
+    char peer[ASY_ADDRESS_TEXT];
+    asy_address_text(&client->peer.any, peer);
     asyncio_exception_context context = {
-        .message = message, .error = err, .task = client->task, .peer = client->peer};
-    if (client->task && client->task->future.site) {
-        context.file = client->task->future.site->file;
-        context.line = client->task->future.site->line;
+        .message = message, .error = err, .task = client->task, .peer = peer};
+    if (client->site) {
+        context.file = client->site->file;
+        context.line = client->site->line;
     }
     asy_report(client->server->loop, &context);
 }
@@ -87,9 +102,6 @@ static void client_over(struct client *client)
     watch_all(server);
     if (!server->client_count && server->closed)
         wake_waiters(server);
-    if (client->task)
-        asyncio_release(client->task);
-    asy_sys_free(client);
     server_unref(server);
 }
 
@@ -107,30 +119,56 @@ static int secure(struct client *client)
 static intptr_t serve(struct client *client)
 {
     asyncio_server *server = client->server;
-    asyncio_coro *coro = client->stream ? server->handler(client->stream, server->arg) : NULL;
+    asyncio_coro *coro = server->handler(client->stream, server->arg);
     if (!coro)
         return asyncio_raise(-ENOMEM, "the handler made no coroutine");
+    client->site = ((asyncio_future *)(void *)coro)->site;
     return asyncio_await(coro);
 }
 
-ASYNC(client_connected, struct client *, client)
+/* It is the server's until here: others may end it while it is flushed. */
+static void close_stream(struct client *client, bool flush)
 {
+    asyncio_stream *stream = client->stream;
+    if (!stream)
+        return;
+    if (flush)
+        asyncio_stream_close(stream);
+    else
+        asyncio_stream_abort(stream);
+    if (client->stream) /* somebody else is closing it, and will free it */
+        client->stream->client = NULL;
+}
+
+static intptr_t start_client(void *args)
+{
+    struct client *client = args;
     int unsafe = secure(client);
     intptr_t result = unsafe ? unsafe : serve(client);
     if (result < 0 && !unsafe)
         report_client(client, result, "the handler of a client failed");
-    asyncio_stream *stream = client->stream;
-    if (stream) {
-        client->stream = NULL;
-        stream->client = NULL;
-        if (result < 0 && unsafe != ASYNCIO_ETLS) /* which the peer is told */
-            asyncio_stream_abort(stream);
-        else
-            asyncio_stream_close(stream);
-    }
+    /* What is wrong with a handshake the peer is told. */
+    close_stream(client, result >= 0 || unsafe == ASYNCIO_ETLS);
     client_over(client);
     return 0;
 }
+
+/* It never began: the loop closes, or there is no memory for a stack. */
+static void drop_client(void *args)
+{
+    struct client *client = args;
+    if (!client->server->loop->closed)
+        report_client(client, -ENOMEM, "no task could serve a client");
+    close_stream(client, false);
+    client_over(client);
+}
+
+static const asyncio_coro_type client_type = {
+    .site = {__FILE__, "client_connected", __LINE__},
+    .start = start_client,
+    .drop = drop_client,
+    .args_size = sizeof(struct client),
+};
 
 void asy_client_lost_stream(void *client)
 {
@@ -149,35 +187,46 @@ int asyncio_stream_detach(asyncio_stream *stream)
     return 0;
 }
 
+static void begin_task(asyncio_server *server, asyncio_coro *coro, struct client *client)
+{
+    server->refs++;
+    server->client_count++;
+    list_append(&server->clients, &client->node);
+    client->task = asy_task_start(server->loop, coro, &client_type.site);
+    client->task->future.flags |= FUTURE_SEEN; /* what is wrong is told here, with the peer's address */
+    asy_vars_put(&client->task->context, asy_vars_copy(server->context));
+    asyncio_release(client->task); /* the loop has it until it ends */
+}
+
 /* Takes the descriptor over. 0 or a negative errno. */
 static int begin_client(const struct listener *listener, int fd, const struct sockaddr_storage *peer)
 {
     asyncio_server *server = listener->server;
-    struct client *client = asy_sys_calloc(1, sizeof *client);
-    struct fd_record *record = client ? asy_fd_record(server->loop, fd) : NULL;
+    struct client *client;
+    void *place;
+    asyncio_coro *coro = asyncio_coro_alloc(&client_type, &place);
+    if (!coro) {
+        asy_sys_close(fd);
+        return -ENOMEM;
+    }
+    client = place;
+    memset(client, 0, sizeof *client);
+    client->server = server;
+    client->peer.any.sa_family = peer->ss_family;
+    if (peer->ss_family == AF_INET || peer->ss_family == AF_INET6)
+        memcpy(&client->peer, peer, sizeof client->peer);
+    struct fd_record *record = asy_fd_record(server->loop, fd);
     asyncio_connect_options options = {.limit = server->options.limit};
     if (record)
         asy_fd_fresh(server->loop, record, listener->record);
     int err = record ? asy_stream_make(server->loop, fd, &options, false, &client->stream) : -ENOMEM;
     if (err) {
-        asy_sys_free(client);
         asy_sys_close(fd);
+        asy_task_free(asy_coro_begin(coro)); /* not a client yet: there is nothing to drop */
         return err;
     }
-    client->server = server;
-    asy_address_text((const struct sockaddr *)peer, client->peer);
-    asyncio_coro *coro = client_connected(client);
-    if (!coro) {
-        asyncio_stream_abort(client->stream);
-        asy_sys_free(client);
-        return -ENOMEM;
-    }
     client->stream->client = client;
-    server->refs++;
-    server->client_count++;
-    list_append(&server->clients, &client->node);
-    client->task = asyncio_loop_create_task(server->loop, coro);
-    asy_vars_put(&client->task->context, asy_vars_copy(server->context));
+    begin_task(server, coro, client);
     return 0;
 }
 
@@ -195,11 +244,31 @@ static void resume(struct timer *timer)
     watch_all(server);
 }
 
-static void pause_accepting(asyncio_server *server, int err)
+static bool is_paused(const asyncio_server *server)
 {
-    asyncio_exception_context context = {.message = "accepting is paused for a second", .error = err};
-    asy_report(server->loop, &context);
-    asy_timer_start(server->loop, &server->pause, asy_loop_now_ns(server->loop) + PAUSE_NS);
+    return heap_contains(&server->pause.node);
+}
+
+static void report_pause(const struct listener *listener, int err)
+{
+    char address[ASY_ADDRESS_TEXT], text[ASY_ADDRESS_TEXT + 80];
+    struct sockaddr_storage name = {0};
+    socklen_t length = sizeof name;
+    asy_sys_getsockname(listener->fd, (struct sockaddr *)&name, &length);
+    asy_address_text((const struct sockaddr *)&name, address);
+    snprintf(text, sizeof text, "accepting connections on %s is paused for a second", address);
+    asyncio_exception_context context = {.message = text, .error = err};
+    asy_report(listener->server->loop, &context);
+}
+
+/* Where not even a timer is to be had, the next connection makes it go on. */
+static void pause_accepting(struct listener *listener, int64_t pause_ns)
+{
+    asyncio_server *server = listener->server;
+    asyncio_loop *loop = server->loop;
+    if (!server->closed && !is_paused(server) &&
+        asy_timer_start(loop, &server->pause, asy_loop_now_ns(loop) + pause_ns))
+        asy_fd_watch(loop, listener->record, &listener->waiter);
 }
 
 static int accept_one(const struct listener *listener)
@@ -217,12 +286,37 @@ static int accept_one(const struct listener *listener)
     return begin_client(listener, fd, &peer);
 }
 
-static bool ends_accepting(int err)
+/* Of this one connection, or of the network: the next one may be better. All else would come again. */
+static bool may_go_on(int err)
 {
-    return err == -EMFILE || err == -ENFILE || err == -ENOBUFS || err == -ENOMEM;
+    static const int passing[] = {ECONNABORTED, EINTR, EPROTO, EPERM, ENETDOWN, ENETUNREACH, EHOSTDOWN,
+                                  EHOSTUNREACH, ENONET, ENOPROTOOPT, EOPNOTSUPP, ETIMEDOUT};
+    for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)
+        if (err == -passing[i])
+            return true;
+    return err >= 0;
 }
 
 static void watch(struct listener *listener);
+
+/* Reports may be answered by closing the server. */
+static void accept_some(struct listener *listener)
+{
+    asyncio_server *server = listener->server;
+    for (int i = 0; i < ACCEPTS_AT_ONCE && !is_full(server); i++) {
+        int err = accept_one(listener);
+        if (err == -EAGAIN) {
+            asy_fd_exhausted(listener->record, FD_READ);
+            break;
+        }
+        if (!may_go_on(err)) {
+            pause_accepting(listener, PAUSE_NS);
+            report_pause(listener, err);
+            return;
+        }
+    }
+    watch(listener);
+}
 
 static void listener_ready(struct fd_waiter *waiter, int gone)
 {
@@ -230,18 +324,9 @@ static void listener_ready(struct fd_waiter *waiter, int gone)
     asyncio_server *server = listener->server;
     if (gone)
         return;
-    for (int i = 0; i < ACCEPTS_AT_ONCE && !is_full(server); i++) {
-        int err = accept_one(listener);
-        if (err == -EAGAIN) {
-            asy_fd_exhausted(listener->record, FD_READ);
-            break;
-        }
-        if (ends_accepting(err)) {
-            pause_accepting(server, err);
-            return;
-        }
-    }
-    watch(listener);
+    server->refs++;
+    accept_some(listener);
+    server_unref(server);
 }
 
 /* Waits for the next connection; or, if there may be one already, for the next turn of the loop. */
@@ -249,30 +334,38 @@ static void more(void *arg)
 {
     asyncio_server *server = arg;
     server->turn_queued = false;
-    if (!server->closed)
-        for (size_t i = 0; i < server->listener_count; i++)
-            if (server->listeners[i].record->ready & FD_READ) {
-                list_remove(&server->listeners[i].waiter.node);
-                listener_ready(&server->listeners[i].waiter, 0);
-            }
+    for (size_t i = 0; i < server->listener_count && !server->closed && !is_paused(server); i++)
+        if (server->listeners[i].record->ready & FD_READ) {
+            list_remove(&server->listeners[i].waiter.node);
+            accept_some(&server->listeners[i]);
+        }
     server_unref(server);
+}
+
+static void queue_turn(struct listener *listener)
+{
+    asyncio_server *server = listener->server;
+    if (server->turn_queued)
+        return;
+    if (asy_call_soon(server->loop, more, server)) {
+        pause_accepting(listener, 0);
+        return;
+    }
+    server->turn_queued = true;
+    server->refs++;
 }
 
 static void watch(struct listener *listener)
 {
     asyncio_server *server = listener->server;
-    if (server->closed || is_full(server) || heap_contains(&server->pause.node))
+    if (server->closed || is_full(server) || is_paused(server))
         return;
     listener->waiter.events = FD_READ;
     listener->waiter.ready = listener_ready;
-    if (list_is_empty(&listener->waiter.node) &&
-        asy_fd_watch(server->loop, listener->record, &listener->waiter))
-        pause_accepting(server, -ENOMEM);
-    if ((listener->record->ready & FD_READ) && !server->turn_queued &&
-        asy_call_soon(server->loop, more, server) == 0) {
-        server->turn_queued = true;
-        server->refs++;
-    }
+    if (list_is_empty(&listener->waiter.node) && asy_fd_watch(server->loop, listener->record, &listener->waiter))
+        pause_accepting(listener, PAUSE_NS);
+    else if (listener->record->ready & FD_READ)
+        queue_turn(listener);
 }
 
 static void watch_all(asyncio_server *server)
@@ -285,13 +378,16 @@ static void watch_all(asyncio_server *server)
 
 /* ---- Starting --------------------------------------------------------------------------------- */
 
+static void loop_closes(struct fd_owner *owner);
+
 int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_server_options *options,
                    size_t room, asyncio_server **out)
 {
     asyncio_loop *loop = asy_running_loop;
     if (!loop || !loop->current)
         return ASYNCIO_ENOTASK;
-    if (!handler || (options && options->tls && !asy_tls_hooks()->is_server(options->tls)))
+    const struct asy_tls_hooks *tls = asy_tls_hooks();
+    if (!handler || (options && options->tls && !(tls && tls->is_server(options->tls))))
         return -EINVAL;
     asyncio_server *server = asy_sys_calloc(1, sizeof *server);
     if (!server)
@@ -313,6 +409,9 @@ int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_serv
         asy_tls_hooks()->ref(server->options.tls);
     list_init(&server->clients);
     list_init(&server->waiters);
+    list_init(&server->owner.node);
+    server->owner.loop_closes = loop_closes;
+    asy_loop_object_made(loop);
     *out = server;
     return 0;
 }
@@ -329,6 +428,10 @@ int asy_server_add(asyncio_server *server, int fd)
         return asy_fd_why_none(fd);
     asy_fd_fresh(server->loop, record, NULL);
     int err = asy_fd_prepare(record);
+    if (!err && fd <= STDERR_FILENO) /* the only one of these that is ours alone */
+        err = asy_sys_set_nonblocking(fd);
+    if (!err)
+        err = asy_fd_register(server->loop, record);
     if (err)
         return err;
     struct listener *listener = &server->listeners[server->listener_count++];
@@ -339,6 +442,7 @@ int asy_server_add(asyncio_server *server, int fd)
 
 void asy_server_begin(asyncio_server *server)
 {
+    asy_fd_own(server->loop, &server->owner);
     watch_all(server);
 }
 
@@ -351,11 +455,10 @@ int asyncio_start_server_on(int fd, asyncio_client_handler handler, void *arg,
     int err = asy_server_new(handler, arg, options, 1, &made);
     if (err)
         return err;
-    err = asy_server_add(made, fd);
+    err = asy_sys_listen(fd, asy_server_backlog(options));
     if (!err)
-        err = asy_sys_listen(fd, asy_server_backlog(options));
+        err = asy_server_add(made, fd);
     if (err) {
-        made->listener_count = 0;
         asyncio_server_release(made);
         return err;
     }
@@ -366,19 +469,42 @@ int asyncio_start_server_on(int fd, asyncio_client_handler handler, void *arg,
 
 /* ---- Ending -------------------------------------------------------------------------------------- */
 
-void asyncio_server_close(asyncio_server *server)
+static void stop_listening(asyncio_server *server)
 {
-    if (!server || server->closed)
-        return;
-    asy_loop_check(server->loop, "asyncio_server_close");
     server->closed = true;
     asy_timer_stop(server->loop, &server->pause);
     for (size_t i = 0; i < server->listener_count; i++) {
-        list_remove(&server->listeners[i].waiter.node);
-        asyncio_close(server->listeners[i].fd);
+        struct listener *listener = &server->listeners[i];
+        list_remove(&listener->waiter.node);
+        asy_fd_drop(server->loop, listener->record);
+        asy_sys_close(listener->fd);
     }
     asy_server_unlink(server);
+}
+
+void asyncio_server_close(asyncio_server *server)
+{
+    if (!server)
+        return;
+    asy_loop_check(server->loop, "asyncio_server_close");
+    if (server->closed)
+        return;
+    stop_listening(server);
     wake_waiters(server);
+}
+
+/* Who serves or waits will never run again: the owner's is the last reference. */
+static void loop_closes(struct fd_owner *owner)
+{
+    asyncio_server *server = LIST_ENTRY(owner, asyncio_server, owner);
+    if (!server->closed)
+        stop_listening(server);
+    list_init(&server->clients);
+    list_init(&server->waiters);
+    server->client_count = 0;
+    server->refs = 1;
+    if (server->is_released)
+        server_unref(server);
 }
 
 static const struct wait_kind closed_kind = {.name = "server"};
@@ -450,12 +576,14 @@ int asyncio_server_serve_forever(asyncio_server *server)
     asy_loop_check(server->loop, "asyncio_server_serve_forever");
     if (!server->loop->current)
         return ASYNCIO_ENOTASK;
-    if (server->closed)
+    if (server->closed || server->is_served)
         return ASYNCIO_ESTATE;
     server->refs++;
+    server->is_served = true;
     int err = 0;
     while (!server->closed && !err)
         err = wait_for_news(server);
+    server->is_served = false;
     asyncio_server_close(server);
     asyncio_server_wait_closed(server, ASYNCIO_FOREVER);
     server_unref(server);
@@ -491,6 +619,7 @@ void asyncio_server_release(asyncio_server *server)
     if (!server)
         return;
     asy_loop_check(server->loop, "asyncio_server_release");
+    server->is_released = true;
     asyncio_server_close(server);
     cancel_handlers(server);
     server_unref(server);

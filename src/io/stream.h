@@ -8,7 +8,8 @@
  *            descriptor takes them, else by the stream's waiter when it does.
  *
  * A filter (TLS) stands between both and the descriptor. Every call in progress
- * counts as a user; a closed stream is freed by the last one.
+ * counts as a user; a closed stream is freed by the last one. When the loop closes over
+ * it, its descriptor is closed, and the rest is left to its owner.
  */
 #ifndef ASY_IO_STREAM_H
 #define ASY_IO_STREAM_H
@@ -49,7 +50,7 @@ struct asyncio_stream {
     int fd;
     uint32_t users;
     bool is_socket, keeps_fd;     /* the latter: stdin, stdout, stderr are not closed with it */
-    bool closed;                  /* freed by the last user */
+    bool closed;                  /* the descriptor is gone; freed by the last user */
     bool closing;                 /* _close has begun: no more writes */
     bool reading;                 /* a task is in a read */
     bool eof;                     /* the end of the input was seen */
@@ -62,7 +63,10 @@ struct asyncio_stream {
 
     struct bytes in, out;
     struct fd_waiter flusher;
+    bool is_full;                 /* high water was passed, and low water is not reached yet */
     struct list drainers;         /* of struct drain_wait */
+    struct list writers;          /* the same; the first has the turn, and keeps its place until it has written */
+    struct fd_owner owner;
 
     const struct asy_stream_filter_ops *filter_ops;
     void *filter;
@@ -82,7 +86,10 @@ struct asyncio_stream {
 /* Makes a stream of a descriptor, which it owns on success. 0 or a negative errno. */
 int asy_stream_make(asyncio_loop *loop, int fd, const asyncio_connect_options *options, bool pipe,
                     asyncio_stream **out);
-void asy_stream_use(asyncio_stream *stream);
+static inline void asy_stream_use(asyncio_stream *stream)
+{
+    stream->users++;
+}
 void asy_stream_leave(asyncio_stream *stream);
 /* Closes the descriptor, drops everything, wakes everybody. Freed once unused. */
 void asy_stream_destroy(asyncio_stream *stream, bool reset);

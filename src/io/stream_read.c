@@ -10,11 +10,13 @@
 #include <errno.h>
 #include <string.h>
 
-#define FILL_BYTES (16 * 1024)
+/* Blocks of memory are powers of two, and a byte is kept for a NUL. */
+#define FILL_BYTES (16 * 1024 - 1)
 /* From the descriptor, for a filter. */
 #define FEED_BYTES (32 * 1024 - 1)
-/* A filter is not asked for less at a time. */
-#define DIRECT_BYTES 4096
+/* Less than this is not asked for at a time: of a filter, and of the descriptor. */
+#define FILTER_DIRECT_BYTES 4096
+#define DIRECT_BYTES 1024
 
 /* ---- From the descriptor ------------------------------------------------------------ */
 
@@ -24,12 +26,10 @@ static bool is_readable(const asyncio_stream *stream)
     return asy_sys_poll(&one, 1, 0) > 0;
 }
 
-/* One system call, if it is worth trying: the number of bytes, 0, or -EAGAIN or an error. */
+/* One system call: the number of bytes, 0, or -EAGAIN or an error. */
 static ssize_t receive(asyncio_stream *stream, void *buf, size_t n)
 {
     struct fd_record *record = stream->record;
-    if (!(record->ready & FD_READ))
-        return -EAGAIN;
     if (record->kind == ASY_FD_SHARED && !is_readable(stream)) /* to be asked first: it may block */
         return -EAGAIN;
     ssize_t got = stream->is_socket ? asy_sys_recv(stream->fd, buf, n, 0) : asy_sys_read(stream->fd, buf, n);
@@ -40,33 +40,42 @@ static ssize_t receive(asyncio_stream *stream, void *buf, size_t n)
     return got == -EIO && !stream->is_socket ? 0 : got; /* a terminal whose other side is gone */
 }
 
+/* One attempt, into `into` or `buf`. */
+static ssize_t receive_into(asyncio_stream *stream, struct bytes *into, void *buf, size_t n)
+{
+    if (!(stream->record->ready & FD_READ))
+        return -EAGAIN;
+    if (!into)
+        return receive(stream, buf, n);
+    int err = bytes_reserve(into, n);
+    if (err)
+        return err;
+    ssize_t got = receive(stream, into->data + into->end, into->capacity - into->end - 1);
+    if (got > 0)
+        into->end += (size_t)got;
+    return got;
+}
+
 /* The same, waiting. A stream that waits with nothing buffered needs no buffer. `goodbye`: it
  * closes, and reads on although its readers have failed. */
 static ssize_t receive_waiting(asyncio_stream *stream, struct bytes *into, void *buf, size_t n, bool goodbye)
 {
     for (;;) {
+        if (stream->closed)
+            return -EBADF;
         if (!goodbye && (stream->read_error || stream->eof)) { /* while it waited */
             asy_fd_pass_on(stream->record, FD_READ);
             return stream->read_error;
         }
-        int err = into ? bytes_reserve(into, n) : 0;
-        if (err)
-            return err;
-        ssize_t got =
-            receive(stream, into ? into->data + into->end : buf, into ? into->capacity - into->end - 1 : n);
-        if (got != -EAGAIN) {
-            if (into && got > 0)
-                into->end += (size_t)got;
+        ssize_t got = receive_into(stream, into, buf, n);
+        if (got != -EAGAIN)
             return got;
-        }
         if (into && !bytes_count(into))
             bytes_free(into);
         asy_fd_exhausted(stream->record, FD_READ);
-        err = asy_fd_wait(stream->loop, stream->record, FD_READ, true);
+        int err = asy_fd_wait(stream->loop, stream->record, FD_READ, true);
         if (err)
             return err;
-        if (stream->closed)
-            return -EBADF;
     }
 }
 
@@ -102,7 +111,8 @@ static ssize_t receive_filtered(asyncio_stream *stream, void *buf, size_t n)
         int err = buf ? 0 : bytes_reserve(in, n);
         if (err)
             return err;
-        ssize_t got = buf ? pull(stream, buf, n) : pull(stream, in->data + in->end, in->capacity - in->end - 1);
+        char *to = buf ? buf : in->data + in->end;
+        ssize_t got = pull(stream, to, buf ? n : in->capacity - in->end - 1);
         if (got > 0 && !buf)
             in->end += (size_t)got;
         if (got != -EAGAIN)
@@ -115,20 +125,35 @@ static ssize_t receive_filtered(asyncio_stream *stream, void *buf, size_t n)
     }
 }
 
-ssize_t asy_stream_fill(asyncio_stream *stream, size_t wanted)
+/* Of the connection, and not only of what had been sent into it. A write may have been told of it, which nothing
+ * tells twice. */
+static bool is_of_both_directions(int err)
+{
+    return err == -ECONNRESET || err == -ETIMEDOUT || err == -EHOSTUNREACH || err == -ENETUNREACH ||
+           err == -ENETDOWN;
+}
+
+/* Some bytes, at least one: into buf, or into the stream's buffer, if that is NULL. */
+static ssize_t get_more(asyncio_stream *stream, void *buf, size_t n)
 {
     if (stream->read_error)
         return stream->read_error;
     if (stream->eof)
         return 0;
-    size_t room = wanted < FILL_BYTES ? FILL_BYTES : wanted;
-    ssize_t got = stream->filter ? receive_filtered(stream, NULL, room)
-                                 : receive_waiting(stream, &stream->in, NULL, room, false);
+    ssize_t got = stream->filter ? receive_filtered(stream, buf, n)
+                                 : receive_waiting(stream, buf ? NULL : &stream->in, buf, n, false);
+    if (got == 0 && !stream->eof && is_of_both_directions(stream->write_error))
+        got = stream->write_error;
     if (got == 0)
         stream->eof = true;
     else if (is_lasting(got) && !stream->read_error)
         stream->read_error = (int)got;
     return got;
+}
+
+ssize_t asy_stream_fill(asyncio_stream *stream, size_t wanted)
+{
+    return get_more(stream, NULL, wanted < FILL_BYTES ? FILL_BYTES : wanted);
 }
 
 /* ---- To the program --------------------------------------------------------------------- */
@@ -141,6 +166,11 @@ static void uncover(asyncio_stream *stream)
     stream->terminated = false;
 }
 
+static int may_read(const asyncio_stream *stream)
+{
+    return stream->closed ? -EBADF : stream->reading || stream->closing ? ASYNCIO_ESTATE : 0;
+}
+
 static int begin(asyncio_stream *stream, bool valid, const char *call)
 {
     if (!stream)
@@ -148,16 +178,19 @@ static int begin(asyncio_stream *stream, bool valid, const char *call)
     asy_loop_check(stream->loop, call);
     if (!stream->loop->current)
         return ASYNCIO_ENOTASK;
-    if (!valid)
-        return -EINVAL;
-    if (stream->reading || stream->closing)
-        return ASYNCIO_ESTATE;
-    int err = asy_budget_spend(stream->loop);
+    int err = valid ? may_read(stream) : -EINVAL;
     if (err)
         return err;
+    asy_stream_use(stream);
+    err = asy_budget_spend(stream->loop);
+    if (!err)
+        err = may_read(stream); /* others have run meanwhile */
+    if (err) {
+        asy_stream_leave(stream);
+        return err;
+    }
     uncover(stream);
     stream->reading = true;
-    asy_stream_use(stream);
     return 0;
 }
 
@@ -178,23 +211,6 @@ static ssize_t take(asyncio_stream *stream, void *buf, size_t n)
     return (ssize_t)n;
 }
 
-/* Straight into the program's memory, when nothing is buffered. */
-static ssize_t read_direct(asyncio_stream *stream, void *buf, size_t n)
-{
-    if (stream->read_error)
-        return stream->read_error;
-    if (stream->eof)
-        return 0;
-    bytes_free(&stream->in);
-    ssize_t got =
-        stream->filter ? receive_filtered(stream, buf, n) : receive_waiting(stream, NULL, buf, n, false);
-    if (got == 0)
-        stream->eof = true;
-    else if (is_lasting(got) && !stream->read_error)
-        stream->read_error = (int)got;
-    return got;
-}
-
 ssize_t asyncio_stream_read(asyncio_stream *stream, void *buf, size_t n)
 {
     int err = begin(stream, buf || !n, "asyncio_stream_read");
@@ -203,10 +219,11 @@ ssize_t asyncio_stream_read(asyncio_stream *stream, void *buf, size_t n)
     if (n == 0)
         return end(stream, 0);
     if (!bytes_count(&stream->in)) {
-        if (!stream->filter || n >= DIRECT_BYTES)
-            return end(stream, read_direct(stream, buf, n));
-        ssize_t got = asy_stream_fill(stream, 1);
-        if (got <= 0)
+        bool direct = n >= (stream->filter ? FILTER_DIRECT_BYTES : DIRECT_BYTES);
+        if (direct)
+            bytes_free(&stream->in);
+        ssize_t got = direct ? get_more(stream, buf, n) : asy_stream_fill(stream, 1);
+        if (direct || got <= 0)
             return end(stream, got);
     }
     return end(stream, take(stream, buf, n));
@@ -250,13 +267,14 @@ static size_t find(const asyncio_stream *stream, const void *separator, size_t l
     return found ? (size_t)(found - from) + length : 0;
 }
 
-/* 0: the end came first. */
+/* 0: the end came first. The limit is that of what stands before the separator. */
 static ssize_t read_until(asyncio_stream *stream, const void *separator, size_t length, char **data)
 {
     size_t scanned = 0;
     for (;;) {
         size_t n = find(stream, separator, length, &scanned);
-        if (n > stream->limit || (!n && bytes_count(&stream->in) > stream->limit))
+        size_t before = n ? n - length : scanned;
+        if (before > stream->limit)
             return ASYNCIO_ELIMIT;
         if (n)
             return hand_out(stream, n, data);
@@ -294,4 +312,40 @@ size_t asyncio_stream_buffered(asyncio_stream *stream)
 bool asyncio_stream_at_eof(asyncio_stream *stream)
 {
     return !stream || (stream->eof && !bytes_count(&stream->in));
+}
+
+/* ---- From one to the other ------------------------------------------------------------------ */
+
+#define COPY_BYTES (64 * 1024 - 1)
+
+/* What waits has no memory of its own, and nothing is copied on the way. */
+static ssize_t copy(asyncio_stream *from, asyncio_stream *to)
+{
+    struct bytes *in = &from->in;
+    ssize_t copied = 0;
+    size_t wanted = FILL_BYTES;
+    for (;;) {
+        ssize_t got = bytes_count(in) ? 1 : asy_stream_fill(from, wanted);
+        if (got <= 0)
+            return got < 0 ? got : copied;
+        size_t n = bytes_count(in);
+        int err = asyncio_stream_write(to, in->data + in->start, n);
+        if (err)
+            return err;
+        wanted = n > FILL_BYTES / 2 ? COPY_BYTES : FILL_BYTES;
+        if (bytes_count(in) == n) /* else it was dropped meanwhile */
+            bytes_consume(in, n);
+        copied += (ssize_t)n;
+    }
+}
+
+ssize_t asyncio_stream_copy(asyncio_stream *from, asyncio_stream *to)
+{
+    int err = begin(from, to != NULL, "asyncio_stream_copy");
+    if (err)
+        return err;
+    asy_stream_use(to);
+    ssize_t copied = copy(from, to);
+    asy_stream_leave(to);
+    return end(from, copied);
 }

@@ -20,6 +20,8 @@
 /* How much a filter is given at a time, and what it may make more of that. */
 #define SLICE_BYTES (32 * 1024)
 #define FILTER_EXTRA_BYTES 1024
+/* Of one system call. */
+#define PARTS_MAX 1024
 #define TOGETHER_BYTES (16 * 1024)
 
 /* ---- To the descriptor --------------------------------------------------------------- */
@@ -37,6 +39,8 @@ static ssize_t transmit(asyncio_stream *stream, const struct iovec *parts, int c
     if (!(record->ready & FD_WRITE))
         return -EAGAIN;
     ssize_t sent;
+    if (count > PARTS_MAX)
+        count = PARTS_MAX;
     if (record->kind == ASY_FD_SHARED) {
         sent = is_writable(stream) ? asy_write_shared(record, parts[0].iov_base, parts[0].iov_len) : -EAGAIN;
     } else if (!stream->is_socket) {
@@ -61,19 +65,53 @@ struct drain_wait {
 };
 
 static const struct wait_kind drain_kind = {.name = "stream drain"};
+static const struct wait_kind write_kind = {.name = "stream write"};
+
+static struct wait *wait_at(struct list *node)
+{
+    return LIST_ENTRY(LIST_ENTRY(node, struct waiter, node), struct wait, waiter);
+}
+
+/* The first writer in the queue, if there is room for what he has. */
+static void wake_writer(asyncio_stream *stream)
+{
+    if (list_is_empty(&stream->writers) || (stream->is_full && !stream->write_error))
+        return;
+    struct wait *first = wait_at(stream->writers.next);
+    if (first->state == WAIT_PENDING)
+        asy_wait_wake(first, 0);
+}
 
 void asy_stream_wake_drainers(asyncio_stream *stream)
 {
     size_t queued = bytes_count(&stream->out);
+    if (queued <= STREAM_LOW_WATER)
+        stream->is_full = false;
     LIST_EACH_SAFE(node, next, &stream->drainers) {
-        struct waiter *waiter = LIST_ENTRY(node, struct waiter, node);
-        struct drain_wait *drain =
-            LIST_ENTRY(LIST_ENTRY(waiter, struct wait, waiter), struct drain_wait, wait);
+        struct drain_wait *drain = LIST_ENTRY(wait_at(node), struct drain_wait, wait);
         if (queued > drain->level && !stream->write_error)
             continue;
         list_remove(node);
         asy_wait_wake(&drain->wait, 0);
     }
+    wake_writer(stream);
+}
+
+/* Waits for the turn to write, which comes in the order of the calls. 0 or an error. */
+static int wait_turn(asyncio_stream *stream)
+{
+    asyncio_task *task = stream->loop->current;
+    if (stream->write_error || (!stream->is_full && list_is_empty(&stream->writers)))
+        return stream->write_error;
+    int err = asy_cancel_deliver(task);
+    if (err)
+        return err;
+    struct wait wait;
+    asy_wait_init(&wait, task, &write_kind, stream);
+    list_append(&stream->writers, &wait.waiter.node);
+    err = (int)asy_wait_park(&wait);
+    list_remove(&wait.waiter.node);
+    return err ? err : stream->write_error;
 }
 
 static void drain_over(struct timer *timer)
@@ -101,9 +139,13 @@ int asy_stream_wait_drained(asyncio_stream *stream, size_t level, double timeout
     if (err)
         return err;
     list_append(&stream->drainers, &drain.wait.waiter.node);
+    asy_stream_use(stream);
     err = (int)asy_wait_park(&drain.wait);
     asy_timer_stop(loop, &drain.timer);
-    return err ? err : stream->write_error;
+    if (!err)
+        err = stream->write_error;
+    asy_stream_leave(stream);
+    return err;
 }
 
 /* ---- The queue ---------------------------------------------------------------------------- */
@@ -181,22 +223,27 @@ void asy_stream_flush(asyncio_stream *stream)
 
 /* ---- From the program ----------------------------------------------------------------------- */
 
-static int begin(asyncio_stream *stream, bool valid, const char *call)
+static int may_write(const asyncio_stream *stream)
+{
+    return stream->closed ? -EBADF : stream->ends || stream->closing ? ASYNCIO_ESTATE : 0;
+}
+
+/* `writes`: else it only waits. */
+static int begin(asyncio_stream *stream, bool valid, bool writes, const char *call)
 {
     if (!stream)
         return -EINVAL;
     asy_loop_check(stream->loop, call);
     if (!stream->loop->current)
         return ASYNCIO_ENOTASK;
-    if (!valid)
-        return -EINVAL;
-    int err = asy_budget_spend(stream->loop);
+    int err = !valid ? -EINVAL : writes ? may_write(stream) : 0;
     if (err)
         return err;
-    if (stream->ends || stream->closing)
-        return ASYNCIO_ESTATE;
     asy_stream_use(stream);
-    return 0;
+    err = asy_budget_spend(stream->loop);
+    if (err)
+        asy_stream_leave(stream);
+    return err;
 }
 
 static int end(asyncio_stream *stream, int result)
@@ -294,43 +341,44 @@ static int write_filtered(asyncio_stream *stream, const struct iovec *parts, int
     return err;
 }
 
+/* Behind what is queued already: all or nothing. */
+static int write_behind(asyncio_stream *stream, const struct iovec *parts, int count)
+{
+    size_t queued = bytes_count(&stream->out);
+    int err = queue_rest(stream, parts, count, 0);
+    if (err)
+        stream->out.end = stream->out.start + queued;
+    return err;
+}
+
 static int write_parts(asyncio_stream *stream, const struct iovec *parts, int count)
 {
     size_t total = 0;
     for (int i = 0; i < count; i++)
         total += parts[i].iov_len;
-    while (!stream->write_error && bytes_count(&stream->out) > STREAM_HIGH_WATER) {
-        int err = asy_stream_wait_drained(stream, STREAM_LOW_WATER, ASYNCIO_FOREVER);
-        if (err)
-            return err;
-    }
-    if (stream->write_error)
-        return stream->write_error;
-    if (stream->ends || stream->closing || stream->shaking)
-        return ASYNCIO_ESTATE;
-    if (!total)
-        return 0;
-    if (stream->filter)
-        return write_filtered(stream, parts, count, total);
-    if (!bytes_count(&stream->out))
-        return write_direct(stream, parts, count, total);
-    size_t end_before = bytes_count(&stream->out);
-    int err = queue_rest(stream, parts, count, 0);
-    if (err)
-        stream->out.end = stream->out.start + end_before;
+    int err = total ? wait_turn(stream) : stream->write_error;
+    if (!err)
+        err = stream->shaking ? ASYNCIO_ESTATE : may_write(stream); /* others have run meanwhile */
+    if (!err && total)
+        err = stream->filter                ? write_filtered(stream, parts, count, total)
+              : bytes_count(&stream->out) ? write_behind(stream, parts, count)
+                                            : write_direct(stream, parts, count, total);
+    if (bytes_count(&stream->out) > STREAM_HIGH_WATER)
+        stream->is_full = true;
+    wake_writer(stream);
     return err;
 }
 
 int asyncio_stream_writev(asyncio_stream *stream, const struct iovec *parts, int count)
 {
-    int err = begin(stream, count >= 0 && (parts || !count), "asyncio_stream_writev");
+    int err = begin(stream, count >= 0 && (parts || !count), true, "asyncio_stream_writev");
     return err ? err : end(stream, write_parts(stream, parts, count));
 }
 
 int asyncio_stream_write(asyncio_stream *stream, const void *buf, size_t n)
 {
     struct iovec part = {(void *)buf, n};
-    int err = begin(stream, buf || !n, "asyncio_stream_write");
+    int err = begin(stream, buf || !n, true, "asyncio_stream_write");
     return err ? err : end(stream, write_parts(stream, &part, 1));
 }
 
@@ -361,16 +409,8 @@ int asyncio_stream_printf(asyncio_stream *stream, const char *format, ...)
 
 int asyncio_stream_drain(asyncio_stream *stream)
 {
-    if (!stream)
-        return -EINVAL;
-    asy_loop_check(stream->loop, "asyncio_stream_drain");
-    if (!stream->loop->current)
-        return ASYNCIO_ENOTASK;
-    int err = asy_budget_spend(stream->loop);
-    if (err)
-        return err;
-    asy_stream_use(stream);
-    return end(stream, asy_stream_wait_drained(stream, STREAM_LOW_WATER, ASYNCIO_FOREVER));
+    int err = begin(stream, true, false, "asyncio_stream_drain");
+    return err ? err : end(stream, asy_stream_wait_drained(stream, STREAM_LOW_WATER, ASYNCIO_FOREVER));
 }
 
 int asyncio_stream_write_eof(asyncio_stream *stream)

@@ -19,6 +19,8 @@
 #define DEFAULT_LIMIT (64 * 1024)
 #define DEFAULT_CLOSE_TIMEOUT_S 30.0
 
+static void loop_closes(struct fd_owner *owner);
+
 /* ---- Made -------------------------------------------------------------------------- */
 
 int asy_stream_make(asyncio_loop *loop, int fd, const asyncio_connect_options *options, bool pipe,
@@ -36,18 +38,21 @@ int asy_stream_make(asyncio_loop *loop, int fd, const asyncio_connect_options *o
     if (!stream)
         return -ENOMEM;
     memset(stream, 0, sizeof *stream);
-    int type = 0;
-    socklen_t length = sizeof type;
     stream->loop = loop;
     stream->record = record;
     stream->fd = fd;
     stream->users = 1; /* the owner */
-    stream->is_socket = asy_sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0;
+    stream->is_socket = record->is_socket;
     stream->keeps_fd = pipe && fd <= STDERR_FILENO;
     stream->limit = options->limit ? options->limit : DEFAULT_LIMIT;
-    stream->close_timeout = options->close_timeout > 0 ? options->close_timeout : DEFAULT_CLOSE_TIMEOUT_S;
+    double timeout = options->close_timeout;
+    stream->close_timeout = timeout == 0 ? DEFAULT_CLOSE_TIMEOUT_S : timeout < 0 ? 0 : timeout;
     list_init(&stream->flusher.node);
     list_init(&stream->drainers);
+    list_init(&stream->writers);
+    stream->owner.loop_closes = loop_closes;
+    asy_fd_own(loop, &stream->owner);
+    asy_loop_object_made(loop);
     *out = stream;
     return 0;
 }
@@ -59,6 +64,10 @@ static int adopt(int fd, const asyncio_connect_options *options, bool pipe, asyn
         return ASYNCIO_ENOTASK;
     if (!out || (options && isnan(options->close_timeout)))
         return -EINVAL;
+    struct fd_record *record = asy_fd_record(loop, fd);
+    if (!record)
+        return asy_fd_why_none(fd);
+    asy_fd_fresh(loop, record, NULL); /* what the program used the number for before may be another file */
     asyncio_stream *stream;
     int err = asy_stream_make(loop, fd, options, pipe, &stream);
     if (err)
@@ -102,24 +111,23 @@ int asyncio_stream_fd(asyncio_stream *stream)
 
 /* ---- Closed ------------------------------------------------------------------------------ */
 
-void asy_stream_use(asyncio_stream *stream)
-{
-    stream->users++;
-}
-
 void asy_stream_leave(asyncio_stream *stream)
 {
     if (--stream->users)
         return;
+    asyncio_loop *loop = stream->loop;
     bytes_free(&stream->in);
     bytes_free(&stream->wire);
     bytes_free(&stream->out);
     asy_slab_free(stream, sizeof *stream);
+    asy_loop_object_freed(loop);
 }
 
 /* A task that waits to read is woken, and finds what has changed. */
 static void wake_reader(asyncio_stream *stream)
 {
+    if (stream->fd < 0)
+        return;
     stream->record->ready |= FD_READ;
     asy_fd_pass_on(stream->record, FD_READ);
 }
@@ -131,22 +139,29 @@ void asy_stream_fail_reads(asyncio_stream *stream, int err)
     wake_reader(stream);
 }
 
+/* A line that was handed out stays where it is: others end the stream while it is used. */
+static void forget_input(asyncio_stream *stream)
+{
+    stream->in.end = stream->in.start;
+    stream->terminated = false;
+}
+
 void asy_stream_end_input(asyncio_stream *stream, int err)
 {
     stream->eof = true;
     if (err) {
-        stream->read_error = stream->write_error = err;
-        bytes_free(&stream->in);
-        bytes_free(&stream->out);
-        stream->terminated = false;
-        asy_stream_wake_drainers(stream);
+        forget_input(stream);
+        stream->read_error = err;
+        asy_stream_fail_writes(stream, err);
     }
     wake_reader(stream);
 }
 
-void asy_stream_destroy(asyncio_stream *stream, bool reset)
+/* Nothing goes in or out any more; those who wait find that out. */
+static void detach(asyncio_stream *stream)
 {
     stream->closed = true;
+    list_remove(&stream->owner.node);
     if (stream->client)
         asy_client_lost_stream(stream->client);
     stream->client = NULL;
@@ -158,19 +173,50 @@ void asy_stream_destroy(asyncio_stream *stream, bool reset)
         stream->write_error = -EBADF;
     if (!stream->read_error)
         stream->read_error = -EBADF;
-    asy_stream_wake_drainers(stream);
     if (stream->filter)
         stream->filter_ops->free(stream->filter);
     stream->filter = NULL;
+}
+
+static void close_descriptor(asyncio_stream *stream)
+{
+    if (stream->fd < 0)
+        return;
+    asy_fd_drop(stream->loop, stream->record);
+    if (!stream->keeps_fd)
+        asy_sys_close(stream->fd);
+}
+
+void asy_stream_destroy(asyncio_stream *stream, bool reset)
+{
+    detach(stream);
+    asy_stream_wake_drainers(stream);
     if (reset && stream->is_socket && !stream->keeps_fd) {
         struct linger linger = {.l_onoff = 1};
         asy_sys_setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
     }
-    if (stream->keeps_fd)
-        asyncio_forget(stream->fd);
-    else if (stream->fd >= 0)
-        asyncio_close(stream->fd);
+    close_descriptor(stream);
     asy_stream_leave(stream);
+}
+
+/* Who is in a call will never run again. What no handler has taken over, nobody else closes. */
+static void loop_closes(struct fd_owner *owner)
+{
+    asyncio_stream *stream = LIST_ENTRY(owner, asyncio_stream, owner);
+    bool is_ours = stream->client != NULL;
+    detach(stream);
+    list_init(&stream->drainers);
+    list_init(&stream->writers);
+    close_descriptor(stream);
+    stream->users = 1;
+    if (is_ours)
+        asy_stream_leave(stream);
+}
+
+/* The loop has closed, and the descriptor with it: nothing is left but the memory. */
+static bool is_orphan(const asyncio_stream *stream)
+{
+    return stream->closed && stream->loop->closed;
 }
 
 /* Everything sent, or why not. */
@@ -200,11 +246,21 @@ int asyncio_stream_close(asyncio_stream *stream)
     if (!stream)
         return 0;
     asy_loop_check(stream->loop, "asyncio_stream_close");
+    if (is_orphan(stream)) {
+        int lost = bytes_count(&stream->out) ? -ECONNABORTED : 0;
+        asy_stream_leave(stream);
+        return lost;
+    }
     if (stream->closing)
         return ASYNCIO_ESTATE;
     stream->closing = true;
+    asy_stream_use(stream); /* others may abort it meanwhile */
     int err = flush_and_wait(stream);
-    asy_stream_destroy(stream, bytes_count(&stream->out) > 0);
+    if (!stream->closed)
+        asy_stream_destroy(stream, bytes_count(&stream->out) > 0);
+    else if (err == -EBADF)
+        err = -ECONNABORTED;
+    asy_stream_leave(stream);
     return err;
 }
 
@@ -213,29 +269,8 @@ void asyncio_stream_abort(asyncio_stream *stream)
     if (!stream)
         return;
     asy_loop_check(stream->loop, "asyncio_stream_abort");
-    asy_stream_destroy(stream, true);
-}
-
-/* ---- Copied ---------------------------------------------------------------------------------- */
-
-#define COPY_BYTES (16 * 1024)
-
-ssize_t asyncio_stream_copy(asyncio_stream *from, asyncio_stream *to)
-{
-    if (!from || !to)
-        return -EINVAL;
-    char *block = asy_sys_alloc(COPY_BYTES);
-    if (!block)
-        return -ENOMEM;
-    ssize_t copied = 0, n;
-    while ((n = asyncio_stream_read(from, block, COPY_BYTES)) > 0) {
-        int err = asyncio_stream_write(to, block, (size_t)n);
-        if (err) {
-            n = err;
-            break;
-        }
-        copied += n;
-    }
-    asy_sys_free(block);
-    return n < 0 ? n : copied;
+    if (is_orphan(stream))
+        asy_stream_leave(stream);
+    else
+        asy_stream_destroy(stream, true);
 }

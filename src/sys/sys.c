@@ -279,6 +279,15 @@ ssize_t asy_sys_read(int fd, void *buf, size_t n)
     return result;
 }
 
+void asy_sys_eventfd_signal(int fd)
+{
+    const uint64_t one = 1;
+    int saved = errno;
+    while (write(fd, &one, sizeof one) < 0 && errno == EINTR)
+        ;
+    errno = saved;
+}
+
 ssize_t asy_sys_write(int fd, const void *buf, size_t n)
 {
     if (ASY_FAULT("write"))

@@ -171,7 +171,8 @@ static bool want_server(struct tls_filter *filter)
     if (!filter->context->verifies_names)
         return true;
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-    return (address ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) : SSL_set1_host(ssl, name)) == 1;
+    int set = address ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) : SSL_set1_host(ssl, name);
+    return set == 1;
 }
 
 /* Sessions are remembered by name and port: another port may be another server. */
@@ -312,7 +313,8 @@ int asyncio_stream_tls_info(asyncio_stream *stream, asyncio_tls_info *info)
     ERR_clear_error();
     copy_text(info->version, sizeof info->version, SSL_get_version(ssl));
     copy_text(info->cipher, sizeof info->cipher, SSL_get_cipher_name(ssl));
-    copy_text(info->server_name, sizeof info->server_name, SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
+    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    copy_text(info->server_name, sizeof info->server_name, name);
     SSL_get0_alpn_selected(ssl, &alpn, &alpn_length);
     if (alpn && alpn_length < sizeof info->alpn)
         memcpy(info->alpn, alpn, alpn_length);

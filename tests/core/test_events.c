@@ -686,8 +686,8 @@ static void what_close_drops_can_add_nothing(void **state)
 static void release_in_report(asyncio_loop *of, const asyncio_exception_context *context, void *arg)
 {
     (void)context;
-    int *reports = arg;
-    if ((*reports)++ == 0)
+    int *told = arg;
+    if ((*told)++ == 0)
         asyncio_loop_release(of);
 }
 
@@ -699,13 +699,13 @@ ASYNC(never_begins)
 static void the_last_release_in_the_midst_of_close(void **state)
 {
     (void)state;
-    int reports = 0;
+    int told = 0;
     loop = asyncio_loop_new(&simulated);
-    asyncio_loop_set_exception_handler(loop, release_in_report, &reports);
+    asyncio_loop_set_exception_handler(loop, release_in_report, &told);
     asyncio_release(asyncio_loop_create_task(loop, never_begins()));
     asyncio_release(asyncio_loop_create_task(loop, never_begins()));
     assert_int_equal(asyncio_loop_close(loop), 0);
-    assert_int_equal(reports, 2);
+    assert_int_equal(told, 2);
 }
 
 ASYNC(counts_tasks)

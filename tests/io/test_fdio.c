@@ -102,7 +102,7 @@ TEST(pairs)
 
 ASYNC(main_errors)
 {
-    char c;
+    char c = 0;
     int fds[2];
     struct iovec part = {&c, 1};
     net_pipe(fds);

@@ -119,7 +119,7 @@ int getnameinfo(const struct sockaddr *address, socklen_t length, char *host, so
                 char *service, socklen_t service_length, int flags)
 {
     getnameinfo_fn *next = (getnameinfo_fn *)dlsym(RTLD_NEXT, "getnameinfo");
-    if ((flags & NI_NUMERICHOST) && (flags & NI_NUMERICSERV))
+    if ((!host || (flags & NI_NUMERICHOST)) && (!service || (flags & NI_NUMERICSERV)))
         return next(address, length, host, host_length, service, service_length, flags);
     pthread_mutex_lock(&resolver.lock);
     resolver.reverse_calls++;

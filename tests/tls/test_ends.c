@@ -92,7 +92,7 @@ ASYNC(main_close_with_reader)
     net_make_narrow(pair.fds[0]);
     net_make_narrow(pair.fds[1]);
     pair_connect_over(&pair, "server.test");
-    static char block[300000], back[300000];
+    static char block[150000], back[150000];
     for (size_t i = 0; i < sizeof block; i++)
         block[i] = (char)(i * 11);
     asyncio_task *reader = asyncio_create_task(read_one(pair.client));

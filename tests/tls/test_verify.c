@@ -153,7 +153,8 @@ static void check_client(const char *certificate, const char *words, const char 
             CHECK_EQUAL(pair.server_err, ASYNCIO_ETLS);
             CHECK_TEXT(pair.server_words, words);
             /* With TLS 1.3 the client is told when it reads. */
-            CHECK_EQUAL(pair.client ? asyncio_stream_read(pair.client, &c, 1) : pair.client_err, ASYNCIO_ETLS);
+            ssize_t told_err = pair.client ? asyncio_stream_read(pair.client, &c, 1) : pair.client_err;
+            CHECK_EQUAL(told_err, ASYNCIO_ETLS);
             if (version == ASYNCIO_TLS_1_3)
                 CHECK_TEXT(asyncio_error_message(), told);
             asyncio_stream_abort(pair.client);

@@ -1,0 +1,176 @@
+#!/usr/bin/python3
+"""
+The examples that talk to somebody, with the other side played here, on the loopback interface:
+
+    test_network_examples.py DNS_QUERY PORT_SCANNER
+"""
+import os
+import pty
+import socket
+import subprocess
+import sys
+import threading
+
+failed = 0
+
+
+def check(condition, what):
+    global failed
+    if not condition:
+        failed += 1
+        print(f'FAILED: {what}')
+
+
+def run(*command):
+    """Exit status and what it printed."""
+    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          stdin=subprocess.DEVNULL, text=True, timeout=50)
+    return done.returncode, done.stdout
+
+
+# ---- A name server --------------------------------------------------------------------
+
+def question_end(query):
+    at = 12
+    while query[at]:
+        at += 1 + query[at]
+    return at + 5
+
+
+def name_of(query):
+    labels, at = [], 12
+    while query[at]:
+        labels.append(query[at + 1:at + 1 + query[at]].decode())
+        at += 1 + query[at]
+    return '.'.join(labels)
+
+
+def record(kind, data, name=b'\xc0\x0c'):
+    return name + kind.to_bytes(2, 'big') + b'\0\1' + (60).to_bytes(4, 'big') + len(data).to_bytes(2, 'big') + data
+
+
+def answer(query, records=(), code=0, id_=None):
+    question = query[12:question_end(query)]
+    return ((id_ or query[:2]) + bytes([0x81, 0x80 | code]) + b'\0\1' + len(records).to_bytes(2, 'big') +
+            b'\0\0\0\0' + question + b''.join(records))
+
+
+A, CNAME, AAAA = 1, 5, 28
+FOUND = [record(CNAME, b'\3www\xc0\x0c'), record(AAAA, bytes(16)), record(A, bytes([192, 0, 2, 7]), b'\3www\xc0\x0c'),
+         record(A, bytes([192, 0, 2, 8]))]
+
+
+class NameServer:
+    """Answers by the first label of the name; `asked` counts."""
+
+    def __init__(self):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(('127.0.0.1', 0))
+        self.port = self.socket.getsockname()[1]
+        self.asked = {}
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            query, peer = self.socket.recvfrom(512)
+            name = name_of(query)
+            count = self.asked[name] = self.asked.get(name, 0) + 1
+            for message in self.answers(name.split('.')[0], count, query):
+                self.socket.sendto(message, peer)
+
+    @staticmethod
+    def answers(what, count, query):
+        wrong = bytes([query[0] ^ 1, query[1]])
+        good = answer(query, FOUND)
+        return {
+            'found': [good],
+            'late': [good] if count == 2 else [],
+            'forged': [b'', b'short', answer(query, [record(A, bytes(4))], id_=wrong), query, good],
+            'missing': [answer(query, code=3)],
+            'empty': [answer(query)],
+            'broken': [good[:-10]],
+            'endless': [good[:12] + b'\x3f' * 100],
+        }.get(what, [])
+
+
+def check_dns(program):
+    server = NameServer()
+
+    def ask(name):
+        return run(program, name, '127.0.0.1', server.port)
+
+    addresses = '{0} has address 192.0.2.7\n{0} has address 192.0.2.8\n'
+    for name in ['found.example.org', 'forged.example.org', 'found.example.org.']:
+        check(ask(name) == (0, addresses.format(name)), f'{name}: {ask(name)}')
+    status, text = ask('late.example.org')
+    check(status == 0 and text == 'no answer within 0.5 s\n' + addresses.format('late.example.org'), text)
+    status, text = ask('missing.example.org')
+    check(status == 1 and 'no such name' in text, text)
+    status, text = ask('empty.example.org')
+    check(status == 1 and 'has no address' in text, text)
+    status, text = ask('broken.example.org')
+    check(status == 0 and text == 'broken.example.org has address 192.0.2.7\n', text)
+    status, text = ask('endless.example.org')
+    check(status == 1 and 'has no address' in text, text)
+    status, text = ask('silent.example.org')
+    check(status == 1 and text.count('no answer') == 3 and server.asked['silent.example.org'] == 3, text)
+    for name in ['a..b', '.', 'x' * 64 + '.org', '']:
+        status, text = ask(name)
+        check(status == 1 and 'is no name' in text, f'{name}: {text}')
+    # Nobody there: the network says so.
+    closed = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    closed.bind(('127.0.0.1', 0))
+    port = closed.getsockname()[1]
+    closed.close()
+    status, text = run(program, 'found.example.org', '127.0.0.1', port)
+    check(status == 1 and 'ECONNREFUSED' in text, text)
+    check(run(program)[0] == 2, 'usage')
+
+
+# ---- Ports -------------------------------------------------------------------------------
+
+def on_a_terminal(*command):
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=terminal,
+                               stdin=subprocess.DEVNULL, text=True)
+    os.close(terminal)
+    shown = b''
+    while True:
+        try:
+            part = os.read(controller, 4096)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+    out = process.communicate(timeout=50)[0]
+    return process.returncode, out, shown.decode()
+
+
+def check_scanner(program):
+    listeners = [socket.create_server(('127.0.0.1', 0), backlog=50) for _ in range(3)]
+    ports = sorted(listener.getsockname()[1] for listener in listeners)
+    for host in ['127.0.0.1', 'localhost']:
+        for port in ports:
+            status, text = run(program, host, port, port)
+            check(status == 0 and text == f'{port} is open\n', text)
+    # A range around one of them; others of this machine's may be open, too.
+    first, last = max(1, ports[1] - 300), min(65535, ports[1] + 300)
+    status, text = run(program, '127.0.0.1', first, last)
+    check(status == 0 and f'{ports[1]} is open\n' in text, text)
+    status, text, shown = on_a_terminal(program, '127.0.0.1', first, last)
+    check(status == 0 and f'{ports[1]} is open\n' in text, text)
+    total = last - first + 1
+    check(f'{total} of {total} ports' in shown and f'\r0 of {total} ports' in shown, shown)
+    for listener in listeners:
+        listener.close()
+    check(run(program, '127.0.0.1', ports[0], ports[0]) == (0, ''), 'a closed port')
+    status, text = run(program, '300.300.300.300', 1, 1)
+    check(status == 1 and 'look up' in text, text)
+    for words in [(), ('127.0.0.1', 0, 5), ('127.0.0.1', 5, 4), ('127.0.0.1', 1, 65536)]:
+        check(run(program, *words)[0] == 2, f'usage: {words}')
+
+
+check_dns(sys.argv[1])
+check_scanner(sys.argv[2])
+sys.exit(1 if failed else 0)
