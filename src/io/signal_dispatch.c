@@ -97,7 +97,7 @@ static void in_child(void)
         atomic_store(&signal->hook, NULL);
         atomic_store(&signal->at_work, 0);
     }
-    pthread_mutex_init(&lock, NULL);
+    pthread_mutex_unlock(&lock); /* taken by this very thread, in the parent */
 }
 
 static void watch_forks(void)

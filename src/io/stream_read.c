@@ -257,10 +257,10 @@ static ssize_t hand_out(asyncio_stream *stream, size_t n, char **data)
  * need not be looked at again. */
 static size_t find(const asyncio_stream *stream, const void *separator, size_t length, size_t *scanned)
 {
-    const char *from = stream->in.data + stream->in.start;
     size_t count = bytes_count(&stream->in);
     if (count < length)
         return 0;
+    const char *from = stream->in.data + stream->in.start;
     const char *found = length == 1 ? memchr(from + *scanned, *(const char *)separator, count - *scanned)
                                     : memmem(from + *scanned, count - *scanned, separator, length);
     *scanned = count - length + 1;

@@ -192,29 +192,36 @@ int asy_sys_pidfd_open(pid_t pid)
     return (int)kernel(syscall(SYS_pidfd_open, pid, 0), saved);
 }
 
-int asy_sys_pidfd_signal(int pidfd, int signo)
+int asy_sys_process_signal(pid_t pid, int pidfd, int signo)
 {
     int saved = errno;
-    return (int)kernel(syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0), saved);
+    long result = pidfd < 0 ? kill(pid, signo) : syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0);
+    return (int)kernel(result, saved);
 }
 
-int asy_sys_pidfd_reap(int pidfd, int *returncode)
+int asy_sys_process_reap(pid_t pid, int pidfd, int *returncode)
 {
     siginfo_t info;
     int saved = errno;
     info.si_pid = 0;
-    int err = (int)kernel(waitid((idtype_t)WAIT_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG), saved);
+    idtype_t type = pidfd < 0 ? P_PID : (idtype_t)WAIT_PIDFD;
+    int err = (int)kernel(waitid(type, (id_t)(pidfd < 0 ? pid : pidfd), &info, WEXITED | WNOHANG), saved);
     if (err < 0 || info.si_pid == 0)
         return err;
     *returncode = info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
     return 1;
 }
 
-void asy_sys_pidfd_wait(int pidfd, int timeout_ms)
+void asy_sys_process_wait(pid_t pid, int pidfd, int timeout_ms)
 {
     struct pollfd one = {.fd = pidfd, .events = POLLIN};
+    siginfo_t info = {.si_pid = 0};
     int saved = errno;
-    (void)poll(&one, 1, timeout_ms);
+    if (pidfd >= 0)
+        (void)poll(&one, 1, timeout_ms);
+    for (; pidfd < 0 && timeout_ms > 0 && !info.si_pid; timeout_ms--)
+        if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || (!info.si_pid && usleep(1000)))
+            break;
     errno = saved;
 }
 

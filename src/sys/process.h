@@ -1,7 +1,8 @@
 /*
  * Child processes and their pipes, entered through the seam (sys.h). A process is known
  * by a descriptor of its own (pidfd), so that no signal and no wait can meet
- * another that has its number by now.
+ * another that has its number by now. Where the kernel, a filter or a checker does not know these
+ * (pidfd < 0), the number will do: it is the child's until we have reaped it.
  */
 #ifndef ASY_SYS_PROCESS_H
 #define ASY_SYS_PROCESS_H
@@ -42,13 +43,13 @@ int asy_sys_access_mode(int fd);
 /* Close-on-exec. */
 int asy_sys_pidfd_open(pid_t pid);
 
-/* The three that clean up, which never fail for the seam's sake. */
-int asy_sys_pidfd_signal(int pidfd, int signo);
+/* These clean up, and never fail for the seam's sake. */
+int asy_sys_process_signal(pid_t pid, int pidfd, int signo);
 /* Reaps: 1 and *returncode, which is the exit status or minus the signal; 0: it runs still; or a negative errno. */
-int asy_sys_pidfd_reap(int pidfd, int *returncode);
-/* Waits, blocking, until it has ended, for so long. */
-void asy_sys_pidfd_wait(int pidfd, int timeout_ms);
-/* Kills a child of which there is no descriptor, and waits for its end. */
+int asy_sys_process_reap(pid_t pid, int pidfd, int *returncode);
+/* Waits, blocking, until it has ended, for so long. Does not reap it. */
+void asy_sys_process_wait(pid_t pid, int pidfd, int timeout_ms);
+/* Kills a child, and waits for its end. */
 void asy_sys_kill_and_reap(pid_t pid);
 
 #endif
