@@ -75,7 +75,8 @@ static int read_body(asyncio_stream *stream, long long length)
 static int talk(const struct request *request, asyncio_stream *stream)
 {
     long long length;
-    int err = asyncio_stream_printf(stream, "GET %s HTTP/1.0\r\nHost: %s\r\n\r\n", request->path, request->host);
+    int err = asyncio_stream_printf(stream, "GET %s HTTP/1.0\r\nHost: %s\r\n\r\n", request->path,
+                                    request->host);
     if (!err)
         err = read_head(stream, &length);
     return err ? err : read_body(stream, length);

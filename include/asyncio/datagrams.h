@@ -11,9 +11,9 @@
  *         n = asyncio_datagram_recv(dns, answer, sizeof answer);
  *     asyncio_datagram_close(dns);
  *
- * A datagram socket belongs to the loop's thread and has one owner. Several tasks may receive, first
- * come first served, and several may send. A request to cancel ends a wait with -ECANCELED, and no datagram is
- * lost by it. One that was closed by another task ends waits with -EBADF.
+ * A datagram socket belongs to the loop's thread and has one owner. Several tasks may receive,
+ * first come first served, and several may send. A request to cancel ends a wait with -ECANCELED,
+ * and no datagram is lost by it. One that was closed by another task ends waits with -EBADF.
  *
  * A connected one (with a remote address) hears of what the network reports (ICMP): that nobody
  * listens is -ECONNREFUSED. Such an error is about an earlier datagram, comes once, from the next call of
@@ -34,7 +34,7 @@ typedef struct asyncio_datagram asyncio_datagram;
 
 /* All zero means the defaults. */
 typedef struct asyncio_datagram_options {
-    int family;     /* AF_INET, AF_INET6; 0: that of the addresses. AF_UNIX: hosts are paths ('@': abstract) */
+    int family; /* AF_INET, AF_INET6; 0: that of the addresses. AF_UNIX: hosts are paths ('@': abstract) */
     int reuse_port; /* SO_REUSEPORT, before the bind; default off */
     int broadcast;  /* SO_BROADCAST; default off */
     uintptr_t reserved[4];
@@ -45,8 +45,8 @@ typedef struct asyncio_datagram_options {
  * both, if options have a family. Stores it in *datagram. Suspends while names are looked up.
  * A host of NULL is any address of `local`, and this host as `remote`; port 0 of `local`: one that
  * is free (see _sockname). The file of a Unix socket must not exist, and stays when the socket is closed.
- * 0; ASYNCIO_EGAI_...; -EADDRINUSE and the like; -EINVAL, -ENOMEM, -ECANCELED, ASYNCIO_ENOTASK. The message
- * says which address. (create_datagram_endpoint)
+ * 0; ASYNCIO_EGAI_...; -EADDRINUSE and the like; -EINVAL, -ENOMEM, -ECANCELED, ASYNCIO_ENOTASK. The
+ * message says which address. (create_datagram_endpoint)
  */
 ASYNCIO_API int asyncio_open_datagram(const asyncio_address *local, const asyncio_address *remote,
                                       const asyncio_datagram_options *options, asyncio_datagram **datagram);
@@ -67,10 +67,10 @@ ASYNCIO_API ssize_t asyncio_datagram_recvfrom(asyncio_datagram *datagram, void *
                                               struct sockaddr *from, socklen_t *length);
 
 /*
- * Sends one datagram of n bytes, which may be 0, to the remote address (_send) or to another one. Suspends
- * while the socket has no room, or a Unix receiver.
- * n; -EMSGSIZE: too long to be sent; -EDESTADDRREQ: _send without a remote address; -EACCES: broadcast is off;
- * otherwise as _recv. (sendto)
+ * Sends one datagram of n bytes, which may be 0, to the remote address (_send) or to another one.
+ * Suspends while the socket has no room, or a Unix receiver. n; -EMSGSIZE: too long to be sent;
+ * -EDESTADDRREQ: _send without a remote address; -EACCES: broadcast is off; otherwise as _recv.
+ * (sendto)
  */
 ASYNCIO_API ssize_t asyncio_datagram_send(asyncio_datagram *datagram, const void *buf, size_t n);
 ASYNCIO_API ssize_t asyncio_datagram_sendto(asyncio_datagram *datagram, const void *buf, size_t n,
@@ -82,13 +82,18 @@ ASYNCIO_API ssize_t asyncio_datagram_sendto(asyncio_datagram *datagram, const vo
  * As in those calls: one that was longer than the room for it has MSG_TRUNC among its msg_flags; after fewer
  * than `count`, the next call tells whether that was an error. Errors as above.
  */
-ASYNCIO_API int asyncio_datagram_recvmmsg(asyncio_datagram *datagram, struct mmsghdr *messages, unsigned count);
-ASYNCIO_API int asyncio_datagram_sendmmsg(asyncio_datagram *datagram, struct mmsghdr *messages, unsigned count);
+ASYNCIO_API int asyncio_datagram_recvmmsg(asyncio_datagram *datagram, struct mmsghdr *messages,
+                                          unsigned count);
+ASYNCIO_API int asyncio_datagram_sendmmsg(asyncio_datagram *datagram, struct mmsghdr *messages,
+                                          unsigned count);
 
 /* getsockname(2), getpeername(2). Do not wait. (get_extra_info) */
-ASYNCIO_API int asyncio_datagram_sockname(asyncio_datagram *datagram, struct sockaddr *name, socklen_t *length);
-ASYNCIO_API int asyncio_datagram_peername(asyncio_datagram *datagram, struct sockaddr *name, socklen_t *length);
-/* The descriptor, still the socket's: for options such as multicast groups. Does not wait. -EINVAL for NULL. */
+ASYNCIO_API int asyncio_datagram_sockname(asyncio_datagram *datagram, struct sockaddr *name,
+                                          socklen_t *length);
+ASYNCIO_API int asyncio_datagram_peername(asyncio_datagram *datagram, struct sockaddr *name,
+                                          socklen_t *length);
+/* The descriptor, still the socket's: for options such as multicast groups. Does not wait. -EINVAL
+ * for NULL. */
 ASYNCIO_API int asyncio_datagram_fd(asyncio_datagram *datagram);
 
 /* Closes it, wakes whoever waits on it, and frees it. Does not wait. Accepts NULL. 0, or close(2)'s

@@ -49,12 +49,12 @@ typedef struct asyncio_connect_options {
 /*
  * Connects, and stores the stream in *stream. Suspends. A cancel closes what was opened.
  *
- * Of several addresses the next one is tried when the last attempt has failed, or after the delay, the
- * families in turn; the first that is established wins (RFC 8305). A numeric host needs no look-up; NULL is this
- * host. Small writes go out at once (TCP_NODELAY).
- * 0; the resolver's ASYNCIO_EGAI_..., the error of the attempt that failed last, -ETIMEDOUT, -ECANCELED,
- * -EINVAL, -ENOMEM, ASYNCIO_ETLS, ASYNCIO_ENOTASK; the message says which address, and how many were
- * tried. (open_connection)
+ * Of several addresses the next one is tried when the last attempt has failed, or after the delay,
+ * the families in turn; the first that is established wins (RFC 8305). A numeric host needs no
+ * look-up; NULL is this host. Small writes go out at once (TCP_NODELAY). 0; the resolver's
+ * ASYNCIO_EGAI_..., the error of the attempt that failed last, -ETIMEDOUT, -ECANCELED, -EINVAL,
+ * -ENOMEM, ASYNCIO_ETLS, ASYNCIO_ENOTASK; the message says which address, and how many were tried.
+ * (open_connection)
  */
 ASYNCIO_API int asyncio_open_connection(const char *host, int port, const asyncio_connect_options *options,
                                         asyncio_stream **stream);

@@ -53,22 +53,26 @@ typedef struct asyncio_subprocess_options {
 } asyncio_subprocess_options;
 
 /*
- * Starts a program: argv[0], looked for in PATH unless it has a slash, with these arguments, NULL at
- * the end. `options` may be NULL. May suspend, before anything is made. On a cancel, or any other error, nothing is
- * left, and *process is untouched. 0; what kept the program from running (-ENOENT, -EACCES ...), with a message that
- * names it; -EMFILE, -EAGAIN, -ENOMEM, -EBADF, -EINVAL, -ECANCELED, -ENOSYS, ASYNCIO_ENOTASK. (create_subprocess_exec)
+ * Starts a program: argv[0], looked for in PATH unless it has a slash, with these arguments, NULL
+ * at the end. `options` may be NULL. May suspend, before anything is made. On a cancel, or any
+ * other error, nothing is left, and *process is untouched. 0; what kept the program from running
+ * (-ENOENT, -EACCES ...), with a message that names it; -EMFILE, -EAGAIN, -ENOMEM, -EBADF, -EINVAL,
+ * -ECANCELED, -ENOSYS, ASYNCIO_ENOTASK. (create_subprocess_exec)
  */
-ASYNCIO_API int asyncio_create_subprocess_exec(const char *const argv[], const asyncio_subprocess_options *options,
+ASYNCIO_API int asyncio_create_subprocess_exec(const char *const argv[],
+                                               const asyncio_subprocess_options *options,
                                                asyncio_process **process);
 /* The same with a command for /bin/sh; the process is the shell. (create_subprocess_shell) */
-ASYNCIO_API int asyncio_create_subprocess_shell(const char *command, const asyncio_subprocess_options *options,
+ASYNCIO_API int asyncio_create_subprocess_shell(const char *command,
+                                                const asyncio_subprocess_options *options,
                                                 asyncio_process **process);
 
 /*
- * Waits until the process has ended, and does not wait for its pipes. Any number of tasks may. Suspends. *returncode, which may
- * be NULL, is the exit status, or minus the signal that ended it; 255, with a report to the exception handler, if somebody else in
- * this program has reaped it. A cancel ends the wait, not the process. 0; -ECANCELED, -EBADF (released
- * meanwhile), ASYNCIO_ENOTASK, -EINVAL. (wait)
+ * Waits until the process has ended, and does not wait for its pipes. Any number of tasks may.
+ * Suspends. *returncode, which may be NULL, is the exit status, or minus the signal that ended it;
+ * 255, with a report to the exception handler, if somebody else in this program has reaped it. A
+ * cancel ends the wait, not the process. 0; -ECANCELED, -EBADF (released meanwhile),
+ * ASYNCIO_ENOTASK, -EINVAL. (wait)
  */
 ASYNCIO_API int asyncio_process_wait(asyncio_process *process, int *returncode);
 /* False while it runs; then true, and *returncode (may be NULL) as above. Does not wait. (returncode) */
@@ -83,18 +87,19 @@ typedef struct asyncio_buffer {
 ASYNCIO_API void asyncio_buffer_destroy(asyncio_buffer *buffer);
 
 /*
- * Writes n bytes to the process's stdin and closes it, reads its stdout and stderr to their ends, all at
- * once, and waits until it has ended. Suspends. `out` and `err` may be NULL: what comes is dropped; where
- * there is no pipe they become empty. -EINVAL if there is input and stdin is no pipe. That the process does not read its input is no error. On a cancel
- * or an error they are untouched, and what was read is kept for the next call, which goes on with the same input where this
- * one stopped. One call at a time: ASYNCIO_ESTATE. 0; -ECANCELED, -ENOMEM, -EINVAL, ASYNCIO_ENOTASK, or what a pipe's
- * read gave. (communicate)
+ * Writes n bytes to the process's stdin and closes it, reads its stdout and stderr to their ends,
+ * all at once, and waits until it has ended. Suspends. `out` and `err` may be NULL: what comes is
+ * dropped; where there is no pipe they become empty. -EINVAL if there is input and stdin is no
+ * pipe. That the process does not read its input is no error. On a cancel or an error they are
+ * untouched, and what was read is kept for the next call, which goes on with the same input where
+ * this one stopped. One call at a time: ASYNCIO_ESTATE. 0; -ECANCELED, -ENOMEM, -EINVAL,
+ * ASYNCIO_ENOTASK, or what a pipe's read gave. (communicate)
  */
-ASYNCIO_API int asyncio_process_communicate(asyncio_process *process, const void *input, size_t n, asyncio_buffer *out,
-                                            asyncio_buffer *err);
+ASYNCIO_API int asyncio_process_communicate(asyncio_process *process, const void *input, size_t n,
+                                            asyncio_buffer *out, asyncio_buffer *err);
 
-/* Sends a signal; SIGTERM; SIGKILL. Nothing happens to one that has ended. Do not wait. 0; -EPERM, -EINVAL. (send_signal,
- * terminate, kill) */
+/* Sends a signal; SIGTERM; SIGKILL. Nothing happens to one that has ended. Do not wait. 0; -EPERM,
+ * -EINVAL. (send_signal, terminate, kill) */
 ASYNCIO_API int asyncio_process_send_signal(asyncio_process *process, int signo);
 ASYNCIO_API int asyncio_process_terminate(asyncio_process *process);
 ASYNCIO_API int asyncio_process_kill(asyncio_process *process);
@@ -108,10 +113,10 @@ ASYNCIO_API asyncio_stream *asyncio_process_stdout(asyncio_process *process);
 ASYNCIO_API asyncio_stream *asyncio_process_stderr(asyncio_process *process);
 
 /*
- * Gives the process up: closes its streams, dropping what is queued, and kills it if it still runs, unless `detach` is
- * set. The loop reaps it when it has ended; whoever waits gets -EBADF. Does not wait. Accepts NULL. A loop that closes first ends
- * what was released, which may take a moment; so does a release after the loop was closed. (a process that goes out of
- * scope)
+ * Gives the process up: closes its streams, dropping what is queued, and kills it if it still runs,
+ * unless `detach` is set. The loop reaps it when it has ended; whoever waits gets -EBADF. Does not
+ * wait. Accepts NULL. A loop that closes first ends what was released, which may take a moment; so
+ * does a release after the loop was closed. (a process that goes out of scope)
  */
 ASYNCIO_API void asyncio_process_release(asyncio_process *process);
 

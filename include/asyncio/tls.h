@@ -94,6 +94,12 @@ ASYNCIO_API int asyncio_tls_context_dangerously_accept_any_cert(asyncio_tls_cont
  * (check_hostname = False)
  */
 ASYNCIO_API int asyncio_tls_context_dangerously_accept_any_name(asyncio_tls_context *context);
+/*
+ * Dangerous: a connection that ends without a goodbye counts as one that ends, so that whoever can cut it can
+ * cut what is read. For peers that never say goodbye, and protocols that tell lengths. 0; -EINVAL.
+ * (suppress_ragged_eofs)
+ */
+ASYNCIO_API int asyncio_tls_context_dangerously_accept_truncation(asyncio_tls_context *context);
 
 /* What the two sides have agreed on. Texts that do not fit are cut off. */
 typedef struct asyncio_tls_info {
@@ -103,7 +109,7 @@ typedef struct asyncio_tls_info {
     char server_name[256]; /* the name that the client asked for (SNI); "": none */
     bool resumed;          /* a session that was there before */
     bool verified;         /* the peer has a certificate, and it was verified */
-    char subject[256];     /* of the peer's certificate, as RFC 2253 has it: "CN=example.org"; "": it has none */
+    char subject[256];     /* of the peer's certificate, by RFC 2253: "CN=example.org"; "": it has none */
     char issuer[256];
     char fingerprint[65];  /* its SHA-256, in hexadecimal digits */
     uintptr_t reserved[4];

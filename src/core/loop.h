@@ -37,7 +37,8 @@ struct post;
 
 /* One place for a callback posted from a signal handler. */
 struct signal_place {
-    _Atomic uint32_t turn; /* whose it is: see threadsafe.c */
+    struct callback callback; /* once collected */
+    _Atomic uint32_t turn;    /* whose it is: see threadsafe.c */
     asyncio_callback fn;
     void *arg;
 };

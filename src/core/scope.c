@@ -9,15 +9,18 @@
 #include "core/loop.h"
 #include <errno.h>
 
-/* What is pending now may be delivered inside, and is not to be lost there. For a
- * timeout asyncio_cancel's is one of those before, as in Python. */
+/* What is pending now may be delivered inside, and is not to be lost there: it counts as if it
+ * came inside. For a timeout asyncio_cancel's is one of those before, as in Python. */
 static void count_pending(asyncio_scope *entered)
 {
     if (entered->kind == SCOPE_GROUP)
         entered->cancelling -= entered->task->requested;
-    for (asyncio_scope *scope = entered->outer; scope; scope = scope->outer)
-        if (scope->pending)
-            scope->requested_at = entered->entered_at;
+    for (asyncio_scope *scope = entered->outer; scope; scope = scope->outer) {
+        if (!scope->pending)
+            continue;
+        scope->requested_at = entered->entered_at;
+        entered->cancelling--;
+    }
 }
 
 int asy_scope_enter(asyncio_scope *scope, enum scope_kind kind)

@@ -4,7 +4,8 @@
  * Threads push onto a lock-free stack, which the loop takes whole and turns
  * round. Signal handlers may not allocate: they take a place in a bounded
  * ring, each place with a turn that says whose it is (as in Vyukov's queue):
- * turn == ticket: free for the writer with that ticket; ticket + 1: filled.
+ * turn == ticket: free for the writer with that ticket; ticket + 1: filled, until it has run. The
+ * loop queues the places themselves, and so needs no memory either.
  *
  * Going to sleep: the loop sets `sleeping`, then looks again; a poster posts,
  * then takes `sleeping` down and, if it was up, wakes. All sequentially consistent,
@@ -148,19 +149,33 @@ static void collect_threads(asyncio_loop *loop)
     }
 }
 
-/* Stops at a place that is taken but not filled yet: who fills it wakes again.
- * Out of memory: it stays where it is, for the next poll. */
+/* It is for the writer whose ticket comes round to it next. */
+static void free_place(struct callback *callback)
+{
+    struct signal_place *place = (struct signal_place *)callback;
+    atomic_fetch_add_explicit(&place->turn, ASY_SIGNAL_PLACES - 1, memory_order_release);
+}
+
+static void run_place(struct callback *callback)
+{
+    const struct signal_place *place = (struct signal_place *)callback;
+    asyncio_callback fn = place->fn;
+    void *arg = place->arg;
+    asy_vars_enter(asy_running_loop, NULL);
+    free_place(callback);
+    fn(arg);
+}
+
+static const struct callback_kind place_kind = {run_place, free_place};
+
+/* Stops at a place that is taken but not filled yet: who fills it wakes again. */
 static void collect_signals(asyncio_loop *loop)
 {
     for (;;) {
         struct signal_place *place = &loop->signal_places[loop->signal_head % ASY_SIGNAL_PLACES];
         if (atomic_load_explicit(&place->turn, memory_order_acquire) != loop->signal_head + 1)
             return;
-        if (asy_call_soon(loop, place->fn, place->arg)) {
-            atomic_store(&loop->attention, true);
-            return;
-        }
-        atomic_store_explicit(&place->turn, loop->signal_head + ASY_SIGNAL_PLACES, memory_order_release);
+        callback_push(&loop->ready, &place->callback, &place_kind);
         loop->signal_head++;
     }
 }

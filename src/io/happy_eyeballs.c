@@ -27,42 +27,47 @@ struct race {
 
 /* ---- The order --------------------------------------------------------------------- */
 
-static bool family_came_before(const struct addrinfo *addresses, const struct addrinfo *at)
+#define FAMILIES_MAX 4 /* name services know of two; addresses of a fifth would be left out */
+
+/* The addresses of one family that are still to come. */
+struct queue {
+    int family;
+    const struct addrinfo *next;
+};
+
+static const struct addrinfo *first_of(int family, const struct addrinfo *at)
 {
-    for (const struct addrinfo *earlier = addresses; earlier != at; earlier = earlier->ai_next)
-        if (earlier->ai_family == at->ai_family)
-            return true;
-    return false;
+    while (at && at->ai_family != family)
+        at = at->ai_next;
+    return at;
 }
 
-/* The n-th address of a family, from 0 on. */
-static const struct addrinfo *nth_of_family(const struct addrinfo *at, int family, size_t n)
+/* A queue for each family, in the order in which they first appear; how many. */
+static size_t make_queues(const struct addrinfo *addresses, struct queue queues[FAMILIES_MAX])
 {
-    for (; at; at = at->ai_next)
-        if (at->ai_family == family && n-- == 0)
-            return at;
-    return NULL;
+    size_t count = 0;
+    for (const struct addrinfo *at = addresses; at && count < FAMILIES_MAX; at = at->ai_next)
+        if (first_of(at->ai_family, addresses) == at)
+            queues[count++] = (struct queue){.family = at->ai_family, .next = at};
+    return count;
 }
 
-/* Quadratic: a name has a handful of addresses, and at most some hundreds (a DNS answer has 64 KiB). */
 size_t asy_interleave(const struct addrinfo *addresses, const struct addrinfo **order, size_t room)
 {
-    size_t count = 0, before;
-    size_t round = 0;
-    do {
-        before = count;
-        for (const struct addrinfo *first = addresses; first; first = first->ai_next) {
-            if (family_came_before(addresses, first))
-                continue;
-            const struct addrinfo *at = nth_of_family(first, first->ai_family, round);
-            if (!at)
-                continue;
-            if (count < room)
-                order[count] = at;
-            count++;
+    struct queue queues[FAMILIES_MAX];
+    size_t families = make_queues(addresses, queues), empty = 0, count = 0;
+    for (size_t i = 0; empty < families; i = (i + 1) % families) {
+        struct queue *queue = &queues[i];
+        if (!queue->next) {
+            empty++;
+            continue;
         }
-        round++;
-    } while (count > before);
+        empty = 0; /* in a row, that is */
+        if (count < room)
+            order[count] = queue->next;
+        count++;
+        queue->next = first_of(queue->family, queue->next->ai_next);
+    }
     return count;
 }
 
@@ -149,9 +154,7 @@ static int connect_to_any(const struct happy_eyeballs *with, const struct addrin
         *tried = 1;
         return with->connect(with->arg, addresses);
     }
-    size_t count = 0;
-    for (const struct addrinfo *at = addresses; at; at = at->ai_next)
-        count++;
+    size_t count = asy_interleave(addresses, NULL, 0);
     const struct addrinfo **order = asy_sys_calloc(count, sizeof *order);
     if (!order)
         return -ENOMEM;

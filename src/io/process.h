@@ -9,19 +9,16 @@
 #define ASY_IO_PROCESS_H
 
 #include "asyncio/subprocess.h"
-#include "core/timer.h"
 #include "io/fd_table.h"
 #include "io/stream.h"
+#include "sys/process.h"
 
 struct asyncio_process {
     asyncio_loop *loop;       /* its struct stays for as long as this one, closed or not */
     uint32_t users;
-    pid_t pid;
-    bool watched;             /* the loop will tell when it ends */
-    int pidfd;                /* -1: it was reaped, or there is none */
-    struct fd_record *record; /* of the pidfd */
+    struct asy_child child;
+    struct fd_record *record; /* of child.fd; NULL: the loop does not watch it (any more) */
     struct fd_waiter watcher; /* in that record: the process has ended */
-    struct timer timer;       /* without a pidfd: time to look */
     struct list waiters;      /* tasks */
 
     bool detach, released;

@@ -38,23 +38,22 @@ static void wake_waiters(asyncio_process *process, int err)
     }
 }
 
-static void close_pidfd(asyncio_process *process)
+/* It is not watched any more, and its descriptor is closed. */
+static void let_go(asyncio_process *process)
 {
     if (process->record) {
         list_remove(&process->watcher.node);
         asy_fd_drop(process->loop, process->record);
     }
     process->record = NULL;
-    if (process->pidfd >= 0)
-        asy_sys_close(process->pidfd);
-    process->pidfd = -1;
+    asy_sys_child_close(&process->child, process->ended);
 }
 
 static void finish(asyncio_process *process, int returncode)
 {
     process->ended = true;
     process->returncode = returncode;
-    close_pidfd(process);
+    let_go(process);
     wake_waiters(process, 0);
 }
 
@@ -63,7 +62,7 @@ void asy_process_lost(asyncio_process *process)
     finish(process, RETURNCODE_LOST);
     if (!process->released)
         asy_report_site(process->loop, NULL, 0, "somebody else has reaped process %d (%s): its exit status is lost, "
-                        "%d is reported", (int)process->pid, process->name, RETURNCODE_LOST);
+                        "%d is reported", (int)process->child.pid, process->name, RETURNCODE_LOST);
 }
 
 /* Whether it has ended: then it is reaped. */
@@ -72,7 +71,7 @@ static bool reap(asyncio_process *process)
     int returncode = 0;
     if (process->ended)
         return true;
-    int got = asy_sys_pidfd_reap(process->pidfd, &returncode);
+    int got = asy_sys_child_reap(&process->child, &returncode);
     if (got > 0)
         finish(process, returncode);
     else if (got < 0)
@@ -86,9 +85,9 @@ static bool reap(asyncio_process *process)
 static void end_unwatched(asyncio_process *process)
 {
     if (!process->detach)
-        asy_sys_pidfd_wait(process->pidfd, KILLED_MS);
+        asy_sys_child_wait(&process->child, KILLED_MS);
     if (!reap(process))
-        close_pidfd(process);
+        let_go(process);
 }
 
 /* The loop closes, or somebody has closed our descriptor. */
@@ -115,9 +114,9 @@ static void on_event(struct fd_waiter *watcher, int err)
 
 int asy_process_watch(asyncio_process *process)
 {
-    struct fd_record *record = asy_fd_record(process->loop, process->pidfd);
+    struct fd_record *record = asy_fd_record(process->loop, process->child.fd);
     if (!record)
-        return asy_fd_why_none(process->pidfd);
+        return asy_fd_why_none(process->child.fd);
     asy_fd_fresh(process->loop, record, NULL);
     process->watcher.events = FD_READ;
     process->watcher.ready = on_event;
@@ -186,9 +185,9 @@ int asyncio_process_send_signal(asyncio_process *process, int signo)
     if (!process || signo < 0)
         return -EINVAL;
     asy_loop_check(process->loop, "asyncio_process_send_signal");
-    if (process->pidfd < 0 || asy_loop_is_parents(process->loop))
+    if (process->child.fd < 0 || asy_loop_is_parents(process->loop))
         return 0;
-    int err = asy_sys_pidfd_signal(process->pidfd, signo);
+    int err = asy_sys_child_signal(&process->child, signo);
     return err == -ESRCH ? 0 : err;
 }
 
@@ -206,7 +205,7 @@ int asyncio_process_kill(asyncio_process *process)
 
 pid_t asyncio_process_pid(asyncio_process *process)
 {
-    return process ? process->pid : -EINVAL;
+    return process ? process->child.pid : -EINVAL;
 }
 
 asyncio_stream *asyncio_process_stdin(asyncio_process *process)
@@ -238,7 +237,7 @@ void asyncio_process_release(asyncio_process *process)
         asyncio_stream_abort(process->streams[i]);
     wake_waiters(process, -EBADF);
     if (!process->ended && !process->detach)
-        asy_sys_pidfd_signal(process->pidfd, SIGKILL);
+        asy_sys_child_signal(&process->child, SIGKILL);
     bool watched = process->record != NULL;
     if (!watched && !process->ended)
         end_unwatched(process);

@@ -82,20 +82,20 @@ static int spawn_failed(int err, const struct asy_spawn *spawn)
 
 static int start(asyncio_process *process, const struct asy_spawn *spawn)
 {
-    int err = asy_sys_spawn(spawn, &process->pid);
+    int err = asy_sys_spawn(spawn, &process->child.pid);
     if (err)
         return err;
-    process->pidfd = asy_sys_pidfd_open(process->pid);
-    if (process->pidfd == -ESRCH) { /* SIGCHLD is ignored here, or somebody waits for all and any */
+    err = asy_sys_child_open(&process->child);
+    if (err == -ESRCH) { /* SIGCHLD is ignored here, or somebody waits for all and any */
         asy_process_lost(process);
         return 0;
     }
-    err = process->pidfd < 0 ? process->pidfd : asy_process_watch(process);
+    if (!err)
+        err = asy_process_watch(process);
     if (!err)
         return 0;
-    asy_sys_kill_and_reap(process->pid);
-    if (process->pidfd >= 0)
-        asy_sys_close(process->pidfd);
+    asy_sys_kill_and_reap(process->child.pid);
+    asy_sys_child_close(&process->child, true);
     return err;
 }
 
@@ -120,7 +120,7 @@ static asyncio_process *make(asyncio_loop *loop, const asyncio_subprocess_option
         return NULL;
     process->loop = loop;
     process->users = 1;
-    process->pidfd = -1;
+    process->child.fd = -1;
     list_init(&process->waiters);
     list_init(&process->watcher.node);
     process->detach = options->detach > 0;

@@ -5,6 +5,7 @@
  */
 #include "sys/process.h"
 #include "sys/sys.h"
+#include "sys/thread.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -184,45 +185,93 @@ int asy_sys_spawn(const struct asy_spawn *spawn, pid_t *pid)
 
 /* ---- Signalled, and reaped -------------------------------------------------------------------- */
 
-int asy_sys_pidfd_open(pid_t pid)
+/* In place of a pidfd. Once it has written, it does not touch the descriptor any more. */
+static void *wait_in_thread(void *arg)
 {
+    const uint64_t packed = (uint64_t)(uintptr_t)arg, one = 1;
+    siginfo_t info;
+    while (waitid(P_PID, (id_t)(packed >> 32), &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+        ;
+    asy_sys_write((int)(packed & UINT32_MAX), &one, sizeof one);
+    return NULL;
+}
+
+static int open_thread(struct asy_child *child)
+{
+    int fd = asy_sys_eventfd();
+    if (fd < 0)
+        return fd;
+    uint64_t packed = (uint64_t)child->pid << 32 | (uint32_t)fd;
+    int err = asy_sys_thread_start(wait_in_thread, (void *)(uintptr_t)packed, "asyncio-child");
+    if (err) {
+        asy_sys_close(fd);
+        return err;
+    }
+    child->by_thread = true;
+    child->fd = fd;
+    return 0;
+}
+
+int asy_sys_child_open(struct asy_child *child)
+{
+    child->fd = -1;
+    child->by_thread = false;
     if (ASY_FAULT("pidfd_open"))
         return -EMFILE;
     int saved = errno;
-    return (int)kernel(syscall(SYS_pidfd_open, pid, 0), saved);
+    int fd = (int)kernel(syscall(SYS_pidfd_open, child->pid, 0), saved);
+    if (fd == -ENOSYS || fd == -EPERM)
+        return open_thread(child);
+    if (fd < 0)
+        return fd;
+    child->fd = fd;
+    return 0;
 }
 
-int asy_sys_process_signal(pid_t pid, int pidfd, int signo)
+int asy_sys_child_signal(const struct asy_child *child, int signo)
 {
     int saved = errno;
-    long result = pidfd < 0 ? kill(pid, signo) : syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0);
+    long result = child->by_thread ? kill(child->pid, signo)
+                                   : syscall(SYS_pidfd_send_signal, child->fd, signo, NULL, 0);
     return (int)kernel(result, saved);
 }
 
-int asy_sys_process_reap(pid_t pid, int pidfd, int *returncode)
+int asy_sys_child_reap(const struct asy_child *child, int *returncode)
 {
     siginfo_t info;
     int saved = errno;
     info.si_pid = 0;
-    idtype_t type = pidfd < 0 ? P_PID : (idtype_t)WAIT_PIDFD;
-    int err = (int)kernel(waitid(type, (id_t)(pidfd < 0 ? pid : pidfd), &info, WEXITED | WNOHANG), saved);
+    idtype_t type = child->by_thread ? P_PID : (idtype_t)WAIT_PIDFD;
+    id_t id = (id_t)(child->by_thread ? child->pid : child->fd);
+    int err = (int)kernel(waitid(type, id, &info, WEXITED | WNOHANG), saved);
     if (err < 0 || info.si_pid == 0)
         return err;
     *returncode = info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
     return 1;
 }
 
-void asy_sys_process_wait(pid_t pid, int pidfd, int timeout_ms)
+static bool is_over(const struct asy_child *child, int timeout_ms)
 {
-    struct pollfd one = {.fd = pidfd, .events = POLLIN};
-    siginfo_t info = {.si_pid = 0};
+    struct pollfd one = {.fd = child->fd, .events = POLLIN};
     int saved = errno;
-    if (pidfd >= 0)
-        (void)poll(&one, 1, timeout_ms);
-    for (; pidfd < 0 && timeout_ms > 0 && !info.si_pid; timeout_ms--)
-        if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || (!info.si_pid && usleep(1000)))
-            break;
+    bool over = poll(&one, 1, timeout_ms) > 0;
     errno = saved;
+    return over;
+}
+
+void asy_sys_child_wait(const struct asy_child *child, int timeout_ms)
+{
+    (void)is_over(child, timeout_ms);
+}
+
+/* A thread that has yet to write keeps its descriptor, for good if the child outlives us. */
+#define THREAD_MS 1000
+
+void asy_sys_child_close(struct asy_child *child, bool ended)
+{
+    if (child->fd >= 0 && (!child->by_thread || is_over(child, ended ? THREAD_MS : 0)))
+        asy_sys_close(child->fd);
+    child->fd = -1;
 }
 
 void asy_sys_kill_and_reap(pid_t pid)

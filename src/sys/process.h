@@ -1,8 +1,7 @@
 /*
  * Child processes and their pipes, entered through the seam (sys.h). A process is known
  * by a descriptor of its own (pidfd), so that no signal and no wait can meet
- * another that has its number by now. Where the kernel, a filter or a checker does not know these
- * (pidfd < 0), the number will do: it is the child's until we have reaped it.
+ * another that has its number by now.
  */
 #ifndef ASY_SYS_PROCESS_H
 #define ASY_SYS_PROCESS_H
@@ -40,15 +39,27 @@ int asy_sys_pipe(int fds[2]);
 int asy_sys_dup(int fd);
 /* O_ACCMODE of an open file. */
 int asy_sys_access_mode(int fd);
-/* Close-on-exec. */
-int asy_sys_pidfd_open(pid_t pid);
+/*
+ * A child that was started, as something to poll: it becomes readable when the child ends. Where
+ * the kernel, a filter or a checker (Valgrind) has no pidfds, a thread waits in its place; the child's number then serves
+ * for the rest, which is the child's until we have reaped it.
+ */
+struct asy_child {
+    pid_t pid;
+    int fd;         /* close-on-exec; -1 once it is closed */
+    bool by_thread;
+};
 
-/* These clean up, and never fail for the seam's sake. */
-int asy_sys_process_signal(pid_t pid, int pidfd, int signo);
+/* child->pid is set. 0 or a negative errno; -ESRCH: it is gone, somebody else has reaped it. */
+int asy_sys_child_open(struct asy_child *child);
+/* All of these clean up, and never fail for the seam's sake. */
+int asy_sys_child_signal(const struct asy_child *child, int signo);
 /* Reaps: 1 and *returncode, which is the exit status or minus the signal; 0: it runs still; or a negative errno. */
-int asy_sys_process_reap(pid_t pid, int pidfd, int *returncode);
+int asy_sys_child_reap(const struct asy_child *child, int *returncode);
 /* Waits, blocking, until it has ended, for so long. Does not reap it. */
-void asy_sys_process_wait(pid_t pid, int pidfd, int timeout_ms);
+void asy_sys_child_wait(const struct asy_child *child, int timeout_ms);
+/* `ended`: it has, whether reaped or not. */
+void asy_sys_child_close(struct asy_child *child, bool ended);
 /* Kills a child, and waits for its end. */
 void asy_sys_kill_and_reap(pid_t pid);
 

@@ -309,6 +309,14 @@ int asyncio_tls_context_dangerously_accept_any_name(asyncio_tls_context *context
     return 0;
 }
 
+int asyncio_tls_context_dangerously_accept_truncation(asyncio_tls_context *context)
+{
+    if (!context)
+        return -EINVAL;
+    SSL_CTX_set_options(context->ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
+    return 0;
+}
+
 int asyncio_tls_context_dangerously_accept_any_cert(asyncio_tls_context *context)
 {
     int err = asyncio_tls_context_dangerously_accept_any_name(context);

@@ -713,6 +713,28 @@ ASYNC(counts_tasks)
     return (intptr_t)asyncio_all_tasks(NULL, 5);
 }
 
+ASYNC(sleeps_long)
+{
+    return asyncio_sleep(1000);
+}
+
+static void an_abandoned_task_cannot_be_cancelled(void **state)
+{
+    (void)state;
+    open_loop(&simulated);
+    asyncio_task *task = asyncio_loop_create_task(loop, sleeps_long());
+    asyncio_loop_stop(loop);
+    assert_int_equal(asyncio_loop_run_forever(loop), 0);
+    asyncio_loop_ref(loop);
+    assert_int_equal(asyncio_loop_close(loop), 0);
+    assert_false(asyncio_cancel(task));
+    assert_false(asyncio_done(task));
+    assert_int_equal(asyncio_task_cancelling(task), 0);
+    asyncio_release(task);
+    asyncio_loop_release(loop);
+    close_loop();
+}
+
 static void no_loop_and_nothing_to_say(void **state)
 {
     (void)state;
@@ -759,6 +781,7 @@ int main(void)
         cmocka_unit_test(an_abandoned_task_keeps_no_descriptor),
         cmocka_unit_test(what_close_drops_can_add_nothing),
         cmocka_unit_test(the_last_release_in_the_midst_of_close),
+        cmocka_unit_test(an_abandoned_task_cannot_be_cancelled),
         cmocka_unit_test(no_loop_and_nothing_to_say),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

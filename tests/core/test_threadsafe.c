@@ -5,6 +5,7 @@
 #include "asyncio.h"
 #include "child.h"
 #include "core/loop.h"
+#include "sys/sys.h"
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -330,6 +331,23 @@ static void there_are_64_places(void **state)
     close_loop();
 }
 
+/* What a signal handler posts runs, and the loop does not spin, when there is no memory at all. */
+static void places_need_no_memory(void **state)
+{
+    (void)state;
+    open_loop();
+    signals_ran = 0;
+    for (int i = 0; i < 64; i++)
+        assert_int_equal(asyncio_loop_call_soon_signalsafe(loop, signal_ran, NULL), 0);
+    asyncio_loop_stop(loop);
+    asy_fault_arm(1, true);
+    int err = asyncio_loop_run_forever(loop);
+    asy_fault_disarm();
+    assert_int_equal(err, 0);
+    assert_int_equal(signals_ran, 64);
+    close_loop();
+}
+
 /* Both ends at once, for a while: no place is lost or run twice. */
 static void *post_signals(void *posted)
 {
@@ -530,6 +548,7 @@ int main(void)
         cmocka_unit_test(a_storm_of_timer_signals),
         cmocka_unit_test(storms_from_several_threads),
         cmocka_unit_test(there_are_64_places),
+        cmocka_unit_test(places_need_no_memory),
         cmocka_unit_test(signalsafe_posts_from_threads_meet_the_loop),
         cmocka_unit_test(a_handler_interrupts_a_poster),
         cmocka_unit_test(references_from_other_threads),

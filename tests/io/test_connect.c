@@ -310,7 +310,8 @@ ASYNC(main_local)
     local = (asyncio_address){"198.51.100.1", 0};
     CHECK_EQUAL(asyncio_open_connection("one.test", port, &options, &stream), -EADDRNOTAVAIL);
     snprintf(words, sizeof words,
-             "connect to one.test:%d (127.0.0.1): bind to 198.51.100.1:0: cannot assign requested address", port);
+             "connect to one.test:%d (127.0.0.1): bind to 198.51.100.1:0: cannot assign requested address",
+             port);
     CHECK_TEXT(asyncio_error_message(), words);
     local = (asyncio_address){"none.test", 0};
     CHECK_EQUAL(asyncio_open_connection("one.test", port, &options, &stream), ASYNCIO_EGAI_NONAME);
@@ -565,6 +566,8 @@ int main(void)
     resolver.count = sizeof names / sizeof *names;
     use_descriptors();
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_network_hole), /* first: they fork, while there are no threads */
+        cmocka_unit_test(test_network_itself),
         cmocka_unit_test(test_numeric),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_v6),
@@ -577,8 +580,6 @@ int main(void)
         cmocka_unit_test(test_tls),
         cmocka_unit_test(test_cancelled),
         cmocka_unit_test(test_sweeps),
-        cmocka_unit_test(test_network_hole),
-        cmocka_unit_test(test_network_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

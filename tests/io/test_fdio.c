@@ -329,9 +329,11 @@ ASYNC(main_terminal)
     CHECK_EQUAL(asyncio_wait_readable(slave, 0.001), -ETIMEDOUT);
     /* What does not fit at once waits for who reads at the other side. */
     memset(big, 'x', 20000);
+    CHECK_EQUAL(write(slave, big, 101), 101); /* the room is no multiple of anything */
     asyncio_task *writer = asyncio_create_task(fill_pipe(slave, 20000));
+    settle(); /* nobody reads; the loop goes on */
     size_t got = 0;
-    while (got < 20000) {
+    while (got < 20101) {
         ssize_t n = asyncio_read(master, big, 20000);
         CHECK(n > 0);
         if (n <= 0)
@@ -717,10 +719,12 @@ ASYNC(main_dup)
     CHECK_EQUAL(asyncio_forget(other[0]), 0);
     task = asyncio_create_task(read_text(other[0], text, sizeof text));
     settle();
+    uint64_t steps = task->steps;
     put(fds[1], "stale");
     CHECK_EQUAL(asyncio_wait_readable(copy, 1), 0);
     settle();
     CHECK(!asyncio_done(task));
+    CHECK_EQUAL(task->steps, steps);
     /* Asleep, the loop stays asleep. */
     uint64_t turns = asyncio_get_running_loop()->turn;
     asyncio_sleep(0.01);

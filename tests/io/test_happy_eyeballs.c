@@ -256,7 +256,8 @@ ASYNC(main_failure_starts_next)
     CHECK(is_time(net.began_s[2], 0.30));
     CHECK(is_time(elapsed(), 0.40));
     /* All in no time. */
-    SET_UP({6, 0, -ENETUNREACH, PLAIN}, {6, 0, -ENETUNREACH, PLAIN}, {4, 0, -ECONNREFUSED, PLAIN}, {4, 0, 0, PLAIN});
+    SET_UP({6, 0, -ENETUNREACH, PLAIN}, {6, 0, -ENETUNREACH, PLAIN}, {4, 0, -ECONNREFUSED, PLAIN},
+           {4, 0, 0, PLAIN});
     CHECK_EQUAL(race(0.25, NULL), FD + 3);
     CHECK(is_time(elapsed(), 0));
     /* The failure of one that is not the newest changes nothing. */

@@ -3,6 +3,7 @@
  * them; what is cancelled, left over and refused. The resolver is the test's.
  */
 #include "asyncio.h"
+#include "base/sanitizer.h"
 #include "support/harness.h"
 #include "support/ledger.h"
 #include "support/resolver.h"
@@ -339,6 +340,10 @@ ASYNC(main_child)
 static void test_forked(void **state)
 {
     (void)state;
+    if (ASY_TSAN) {
+        print_message("skipped: this checker allows no threads in such a child\n");
+        skip();
+    }
     CHECK_EQUAL(asyncio_run(main_child()), 0); /* a thread is there, and idle */
     fflush(NULL);
     pid_t child = fork();
@@ -365,7 +370,8 @@ ASYNC(main_reverse)
                                     NI_NUMERICHOST | NI_NUMERICSERV), 0);
     CHECK_TEXT(host, "192.0.2.77");
     CHECK_TEXT(service, "8080");
-    CHECK_EQUAL(asyncio_getnameinfo(generic, sizeof address, NULL, 0, service, sizeof service, NI_NUMERICSERV), 0);
+    CHECK_EQUAL(asyncio_getnameinfo(generic, sizeof address, NULL, 0, service, sizeof service,
+                                    NI_NUMERICSERV), 0);
     CHECK_EQUAL(resolver_calls(), calls); /* at once */
     CHECK_EQUAL(asyncio_getnameinfo(generic, sizeof address, host, sizeof host, NULL, 0, 0), 0);
     CHECK_TEXT(host, "host-77.test");
@@ -407,7 +413,8 @@ ASYNC(main_failures)
     int err = look_up("plain.test", &result);
     if (!err)
         freeaddrinfo(result);
-    int other = asyncio_getnameinfo((struct sockaddr *)&address, sizeof address, host, sizeof host, NULL, 0, 0);
+    int other = asyncio_getnameinfo((struct sockaddr *)&address, sizeof address, host, sizeof host, NULL, 0,
+                                    0);
     return err ? err : other;
 }
 

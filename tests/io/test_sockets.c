@@ -311,16 +311,19 @@ ASYNC(main_unix_datagrams)
     socklen_t length = net_unix_address(to);
     char text[8];
     int receiver = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0),
-        sender = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        sender = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0),
+        other = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     CHECK_EQUAL(bind(receiver, to, length), 0);
     for (int by_message = 0; by_message < 2; by_message++) {
         int queued = 0;
-        while (sendto(sender, "x", 1, MSG_DONTWAIT, to, length) == 1)
+        while (sendto(other, "x", 1, MSG_DONTWAIT, to, length) == 1)
             queued++;
         CHECK(queued > 0);
         asyncio_task *task = asyncio_create_task(sendto_unix(sender, to, length, by_message));
-        settle();
+        uint64_t turns = asyncio_get_running_loop()->turn;
+        asyncio_sleep(0.01);
         CHECK(!asyncio_done(task));
+        CHECK(asyncio_get_running_loop()->turn - turns < 30); /* it is no busy waiting */
         for (int i = 0; i < queued + 1; i++)
             CHECK_EQUAL(asyncio_sock_recv(receiver, text, sizeof text, 0), 1);
         CHECK_EQUAL(asyncio_await(task), 1);
@@ -338,6 +341,7 @@ ASYNC(main_unix_datagrams)
     CHECK_EQUAL(asyncio_await(task), 1);
     asyncio_close(receiver);
     asyncio_close(sender);
+    asyncio_close(other);
     return 0;
 }
 TEST(unix_datagrams)
@@ -713,6 +717,24 @@ ASYNC(main_sendfile_copies)
     }
     off_t offset = 0;
     CHECK_EQUAL(asyncio_sock_sendfile(fds[0], pair[0], &offset, 10), -ESPIPE);
+    /* A file, to where the kernel will not: cancelled halfway, the offset tells what was sent. */
+    enum { SIZE = 3000000 };
+    int file = file_with(SIZE);
+    CHECK_EQUAL(fcntl(fds[0], F_SETFL, O_APPEND | O_NONBLOCK), 0);
+    net_make_narrow(fds[0]);
+    offset = 5;
+    asyncio_task *task = asyncio_create_task(send_file(fds[0], file, &offset, SIZE));
+    settle();
+    asyncio_cancel(task);
+    CHECK_EQUAL(asyncio_await(task), -ECANCELED);
+    CHECK(offset > 5 && offset < SIZE);
+    check_received(fds[1], 5, (size_t)offset - 5);
+    CHECK_EQUAL(net_drain(fds[1]), 0);
+    offset = SIZE - 1000;
+    CHECK_EQUAL(asyncio_sock_sendfile(fds[0], file, &offset, SIZE), 1000);
+    CHECK_EQUAL(offset, SIZE);
+    check_received(fds[1], SIZE - 1000, 1000);
+    asyncio_close(file);
     close_pair(fds);
     close_pair(pipe_fds);
     close_pair(pair);

@@ -46,7 +46,8 @@ def name_of(query):
 
 
 def record(kind, data, name=b'\xc0\x0c'):
-    return name + kind.to_bytes(2, 'big') + b'\0\1' + (60).to_bytes(4, 'big') + len(data).to_bytes(2, 'big') + data
+    return (name + kind.to_bytes(2, 'big') + b'\0\1' + (60).to_bytes(4, 'big') +
+            len(data).to_bytes(2, 'big') + data)
 
 
 def answer(query, records=(), code=0, id_=None):
@@ -56,8 +57,8 @@ def answer(query, records=(), code=0, id_=None):
 
 
 A, CNAME, AAAA = 1, 5, 28
-FOUND = [record(CNAME, b'\3www\xc0\x0c'), record(AAAA, bytes(16)), record(A, bytes([192, 0, 2, 7]), b'\3www\xc0\x0c'),
-         record(A, bytes([192, 0, 2, 8]))]
+FOUND = [record(CNAME, b'\3www\xc0\x0c'), record(AAAA, bytes(16)),
+         record(A, bytes([192, 0, 2, 7]), b'\3www\xc0\x0c'), record(A, bytes([192, 0, 2, 8]))]
 
 
 class NameServer:

@@ -37,6 +37,33 @@ ASYNC(main_truncated)
 }
 TEST(truncated)
 
+/* Unless that is said to be all right; in the handshake it never is. */
+ASYNC(main_truncation_accepted)
+{
+    struct pair pair;
+    pair_init(&pair);
+    CHECK_EQUAL(asyncio_tls_context_dangerously_accept_truncation(pair.client_tls), 0);
+    CHECK_EQUAL(asyncio_tls_context_dangerously_accept_truncation(NULL), -EINVAL);
+    pair_connect(&pair, "server.test");
+    CHECK_EQUAL(asyncio_stream_write(pair.server, "x", 1), 0);
+    CHECK_EQUAL(shutdown(asyncio_stream_fd(pair.server), SHUT_WR), 0);
+    char c;
+    CHECK_EQUAL(asyncio_stream_read(pair.client, &c, 1), 1);
+    CHECK_EQUAL(asyncio_stream_read(pair.client, &c, 1), 0);
+    CHECK(asyncio_stream_at_eof(pair.client));
+    CHECK_EQUAL(asyncio_stream_write(pair.client, "y", 1), 0);
+    CHECK_EQUAL(asyncio_stream_close(pair.client), 0);
+    asyncio_stream_abort(pair.server);
+    pair.client = pair.server = NULL;
+    int fds[2];
+    net_tcp_pair(fds);
+    close(fds[1]);
+    CHECK_EQUAL(connect_side(fds[0], pair.client_tls, "server.test", &pair.client), -ECONNRESET);
+    pair_destroy(&pair);
+    return 0;
+}
+TEST(truncation_accepted)
+
 ASYNC(close_later, asyncio_stream *, stream)
 {
     return asyncio_stream_close(stream);
@@ -354,6 +381,7 @@ int main(void)
     certs_make();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_truncation_accepted),
         cmocka_unit_test(test_silent_peer),
         cmocka_unit_test(test_close_with_reader),
         cmocka_unit_test(test_aborted),

@@ -5,7 +5,8 @@ curl and Python's ssl:
 
     test_peers.py CLIENT SERVER HTTPS_GET
 
-The last is an example, which fetches a page from Python's ssl. Certificates are made here, by the openssl command.
+The last is an example, which fetches a page from Python's ssl. Certificates are made here, by the
+openssl command.
 """
 import os
 import re
