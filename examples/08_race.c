@@ -36,7 +36,9 @@ static intptr_t race(asyncio_task *tasks[], size_t n, double timeout)
     }
     for (i = 0; i < n; i++)
         asyncio_cancel(tasks[i]);
-    asyncio_gather_settled_array(NULL, tasks, n);
+    int err = asyncio_gather_settled_array(NULL, tasks, n);
+    if (more >= 0)
+        more = err; /* cancelled at the end */
     return more < 0 ? more : result;
 }
 

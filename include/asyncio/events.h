@@ -116,7 +116,7 @@ typedef void (*asyncio_exception_handler)(asyncio_loop *loop, const asyncio_exce
                                           void *arg);
 
 /* Who is told of errors that nobody can receive. fn NULL: the default, a line on
- * stderr. The handler cannot wait. (set_exception_handler) */
+ * stderr. The handler cannot wait; what is reported while it runs goes to stderr. (set_exception_handler) */
 ASYNCIO_API void asyncio_loop_set_exception_handler(asyncio_loop *loop, asyncio_exception_handler fn,
                                                     void *arg);
 ASYNCIO_API void asyncio_loop_call_exception_handler(asyncio_loop *loop,

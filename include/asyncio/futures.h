@@ -109,8 +109,7 @@ static inline asyncio_future *asyncio_ensure_any_(asyncio_future *x, const async
 /*
  * Requests a cancel. A task gets -ECANCELED from the call it waits in, or from
  * its next wait; the request is passed down the chain of what it awaits. A plain future is done
- * at once, with -ECANCELED. False if it was done already, or NULL, or
- * a task of a loop that is closed. Each
+ * at once, with -ECANCELED. False if it was done already, or NULL, or a task of a closed loop. Each
  * request to a task is counted: see asyncio_task_cancelling. (cancel)
  */
 #define asyncio_cancel(x) asyncio_cancel_future(ASYNCIO_AS_FUTURE(x))

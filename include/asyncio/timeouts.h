@@ -64,7 +64,8 @@ ASYNCIO_API bool asyncio_timeout_expired(const asyncio_timeout *timeout);
  * What x returns in spite of the cancel wins: a value, or another error. With a
  * timeout of 0 or less a coroutine is not started at all, and what is done
  * already gives its result. ASYNCIO_FOREVER: as asyncio_await.
- * Errors: -ETIMEDOUT, x's own, -ECANCELED, -EINVAL for NaN, -ENOMEM for NULL, ASYNCIO_ENOTASK.
+ * Errors: -ETIMEDOUT, x's own, -ECANCELED, -EINVAL for NaN, ASYNCIO_ENOTASK; -ENOMEM for NULL, and without
+ * memory for the timer: then x is cancelled, and waited for.
  */
 ASYNCIO_API intptr_t asyncio_wait_for_coro(asyncio_coro *x, double timeout);
 ASYNCIO_API intptr_t asyncio_wait_for_task(asyncio_task *x, double timeout);

@@ -135,12 +135,13 @@ void asyncio_timeout_block_end(asyncio_timeout_block *block)
 
 /* ---- wait_for ------------------------------------------------------------------------ */
 
-/* Not to be waited for at all: a coroutine is not started, a future is cancelled and awaited. */
-static intptr_t out_of_time(asyncio_future *x)
+/* Not to be waited for at all: a coroutine is not started, a future is cancelled and awaited. Returns
+ * `err`, unless x has an outcome of its own. */
+static intptr_t end_now(asyncio_future *x, int err)
 {
     if (x->kind == OBJECT_CORO) {
         asyncio_coro_close((asyncio_coro *)(void *)x);
-        return -ETIMEDOUT;
+        return err;
     }
     asyncio_task *task = asy_current_task();
     if (x->done || x == &task->future || x->loop != task->future.loop)
@@ -150,7 +151,7 @@ static intptr_t out_of_time(asyncio_future *x)
     int status = asyncio_join_future(x, &result);
     if (status)
         return status;
-    return result == -ECANCELED ? -ETIMEDOUT : result;
+    return result == -ECANCELED ? err : result;
 }
 
 intptr_t asyncio_wait_for_future(asyncio_future *x, double timeout)
@@ -163,15 +164,13 @@ intptr_t asyncio_wait_for_future(asyncio_future *x, double timeout)
         return isnan(timeout) ? -EINVAL : ASYNCIO_ENOTASK;
     }
     if (timeout <= 0)
-        return out_of_time(x);
+        return end_now(x, -ETIMEDOUT);
     if (done || isinf(timeout))
         return asyncio_await_future(x);
     asyncio_timeout scope;
     int err = asyncio_timeout_enter(&scope, timeout);
-    if (err) {
-        asyncio_release_future(x);
-        return err;
-    }
+    if (err) /* no timer to be had: x may use the caller's memory, and is not left running */
+        return end_now(x, err);
     return asyncio_timeout_exit(&scope, asyncio_await_future(x));
 }
 

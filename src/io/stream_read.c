@@ -12,6 +12,8 @@
 
 /* Blocks of memory are powers of two, and a byte is kept for a NUL. */
 #define FILL_BYTES (16 * 1024 - 1)
+/* The same behind what is there already: less, so that there may be room for it. */
+#define MORE_BYTES (4 * 1024)
 /* From the descriptor, for a filter. */
 #define FEED_BYTES (32 * 1024 - 1)
 /* Less than this is not asked for at a time: of a filter, and of the descriptor. */
@@ -153,7 +155,8 @@ static ssize_t get_more(asyncio_stream *stream, void *buf, size_t n)
 
 ssize_t asy_stream_fill(asyncio_stream *stream, size_t wanted)
 {
-    return get_more(stream, NULL, wanted < FILL_BYTES ? FILL_BYTES : wanted);
+    size_t room = bytes_count(&stream->in) ? MORE_BYTES : FILL_BYTES;
+    return get_more(stream, NULL, wanted < room ? room : wanted);
 }
 
 /* ---- To the program --------------------------------------------------------------------- */

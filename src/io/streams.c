@@ -165,9 +165,6 @@ static void detach(asyncio_stream *stream)
     if (stream->client)
         asy_client_lost_stream(stream->client);
     stream->client = NULL;
-    if (stream->place)
-        *stream->place = NULL;
-    stream->place = NULL;
     list_remove(&stream->flusher.node);
     if (!stream->write_error)
         stream->write_error = -EBADF;
@@ -176,6 +173,14 @@ static void detach(asyncio_stream *stream)
     if (stream->filter)
         stream->filter_ops->free(stream->filter);
     stream->filter = NULL;
+}
+
+/* The owner is done with it. */
+static void leave_place(asyncio_stream *stream)
+{
+    if (stream->place)
+        *stream->place = NULL;
+    stream->place = NULL;
 }
 
 static void close_descriptor(asyncio_stream *stream)
@@ -190,6 +195,7 @@ static void close_descriptor(asyncio_stream *stream)
 void asy_stream_destroy(asyncio_stream *stream, bool reset)
 {
     detach(stream);
+    leave_place(stream);
     asy_stream_wake_drainers(stream);
     if (reset && stream->is_socket && !stream->keeps_fd) {
         struct linger linger = {.l_onoff = 1};
@@ -248,6 +254,7 @@ int asyncio_stream_close(asyncio_stream *stream)
     asy_loop_check(stream->loop, "asyncio_stream_close");
     if (is_orphan(stream)) {
         int lost = bytes_count(&stream->out) ? -ECONNABORTED : 0;
+        leave_place(stream);
         asy_stream_leave(stream);
         return lost;
     }
@@ -269,6 +276,7 @@ void asyncio_stream_abort(asyncio_stream *stream)
     if (!stream)
         return;
     asy_loop_check(stream->loop, "asyncio_stream_abort");
+    leave_place(stream);
     if (is_orphan(stream))
         asy_stream_leave(stream);
     else

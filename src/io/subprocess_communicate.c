@@ -72,7 +72,7 @@ ASYNC(collects, asyncio_process *, process, int, i, bool, wanted)
 
 static int exchange(asyncio_process *process, const void *input, size_t n, bool wants_out, bool wants_err)
 {
-    asyncio_task *tasks[3];
+    asyncio_awaitable *jobs[3];
     size_t count = 0;
     bool wanted[3] = {true, wants_out, wants_err};
     int pipes = 0;
@@ -85,10 +85,11 @@ static int exchange(asyncio_process *process, const void *input, size_t n, bool 
     for (int i = 0; i < 3; i++) {
         if (!process->streams[i])
             continue;
-        tasks[count++] = i ? asyncio_create_task(collects(process, i, wanted[i]))
-                           : asyncio_create_task(feeds(process, input, n));
+        /* No tasks yet: a gather that finds no memory would leave them running, with our caller's input. */
+        asyncio_coro *job = i ? collects(process, i, wanted[i]) : feeds(process, input, n);
+        jobs[count++] = ASYNCIO_AS_AWAITABLE(job);
     }
-    return asyncio_gather_array(NULL, tasks, count);
+    return asyncio_gather_at(NULL, jobs, count, false, ASYNCIO_HERE);
 }
 
 static void hand_over(struct bytes *from, asyncio_buffer *to)

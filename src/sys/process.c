@@ -185,14 +185,15 @@ int asy_sys_spawn(const struct asy_spawn *spawn, pid_t *pid)
 
 /* ---- Signalled, and reaped -------------------------------------------------------------------- */
 
-/* In place of a pidfd. Once it has written, it does not touch the descriptor any more. */
+/* In place of a pidfd. Once it has written, which does not fail, it does not touch the descriptor any more. */
 static void *wait_in_thread(void *arg)
 {
     const uint64_t packed = (uint64_t)(uintptr_t)arg, one = 1;
     siginfo_t info;
     while (waitid(P_PID, (id_t)(packed >> 32), &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
         ;
-    asy_sys_write((int)(packed & UINT32_MAX), &one, sizeof one);
+    while (write((int)(packed & UINT32_MAX), &one, sizeof one) < 0 && errno == EINTR)
+        ;
     return NULL;
 }
 

@@ -326,9 +326,10 @@ void asy_sys_sigaction_back(int signo, void (*handler)(int), const struct sigact
     errno = saved;
 }
 
+/* To ask, and to give one back, cannot fail. */
 int asy_sys_sigaltstack(const stack_t *stack, stack_t *old)
 {
-    if (ASY_FAULT("sigaltstack"))
+    if (stack && !(stack->ss_flags & SS_DISABLE) && ASY_FAULT("sigaltstack"))
         return -ENOMEM;
     int saved = errno;
     return kernel_status(sigaltstack(stack, old), saved);

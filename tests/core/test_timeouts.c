@@ -492,6 +492,24 @@ ASYNC(grant_and_then_a_wait)
 }
 TEST_OF(grant_and_then_a_wait)
 
+/* An outer timeout's request was pending when the inner one was entered; that, the inner one's own and
+ * one from outside are delivered together. The one from outside wins, in both. */
+ASYNC(cancelled_with_two_expired)
+{
+    asyncio_timeout outer, inner;
+    CHECK_EQUAL(granted_and_expired(&outer, false), 7);
+    CHECK_EQUAL(asyncio_timeout_enter(&inner, 0), 0);
+    asyncio_loop_call_soon(asyncio_get_running_loop(), cancel_it, asyncio_current_task());
+    intptr_t err = asyncio_sleep(9);
+    CHECK_EQUAL(cancelling(), 3);
+    err = asyncio_timeout_exit(&inner, err);
+    CHECK_EQUAL(err, -ECANCELED);
+    CHECK_EQUAL(asyncio_timeout_exit(&outer, err), -ECANCELED);
+    CHECK_EQUAL(cancelling(), 1);
+    return asyncio_sleep(1);
+}
+TEST_OF(cancelled_with_two_expired)
+
 /* Rule 3e: withdrawn whatever the count is; one from outside is not. */
 ASYNC(withdrawn_beside_another)
 {
@@ -732,6 +750,7 @@ int main(void)
         cmocka_unit_test(test_grant_and_expiry),
         cmocka_unit_test(test_expiry_and_then_a_grant),
         cmocka_unit_test(test_grant_and_then_a_wait),
+        cmocka_unit_test(test_cancelled_with_two_expired),
         cmocka_unit_test(test_withdrawn_beside_another),
         cmocka_unit_test(test_withdrawn_in_a_cancelled_task),
         cmocka_unit_test(test_used_up_by_the_awaited),

@@ -387,8 +387,27 @@ static void test_cancel_sweep(void **state)
     sweep_cancels(swept, check_swept);
 }
 
+/* Fills memory of its caller's. */
+ASYNC(fills, int *, place)
+{
+    int err = asyncio_sleep(1);
+    *place = 1;
+    return err;
+}
+
+/* Whatever fails, it has ended when wait_for returns. */
+static void lend(void)
+{
+    int place = 0;
+    asyncio_task *task = asyncio_create_task(fills(&place));
+    asyncio_wait_for(asyncio_ref(task), 2);
+    CHECK(asyncio_done(task));
+    asyncio_release(task);
+}
+
 ASYNC(any_outcome)
 {
+    lend();
     asyncio_await(swept());
     asyncio_wait_for(asyncio_create_task(sleeps(2, 0)), 0);
     asyncio_wait_for(asyncio_future_new(), 0);

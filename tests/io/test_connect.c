@@ -301,6 +301,11 @@ ASYNC(main_local)
     CHECK_EQUAL(asyncio_stream_sockname(stream, generic(&peer), &length), 0);
     CHECK_EQUAL(ntohs(peer.sin_port), own_port);
     check_talk(listener, stream);
+    /* The same port again, though the connection that we have closed lingers. */
+    int other_port = 0, other = listen_on("127.0.0.1", 10, &other_port);
+    CHECK_EQUAL(asyncio_open_connection("127.0.0.1", other_port, &options, &stream), 0);
+    check_talk(other, stream);
+    close(other);
     /* Of another family; not ours; without one. */
     char words[160];
     local = (asyncio_address){"::1", 0};

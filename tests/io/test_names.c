@@ -366,13 +366,17 @@ ASYNC(main_reverse)
     const struct sockaddr *generic = (const struct sockaddr *)&address;
     inet_pton(AF_INET, "192.0.2.77", &address.sin_addr);
     unsigned calls = resolver_calls();
+    bool ran = false;
+    asyncio_task *other = asyncio_create_task(note_that_it_ran(&ran));
     CHECK_EQUAL(asyncio_getnameinfo(generic, sizeof address, host, sizeof host, service, sizeof service,
                                     NI_NUMERICHOST | NI_NUMERICSERV), 0);
     CHECK_TEXT(host, "192.0.2.77");
     CHECK_TEXT(service, "8080");
     CHECK_EQUAL(asyncio_getnameinfo(generic, sizeof address, NULL, 0, service, sizeof service,
                                     NI_NUMERICSERV), 0);
-    CHECK_EQUAL(resolver_calls(), calls); /* at once */
+    CHECK_EQUAL(resolver_calls(), calls);
+    CHECK(!ran); /* at once */
+    CHECK_EQUAL(asyncio_await(other), 0);
     CHECK_EQUAL(asyncio_getnameinfo(generic, sizeof address, host, sizeof host, NULL, 0, 0), 0);
     CHECK_TEXT(host, "host-77.test");
     CHECK_EQUAL(resolver_calls(), calls + 1);

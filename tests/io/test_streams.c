@@ -763,7 +763,6 @@ ASYNC(leave_open)
     net_make_narrow(asyncio_stream_fd(left_open[2]));
     asyncio_release(asyncio_create_task(read_exactly(left_open[1], &byte, 1)));
     CHECK_EQUAL(asyncio_stream_write(left_open[2], block, sizeof block), 0);
-    CHECK_EQUAL(asyncio_stream_write(left_open[2], block, sizeof block), 0);
     return 0;
 }
 
@@ -858,7 +857,7 @@ static void check_cancelled(intptr_t result, unsigned suspension)
     if (suspension)
         CHECK_EQUAL(result, -ECANCELED);
     else
-        CHECK(result > 0);
+        CHECK_EQUAL(result, 0);
 }
 
 static void test_cancels(void **state)

@@ -58,6 +58,13 @@ static void run_all(coroutine_function main)
     harness_settle();
 }
 
+/* There a child that cannot begin has begun, and /proc/self/exe is Valgrind. */
+static void skip_under_valgrind(void)
+{
+    if (RUNNING_ON_VALGRIND)
+        skip();
+}
+
 /* What a command prints, as a text that is valid until the next call. */
 static const char *output_of(const char *const *argv, const asyncio_subprocess_options *options)
 {
@@ -494,6 +501,7 @@ ASYNC(gets_signals)
 
 static void descriptors_and_signals(void **state)
 {
+    skip_under_valgrind();
     (void)state;
     int before = count_descriptors();
     CHECK_EQUAL(run_with_leftovers(gets_signals), 0);
@@ -590,6 +598,7 @@ static struct child child;
 
 static void standard_descriptors_in_other_places(void **state)
 {
+    skip_under_valgrind();
     (void)state;
     child_run(&child, change_places, NULL);
     assert_child_exit(&child, 0);
@@ -642,6 +651,7 @@ ASYNC(is_refused)
 
 static void what_cannot_be_run(void **state)
 {
+    skip_under_valgrind();
     asyncio_process *process;
     (void)state;
     assert_int_equal(asyncio_create_subprocess_exec(ARGV("true"), NULL, &process), ASYNCIO_ENOTASK);
@@ -695,6 +705,7 @@ static void run_out_of_descriptors(void *arg)
 
 static void without_descriptors_nothing_is_left(void **state)
 {
+    skip_under_valgrind();
     (void)state;
     child_run(&child, run_out_of_descriptors, NULL);
     assert_child_exit(&child, 0);

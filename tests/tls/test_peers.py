@@ -235,6 +235,33 @@ def client_with_openssl():
             process.communicate()
 
 
+@test
+def client_refuses_renegotiation():
+    listener = socket.create_server(('127.0.0.1', 0))
+    port = listener.getsockname()[1]
+    listener.close()
+    server = start('openssl', 's_server', '-accept', f'127.0.0.1:{port}', '-cert', path('server.pem'),
+                   '-key', path('server.key'), '-tls1_2', '-naccept', '1')
+    client = None
+    try:
+        while 'ACCEPT' not in server.stdout.readline():
+            pass
+        client = start(CLIENT, str(port), 'server.test', path('ca.pem'))
+        client.stdin.write('hello\n')
+        client.stdin.flush()
+        while server.stdout.readline() != 'hello\n':
+            pass
+        server.stdin.write('r\n')
+        server.stdin.flush()
+        out, _ = server.communicate(timeout=TIMEOUT_S)
+        expect('no renegotiation' in out or 'no_renegotiation' in out, out)
+    finally:
+        for process in (server, client):
+            if process:
+                process.kill()
+                process.communicate()
+
+
 PAGE = 'a page\n' * 10000
 
 

@@ -88,6 +88,56 @@ async def question_gather(variant):
     await measure("gather", variant, CHILDREN, gather)
 
 
+# ---- structure ----
+
+async def child_yield(value):
+    await asyncio.sleep(0)
+    return value + 1
+
+
+async def question_structure(variant):
+    """As bench_structure.c."""
+    task = asyncio.create_task(child_return(1))
+    await task
+
+    async def call(times):
+        for _ in range(times):
+            await task
+
+    async def wait_for(times):
+        for _ in range(times):
+            await asyncio.wait_for(task, 1)
+
+    async def gives_way(times):
+        for _ in range(times):
+            await child_yield(1)
+
+    async def limited(times):
+        for _ in range(times):
+            await asyncio.wait_for(child_yield(1), 1)
+
+    async def timeout(times):
+        for _ in range(times):
+            async with asyncio.timeout(1):
+                pass
+
+    async def group(times):
+        for _ in range(times):
+            async with asyncio.TaskGroup() as tasks:
+                for i in range(CHILDREN):
+                    tasks.create_task(child_return(i))
+
+    loop = {"call": call, "wait_for": wait_for, "yield": gives_way, "limited": limited, "timeout": timeout,
+            "block": timeout, "group": group}[variant]
+
+    async def timed(times):
+        began = now_ns()
+        await loop(times)
+        return now_ns() - began
+
+    await measure("structure", variant, CHILDREN if variant == "group" else 1, timed)
+
+
 # ---- sync, queue ----
 
 async def question_sync(variant):
@@ -303,7 +353,7 @@ async def question_memory(variant):
 
 async def main():
     question = {"switch": question_switch, "spawn": question_spawn, "gather": question_gather,
-                "sync": question_sync, "queue": question_queue, "timer": question_timer,
+                "structure": question_structure, "sync": question_sync, "queue": question_queue, "timer": question_timer,
                 "memory": question_memory}[sys.argv[1]]
     for variant in sys.argv[2:]:
         await question(variant)
