@@ -64,8 +64,8 @@ ASYNCIO_API void asyncio_task_group_cancel(asyncio_task_group *group);
  */
 ASYNCIO_API intptr_t asyncio_task_group_exit(asyncio_task_group *group, intptr_t err);
 
-/* How many failures there were, and the first eight of them, in the order in which
- * they came; 0 beyond. Also after the exit. (exceptions) */
+/* How many failures there were, and the first eight of them: the children's in the order in
+ * which they came, then the body's; 0 beyond. Also after the exit. (exceptions) */
 ASYNCIO_API size_t asyncio_task_group_error_count(const asyncio_task_group *group);
 ASYNCIO_API intptr_t asyncio_task_group_error(const asyncio_task_group *group, size_t i);
 

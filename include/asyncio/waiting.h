@@ -56,7 +56,8 @@ ASYNCIO_API int asyncio_as_completed_init_futures(asyncio_as_completed *it, asyn
     asyncio_as_completed_init_futures((it), ASYNCIO_AS_FUTURES(set), (n), (timeout))
 
 /* 1: set[*index] is the next one done; 0: no more; -ETIMEDOUT: the time is over and
- * nothing more is done; -ECANCELED, -ENOMEM, ASYNCIO_ENOTASK. Suspends unless one is done already. */
+ * nothing more is done; -ECANCELED, -ENOMEM, ASYNCIO_ENOTASK. Suspends unless one is done already. Cancels
+ * none of the set; after an error it may be called again. */
 ASYNCIO_API int asyncio_as_completed_next(asyncio_as_completed *it, size_t *index);
 
 /*

@@ -145,6 +145,8 @@ asyncio_task *asyncio_task_group_create_task_at(asyncio_task_group *group, async
                                                 const asyncio_site *site)
 {
     asyncio_loop *loop = asy_running_loop;
+    if (group && group->scope.entered)
+        asy_loop_check(group->scope.task->future.loop, "asyncio_task_group_create_task");
     if (!coro)
         return NULL;
     if (!group || !loop) {
@@ -154,7 +156,6 @@ asyncio_task *asyncio_task_group_create_task_at(asyncio_task_group *group, async
     bool over = !group->scope.entered || (group->exiting && !group->pending);
     if (over || group->aborting)
         return refused(loop, coro, site, ASYNCIO_ESTATE);
-    asy_loop_check(group->scope.task->future.loop, "asyncio_task_group_create_task");
     struct child *child = asy_slab_alloc(sizeof *child);
     if (!child)
         return refused(loop, coro, site, -ENOMEM);

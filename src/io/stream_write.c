@@ -72,6 +72,15 @@ static struct wait *wait_at(struct list *node)
     return LIST_ENTRY(LIST_ENTRY(node, struct waiter, node), struct wait, waiter);
 }
 
+static void note_level(asyncio_stream *stream)
+{
+    size_t queued = bytes_count(&stream->out);
+    if (queued > STREAM_HIGH_WATER)
+        stream->is_full = true;
+    else if (queued <= STREAM_LOW_WATER)
+        stream->is_full = false;
+}
+
 /* The first writer in the queue, if there is room for what he has. */
 static void wake_writer(asyncio_stream *stream)
 {
@@ -85,8 +94,7 @@ static void wake_writer(asyncio_stream *stream)
 void asy_stream_wake_drainers(asyncio_stream *stream)
 {
     size_t queued = bytes_count(&stream->out);
-    if (queued <= STREAM_LOW_WATER)
-        stream->is_full = false;
+    note_level(stream);
     LIST_EACH_SAFE(node, next, &stream->drainers) {
         struct drain_wait *drain = LIST_ENTRY(wait_at(node), struct drain_wait, wait);
         if (queued > drain->level && !stream->write_error)
@@ -363,8 +371,7 @@ static int write_parts(asyncio_stream *stream, const struct iovec *parts, int co
         err = stream->filter                ? write_filtered(stream, parts, count, total)
               : bytes_count(&stream->out) ? write_behind(stream, parts, count)
                                             : write_direct(stream, parts, count, total);
-    if (bytes_count(&stream->out) > STREAM_HIGH_WATER)
-        stream->is_full = true;
+    note_level(stream);
     wake_writer(stream);
     return err;
 }

@@ -13,19 +13,16 @@ int asy_sys_thread_start(void *(*fn)(void *), void *arg, const char *name)
     if (ASY_FAULT("thread_start"))
         return -EAGAIN;
     sigset_t all, before;
-    pthread_attr_t attributes;
     pthread_t thread;
-    if (pthread_attr_init(&attributes))
-        return -EAGAIN;
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     /* A program's handlers run on its own threads: a new one inherits this mask. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int err = pthread_create(&thread, &attributes, fn, arg);
-    if (!err)
-        pthread_setname_np(thread, name);
+    int err = pthread_create(&thread, NULL, fn, arg);
+    if (!err) {
+        pthread_setname_np(thread, name); /* first: one that is detached may be gone by now */
+        pthread_detach(thread);
+    }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
     return -err;
 }
 

@@ -63,12 +63,19 @@ static int outcome(struct tls_filter *filter, int result)
 
 /* ---- Operations -------------------------------------------------------------------------------- */
 
+/* What others have left in the queue of errors is not ours. Mostly it is empty, and clearing it dear. */
+static inline void begin(void)
+{
+    if (ERR_peek_error())
+        ERR_clear_error();
+}
+
 static int handshake(void *arg)
 {
     struct tls_filter *filter = arg;
     if (filter->error)
         return failed(filter);
-    ERR_clear_error();
+    begin();
     int result = SSL_do_handshake(filter->ssl);
     if (result == 1) {
         filter->is_ready = true;
@@ -81,15 +88,12 @@ static int handshake(void *arg)
 }
 
 /* As much as there is; what ends it is told by the next call. */
-static ssize_t pull(void *arg, void *buf, size_t n)
+static ssize_t pull_some(struct tls_filter *filter, char *buf, size_t n)
 {
-    struct tls_filter *filter = arg;
     size_t got = 0, part;
-    if (filter->error)
-        return failed(filter);
     while (got < n) {
-        ERR_clear_error();
-        int result = SSL_read_ex(filter->ssl, (char *)buf + got, n - got, &part);
+        begin();
+        int result = SSL_read_ex(filter->ssl, buf + got, n - got, &part);
         if (result != 1) {
             int err = outcome(filter, result);
             return got ? (ssize_t)got : err;
@@ -99,6 +103,20 @@ static ssize_t pull(void *arg, void *buf, size_t n)
     return (ssize_t)got;
 }
 
+/* OpenSSL keeps its buffers from one record to the next, but not while nothing comes. */
+static ssize_t pull(void *arg, void *buf, size_t n)
+{
+    struct tls_filter *filter = arg;
+    if (filter->error)
+        return failed(filter);
+    SSL_clear_mode(filter->ssl, SSL_MODE_RELEASE_BUFFERS);
+    ssize_t got = pull_some(filter, buf, n);
+    SSL_set_mode(filter->ssl, SSL_MODE_RELEASE_BUFFERS);
+    if (got == -EAGAIN)
+        SSL_free_buffers(filter->ssl);
+    return got;
+}
+
 static int push(void *arg, const void *data, size_t n)
 {
     struct tls_filter *filter = arg;
@@ -106,7 +124,7 @@ static int push(void *arg, const void *data, size_t n)
     if (filter->error)
         return failed(filter);
     while (done < n) {
-        ERR_clear_error();
+        begin();
         int result = SSL_write_ex(filter->ssl, (const char *)data + done, n - done, &part);
         if (result != 1) {
             int err = outcome(filter, result);

@@ -4,6 +4,7 @@
  */
 #include "support/harness.h"
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -569,6 +570,45 @@ static void test_returning_inside_aborts(void **state)
     check_dies(die_of_it, "'returns_inside'");
 }
 
+/* A thread that runs no loop, beside the one whose task has entered the group. */
+static void *spawns_elsewhere(void *group)
+{
+    asyncio_task_group_create_task((asyncio_task_group *)group, sleeps(1, 0));
+    return NULL;
+}
+
+static void *cancels_elsewhere(void *group)
+{
+    asyncio_task_group_cancel((asyncio_task_group *)group);
+    return NULL;
+}
+
+static void *(*misuse_elsewhere)(void *group);
+
+ASYNC(enters_for_another_thread)
+{
+    asyncio_task_group group;
+    pthread_t thread;
+    asyncio_task_group_enter(&group);
+    pthread_create(&thread, NULL, misuse_elsewhere, &group);
+    pthread_join(thread, NULL);
+    return asyncio_task_group_exit(&group, 0);
+}
+
+static void run_misuse_elsewhere(void)
+{
+    asyncio_run(enters_for_another_thread());
+}
+
+static void test_wrong_thread(void **state)
+{
+    (void)state;
+    misuse_elsewhere = spawns_elsewhere;
+    check_dies(run_misuse_elsewhere, "asyncio_task_group_create_task was called");
+    misuse_elsewhere = cancels_elsewhere;
+    check_dies(run_misuse_elsewhere, "asyncio_task_group_cancel was called");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -596,6 +636,7 @@ int main(void)
         cmocka_unit_test(test_told_once),
         cmocka_unit_test(test_misuse),
         cmocka_unit_test(test_returning_inside_aborts),
+        cmocka_unit_test(test_wrong_thread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

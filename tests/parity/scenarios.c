@@ -43,7 +43,7 @@ void said_at(void *arg)
 
 const char *text(intptr_t outcome)
 {
-    static char texts[8][24];
+    static char texts[8][32];
     static unsigned turn;
     char *out = texts[turn++ % 8];
 

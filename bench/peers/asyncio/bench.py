@@ -90,11 +90,6 @@ async def question_gather(variant):
 
 # ---- structure ----
 
-async def child_yield(value):
-    await asyncio.sleep(0)
-    return value + 1
-
-
 async def question_structure(variant):
     """As bench_structure.c."""
     task = asyncio.create_task(child_return(1))
@@ -127,12 +122,12 @@ async def question_structure(variant):
                 for i in range(CHILDREN):
                     tasks.create_task(child_return(i))
 
-    loop = {"call": call, "wait_for": wait_for, "yield": gives_way, "limited": limited, "timeout": timeout,
-            "block": timeout, "group": group}[variant]
+    do = {"call": call, "wait_for": wait_for, "yield": gives_way, "limited": limited, "timeout": timeout,
+          "block": timeout, "group": group}[variant]
 
     async def timed(times):
         began = now_ns()
-        await loop(times)
+        await do(times)
         return now_ns() - began
 
     await measure("structure", variant, CHILDREN if variant == "group" else 1, timed)
@@ -353,8 +348,8 @@ async def question_memory(variant):
 
 async def main():
     question = {"switch": question_switch, "spawn": question_spawn, "gather": question_gather,
-                "structure": question_structure, "sync": question_sync, "queue": question_queue, "timer": question_timer,
-                "memory": question_memory}[sys.argv[1]]
+                "structure": question_structure, "sync": question_sync, "queue": question_queue,
+                "timer": question_timer, "memory": question_memory}[sys.argv[1]]
     for variant in sys.argv[2:]:
         await question(variant)
     # The million timers and tasks need no orderly end.

@@ -1,0 +1,81 @@
+/*
+ * Twenty commands, at most four at a time, with a line that shows how far
+ * it has come. With arguments: each is a command for the shell.
+ */
+#include <asyncio.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AT_ONCE 4
+#define TWENTY 20
+
+struct batch {
+    asyncio_semaphore places;
+    int count, begun, ended, failed;
+};
+
+static void show_progress(const struct batch *batch)
+{
+    printf("\r%2d of %d done, %d running, %d failed ", batch->ended, batch->count, batch->begun - batch->ended,
+           batch->failed);
+    fflush(stdout);
+}
+
+/* The output belongs together: it is shown when the command has ended. */
+static int run_shell(const char *command, int *status, asyncio_buffer *output)
+{
+    asyncio_process *process;
+    asyncio_subprocess_options options = {
+        .stdin_fd = ASYNCIO_DEVNULL, .stdout_fd = ASYNCIO_PIPE, .stderr_fd = ASYNCIO_STDOUT};
+    int err = asyncio_create_subprocess_shell(command, &options, &process);
+    if (err)
+        return err;
+    err = asyncio_process_communicate(process, NULL, 0, output, NULL);
+    asyncio_process_returncode(process, status);
+    asyncio_process_release(process); /* one that still runs is killed: we were cancelled */
+    return err;
+}
+
+ASYNC(run_one, struct batch *, batch, const char *, command)
+{
+    int err = asyncio_semaphore_acquire(&batch->places);
+    if (err)
+        return err;
+    int status = 0;
+    asyncio_buffer output = {0};
+    batch->begun++;
+    show_progress(batch);
+    err = run_shell(command, &status, &output);
+    batch->ended++;
+    batch->failed += err || status;
+    if (!err && status)
+        printf("\r%s: status %d\n%s", command, status, output.data);
+    asyncio_buffer_destroy(&output);
+    show_progress(batch);
+    asyncio_semaphore_release(&batch->places);
+    return err;
+}
+
+ASYNC(async_main, int, count, char **, commands)
+{
+    char twenty[TWENTY][64];
+    struct batch batch = {.count = count ? count : TWENTY};
+    asyncio_semaphore_init(&batch.places, AT_ONCE);
+    asyncio_task_group group;
+    int err;
+    ASYNCIO_TASK_GROUP(group, err) {
+        for (int i = 0; i < batch.count; i++) {
+            if (!count)
+                snprintf(twenty[i], sizeof twenty[i], i == 12 ? "echo no luck; exit 13" : "sleep 0.0%d", i % 7);
+            asyncio_task_group_create_task(&group, run_one(&batch, count ? commands[i] : twenty[i]));
+        }
+    }
+    puts("");
+    return err ? err : batch.failed;
+}
+
+int main(int argc, char **argv)
+{
+    return asyncio_main(async_main(argc - 1, argv + 1));
+}

@@ -1,0 +1,129 @@
+/*
+ * Keeps programs running: their output goes to ours, each line with the name before it;
+ * one that fails is started again, and SIGTERM (or Ctrl-C) asks all of them to end, then
+ * insists.
+ *
+ *     18_process_supervisor web='python3 -m http.server' job='./job --once'
+ */
+#include <asyncio.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PAUSE_S 0.1  /* before one that failed is started again; doubled each time */
+#define PAUSE_MAX_S 10
+#define PATIENCE_S 5 /* with one that was asked to end */
+
+struct program {
+    const char *name, *command;
+};
+
+/* Until the end of the program's output. */
+static int show_lines(const struct program *program, asyncio_stream *output)
+{
+    char *line;
+    ssize_t n;
+    while ((n = asyncio_stream_readline(output, &line)) > 0)
+        printf("%s | %s%s", program->name, line, line[n - 1] == '\n' ? "" : "\n");
+    return (int)n;
+}
+
+ASYNC(wait_for_end, asyncio_process *, process)
+{
+    return asyncio_process_wait(process, NULL);
+}
+
+/* Nicely at first. Whoever cancels us waits for that. */
+static void end_process(asyncio_process *process)
+{
+    asyncio_shield_scope shield;
+    asyncio_shield_scope_enter(&shield);
+    asyncio_process_terminate(process);
+    asyncio_wait_for(wait_for_end(process), PATIENCE_S);
+    asyncio_process_release(process); /* kills it, if it is still there */
+    asyncio_shield_scope_exit(&shield);
+}
+
+/* Starts it once; its status, or why there is none. */
+static int run_once(const struct program *program, int *status)
+{
+    asyncio_process *process;
+    asyncio_subprocess_options options = {.stdin_fd = ASYNCIO_DEVNULL,
+                                          .stdout_fd = ASYNCIO_PIPE,
+                                          .stderr_fd = ASYNCIO_STDOUT,
+                                          .process_group = 1}; /* Ctrl-C is for us alone */
+    int err = asyncio_create_subprocess_shell(program->command, &options, &process);
+    if (err)
+        return err;
+    err = show_lines(program, asyncio_process_stdout(process));
+    if (!err)
+        err = asyncio_process_wait(process, status);
+    end_process(process);
+    return err;
+}
+
+ASYNC(supervise, const struct program *, program)
+{
+    double pause = PAUSE_S;
+    for (;;) {
+        int status = 0;
+        int err = run_once(program, &status);
+        if (err)
+            return err;
+        if (status == 0) {
+            printf("%s has ended\n", program->name);
+            return 0;
+        }
+        printf("%s failed with status %d; it is started again\n", program->name, status);
+        err = asyncio_sleep(pause);
+        if (err)
+            return err;
+        pause = pause * 2 < PAUSE_MAX_S ? pause * 2 : PAUSE_MAX_S;
+    }
+}
+
+/* Ends the group: all that it started are cancelled. */
+ASYNC(wait_for_signal, asyncio_task_group *, group, int, signo)
+{
+    int err = asyncio_wait_signal(signo);
+    if (err)
+        return err;
+    printf("SIG%s: all are to end\n", signo == SIGTERM ? "TERM" : "INT");
+    asyncio_task_group_cancel(group);
+    return 0;
+}
+
+ASYNC(async_main, int, count, char **, words)
+{
+    struct program programs[32];
+    asyncio_task_group group, signals;
+    int err, ignored;
+    if (count > 32)
+        return -E2BIG;
+    for (int i = 0; i < count; i++) {
+        char *is = strchr(words[i], '=');
+        if (!is)
+            return asyncio_raise(-EINVAL, "%s is not NAME=COMMAND", words[i]);
+        *is = '\0';
+        programs[i] = (struct program){words[i], is + 1};
+    }
+    /* Two groups: the inner one has ended when the programs have, and then nobody waits for signals. */
+    ASYNCIO_TASK_GROUP(signals, ignored) {
+        ASYNCIO_TASK_GROUP(group, err) {
+            for (int i = 0; i < count; i++)
+                asyncio_task_group_create_task(&group, supervise(&programs[i]));
+            asyncio_task_group_create_task(&signals, wait_for_signal(&group, SIGTERM));
+            asyncio_task_group_create_task(&signals, wait_for_signal(&group, SIGINT));
+        }
+        asyncio_task_group_cancel(&signals);
+    }
+    puts("all have ended");
+    return err;
+}
+
+int main(int argc, char **argv)
+{
+    setvbuf(stdout, NULL, _IOLBF, 0); /* also where it is no terminal */
+    return asyncio_main(async_main(argc - 1, argv + 1));
+}

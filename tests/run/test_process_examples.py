@@ -1,0 +1,123 @@
+#!/usr/bin/python3
+"""
+The examples that start processes or follow files do what they say:
+
+    test_process_examples.py RUN_COMMANDS PROCESS_SUPERVISOR TAIL
+"""
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+SECONDS_MAX = 30
+failures = 0
+
+
+def check(condition, what):
+    global failures
+    if not condition:
+        failures += 1
+        print(f'FAILED: {what}')
+
+
+def start(*command, **options):
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            text=True, **options)
+
+
+def read_until(process, words):
+    """The lines up to and with the one that has the words."""
+    lines = ''
+    while words not in lines:
+        line = process.stdout.readline()
+        if not line:
+            check(False, f'"{words}" was expected after: {lines}')
+            break
+        lines += line
+    return lines
+
+
+def test_run_commands(program):
+    process = start(program)
+    text = process.communicate(timeout=SECONDS_MAX)[0]
+    check(process.returncode == 0, f'run_commands ends with {process.returncode}')
+    check('20 of 20 done, 0 running, 1 failed' in text, f'no last line in {text!r}')
+    check('no luck' in text and 'status 13' in text, f'the failure is not shown in {text!r}')
+    running = [int(words.split()[0]) for words in text.split('done, ')[1:]]
+    check(max(running) == 4, f'{max(running)} run at a time, not 4')
+    # Interrupted: what runs is killed.
+    with tempfile.TemporaryDirectory() as folder:
+        pids = os.path.join(folder, 'pids')
+        process = start(program, *[f'echo $$ >> {pids}; exec sleep 100'] * 6)
+        began = time.monotonic()
+        while time.monotonic() - began < SECONDS_MAX and (
+                not os.path.exists(pids) or len(open(pids).readlines()) < 4):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=SECONDS_MAX)
+        check(process.returncode == 130, f'an interrupted run_commands ends with {process.returncode}')
+        started = [int(line) for line in open(pids)]
+        check(len(started) == 4, f'{len(started)} were started')
+        for pid in started:
+            check(not os.path.exists(f'/proc/{pid}'), f'process {pid} is left')
+
+
+def test_supervisor(program):
+    with tempfile.TemporaryDirectory() as folder:
+        flag = os.path.join(folder, 'flag')
+        process = start(program, 'steady=echo up; trap "echo told; exit 3" TERM; while :; do sleep 0.05; done',
+                        f'shaky=echo one line; test -e {flag} || {{ touch {flag}; exit 7; }}; sleep 0.2; echo fine')
+        text = read_until(process, 'shaky has ended')
+        check('steady | up\n' in text, f'no prefix in {text!r}')
+        check(text.count('shaky | one line\n') == 2, f'shaky was not started twice in {text!r}')
+        check('shaky failed with status 7; it is started again\n' in text, f'no word of a restart in {text!r}')
+        process.send_signal(signal.SIGTERM)
+        rest = process.communicate(timeout=SECONDS_MAX)[0]
+        check('SIGTERM: all are to end\n' in rest and rest.endswith('all have ended\n'), f'at the end: {rest!r}')
+        check(process.returncode == 0, f'the supervisor ends with {process.returncode}')
+    process = start(program, 'a=exit 0', 'b=echo b')
+    text = process.communicate(timeout=SECONDS_MAX)[0]
+    check(process.returncode == 0 and 'all have ended' in text, f'it ends with its programs: {text!r}')
+    process = start(program, 'nothing')
+    text = process.communicate(timeout=SECONDS_MAX)[0]
+    check(process.returncode == 1 and 'nothing is not NAME=COMMAND' in text, f'for a wrong word: {text!r}')
+
+
+def test_tail(program):
+    with tempfile.TemporaryDirectory() as folder:
+        one, two = os.path.join(folder, 'one'), os.path.join(folder, 'two')
+        with open(one, 'w') as file:
+            file.write('old\n')
+        process = start(program, one, two)
+        time.sleep(0.3)
+        with open(one, 'a') as file:
+            file.write('new\n')
+        text = read_until(process, 'new\n')
+        check(text == f'==> {one} <==\nnew\n', f'tail shows {text!r}')
+        with open(two, 'w') as file:
+            file.write('from two\n')
+        text = read_until(process, 'from two\n')
+        check(text == f'==> {two} <==\nfrom two\n', f'tail shows {text!r}')
+        os.rename(two, two + '.1')
+        with open(two, 'w') as file:
+            file.write('another two\n')
+        check(read_until(process, 'another two\n') == 'another two\n', 'a file that was replaced')
+        with open(one, 'w') as file:
+            file.write('cut\n')
+        text = read_until(process, 'cut\n')
+        check(text == f'==> {one} <==\ncut\n', f'tail shows {text!r}')
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=SECONDS_MAX)
+        check(process.returncode == 130, f'tail ends with {process.returncode}')
+
+
+def main(run_commands, supervisor, tail):
+    test_run_commands(run_commands)
+    test_supervisor(supervisor)
+    test_tail(tail)
+    return 1 if failures else 0
+
+
+sys.exit(main(*sys.argv[1:]))
