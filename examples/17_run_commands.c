@@ -17,8 +17,8 @@ struct batch {
 
 static void show_progress(const struct batch *batch)
 {
-    printf("\r%2d of %d done, %d running, %d failed ", batch->ended, batch->count, batch->begun - batch->ended,
-           batch->failed);
+    printf("\r%2d of %d done, %d running, %d failed ", batch->ended, batch->count,
+           batch->begun - batch->ended, batch->failed);
     fflush(stdout);
 }
 
@@ -67,7 +67,8 @@ ASYNC(async_main, int, count, char **, commands)
     ASYNCIO_TASK_GROUP(group, err) {
         for (int i = 0; i < batch.count; i++) {
             if (!count)
-                snprintf(twenty[i], sizeof twenty[i], i == 12 ? "echo no luck; exit 13" : "sleep 0.0%d", i % 7);
+                snprintf(twenty[i], sizeof twenty[i], "sleep 0.0%d%s", i % 7,
+                         i == 12 ? "; echo no luck; exit 13" : "");
             asyncio_task_group_create_task(&group, run_one(&batch, count ? commands[i] : twenty[i]));
         }
     }

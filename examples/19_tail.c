@@ -57,7 +57,8 @@ static bool was_replaced(const struct file *file)
     struct stat named, opened;
     if (stat(file->name, &named))
         return false;
-    return file->fd < 0 || fstat(file->fd, &opened) || named.st_ino != opened.st_ino || named.st_dev != opened.st_dev;
+    return file->fd < 0 || fstat(file->fd, &opened) || named.st_ino != opened.st_ino ||
+           named.st_dev != opened.st_dev;
 }
 
 ASYNC(follow, const char *, name)

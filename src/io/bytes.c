@@ -22,7 +22,8 @@ int bytes_reserve(struct bytes *bytes, size_t n)
     }
     if (n >= SIZE_MAX / 2 - count)
         return -ENOMEM;
-    /* Twice as much as it was, so that a long one is not moved too often; or what is needed, in full pages. */
+    /* Twice as much as it was, so that a long one is not moved too often; or what is
+     * needed, in full pages. */
     size_t capacity = bytes->capacity && count ? bytes->capacity * 2 : PAGE_BYTES;
     if (capacity <= count + n)
         capacity = (count + n + PAGE_BYTES) & ~(size_t)(PAGE_BYTES - 1);

@@ -362,7 +362,8 @@ static void watch(struct listener *listener)
         return;
     listener->waiter.events = FD_READ;
     listener->waiter.ready = listener_ready;
-    if (list_is_empty(&listener->waiter.node) && asy_fd_watch(server->loop, listener->record, &listener->waiter))
+    if (list_is_empty(&listener->waiter.node) &&
+        asy_fd_watch(server->loop, listener->record, &listener->waiter))
         pause_accepting(listener, PAUSE_NS);
     else if (listener->record->ready & FD_READ)
         queue_turn(listener);

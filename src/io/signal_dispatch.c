@@ -24,7 +24,7 @@ static struct signal {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* ---- The handler ------------------------------------------------------------------------ */
+/* ---- The handler ----------------------------------------------------------------------------- */
 
 enum told { TOLD, REFUSED, NOBODY };
 
@@ -73,7 +73,7 @@ static void on_signal(int signo)
     errno = saved;
 }
 
-/* ---- Installed, and put back ---------------------------------------------------------------- */
+/* ---- Installed, and put back ----------------------------------------------------------------- */
 
 /* Nobody is told of what runs in the child: its loops are the parent's. */
 static void before_fork(void)
@@ -150,7 +150,7 @@ static void end(struct signal *signal)
     pthread_mutex_unlock(&lock);
 }
 
-/* ---- Watches and hooks -------------------------------------------------------------------------- */
+/* ---- Watches and hooks ----------------------------------------------------------------------- */
 
 int asy_signal_watch(int signo, struct signal_watch *watch)
 {

@@ -46,7 +46,7 @@ struct watches {
     struct list all;
 };
 
-/* ---- A signal's way ------------------------------------------------------------------------ */
+/* ---- A signal's way -------------------------------------------------------------------------- */
 
 static void wake_waiters(struct watch *watch)
 {
@@ -83,7 +83,7 @@ static void came(struct signal_watch *dispatched)
         atomic_store(&watch->posted, false);
 }
 
-/* ---- Watches ----------------------------------------------------------------------------------- */
+/* ---- Watches --------------------------------------------------------------------------------- */
 
 static void stop(struct watch *watch)
 {
@@ -168,7 +168,7 @@ static int begin(asyncio_loop *loop, int signo, struct watch **out)
     return err;
 }
 
-/* ---- Waited for ----------------------------------------------------------------------------------- */
+/* ---- Waited for ------------------------------------------------------------------------------ */
 
 static void describe(const struct wait *wait, char *text, size_t bytes)
 {
@@ -207,7 +207,7 @@ int asyncio_wait_signal(int signo)
     return (int)asy_wait_park(&wait);
 }
 
-/* ---- Called back ---------------------------------------------------------------------------------------- */
+/* ---- Called back ----------------------------------------------------------------------------- */
 
 int asyncio_loop_add_signal_handler(asyncio_loop *loop, int signo, asyncio_callback fn, void *arg)
 {

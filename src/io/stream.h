@@ -65,7 +65,7 @@ struct asyncio_stream {
     struct fd_waiter flusher;
     bool is_full;                 /* high water was passed, and low water is not reached yet */
     struct list drainers;         /* of struct drain_wait */
-    struct list writers;          /* the same; the first has the turn, and keeps its place until it has written */
+    struct list writers; /* the same; the first has the turn, and keeps its place until it has written */
     struct fd_owner owner;
 
     const struct asy_stream_filter_ops *filter_ops;

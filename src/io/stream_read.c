@@ -127,8 +127,8 @@ static ssize_t receive_filtered(asyncio_stream *stream, void *buf, size_t n)
     }
 }
 
-/* Of the connection, and not only of what had been sent into it. A write may have been told of it, which nothing
- * tells twice. */
+/* Of the connection, and not only of what had been sent into it. A write may have been told of it,
+ * which nothing tells twice. */
 static bool is_of_both_directions(int err)
 {
     return err == -ECONNRESET || err == -ETIMEDOUT || err == -EHOSTUNREACH || err == -ENETUNREACH ||

@@ -16,7 +16,7 @@
 /* How long a loop that closes waits for the end of a process that was killed. */
 #define KILLED_MS 1000
 
-/* ---- The end --------------------------------------------------------------------------- */
+/* ---- The end --------------------------------------------------------------------------------- */
 
 void asy_process_leave(asyncio_process *process)
 {
@@ -61,8 +61,9 @@ void asy_process_lost(asyncio_process *process)
 {
     finish(process, RETURNCODE_LOST);
     if (!process->released)
-        asy_report_site(process->loop, NULL, 0, "somebody else has reaped process %d (%s): its exit status is lost, "
-                        "%d is reported", (int)process->child.pid, process->name, RETURNCODE_LOST);
+        asy_report_site(process->loop, NULL, 0,
+                        "somebody else has reaped process %d (%s): its exit status is lost, %d is reported",
+                        (int)process->child.pid, process->name, RETURNCODE_LOST);
 }
 
 /* Whether it has ended: then it is reaped. */
@@ -79,7 +80,7 @@ static bool reap(asyncio_process *process)
     return got != 0;
 }
 
-/* ---- Watched ------------------------------------------------------------------------------ */
+/* ---- Watched --------------------------------------------------------------------------------- */
 
 /* Nobody will tell any more when it ends. It was killed, if it is to be. */
 static void end_unwatched(asyncio_process *process)
@@ -128,7 +129,7 @@ int asy_process_watch(asyncio_process *process)
     return 0;
 }
 
-/* ---- Waited for ----------------------------------------------------------------------------- */
+/* ---- Waited for ------------------------------------------------------------------------------ */
 
 static const struct wait_kind exit_kind = {.name = "process"};
 
@@ -178,7 +179,7 @@ bool asyncio_process_returncode(asyncio_process *process, int *returncode)
     return process->ended;
 }
 
-/* ---- Signalled -------------------------------------------------------------------------------- */
+/* ---- Signalled ------------------------------------------------------------------------------- */
 
 int asyncio_process_send_signal(asyncio_process *process, int signo)
 {
@@ -201,7 +202,7 @@ int asyncio_process_kill(asyncio_process *process)
     return asyncio_process_send_signal(process, SIGKILL);
 }
 
-/* ---- Looked at ---------------------------------------------------------------------------------- */
+/* ---- Looked at ------------------------------------------------------------------------------- */
 
 pid_t asyncio_process_pid(asyncio_process *process)
 {
@@ -223,7 +224,7 @@ asyncio_stream *asyncio_process_stderr(asyncio_process *process)
     return process ? process->streams[2] : NULL;
 }
 
-/* ---- Released ------------------------------------------------------------------------------------- */
+/* ---- Released -------------------------------------------------------------------------------- */
 
 void asyncio_process_release(asyncio_process *process)
 {

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- Its descriptors ------------------------------------------------------------------- */
+/* ---- Its descriptors ------------------------------------------------------------------------- */
 
 static int stdio_of(const asyncio_subprocess_options *options, int i)
 {
@@ -71,7 +71,7 @@ static int plan_descriptor(asyncio_process *process, int i, int wish, int *plan,
     return opens && *opened < 0 ? *opened : 0;
 }
 
-/* ---- Started ---------------------------------------------------------------------------------- */
+/* ---- Started --------------------------------------------------------------------------------- */
 
 static int spawn_failed(int err, const struct asy_spawn *spawn)
 {

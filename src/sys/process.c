@@ -34,7 +34,7 @@ static long kernel(long result, int saved)
     return result;
 }
 
-/* ---- Descriptors ---------------------------------------------------------------------- */
+/* ---- Descriptors ----------------------------------------------------------------------------- */
 
 /* The same open file under a number that is no standard one. Closes fd if it had to be another. */
 static int above_standard(int fd)
@@ -89,7 +89,7 @@ int asy_sys_access_mode(int fd)
     return flags < 0 ? flags : flags & O_ACCMODE;
 }
 
-/* ---- Started ------------------------------------------------------------------------------ */
+/* ---- Started --------------------------------------------------------------------------------- */
 
 static int add_stdio(posix_spawn_file_actions_t *actions, const int stdio[3])
 {
@@ -183,9 +183,10 @@ int asy_sys_spawn(const struct asy_spawn *spawn, pid_t *pid)
     return -error;
 }
 
-/* ---- Signalled, and reaped -------------------------------------------------------------------- */
+/* ---- Signalled, and reaped ------------------------------------------------------------------- */
 
-/* In place of a pidfd. Once it has written, which does not fail, it does not touch the descriptor any more. */
+/* In place of a pidfd. Once it has written, which does not fail, it does not touch the
+ * descriptor any more. */
 static void *wait_in_thread(void *arg)
 {
     const uint64_t packed = (uint64_t)(uintptr_t)arg, one = 1;

@@ -41,8 +41,8 @@ int asy_sys_dup(int fd);
 int asy_sys_access_mode(int fd);
 /*
  * A child that was started, as something to poll: it becomes readable when the child ends. Where
- * the kernel, a filter or a checker (Valgrind) has no pidfds, a thread waits in its place; the child's number then serves
- * for the rest, which is the child's until we have reaped it.
+ * the kernel, a filter or a checker (Valgrind) has no pidfds, a thread waits in its place; the child's number
+ * then serves for the rest, which is the child's until we have reaped it.
  */
 struct asy_child {
     pid_t pid;
@@ -54,7 +54,8 @@ struct asy_child {
 int asy_sys_child_open(struct asy_child *child);
 /* All of these clean up, and never fail for the seam's sake. */
 int asy_sys_child_signal(const struct asy_child *child, int signo);
-/* Reaps: 1 and *returncode, which is the exit status or minus the signal; 0: it runs still; or a negative errno. */
+/* Reaps: 1 and *returncode, which is the exit status or minus the signal; 0: it runs still; or a
+ * negative errno. */
 int asy_sys_child_reap(const struct asy_child *child, int *returncode);
 /* Waits, blocking, until it has ended, for so long. Does not reap it. */
 void asy_sys_child_wait(const struct asy_child *child, int timeout_ms);

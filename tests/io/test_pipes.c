@@ -42,7 +42,7 @@ static void stand_back(int number, int saved)
     close(saved);
 }
 
-/* ---- Pipes ------------------------------------------------------------------------------- */
+/* ---- Pipes ----------------------------------------------------------------------------------- */
 
 ASYNC(through_a_pipe)
 {
@@ -206,7 +206,7 @@ static void a_slow_reader_does_not_stop_the_loop(void **state)
     assert_int_equal(run(writes_all_ways), 0);
 }
 
-/* ---- stdin -------------------------------------------------------------------------------------- */
+/* ---- stdin ----------------------------------------------------------------------------------- */
 
 static void *write_slowly(void *fd)
 {
@@ -255,7 +255,7 @@ static void stdin_as_a_pipe(void **state)
     assert_int_equal(run(reads_stdin), 0);
 }
 
-/* ---- Terminals ------------------------------------------------------------------------------------ */
+/* ---- Terminals ------------------------------------------------------------------------------- */
 
 /* What is written comes out as it is, and is not echoed. */
 static void open_terminal(int *controller, int *terminal)
@@ -343,7 +343,7 @@ static void a_terminal_that_is_full(void **state)
     assert_int_equal(run(shows_much), 0);
 }
 
-/* ---- Files and devices ------------------------------------------------------------------------------- */
+/* ---- Files and devices ----------------------------------------------------------------------- */
 
 ASYNC(uses_files)
 {
@@ -447,7 +447,7 @@ static void what_is_no_descriptor(void **state)
     assert_int_equal(run(wrong_ones), 0);
 }
 
-/* ---- Sweeps --------------------------------------------------------------------------------------------- */
+/* ---- Sweeps ---------------------------------------------------------------------------------- */
 
 ASYNC(fills, asyncio_stream **, to)
 {

@@ -30,7 +30,7 @@ static void send_soon(int signo)
     asyncio_loop_call_soon(asyncio_get_running_loop(), send_now, (void *)(intptr_t)signo);
 }
 
-/* ---- Waited for ----------------------------------------------------------------------- */
+/* ---- Waited for ------------------------------------------------------------------------------ */
 
 ASYNC(waits, int, signo)
 {
@@ -217,7 +217,7 @@ static void debug_mode_knows_that_a_signal_may_come(void **state)
     asyncio_loop_release(loop);
 }
 
-/* ---- Called back ----------------------------------------------------------------------- */
+/* ---- Called back ----------------------------------------------------------------------------- */
 
 static int calls, other_calls;
 
@@ -349,7 +349,7 @@ static void it_runs_in_the_context_where_it_was_added(void **state)
     assert_int_equal(run(has_a_context), 0);
 }
 
-/* ---- What was there before ------------------------------------------------------------------ */
+/* ---- What was there before ------------------------------------------------------------------- */
 
 static _Atomic int own_calls;
 
@@ -557,7 +557,7 @@ static void a_forks_child_has_its_own(void **state)
     assert_child_exit(&child, 0);
 }
 
-/* ---- Threads --------------------------------------------------------------------------------------- */
+/* ---- Threads --------------------------------------------------------------------------------- */
 
 #define LOOPS 4
 static _Atomic int waiting, told;
@@ -671,7 +671,7 @@ static void a_storm_of_signals_harms_nobody(void **state)
     signal(SIGUSR2, SIG_DFL);
 }
 
-/* ---- Sweeps ------------------------------------------------------------------------------------------ */
+/* ---- Sweeps ---------------------------------------------------------------------------------- */
 
 ASYNC(any_day)
 {

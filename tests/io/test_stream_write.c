@@ -409,7 +409,8 @@ ASYNC(main_close_interrupted)
             asyncio_stream_abort(stream);
         else
             peer_resets(peer);
-        intptr_t result = asyncio_await(closer), written = asyncio_await(writer), drained = asyncio_await(drainer);
+        intptr_t result = asyncio_await(closer), written = asyncio_await(writer),
+                 drained = asyncio_await(drainer);
         if (how < 2) {
             CHECK_EQUAL(result, how ? -ECONNABORTED : -ECANCELED);
             CHECK_EQUAL(written, -EBADF);
@@ -503,7 +504,7 @@ ASYNC(main_huge)
 }
 TEST(huge)
 
-/* ---- Sweeps --------------------------------------------------------------------------------------------- */
+/* ---- Sweeps --------------------------------------------------------------------------- */
 
 /* A peer that begins to read after a while. */
 static void *read_late(void *arg)

@@ -558,7 +558,8 @@ ASYNC(main_refusals)
     CHECK_EQUAL(asyncio_stream_copy(NULL, stream), -EINVAL);
     CHECK_EQUAL(asyncio_stream_detach(stream), ASYNCIO_ESTATE);
     CHECK_EQUAL(asyncio_stream_start_tls(stream, NULL, NULL), -EINVAL);
-    CHECK_EQUAL(asyncio_stream_start_tls(stream, (asyncio_tls_context *)buf, NULL), -EINVAL); /* no TLS here */
+    CHECK_EQUAL(asyncio_stream_start_tls(stream, (asyncio_tls_context *)buf, NULL),
+                -EINVAL); /* no TLS here */
     CHECK_EQUAL(asyncio_stream_fd(NULL), -EINVAL);
     CHECK_EQUAL(asyncio_stream_peername(stream, (struct sockaddr *)&name, &length), 0);
     CHECK_EQUAL(name.ss_family, AF_INET);
@@ -665,7 +666,7 @@ ASYNC(main_stdin)
 }
 TEST(stdin)
 
-/* ---- Copied ----------------------------------------------------------------------------------------------- */
+/* ---- Copied --------------------------------------------------------------------------- */
 
 /* a -- stream | stream -- b: what a sends, b gets, and the other way round. */
 ASYNC(main_copy)
@@ -748,7 +749,7 @@ ASYNC(main_copy_ends)
 }
 TEST(copy_ends)
 
-/* ---- The loop closes ------------------------------------------------------------------------------------ */
+/* ---- The loop closes ------------------------------------------------------------------ */
 
 static asyncio_stream *left_open[3];
 
@@ -790,7 +791,7 @@ static void test_loop_closes(void **state)
     harness_settle();
 }
 
-/* ---- Sweeps -------------------------------------------------------------------------------------------------- */
+/* ---- Sweeps --------------------------------------------------------------------------- */
 
 /* The other end, which no failure of the library's reaches: it answers with what it gets, a little later. */
 static void *echo_slowly(void *arg)
@@ -818,7 +819,8 @@ static intptr_t converse(asyncio_stream *stream)
     if ((err = asyncio_stream_write(stream, "second,", 7)) ||
         (n = asyncio_stream_readuntil(stream, ",", 1, &line)) < 0)
         return err ? err : n;
-    if ((err = asyncio_stream_write(stream, "third", 5)) || (n = asyncio_stream_readexactly(stream, buf, 5)) < 0)
+    if ((err = asyncio_stream_write(stream, "third", 5)) ||
+        (n = asyncio_stream_readexactly(stream, buf, 5)) < 0)
         return err ? err : n;
     if ((err = asyncio_stream_write(stream, "fourth", 6)))
         return err;

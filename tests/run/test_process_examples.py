@@ -23,8 +23,8 @@ def check(condition, what):
 
 
 def start(*command, **options):
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            text=True, **options)
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True, **options)
 
 
 def read_until(process, words):
@@ -67,15 +67,18 @@ def test_run_commands(program):
 def test_supervisor(program):
     with tempfile.TemporaryDirectory() as folder:
         flag = os.path.join(folder, 'flag')
-        process = start(program, 'steady=echo up; trap "echo told; exit 3" TERM; while :; do sleep 0.05; done',
-                        f'shaky=echo one line; test -e {flag} || {{ touch {flag}; exit 7; }}; sleep 0.2; echo fine')
+        process = start(program,
+                        'steady=echo up; trap "echo told; exit 3" TERM; while :; do sleep 0.05; done',
+                        f'shaky=echo one line; test -e {flag} || {{ touch {flag}; exit 7; }}; sleep 0.2')
         text = read_until(process, 'shaky has ended')
         check('steady | up\n' in text, f'no prefix in {text!r}')
         check(text.count('shaky | one line\n') == 2, f'shaky was not started twice in {text!r}')
-        check('shaky failed with status 7; it is started again\n' in text, f'no word of a restart in {text!r}')
+        check('shaky failed with status 7; it is started again\n' in text,
+              f'no word of a restart in {text!r}')
         process.send_signal(signal.SIGTERM)
         rest = process.communicate(timeout=SECONDS_MAX)[0]
-        check('SIGTERM: all are to end\n' in rest and rest.endswith('all have ended\n'), f'at the end: {rest!r}')
+        check('SIGTERM: all are to end\n' in rest and rest.endswith('all have ended\n'),
+              f'at the end: {rest!r}')
         check(process.returncode == 0, f'the supervisor ends with {process.returncode}')
     process = start(program, 'a=exit 0', 'b=echo b')
     text = process.communicate(timeout=SECONDS_MAX)[0]
