@@ -95,6 +95,7 @@ struct asyncio_loop {
     bool running, debug, seeded, deadlocked;
     bool closed;                 /* other threads may look: written and, by them, read as an atomic */
     bool reporting;              /* the exception handler runs */
+    bool ending;                 /* the runner shuts down: servers take no more clients */
     size_t leftovers;            /* tasks that the shutdown cancelled and waits for */
     int64_t slow_ns;
     struct random random;

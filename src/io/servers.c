@@ -32,6 +32,7 @@
 
 #define ACCEPTS_AT_ONCE 64
 #define PAUSE_NS INT64_C(1000000000)
+#define SHORT_PAUSE_NS INT64_C(1000000)
 
 /* The arguments of the task that serves it. */
 struct client {
@@ -232,10 +233,10 @@ static int begin_client(const struct listener *listener, int fd, const struct so
 
 /* ---- Accepting ----------------------------------------------------------------------------- */
 
-static bool is_full(const asyncio_server *server)
+static bool takes_no_more(const asyncio_server *server)
 {
     int most = server->options.max_connections;
-    return most > 0 && server->client_count >= (size_t)most;
+    return server->closed || server->loop->ending || (most > 0 && server->client_count >= (size_t)most);
 }
 
 static void resume(struct timer *timer)
@@ -271,14 +272,20 @@ static void pause_accepting(struct listener *listener, int64_t pause_ns)
         asy_fd_watch(loop, listener->record, &listener->waiter);
 }
 
+static bool has_connection(const struct listener *listener)
+{
+    struct pollfd one = {.fd = listener->fd, .events = POLLIN};
+    return asy_sys_poll(&one, 1, 0) > 0;
+}
+
 static int accept_one(const struct listener *listener)
 {
     struct sockaddr_storage peer;
     socklen_t length = sizeof peer;
     memset(&peer, 0, sizeof peer);
     int fd = asy_sys_accept(listener->fd, (struct sockaddr *)&peer, &length);
-    if (fd < 0)
-        return fd;
+    if (fd < 0) /* the kernel looks for a free descriptor first */
+        return fd != -EAGAIN && !has_connection(listener) ? -EAGAIN : fd;
     if (peer.ss_family == AF_INET || peer.ss_family == AF_INET6) {
         int on = 1;
         asy_sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -303,7 +310,7 @@ static void watch(struct listener *listener);
 static void accept_some(struct listener *listener)
 {
     asyncio_server *server = listener->server;
-    for (int i = 0; i < ACCEPTS_AT_ONCE && !is_full(server); i++) {
+    for (int i = 0; i < ACCEPTS_AT_ONCE && !takes_no_more(server); i++) {
         int err = accept_one(listener);
         if (err == -EAGAIN) {
             asy_fd_exhausted(listener->record, FD_READ);
@@ -348,7 +355,7 @@ static void queue_turn(struct listener *listener)
     if (server->turn_queued)
         return;
     if (asy_call_soon(server->loop, more, server)) {
-        pause_accepting(listener, 0);
+        pause_accepting(listener, SHORT_PAUSE_NS);
         return;
     }
     server->turn_queued = true;
@@ -358,7 +365,7 @@ static void queue_turn(struct listener *listener)
 static void watch(struct listener *listener)
 {
     asyncio_server *server = listener->server;
-    if (server->closed || is_full(server) || is_paused(server))
+    if (takes_no_more(server) || is_paused(server))
         return;
     listener->waiter.events = FD_READ;
     listener->waiter.ready = listener_ready;

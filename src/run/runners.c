@@ -100,6 +100,7 @@ static void shut_down(asyncio_loop *loop, const asyncio_run_options *options)
     double grace = options->shutdown_grace == 0 ? DEFAULT_GRACE_S : options->shutdown_grace;
     grace = grace < 0 ? 0 : grace;
     size_t count;
+    loop->ending = true;
     asyncio_task **tasks = leftover_tasks(loop, &count);
     if (!list_is_empty(&loop->tasks)) {
         cancel_leftovers(loop);

@@ -95,6 +95,7 @@ static void record(asyncio_loop *loop, const asyncio_exception_context *context,
         const char *name = context->task ? asyncio_task_name(context->task) : "";
         snprintf(report->task, sizeof report->task, "%s", name);
         snprintf(report->file, sizeof report->file, "%s", context->file ? context->file : "");
+        snprintf(report->peer, sizeof report->peer, "%s", context->peer ? context->peer : "");
     }
     report_count++;
 }

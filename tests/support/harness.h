@@ -39,6 +39,7 @@ struct report {
     char message[256];
     char task[64]; /* its name; "" if there was none */
     char file[128];
+    char peer[128];
     int line;
     intptr_t error;
 };
