@@ -267,8 +267,10 @@ static void pause_accepting(struct listener *listener, int64_t pause_ns)
 {
     asyncio_server *server = listener->server;
     asyncio_loop *loop = server->loop;
-    if (!server->closed && !is_paused(server) &&
-        asy_timer_start(loop, &server->pause, asy_loop_now_ns(loop) + pause_ns))
+    if (server->closed || is_paused(server))
+        return;
+    if (asy_timer_start(loop, &server->pause, asy_loop_now_ns(loop) + pause_ns) &&
+        list_is_empty(&listener->waiter.node))
         asy_fd_watch(loop, listener->record, &listener->waiter);
 }
 

@@ -4,6 +4,7 @@
 #include "io/stream_test.h"
 #include "core/loop.h"
 #include "io/stream.h"
+#include "sys/sys.h"
 #include <pthread.h>
 
 /* A stream whose kernel buffers are small, so that little fills them. Not of TCP, which waits now and
@@ -236,6 +237,32 @@ ASYNC(main_turn)
     return 0;
 }
 TEST(turn)
+
+/* Out of memory in the middle of a write that is queued: nothing of it is accepted. */
+ASYNC(main_all_or_nothing)
+{
+    size_t got = 0;
+    int peer, failures = 0;
+    asyncio_stream *stream = narrow_stream(&peer);
+    size_t queued = 30000;
+    CHECK_EQUAL(asyncio_stream_write(stream, much, queued), 0);
+    CHECK(bytes_count(&stream->out) > 0 && !stream->is_full);
+    for (int i = 0; i < 3; i++) {
+        struct iovec parts[2] = {{much + queued, 100}, {much + queued + 100, 200000}};
+        asy_fault_arm(1, true);
+        failures += asyncio_stream_writev(stream, parts, 2) == -ENOMEM;
+        asy_fault_disarm();
+        CHECK_EQUAL(asyncio_stream_write(stream, much + queued, 10), 0);
+        queued += 10;
+    }
+    CHECK_EQUAL(failures, 3);
+    take_until(peer, &got, queued);
+    CHECK_EQUAL(asyncio_stream_close(stream), 0);
+    CHECK_EQUAL(recv(peer, much, 1, MSG_DONTWAIT), 0);
+    close(peer);
+    return 0;
+}
+TEST(all_or_nothing)
 
 /* ---- Errors -------------------------------------------------------------------------------------------- */
 
@@ -589,6 +616,7 @@ int main(void)
         cmocka_unit_test(test_several_writers),
         cmocka_unit_test(test_cancelled_writer),
         cmocka_unit_test(test_turn),
+        cmocka_unit_test(test_all_or_nothing),
         cmocka_unit_test(test_behaviour_54_gone),
         cmocka_unit_test(test_behaviour_54_ten_drainers),
         cmocka_unit_test(test_write_eof),
