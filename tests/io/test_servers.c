@@ -903,7 +903,7 @@ ASYNC(main_bad_peers)
 }
 TEST(bad_peers)
 
-/* ---- Addresses ------------------------------------------------------------------------------------------- */
+/* ---- Addresses ------------------------------------------------------------------------ */
 
 ASYNC(main_all_addresses)
 {
@@ -1055,7 +1055,7 @@ ASYNC(main_behaviour_56_unix)
 }
 TEST(behaviour_56_unix)
 
-/* ---- The loop closes ---------------------------------------------------------------------------------------- */
+/* ---- The loop closes ------------------------------------------------------------------ */
 
 static asyncio_server *left_open;
 static int left_clients[3];
@@ -1123,7 +1123,7 @@ static void test_loop_closes_by_hand(void **state)
     harness_settle();
 }
 
-/* ---- Sweeps ---------------------------------------------------------------------------------------------------- */
+/* ---- Sweeps --------------------------------------------------------------------------- */
 
 /* Connects, asks and leaves; whatever happens at the other end. */
 static void *visit(void *arg)
