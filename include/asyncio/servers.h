@@ -18,6 +18,9 @@
  * reported, with the peer's address, and harms nobody else; -ECANCELED, -EPIPE
  * and -ECONNRESET are not reported. The stream is the server's until its handler has ended; then it is
  * closed, unless the handler did so: flushed if the handler returned >= 0, else aborted.
+ *
+ * Out of descriptors or memory, a server reports that, and accepts nothing for a second. While
+ * asyncio_run shuts down it takes no more clients.
  */
 #ifndef ASYNCIO_SERVERS_H
 #define ASYNCIO_SERVERS_H
@@ -38,13 +41,13 @@ typedef struct asyncio_server_options {
     int reuse_port;               /* SO_REUSEPORT; default off */
     int max_connections;          /* more wait in the backlog; 0: no limit */
     asyncio_tls_context *tls;     /* each client starts with a handshake */
-    size_t limit;                 /* of readline and readuntil; 0: 64 KiB */
+    size_t limit;                 /* of readline and readuntil, as for a connection; 0: 64 KiB */
     uintptr_t reserved[4];
 } asyncio_server_options;
 
 /*
- * Listens, and serves from then on. host NULL: all addresses. port 0: one that is free (see
- * _port). Suspends while a name is looked up. 0; ASYNCIO_EGAI_...; -EADDRINUSE and
+ * Listens, and serves from then on. host NULL: all addresses. port 0: one that is free on all
+ * of them (see _port). Suspends while a name is looked up. 0; ASYNCIO_EGAI_...; -EADDRINUSE and
  * the like; -EINVAL, -ENOMEM, -ECANCELED, ASYNCIO_ENOTASK. The message says which address. (start_server)
  */
 ASYNCIO_API int asyncio_start_server(asyncio_client_handler handler, void *arg, const char *host, int port,
@@ -58,14 +61,16 @@ ASYNCIO_API int asyncio_start_server_on(int fd, asyncio_client_handler handler, 
                                         const asyncio_server_options *options, asyncio_server **server);
 
 /* Waits until cancelled, then closes the server and waits for its clients: -ECANCELED. The same
- * when somebody closes it meanwhile. ASYNCIO_ESTATE: closed already. (serve_forever) */
+ * when somebody closes it meanwhile. ASYNCIO_ESTATE: closed already, or another task is in this call.
+ * (serve_forever) */
 ASYNCIO_API int asyncio_server_serve_forever(asyncio_server *server);
 /* Stops listening. Clients go on. Does not wait. Repeating it does nothing. (close) */
 ASYNCIO_API void asyncio_server_close(asyncio_server *server);
 /*
- * Waits until the server is closed and its handlers have ended. `grace` seconds after the close
- * they are cancelled, and waited for; ASYNCIO_FOREVER: never; 0 or less: at once. 0 or -ECANCELED.
- * (wait_closed)
+ * Waits until the server is closed, then until its handlers have ended. After `grace` seconds of that
+ * they are cancelled, and waited for; ASYNCIO_FOREVER: never; 0 or less: at once. 0; -ECANCELED, and
+ * everything goes on as it was; -EINVAL, -ENOMEM, ASYNCIO_ENOTASK. Not from a handler, which would
+ * wait for itself. (wait_closed)
  */
 ASYNCIO_API int asyncio_server_wait_closed(asyncio_server *server, double grace);
 /* Every client's handler sees the end of its input, and what it wrote is flushed: as if all peers had

@@ -14,8 +14,10 @@
  *
  * A stream belongs to the loop's thread and has one owner. One task may read
  * while another writes; a second reader gets ASYNCIO_ESTATE. Several writers
- * take turns, and no write is torn. An error of the connection comes after the data that
- * arrived before it, and stays.
+ * take turns, in the order in which they came, and no write is torn. An error of the connection comes after
+ * the data that arrived before it, and stays. Who waits in a call when another task closes or aborts the
+ * stream gets -EBADF. A loop that closes, closes the descriptors of streams that are still open: their
+ * owners free them with _close or _abort, then or later.
  */
 #ifndef ASYNCIO_STREAMS_H
 #define ASYNCIO_STREAMS_H
@@ -41,8 +43,8 @@ typedef struct asyncio_connect_options {
     const asyncio_address *local;  /* bind to this first; port 0: any */
     asyncio_tls_context *tls;      /* TLS from the start; see asyncio/tls.h */
     const char *server_hostname;   /* the name to verify; NULL: host */
-    size_t limit;                  /* of readline and readuntil, in bytes; 0: 64 KiB */
-    double close_timeout;          /* seconds that _close may take to flush; 0: 30; ASYNCIO_FOREVER */
+    size_t limit;                  /* of readline and readuntil, in bytes before the separator; 0: 64 KiB */
+    double close_timeout;          /* seconds that _close may take to flush; 0: 30; < 0: none */
     uintptr_t reserved[4];
 } asyncio_connect_options;
 
@@ -115,8 +117,8 @@ ASYNCIO_API int asyncio_stream_write_eof(asyncio_stream *stream);
  * the peer's answer, at most the context's shutdown timeout: -ETIMEDOUT, too. 0, or what kept
  * bytes from being sent. Accepts NULL. (close, wait_closed) */
 ASYNCIO_API int asyncio_stream_close(asyncio_stream *stream);
-/* Closes at once, drops what is queued, resets a TCP connection, and frees. Does not wait. Accepts
- * NULL. (abort) */
+/* Closes at once, drops what is queued, resets a TCP connection, and frees; a _close that waits in
+ * another task then returns -ECONNABORTED. Does not wait. Accepts NULL. (abort) */
 ASYNCIO_API void asyncio_stream_abort(asyncio_stream *stream);
 
 /* TLS over the stream from here on; the context (asyncio/tls.h) tells whether as client or as server.
@@ -135,8 +137,9 @@ ASYNCIO_API int asyncio_stream_fd(asyncio_stream *stream);
 /* Inside a server's handler: the stream is the handler's from here on, and outlives it. 0;
  * ASYNCIO_ESTATE if no server owns it. */
 ASYNCIO_API int asyncio_stream_detach(asyncio_stream *stream);
-/* Copies until the end of `from`, with backpressure; does not close. The number of bytes, or the
- * first error. */
+/* Copies until the end of `from`, with backpressure, and without memory of its own while nothing comes;
+ * does not close. Suspends. The number of bytes, or the first error of either; what `to` did not
+ * accept stays in `from`. */
 ASYNCIO_API ssize_t asyncio_stream_copy(asyncio_stream *from, asyncio_stream *to);
 
 ASYNCIO_END_DECLS

@@ -8,6 +8,7 @@
 #include "asyncio/servers.h"
 #include "core/timer.h"
 #include "io/fd_table.h"
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 struct listener {
@@ -53,6 +54,29 @@ void asy_server_unlink(asyncio_server *server);
 struct sockaddr_un;
 int asy_unix_address(const char *path, struct sockaddr_un *address, socklen_t *length);
 
+/* ---- servers.c ------------------------------------------------------------------------ */
+void asy_server_unref(asyncio_server *server);
+/* Goes on accepting, if there is room now. */
+void asy_server_watch(asyncio_server *server);
+void asy_server_wake_waiters(asyncio_server *server);
+
+/* ---- server_clients.c ----------------------------------------------------------------- */
+/* The arguments of the task that serves it. */
+struct client {
+    struct list node;         /* among the server's clients */
+    asyncio_server *server;
+    asyncio_stream *stream;   /* NULL: closed or detached by the handler */
+    asyncio_task *task;       /* borrowed: it is over when the task ends */
+    const asyncio_site *site; /* of the handler's coroutine, once there is one */
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } peer;
+};
+
+/* Begins to serve a connection, and takes its descriptor over in any case. 0 or a negative errno. */
+int asy_client_begin(const struct listener *listener, int fd, const struct sockaddr_storage *peer);
 /* A handler has closed its stream itself. */
 void asy_client_lost_stream(void *client);
 

@@ -1,5 +1,5 @@
 /*
- * Servers: accepting, and the tasks that serve.
+ * Servers: accepting, and ending. The tasks that serve are in server_clients.c.
  *
  * A listener is a waiter of its descriptor, not a task. When it is ready, a
  * bounded number of connections is accepted, and a task begins for each. With
@@ -7,13 +7,9 @@
  * second, or for a client to end.
  */
 #include "asyncio/servers.h"
-#include "asyncio/coroutines.h"
 #include "asyncio/errors.h"
-#include "asyncio/fdio.h"
-#include "asyncio/messages.h"
 #include "asyncio/tasks.h"
 #include "core/contextvars.h"
-#include "core/coro.h"
 #include "core/loop.h"
 #include "core/timer.h"
 #include "io/address.h"
@@ -21,7 +17,6 @@
 #include "io/stream.h"
 #include "io/tls_hook.h"
 #include "sys/net.h"
-#include "sys/slab.h"
 #include "sys/sys.h"
 #include <errno.h>
 #include <math.h>
@@ -34,23 +29,9 @@
 #define PAUSE_NS INT64_C(1000000000)
 #define SHORT_PAUSE_NS INT64_C(1000000)
 
-/* The arguments of the task that serves it. */
-struct client {
-    struct list node;         /* among the server's clients */
-    asyncio_server *server;
-    asyncio_stream *stream;   /* NULL: closed or detached by the handler */
-    asyncio_task *task;       /* borrowed: it is over when the task ends */
-    const asyncio_site *site; /* of the handler's coroutine, once there is one */
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } peer;
-};
-
 /* ---- References ----------------------------------------------------------------------- */
 
-static void server_unref(asyncio_server *server)
+void asy_server_unref(asyncio_server *server)
 {
     if (--server->refs)
         return;
@@ -65,170 +46,13 @@ static void server_unref(asyncio_server *server)
     asy_loop_object_freed(loop);
 }
 
-static void wake_waiters(asyncio_server *server)
+void asy_server_wake_waiters(asyncio_server *server)
 {
     struct list *node;
     while ((node = list_take_first(&server->waiters))) {
         struct waiter *waiter = LIST_ENTRY(node, struct waiter, node);
         asy_wait_wake(LIST_ENTRY(waiter, struct wait, waiter), 0);
     }
-}
-
-/* ---- A client ---------------------------------------------------------------------------- */
-
-/* The message that the task has for this error, if any, is told with it. */
-static void report_client(const struct client *client, intptr_t err, const char *message)
-{
-    if (err == -ECANCELED || err == -EPIPE || err == -ECONNRESET)
-        return;
-    char peer[ASY_ADDRESS_TEXT];
-    asy_address_text(&client->peer.any, peer);
-    asyncio_exception_context context = {
-        .message = message, .error = err, .task = client->task, .peer = peer};
-    if (client->site) {
-        context.file = client->site->file;
-        context.line = client->site->line;
-    }
-    asy_report(client->server->loop, &context);
-}
-
-static void watch_all(asyncio_server *server);
-
-/* The client has ended: there is room for another one. */
-static void client_over(struct client *client)
-{
-    asyncio_server *server = client->server;
-    list_remove(&client->node);
-    server->client_count--;
-    watch_all(server);
-    if (!server->client_count && server->closed)
-        wake_waiters(server);
-    server_unref(server);
-}
-
-/* 0, or an error, which is reported. */
-static int secure(struct client *client)
-{
-    if (!client->server->options.tls)
-        return 0;
-    int err = asyncio_stream_start_tls(client->stream, client->server->options.tls, NULL);
-    if (err)
-        report_client(client, err, "the TLS handshake with a client failed");
-    return err;
-}
-
-static intptr_t serve(struct client *client)
-{
-    asyncio_server *server = client->server;
-    asyncio_coro *coro = server->handler(client->stream, server->arg);
-    if (!coro)
-        return asyncio_raise(-ENOMEM, "the handler made no coroutine");
-    client->site = ((asyncio_future *)(void *)coro)->site;
-    return asyncio_await(coro);
-}
-
-/* It is the server's until here: others may end it while it is flushed. */
-static void close_stream(struct client *client, bool flush)
-{
-    asyncio_stream *stream = client->stream;
-    if (!stream)
-        return;
-    if (flush)
-        asyncio_stream_close(stream);
-    else
-        asyncio_stream_abort(stream);
-    if (client->stream) /* somebody else is closing it, and will free it */
-        client->stream->client = NULL;
-}
-
-static intptr_t start_client(void *args)
-{
-    struct client *client = args;
-    int unsafe = secure(client);
-    intptr_t result = unsafe ? unsafe : serve(client);
-    if (result < 0 && !unsafe)
-        report_client(client, result, "the handler of a client failed");
-    /* What is wrong with a handshake the peer is told. */
-    close_stream(client, result >= 0 || unsafe == ASYNCIO_ETLS);
-    client_over(client);
-    return 0;
-}
-
-/* It never began: the loop closes, or there is no memory for a stack. */
-static void drop_client(void *args)
-{
-    struct client *client = args;
-    if (!client->server->loop->closed)
-        report_client(client, -ENOMEM, "no task could serve a client");
-    close_stream(client, false);
-    client_over(client);
-}
-
-static const asyncio_coro_type client_type = {
-    .site = {__FILE__, "client_connected", __LINE__},
-    .start = start_client,
-    .drop = drop_client,
-    .args_size = sizeof(struct client),
-};
-
-void asy_client_lost_stream(void *client)
-{
-    ((struct client *)client)->stream = NULL;
-}
-
-int asyncio_stream_detach(asyncio_stream *stream)
-{
-    if (!stream)
-        return -EINVAL;
-    asy_loop_check(stream->loop, "asyncio_stream_detach");
-    if (!stream->client)
-        return ASYNCIO_ESTATE;
-    asy_client_lost_stream(stream->client);
-    stream->client = NULL;
-    return 0;
-}
-
-static void begin_task(asyncio_server *server, asyncio_coro *coro, struct client *client)
-{
-    server->refs++;
-    server->client_count++;
-    list_append(&server->clients, &client->node);
-    client->task = asy_task_start(server->loop, coro, &client_type.site);
-    client->task->future.flags |= FUTURE_SEEN; /* what is wrong is told here, with the peer's address */
-    asy_vars_put(&client->task->context, asy_vars_copy(server->context));
-    asyncio_release(client->task); /* the loop has it until it ends */
-}
-
-/* Takes the descriptor over. 0 or a negative errno. */
-static int begin_client(const struct listener *listener, int fd, const struct sockaddr_storage *peer)
-{
-    asyncio_server *server = listener->server;
-    struct client *client;
-    void *place;
-    asyncio_coro *coro = asyncio_coro_alloc(&client_type, &place);
-    if (!coro) {
-        asy_sys_close(fd);
-        return -ENOMEM;
-    }
-    client = place;
-    memset(client, 0, sizeof *client);
-    client->server = server;
-    client->peer.any.sa_family = peer->ss_family;
-    if (peer->ss_family == AF_INET || peer->ss_family == AF_INET6)
-        memcpy(&client->peer, peer, sizeof client->peer);
-    struct fd_record *record = asy_fd_record(server->loop, fd);
-    asyncio_connect_options options = {.limit = server->options.limit};
-    if (record)
-        asy_fd_fresh(server->loop, record, listener->record);
-    int err = record ? asy_stream_make(server->loop, fd, &options, false, &client->stream) : -ENOMEM;
-    if (err) {
-        asy_sys_close(fd);
-        asy_task_free(asy_coro_begin(coro)); /* not a client yet: there is nothing to drop */
-        return err;
-    }
-    client->stream->client = client;
-    begin_task(server, coro, client);
-    return 0;
 }
 
 /* ---- Accepting ----------------------------------------------------------------------------- */
@@ -242,7 +66,7 @@ static bool takes_no_more(const asyncio_server *server)
 static void resume(struct timer *timer)
 {
     asyncio_server *server = LIST_ENTRY(timer, asyncio_server, pause);
-    watch_all(server);
+    asy_server_watch(server);
 }
 
 static bool is_paused(const asyncio_server *server)
@@ -292,7 +116,7 @@ static int accept_one(const struct listener *listener)
         int on = 1;
         asy_sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     }
-    return begin_client(listener, fd, &peer);
+    return asy_client_begin(listener, fd, &peer);
 }
 
 /* Of this one connection, or of the network: the next one may be better. All else would come again. */
@@ -331,11 +155,11 @@ static void listener_ready(struct fd_waiter *waiter, int gone)
 {
     struct listener *listener = LIST_ENTRY(waiter, struct listener, waiter);
     asyncio_server *server = listener->server;
-    if (gone)
+    if (gone || is_paused(server)) /* by another listener: then all are looked at again */
         return;
     server->refs++;
     accept_some(listener);
-    server_unref(server);
+    asy_server_unref(server);
 }
 
 /* Waits for the next connection; or, if there may be one already, for the next turn of the loop. */
@@ -348,7 +172,7 @@ static void more(void *arg)
             list_remove(&server->listeners[i].waiter.node);
             accept_some(&server->listeners[i]);
         }
-    server_unref(server);
+    asy_server_unref(server);
 }
 
 static void queue_turn(struct listener *listener)
@@ -378,7 +202,7 @@ static void watch(struct listener *listener)
         queue_turn(listener);
 }
 
-static void watch_all(asyncio_server *server)
+void asy_server_watch(asyncio_server *server)
 {
     if (server->closed)
         return;
@@ -453,7 +277,7 @@ int asy_server_add(asyncio_server *server, int fd)
 void asy_server_begin(asyncio_server *server)
 {
     asy_fd_own(server->loop, &server->owner);
-    watch_all(server);
+    asy_server_watch(server);
 }
 
 int asyncio_start_server_on(int fd, asyncio_client_handler handler, void *arg,
@@ -500,7 +324,7 @@ void asyncio_server_close(asyncio_server *server)
     if (server->closed)
         return;
     stop_listening(server);
-    wake_waiters(server);
+    asy_server_wake_waiters(server);
 }
 
 /* Who serves or waits will never run again: the owner's is the last reference. */
@@ -514,7 +338,7 @@ static void loop_closes(struct fd_owner *owner)
     server->client_count = 0;
     server->refs = 1;
     if (server->is_released)
-        server_unref(server);
+        asy_server_unref(server);
 }
 
 static const struct wait_kind closed_kind = {.name = "server"};
@@ -575,7 +399,7 @@ int asyncio_server_wait_closed(asyncio_server *server, double grace)
         err = wait_for_news(server);
     if (!err)
         err = wait_for_clients(server, grace);
-    server_unref(server);
+    asy_server_unref(server);
     return err;
 }
 
@@ -596,7 +420,7 @@ int asyncio_server_serve_forever(asyncio_server *server)
     server->is_served = false;
     asyncio_server_close(server);
     asyncio_server_wait_closed(server, ASYNCIO_FOREVER);
-    server_unref(server);
+    asy_server_unref(server);
     return -ECANCELED;
 }
 
@@ -632,7 +456,7 @@ void asyncio_server_release(asyncio_server *server)
     server->is_released = true;
     asyncio_server_close(server);
     cancel_handlers(server);
-    server_unref(server);
+    asy_server_unref(server);
 }
 
 /* ---- Looking at it ---------------------------------------------------------------------------------- */

@@ -44,9 +44,11 @@ struct asy_stream_filter_ops {
     void (*free)(void *filter);
 };
 
+/* What each call looks at comes first: with many connections it has left the cache. */
 struct asyncio_stream {
     asyncio_loop *loop;
     struct fd_record *record;
+    void *filter;
     int fd;
     uint32_t users;
     bool is_socket, keeps_fd;     /* the latter: stdin, stdout, stderr are not closed with it */
@@ -57,24 +59,24 @@ struct asyncio_stream {
     bool ends, ended;             /* write_eof was called; and has been carried out */
     bool terminated;              /* in.data[in.start] is a NUL that stands for `covered` */
     char covered;
+    bool shaking;                 /* the filter's handshake is not done */
+    bool is_full;                 /* high water was passed, and low water is not reached yet */
+    bool has_waiters;             /* drainers and writers may not be empty */
     int read_error, write_error;  /* stay */
+    struct bytes in, out;
+
     size_t limit;
     double close_timeout;
-
-    struct bytes in, out;
     struct fd_waiter flusher;
-    bool is_full;                 /* high water was passed, and low water is not reached yet */
     struct list drainers;         /* of struct drain_wait */
-    struct list writers; /* the same; the first has the turn, and keeps its place until it has written */
+    struct list writers;          /* of struct wait; the first keeps its place until it runs */
     struct fd_owner owner;
 
     const struct asy_stream_filter_ops *filter_ops;
-    void *filter;
     struct bytes wire;            /* from the descriptor, for the filter */
     bool wire_ended;              /* no more of it will come */
-    bool shaking;                 /* the filter's handshake is not done */
 
-    /* A server's connection (server.c). */
+    /* A server's connection (server_clients.c). */
     void *client;
     /* A process's place for it, which is cleared when it goes; or NULL. */
     asyncio_stream **place;

@@ -223,7 +223,7 @@ ssize_t asyncio_stream_read(asyncio_stream *stream, void *buf, size_t n)
         return end(stream, 0);
     if (!bytes_count(&stream->in)) {
         bool direct = n >= (stream->filter ? FILTER_DIRECT_BYTES : DIRECT_BYTES);
-        if (direct)
+        if (direct && stream->in.data)
             bytes_free(&stream->in);
         ssize_t got = direct ? get_more(stream, buf, n) : asy_stream_fill(stream, 1);
         if (direct || got <= 0)

@@ -95,6 +95,8 @@ void asy_stream_wake_drainers(asyncio_stream *stream)
 {
     size_t queued = bytes_count(&stream->out);
     note_level(stream);
+    if (!stream->has_waiters)
+        return;
     LIST_EACH_SAFE(node, next, &stream->drainers) {
         struct drain_wait *drain = LIST_ENTRY(wait_at(node), struct drain_wait, wait);
         if (queued > drain->level && !stream->write_error)
@@ -103,13 +105,15 @@ void asy_stream_wake_drainers(asyncio_stream *stream)
         asy_wait_wake(&drain->wait, 0);
     }
     wake_writer(stream);
+    stream->has_waiters = !list_is_empty(&stream->drainers) || !list_is_empty(&stream->writers);
 }
 
 /* Waits for the turn to write, which comes in the order of the calls. 0 or an error. */
 static int wait_turn(asyncio_stream *stream)
 {
     asyncio_task *task = stream->loop->current;
-    if (stream->write_error || (!stream->is_full && list_is_empty(&stream->writers)))
+    bool has_writers = stream->has_waiters && !list_is_empty(&stream->writers);
+    if (stream->write_error || (!stream->is_full && !has_writers))
         return stream->write_error;
     int err = asy_cancel_deliver(task);
     if (err)
@@ -117,6 +121,7 @@ static int wait_turn(asyncio_stream *stream)
     struct wait wait;
     asy_wait_init(&wait, task, &write_kind, stream);
     list_append(&stream->writers, &wait.waiter.node);
+    stream->has_waiters = true;
     err = (int)asy_wait_park(&wait);
     list_remove(&wait.waiter.node);
     return err ? err : stream->write_error;
@@ -147,6 +152,7 @@ int asy_stream_wait_drained(asyncio_stream *stream, size_t level, double timeout
     if (err)
         return err;
     list_append(&stream->drainers, &drain.wait.waiter.node);
+    stream->has_waiters = true;
     asy_stream_use(stream);
     err = (int)asy_wait_park(&drain.wait);
     asy_timer_stop(loop, &drain.timer);
@@ -372,7 +378,8 @@ static int write_parts(asyncio_stream *stream, const struct iovec *parts, int co
               : bytes_count(&stream->out) ? write_behind(stream, parts, count)
                                             : write_direct(stream, parts, count, total);
     note_level(stream);
-    wake_writer(stream);
+    if (stream->has_waiters)
+        wake_writer(stream);
     return err;
 }
 

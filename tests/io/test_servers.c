@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-/* ---- Handlers --------------------------------------------------------------------------------- */
+/* ---- Handlers ---------------------------------------------------------------------------- */
 
 static unsigned begun, ended, cancelled;
 
@@ -143,7 +143,7 @@ static void finish(asyncio_server *server)
     asyncio_server_release(server);
 }
 
-/* ---- Serving ------------------------------------------------------------------------------------- */
+/* ---- Serving ----------------------------------------------------------------------------- */
 
 ASYNC(main_serving)
 {
@@ -263,7 +263,7 @@ ASYNC(main_flushed_behind_handler)
 }
 TEST(flushed_behind_handler)
 
-/* ---- Handlers that fail, or see to their streams themselves ------------------------------------------ */
+/* ---- Handlers that fail, or see to their streams themselves ------------------------------ */
 
 struct wish {
     intptr_t result;
@@ -445,7 +445,7 @@ ASYNC(main_tasks_left)
 }
 TEST(tasks_left)
 
-/* ---- The end --------------------------------------------------------------------------------------- */
+/* ---- The end ----------------------------------------------------------------------------- */
 
 /* wait_closed waits until it is closed and the last client is gone, in any order of things. */
 ASYNC(main_behaviour_56_orders)
@@ -684,7 +684,7 @@ ASYNC(main_release)
 }
 TEST(release)
 
-/* ---- Limits ------------------------------------------------------------------------------------------ */
+/* ---- Limits ------------------------------------------------------------------------------ */
 
 ASYNC(main_max_connections)
 {
@@ -864,7 +864,7 @@ ASYNC(main_idle)
 }
 TEST(idle)
 
-/* ---- Bad peers ----------------------------------------------------------------------------------------- */
+/* ---- Bad peers --------------------------------------------------------------------------- */
 
 ASYNC(main_bad_peers)
 {
@@ -903,7 +903,7 @@ ASYNC(main_bad_peers)
 }
 TEST(bad_peers)
 
-/* ---- Addresses ------------------------------------------------------------------------ */
+/* ---- Addresses --------------------------------------------------------------------------- */
 
 ASYNC(main_all_addresses)
 {
@@ -1055,7 +1055,7 @@ ASYNC(main_behaviour_56_unix)
 }
 TEST(behaviour_56_unix)
 
-/* ---- The loop closes ------------------------------------------------------------------ */
+/* ---- The loop closes --------------------------------------------------------------------- */
 
 static asyncio_server *left_open;
 static int left_clients[3];
@@ -1123,7 +1123,7 @@ static void test_loop_closes_by_hand(void **state)
     harness_settle();
 }
 
-/* ---- Sweeps --------------------------------------------------------------------------- */
+/* ---- Sweeps ------------------------------------------------------------------------------ */
 
 /* Connects, asks and leaves; whatever happens at the other end. */
 static void *visit(void *arg)

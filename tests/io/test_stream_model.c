@@ -64,7 +64,7 @@ ASYNC(sends)
     return shutdown(model.peer, SHUT_WR);
 }
 
-/* ---- What each call must do ------------------------------------------------------------------------ */
+/* ---- What each call must do -------------------------------------------------------------- */
 
 static size_t left(void)
 {

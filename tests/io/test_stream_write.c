@@ -59,7 +59,7 @@ static void take_until(int peer, size_t *got, size_t n)
     CHECK_EQUAL(*got, n);
 }
 
-/* ---- At once, and later ------------------------------------------------------------------------- */
+/* ---- At once, and later ------------------------------------------------------------------ */
 
 ASYNC(main_at_once)
 {
@@ -264,7 +264,7 @@ ASYNC(main_all_or_nothing)
 }
 TEST(all_or_nothing)
 
-/* ---- Errors -------------------------------------------------------------------------------------------- */
+/* ---- Errors ------------------------------------------------------------------------------ */
 
 /* A loop that writes and drains to a peer that has gone ends. */
 ASYNC(main_behaviour_54_gone)
@@ -321,7 +321,7 @@ ASYNC(main_behaviour_54_ten_drainers)
 }
 TEST(behaviour_54_ten_drainers)
 
-/* ---- The end ------------------------------------------------------------------------------------------- */
+/* ---- The end ----------------------------------------------------------------------------- */
 
 ASYNC(main_write_eof)
 {
@@ -531,16 +531,16 @@ ASYNC(main_huge)
 }
 TEST(huge)
 
-/* ---- Sweeps --------------------------------------------------------------------------- */
+/* ---- Sweeps ------------------------------------------------------------------------------ */
 
-/* A peer that begins to read after a while. */
-static void *read_late(void *arg)
+/* A peer that is slower than the writer. */
+static void *read_slowly(void *arg)
 {
-    static char block[65536];
+    static char block[40000];
     int fd = (int)(intptr_t)arg;
-    usleep(500);
-    while (read(fd, block, sizeof block) > 0)
-        ;
+    do
+        usleep(200);
+    while (read(fd, block, sizeof block) > 0);
     close(fd);
     return NULL;
 }
@@ -571,7 +571,7 @@ static intptr_t write_and_close(void)
         return err;
     }
     pthread_t peer;
-    CHECK_EQUAL(pthread_create(&peer, NULL, read_late, (void *)(intptr_t)fds[1]), 0);
+    CHECK_EQUAL(pthread_create(&peer, NULL, read_slowly, (void *)(intptr_t)fds[1]), 0);
     intptr_t result = write_much(stream);
     err = asyncio_stream_close(stream);
     pthread_join(peer, NULL);

@@ -8,7 +8,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 
-/* ---- Lines ------------------------------------------------------------------------------------ */
+/* ---- Lines ------------------------------------------------------------------------------- */
 
 /* However the bytes come, the same lines go out. */
 ASYNC(main_behaviour_52_chunks)
@@ -185,7 +185,7 @@ ASYNC(main_covered)
 }
 TEST(covered)
 
-/* ---- Bytes --------------------------------------------------------------------------------------- */
+/* ---- Bytes ------------------------------------------------------------------------------- */
 
 ASYNC(main_behaviour_53_exactly)
 {
@@ -424,7 +424,7 @@ ASYNC(main_idle_memory)
 }
 TEST(idle_memory)
 
-/* ---- Others meanwhile ------------------------------------------------------------------------------- */
+/* ---- Others meanwhile -------------------------------------------------------------------- */
 
 /* Closed or aborted under a reader. */
 ASYNC(main_closed_under_reader)
@@ -515,7 +515,7 @@ ASYNC(main_gone_while_giving_way)
 }
 TEST(gone_while_giving_way)
 
-/* ---- Made, looked at ----------------------------------------------------------------------------------- */
+/* ---- Made, looked at --------------------------------------------------------------------- */
 
 static void call_outside(void *arg)
 {
@@ -666,7 +666,7 @@ ASYNC(main_stdin)
 }
 TEST(stdin)
 
-/* ---- Copied --------------------------------------------------------------------------- */
+/* ---- Copied ------------------------------------------------------------------------------ */
 
 /* a -- stream | stream -- b: what a sends, b gets, and the other way round. */
 ASYNC(main_copy)
@@ -749,7 +749,7 @@ ASYNC(main_copy_ends)
 }
 TEST(copy_ends)
 
-/* ---- The loop closes ------------------------------------------------------------------ */
+/* ---- The loop closes --------------------------------------------------------------------- */
 
 static asyncio_stream *left_open[3];
 
@@ -791,7 +791,7 @@ static void test_loop_closes(void **state)
     harness_settle();
 }
 
-/* ---- Sweeps --------------------------------------------------------------------------- */
+/* ---- Sweeps ------------------------------------------------------------------------------ */
 
 /* The other end, which no failure of the library's reaches: it answers with what it gets, a little later. */
 static void *echo_slowly(void *arg)

@@ -1,0 +1,170 @@
+/*
+ * A server's clients: the task that serves each, from the moment it was accepted until its stream
+ * is closed.
+ */
+#include "asyncio/coroutines.h"
+#include "asyncio/errors.h"
+#include "asyncio/messages.h"
+#include "asyncio/tasks.h"
+#include "core/contextvars.h"
+#include "core/coro.h"
+#include "core/loop.h"
+#include "io/address.h"
+#include "io/server.h"
+#include "io/stream.h"
+#include "io/tls_hook.h"
+#include "sys/sys.h"
+#include <errno.h>
+#include <string.h>
+
+/* The message that the task has for this error, if any, is told with it. */
+static void report_client(const struct client *client, intptr_t err, const char *message)
+{
+    if (err == -ECANCELED || err == -EPIPE || err == -ECONNRESET)
+        return;
+    char peer[ASY_ADDRESS_TEXT];
+    asy_address_text(&client->peer.any, peer);
+    asyncio_exception_context context = {
+        .message = message, .error = err, .task = client->task, .peer = peer};
+    if (client->site) {
+        context.file = client->site->file;
+        context.line = client->site->line;
+    }
+    asy_report(client->server->loop, &context);
+}
+
+/* The client has ended: there is room for another one. */
+static void client_over(struct client *client)
+{
+    asyncio_server *server = client->server;
+    list_remove(&client->node);
+    server->client_count--;
+    asy_server_watch(server);
+    if (!server->client_count && server->closed)
+        asy_server_wake_waiters(server);
+    asy_server_unref(server);
+}
+
+/* 0, or an error, which is reported. */
+static int secure(struct client *client)
+{
+    if (!client->server->options.tls)
+        return 0;
+    int err = asyncio_stream_start_tls(client->stream, client->server->options.tls, NULL);
+    if (err)
+        report_client(client, err, "the TLS handshake with a client failed");
+    return err;
+}
+
+static intptr_t serve(struct client *client)
+{
+    asyncio_server *server = client->server;
+    asyncio_coro *coro = server->handler(client->stream, server->arg);
+    if (!coro)
+        return asyncio_raise(-ENOMEM, "the handler made no coroutine");
+    client->site = ((asyncio_future *)(void *)coro)->site;
+    return asyncio_await(coro);
+}
+
+/* It is the server's until here: others may end it while it is flushed. */
+static void close_stream(struct client *client, bool flush)
+{
+    asyncio_stream *stream = client->stream;
+    if (!stream)
+        return;
+    if (flush)
+        asyncio_stream_close(stream);
+    else
+        asyncio_stream_abort(stream);
+    if (client->stream) /* somebody else is closing it, and will free it */
+        client->stream->client = NULL;
+}
+
+static intptr_t start_client(void *args)
+{
+    struct client *client = args;
+    int unsafe = secure(client);
+    intptr_t result = unsafe ? unsafe : serve(client);
+    if (result < 0 && !unsafe)
+        report_client(client, result, "the handler of a client failed");
+    /* What is wrong with a handshake the peer is told. */
+    close_stream(client, result >= 0 || unsafe == ASYNCIO_ETLS);
+    client_over(client);
+    return 0;
+}
+
+/* It never began: the loop closes, or there is no memory for a stack. */
+static void drop_client(void *args)
+{
+    struct client *client = args;
+    if (!client->server->loop->closed)
+        report_client(client, -ENOMEM, "no task could serve a client");
+    close_stream(client, false);
+    client_over(client);
+}
+
+static const asyncio_coro_type client_type = {
+    .site = {__FILE__, "client_connected", __LINE__},
+    .start = start_client,
+    .drop = drop_client,
+    .args_size = sizeof(struct client),
+};
+
+void asy_client_lost_stream(void *client)
+{
+    ((struct client *)client)->stream = NULL;
+}
+
+int asyncio_stream_detach(asyncio_stream *stream)
+{
+    if (!stream)
+        return -EINVAL;
+    asy_loop_check(stream->loop, "asyncio_stream_detach");
+    if (!stream->client)
+        return ASYNCIO_ESTATE;
+    asy_client_lost_stream(stream->client);
+    stream->client = NULL;
+    return 0;
+}
+
+static void begin_task(asyncio_server *server, asyncio_coro *coro, struct client *client)
+{
+    server->refs++;
+    server->client_count++;
+    list_append(&server->clients, &client->node);
+    client->task = asy_task_start(server->loop, coro, &client_type.site);
+    client->task->future.flags |= FUTURE_SEEN; /* what is wrong is told here, with the peer's address */
+    asy_vars_put(&client->task->context, asy_vars_copy(server->context));
+    asyncio_release(client->task); /* the loop has it until it ends */
+}
+
+int asy_client_begin(const struct listener *listener, int fd, const struct sockaddr_storage *peer)
+{
+    asyncio_server *server = listener->server;
+    struct client *client;
+    void *place;
+    asyncio_coro *coro = asyncio_coro_alloc(&client_type, &place);
+    if (!coro) {
+        asy_sys_close(fd);
+        return -ENOMEM;
+    }
+    client = place;
+    memset(client, 0, sizeof *client);
+    client->server = server;
+    client->peer.any.sa_family = peer->ss_family;
+    if (peer->ss_family == AF_INET || peer->ss_family == AF_INET6)
+        memcpy(&client->peer, peer, sizeof client->peer);
+    struct fd_record *record = asy_fd_record(server->loop, fd);
+    asyncio_connect_options options = {.limit = server->options.limit};
+    if (record)
+        asy_fd_fresh(server->loop, record, listener->record);
+    int err = record ? asy_stream_make(server->loop, fd, &options, false, &client->stream) : -ENOMEM;
+    if (err) {
+        asy_sys_close(fd);
+        asy_task_free(asy_coro_begin(coro)); /* not a client yet: there is nothing to drop */
+        return err;
+    }
+    client->stream->client = client;
+    begin_task(server, coro, client);
+    return 0;
+}

@@ -1,0 +1,231 @@
+#!/usr/bin/python3
+"""
+The examples that serve, with the clients played here:
+
+    test_server_examples.py ECHO CHAT FORWARDER LOOP_PER_CORE [HTTP]
+"""
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+failed = 0
+
+
+def check(condition, what):
+    global failed
+    if not condition:
+        failed += 1
+        print(f'FAILED: {what}')
+
+
+class Server:
+    """One that runs while the block does, and ends well when it is told to."""
+
+    def __init__(self, *command, sends=signal.SIGINT, status=130):
+        self.command, self.sends, self.status = [str(word) for word in command], sends, status
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        text=True)
+        self.line = self.process.stdout.readline()
+        found = re.match(r'listening on port (\d+)', self.line)
+        if not found:
+            self.process.kill()
+            sys.exit(f'FAILED: {self.command} said: {self.line}{self.process.stderr.read()}')
+        self.port = int(found.group(1))
+        return self
+
+    def __exit__(self, *error):
+        began = time.monotonic()
+        self.process.send_signal(self.sends)
+        _, self.errors = self.process.communicate(timeout=20)
+        check(self.process.returncode == self.status, f'{self.command}: status {self.process.returncode}')
+        check(self.errors == '', f'{self.command}: {self.errors}')
+        check(time.monotonic() - began < 10, 'it takes its time to end')
+
+
+class Client:
+    def __init__(self, port, host='127.0.0.1'):
+        self.socket = socket.create_connection((host, port), timeout=10)
+        self.file = self.socket.makefile('rb')
+
+    def say(self, text):
+        self.socket.sendall(text.encode())
+
+    def line(self):
+        return self.file.readline().decode()
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+
+# ---- Echo ----------------------------------------------------------------------------
+
+def check_echo(program):
+    with Server(program, 0) as server:
+        clients = [Client(server.port) for _ in range(20)]
+        for number, client in enumerate(clients):
+            client.say(f'number {number}\n')
+        for number, client in enumerate(clients):
+            check(client.line() == f'number {number}\n', 'echo')
+        data = os.urandom(3000000)
+        sender = threading.Thread(target=clients[0].socket.sendall, args=[data])
+        sender.start()
+        check(clients[0].file.read(len(data)) == data, 'much')
+        sender.join()
+        clients[1].socket.shutdown(socket.SHUT_WR)
+        check(clients[1].file.read() == b'', 'the end')
+        for client in clients[2:]:
+            client.close()
+    # Those that were still there saw the end.
+    check(clients[0].file.read() == b'', 'the end of all')
+    with Server(program, 0, sends=signal.SIGTERM, status=143) as server:
+        port = server.port
+        again = subprocess.run([program, str(port)], capture_output=True, text=True, timeout=10)
+        check(again.returncode == 1 and 'address already in use' in again.stderr, again.stderr)
+
+
+# ---- Chat -----------------------------------------------------------------------------
+
+def check_chat(program):
+    with Server(program, 0) as server:
+        ann, ben = Client(server.port), Client(server.port)
+        check(ann.line() == 'Your name, please:\n' and ben.line() == 'Your name, please:\n', 'asked')
+        ann.say('Ann\r\n')
+        ann.say('alone\n')
+        check(ann.line() == '* Ann has come\n', 'come')
+        ben.say('Ben\n')
+        check(ann.line() == ben.line() == '* Ben has come\n', 'come')
+        ben.say('hello\n')
+        check(ann.line() == 'Ben: hello\n', 'heard')
+        ann.say('hello, Ben\n')
+        check(ben.line() == 'Ann: hello, Ben\n', 'answered')
+        nobody = Client(server.port)
+        nobody.close()
+        # One that never reads does not keep the others waiting, and has to go.
+        deaf = Client(server.port)
+        deaf.say('Deaf\n')
+        check(ann.line() == '* Deaf has come\n' and ben.line() == '* Deaf has come\n', 'come')
+        text = 'x' * 60000
+        gone = False
+        for _ in range(400):
+            ann.say(text + '\n')
+            line = ben.line()
+            if line == '* Deaf has left\n':
+                gone = True
+                break
+            check(line == f'Ann: {text}\n', 'heard, although one is deaf')
+        check(gone, 'who is deaf has to go')
+        ben.close()
+        line = ann.line()
+        if gone:
+            check(line == '* Deaf has left\n', line)
+            line = ann.line()
+        check(line == '* Ben has left\n', line)
+    check(ann.line() == '* good night\n', 'good night')
+    check(ann.file.read() == b'', 'the end')
+
+
+# ---- Forwarding ------------------------------------------------------------------------
+
+def check_forwarder(program, echo):
+    with Server(echo, 0) as target, Server(program, 0, '127.0.0.1', target.port) as server:
+        clients = [Client(server.port) for _ in range(10)]
+        data = os.urandom(2000000)
+        sender = threading.Thread(target=clients[0].socket.sendall, args=[data])
+        sender.start()
+        check(clients[0].file.read(len(data)) == data, 'much')
+        sender.join()
+        for client in clients:
+            client.say('hello\n')
+            check(client.line() == 'hello\n', 'forwarded')
+            client.socket.shutdown(socket.SHUT_WR)
+            check(client.file.read() == b'', 'both ends')
+            client.close()
+    # Nobody there: told, and the client is not left alone.
+    closed = socket.create_server(('127.0.0.1', 0))
+    port = closed.getsockname()[1]
+    closed.close()
+    process = subprocess.Popen([program, '0', '127.0.0.1', str(port)], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    port_here = int(process.stdout.readline().split()[3])
+    try:
+        check(Client(port_here).socket.recv(1) == b'', 'refused')
+    except ConnectionResetError:
+        pass
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=10)
+    check(f'connect to 127.0.0.1:{port}: connection refused' in errors, errors)
+    check('peer 127.0.0.1:' in errors, errors)
+    check(subprocess.run([program], capture_output=True).returncode == 2, 'usage')
+
+
+# ---- Many loops --------------------------------------------------------------------------
+
+def check_loops(program):
+    with Server(program, 0, 3) as server:
+        check(server.line.endswith('with 3 loops\n'), server.line)
+        seen = set()
+        clients = []
+        for _ in range(60):
+            client = Client(server.port)
+            seen.add(client.line())
+            client.say('hello\n')
+            check(client.line() == 'hello\n', 'echo')
+            clients.append(client)
+        check(seen == {'loop 0\n', 'loop 1\n', 'loop 2\n'}, seen)
+
+
+# ---- HTTP ----------------------------------------------------------------------------------
+
+def answers_to(port, request, chunk=None):
+    """All that comes back, in one go or piece by piece."""
+    client = Client(port)
+    for at in range(0, len(request), chunk or len(request) or 1):
+        client.socket.sendall(request[at:at + (chunk or len(request))])
+    client.socket.shutdown(socket.SHUT_WR)
+    answer = client.file.read()
+    client.close()
+    return answer.decode()
+
+
+def check_http(program):
+    get = b'GET / HTTP/1.1\r\nHost: here\r\n\r\n'
+    hello = 'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 14\r\n\r\nHello, world!\n'
+    with Server(program, 0) as server:
+        connection = http.client.HTTPConnection('127.0.0.1', server.port, timeout=10)
+        for _ in range(3):
+            for method, path, status, body in [('GET', '/', 200, b'Hello, world!\n'), ('HEAD', '/', 200, b''),
+                                               ('GET', '/x', 404, b'no such page\n'),
+                                               ('POST', '/', 405, b'not here\n')]:
+                connection.request(method, path, body=b'y' * 5000 if method == 'POST' else None)
+                answer = connection.getresponse()
+                check((answer.status, answer.read()) == (status, body), f'{method} {path}')
+        check(answers_to(server.port, get) == hello, 'one')
+        check(answers_to(server.port, get * 200) == hello * 200, 'pipelined')
+        check(answers_to(server.port, get * 3, chunk=1) == hello * 3, 'piece by piece')
+        old = answers_to(server.port, b'GET / HTTP/1.0\r\n\r\n' + get)
+        check(old == hello.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'), old)
+        for bad in [b'what?\r\n\r\n', b'GET /' + b'x' * 1000 + b' HTTP/1.1\r\n\r\n',
+                    b'GET / HTTP/1.1\r\nx y\r\n\r\n',
+                    b'POST / HTTP/1.1\r\nContent-Length: 70000\r\n\r\n' + b'z' * 70000]:
+            text = answers_to(server.port, bad)
+            check('400 Bad Request' in text, f'{bad[:20]}: {text[:200]}')
+        check(answers_to(server.port, b'') == '', 'nothing')
+        # The end finds one connection idle.
+
+
+check_echo(sys.argv[1])
+check_chat(sys.argv[2])
+check_forwarder(sys.argv[3], sys.argv[1])
+check_loops(sys.argv[4])
+if len(sys.argv) > 5:
+    check_http(sys.argv[5])
+sys.exit(1 if failed else 0)
