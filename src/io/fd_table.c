@@ -34,6 +34,7 @@ static void close_table(struct asy_io_hooks *hooks)
         asy_fd_drop(table->loop, record);
         asy_slab_free(record, sizeof *record);
     }
+    asy_sys_free(table->input);
     asy_sys_free(table->records);
     asy_sys_free(table);
 }
@@ -417,7 +418,7 @@ static void on_event(asyncio_loop *loop, uint64_t tag, uint32_t events)
 #define WAITER_AHEAD 4
 #define LINE 64
 #define LINES_BELOW 4
-#define LINES_ABOVE 7
+#define LINES_ABOVE 10
 
 static inline void fetch_waiter(asyncio_loop *loop, uint64_t tag)
 {

@@ -83,6 +83,7 @@ struct fd_table {
     struct fd_record **records; /* by number; NULL where there is none */
     size_t capacity;
     uint32_t generation;
+    char *input;               /* the buffer that a stream used last (stream_read.c), or NULL */
 };
 
 /* The running loop's record of fd; NULL if there is none. */
