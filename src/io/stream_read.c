@@ -42,8 +42,8 @@ static ssize_t receive(asyncio_stream *stream, void *buf, size_t n)
     return got == -EIO && !stream->is_socket ? 0 : got; /* a terminal whose other side is gone */
 }
 
-/* A stream that waits has no buffer, and one that is read gets the loop's spare one, which the last one that was
- * read gave back: it is in the cache still. Checkers see each buffer go. */
+/* A stream that waits has no buffer, and one that is read gets the loop's spare one, which the last
+ * one that was read gave back: it is in the cache still. Checkers see each buffer go. */
 static int take_buffer(asyncio_stream *stream, struct bytes *into, size_t n)
 {
     struct fd_table *table = (struct fd_table *)stream->loop->io;
