@@ -272,6 +272,7 @@ static void close_loop(asyncio_loop *loop)
     asy_handles_destroy(loop);
     asy_quarantine_empty(loop);
     asy_sys_free(loop->timers.slots);
+    asy_sys_free(loop->timers.places);
     loop->timers = (struct heap){0};
 }
 
