@@ -207,7 +207,8 @@ static int settle_sequential(asyncio_file *file)
         err = asy_fd_register(file->loop, record);
     if (err)
         return err;
-    if (record->mode == FD_EDGE) /* a FIFO that nobody has written to yet would look as if it were at its end */
+    /* A FIFO that nobody has written to yet would look as if it were at its end. */
+    if (record->mode == FD_EDGE)
         asy_fd_exhausted(record, FD_READ);
     file->kind = record->kind == ASY_FD_READY ? FILE_PLAIN : FILE_POLLED;
     file->position = -1;

@@ -1,7 +1,7 @@
 /*
- * What the tests of files share: a folder that is removed with all that is in it, and calls of the C library's
- * that this program makes its own, so that a read may find nothing in memory, or take its time.
- * Included by one file of a program.
+ * What the tests of files share: a folder that is removed with all that is in it, and calls of
+ * the C library that this program makes its own, so that a read may find nothing in memory, or take
+ * its time. Included by one file of a program.
  */
 #ifndef TESTS_IO_FILE_TEST_H
 #define TESTS_IO_FILE_TEST_H

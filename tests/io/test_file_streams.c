@@ -12,7 +12,7 @@ static asyncio_stream *stream_of(const char *path, int flags)
     return stream;
 }
 
-/* ---- Read ---------------------------------------------------------------------------------- */
+/* ---- Read ----------------------------------------------------- */
 
 ASYNC(main_lines)
 {
@@ -102,7 +102,7 @@ ASYNC(main_stdin)
 }
 TEST(stdin)
 
-/* ---- Written ----------------------------------------------------------------------------------- */
+/* ---- Written ----------------------------------------------------- */
 
 ASYNC(main_writes)
 {
@@ -144,7 +144,8 @@ ASYNC(main_writers)
     int next[3] = {0}, who, i;
     char *line;
     asyncio_stream *stream = stream_of("out", O_WRONLY | O_CREAT | O_TRUNC);
-    CHECK_EQUAL(asyncio_gather(NULL, write_lines(stream, 0), write_lines(stream, 1), write_lines(stream, 2)), 0);
+    int err = asyncio_gather(NULL, write_lines(stream, 0), write_lines(stream, 1), write_lines(stream, 2));
+    CHECK_EQUAL(err, 0);
     CHECK_EQUAL(asyncio_stream_close(stream), 0);
     stream = stream_of("out", O_RDONLY);
     while (asyncio_stream_readline(stream, &line) > 0) {
@@ -194,7 +195,7 @@ ASYNC(main_copied)
 }
 TEST(copied)
 
-/* ---- In the middle --------------------------------------------------------------------------------- */
+/* ---- In the middle ----------------------------------------------------- */
 
 ASYNC(read_line, asyncio_stream *, stream, char **, line)
 {
@@ -287,7 +288,7 @@ static void test_loop_closes(void **state)
     harness_settle();
 }
 
-/* ---- Sweeps --------------------------------------------------------------------------------------------- */
+/* ---- Sweeps ----------------------------------------------------- */
 
 ASYNC(main_sweep)
 {

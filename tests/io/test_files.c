@@ -6,7 +6,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-/* ---- Read and written -------------------------------------------------------------------- */
+/* ---- Read and written ----------------------------------------------------- */
 
 ASYNC(main_reads)
 {
@@ -116,8 +116,9 @@ ASYNC(main_is_whole)
         memset(found, 0, sizeof found);
         CHECK_EQUAL(asyncio_file_pread(file, found, sizeof found, (off_t)at), BYTES - at);
         CHECK(memcmp(found, data + at, BYTES - at) == 0);
-        CHECK_EQUAL(asyncio_file_pread(file, found, 10000, (off_t)at), BYTES - at < 10000 ? BYTES - at : 10000);
-        CHECK(memcmp(found, data + at, BYTES - at < 10000 ? BYTES - at : 10000) == 0);
+        size_t left = BYTES - at < 10000 ? BYTES - at : 10000;
+        CHECK_EQUAL(asyncio_file_pread(file, found, 10000, (off_t)at), left);
+        CHECK(memcmp(found, data + at, left) == 0);
     }
     int fd = asyncio_file_fd(file);
     CHECK_EQUAL(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
@@ -153,7 +154,7 @@ ASYNC(main_large)
 }
 TEST(large)
 
-/* ---- Errors -------------------------------------------------------------------------------- */
+/* ---- Errors ----------------------------------------------------- */
 
 ASYNC(main_errors)
 {
@@ -220,7 +221,7 @@ static void test_disk_full(void **state)
     harness_settle();
 }
 
-/* ---- What is no regular file -------------------------------------------------------------------- */
+/* ---- What is no regular file ----------------------------------------------------- */
 
 ASYNC(read_whole, const char *, path)
 {
@@ -353,7 +354,7 @@ ASYNC(main_sockets)
 }
 TEST(sockets)
 
-/* ---- Several at a time ------------------------------------------------------------------------- */
+/* ---- Several at a time ----------------------------------------------------- */
 
 #define BLOCKS 64
 #define BLOCK_BYTES 5000
@@ -444,7 +445,7 @@ static void test_closed_in_use(void **state)
     harness_settle();
 }
 
-/* ---- Cancelled ------------------------------------------------------------------------------------- */
+/* ---- Cancelled ----------------------------------------------------- */
 
 /* Queued: not done. Running: waited for, nothing is lost, and the request stays. */
 ASYNC(read_and_sleep, asyncio_file *, file, char *, buf, size_t, n, int *, after)
@@ -573,7 +574,7 @@ static void test_loop_abandoned(void **state)
     harness_settle();
 }
 
-/* ---- Now and then ---------------------------------------------------------------------------------- */
+/* ---- Now and then ----------------------------------------------------- */
 
 ASYNC(note_that_it_ran, bool *, ran)
 {
@@ -675,7 +676,7 @@ static void test_outside_a_task(void **state)
     harness_settle();
 }
 
-/* ---- A model ---------------------------------------------------------------------------------------- */
+/* ---- A model ----------------------------------------------------- */
 
 #define MODEL_MAX 40000
 
@@ -765,7 +766,7 @@ ASYNC(main_model)
 }
 TEST(model)
 
-/* ---- Sweeps ---------------------------------------------------------------------------------------------- */
+/* ---- Sweeps ----------------------------------------------------- */
 
 ASYNC(main_sweep)
 {
