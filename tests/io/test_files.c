@@ -14,6 +14,7 @@ ASYNC(main_reads)
     put_file("text", "hello, world\n", 13);
     asyncio_file *file = open_file("text", O_RDONLY);
     CHECK(fcntl(asyncio_file_fd(file), F_GETFD) & FD_CLOEXEC);
+    CHECK_EQUAL(fcntl(asyncio_file_fd(file), F_GETFL) & O_NONBLOCK, 0);
     CHECK_EQUAL(asyncio_file_read(file, block, 5), 5);
     CHECK(memcmp(block, "hello", 5) == 0);
     CHECK_EQUAL(asyncio_file_read(file, block, 0), 0);
@@ -539,6 +540,33 @@ static void test_cancelled_before(void **state)
     harness_settle();
 }
 
+/* The loop closes over an open that a thread is in: what comes of it is closed. */
+ASYNC(leave_an_open)
+{
+    static asyncio_file *never;
+    unlink("fifo");
+    CHECK_EQUAL(mkfifo("fifo", 0600), 0);
+    asyncio_release(asyncio_create_task(open_to_write("fifo", &never)));
+    return asyncio_sleep(0.02);
+}
+
+static void test_open_abandoned(void **state)
+{
+    (void)state;
+    asyncio_loop *loop = asyncio_loop_new(NULL);
+    record_reports(loop);
+    asyncio_task *task = asyncio_loop_create_task(loop, leave_an_open());
+    CHECK_EQUAL(asyncio_loop_run_until_complete(loop, (asyncio_future *)task), 0);
+    asyncio_loop_close(loop);
+    CHECK_EQUAL(report_count, 1);
+    asyncio_loop_release(loop);
+    int fd = open("fifo", O_RDONLY | O_CLOEXEC); /* waits for that thread */
+    char byte;
+    CHECK_EQUAL(read(fd, &byte, 1), 0); /* and sees it close */
+    close(fd);
+    harness_settle();
+}
+
 /* The loop closes over a read that runs on a thread, and one that is queued. */
 static char left_block[8];
 
@@ -634,6 +662,12 @@ ASYNC(main_luck)
     for (int i = 0; i < 1000; i++)
         CHECK_EQUAL(asyncio_file_pread(file, block, 5, 0), 5);
     CHECK(tries > 900);
+    tries = 0;
+    for (int i = 0; i < 10; i++) { /* now and then is no reason */
+        memory = i % 2 ? MEMORY_REAL : MEMORY_NOTHING;
+        CHECK_EQUAL(asyncio_file_pread(file, block, 5, 0), 5);
+    }
+    CHECK_EQUAL(tries, 10);
     return asyncio_file_close(file);
 }
 
@@ -839,6 +873,7 @@ int main(void)
         cmocka_unit_test(test_model),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_cancelled_anywhere),
+        cmocka_unit_test(test_open_abandoned),
         cmocka_unit_test(test_loop_abandoned), /* last: what was abandoned stays */
     };
     return cmocka_run_group_tests(tests, enter_folder, leave_folder);

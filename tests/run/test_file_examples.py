@@ -99,6 +99,7 @@ def test_interrupt(program):
 
 
 def main(checksum):
+    checksum = os.path.abspath(checksum)
     test_checksum(checksum)
     test_interrupt(checksum)
     return 1 if failures else 0
