@@ -65,7 +65,8 @@ ASYNCIO_API int asyncio_open_connection(const char *host, int port, const asynci
 ASYNCIO_API int asyncio_open_unix_connection(const char *path, const asyncio_connect_options *options,
                                              asyncio_stream **stream);
 /* Makes a stream of a connected descriptor, which belongs to it from then on (on an error it does
- * not). Does not wait, unless options ask for TLS. 0, -EBADF, -EINVAL, -ENOMEM, ASYNCIO_ENOTASK. */
+ * not). A regular file does not hold up the loop, either (asyncio/files.h). Does not wait, unless
+ * options ask for TLS. 0, -EBADF, -EINVAL, -ENOMEM, ASYNCIO_ENOTASK. */
 ASYNCIO_API int asyncio_stream_from_fd(int fd, const asyncio_connect_options *options,
                                        asyncio_stream **stream);
 /* The same for a pipe or a terminal; 0, 1 and 2 are never made non-blocking, and not closed with the stream.

@@ -4,6 +4,7 @@
 #include "asyncio/errors.h"
 #include "asyncio/streams.h"
 #include "core/loop.h"
+#include "io/file.h"
 #include "io/stream.h"
 #include "sys/net.h"
 #include "sys/sys.h"
@@ -32,6 +33,8 @@ static bool is_readable(const asyncio_stream *stream)
 static ssize_t receive(asyncio_stream *stream, void *buf, size_t n)
 {
     struct fd_record *record = stream->record;
+    if (stream->file) /* waits by itself */
+        return asy_file_read_some(stream->file, buf, n);
     if (record->kind == ASY_FD_SHARED && !is_readable(stream)) /* to be asked first: it may block */
         return -EAGAIN;
     ssize_t got = stream->is_socket ? asy_sys_recv(stream->fd, buf, n, 0) : asy_sys_read(stream->fd, buf, n);
@@ -94,7 +97,7 @@ static ssize_t receive_waiting(asyncio_stream *stream, struct bytes *into, void 
         }
         ssize_t got = receive_into(stream, into, buf, n);
         if (got != -EAGAIN)
-            return got;
+            return stream->closed ? -EBADF : got;
         if (into && into->data && !bytes_count(into))
             give_buffer(stream, into);
         asy_fd_exhausted(stream->record, FD_READ);

@@ -36,7 +36,7 @@ static bool is_writable(const asyncio_stream *stream)
 static ssize_t transmit(asyncio_stream *stream, const struct iovec *parts, int count)
 {
     struct fd_record *record = stream->record;
-    if (!(record->ready & FD_WRITE))
+    if (stream->file || !(record->ready & FD_WRITE))
         return -EAGAIN;
     ssize_t sent;
     if (count > PARTS_MAX)
@@ -193,7 +193,7 @@ static void end_output(asyncio_stream *stream)
     stream->ended = true;
     if (stream->is_socket)
         asy_sys_shutdown(stream->fd, SHUT_WR);
-    else
+    else if (!stream->file)
         end_pipe(stream);
 }
 
@@ -204,6 +204,17 @@ static void flusher_ready(struct fd_waiter *flusher, int err)
         asy_stream_fail_writes(stream, err);
     else
         asy_stream_flush(stream);
+}
+
+/* Goes on later, in the background. */
+static int wait_to_flush(asyncio_stream *stream)
+{
+    if (stream->file)
+        return asy_stream_write_file(stream);
+    stream->flusher.events = FD_WRITE;
+    stream->flusher.ready = flusher_ready;
+    return list_is_empty(&stream->flusher.node) ? asy_fd_watch(stream->loop, stream->record, &stream->flusher)
+                                                : 0;
 }
 
 void asy_stream_flush(asyncio_stream *stream)
@@ -219,13 +230,9 @@ void asy_stream_flush(asyncio_stream *stream)
             asy_stream_fail_writes(stream, (int)sent);
             return;
         }
-        stream->flusher.events = FD_WRITE;
-        stream->flusher.ready = flusher_ready;
-        if (list_is_empty(&stream->flusher.node)) {
-            int err = asy_fd_watch(stream->loop, stream->record, &stream->flusher);
-            if (err)
-                asy_stream_fail_writes(stream, err);
-        }
+        int err = wait_to_flush(stream);
+        if (err)
+            asy_stream_fail_writes(stream, err);
         break;
     }
     if (!bytes_count(&stream->out)) {

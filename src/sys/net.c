@@ -2,7 +2,7 @@
  * The wrappers of net.h.
  */
 #include "sys/net.h"
-#include "base/compiler.h"
+#include "sys/kernel_call.h"
 #include "sys/sys.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -14,50 +14,6 @@
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* Calls `call` with errno kept; its negative errno, or its value. */
-#define KERNEL(name, error, call)                                                                            \
-    do {                                                                                                     \
-        if (ASY_FAULT(name))                                                                                 \
-            return (error);                                                                                  \
-        int saved = errno;                                                                                   \
-        ssize_t result = (call);                                                                             \
-        if (LIKELY(result >= 0))                                                                             \
-            return result;                                                                                   \
-        result = -errno;                                                                                     \
-        errno = saved;                                                                                       \
-        return result;                                                                                       \
-    } while (0)
-
-/* The same for calls that a signal may interrupt before they did anything. */
-#define KERNEL_AGAIN(name, error, call)                                                                      \
-    do {                                                                                                     \
-        if (ASY_FAULT(name))                                                                                 \
-            return (error);                                                                                  \
-        int saved = errno;                                                                                   \
-        ssize_t result;                                                                                      \
-        do                                                                                                   \
-            result = (call);                                                                                 \
-        while (UNLIKELY(result < 0) && errno == EINTR);                                                      \
-        if (LIKELY(result >= 0))                                                                             \
-            return result;                                                                                   \
-        result = -errno;                                                                                     \
-        errno = saved;                                                                                       \
-        return result;                                                                                       \
-    } while (0)
-
-#define KERNEL_INT(name, error, call)                                                                        \
-    do {                                                                                                     \
-        if (ASY_FAULT(name))                                                                                 \
-            return (error);                                                                                  \
-        int saved = errno;                                                                                   \
-        int result = (call);                                                                                 \
-        if (LIKELY(result >= 0))                                                                             \
-            return result;                                                                                   \
-        result = -errno;                                                                                     \
-        errno = saved;                                                                                       \
-        return result;                                                                                       \
-    } while (0)
 
 static int socket_kind(int fd)
 {
