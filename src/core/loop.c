@@ -249,6 +249,7 @@ static void close_loop(asyncio_loop *loop)
 {
     /* First: what is called from here on can add nothing. */
     __atomic_store_n(&loop->closed, true, __ATOMIC_RELAXED);
+    loop->dozing = false;
     if (loop->unstarted)
         asy_slab_each(report_unstarted, loop);
     forget_ready_tasks(loop);
