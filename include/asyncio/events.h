@@ -66,9 +66,9 @@ ASYNCIO_API double asyncio_loop_time(asyncio_loop *loop);
  * _timeout: seconds until the loop has something to do by itself: 0 now, ASYNCIO_FOREVER never. It
  * may change in each turn, and by a call between two turns (which makes the descriptor readable).
  * _run_once: one turn, which waits at most `timeout` seconds (none if that is 0 or less) for
- * something to do. What is ready is run, tasks and callbacks among themselves for a while, so that a turn may take as
- * long as their steps do. 0, or the errors of asyncio_loop_run_forever: ASYNCIO_ESTATE, too, in one of
- * this loop's tasks or callbacks; -EINVAL for NaN.
+ * something to do, and then runs what is ready: that takes as long as the steps of tasks and callbacks do.
+ * 0, or the errors of asyncio_loop_run_forever: ASYNCIO_ESTATE, too, in a task or callback of a loop; -EINVAL
+ * for NaN.
  */
 ASYNCIO_API int asyncio_loop_fd(asyncio_loop *loop);
 ASYNCIO_API double asyncio_loop_timeout(asyncio_loop *loop);

@@ -83,6 +83,8 @@ static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 static void forked_child(void)
 {
     asy_fork_generation++;
+    if (asy_running_loop)
+        asy_running_loop->current = NULL; /* no call on what is this loop's may wait */
     asy_running_loop = NULL;
     /* Another thread of the parent may have held it. */
     runtime_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;

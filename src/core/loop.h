@@ -51,7 +51,7 @@ struct asyncio_loop {
     uint32_t hops;               /* since the last poll */
     bool step_by_step;           /* debug or instrument: every step through the loop */
     bool stopping;
-    bool dozing;                 /* between two turns inside another loop, which is not told yet of more to do */
+    bool dozing;                 /* between two turns inside another loop, not told of anything yet */
     uint32_t budget;             /* calls that the running task may make without giving way */
     uint64_t id;                 /* never used again in this process: what locks and queues know it by */
     struct fiber fiber;          /* the loop's own stack, while a task runs */
@@ -195,7 +195,7 @@ int asy_loop_run(asyncio_loop *loop);
 /* At the end of a batch: false if the loop's own stack must be entered now. */
 bool asy_loop_goes_on(asyncio_loop *loop);
 
-/* Something was queued from outside, perhaps: if another loop is to give this one its next turn, it is told. */
+/* Something was queued: if another loop is to give this one its next turn, it is told. */
 COLD void asy_loop_rouse(asyncio_loop *loop);
 static inline void asy_loop_queued(asyncio_loop *loop)
 {

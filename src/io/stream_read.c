@@ -39,7 +39,7 @@ static ssize_t receive(asyncio_stream *stream, void *buf, size_t n)
         asy_fd_exhausted(record, FD_READ);
     else if (got > 0 && (size_t)got < n)
         asy_fd_short(record, FD_READ);
-    return got == -EIO && record->is_terminal ? 0 : got; /* its other side is gone */
+    return got == -EIO && record->hangs_up ? 0 : got;
 }
 
 /* One attempt, into `into` or `buf`. */

@@ -308,6 +308,30 @@ static void a_terminal_stays_as_it_is(void **state)
     assert_int_equal(run(talks_on_terminals), 0);
 }
 
+/* As who runs a program on a pseudo-terminal sees it: -EIO, where a pipe would end. */
+ASYNC(runs_a_terminal)
+{
+    int controller, terminal;
+    char *line;
+    open_terminal(&controller, &terminal);
+    asyncio_stream *out = open_fd(controller);
+    CHECK_EQUAL(write(terminal, "bye\nnow", 7), 7);
+    close(terminal);
+    CHECK_EQUAL(asyncio_stream_readline(out, &line), 4);
+    CHECK_EQUAL(asyncio_stream_readline(out, &line), 3);
+    CHECK_TEXT(line, "now");
+    CHECK_EQUAL(asyncio_stream_readline(out, &line), 0);
+    CHECK(asyncio_stream_at_eof(out));
+    CHECK_EQUAL(asyncio_stream_close(out), 0);
+    return 0;
+}
+
+static void the_other_side_of_a_terminal_ends(void **state)
+{
+    (void)state;
+    assert_int_equal(run(runs_a_terminal), 0);
+}
+
 /* Nobody reads what is shown: the writer waits, and nobody else does. */
 ASYNC(shows_much)
 {
@@ -522,6 +546,7 @@ int main(void)
         cmocka_unit_test(a_slow_reader_does_not_stop_the_loop),
         cmocka_unit_test(stdin_as_a_pipe),
         cmocka_unit_test(a_terminal_stays_as_it_is),
+        cmocka_unit_test(the_other_side_of_a_terminal_ends),
         cmocka_unit_test(a_terminal_that_is_full),
         cmocka_unit_test(redirected_to_a_file),
         cmocka_unit_test(redirected_to_nothing),
