@@ -453,6 +453,36 @@ static void stdin_as_a_socket(void **state)
     assert_int_equal(run(uses_a_socket), 0);
 }
 
+ASYNC(has_no_standard_ones)
+{
+    asyncio_stream *stream;
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) >= 0 || asyncio_open_pipe(fd, NULL, &stream) != -EBADF)
+            return -EEXIST;
+    return 0;
+}
+
+/* As some start a server. What the loop opens for itself does not take their place, where all that is
+ * printed would go to it. */
+static void where_the_standard_ones_are_closed(void **state)
+{
+    int saved[3], standard_ones = 0;
+    (void)state;
+    fflush(NULL);
+    for (int fd = 0; fd < 3; fd++) {
+        saved[fd] = fcntl(fd, F_DUPFD_CLOEXEC, 50);
+        close(fd);
+    }
+    intptr_t result = asyncio_run(has_no_standard_ones());
+    for (int fd = 0; fd < 3; fd++) {
+        standard_ones += fcntl(fd, F_GETFD) >= 0;
+        dup2(saved[fd], fd);
+        close(saved[fd]);
+    }
+    assert_int_equal(result, 0);
+    assert_int_equal(standard_ones, 0);
+}
+
 ASYNC(wrong_ones)
 {
     asyncio_stream *stream = NULL;
@@ -551,6 +581,7 @@ int main(void)
         cmocka_unit_test(redirected_to_a_file),
         cmocka_unit_test(redirected_to_nothing),
         cmocka_unit_test(stdin_as_a_socket),
+        cmocka_unit_test(where_the_standard_ones_are_closed),
         cmocka_unit_test(what_is_no_descriptor),
         cmocka_unit_test(every_call_may_fail),
         cmocka_unit_test(every_wait_may_be_cancelled),
