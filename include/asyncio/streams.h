@@ -116,7 +116,8 @@ ASYNCIO_API int asyncio_stream_write_eof(asyncio_stream *stream);
 /* Sends what is queued, closes, and frees, whatever it returns, also when cancelled. Suspends while bytes
  * are queued, at most the close timeout, then drops them: -ETIMEDOUT. With TLS it says goodbye, and waits for
  * the peer's answer, at most the context's shutdown timeout: -ETIMEDOUT, too. 0, or what kept
- * bytes from being sent. Accepts NULL. (close, wait_closed) */
+ * bytes from being sent; ASYNCIO_ESTATE in a forked child, which sends nothing and closes its copy of the
+ * descriptor. Accepts NULL. (close, wait_closed) */
 ASYNCIO_API int asyncio_stream_close(asyncio_stream *stream);
 /* Closes at once, drops what is queued, resets a TCP connection, and frees; a _close that waits in
  * another task then returns -ECONNABORTED. Does not wait. Accepts NULL. (abort) */

@@ -101,6 +101,7 @@ int asy_fd_prepare_slow(struct fd_record *record)
         return kind;
     record->is_socket = kind & ASY_FD_SOCKET;
     record->is_terminal = kind & ASY_FD_TERMINAL;
+    record->hangs_up = kind & ASY_FD_HANGS_UP;
     record->short_is_end = kind & ASY_FD_TCP;
     kind &= ASY_FD_KINDS;
     int err = kind == ASY_FD_POLLABLE ? asy_sys_set_nonblocking(record->fd) : 0;
@@ -116,7 +117,8 @@ static void reset(struct fd_record *record)
 {
     record->ready = FD_READ | FD_WRITE;
     record->stays = 0;
-    record->known = record->is_socket = record->is_terminal = record->short_is_end = false;
+    record->known = record->is_socket = record->short_is_end = false;
+    record->is_terminal = record->hangs_up = false;
     if (record->reopened >= 0)
         asy_sys_close(record->reopened);
     record->reopened = -1;
@@ -147,6 +149,15 @@ static int arm(asyncio_loop *loop, struct fd_record *record, uint32_t events)
     return backend->ops->attach(backend, record->fd, tag_of(record), events, anew);
 }
 
+/* A forked child's copy of a descriptor is the same open file, and so is the epoll descriptor: there
+ * it would take away the parent's registration. */
+static void disarm(asyncio_loop *loop, struct fd_record *record)
+{
+    if (!asy_loop_is_parents(loop))
+        loop->backend->ops->detach(loop->backend, record->fd);
+    record->mode = FD_IDLE;
+}
+
 int asy_fd_register(asyncio_loop *loop, struct fd_record *record)
 {
     if (record->mode == FD_EDGE || record->kind == ASY_FD_READY)
@@ -172,10 +183,8 @@ static int arm_once(asyncio_loop *loop, struct fd_record *record)
     uint32_t events = events_waited_for(record);
     if (record->mode == FD_EDGE)
         return 0;
-    if (!events && record->mode == FD_ONCE) {
-        loop->backend->ops->detach(loop->backend, record->fd);
-        record->mode = FD_IDLE;
-    }
+    if (!events && record->mode == FD_ONCE)
+        disarm(loop, record);
     if (!events)
         return 0;
     int err = arm(loop, record, events | EPOLLONESHOT);
@@ -451,7 +460,6 @@ void asy_fd_drop(asyncio_loop *loop, struct fd_record *record)
     if (record->callbacks)
         asy_readers_drop(loop, record);
     if (record->mode != FD_IDLE)
-        loop->backend->ops->detach(loop->backend, record->fd);
-    record->mode = FD_IDLE;
+        disarm(loop, record);
     reset(record);
 }

@@ -42,7 +42,7 @@ static ssize_t receive(asyncio_stream *stream, void *buf, size_t n)
         asy_fd_exhausted(record, FD_READ);
     else if (got > 0 && (size_t)got < n)
         asy_fd_short(record, FD_READ);
-    return got == -EIO && !stream->is_socket ? 0 : got; /* a terminal whose other side is gone */
+    return got == -EIO && record->hangs_up ? 0 : got;
 }
 
 /* A stream that waits has no buffer, and one that is read gets the loop's spare one, which the last

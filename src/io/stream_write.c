@@ -443,7 +443,7 @@ int asyncio_stream_write_eof(asyncio_stream *stream)
         return stream->write_error;
     if (stream->ends)
         return 0;
-    if (stream->shaking)
+    if (stream->shaking || asy_loop_is_parents(stream->loop))
         return ASYNCIO_ESTATE;
     stream->ends = true;
     if (stream->filter) {

@@ -226,7 +226,8 @@ void asy_stream_destroy(asyncio_stream *stream, bool reset)
     detach(stream);
     leave_place(stream);
     asy_stream_wake_drainers(stream);
-    if (reset && stream->is_socket && !stream->keeps_fd) {
+    /* A forked child closes its copy, and that is all. */
+    if (reset && stream->is_socket && !stream->keeps_fd && !asy_loop_is_parents(stream->loop)) {
         struct linger linger = {.l_onoff = 1};
         asy_sys_setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
     }
@@ -298,6 +299,10 @@ int asyncio_stream_close(asyncio_stream *stream)
     }
     if (stream->closing)
         return ASYNCIO_ESTATE;
+    if (asy_loop_is_parents(stream->loop)) {
+        asy_stream_destroy(stream, false);
+        return ASYNCIO_ESTATE;
+    }
     stream->closing = true;
     asy_stream_use(stream); /* others may abort it meanwhile */
     int err = flush_and_wait(stream);
