@@ -26,7 +26,8 @@
 ASYNCIO_BEGIN_DECLS
 
 /*
- * Makes the settings of a client, or of a server, which needs a certificate then. Versions: TLS 1.2
+ * Makes the settings of a client, or of a server, which needs a certificate then, or one for each name that
+ * it answers to (asyncio_tls_context_add_server_name). Versions: TLS 1.2
  * and later. 0; -EINVAL, -ENOMEM, ASYNCIO_ETLS. (ssl.create_default_context)
  */
 ASYNCIO_API int asyncio_tls_context_new_client(asyncio_tls_context **context);
@@ -52,9 +53,25 @@ ASYNCIO_API int asyncio_tls_context_load_system_ca(asyncio_tls_context *context)
 /*
  * The protocols to agree on, the preferred first, and NULL: {"h2", "http/1.1", NULL}. A server takes the
  * first of its own that the client has. With none in common the connection goes on without one; see
- * asyncio_tls_info. 0; -EINVAL for a name that is empty or longer than 255; -ENOMEM. (set_alpn_protocols)
+ * asyncio_tls_info and asyncio_tls_context_require_alpn. 0; -EINVAL for a name that is empty or longer than
+ * 255; -ENOMEM. (set_alpn_protocols)
  */
 ASYNCIO_API int asyncio_tls_context_set_alpn(asyncio_tls_context *context, const char *const protocols[]);
+/* With no protocol in common the handshake fails, with ASYNCIO_ETLS; a server tells the client why.
+ * 0; -EINVAL before asyncio_tls_context_set_alpn. */
+ASYNCIO_API int asyncio_tls_context_require_alpn(asyncio_tls_context *context);
+
+/*
+ * Several sites on one address: clients that ask a server for this name (SNI) get what `site` says, another
+ * server's context: its certificate, authorities, demand for client certificates, protocols and versions;
+ * the timeouts are those of `context`. "*.example.org" is for names with one part more; a name itself goes
+ * before. Who asks for no name, or another, gets what `context` says, or is refused if that has no
+ * certificate. `site`, which has its certificate and no names of its own, is kept, may be released, and may
+ * be added for several names. 0; -EEXIST: the name was added before; -EINVAL: not a name, such as an
+ * address, or not such contexts; -ENOMEM. (sni_callback)
+ */
+ASYNCIO_API int asyncio_tls_context_add_server_name(asyncio_tls_context *context, const char *name,
+                                                    asyncio_tls_context *site);
 
 /* Versions of the protocol. */
 typedef enum asyncio_tls_version {
@@ -70,6 +87,9 @@ ASYNCIO_API int asyncio_tls_context_set_versions(asyncio_tls_context *context, a
 /* A server demands a certificate of its clients, of an authority that was loaded; who has none is refused.
  * 0; -EINVAL for a client's. (verify_mode = CERT_REQUIRED) */
 ASYNCIO_API int asyncio_tls_context_require_client_cert(asyncio_tls_context *context);
+/* The same, but who has none is let in: asyncio_tls_info tells whether one was `verified`. One that cannot be
+ * verified is refused. 0; -EINVAL for a client's. (verify_mode = CERT_OPTIONAL) */
+ASYNCIO_API int asyncio_tls_context_request_client_cert(asyncio_tls_context *context);
 /*
  * Seconds that a handshake may take, 60 by default, and that the peer may take to answer the goodbye
  * of asyncio_stream_close, 30. 0: the default; ASYNCIO_FOREVER: no limit; below 0, for the goodbye: it is
@@ -106,7 +126,7 @@ typedef struct asyncio_tls_info {
     char version[16];      /* "TLSv1.3" */
     char cipher[64];       /* "TLS_AES_256_GCM_SHA384" */
     char alpn[256];        /* "h2"; "": none */
-    char server_name[256]; /* the name that the client asked for (SNI); "": none */
+    char server_name[256]; /* the name that the client asked for (SNI); "": none. Servers: in small letters */
     bool resumed;          /* a session that was there before */
     bool verified;         /* the peer has a certificate, and it was verified */
     char subject[256];     /* of the peer's certificate, by RFC 2253: "CN=example.org"; "": it has none */

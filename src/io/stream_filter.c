@@ -31,6 +31,11 @@ int asyncio_filter_give_(asyncio_stream *stream, const void *data, size_t n)
     return stream->write_error || stream->ended ? 0 : bytes_append(&stream->out, data, n);
 }
 
+size_t asyncio_filter_queued_(asyncio_stream *stream)
+{
+    return bytes_count(&stream->out);
+}
+
 void *asyncio_filter_of_(asyncio_stream *stream, const struct asy_stream_filter_ops *ops)
 {
     asy_loop_check(stream->loop, "asyncio_stream_tls_info");
@@ -135,7 +140,7 @@ static int drop_input(asyncio_stream *stream)
             continue;
         if (got != -EAGAIN)
             return 0;
-        int err = asy_budget_spend(stream->loop);
+        int err = asy_budget_yield(stream->loop);
         if (!err)
             err = asy_stream_feed(stream, true);
         if (err)

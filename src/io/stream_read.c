@@ -135,7 +135,7 @@ int asy_stream_feed(asyncio_stream *stream, bool goodbye)
 static ssize_t receive_filtered(asyncio_stream *stream, void *buf, size_t n)
 {
     struct bytes *in = &stream->in;
-    for (;;) {
+    for (bool again = false;; again = true) {
         int err = buf ? 0 : bytes_reserve(in, n);
         if (err)
             return err;
@@ -147,7 +147,10 @@ static ssize_t receive_filtered(asyncio_stream *stream, void *buf, size_t n)
             return got;
         if (!bytes_count(in))
             bytes_free(in);
-        err = asy_stream_feed(stream, false);
+        /* Whoever sends without end what is no data does not keep others from running. */
+        err = again ? asy_budget_yield(stream->loop) : 0;
+        if (!err)
+            err = asy_stream_feed(stream, false);
         if (err || stream->eof)
             return err;
     }

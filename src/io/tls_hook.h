@@ -33,6 +33,8 @@ ASYNCIO_API void *asyncio_filter_of_(asyncio_stream *stream, const struct asy_st
 ASYNCIO_API size_t asyncio_filter_take_(asyncio_stream *stream, void *buf, size_t n, bool *ended);
 /* Bytes to be sent. A stream that cannot send any more drops them. 0 or -ENOMEM. */
 ASYNCIO_API int asyncio_filter_give_(asyncio_stream *stream, const void *data, size_t n);
+/* How many of these wait for the peer to read. */
+ASYNCIO_API size_t asyncio_filter_queued_(asyncio_stream *stream);
 /* Memory, through the seam: zeroed; NULL when there is none. */
 ASYNCIO_API void *asyncio_filter_alloc_(size_t bytes);
 ASYNCIO_API void asyncio_filter_free_(void *memory);

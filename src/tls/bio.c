@@ -21,12 +21,28 @@ static int bio_read(BIO *bio, char *buf, int n)
     return -1;
 }
 
+/* A peer that asks for answers, to new keys or another handshake, and does not read them, is not worth
+ * the memory. */
+#define ANSWERS_MAX (64 * 1024)
+
+static bool is_too_much(struct tls_filter *filter, size_t n)
+{
+    if (!asyncio_filter_queued_(filter->stream))
+        filter->answers = 0;
+    filter->answers += n;
+    return filter->answers > ANSWERS_MAX;
+}
+
 static int bio_write(BIO *bio, const char *buf, int n)
 {
     struct tls_filter *filter = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
     if (n <= 0)
         return 0;
+    if (filter->reads && is_too_much(filter, (size_t)n)) {
+        filter->is_swamped = true;
+        return -1;
+    }
     if (asyncio_filter_give_(filter->stream, buf, (size_t)n) == 0)
         return n;
     filter->lacks_memory = true;

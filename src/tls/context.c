@@ -37,11 +37,21 @@ void asy_tls_context_ref(asyncio_tls_context *context)
 
 static int no_password(char *buf, int size, int writing, void *arg)
 {
+    asyncio_tls_context *context = arg;
     (void)buf;
     (void)size;
     (void)writing;
-    (void)arg;
+    context->wants_password = true;
     return -1; /* and nobody is asked on the terminal */
+}
+
+/* Sessions are resumed by the context alone that made them: what it verified counts for no other. */
+static void set_up_server(asyncio_tls_context *context)
+{
+    static uint64_t last;
+    uint64_t id = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
+    SSL_CTX_set_session_id_context(context->ssl, (const unsigned char *)&id, sizeof id);
+    SSL_CTX_set_client_hello_cb(context->ssl, asy_tls_hear_client, context);
 }
 
 static void set_up(asyncio_tls_context *context)
@@ -52,6 +62,9 @@ static void set_up(asyncio_tls_context *context)
     SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                               SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_default_passwd_cb(ssl, no_password);
+    SSL_CTX_set_default_passwd_cb_userdata(ssl, context);
+    if (context->is_server)
+        set_up_server(context);
     SSL_CTX_set_verify(ssl, context->is_server ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
     asy_tls_sessions_init(context);
 }
@@ -101,6 +114,7 @@ void asyncio_tls_context_release(asyncio_tls_context *context)
     if (!context || __atomic_sub_fetch(&context->refs, 1, __ATOMIC_ACQ_REL))
         return;
     asy_tls_sessions_clear(context);
+    asy_tls_sites_clear(context);
     pthread_mutex_destroy(&context->lock);
     SSL_CTX_free(context->ssl);
     asyncio_filter_free_(context->alpn);
@@ -126,6 +140,17 @@ static int cannot_use(const char *path)
     return (int)asyncio_raise(ASYNCIO_ETLS, "TLS: %s cannot be used: %s", path, asy_tls_reason());
 }
 
+static int load_key(asyncio_tls_context *context, const char *path)
+{
+    context->wants_password = false;
+    int loaded = SSL_CTX_use_PrivateKey_file(context->ssl, path, SSL_FILETYPE_PEM);
+    if (loaded != 1 && context->wants_password) {
+        ERR_clear_error();
+        return (int)asyncio_raise(ASYNCIO_ETLS, "TLS: %s cannot be used: the key has a password", path);
+    }
+    return loaded == 1 && SSL_CTX_check_private_key(context->ssl) == 1 ? 0 : cannot_use(path);
+}
+
 int asyncio_tls_context_load_cert(asyncio_tls_context *context, const char *chain_file, const char *key_file)
 {
     bool directory;
@@ -140,9 +165,7 @@ int asyncio_tls_context_load_cert(asyncio_tls_context *context, const char *chai
     ERR_clear_error();
     if (SSL_CTX_use_certificate_chain_file(context->ssl, chain_file) != 1)
         return cannot_use(chain_file);
-    if (SSL_CTX_use_PrivateKey_file(context->ssl, key, SSL_FILETYPE_PEM) != 1)
-        return cannot_use(key);
-    return SSL_CTX_check_private_key(context->ssl) == 1 ? 0 : cannot_use(key);
+    return load_key(context, key);
 }
 
 /* Clients that have several certificates choose by the names of these. */
@@ -212,7 +235,9 @@ static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *lengt
     int result =
         SSL_select_next_proto(&chosen, length, context->alpn, context->alpn_bytes, offered, bytes);
     *out = chosen;
-    return result == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+    if (result == OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_OK;
+    return context->requires_alpn ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
 }
 
 int asyncio_tls_context_set_alpn(asyncio_tls_context *context, const char *const protocols[])
@@ -247,6 +272,14 @@ int asyncio_tls_context_set_alpn(asyncio_tls_context *context, const char *const
     return 0;
 }
 
+int asyncio_tls_context_require_alpn(asyncio_tls_context *context)
+{
+    if (!context || !context->alpn)
+        return -EINVAL;
+    context->requires_alpn = true;
+    return 0;
+}
+
 static int number_of(asyncio_tls_version version, int otherwise)
 {
     switch (version) {
@@ -271,15 +304,23 @@ int asyncio_tls_context_set_versions(asyncio_tls_context *context, asyncio_tls_v
     return 0;
 }
 
-int asyncio_tls_context_require_client_cert(asyncio_tls_context *context)
+static int verify_clients(asyncio_tls_context *context, int mode)
 {
-    static const unsigned char id[] = "asyncio";
     if (!context || !context->is_server)
         return -EINVAL;
     context->verifies = true;
-    SSL_CTX_set_verify(context->ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-    SSL_CTX_set_session_id_context(context->ssl, id, sizeof id - 1); /* or no session is resumed */
+    SSL_CTX_set_verify(context->ssl, mode, NULL);
     return 0;
+}
+
+int asyncio_tls_context_require_client_cert(asyncio_tls_context *context)
+{
+    return verify_clients(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT);
+}
+
+int asyncio_tls_context_request_client_cert(asyncio_tls_context *context)
+{
+    return verify_clients(context, SSL_VERIFY_PEER);
 }
 
 int asyncio_tls_context_set_timeouts(asyncio_tls_context *context, double handshake, double shutdown)

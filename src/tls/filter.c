@@ -6,7 +6,6 @@
 #include "asyncio/timeouts.h"
 #include "asyncio/tls.h"
 #include "tls/tls.h"
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <openssl/err.h>
@@ -27,7 +26,7 @@ static int failed(const struct tls_filter *filter)
 static int fail(struct tls_filter *filter, int err, const char *words)
 {
     char text[512];
-    const char *server = filter->server;
+    const char *server = filter->server ? filter->server : filter->refusal ? filter->asked : NULL;
     snprintf(text, sizeof text, "TLS: %s%s%s%s", words, server ? " (" : "", server ? server : "",
              server ? ")" : "");
     asyncio_filter_free_(filter->words);
@@ -42,6 +41,10 @@ static int outcome(struct tls_filter *filter, int result)
 {
     char words[256];
     int kind = SSL_get_error(filter->ssl, result);
+    if (filter->is_swamped) {
+        ERR_clear_error();
+        return fail(filter, ASYNCIO_ETLS, "the peer asks for answers, and does not read them");
+    }
     if (kind == SSL_ERROR_WANT_READ)
         return -EAGAIN;
     if (kind == SSL_ERROR_ZERO_RETURN && filter->is_ready)
@@ -58,7 +61,7 @@ static int outcome(struct tls_filter *filter, int result)
         return fail(filter, -ECONNRESET, "the peer closed the connection during the handshake");
     }
     asy_tls_describe(filter, words, sizeof words);
-    return fail(filter, ASYNCIO_ETLS, words);
+    return fail(filter, ASYNCIO_ETLS, filter->refusal ? filter->refusal : words);
 }
 
 /* ---- Operations -------------------------------------------------------------------------------- */
@@ -70,6 +73,17 @@ static inline void begin(void)
         ERR_clear_error();
 }
 
+/* Done, as far as OpenSSL knows. */
+static int check_alpn(struct tls_filter *filter)
+{
+    const unsigned char *alpn;
+    unsigned bytes;
+    SSL_get0_alpn_selected(filter->ssl, &alpn, &bytes);
+    if (bytes || !filter->site->requires_alpn)
+        return 0;
+    return fail(filter, ASYNCIO_ETLS, "the server has chosen none of the protocols (ALPN)");
+}
+
 static int handshake(void *arg)
 {
     struct tls_filter *filter = arg;
@@ -79,7 +93,7 @@ static int handshake(void *arg)
     int result = SSL_do_handshake(filter->ssl);
     if (result == 1) {
         filter->is_ready = true;
-        return 0;
+        return check_alpn(filter);
     }
     int err = outcome(filter, result);
     if (err != -EAGAIN)
@@ -110,7 +124,9 @@ static ssize_t pull(void *arg, void *buf, size_t n)
     if (filter->error)
         return failed(filter);
     SSL_clear_mode(filter->ssl, SSL_MODE_RELEASE_BUFFERS);
+    filter->reads = true;
     ssize_t got = pull_some(filter, buf, n);
+    filter->reads = false;
     SSL_set_mode(filter->ssl, SSL_MODE_RELEASE_BUFFERS);
     if (got == -EAGAIN)
         SSL_free_buffers(filter->ssl);
@@ -156,6 +172,7 @@ static void free_filter(void *arg)
     SSL_free(filter->ssl);
     asyncio_tls_context_release(filter->context);
     asyncio_filter_free_(filter->server);
+    asyncio_filter_free_(filter->asked);
     asyncio_filter_free_(filter->session_key);
     asyncio_filter_free_(filter->words);
     asyncio_filter_free_(filter);
@@ -172,18 +189,12 @@ const struct asy_stream_filter_ops asy_tls_filter_ops = {
 
 /* ---- Made ------------------------------------------------------------------------------------------ */
 
-static bool is_address(const char *name)
-{
-    struct in6_addr address;
-    return inet_pton(AF_INET, name, &address) == 1 || inet_pton(AF_INET6, name, &address) == 1;
-}
-
 /* The name to ask for and to verify; an address is looked for among the certificate's addresses. */
 static bool want_server(struct tls_filter *filter)
 {
     SSL *ssl = filter->ssl;
     const char *name = filter->server;
-    bool address = is_address(name);
+    bool address = asy_tls_is_address(name);
     if (!address && SSL_set_tlsext_host_name(ssl, name) != 1)
         return false;
     if (!filter->context->verifies_names)
@@ -239,7 +250,7 @@ static int make_filter(asyncio_stream *stream, asyncio_tls_context *context, con
     if (!filter)
         return -ENOMEM;
     asy_tls_context_ref(context);
-    filter->context = context;
+    filter->context = filter->site = context;
     filter->stream = stream;
     filter->ssl = SSL_new(context->ssl);
     BIO *bio = filter->ssl ? asy_tls_bio_new(filter) : NULL;
@@ -268,6 +279,8 @@ int asy_tls_start(asyncio_stream *stream, asyncio_tls_context *context, const ch
         server_hostname = NULL;
     if (!context->is_server && context->verifies_names && !server_hostname)
         return (int)asyncio_raise(-EINVAL, "TLS: a client needs the name of the server, to verify it");
+    if (context->is_server && !context->site_count && !SSL_CTX_get0_certificate(context->ssl))
+        return (int)asyncio_raise(-EINVAL, "TLS: a server needs a certificate");
     int err = asy_tls_context_complete(context);
     if (!err)
         err = make_filter(stream, context, server_hostname, &filter);
@@ -331,7 +344,9 @@ int asyncio_stream_tls_info(asyncio_stream *stream, asyncio_tls_info *info)
     ERR_clear_error();
     copy_text(info->version, sizeof info->version, SSL_get_version(ssl));
     copy_text(info->cipher, sizeof info->cipher, SSL_get_cipher_name(ssl));
-    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    /* A server's OpenSSL forgets it where a session is resumed. */
+    bool is_server = filter->context->is_server;
+    const char *name = is_server ? filter->asked : SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     copy_text(info->server_name, sizeof info->server_name, name);
     SSL_get0_alpn_selected(ssl, &alpn, &alpn_length);
     if (alpn && alpn_length < sizeof info->alpn)
@@ -339,7 +354,7 @@ int asyncio_stream_tls_info(asyncio_stream *stream, asyncio_tls_info *info)
     info->resumed = SSL_session_reused(ssl);
     const X509 *certificate = SSL_get0_peer_certificate(ssl);
     if (certificate) {
-        info->verified = filter->context->verifies && SSL_get_verify_result(ssl) == X509_V_OK;
+        info->verified = filter->site->verifies && SSL_get_verify_result(ssl) == X509_V_OK;
         describe_certificate(certificate, info);
     }
     ERR_clear_error();

@@ -23,11 +23,14 @@ struct asyncio_tls_context {
     SSL_CTX *ssl;
     uint32_t refs;             /* atomic */
     bool is_server;
-    bool verifies, verifies_names, resumes;
+    bool verifies, verifies_names, resumes, requires_alpn;
+    bool wants_password;       /* of a key that is being loaded */
     bool has_authorities;      /* else the system's are loaded by the first handshake */
     double handshake_timeout, shutdown_timeout;
     unsigned char *alpn;       /* as on the wire: each with its length before it */
     unsigned alpn_bytes;
+    struct site *sites;        /* a server's, for names */
+    size_t site_count;
 
     /* A client's sessions, the latest first; any thread. */
     pthread_mutex_t lock;
@@ -39,13 +42,20 @@ struct tls_filter {
     SSL *ssl;
     asyncio_stream *stream;
     asyncio_tls_context *context;
+    asyncio_tls_context *site; /* the one that a server chose for a name; else the same */
     char *server;              /* the name that a client wants; NULL: none, or this is the server */
+    char *asked;               /* the name that a client asked this server for, in small letters; or NULL */
+    const char *refusal;       /* why a server's own look at the client's hello failed; or NULL */
     char *session_key;         /* NULL: nothing is remembered */
     int error;                 /* stays, with its words */
     char *words;
+    bool has_heard;            /* a client's hello */
     bool is_ready;             /* the handshake is done */
     bool has_left;             /* the goodbye was said */
     bool lacks_memory;         /* the stream's, in the call of OpenSSL in progress */
+    bool reads;                /* that call reads: what it sends are answers */
+    bool is_swamped;           /* too many of these wait for the peer to read them */
+    size_t answers;            /* bytes of answers since all was sent */
 };
 
 /* ---- context.c ------------------------------------------------------------------------ */
@@ -53,6 +63,12 @@ void asy_tls_context_ref(asyncio_tls_context *context);
 /* Makes the system's authorities the ones to trust, if none were named. 0 or ASYNCIO_ETLS. */
 int asy_tls_context_complete(asyncio_tls_context *context);
 char *asy_tls_copy_text(const char *text);
+
+/* ---- sites.c ----------------------------------------------------------------------------- */
+void asy_tls_sites_clear(asyncio_tls_context *context);
+/* OpenSSL's callback for a client's hello; the argument is the context. */
+int asy_tls_hear_client(SSL *ssl, int *alert, void *arg);
+bool asy_tls_is_address(const char *name);
 
 /* ---- filter.c --------------------------------------------------------------------------- */
 /* Suspends. */

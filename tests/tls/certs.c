@@ -121,6 +121,8 @@ void certs_make(void)
         {"stranger", "server.test", names, -DAY_S, DAY_S, &other, 0},
         {"self", "server.test", names, -DAY_S, DAY_S, NULL, 0},
         {"common", "server.test", NULL, -DAY_S, DAY_S, &ca, 0},
+        {"site_a", "a.test", "DNS:a.test,DNS:*.a.test", -DAY_S, DAY_S, &ca, 0},
+        {"site_b", "b.test", "DNS:b.test,DNS:b.a.test", -DAY_S, DAY_S, &ca, 0},
     };
     for (size_t i = 0; i < sizeof wishes / sizeof *wishes; i++)
         drop(make(&wishes[i]));

@@ -7,6 +7,7 @@
  *   client.pem      of the authority, for a client
  *   other_ca.pem    another authority, which has the same name; stranger.pem: of it, for server.test
  *   self.pem        by itself, for server.test
+ *   site_a.pem      of the authority, for a.test and *.a.test; site_b.pem: for b.test and b.a.test
  *   common.pem      of the authority, with the name server.test where it counts no more
  */
 #ifndef TESTS_TLS_CERTS_H

@@ -220,6 +220,7 @@ ASYNC(main_files)
              cert("server.key"), cert("locked.key"));
     CHECK_EQUAL(system(command), 0);
     CHECK_EQUAL(asyncio_tls_context_load_cert(tls, cert("server.pem"), cert("locked.key")), ASYNCIO_ETLS);
+    CHECK_HAS(asyncio_error_message(), "locked.key cannot be used: the key has a password");
     /* Of the wrong kind, and nothing at all. */
     CHECK_EQUAL(asyncio_tls_context_require_client_cert(client), -EINVAL);
     CHECK_EQUAL(asyncio_tls_context_dangerously_accept_any_cert(tls), -EINVAL);

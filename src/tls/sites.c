@@ -1,0 +1,200 @@
+/*
+ * Several sites on one address: a server's contexts for names, one of which is chosen when a client
+ * has said what it wants, before anything is answered and before a session is resumed. So
+ * a session of one site, with what was verified for it, counts for no other.
+ */
+#include "asyncio/errors.h"
+#include "asyncio/messages.h"
+#include "tls/tls.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME_BYTES 256
+
+struct site {
+    char *name; /* in small letters; the first part may be "*" */
+    asyncio_tls_context *context;
+};
+
+/* ---- Names -------------------------------------------------------------------------------- */
+
+/* In small letters, without the last dot. False for what cannot be the name of a server. */
+static bool normalize(char to[NAME_BYTES], const char *name, size_t length)
+{
+    if (length && name[length - 1] == '.')
+        length--;
+    if (!length || length >= NAME_BYTES)
+        return false;
+    for (size_t i = 0; i < length; i++) {
+        char c = name[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!letter && !(c >= '0' && c <= '9') && c != '-' && c != '_' && (c != '.' || i == 0))
+            return false;
+        to[i] = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+    }
+    to[length] = '\0';
+    return true;
+}
+
+bool asy_tls_is_address(const char *name)
+{
+    struct in6_addr address;
+    return inet_pton(AF_INET, name, &address) == 1 || inet_pton(AF_INET6, name, &address) == 1;
+}
+
+/* The same of one that may begin with "*.". */
+static bool normalize_pattern(char to[NAME_BYTES], const char *name)
+{
+    bool wild = strncmp(name, "*.", 2) == 0;
+    size_t skipped = wild ? 2 : 0;
+    char rest[NAME_BYTES];
+    if (!normalize(rest, name + skipped, strlen(name + skipped)) || strlen(rest) + skipped >= NAME_BYTES)
+        return false;
+    memcpy(to, "*.", 2);
+    memcpy(to + skipped, rest, strlen(rest) + 1);
+    return !asy_tls_is_address(to);
+}
+
+/* ---- The list, in the order of its names ------------------------------------------------------ */
+
+static int compare(const void *name, const void *site)
+{
+    return strcmp(name, ((const struct site *)site)->name);
+}
+
+static struct site *find(const asyncio_tls_context *context, const char *name)
+{
+    size_t count = context->site_count;
+    return count ? bsearch(name, context->sites, count, sizeof(struct site), compare) : NULL;
+}
+
+/* That of the name itself, or else of "*." and all but its first part. */
+static asyncio_tls_context *choose(const asyncio_tls_context *context, const char *name)
+{
+    char wild[NAME_BYTES];
+    const struct site *site = find(context, name);
+    const char *dot = strchr(name, '.');
+    if (!site && dot && dot > name) {
+        wild[0] = '*';
+        memcpy(wild + 1, dot, strlen(dot) + 1);
+        site = find(context, wild);
+    }
+    return site ? site->context : NULL;
+}
+
+static int insert(asyncio_tls_context *context, const char *name, asyncio_tls_context *site)
+{
+    size_t count = context->site_count, at = 0;
+    if ((count & (count - 1)) == 0) { /* full: 1, 2, 4 ... */
+        struct site *more = asyncio_filter_alloc_((count ? 2 * count : 1) * sizeof *more);
+        if (!more)
+            return -ENOMEM;
+        if (count)
+            memcpy(more, context->sites, count * sizeof *more);
+        asyncio_filter_free_(context->sites);
+        context->sites = more;
+    }
+    char *copy = asy_tls_copy_text(name);
+    if (!copy)
+        return -ENOMEM;
+    while (at < count && strcmp(context->sites[at].name, name) < 0)
+        at++;
+    memmove(context->sites + at + 1, context->sites + at, (count - at) * sizeof *context->sites);
+    context->sites[at] = (struct site){copy, site};
+    context->site_count++;
+    asy_tls_context_ref(site);
+    return 0;
+}
+
+int asyncio_tls_context_add_server_name(asyncio_tls_context *context, const char *name,
+                                        asyncio_tls_context *site)
+{
+    char normal[NAME_BYTES];
+    if (!context || !name || !site || site == context || !context->is_server || !site->is_server)
+        return -EINVAL;
+    if (site->site_count) /* one level is enough, and there are no circles */
+        return (int)asyncio_raise(-EINVAL, "TLS: the context for \"%s\" has names of its own", name);
+    if (!normalize_pattern(normal, name))
+        return (int)asyncio_raise(-EINVAL, "TLS: no client can ask for the name \"%s\"", name);
+    if (!SSL_CTX_get0_certificate(site->ssl))
+        return (int)asyncio_raise(-EINVAL, "TLS: the context for \"%s\" has no certificate", name);
+    if (find(context, normal))
+        return (int)asyncio_raise(-EEXIST, "TLS: \"%s\" was added before", name);
+    return insert(context, normal, site);
+}
+
+void asy_tls_sites_clear(asyncio_tls_context *context)
+{
+    for (size_t i = 0; i < context->site_count; i++) {
+        asyncio_filter_free_(context->sites[i].name);
+        asyncio_tls_context_release(context->sites[i].context);
+    }
+    asyncio_filter_free_(context->sites);
+}
+
+/* ---- What a client says first ------------------------------------------------------------------ */
+
+/* The name that it asks for. False: none, or none that can be. */
+static bool asked_name(SSL *ssl, char name[NAME_BYTES])
+{
+    const unsigned char *data;
+    size_t bytes;
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &bytes) != 1 || bytes < 5)
+        return false;
+    /* The length of the list, then a kind, the length, and the name; there is one kind, and one of a kind. */
+    size_t length = (size_t)data[3] << 8 | data[4];
+    return data[2] == TLSEXT_NAMETYPE_host_name && length <= bytes - 5 &&
+           normalize(name, (const char *)data + 5, length);
+}
+
+/* What SSL_set_SSL_CTX leaves as it is: who is verified, and versions. */
+static bool settle_at(struct tls_filter *filter, asyncio_tls_context *site)
+{
+    SSL *ssl = filter->ssl;
+    filter->site = site;
+    if (!SSL_set_SSL_CTX(ssl, site->ssl))
+        return false;
+    SSL_set_verify(ssl, SSL_CTX_get_verify_mode(site->ssl), NULL);
+    SSL_clear_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_set_options(ssl, SSL_CTX_get_options(site->ssl));
+    return SSL_set_min_proto_version(ssl, (int)SSL_CTX_get_min_proto_version(site->ssl)) == 1 &&
+           SSL_set_max_proto_version(ssl, (int)SSL_CTX_get_max_proto_version(site->ssl)) == 1;
+}
+
+static int refuse(struct tls_filter *filter, const char *words, int *alert, int why)
+{
+    filter->refusal = words;
+    *alert = why;
+    return SSL_CLIENT_HELLO_ERROR;
+}
+
+int asy_tls_hear_client(SSL *ssl, int *alert, void *arg)
+{
+    asyncio_tls_context *context = arg;
+    struct tls_filter *filter = SSL_get_app_data(ssl);
+    char name[NAME_BYTES];
+    const unsigned char *data;
+    size_t bytes;
+    asyncio_tls_context *site = NULL;
+    if (!filter->has_heard && asked_name(ssl, name)) { /* a second hello changes nothing */
+        filter->asked = asy_tls_copy_text(name);
+        filter->lacks_memory = !filter->asked;
+        site = choose(context, name);
+    }
+    filter->has_heard = true;
+    if (filter->lacks_memory)
+        return refuse(filter, "out of memory", alert, SSL_AD_INTERNAL_ERROR);
+    if (!site && !SSL_CTX_get0_certificate(filter->site->ssl))
+        return refuse(filter, "no certificate for the name that the client asks for", alert,
+                      SSL_AD_UNRECOGNIZED_NAME);
+    if (site && !settle_at(filter, site))
+        return refuse(filter, "the context for the name cannot be used", alert, SSL_AD_INTERNAL_ERROR);
+    int proposes = SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation,
+                                             &data, &bytes);
+    if (filter->site->requires_alpn && proposes != 1)
+        return refuse(filter, "the client proposes no protocol (ALPN)", alert,
+                      SSL_AD_NO_APPLICATION_PROTOCOL);
+    return SSL_CLIENT_HELLO_SUCCESS;
+}
