@@ -35,7 +35,8 @@ ASYNC(async_main)
     asyncio_process *process;
     int status;
     int err = asyncio_create_subprocess_shell(
-        "while read line; do case $line in for*) sleep 60;; *) echo $(($line));; esac; done", &options, &process);
+        "while read line; do case $line in for*) exec sleep 60;; *) echo $(($line));; esac; done", &options,
+        &process);
     if (err)
         return err;
     err = calculate(process);
