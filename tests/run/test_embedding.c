@@ -929,7 +929,7 @@ static void every_call_may_fail(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(from_the_wrong_thread), /* first: thread sanitizer starts none in a fork after others */
+        cmocka_unit_test(from_the_wrong_thread), /* first: it forks, and then there may be no other thread */
         cmocka_unit_test(nothing_to_do),
         cmocka_unit_test(tasks_from_before_and_between),
         cmocka_unit_test(callbacks_and_timers_between),
