@@ -545,6 +545,8 @@ ASYNC(gets_signals)
     pthread_sigmask(SIG_BLOCK, &set, &before);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
+    signal(SIGINT, SIG_DFL); /* a shell has its background jobs ignore these two */
+    signal(SIGQUIT, SIG_DFL);
     const char *text = output_of(ARGV(SELF, "look"), OPTIONS(.stdout_fd = ASYNCIO_PIPE));
     CHECK_HAS(text, "SigBlk:\t0000000000000000\n");
     /* As nohup wants it. What the C library keeps for itself (32 and 33) is its own affair. */
