@@ -24,8 +24,8 @@ static unsigned number_at(const unsigned char *at)
 /* Writes the question for a name's A records; its length, or -EINVAL for what is no name. */
 static ssize_t make_query(unsigned char query[ANSWER_MAX], unsigned id, const char *name)
 {
-    const unsigned char header[12] = {(unsigned char)(id >> 8), (unsigned char)id, 1 /* recursion, please */,
-                                      [5] = 1 /* question */};
+    const unsigned char header[12] = {(unsigned char)(id >> 8), (unsigned char)id,
+                                      1 /* recursion, please */, [5] = 1 /* question */};
     const unsigned char a_in[4] = {0, 1, 0, 1};
     size_t used = sizeof header;
     if (!*name || strlen(name) > 253)
@@ -115,7 +115,8 @@ static ssize_t ask(asyncio_datagram *server, const unsigned char *query, size_t 
 {
     ssize_t n = -ETIMEDOUT;
     for (int i = 0; i < TRIES && n == -ETIMEDOUT; i++) {
-        ASYNCIO_TIMEOUT(n, TIMEOUT_S) {
+        ASYNCIO_TIMEOUT(n, TIMEOUT_S)
+        {
             n = asyncio_datagram_send(server, query, length);
             if (n < 0)
                 break;

@@ -137,7 +137,8 @@ static void cancel_query(PGconn *connection)
     PGcancel *cancel = PQgetCancel(connection);
     if (!cancel)
         return;
-    ASYNCIO_SHIELD_SCOPE {
+    ASYNCIO_SHIELD_SCOPE
+    {
         if (asyncio_to_thread(request_cancel, cancel) < 0)
             fprintf(stderr, "cancel: %s\n", asyncio_error_message());
     }
@@ -150,7 +151,8 @@ ASYNC(answer, const char *, conninfo, double, seconds, int, number, const char *
     if (!connection)
         return -ENOMEM;
     int err;
-    ASYNCIO_TIMEOUT(err, seconds) {
+    ASYNCIO_TIMEOUT(err, seconds)
+    {
         err = run_query(connection, number, query);
     }
     if (err == -ETIMEDOUT)

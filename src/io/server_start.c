@@ -47,10 +47,13 @@ static int listen_on(const struct sockaddr *address, socklen_t length, const asy
     int err = set_options(fd, address->sa_family, options);
     if (!err)
         err = asy_sys_bind(fd, address, length);
+    bool has_file = !err && address->sa_family == AF_UNIX;
     if (!err)
         err = asy_sys_listen(fd, asy_server_backlog(options));
     if (!err)
         return fd;
+    if (has_file) /* an abstract name is the empty path here */
+        asy_sys_unlink(((const struct sockaddr_un *)(const void *)address)->sun_path);
     asy_sys_close(fd);
     return listen_failed(address, err);
 }
@@ -69,13 +72,26 @@ static void set_port(struct sockaddr *address, int port)
         ((struct sockaddr_in6 *)(void *)address)->sin6_port = htons((uint16_t)port);
 }
 
-/* On all of them, at one port: whichever the kernel chose for the first, if any will do. */
+/* Where any port will do: the one that the kernel chose for the first address. */
+static int use_same_port(asyncio_server *server, struct sockaddr *address)
+{
+    if (!server->listener_count || asy_address_port(address) != 0)
+        return 0;
+    int port = asyncio_server_port(server);
+    if (port < 0)
+        return listen_failed(address, port);
+    set_port(address, port);
+    return 0;
+}
+
+/* On all of them, at one port. */
 static int add_all(asyncio_server *server, const struct addrinfo *addresses)
 {
     int err = 0;
     for (const struct addrinfo *at = addresses; at; at = at->ai_next) {
-        if (server->listener_count && asy_address_port(at->ai_addr) == 0)
-            set_port(at->ai_addr, asyncio_server_port(server));
+        err = use_same_port(server, at->ai_addr);
+        if (err)
+            return err;
         int fd = listen_on(at->ai_addr, at->ai_addrlen, &server->options);
         if (fd < 0) {
             err = fd;

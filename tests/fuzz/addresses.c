@@ -64,9 +64,8 @@ static void check_path(const char *path)
  * looked up here: whatever is no number is refused by a flag. */
 static void check_host(const char *host, const char *service, int family)
 {
-    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
-                             .ai_family = family,
-                             .ai_socktype = SOCK_STREAM};
+    struct addrinfo hints = {
+        .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_family = family, .ai_socktype = SOCK_STREAM};
     struct addrinfo *ours = NULL, *theirs = NULL;
     int err = asyncio_getaddrinfo(host, service, &hints, &ours);
     int code = getaddrinfo(host, service, &hints, &theirs);

@@ -14,7 +14,7 @@ enum call { READ, EXACTLY, LINE, UNTIL, CALLS };
 struct reader {
     asyncio_task *task; /* NULL: none waits */
     enum call call;
-    size_t n;           /* bytes asked for, or those of the separator */
+    size_t n; /* bytes asked for, or those of the separator */
     char separator[4];
     char buf[SENT_MAX]; /* of READ and EXACTLY */
     char *data;         /* where the bytes are */

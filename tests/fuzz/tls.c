@@ -1,7 +1,7 @@
 /*
  * Fuzzed: TLS over a stream. In the first two ways a client or a server is told any bytes, in any
- * pieces. In the third the two talk to each other through somebody who alters what they say: bytes changed, lost
- * or added, anything cut. Whatever is delivered is what was sent, and everybody comes to an end.
+ * pieces. In the third the two talk to each other through somebody who alters what they say: bytes
+ * changed, lost or added, anything cut. Whatever is delivered is what was sent, and all end.
  */
 #include "asyncio/tls.h"
 #include "fuzz/fuzz.h"
@@ -40,7 +40,8 @@ ASYNC(side, int, fd, asyncio_tls_context *, tls, size_t *, heard)
     char buf[512];
     ssize_t n = 0;
     asyncio_stream *stream;
-    asyncio_connect_options options = {.tls = tls, .server_hostname = tls == client_tls ? "server.test" : NULL};
+    const char *name = tls == client_tls ? "server.test" : NULL;
+    asyncio_connect_options options = {.tls = tls, .server_hostname = name};
     int err = asyncio_stream_from_fd(fd, &options, &stream);
     if (err) {
         asyncio_close(fd);

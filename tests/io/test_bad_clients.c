@@ -2,14 +2,14 @@
  * Servers whose clients behave badly: each time nothing leaks, nothing spins, and a good client, which
  * is there all the while, is served.
  */
-#include "io/stream_test.h"
 #include "base/sanitizer.h"
 #include "core/loop.h"
 #include "io/server.h"
+#include "io/stream_test.h"
 #include <linux/tcp.h>
 #include <pthread.h>
 
-/* ---- The server, and its good client ---------------------------------------------------------- */
+/* ---- The server, and its good client --------------------------------------------------------- */
 
 static unsigned begun, ended;
 static intptr_t last_result; /* of the handler that ended last */
@@ -68,7 +68,8 @@ static intptr_t wait_a_little(asyncio_stream *stream)
 {
     char *line;
     ssize_t n;
-    ASYNCIO_TIMEOUT(n, 0.05) {
+    ASYNCIO_TIMEOUT(n, 0.05)
+    {
         n = asyncio_stream_readline(stream, &line);
     }
     return n;
@@ -163,7 +164,7 @@ static void check_idle(double seconds)
     CHECK(is_slow_build() || cpu_time() - cpu < seconds / 4);
 }
 
-/* ---- Lines without an end ----------------------------------------------------------------------- */
+/* ---- Lines without an end -------------------------------------------------------------------- */
 
 /* A thread that sends letters, and no newline, until all are sent or nobody takes them. */
 struct endless {
@@ -246,7 +247,7 @@ ASYNC(main_gigabyte_skipped)
 }
 TEST(gigabyte_skipped)
 
-/* ---- Never reading ----------------------------------------------------------------------------------- */
+/* ---- Never reading --------------------------------------------------------------------------- */
 
 ASYNC(main_never_reads)
 {
@@ -276,7 +277,7 @@ ASYNC(main_never_reads)
 }
 TEST(never_reads)
 
-/* ---- Half-open ------------------------------------------------------------------------------------------ */
+/* ---- Half-open ----------------------------------------------------------------------------------- */
 
 /* The peer's machine is gone: no word of it comes. False where the system does not let us play that. */
 static bool vanish(int fd)
@@ -321,7 +322,7 @@ ASYNC(main_half_open)
 }
 TEST(half_open)
 
-/* ---- Storms ----------------------------------------------------------------------------------------------- */
+/* ---- Storms ---------------------------------------------------------------------------------- */
 
 struct storm {
     pthread_t thread;
@@ -353,8 +354,8 @@ ASYNC(main_storm)
     begin();
     check_good();
     for (int i = 0; i < 4; i++) {
-        some[i] = (struct storm){.port = asyncio_server_port(server), .seed = i,
-                                 .count = is_slow_build() ? 60 : 600};
+        some[i] = (struct storm){
+            .port = asyncio_server_port(server), .seed = i, .count = is_slow_build() ? 60 : 600};
         CHECK_EQUAL(pthread_create(&some[i].thread, NULL, storms, &some[i]), 0);
     }
     for (int i = 0; i < 50; i++)
@@ -371,7 +372,7 @@ ASYNC(main_storm)
 }
 TEST(storm)
 
-/* ---- No descriptors -------------------------------------------------------------------------------------------- */
+/* ---- No descriptors -------------------------------------------------------------------------- */
 
 ASYNC(main_no_descriptors)
 {
@@ -431,9 +432,9 @@ int main(void)
 {
     use_descriptors();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gigabyte),  cmocka_unit_test(test_gigabyte_skipped),
+        cmocka_unit_test(test_gigabyte),    cmocka_unit_test(test_gigabyte_skipped),
         cmocka_unit_test(test_never_reads), cmocka_unit_test(test_half_open),
-        cmocka_unit_test(test_storm),     cmocka_unit_test(test_no_descriptors),
+        cmocka_unit_test(test_storm),       cmocka_unit_test(test_no_descriptors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

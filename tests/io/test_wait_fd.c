@@ -45,7 +45,7 @@ ASYNC(waits, int, fd, int, events, double, timeout)
     return asyncio_wait_fd(fd, events, timeout);
 }
 
-/* ---- All orders -------------------------------------------------------------------------- */
+/* ---- All orders ------------------------------------------------------------------------------ */
 
 /* Who is at the number when its file is closed. */
 enum before { NOBODY, WAITING, TWO_WAITING, AWAKE, TIMED_OUT, CANCELLED, BEFORES };
@@ -288,7 +288,7 @@ ASYNC(main_others)
 }
 TEST(others)
 
-/* ---- Any order ----------------------------------------------------------------------------------- */
+/* ---- Any order ------------------------------------------------------------------------------- */
 
 #define NUMBERS 3
 #define WAITERS 4
@@ -420,7 +420,7 @@ static void test_any_order(void **state)
     for_each_seed(any_order);
 }
 
-/* ---- Sweeps --------------------------------------------------------------------------------------- */
+/* ---- Sweeps ---------------------------------------------------------------------------------- */
 
 /* Waits with a deadline, beside another, while the number becomes another file. */
 ASYNC(main_reused)

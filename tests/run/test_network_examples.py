@@ -82,15 +82,17 @@ class NameServer:
     @staticmethod
     def answers(what, count, query):
         wrong = bytes([query[0] ^ 1, query[1]])
+        other = query[:13] + bytes([query[13] ^ 1]) + query[14:]  # another name
         good = answer(query, FOUND)
         return {
             'found': [good],
             'late': [good] if count == 2 else [],
-            'forged': [b'', b'short', answer(query, [record(A, bytes(4))], id_=wrong), query, good],
+            'forged': [b'', b'short', answer(query, [record(A, bytes(4))], id_=wrong), query,
+                       answer(other, [record(A, bytes(4))]), good],
             'missing': [answer(query, code=3)],
             'empty': [answer(query)],
             'broken': [good[:-10]],
-            'endless': [good[:len(query)] + b'\x3f' * 100],
+            'endless': [good[:question_end(query)] + b'\x3f' * 100],
         }.get(what, [])
 
 

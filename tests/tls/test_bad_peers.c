@@ -1,15 +1,15 @@
 /*
  * TLS servers whose clients behave badly; a good client is served all the while.
  */
-#include "tls/tls_test.h"
 #include "core/loop.h"
+#include "tls/tls_test.h"
 #include <malloc.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 
-/* ---- The server, and its good client ---------------------------------------------------------- */
+/* ---- The server, and its good client --------------------------------------------------------- */
 
 static asyncio_server *server;
 static asyncio_tls_context *server_tls, *client_tls;
@@ -110,7 +110,7 @@ static void finish(void)
     CHECK_EQUAL(net_registrations(-1), 0);
 }
 
-/* ---- Handshakes that never end -------------------------------------------------------------------- */
+/* ---- Handshakes that never end --------------------------------------------------------------- */
 
 /* Whether the server has closed its side: what it says first is dropped. */
 static bool is_over(int fd)
@@ -173,7 +173,7 @@ ASYNC(main_handshakes)
 }
 TEST(handshakes)
 
-/* ---- Records byte by byte ------------------------------------------------------------------------------ */
+/* ---- Records byte by byte -------------------------------------------------------------------- */
 
 ASYNC(carries, int, from, int, to)
 {
@@ -216,7 +216,7 @@ ASYNC(main_byte_by_byte)
 }
 TEST(byte_by_byte)
 
-/* ---- Renegotiation ---------------------------------------------------------------------------------------- */
+/* ---- Renegotiation --------------------------------------------------------------------------- */
 
 /* A client of OpenSSL's own, blocking, in a thread: one line, then it wants to negotiate anew. */
 struct renegotiator {
@@ -266,7 +266,7 @@ ASYNC(main_renegotiation)
 }
 TEST(renegotiation)
 
-/* ---- Too much, and never reading ------------------------------------------------------------------------------ */
+/* ---- Too much, and never reading ------------------------------------------------------------- */
 
 ASYNC(sends_endlessly, asyncio_stream *, stream, size_t *, sent)
 {
