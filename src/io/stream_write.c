@@ -206,6 +206,15 @@ static void flusher_ready(struct fd_waiter *flusher, int err)
         asy_stream_flush(stream);
 }
 
+/* What was accepted is lost. If the peer is gone, the input says so by itself; else a reader would wait for
+ * the answer to what was never sent. */
+static void lose_output(asyncio_stream *stream, int err)
+{
+    asy_stream_fail_writes(stream, err);
+    if (err != -EPIPE && err != -ECONNRESET)
+        asy_stream_fail_reads(stream, err);
+}
+
 void asy_stream_flush(asyncio_stream *stream)
 {
     while (bytes_count(&stream->out) && !stream->write_error) {
@@ -216,7 +225,7 @@ void asy_stream_flush(asyncio_stream *stream)
             continue;
         }
         if (sent != -EAGAIN) {
-            asy_stream_fail_writes(stream, (int)sent);
+            lose_output(stream, (int)sent);
             return;
         }
         stream->flusher.events = FD_WRITE;
@@ -224,7 +233,7 @@ void asy_stream_flush(asyncio_stream *stream)
         if (list_is_empty(&stream->flusher.node)) {
             int err = asy_fd_watch(stream->loop, stream->record, &stream->flusher);
             if (err)
-                asy_stream_fail_writes(stream, err);
+                lose_output(stream, err);
         }
         break;
     }
