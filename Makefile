@@ -4,9 +4,11 @@
 #   WERROR=1     warnings are errors, in a build directory that is set up now
 #   TEST=words   more arguments for `meson test`: names of tests, --suite core, --repeat 100
 #   BENCH=words  more arguments for bench/run: questions, --quick, --markdown
+#   SECONDS=n    how long each target is fuzzed (default: 10)
 #   CC=clang     another compiler, likewise for a new build directory
 BUILD ?= build
 TEST ?=
+SECONDS ?= 10
 TSAN_CC ?= clang
 
 SETUP = meson setup $(if $(WERROR),--werror)
@@ -18,7 +20,7 @@ PLAIN = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
 .PHONY: build demo check check-thorough check-clang check-asan check-tsan check-valgrind \
-	check-aarch64 check-riscv64 check-cross check-all bench tidy format install clean help
+	check-aarch64 check-riscv64 check-cross check-all fuzz bench tidy format install clean help
 
 build: $(BUILD)/release/build.ninja  ## build the library, the examples and the tests
 	@ninja -C $(BUILD)/release
@@ -63,6 +65,9 @@ check-all:  ## all of the checks above
 	@$(MAKE) --keep-going $(CHECKS); status=$$?; \
 	tools/summarise $(LOGS:%=$(BUILD)/%.json) && exit $$status
 
+fuzz: deps-fuzz $(BUILD)/fuzz/build.ninja  ## let clang look for bytes that break a parser (TEST=names of targets)
+	@tools/fuzz $(BUILD)/fuzz $(SECONDS) $(TEST)
+
 bench: deps-bench $(BUILD)/release/build.ninja  ## measure, with the peers beside it
 	@bench/run $(BUILD)/release $(BENCH)
 
@@ -98,6 +103,9 @@ $(BUILD)/asan/build.ninja: | deps-build
 
 $(BUILD)/tsan/build.ninja: | deps-sanitizers
 	@CC=$(TSAN_CC) $(SANITIZE)=thread $(@D)
+
+$(BUILD)/fuzz/build.ninja: | deps-fuzz
+	@CC=clang $(SANITIZE)=address,undefined -Dfuzz=true $(@D)
 
 $(BUILD)/%/build.ninja: tools/cross/%.ini | deps-cross
 	@$(SETUP) --cross-file $< -Dpkg_config_path=$(CURDIR)/build/cross/$*/lib/pkgconfig $(@D)

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 
 static size_t open_connections, room;
+static asyncio_event all_gone = ASYNCIO_EVENT_INIT;
 
 ASYNC(serve, int, fd)
 {
@@ -19,7 +20,8 @@ ASYNC(serve, int, fd)
             break;
     }
     asyncio_close(fd);
-    open_connections--;
+    if (--open_connections == 0)
+        asyncio_event_set(&all_gone);
     return n;
 }
 
@@ -44,9 +46,8 @@ ASYNC(async_main, char *const *, variants)
         pid_t load = echo_start_load(port, *variants);
         /* Until the last of them is gone, or nobody came. */
         BENCH_CHECK(asyncio_wait_readable(listener, 5) == 0);
-        do
-            asyncio_sleep(0.05);
-        while (open_connections);
+        asyncio_event_clear(&all_gone);
+        asyncio_event_wait(&all_gone);
         echo_end_load(load);
         asyncio_close(listener);
         asyncio_gather_settled(NULL, acceptor);

@@ -7,20 +7,22 @@
 #include <asyncio.h>
 #include <sys/resource.h>
 
-static size_t open_connections, served, room;
+static size_t open_connections, room;
+static asyncio_event somebody_came = ASYNCIO_EVENT_INIT, all_gone = ASYNCIO_EVENT_INIT;
 
 ASYNC(serve, asyncio_stream *, stream)
 {
     char block[room];
     ssize_t n;
     open_connections++;
-    served++;
+    asyncio_event_set(&somebody_came);
     while ((n = asyncio_stream_read(stream, block, room)) > 0) {
         n = asyncio_stream_write(stream, block, (size_t)n);
         if (n < 0)
             break;
     }
-    open_connections--;
+    if (--open_connections == 0)
+        asyncio_event_set(&all_gone);
     return n;
 }
 
@@ -28,6 +30,11 @@ static asyncio_coro *handler(asyncio_stream *stream, void *arg)
 {
     (void)arg;
     return serve(stream);
+}
+
+ASYNC(waits_for, asyncio_event *, event)
+{
+    return asyncio_event_wait(event);
 }
 
 ASYNC(async_main, char *const *, variants)
@@ -39,10 +46,11 @@ ASYNC(async_main, char *const *, variants)
         room = echo_room(*variants);
         BENCH_CHECK(asyncio_start_server_on(listener, handler, NULL, &options, &server) == 0);
         pid_t load = echo_start_load(port, *variants);
-        served = 0;
+        asyncio_event_clear(&somebody_came);
+        asyncio_event_clear(&all_gone);
         /* Until the last of them is gone, or nobody came. */
-        for (int i = 0; (served || i < 100) && (!served || open_connections); i++)
-            asyncio_sleep(0.05);
+        if (asyncio_wait_for(waits_for(&somebody_came), 5) == 0)
+            asyncio_event_wait(&all_gone);
         echo_end_load(load);
         asyncio_server_close(server);
         asyncio_server_wait_closed(server, 0);

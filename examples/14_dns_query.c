@@ -51,6 +51,8 @@ static size_t skip_name(const unsigned char *answer, size_t n, size_t at)
     while (at < n) {
         if (answer[at] >= 0xc0)
             return at + 2;
+        if (answer[at] >= 0x40) /* neither of the two, nor a label */
+            return 0;
         if (answer[at] == 0)
             return at + 1;
         at += 1u + answer[at];
@@ -91,13 +93,21 @@ static int print_addresses(const unsigned char *answer, size_t n, const char *na
 
 /* ---- The conversation ---------------------------------------------------------------------- */
 
+/* An answer has the question's number, and repeats the question. */
+static bool is_answer(const unsigned char *answer, size_t n, const unsigned char *query, size_t length)
+{
+    return n >= length && memcmp(answer, query, 2) == 0 && answer[2] & 0x80 && number_at(answer + 4) == 1 &&
+           memcmp(answer + 12, query + 12, length - 12) == 0;
+}
+
 /* Waits for the answer to this question; others, late or forged, are passed over. */
-static ssize_t receive_answer(asyncio_datagram *server, const unsigned char *query, unsigned char *answer)
+static ssize_t receive_answer(asyncio_datagram *server, const unsigned char *query, size_t length,
+                              unsigned char *answer)
 {
     ssize_t n;
     do
         n = asyncio_datagram_recv(server, answer, ANSWER_MAX);
-    while (n >= 0 && (n < 12 || memcmp(query, answer, 2) != 0 || !(answer[2] & 0x80)));
+    while (n >= 0 && !is_answer(answer, (size_t)n, query, length));
     return n;
 }
 
@@ -109,7 +119,7 @@ static ssize_t ask(asyncio_datagram *server, const unsigned char *query, size_t 
             n = asyncio_datagram_send(server, query, length);
             if (n < 0)
                 break;
-            n = receive_answer(server, query, answer);
+            n = receive_answer(server, query, length, answer);
         }
         if (n == -ETIMEDOUT)
             printf("no answer within %.1f s\n", TIMEOUT_S);

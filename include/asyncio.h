@@ -12,6 +12,7 @@
 #include <asyncio/errors.h>
 #include <asyncio/events.h>
 #include <asyncio/fdio.h>
+#include <asyncio/files.h>
 #include <asyncio/futures.h>
 #include <asyncio/instrument.h>
 #include <asyncio/locks.h>

@@ -55,13 +55,20 @@ ASYNCIO_API double asyncio_loop_time(asyncio_loop *loop);
 
 /*
  * For a loop inside another one: poll asyncio_loop_fd for input, for at most
- * asyncio_loop_timeout seconds, then call asyncio_loop_run_once(loop, 0).
+ * asyncio_loop_timeout seconds, then call asyncio_loop_run_once(loop, 0). All of them in the
+ * loop's thread; none suspends.
  *
- * _fd: readable when there is something to do; still the loop's. -ENOSYS with a
- * virtual clock. _timeout: seconds until the loop has something to do by itself:
- * 0 now, ASYNCIO_FOREVER never. _run_once: one iteration, which waits at most
- * `timeout` seconds for something to do. 0, or the errors of
- * asyncio_loop_run_forever; -EINVAL for NaN.
+ * _fd: a descriptor, still the loop's, to poll and for nothing else. It becomes readable when there
+ * is something to do, whoever asked for it: a descriptor, a signal, another thread, or this one by
+ * a call between two turns; and stays so until the next turn. Only the passing of time
+ * does not make it readable. The number never changes. -ENOSYS with a virtual clock, ASYNCIO_ESTATE
+ * once the loop is closed, -EINVAL for NULL.
+ * _timeout: seconds until the loop has something to do by itself: 0 now, ASYNCIO_FOREVER never. It
+ * may change in each turn, and by a call between two turns (which makes the descriptor readable).
+ * _run_once: one turn, which waits at most `timeout` seconds (none if that is 0 or less) for
+ * something to do, and then runs what is ready: that takes as long as the steps of tasks and callbacks do.
+ * 0, or the errors of asyncio_loop_run_forever: ASYNCIO_ESTATE, too, in a task or callback of a loop; -EINVAL
+ * for NaN.
  */
 ASYNCIO_API int asyncio_loop_fd(asyncio_loop *loop);
 ASYNCIO_API double asyncio_loop_timeout(asyncio_loop *loop);

@@ -65,7 +65,8 @@ ASYNCIO_API int asyncio_open_connection(const char *host, int port, const asynci
 ASYNCIO_API int asyncio_open_unix_connection(const char *path, const asyncio_connect_options *options,
                                              asyncio_stream **stream);
 /* Makes a stream of a connected descriptor, which belongs to it from then on (on an error it does
- * not). Does not wait, unless options ask for TLS. 0, -EBADF, -EINVAL, -ENOMEM, ASYNCIO_ENOTASK. */
+ * not). A regular file does not hold up the loop, either (asyncio/files.h). Does not wait, unless
+ * options ask for TLS. 0, -EBADF, -EINVAL, -ENOMEM, ASYNCIO_ENOTASK. */
 ASYNCIO_API int asyncio_stream_from_fd(int fd, const asyncio_connect_options *options,
                                        asyncio_stream **stream);
 /* The same for a pipe or a terminal; 0, 1 and 2 are never made non-blocking, and not closed with the stream.
@@ -115,7 +116,8 @@ ASYNCIO_API int asyncio_stream_write_eof(asyncio_stream *stream);
 /* Sends what is queued, closes, and frees, whatever it returns, also when cancelled. Suspends while bytes
  * are queued, at most the close timeout, then drops them: -ETIMEDOUT. With TLS it says goodbye, and waits for
  * the peer's answer, at most the context's shutdown timeout: -ETIMEDOUT, too. 0, or what kept
- * bytes from being sent. Accepts NULL. (close, wait_closed) */
+ * bytes from being sent; ASYNCIO_ESTATE in a forked child, which sends nothing and closes its copy of the
+ * descriptor. Accepts NULL. (close, wait_closed) */
 ASYNCIO_API int asyncio_stream_close(asyncio_stream *stream);
 /* Closes at once, drops what is queued, resets a TCP connection, and frees; a _close that waits in
  * another task then returns -ECONNABORTED. Does not wait. Accepts NULL. (abort) */

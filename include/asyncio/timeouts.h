@@ -22,7 +22,7 @@ ASYNCIO_BEGIN_DECLS
 typedef struct asyncio_timeout {
     asyncio_scope scope;
     int64_t deadline_ns;
-    uintptr_t timer[4];
+    uintptr_t timer[3];
 } asyncio_timeout;
 
 /*

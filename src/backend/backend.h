@@ -2,8 +2,6 @@
  * What a loop asks of the system: the time, and to wait until something
  * happens or a deadline comes. A backend knows nothing of tasks. Only the
  * chooser (backend.c) knows the backends by name.
- *
- * What a descriptor needs joins this table with the descriptor layer.
  */
 #ifndef ASY_BACKEND_BACKEND_H
 #define ASY_BACKEND_BACKEND_H
@@ -11,6 +9,7 @@
 #include "asyncio/runners.h"
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 
 struct asy_backend;
 
@@ -30,7 +29,7 @@ struct asy_backend_ops {
     int (*wait)(struct asy_backend *backend, int64_t deadline_ns);
     /*
      * Registers a descriptor, or, if it is registered, changes what for. `events`
-     * are epoll's. Each event is told to the backend's `event` with the tag. 0
+     * are epoll's. Each event is told to the backend's `happened`, the tag in its data.u64. 0
      * or a negative errno; -EPERM: a file that is always ready; -ENOSYS: a
      * backend without descriptors.
      */
@@ -50,8 +49,9 @@ struct asy_backend_ops {
 
 struct asy_backend {
     const struct asy_backend_ops *ops;
-    /* Who is told of events, during wait. */
-    void (*event)(void *context, uint64_t tag, uint32_t events);
+    /* Who is told of events, during wait; many at once, so that memory can be fetched ahead. Those
+     * with tags that nobody attached are to be ignored. */
+    void (*happened)(void *context, const struct epoll_event *events, int count);
     void *context;
 };
 

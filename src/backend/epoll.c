@@ -7,7 +7,8 @@
 #include "sys/sys.h"
 #include <errno.h>
 
-#define EVENTS_MAX 256
+/* As many as the cache can keep until their turn (docs/decisions/0007). */
+#define EVENTS_MAX 64
 #define WAKE_TAG UINT64_MAX
 
 struct epoll {
@@ -63,9 +64,8 @@ static int epoll_wait_until(struct asy_backend *backend, int64_t deadline_ns)
         timeout_ns = left_ns > 0 ? left_ns : 0;
     }
     int n = asy_sys_epoll_wait(epoll->epfd, epoll->events, EVENTS_MAX, timeout_ns);
-    for (int i = 0; i < n; i++)
-        if (epoll->events[i].data.u64 != WAKE_TAG)
-            backend->event(backend->context, epoll->events[i].data.u64, epoll->events[i].events);
+    if (n > 0 && backend->happened)
+        backend->happened(backend->context, epoll->events, n);
     return n < 0 ? n : 0;
 }
 

@@ -1,6 +1,6 @@
 /*
- * The 4-ary heap. The children of slot i are 4i + 1 .. 4i + 4: four keys and
- * pointers lie side by side, and a million timers are ten levels.
+ * The 4-ary heap. The children of slot i are 4i + 1 .. 4i + 4: four keys lie
+ * side by side, and a million timers are ten levels.
  *
  * Nothing is swapped: a slot is left empty (the hole), others move into it one
  * after the other, and the slot in hand is put down once, where the hole ends up.
@@ -8,25 +8,25 @@
 #include "base/heap.h"
 #include "base/compiler.h"
 
-static inline bool is_before(const struct heap_slot *a, const struct heap_slot *b)
+static inline bool is_before(const struct heap *heap, const struct heap_slot *a, const struct heap_slot *b)
 {
     if (UNLIKELY(a->key == b->key))
-        return a->node->sequence < b->node->sequence;
+        return heap->places[a->place].sequence < heap->places[b->place].sequence;
     return a->key < b->key;
 }
 
-static inline void put(struct heap *heap, size_t hole, struct heap_slot slot)
+static inline void put(struct heap *heap, uint32_t hole, struct heap_slot slot)
 {
     heap->slots[hole] = slot;
-    slot.node->index = hole + 1;
+    heap->places[slot.place].slot = hole;
 }
 
 /* Puts `slot` into the hole or, while it comes before the parent, above it. */
-static void sift_up(struct heap *heap, size_t hole, struct heap_slot slot)
+static void sift_up(struct heap *heap, uint32_t hole, struct heap_slot slot)
 {
     while (hole) {
-        size_t parent = (hole - 1) / 4;
-        if (!is_before(&slot, &heap->slots[parent]))
+        uint32_t parent = (hole - 1) / 4;
+        if (!is_before(heap, &slot, &heap->slots[parent]))
             break;
         put(heap, hole, heap->slots[parent]);
         hole = parent;
@@ -36,29 +36,29 @@ static void sift_up(struct heap *heap, size_t hole, struct heap_slot slot)
 
 /* The first among the children from `child` on. A full four is a match of two
  * pairs: the outcomes are numbers, not branches, which nobody could predict. */
-static inline size_t first_child(const struct heap *heap, size_t child)
+static inline uint32_t first_child(const struct heap *heap, uint32_t child)
 {
     const struct heap_slot *slots = heap->slots;
     if (LIKELY(heap->count - child >= 4)) {
-        size_t a = child + is_before(&slots[child + 1], &slots[child]);
-        size_t b = child + 2 + is_before(&slots[child + 3], &slots[child + 2]);
-        return is_before(&slots[b], &slots[a]) ? b : a;
+        uint32_t a = child + is_before(heap, &slots[child + 1], &slots[child]);
+        uint32_t b = child + 2 + is_before(heap, &slots[child + 3], &slots[child + 2]);
+        return is_before(heap, &slots[b], &slots[a]) ? b : a;
     }
-    size_t first = child;
+    uint32_t first = child;
     while (++child < heap->count) {
-        if (is_before(&slots[child], &slots[first]))
+        if (is_before(heap, &slots[child], &slots[first]))
             first = child;
     }
     return first;
 }
 
 /* Puts `slot` into the hole or, while a child comes before it, below it. */
-static void sift_down(struct heap *heap, size_t hole, struct heap_slot slot)
+static void sift_down(struct heap *heap, uint32_t hole, struct heap_slot slot)
 {
-    size_t child;
+    uint32_t child;
     while ((child = 4 * hole + 1) < heap->count) {
         child = first_child(heap, child);
-        if (!is_before(&heap->slots[child], &slot))
+        if (!is_before(heap, &heap->slots[child], &slot))
             break;
         put(heap, hole, heap->slots[child]);
         hole = child;
@@ -66,26 +66,49 @@ static void sift_down(struct heap *heap, size_t hole, struct heap_slot slot)
     put(heap, hole, slot);
 }
 
+/* Numbers that were used last are used again first. */
+static inline uint32_t take_place(struct heap *heap, struct heap_node *node)
+{
+    uint32_t place = heap->free ? heap->free - 1 : heap->places_used++;
+    if (heap->free)
+        heap->free = heap->places[place].slot;
+    heap->places[place].node = node;
+    heap->places[place].sequence = heap->sequence++;
+    node->place = place + 1;
+    return place;
+}
+
+/* Which slot its node had. */
+static inline uint32_t give_place(struct heap *heap, struct heap_node *node)
+{
+    struct heap_place *place = &heap->places[node->place - 1];
+    uint32_t slot = place->slot;
+    place->node = NULL;
+    place->slot = heap->free;
+    heap->free = node->place;
+    node->place = 0;
+    return slot;
+}
+
 void heap_insert(struct heap *heap, struct heap_node *node)
 {
-    node->sequence = heap->sequence++;
-    sift_up(heap, heap->count++, (struct heap_slot){node->key, node});
+    uint32_t place = take_place(heap, node);
+    sift_up(heap, (uint32_t)heap->count++, (struct heap_slot){node->key, place});
 }
 
 void heap_remove(struct heap *heap, struct heap_node *node)
 {
     if (!heap_contains(node))
         return;
-    size_t hole = node->index - 1;
-    node->index = 0;
+    uint32_t hole = give_place(heap, node);
 
     /* The last slot fills the hole, from where it may belong further up: it
      * comes from another branch. */
-    size_t last = --heap->count;
+    uint32_t last = (uint32_t)--heap->count;
     if (hole == last)
         return;
     struct heap_slot slot = heap->slots[last];
-    if (hole && is_before(&slot, &heap->slots[(hole - 1) / 4]))
+    if (hole && is_before(heap, &slot, &heap->slots[(hole - 1) / 4]))
         sift_up(heap, hole, slot);
     else
         sift_down(heap, hole, slot);

@@ -1,8 +1,12 @@
 /*
  * A 4-ary min-heap of intrusive nodes, ordered by (key, sequence): equal keys
  * leave in the order in which they came. Removal of any node is true and
- * O(log n). The heap allocates nothing: its slots are the caller's array,
- * which he replaces by a larger one when the heap is full.
+ * O(log n). The heap allocates nothing: its slots and places are the caller's
+ * arrays, which he replaces by larger ones when the heap is full.
+ *
+ * What moves within the heap is a slot. Where a node's slot is stands in the node's place, which
+ * never moves: places lie close together, while nodes lie on the stacks of waiting tasks,
+ * each of which would have to be fetched from memory when others move.
  */
 #ifndef ASY_BASE_HEAP_H
 #define ASY_BASE_HEAP_H
@@ -13,31 +17,41 @@
 
 struct heap_node {
     int64_t key;
-    uint64_t sequence;  /* set by heap_insert */
-    size_t index;       /* place in the heap + 1; 0: not in a heap */
+    uint32_t place;     /* its number + 1; 0: not in a heap */
 };
 
-/* The key is kept beside the pointer, so that a comparison touches no node
- * unless keys are equal. */
+/* The key is kept beside, so that a comparison looks no further unless keys are equal. */
 struct heap_slot {
     int64_t key;
-    struct heap_node *node;
+    uint32_t place;
+};
+
+struct heap_place {
+    struct heap_node *node; /* NULL: free */
+    uint64_t sequence;      /* how manieth it was to come */
+    uint32_t slot;          /* or, while it is free, the next free place's number + 1 */
 };
 
 struct heap {
     struct heap_slot *slots;
-    size_t count, capacity;
+    struct heap_place *places;
+    size_t count;
+    uint32_t capacity;
+    uint32_t places_used;   /* those from here on were never used */
+    uint32_t free;          /* a free place's number + 1; 0: none */
     uint64_t sequence;
 };
 
+#define HEAP_CAPACITY_MAX (UINT32_MAX / 2)
+
 static inline bool heap_contains(const struct heap_node *node)
 {
-    return node->index != 0;
+    return node->place != 0;
 }
 
 static inline struct heap_node *heap_first(const struct heap *heap)
 {
-    return heap->count ? heap->slots[0].node : NULL;
+    return heap->count ? heap->places[heap->slots[0].place].node : NULL;
 }
 
 /* node->key is set by the caller; there must be room (count < capacity). */

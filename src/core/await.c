@@ -28,14 +28,17 @@ void asy_wait_wake(struct wait *wait, intptr_t value)
     wait->state = WAIT_GRANTED;
     wait->task->ready.kind = loop->waking;
     ready_push(&loop->ready, &wait->task->ready);
+    asy_loop_queued(loop);
 }
 
 void asy_wait_relay(struct wait *wait, intptr_t value)
 {
+    asyncio_loop *loop = wait->task->future.loop;
     wait->value = value;
     wait->state = WAIT_GRANTED;
     wait->task->ready.kind = READY_RELAY;
-    ready_push(&wait->task->future.loop->ready, &wait->task->ready);
+    ready_push(&loop->ready, &wait->task->ready);
+    asy_loop_queued(loop);
 }
 
 bool asy_wait_cancelled(struct wait *wait)

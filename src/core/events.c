@@ -102,8 +102,7 @@ static int poll(asyncio_loop *loop, int64_t latest_ns)
     if (UNLIKELY(waits && loop->step_by_step))
         about_to_wait(loop, deadline_ns);
     /* Inside another loop always: what made the descriptor readable has to be taken. */
-    bool inside = UNLIKELY(latest_ns != ASY_NO_DEADLINE);
-    if (deadline_ns > 0 || inside || loop->backend->ops->needs_poll(loop->backend))
+    if (deadline_ns > 0 || UNLIKELY(loop->inside) || loop->backend->ops->needs_poll(loop->backend))
         err = loop->backend->ops->wait(loop->backend, deadline_ns);
     if (waits)
         atomic_store(&loop->sleeping, false);
@@ -219,6 +218,29 @@ static void learn_own_stack(struct fiber *fiber)
 }
 #endif
 
+/* What would make the next iteration begin without a wait. */
+static bool has_work(asyncio_loop *loop)
+{
+    return loop->ready.first || loop->stopping || asy_posts_pending(loop);
+}
+
+/* Inside another loop, between two turns: the loop counts as asleep, so that a post makes its
+ * descriptor readable, and so does what is queued in this thread. */
+static void doze(asyncio_loop *loop)
+{
+    loop->dozing = true;
+    atomic_store(&loop->sleeping, true);
+    if (has_work(loop))
+        asy_loop_rouse(loop);
+}
+
+void asy_loop_rouse(asyncio_loop *loop)
+{
+    loop->dozing = false;
+    if (!asy_loop_is_parents(loop))
+        loop->backend->ops->wake(loop->backend);
+}
+
 static int enter(asyncio_loop *loop, const char *call)
 {
     if (!loop)
@@ -236,6 +258,8 @@ static int enter(asyncio_loop *loop, const char *call)
     __atomic_store_n(&loop->thread, asy_this_thread(), __ATOMIC_RELAXED);
     loop->tid = asy_sys_gettid();
     loop->running = true;
+    loop->dozing = false;
+    atomic_store(&loop->sleeping, false);
     asy_fp_control_save(&loop->fp);
 #if ASY_TSAN
     loop->fiber.tsan = __tsan_get_current_fiber();
@@ -255,6 +279,8 @@ static void leave(asyncio_loop *loop)
     asy_vars_leave(loop);
     asy_running_loop = NULL;
     loop->running = false;
+    if (UNLIKELY(loop->inside))
+        doze(loop);
     asyncio_loop_release(loop);
 }
 
@@ -268,9 +294,7 @@ int asyncio_loop_run_forever(asyncio_loop *loop)
     return err;
 }
 
-/* ---- Inside another loop --------------------------------------------------------------
- * Between two turns the loop counts as asleep, so that a post makes its
- * descriptor readable. */
+/* ---- Inside another loop ------------------------------------------------------------ */
 
 int asyncio_loop_run_once(asyncio_loop *loop, double timeout)
 {
@@ -279,7 +303,6 @@ int asyncio_loop_run_once(asyncio_loop *loop, double timeout)
     int err = enter(loop, "asyncio_loop_run_once");
     if (err)
         return err;
-    atomic_store(&loop->sleeping, false);
     bool is_limited = !(isinf(timeout) && timeout > 0);
     int64_t latest_ns = ASY_NO_DEADLINE;
     if (is_limited)
@@ -288,7 +311,6 @@ int asyncio_loop_run_once(asyncio_loop *loop, double timeout)
     if (!err)
         run_batch(loop);
     loop->stopping = false;
-    atomic_store(&loop->sleeping, true);
     leave(loop);
     return err;
 }
@@ -300,8 +322,13 @@ int asyncio_loop_fd(asyncio_loop *loop)
     asy_loop_check(loop, "asyncio_loop_fd");
     if (asy_loop_unusable(loop))
         return ASYNCIO_ESTATE;
-    atomic_store(&loop->sleeping, !loop->running);
-    return loop->backend->ops->fd(loop->backend);
+    int fd = loop->backend->ops->fd(loop->backend);
+    if (fd >= 0 && !loop->inside) {
+        loop->inside = true;
+        if (!loop->running)
+            doze(loop);
+    }
+    return fd;
 }
 
 double asyncio_loop_timeout(asyncio_loop *loop)
@@ -309,7 +336,9 @@ double asyncio_loop_timeout(asyncio_loop *loop)
     if (!loop)
         return ASYNCIO_FOREVER;
     asy_loop_check(loop, "asyncio_loop_timeout");
-    if (loop->ready.first || loop->stopping || asy_posts_pending(loop))
+    if (asy_loop_unusable(loop))
+        return ASYNCIO_FOREVER;
+    if (has_work(loop))
         return 0;
     int64_t next_ns = asy_timers_next(loop);
     if (next_ns == ASY_NO_DEADLINE)
@@ -386,6 +415,7 @@ void asyncio_loop_stop(asyncio_loop *loop)
         return;
     asy_loop_check(loop, "asyncio_loop_stop");
     loop->stopping = true;
+    asy_loop_queued(loop);
     if (loop->batch > loop->ready.count)
         loop->batch = (uint32_t)loop->ready.count;
 }

@@ -250,6 +250,7 @@ static void queue_done_callback(struct done_callback *done)
 {
     done->future->refs++;
     callback_push(&done->future->loop->ready, &done->callback, &done_callback_kind);
+    asy_loop_queued(done->future->loop);
 }
 
 static void notify_done_callback(struct waiter *waiter, asyncio_future *future)

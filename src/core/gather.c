@@ -134,6 +134,61 @@ static int check_arguments(asyncio_awaitable *const *awaitables, size_t n, const
     return err;
 }
 
+/* ---- Without memory ------------------------------------------------------------------- */
+
+/* Asks each task and future to end, once, however often it is there. */
+static void cancel_each(asyncio_awaitable *const *awaitables, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        asyncio_future *x = (asyncio_future *)(void *)awaitables[i];
+        if (!x || x->kind == OBJECT_CORO || x->flags & FUTURE_MARKED)
+            continue;
+        x->flags |= FUTURE_MARKED;
+        asyncio_cancel_future(x);
+    }
+    for (size_t i = 0; i < n; i++) {
+        asyncio_future *x = (asyncio_future *)(void *)awaitables[i];
+        if (x && x->kind != OBJECT_CORO)
+            x->flags &= (uint16_t)~FUTURE_MARKED;
+    }
+}
+
+static void end_came(struct waiter *waiter, asyncio_future *future)
+{
+    (void)future;
+    asy_wait_wake(LIST_ENTRY(waiter, struct wait, waiter), 0);
+}
+
+static void wait_for_end(asyncio_future *future, asyncio_task *task)
+{
+    struct wait wait;
+    asy_wait_init(&wait, task, &drain_kind, future);
+    wait.waiter.notify = end_came;
+    list_append(&future->waiters, &wait.waiter.node);
+    asy_wait_park(&wait);
+}
+
+/* There is no place to put the children. Coroutines never begin; tasks, which may use memory of our caller's,
+ * are ended, and waited for one after the other. A request stays pending. */
+static int end_without_memory(intptr_t results[], asyncio_awaitable *const *awaitables, size_t n,
+                              asyncio_task *task)
+{
+    cancel_each(awaitables, n);
+    for (size_t i = 0; i < n; i++) {
+        asyncio_future *x = (asyncio_future *)(void *)awaitables[i];
+        bool begun = x && x->kind != OBJECT_CORO;
+        if (begun && !x->done)
+            wait_for_end(x, task);
+        if (results)
+            results[i] = begun ? x->result : -ENOMEM;
+        if (begun)
+            x->flags |= FUTURE_SEEN;
+        if (x)
+            asyncio_release_future(x);
+    }
+    return -ENOMEM;
+}
+
 /* ---- The call ----------------------------------------------------------------------- */
 
 /* The latest who waits for a future may be an earlier child of the same gather. */
@@ -222,7 +277,7 @@ int asyncio_gather_at(intptr_t results[], asyncio_awaitable *const *awaitables, 
     size_t bytes = n * sizeof *gather.children;
     gather.children = asy_slab_alloc(bytes);
     if (!gather.children)
-        return refuse(awaitables, n, -ENOMEM);
+        return end_without_memory(results, awaitables, n, task);
     for (size_t i = 0; i < n; i++)
         add_child(&gather, i, awaitables[i], site);
     wait_for_children(&gather, task);

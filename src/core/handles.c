@@ -92,6 +92,7 @@ static void queue_handle(struct handle *handle)
 {
     handle->state = HANDLE_QUEUED;
     callback_push(&handle->loop->ready, &handle->callback, &handle_kind);
+    asy_loop_queued(handle->loop);
 }
 
 static void timer_due(struct timer *timer)
@@ -179,6 +180,7 @@ static asyncio_handle call_at_ns(asyncio_loop *loop, int64_t deadline_ns, asynci
         put_back(handle);
         return refused(loop, -ENOMEM, call);
     }
+    asy_loop_queued(loop); /* it may be the next one now */
     return public_handle(handle);
 }
 

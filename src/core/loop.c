@@ -83,6 +83,8 @@ static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 static void forked_child(void)
 {
     asy_fork_generation++;
+    if (asy_running_loop)
+        asy_running_loop->current = NULL; /* no call on what is this loop's may wait */
     asy_running_loop = NULL;
     /* Another thread of the parent may have held it. */
     runtime_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
@@ -249,6 +251,7 @@ static void close_loop(asyncio_loop *loop)
 {
     /* First: what is called from here on can add nothing. */
     __atomic_store_n(&loop->closed, true, __ATOMIC_RELAXED);
+    loop->dozing = false;
     if (loop->unstarted)
         asy_slab_each(report_unstarted, loop);
     forget_ready_tasks(loop);
@@ -272,6 +275,7 @@ static void close_loop(asyncio_loop *loop)
     asy_handles_destroy(loop);
     asy_quarantine_empty(loop);
     asy_sys_free(loop->timers.slots);
+    asy_sys_free(loop->timers.places);
     loop->timers = (struct heap){0};
 }
 

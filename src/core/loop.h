@@ -51,6 +51,7 @@ struct asyncio_loop {
     uint32_t hops;               /* since the last poll */
     bool step_by_step;           /* debug or instrument: every step through the loop */
     bool stopping;
+    bool dozing;                 /* between two turns inside another loop, not told of anything yet */
     uint32_t budget;             /* calls that the running task may make without giving way */
     uint64_t id;                 /* never used again in this process: what locks and queues know it by */
     struct fiber fiber;          /* the loop's own stack, while a task runs */
@@ -93,6 +94,7 @@ struct asyncio_loop {
     uintptr_t thread;            /* who may call */
     unsigned fork_generation;
     bool running, debug, seeded, deadlocked;
+    bool inside;                 /* another loop polls its descriptor */
     bool closed;                 /* other threads may look: written and, by them, read as an atomic */
     bool reporting;              /* the exception handler runs */
     bool ending;                 /* the runner shuts down: servers take no more clients */
@@ -192,6 +194,14 @@ int64_t asy_loop_now_ns(asyncio_loop *loop);
 int asy_loop_run(asyncio_loop *loop);
 /* At the end of a batch: false if the loop's own stack must be entered now. */
 bool asy_loop_goes_on(asyncio_loop *loop);
+
+/* Something was queued: if another loop is to give this one its next turn, it is told. */
+COLD void asy_loop_rouse(asyncio_loop *loop);
+static inline void asy_loop_queued(asyncio_loop *loop)
+{
+    if (UNLIKELY(loop->dozing))
+        asy_loop_rouse(loop);
+}
 
 /* Spends one call from the running task's budget. When it is gone, the task yields once, which is a wait like
  * any other: 0, or -ECANCELED. Comes before the operation. (sleep.c) */

@@ -49,7 +49,7 @@ static int sleep_until_ns(asyncio_loop *loop, asyncio_task *task, int64_t deadli
     asy_wait_init(&sleep.wait, task, &sleep_kind, &sleep.timer);
     sleep.timer.fire = wake_sleeper;
     sleep.timer.node.key = deadline_ns;
-    sleep.timer.node.index = 0;
+    sleep.timer.node.place = 0;
     sleep.due = false;
     if (deadline_ns != ASY_NO_DEADLINE && (err = asy_timer_start(loop, &sleep.timer, deadline_ns)))
         return err;

@@ -38,8 +38,7 @@ struct asyncio_task {
     struct fiber fiber;
     struct asy_stack *stack;
     struct wait *wait;                  /* what it waits in; on its own stack */
-    struct list all;                    /* among the loop's tasks */
-
+    uint64_t steps;                     /* how often it was resumed */
     bool must_cancel;                   /* a request waits for the next wait, and nothing holds it back */
     bool requested;                     /* asyncio_cancel's request is not delivered yet */
     uint8_t flags;                      /* enum task_flag */
@@ -51,7 +50,7 @@ struct asyncio_task {
     const asyncio_coro_type *type;
     char *name;                         /* NULL: made from the id when asked for */
     uint64_t id;
-    uint64_t steps;                     /* how often it was resumed */
+    struct list all;                    /* among the loop's tasks */
     size_t stack_bytes;                 /* wanted; 0: the loop's */
 };
 

@@ -95,6 +95,7 @@ asyncio_task *asy_task_start(asyncio_loop *loop, asyncio_coro *coro, const async
     list_append(&loop->tasks, &task->all);
     loop->task_count++;
     ready_push(&loop->ready, &task->ready);
+    asy_loop_queued(loop);
     if (UNLIKELY(loop->instrument != NULL))
         asy_trace(loop, ASYNCIO_TRACE_TASK_CREATED, task);
     return task;

@@ -41,7 +41,7 @@ static int enter(asyncio_timeout *timeout, int64_t deadline_ns)
     if (err)
         return err;
     timer_of(timeout)->fire = expire;
-    timer_of(timeout)->node.index = 0;
+    timer_of(timeout)->node.place = 0;
     err = start(timeout, deadline_ns);
     if (err)
         asy_scope_exit(&timeout->scope);

@@ -11,14 +11,21 @@
 #define NS_PER_S 1e9
 #define FIRST_CAPACITY 64
 
+/* The arrays may differ in size when memory ran out between the two; the capacity is the smaller one's. */
 static int grow(struct heap *heap)
 {
-    size_t capacity = heap->capacity ? heap->capacity * 2 : FIRST_CAPACITY;
+    size_t capacity = heap->capacity ? (size_t)heap->capacity * 2 : FIRST_CAPACITY;
+    if (capacity > HEAP_CAPACITY_MAX)
+        return -ENOMEM;
     struct heap_slot *slots = asy_sys_realloc(heap->slots, capacity * sizeof *slots);
     if (!slots)
         return -ENOMEM;
     heap->slots = slots;
-    heap->capacity = capacity;
+    struct heap_place *places = asy_sys_realloc(heap->places, capacity * sizeof *places);
+    if (!places)
+        return -ENOMEM;
+    heap->places = places;
+    heap->capacity = (uint32_t)capacity;
     return 0;
 }
 

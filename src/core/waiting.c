@@ -123,7 +123,7 @@ static int wait_for_set(asyncio_task *task, struct set_wait *wait, int64_t deadl
     asyncio_loop *loop = task->future.loop;
     asy_wait_init(&wait->wait, task, &set_kind, wait);
     wait->timer.fire = out_of_time;
-    wait->timer.node.index = 0;
+    wait->timer.node.place = 0;
     if (deadline_ns != ASY_NO_DEADLINE)
         err = asy_timer_start(loop, &wait->timer, deadline_ns);
     if (!err) {

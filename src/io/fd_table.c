@@ -17,7 +17,7 @@ static struct fd_table *table_of(asyncio_loop *loop)
 
 /* ---- Records ---------------------------------------------------------------------- */
 
-static void on_event(void *context, uint64_t tag, uint32_t events);
+static void on_events(void *context, const struct epoll_event *events, int count);
 
 static void close_table(struct asy_io_hooks *hooks)
 {
@@ -34,6 +34,7 @@ static void close_table(struct asy_io_hooks *hooks)
         asy_fd_drop(table->loop, record);
         asy_slab_free(record, sizeof *record);
     }
+    asy_sys_free(table->input);
     asy_sys_free(table->records);
     asy_sys_free(table);
 }
@@ -47,7 +48,7 @@ static struct fd_table *make_table(asyncio_loop *loop)
     table->loop = loop;
     list_init(&table->owners);
     loop->io = &table->hooks;
-    loop->backend->event = on_event;
+    loop->backend->happened = on_events;
     loop->backend->context = table;
     return table;
 }
@@ -100,6 +101,7 @@ int asy_fd_prepare_slow(struct fd_record *record)
         return kind;
     record->is_socket = kind & ASY_FD_SOCKET;
     record->is_terminal = kind & ASY_FD_TERMINAL;
+    record->hangs_up = kind & ASY_FD_HANGS_UP;
     record->short_is_end = kind & ASY_FD_TCP;
     kind &= ASY_FD_KINDS;
     int err = kind == ASY_FD_POLLABLE ? asy_sys_set_nonblocking(record->fd) : 0;
@@ -115,7 +117,8 @@ static void reset(struct fd_record *record)
 {
     record->ready = FD_READ | FD_WRITE;
     record->stays = 0;
-    record->known = record->is_socket = record->is_terminal = record->short_is_end = false;
+    record->known = record->is_socket = record->short_is_end = false;
+    record->is_terminal = record->hangs_up = false;
     if (record->reopened >= 0)
         asy_sys_close(record->reopened);
     record->reopened = -1;
@@ -146,6 +149,15 @@ static int arm(asyncio_loop *loop, struct fd_record *record, uint32_t events)
     return backend->ops->attach(backend, record->fd, tag_of(record), events, anew);
 }
 
+/* A forked child's copy of a descriptor is the same open file, and so is the epoll descriptor: there
+ * it would take away the parent's registration. */
+static void disarm(asyncio_loop *loop, struct fd_record *record)
+{
+    if (!asy_loop_is_parents(loop))
+        loop->backend->ops->detach(loop->backend, record->fd);
+    record->mode = FD_IDLE;
+}
+
 int asy_fd_register(asyncio_loop *loop, struct fd_record *record)
 {
     if (record->mode == FD_EDGE || record->kind == ASY_FD_READY)
@@ -171,10 +183,8 @@ static int arm_once(asyncio_loop *loop, struct fd_record *record)
     uint32_t events = events_waited_for(record);
     if (record->mode == FD_EDGE)
         return 0;
-    if (!events && record->mode == FD_ONCE) {
-        loop->backend->ops->detach(loop->backend, record->fd);
-        record->mode = FD_IDLE;
-    }
+    if (!events && record->mode == FD_ONCE)
+        disarm(loop, record);
     if (!events)
         return 0;
     int err = arm(loop, record, events | EPOLLONESHOT);
@@ -390,10 +400,14 @@ static void wake_waiters(struct fd_record *record, uint32_t events)
     asy_fd_pass_on(record, FD_WRITE);
 }
 
-static void on_event(void *context, uint64_t tag, uint32_t events)
+static inline struct fd_record *record_of(asyncio_loop *loop, uint64_t tag)
 {
-    struct fd_table *table = context;
-    struct fd_record *record = asy_fd_find(table->loop, (int)(uint32_t)tag);
+    return asy_fd_find(loop, (int)(uint32_t)tag);
+}
+
+static void on_event(asyncio_loop *loop, uint64_t tag, uint32_t events)
+{
+    struct fd_record *record = record_of(loop, tag);
     if (!record || record->generation != (uint32_t)(tag >> 32))
         return;
     /* Who registers for good later is told again. */
@@ -402,7 +416,40 @@ static void on_event(void *context, uint64_t tag, uint32_t events)
     if (!list_is_empty(&record->waiters))
         wake_waiters(record, events);
     if (record->callbacks)
-        asy_readers_event(table->loop, record);
+        asy_readers_event(loop, record);
+}
+
+/* With many connections, all that belongs to one has left the cache by the time it is its turn
+ * again. So the records of the next few events are fetched while this one is dealt with,
+ * and the stacks of who waits there: from where they will go on up to what their callers
+ * work with. docs/decisions/0007 has the figures. */
+#define RECORD_AHEAD 8
+#define WAITER_AHEAD 4
+#define LINE 64
+#define LINES_BELOW 4
+#define LINES_ABOVE 10
+
+static inline void fetch_waiter(asyncio_loop *loop, uint64_t tag)
+{
+    const struct fd_record *record = record_of(loop, tag);
+    if (!record || list_is_empty(&record->waiters))
+        return;
+    const char *waiter = (const char *)record->waiters.next;
+    for (int line = -LINES_BELOW; line < LINES_ABOVE; line++)
+        __builtin_prefetch(waiter + LINE * line);
+}
+
+static void on_events(void *context, const struct epoll_event *events, int count)
+{
+    asyncio_loop *loop = ((const struct fd_table *)context)->loop;
+    for (int i = count > WAITER_AHEAD ? -RECORD_AHEAD : 0; i < count; i++) {
+        if (i + RECORD_AHEAD < count)
+            __builtin_prefetch(record_of(loop, events[i + RECORD_AHEAD].data.u64));
+        if (i + WAITER_AHEAD >= 0 && i + WAITER_AHEAD < count)
+            fetch_waiter(loop, events[i + WAITER_AHEAD].data.u64);
+        if (i >= 0)
+            on_event(loop, events[i].data.u64, events[i].events);
+    }
 }
 
 void asy_fd_drop(asyncio_loop *loop, struct fd_record *record)
@@ -413,7 +460,6 @@ void asy_fd_drop(asyncio_loop *loop, struct fd_record *record)
     if (record->callbacks)
         asy_readers_drop(loop, record);
     if (record->mode != FD_IDLE)
-        loop->backend->ops->detach(loop->backend, record->fd);
-    record->mode = FD_IDLE;
+        disarm(loop, record);
     reset(record);
 }

@@ -49,7 +49,7 @@ struct fd_record {
     uint8_t kind;         /* enum asy_fd_kind, once known */
     bool known;           /* the kind was looked up, and the descriptor prepared */
     bool is_socket;
-    bool is_terminal;
+    bool is_terminal, hangs_up;
     bool short_is_end;    /* a transfer of less than was asked for: it is empty now, or full (TCP) */
     uint32_t ready;       /* FD_READ | FD_WRITE */
     uint32_t stays;       /* those of them that nothing takes down */
@@ -83,6 +83,7 @@ struct fd_table {
     struct fd_record **records; /* by number; NULL where there is none */
     size_t capacity;
     uint32_t generation;
+    char *input;               /* the buffer that a stream used last (stream_read.c), or NULL */
 };
 
 /* The running loop's record of fd; NULL if there is none. */

@@ -16,7 +16,7 @@
 static int look(int fd, int events)
 {
     struct pollfd one = {.fd = fd, .events = (short)events};
-    int n = asy_sys_poll(&one, 1, 0);
+    int n = fd < 0 ? -EBADF : asy_sys_poll(&one, 1, 0); /* which passes over negative ones */
     if (n < 0)
         return n == -EINTR ? 0 : n;
     return one.revents & POLLNVAL ? -EBADF : one.revents;

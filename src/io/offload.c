@@ -93,6 +93,7 @@ static void free_pool(struct pool *pool)
 
 void asy_pool_retire(struct pool *pool)
 {
+    begin_anew_in_child(pool);
     pthread_mutex_lock(&pool->lock);
     pool->retired = true;
     pthread_cond_broadcast(&pool->filled);
@@ -175,6 +176,8 @@ int asy_offload(struct pool *pool, asyncio_loop *loop, struct work *work)
 
 bool asy_offload_take_back(struct work *work)
 {
+    if (asy_loop_is_parents(work->loop))
+        return false; /* a thread of the parent's may have held the lock */
     pthread_mutex_lock(&work->pool->lock);
     bool queued = work->state == WORK_QUEUED;
     if (queued) {

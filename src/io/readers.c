@@ -54,6 +54,7 @@ static void queue(struct watcher *watcher, int events)
         return;
     watcher->queued = true;
     callback_push(&watchers->loop->ready, &watcher->callback, &watcher_kind);
+    asy_loop_queued(watchers->loop);
 }
 
 static void queue_both(struct watchers *watchers)

@@ -207,8 +207,8 @@ static int add_path(asyncio_server *server, const char *path, const struct socka
 void asy_server_unlink(asyncio_server *server)
 {
     struct stat status;
-    if (server->path && asy_sys_stat(server->path, &status) == 0 && status.st_dev == server->device &&
-        status.st_ino == server->inode)
+    if (server->path && !asy_loop_is_parents(server->loop) && asy_sys_stat(server->path, &status) == 0 &&
+        status.st_dev == server->device && status.st_ino == server->inode)
         asy_sys_unlink(server->path);
 }
 

@@ -7,13 +7,15 @@
  *   output   bytes accepted and not yet sent: `out`. Sent at once where the
  *            descriptor takes them, else by the stream's waiter when it does.
  *
- * A filter (TLS) stands between both and the descriptor. Every call in progress
+ * A regular file has no readiness to wait for: then `file` reads, and writes what is queued
+ * (stream_file.c). A filter (TLS) stands between both and the descriptor. Every call in progress
  * counts as a user; a closed stream is freed by the last one. When the loop closes over
  * it, its descriptor is closed, and the rest is left to its owner.
  */
 #ifndef ASY_IO_STREAM_H
 #define ASY_IO_STREAM_H
 
+#include "asyncio/files.h"
 #include "asyncio/streams.h"
 #include "base/list.h"
 #include "io/fd_table.h"
@@ -48,6 +50,7 @@ struct asy_stream_filter_ops {
 struct asyncio_stream {
     asyncio_loop *loop;
     struct fd_record *record;
+    asyncio_file *file;           /* of a regular file: it has the descriptor; or NULL */
     void *filter;
     int fd;
     uint32_t users;
@@ -71,6 +74,7 @@ struct asyncio_stream {
     struct list drainers;         /* of struct drain_wait */
     struct list writers;          /* of struct wait; the first keeps its place until it runs */
     struct fd_owner owner;
+    struct file_write *file_write; /* in progress, on a thread; or NULL */
 
     const struct asy_stream_filter_ops *filter_ops;
     struct bytes wire;            /* from the descriptor, for the filter */
@@ -123,6 +127,12 @@ void asy_stream_flush(asyncio_stream *stream);
 /* Waits until at most `level` bytes are queued, or the deadline. */
 int asy_stream_wait_drained(asyncio_stream *stream, size_t level, double timeout);
 void asy_stream_wake_drainers(asyncio_stream *stream);
+
+/* ---- stream_file.c ------------------------------------------------------------------------ */
+/* Has a thread write what is queued, one block after the other. 0 or a negative errno. */
+int asy_stream_write_file(asyncio_stream *stream);
+/* What is being written is nobody's business any more. */
+void asy_stream_leave_file(asyncio_stream *stream);
 
 /* ---- stream_filter.c ------------------------------------------------------------------ */
 /* The filter has said goodbye, and all is sent: waits for the peer's answer. 0, -ETIMEDOUT, -ECANCELED. */

@@ -36,7 +36,7 @@ static bool is_writable(const asyncio_stream *stream)
 static ssize_t transmit(asyncio_stream *stream, const struct iovec *parts, int count)
 {
     struct fd_record *record = stream->record;
-    if (!(record->ready & FD_WRITE))
+    if (stream->file || !(record->ready & FD_WRITE))
         return -EAGAIN;
     ssize_t sent;
     if (count > PARTS_MAX)
@@ -193,7 +193,7 @@ static void end_output(asyncio_stream *stream)
     stream->ended = true;
     if (stream->is_socket)
         asy_sys_shutdown(stream->fd, SHUT_WR);
-    else
+    else if (!stream->file)
         end_pipe(stream);
 }
 
@@ -215,6 +215,17 @@ static void lose_output(asyncio_stream *stream, int err)
         asy_stream_fail_reads(stream, err);
 }
 
+/* Goes on later, in the background. */
+static int wait_to_flush(asyncio_stream *stream)
+{
+    if (stream->file)
+        return asy_stream_write_file(stream);
+    stream->flusher.events = FD_WRITE;
+    stream->flusher.ready = flusher_ready;
+    return list_is_empty(&stream->flusher.node) ? asy_fd_watch(stream->loop, stream->record, &stream->flusher)
+                                                : 0;
+}
+
 void asy_stream_flush(asyncio_stream *stream)
 {
     while (bytes_count(&stream->out) && !stream->write_error) {
@@ -228,13 +239,9 @@ void asy_stream_flush(asyncio_stream *stream)
             lose_output(stream, (int)sent);
             return;
         }
-        stream->flusher.events = FD_WRITE;
-        stream->flusher.ready = flusher_ready;
-        if (list_is_empty(&stream->flusher.node)) {
-            int err = asy_fd_watch(stream->loop, stream->record, &stream->flusher);
-            if (err)
-                lose_output(stream, err);
-        }
+        int err = wait_to_flush(stream);
+        if (err)
+            lose_output(stream, err);
         break;
     }
     if (!bytes_count(&stream->out)) {
@@ -445,7 +452,7 @@ int asyncio_stream_write_eof(asyncio_stream *stream)
         return stream->write_error;
     if (stream->ends)
         return 0;
-    if (stream->shaking)
+    if (stream->shaking || asy_loop_is_parents(stream->loop))
         return ASYNCIO_ESTATE;
     stream->ends = true;
     if (stream->filter) {

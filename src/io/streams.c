@@ -6,6 +6,7 @@
 #include "asyncio/errors.h"
 #include "asyncio/fdio.h"
 #include "core/loop.h"
+#include "io/file.h"
 #include "io/server.h"
 #include "io/stream.h"
 #include "sys/net.h"
@@ -50,6 +51,10 @@ int asy_stream_make(asyncio_loop *loop, int fd, const asyncio_connect_options *o
     list_init(&stream->flusher.node);
     list_init(&stream->drainers);
     list_init(&stream->writers);
+    if (record->kind == ASY_FD_READY && !(stream->file = asy_file_adopt(loop, fd, stream->keeps_fd))) {
+        asy_slab_free(stream, sizeof *stream);
+        return -ENOMEM;
+    }
     stream->owner.loop_closes = loop_closes;
     asy_fd_own(loop, &stream->owner);
     asy_loop_object_made(loop);
@@ -85,6 +90,24 @@ static int adopt(int fd, const asyncio_connect_options *options, bool pipe, asyn
 int asyncio_stream_from_fd(int fd, const asyncio_connect_options *options, asyncio_stream **stream)
 {
     return adopt(fd, options, false, stream);
+}
+
+int asyncio_stream_from_file(asyncio_file *file, const asyncio_connect_options *options,
+                             asyncio_stream **stream)
+{
+    if (!file || !stream)
+        return -EINVAL;
+    asy_loop_check(file->loop, "asyncio_stream_from_file");
+    if (file->calls || atomic_load(&file->refs) > 1)
+        return ASYNCIO_ESTATE;
+    int fd = asyncio_file_fd(file);
+    int err = fd < 0 ? fd : adopt(fd, options, false, stream);
+    if (err)
+        return err;
+    file->keeps_fd = true; /* the stream has it now */
+    file->kind = FILE_PLAIN;
+    asy_file_drop(file);
+    return 0;
 }
 
 int asyncio_open_pipe(int fd, const asyncio_connect_options *options, asyncio_stream **stream)
@@ -166,6 +189,7 @@ static void detach(asyncio_stream *stream)
         asy_client_lost_stream(stream->client);
     stream->client = NULL;
     list_remove(&stream->flusher.node);
+    asy_stream_leave_file(stream);
     if (!stream->write_error)
         stream->write_error = -EBADF;
     if (!stream->read_error)
@@ -188,8 +212,13 @@ static void close_descriptor(asyncio_stream *stream)
     if (stream->fd < 0)
         return;
     asy_fd_drop(stream->loop, stream->record);
-    if (!stream->keeps_fd)
+    if (stream->file) {
+        stream->file->keeps_fd |= stream->keeps_fd;
+        asy_file_drop(stream->file);
+    } else if (!stream->keeps_fd) {
         asy_sys_close(stream->fd);
+    }
+    stream->file = NULL;
 }
 
 void asy_stream_destroy(asyncio_stream *stream, bool reset)
@@ -197,7 +226,8 @@ void asy_stream_destroy(asyncio_stream *stream, bool reset)
     detach(stream);
     leave_place(stream);
     asy_stream_wake_drainers(stream);
-    if (reset && stream->is_socket && !stream->keeps_fd) {
+    /* A forked child closes its copy, and that is all. */
+    if (reset && stream->is_socket && !stream->keeps_fd && !asy_loop_is_parents(stream->loop)) {
         struct linger linger = {.l_onoff = 1};
         asy_sys_setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
     }
@@ -247,6 +277,15 @@ static int flush_and_wait(asyncio_stream *stream)
     return parting ? asy_stream_await_goodbye(stream) : 0;
 }
 
+/* Out of a stream that is about to be destroyed: its closing may be waited for. */
+static asyncio_file *take_file(asyncio_stream *stream)
+{
+    asyncio_file *file = stream->file;
+    stream->file = NULL;
+    stream->keeps_fd |= file != NULL;
+    return file;
+}
+
 int asyncio_stream_close(asyncio_stream *stream)
 {
     if (!stream)
@@ -260,15 +299,23 @@ int asyncio_stream_close(asyncio_stream *stream)
     }
     if (stream->closing)
         return ASYNCIO_ESTATE;
+    if (asy_loop_is_parents(stream->loop)) {
+        asy_stream_destroy(stream, false);
+        return ASYNCIO_ESTATE;
+    }
     stream->closing = true;
     asy_stream_use(stream); /* others may abort it meanwhile */
     int err = flush_and_wait(stream);
-    if (!stream->closed)
+    asyncio_file *file = NULL;
+    if (!stream->closed) {
+        file = take_file(stream);
         asy_stream_destroy(stream, bytes_count(&stream->out) > 0);
-    else if (err == -EBADF)
+    } else if (err == -EBADF) {
         err = -ECONNABORTED;
+    }
     asy_stream_leave(stream);
-    return err;
+    int closing = asyncio_file_close(file);
+    return err ? err : closing;
 }
 
 void asyncio_stream_abort(asyncio_stream *stream)

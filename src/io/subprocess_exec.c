@@ -9,9 +9,11 @@
 #include "asyncio/subprocess.h"
 #include "core/loop.h"
 #include "io/process.h"
+#include "sys/net.h"
 #include "sys/process.h"
 #include "sys/sys.h"
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -73,11 +75,38 @@ static int plan_descriptor(asyncio_process *process, int i, int wish, int *plan,
 
 /* ---- Started --------------------------------------------------------------------------------- */
 
-static int spawn_failed(int err, const struct asy_spawn *spawn)
+/* One of the caller's that is not open; or -1. */
+static int closed_descriptor(const asyncio_subprocess_options *options)
 {
-    const char *in = spawn->cwd ? " in " : "";
-    return (int)asyncio_raise(err, "run %s%s%s: %s", spawn->argv[0], in, spawn->cwd ? spawn->cwd : "",
-                              asyncio_strerror(err));
+    for (int i = 0; i < 3; i++)
+        if (stdio_of(options, i) > 0 && asy_sys_access_mode(stdio_of(options, i)) == -EBADF)
+            return stdio_of(options, i);
+    for (size_t i = 0; i < options->inherit_count; i++)
+        if (asy_sys_access_mode(options->inherit[i]) == -EBADF)
+            return options->inherit[i];
+    return -1;
+}
+
+static bool cannot_enter(const char *folder)
+{
+    char inside[PATH_MAX];
+    struct stat status;
+    snprintf(inside, sizeof inside, "%s/.", folder);
+    return asy_sys_stat(inside, &status) < 0;
+}
+
+/* What it was: the program, its folder, or a descriptor. The kernel says a number only. */
+static int spawn_failed(int err, const char *name, const asyncio_subprocess_options *options)
+{
+    const char *folder = options->cwd, *words = asyncio_strerror(err);
+    int fd = err == -EBADF ? closed_descriptor(options) : -1;
+    if (fd >= 0)
+        return (int)asyncio_raise(err, "run %s: descriptor %d: %s", name, fd, words);
+    if (folder && cannot_enter(folder))
+        return (int)asyncio_raise(err, "run %s: its folder %s: %s", name, folder, words);
+    if (folder)
+        return (int)asyncio_raise(err, "run %s in %s: %s", name, folder, words);
+    return (int)asyncio_raise(err, "run %s: %s", name, words);
 }
 
 static int start(asyncio_process *process, const struct asy_spawn *spawn)
@@ -162,7 +191,7 @@ static int create(const char *const argv[], const char *name, const asyncio_subp
         return (int)asyncio_raise(-ENOSYS, "run %s: not under a virtual clock", argv[0]);
     asyncio_process *process = make(loop, options, name);
     if (!process)
-        return -ENOMEM;
+        return spawn_failed(-ENOMEM, argv[0], options);
     struct asy_spawn spawn = {
         .argv = argv,
         .env = options->env,
@@ -178,7 +207,7 @@ static int create(const char *const argv[], const char *name, const asyncio_subp
         for (int i = 0; i < 3; i++)
             asyncio_stream_abort(process->streams[i]);
         asy_process_leave(process);
-        return spawn_failed(err, &spawn);
+        return spawn_failed(err, argv[0], options);
     }
     *out = process;
     return 0;

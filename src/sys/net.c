@@ -2,7 +2,7 @@
  * The wrappers of net.h.
  */
 #include "sys/net.h"
-#include "base/compiler.h"
+#include "sys/kernel_call.h"
 #include "sys/sys.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -15,50 +15,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Calls `call` with errno kept; its negative errno, or its value. */
-#define KERNEL(name, error, call)                                                                            \
-    do {                                                                                                     \
-        if (ASY_FAULT(name))                                                                                 \
-            return (error);                                                                                  \
-        int saved = errno;                                                                                   \
-        ssize_t result = (call);                                                                             \
-        if (LIKELY(result >= 0))                                                                             \
-            return result;                                                                                   \
-        result = -errno;                                                                                     \
-        errno = saved;                                                                                       \
-        return result;                                                                                       \
-    } while (0)
-
-/* The same for calls that a signal may interrupt before they did anything. */
-#define KERNEL_AGAIN(name, error, call)                                                                      \
-    do {                                                                                                     \
-        if (ASY_FAULT(name))                                                                                 \
-            return (error);                                                                                  \
-        int saved = errno;                                                                                   \
-        ssize_t result;                                                                                      \
-        do                                                                                                   \
-            result = (call);                                                                                 \
-        while (UNLIKELY(result < 0) && errno == EINTR);                                                      \
-        if (LIKELY(result >= 0))                                                                             \
-            return result;                                                                                   \
-        result = -errno;                                                                                     \
-        errno = saved;                                                                                       \
-        return result;                                                                                       \
-    } while (0)
-
-#define KERNEL_INT(name, error, call)                                                                        \
-    do {                                                                                                     \
-        if (ASY_FAULT(name))                                                                                 \
-            return (error);                                                                                  \
-        int saved = errno;                                                                                   \
-        int result = (call);                                                                                 \
-        if (LIKELY(result >= 0))                                                                             \
-            return result;                                                                                   \
-        result = -errno;                                                                                     \
-        errno = saved;                                                                                       \
-        return result;                                                                                       \
-    } while (0)
-
 static int socket_kind(int fd)
 {
     int protocol = 0;
@@ -67,12 +23,14 @@ static int socket_kind(int fd)
     return status == 0 && protocol == IPPROTO_TCP ? ASY_FD_SOCKET | ASY_FD_TCP : ASY_FD_SOCKET;
 }
 
-/* The side of a person, that is, which others share. The other side of a pseudo-terminal belongs to
- * who has opened it, as a pipe does. */
-static bool is_terminal(int fd)
+/* The side of a person is shared with others. The other side of a pseudo-terminal belongs to who has
+ * opened it, as a pipe does. */
+static int device_kind(int fd)
 {
     unsigned number;
-    return isatty(fd) && ioctl(fd, TIOCGPTN, &number) < 0;
+    if (!isatty(fd))
+        return 0;
+    return ioctl(fd, TIOCGPTN, &number) < 0 ? ASY_FD_TERMINAL | ASY_FD_HANGS_UP : ASY_FD_HANGS_UP;
 }
 
 int asy_sys_fd_kind(int fd)
@@ -88,10 +46,8 @@ int asy_sys_fd_kind(int fd)
     }
     if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) || S_ISBLK(status.st_mode))
         return ASY_FD_READY;
-    bool terminal = S_ISCHR(status.st_mode) && is_terminal(fd);
-    int kind = terminal || fd <= STDERR_FILENO ? ASY_FD_SHARED : ASY_FD_POLLABLE;
-    if (terminal)
-        kind |= ASY_FD_TERMINAL;
+    int kind = S_ISCHR(status.st_mode) ? device_kind(fd) : 0;
+    kind |= kind & ASY_FD_TERMINAL || fd <= STDERR_FILENO ? ASY_FD_SHARED : ASY_FD_POLLABLE;
     if (S_ISSOCK(status.st_mode))
         kind |= socket_kind(fd);
     errno = saved;

@@ -23,7 +23,8 @@ enum asy_fd_kind {
     /* And of what it is, besides. */
     ASY_FD_SOCKET = 4,
     ASY_FD_TCP = 8,
-    ASY_FD_TERMINAL = 16,
+    ASY_FD_TERMINAL = 16, /* a person's side of one */
+    ASY_FD_HANGS_UP = 32, /* either side: when the other one is gone, its input ends by -EIO */
 };
 
 /* The kind, with what it is besides; or a negative errno. */

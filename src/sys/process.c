@@ -36,18 +36,6 @@ static long kernel(long result, int saved)
 
 /* ---- Descriptors ----------------------------------------------------------------------------- */
 
-/* The same open file under a number that is no standard one. Closes fd if it had to be another. */
-static int above_standard(int fd)
-{
-    if (fd < 0 || fd > STDERR_FILENO)
-        return fd;
-    int higher = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    int error = errno;
-    close(fd);
-    errno = error;
-    return higher;
-}
-
 int asy_sys_pipe(int fds[2])
 {
     if (ASY_FAULT("pipe"))
@@ -55,9 +43,9 @@ int asy_sys_pipe(int fds[2])
     int saved = errno, ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
         return (int)kernel(-1, saved);
-    ends[0] = above_standard(ends[0]);
+    ends[0] = asy_sys_above_standard(ends[0]);
     int error = errno;
-    ends[1] = above_standard(ends[1]);
+    ends[1] = asy_sys_above_standard(ends[1]);
     if (ends[0] >= 0 && ends[1] >= 0) {
         fds[0] = ends[0];
         fds[1] = ends[1];
@@ -221,7 +209,7 @@ int asy_sys_child_open(struct asy_child *child)
     if (ASY_FAULT("pidfd_open"))
         return -EMFILE;
     int saved = errno;
-    int fd = (int)kernel(syscall(SYS_pidfd_open, child->pid, 0), saved);
+    int fd = (int)kernel(asy_sys_above_standard((int)syscall(SYS_pidfd_open, child->pid, 0)), saved);
     if (fd == -ENOSYS || fd == -EPERM)
         return open_thread(child);
     if (fd < 0)

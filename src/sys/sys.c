@@ -7,6 +7,7 @@
 #include "base/compiler.h"
 #include "base/sanitizer.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <stdlib.h>
@@ -213,12 +214,23 @@ int asy_sys_gettid(void)
 
 /* ---- Descriptors ---------------------------------------------------------- */
 
+int asy_sys_above_standard(int fd)
+{
+    if (fd < 0 || fd > STDERR_FILENO)
+        return fd;
+    int higher = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    int error = errno;
+    close(fd);
+    errno = error;
+    return higher;
+}
+
 int asy_sys_epoll_create(void)
 {
     if (ASY_FAULT("epoll_create"))
         return -EMFILE;
     int saved = errno;
-    return kernel_status(epoll_create1(EPOLL_CLOEXEC), saved);
+    return kernel_status(asy_sys_above_standard(epoll_create1(EPOLL_CLOEXEC)), saved);
 }
 
 int asy_sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
@@ -264,7 +276,7 @@ int asy_sys_eventfd(void)
     if (ASY_FAULT("eventfd"))
         return -EMFILE;
     int saved = errno;
-    return kernel_status(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), saved);
+    return kernel_status(asy_sys_above_standard(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), saved);
 }
 
 ssize_t asy_sys_read(int fd, void *buf, size_t n)

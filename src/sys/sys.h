@@ -62,7 +62,10 @@ uint64_t asy_sys_random(void);                      /* getrandom, or the clock i
 bool asy_sys_is_main_thread(void);
 int asy_sys_gettid(void);
 
-/* ---- Descriptors ------------------------------------------------------------ */
+/* ---- Descriptors ------------------------------------------------------------
+ * Where 0, 1 or 2 is closed, the next descriptor made gets its number, and what is printed; ours never do. */
+/* For the wrappers, with errno: the same open file under a number above 2, close-on-exec. -1 stays -1. */
+int asy_sys_above_standard(int fd);
 int asy_sys_epoll_create(void);                     /* close-on-exec */
 int asy_sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event);
 /* timeout_ns < 0: no limit. Falls back to milliseconds, rounded up, where the

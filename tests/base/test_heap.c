@@ -19,6 +19,7 @@
 struct model {
     struct heap heap;
     struct heap_slot slots[NODES_MAX];
+    struct heap_place places[NODES_MAX];
     struct heap_node nodes[NODES_MAX];
     struct heap_node *sorted[NODES_MAX];
     size_t count;
@@ -29,6 +30,7 @@ static struct model *model_new(void)
     struct model *m = calloc(1, sizeof *m);
     assert_non_null(m);
     m->heap.slots = m->slots;
+    m->heap.places = m->places;
     m->heap.capacity = NODES_MAX;
     return m;
 }
@@ -61,16 +63,18 @@ static void check_first(const struct model *m)
     assert_ptr_equal(heap_first(&m->heap), m->count ? m->sorted[0] : NULL);
 }
 
-/* Every node knows its place and its slot its key; no child comes before its parent. */
+/* Every node knows its place, which knows its slot; no child comes before its parent. */
 static void check_all(const struct model *m)
 {
     for (size_t i = 0; i < m->heap.count; i++) {
         const struct heap_slot *slot = &m->slots[i], *parent = &m->slots[i ? (i - 1) / 4 : 0];
-        assert_int_equal(slot->node->index, i + 1);
-        assert_int_equal(slot->key, slot->node->key);
+        const struct heap_place *place = &m->places[slot->place];
+        assert_int_equal(place->slot, i);
+        assert_int_equal(place->node->place, slot->place + 1);
+        assert_int_equal(place->node->key, slot->key);
         assert_true(parent->key <= slot->key);
         if (i && parent->key == slot->key)
-            assert_true(parent->node->sequence < slot->node->sequence);
+            assert_true(m->places[parent->place].sequence < place->sequence);
     }
 }
 

@@ -3,6 +3,7 @@
  * references on every path.
  */
 #include "support/harness.h"
+#include "sys/sys.h"
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -507,7 +508,83 @@ static void test_hops(void **state)
     assert_int_equal(run(hops_main), 0);
 }
 
+/* ---- Without memory -------------------------------------------------------------------- */
+
+/* No place for the children: those that run are ended all the same, in the call, whatever else comes. */
+ASYNC(gathers_without_memory, intptr_t *, r, bool, settled)
+{
+    asyncio_task *first = asyncio_create_task(swallows(1, 5)), *second = asyncio_create_task(sleeps(9, 1));
+    asyncio_task *third = asyncio_create_task(value(3));
+    asyncio_future *future = asyncio_future_new();
+    asyncio_sleep(0);
+    asyncio_sleep(0);
+    asyncio_future *all[] = {(asyncio_future *)first,
+                             (asyncio_future *)droppable(),
+                             (asyncio_future *)asyncio_ref(first),
+                             (asyncio_future *)second,
+                             NULL,
+                             (asyncio_future *)third,
+                             asyncio_ref(future)};
+    asy_fault_arm(1, false);
+    int err = settled ? asyncio_gather_settled_array(r, all, 7) : asyncio_gather_array(r, all, 7);
+    asy_fault_disarm();
+    CHECK(asyncio_cancelled(future));
+    asyncio_release(future);
+    return err == -ENOMEM ? asyncio_sleep(0) : err;
+}
+
+ASYNC(without_memory_main)
+{
+    for (int requested = 0; requested < 2; requested++) {
+        intptr_t r[7] = {0};
+        double begun = asyncio_time();
+        asyncio_task *task = asyncio_create_task(gathers_without_memory(r, requested == 1));
+        CHECK_EQUAL(asyncio_sleep(0.5), 0);
+        CHECK(!asyncio_done(task));
+        if (requested)
+            asyncio_cancel(task);
+        /* Kept, for the next call that waits. */
+        CHECK_EQUAL(asyncio_await(task), requested ? -ECANCELED : 0);
+        CHECK(asyncio_time() - begun == 1); /* `first` took its time, and was asked once */
+        const intptr_t expected[] = {5, -ENOMEM, 5, -ECANCELED, -ENOMEM, 3, -ECANCELED};
+        for (int i = 0; i < 7; i++)
+            CHECK_EQUAL(r[i], expected[i]);
+    }
+    return 0;
+}
+
+static void test_without_memory(void **state)
+{
+    (void)state;
+    open_arguments = 0;
+    assert_int_equal(run(without_memory_main), 0);
+    assert_int_equal(open_arguments, 0);
+}
+
 /* ---- Sweeps --------------------------------------------------------------------------- */
+
+/* Whichever call fails: when gather is back nobody uses what was lent to the children. */
+ASYNC(uses, int *, users)
+{
+    ++*users;
+    (void)asyncio_sleep(1);
+    (void)asyncio_sleep(0);
+    --*users;
+    return 0;
+}
+
+ASYNC(lending_main)
+{
+    intptr_t r[40];
+    asyncio_task *tasks[40];
+    int users = 0;
+    for (int i = 0; i < 40; i++)
+        tasks[i] = asyncio_create_task(uses(&users));
+    asyncio_sleep(0);
+    (void)asyncio_gather_array(r, tasks, 40);
+    CHECK_EQUAL(users, 0);
+    return 0;
+}
 
 ASYNC(sweep_main)
 {
@@ -526,6 +603,7 @@ static void test_failures(void **state)
     open_arguments = 0;
     sweep_failures(sweep_main);
     assert_int_equal(open_arguments, 0);
+    sweep_failures(lending_main);
 }
 
 static void test_cancel_sweep(void **state)
@@ -534,6 +612,7 @@ static void test_cancel_sweep(void **state)
     open_arguments = 0;
     sweep_cancels(sweep_main, NULL);
     assert_int_equal(open_arguments, 0);
+    sweep_cancels(lending_main, NULL);
 }
 
 int main(void)
@@ -551,6 +630,7 @@ int main(void)
         cmocka_unit_test(test_requested_before),
         cmocka_unit_test(test_settled_in_a_loop),
         cmocka_unit_test(test_hops),
+        cmocka_unit_test(test_without_memory),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_cancel_sweep),
     };

@@ -150,7 +150,7 @@ TEST(gone)
 
 /* ---- Crowds -------------------------------------------------------------------------------- */
 
-enum { CROWD = 2000 };
+enum { CROWD = 10000 };
 
 /* Room for two descriptors a connection, if the system grants it; how many connections there is room for. */
 static int crowd_size(void)
@@ -178,7 +178,7 @@ ASYNC(main_idle_crowd)
     CHECK_EQUAL(net_registrations(-1), n);
     double cpu = cpu_time();
     asyncio_sleep(0.05);
-    CHECK(cpu_time() - cpu < 0.02); /* those who have nothing to say cost nothing */
+    CHECK(is_slow_build() || cpu_time() - cpu < 0.02); /* those who have nothing to say cost nothing */
     for (int i = 0; i < n; i += 97) {
         char c = 0;
         CHECK_EQUAL(asyncio_sock_send(clients[i], "x", 1, 0), 1);

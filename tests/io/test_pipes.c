@@ -308,6 +308,30 @@ static void a_terminal_stays_as_it_is(void **state)
     assert_int_equal(run(talks_on_terminals), 0);
 }
 
+/* As who runs a program on a pseudo-terminal sees it: -EIO, where a pipe would end. */
+ASYNC(runs_a_terminal)
+{
+    int controller, terminal;
+    char *line;
+    open_terminal(&controller, &terminal);
+    asyncio_stream *out = open_fd(controller);
+    CHECK_EQUAL(write(terminal, "bye\nnow", 7), 7);
+    close(terminal);
+    CHECK_EQUAL(asyncio_stream_readline(out, &line), 4);
+    CHECK_EQUAL(asyncio_stream_readline(out, &line), 3);
+    CHECK_TEXT(line, "now");
+    CHECK_EQUAL(asyncio_stream_readline(out, &line), 0);
+    CHECK(asyncio_stream_at_eof(out));
+    CHECK_EQUAL(asyncio_stream_close(out), 0);
+    return 0;
+}
+
+static void the_other_side_of_a_terminal_ends(void **state)
+{
+    (void)state;
+    assert_int_equal(run(runs_a_terminal), 0);
+}
+
 /* Nobody reads what is shown: the writer waits, and nobody else does. */
 ASYNC(shows_much)
 {
@@ -429,6 +453,36 @@ static void stdin_as_a_socket(void **state)
     assert_int_equal(run(uses_a_socket), 0);
 }
 
+ASYNC(has_no_standard_ones)
+{
+    asyncio_stream *stream;
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) >= 0 || asyncio_open_pipe(fd, NULL, &stream) != -EBADF)
+            return -EEXIST;
+    return 0;
+}
+
+/* As some start a server. What the loop opens for itself does not take their place, where all that is
+ * printed would go to it. */
+static void where_the_standard_ones_are_closed(void **state)
+{
+    int saved[3], standard_ones = 0;
+    (void)state;
+    fflush(NULL);
+    for (int fd = 0; fd < 3; fd++) {
+        saved[fd] = fcntl(fd, F_DUPFD_CLOEXEC, 50);
+        close(fd);
+    }
+    intptr_t result = asyncio_run(has_no_standard_ones());
+    for (int fd = 0; fd < 3; fd++) {
+        standard_ones += fcntl(fd, F_GETFD) >= 0;
+        dup2(saved[fd], fd);
+        close(saved[fd]);
+    }
+    assert_int_equal(result, 0);
+    assert_int_equal(standard_ones, 0);
+}
+
 ASYNC(wrong_ones)
 {
     asyncio_stream *stream = NULL;
@@ -522,10 +576,12 @@ int main(void)
         cmocka_unit_test(a_slow_reader_does_not_stop_the_loop),
         cmocka_unit_test(stdin_as_a_pipe),
         cmocka_unit_test(a_terminal_stays_as_it_is),
+        cmocka_unit_test(the_other_side_of_a_terminal_ends),
         cmocka_unit_test(a_terminal_that_is_full),
         cmocka_unit_test(redirected_to_a_file),
         cmocka_unit_test(redirected_to_nothing),
         cmocka_unit_test(stdin_as_a_socket),
+        cmocka_unit_test(where_the_standard_ones_are_closed),
         cmocka_unit_test(what_is_no_descriptor),
         cmocka_unit_test(every_call_may_fail),
         cmocka_unit_test(every_wait_may_be_cancelled),

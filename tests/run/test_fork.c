@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <cmocka.h>
 
 static struct child child;
@@ -287,6 +288,210 @@ static void a_loop_of_the_childs_own_is_interrupted(void **state)
     run_checks(check_interrupt);
 }
 
+/* ---- With everything in use: descriptors, signals, threads, a process -------------------------------- */
+
+static struct {
+    int pipe[2], gate[2];
+    asyncio_stream *near, *far;
+    asyncio_server *server;
+    asyncio_process *process;
+    asyncio_executor *executor;
+    int hangups;
+} used;
+
+static void count_hangup(void *arg)
+{
+    ++*(int *)arg;
+}
+
+static intptr_t wait_at_gate(void *arg)
+{
+    char byte;
+    return read(used.gate[0], &byte, 1) == 1 ? (intptr_t)arg : -EIO;
+}
+
+static intptr_t adds_one(void *arg)
+{
+    return (intptr_t)arg + 1;
+}
+
+ASYNC(waits_at_gate, int, number)
+{
+    return asyncio_to_thread(wait_at_gate, (void *)(intptr_t)number);
+}
+
+ASYNC(reads_pipe)
+{
+    char byte;
+    ssize_t n = asyncio_read(used.pipe[0], &byte, 1);
+    return n == 1 ? byte : n;
+}
+
+ASYNC(reads_line)
+{
+    char *line;
+    ssize_t n = asyncio_stream_readline(used.far, &line);
+    return n > 0 ? line[0] : -EIO;
+}
+
+ASYNC(waits_for_usr1)
+{
+    return asyncio_wait_signal(SIGUSR1);
+}
+
+ASYNC(shouts_back, asyncio_stream *, stream)
+{
+    return asyncio_stream_copy(stream, stream);
+}
+
+static asyncio_coro *serve(asyncio_stream *stream, void *arg)
+{
+    (void)arg;
+    return shouts_back(stream);
+}
+
+#define SOCKET_PATH "fork-test.sock"
+
+static int shout(void)
+{
+    asyncio_stream *stream;
+    char *line;
+    int err = asyncio_open_unix_connection(SOCKET_PATH, NULL, &stream);
+    if (err)
+        return err;
+    asyncio_stream_write(stream, "hello\n", 6);
+    err = asyncio_stream_readline(stream, &line) == 6 ? 0 : -EIO;
+    asyncio_stream_close(stream);
+    return err;
+}
+
+ASYNC(uses_everything_in_the_child)
+{
+    int ends[2];
+    char byte = 0;
+    asyncio_process *process;
+    asyncio_buffer out;
+    asyncio_loop *mine = asyncio_get_running_loop();
+    CHILD_CHECK(pipe(ends) == 0);
+    CHILD_CHECK(write(ends[1], "x", 1) == 1);
+    CHILD_CHECK(asyncio_read(ends[0], &byte, 1) == 1 && byte == 'x');
+    int hangups = 0;
+    CHILD_CHECK(asyncio_loop_add_signal_handler(mine, SIGHUP, count_hangup, &hangups) == 0);
+    raise(SIGHUP);
+    CHILD_CHECK(asyncio_sleep(0.001) == 0 && hangups == 1);
+    CHILD_CHECK(asyncio_to_thread(adds_one, (void *)4) == 5);
+    CHILD_CHECK(asyncio_await(asyncio_run_in_executor(used.executor, adds_one, (void *)5, NULL)) == 6);
+    const asyncio_subprocess_options options = {.stdout_fd = ASYNCIO_PIPE};
+    CHILD_CHECK(asyncio_create_subprocess_shell("echo hello", &options, &process) == 0);
+    CHILD_CHECK(asyncio_process_communicate(process, NULL, 0, &out, NULL) == 0);
+    CHILD_CHECK(strcmp(out.data, "hello\n") == 0);
+    asyncio_buffer_destroy(&out);
+    asyncio_process_release(process);
+    return 0;
+}
+
+static void check_with_everything(void)
+{
+    char byte, *line;
+    int returncode;
+    CHILD_CHECK(asyncio_loop_fd(loop) == ASYNCIO_ESTATE);
+    CHILD_CHECK(asyncio_loop_timeout(loop) == ASYNCIO_FOREVER);
+    CHILD_CHECK(asyncio_loop_run_once(loop, 0) == ASYNCIO_ESTATE);
+    CHILD_CHECK(strstr(asyncio_error_message(), "the loop belongs to the parent process") != NULL);
+    CHILD_CHECK(asyncio_loop_add_reader(loop, used.pipe[0], nothing, NULL) == ASYNCIO_ESTATE);
+    CHILD_CHECK(asyncio_loop_add_signal_handler(loop, SIGHUP, nothing, NULL) == ASYNCIO_ESTATE);
+    CHILD_CHECK(!asyncio_loop_remove_signal_handler(loop, SIGHUP));
+    CHILD_CHECK(asyncio_wait_signal(SIGUSR1) == ASYNCIO_ENOTASK);
+    CHILD_CHECK(asyncio_to_thread(adds_one, NULL) == ASYNCIO_ENOTASK);
+    CHILD_CHECK(asyncio_run_in_executor(used.executor, adds_one, NULL, NULL) == NULL);
+    CHILD_CHECK(asyncio_read(used.pipe[0], &byte, 1) == ASYNCIO_ENOTASK);
+    CHILD_CHECK(asyncio_process_wait(used.process, &returncode) == ASYNCIO_ENOTASK);
+    CHILD_CHECK(!asyncio_process_returncode(used.process, &returncode));
+    CHILD_CHECK(asyncio_process_kill(used.process) == 0); /* and does nothing */
+    CHILD_CHECK(asyncio_stream_readline(used.near, &line) == ASYNCIO_ENOTASK);
+    CHILD_CHECK(asyncio_stream_write(used.near, "x", 1) == ASYNCIO_ENOTASK);
+    CHILD_CHECK(asyncio_stream_write_eof(used.near) == ASYNCIO_ESTATE);
+    CHILD_CHECK(asyncio_server_wait_closed(used.server, 0) == ASYNCIO_ENOTASK);
+    /* Its copies can be closed, and the parent sees nothing of it. */
+    CHILD_CHECK(asyncio_stream_close(used.near) == ASYNCIO_ESTATE);
+    asyncio_stream_abort(used.far);
+    asyncio_server_release(used.server);
+    asyncio_process_release(used.process);
+    CHILD_CHECK(asyncio_close(used.pipe[0]) == 0);
+    CHILD_CHECK(asyncio_run(uses_everything_in_the_child()) == 0);
+    asyncio_executor_release(used.executor);
+}
+
+static void open_everything(void)
+{
+    int ends[2];
+    CHILD_CHECK(pipe(used.pipe) == 0 && pipe(used.gate) == 0);
+    CHILD_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+    CHILD_CHECK(asyncio_stream_from_fd(ends[0], NULL, &used.near) == 0);
+    CHILD_CHECK(asyncio_stream_from_fd(ends[1], NULL, &used.far) == 0);
+    unlink(SOCKET_PATH);
+    CHILD_CHECK(asyncio_start_unix_server(serve, NULL, SOCKET_PATH, NULL, &used.server) == 0);
+    CHILD_CHECK(asyncio_create_subprocess_shell("exec sleep 100", NULL, &used.process) == 0);
+    CHILD_CHECK((used.executor = asyncio_executor_new(1)) != NULL);
+    CHILD_CHECK(asyncio_loop_add_signal_handler(loop, SIGHUP, count_hangup, &used.hangups) == 0);
+}
+
+ASYNC(forks_with_everything)
+{
+    loop = asyncio_get_running_loop();
+    CHILD_CHECK(asyncio_loop_fd(loop) >= 0);
+    open_everything();
+    asyncio_task *pipe_task = asyncio_create_task(reads_pipe()),
+                 *line_task = asyncio_create_task(reads_line()),
+                 *signal_task = asyncio_create_task(waits_for_usr1()),
+                 *thread_task = asyncio_create_task(waits_at_gate(9));
+    asyncio_future *works = asyncio_run_in_executor(used.executor, wait_at_gate, (void *)7, NULL),
+                   *queued = asyncio_run_in_executor(used.executor, adds_one, (void *)7, NULL);
+    CHILD_CHECK(asyncio_sleep(0.01) == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        check_with_everything();
+        _exit(0);
+    }
+    CHILD_CHECK(status_of(pid) == 0);
+    /* All as if nothing had been. */
+    CHILD_CHECK(used.hangups == 0);
+    raise(SIGHUP);
+    raise(SIGUSR1);
+    CHILD_CHECK(write(used.pipe[1], "p", 1) == 1 && write(used.gate[1], "xx", 2) == 2);
+    CHILD_CHECK(asyncio_stream_write(used.near, "line\n", 5) == 0);
+    CHILD_CHECK(asyncio_await(pipe_task) == 'p');
+    CHILD_CHECK(asyncio_await(line_task) == 'l');
+    CHILD_CHECK(asyncio_await(signal_task) == 0 && used.hangups == 1);
+    CHILD_CHECK(asyncio_await(thread_task) == 9 && asyncio_await(works) == 7 && asyncio_await(queued) == 8);
+    CHILD_CHECK(shout() == 0);
+    int returncode = 0;
+    CHILD_CHECK(!asyncio_process_returncode(used.process, NULL));
+    CHILD_CHECK(asyncio_process_terminate(used.process) == 0);
+    CHILD_CHECK(asyncio_process_wait(used.process, &returncode) == 0 && returncode == -SIGTERM);
+    asyncio_process_release(used.process);
+    asyncio_server_release(used.server);
+    CHILD_CHECK(asyncio_stream_close(used.near) == 0 && asyncio_stream_close(used.far) == 0);
+    asyncio_executor_release(used.executor);
+    return 0;
+}
+
+static void run_with_everything(void *arg)
+{
+    (void)arg;
+    CHILD_CHECK(asyncio_run(forks_with_everything()) == 0);
+}
+
+static void with_everything_in_use(void **state)
+{
+    (void)state;
+    if (ASY_TSAN)
+        skip(); /* as below */
+    child_run(&child, run_with_everything, NULL);
+    assert_child_exit(&child, 0);
+    assert_child_silent(&child);
+}
+
 /* ---- Outside of a run, and from another thread ------------------------------------------------------ */
 
 static void fork_beside_a_loop(void *arg)
@@ -366,6 +571,7 @@ int main(void)
         cmocka_unit_test(and_so_does_a_callback),
         cmocka_unit_test(signals_of_the_child_take_their_default_action),
         cmocka_unit_test(a_loop_of_the_childs_own_is_interrupted),
+        cmocka_unit_test(with_everything_in_use),
         cmocka_unit_test(a_loop_that_does_not_run_stays_the_parents),
         cmocka_unit_test(another_thread_may_fork),
     };

@@ -1,0 +1,196 @@
+/*
+ * SHA-256 of all files below some directories, as sha256sum prints them, in the order of their names.
+ * A few files are in work at a time; the sums are made on other threads, so that all processors have
+ * something to do.
+ */
+#include <asyncio.h>
+#include <dirent.h>
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define AT_ONCE 8
+#define PIECE_BYTES (256 * 1024)
+#define SUM_TEXT (2 * 32 + 1)
+
+/* ---- What there is ---------------------------------------------------------------------- */
+
+struct file {
+    char *path;
+    char sum[SUM_TEXT]; /* "": it could not be read */
+};
+
+struct tree {
+    struct file *files;
+    size_t count, capacity;
+    size_t next, done, failed; /* files begun, finished, and those of them that could not be read */
+    double bytes;
+    bool shows_progress;
+};
+
+static void complain(struct tree *tree)
+{
+    fprintf(stderr, "%s\n", asyncio_error_message());
+    tree->failed++;
+}
+
+/* Takes the path over. */
+static int add_file(struct tree *tree, char *path)
+{
+    if (tree->count == tree->capacity) {
+        size_t capacity = tree->capacity ? 2 * tree->capacity : 64;
+        struct file *files = realloc(tree->files, capacity * sizeof *files);
+        if (!files) {
+            free(path);
+            return -ENOMEM;
+        }
+        tree->files = files;
+        tree->capacity = capacity;
+    }
+    tree->files[tree->count++] = (struct file){.path = path};
+    return 0;
+}
+
+static int walk(struct tree *tree, const char *folder);
+
+static int add_entry(struct tree *tree, const char *folder, const asyncio_dirent *entry)
+{
+    char *path;
+    unsigned char type = entry->type;
+    struct stat status;
+    if (asprintf(&path, "%s/%s", folder, entry->name) < 0)
+        return -ENOMEM;
+    if (type == DT_UNKNOWN && asyncio_lstat(path, &status) == 0)
+        type = S_ISDIR(status.st_mode) ? DT_DIR : S_ISREG(status.st_mode) ? DT_REG : DT_LNK;
+    if (type == DT_REG)
+        return add_file(tree, path);
+    int err = type == DT_DIR ? walk(tree, path) : 0; /* what is neither is passed over */
+    free(path);
+    return err;
+}
+
+/* One that cannot be read is named, and the others go on. */
+static int walk(struct tree *tree, const char *folder)
+{
+    asyncio_dirents dirents;
+    int err = asyncio_scandir(folder, &dirents);
+    if (err == -ECANCELED)
+        return err;
+    if (err) {
+        complain(tree);
+        return 0;
+    }
+    for (size_t i = 0; i < dirents.count && !err; i++)
+        err = add_entry(tree, folder, &dirents.entries[i]);
+    asyncio_dirents_destroy(&dirents);
+    return err;
+}
+
+/* ---- Sums --------------------------------------------------------------------------------- */
+
+struct piece {
+    EVP_MD_CTX *digest;
+    const void *data;
+    size_t n;
+};
+
+/* On another thread. */
+static intptr_t add_piece(void *arg)
+{
+    struct piece *piece = arg;
+    return EVP_DigestUpdate(piece->digest, piece->data, piece->n) == 1 ? 0 : -EIO;
+}
+
+static int add_contents(struct tree *tree, EVP_MD_CTX *digest, asyncio_file *file, char *buffer)
+{
+    ssize_t n;
+    while ((n = asyncio_file_read(file, buffer, PIECE_BYTES)) > 0) {
+        struct piece piece = {digest, buffer, (size_t)n};
+        int err = (int)asyncio_to_thread(add_piece, &piece);
+        if (err)
+            return err;
+        tree->bytes += (double)n;
+    }
+    return (int)n;
+}
+
+static void print_sum(EVP_MD_CTX *digest, char sum[SUM_TEXT])
+{
+    unsigned char bytes[EVP_MAX_MD_SIZE];
+    unsigned length = 0;
+    EVP_DigestFinal_ex(digest, bytes, &length);
+    for (unsigned i = 0; i < length; i++)
+        snprintf(sum + 2 * (size_t)i, 3, "%02x", bytes[i]);
+}
+
+static int sum_file(struct tree *tree, struct file *it, EVP_MD_CTX *digest, char *buffer)
+{
+    asyncio_file *file;
+    int err = asyncio_file_open(it->path, O_RDONLY, 0, &file);
+    if (err)
+        return err;
+    EVP_DigestInit_ex(digest, EVP_sha256(), NULL);
+    err = add_contents(tree, digest, file, buffer);
+    asyncio_file_close(file);
+    if (!err)
+        print_sum(digest, it->sum);
+    return err;
+}
+
+static void show_progress(const struct tree *tree)
+{
+    if (tree->shows_progress)
+        fprintf(stderr, "\r%zu of %zu files, %.1f MB ", tree->done, tree->count, tree->bytes / 1e6);
+}
+
+/* One of several that take the next file each. */
+ASYNC(sum_files, struct tree *, tree)
+{
+    EVP_MD_CTX *digest = EVP_MD_CTX_new();
+    char *buffer = malloc(PIECE_BYTES);
+    int err = digest && buffer ? 0 : -ENOMEM;
+    while (!err && tree->next < tree->count) {
+        err = sum_file(tree, &tree->files[tree->next++], digest, buffer);
+        if (err && err != -ECANCELED) {
+            complain(tree);
+            err = 0;
+        }
+        tree->done++;
+        show_progress(tree);
+    }
+    free(buffer);
+    EVP_MD_CTX_free(digest);
+    return err;
+}
+
+ASYNC(async_main, int, count, char **, folders)
+{
+    struct tree tree = {.shows_progress = isatty(STDERR_FILENO)};
+    asyncio_task_group group;
+    int err = 0;
+    for (int i = 0; i < count && !err; i++)
+        err = walk(&tree, folders[i]);
+    if (!err) {
+        ASYNCIO_TASK_GROUP(group, err) {
+            for (int i = 0; i < AT_ONCE; i++)
+                asyncio_task_group_create_task(&group, sum_files(&tree));
+        }
+    }
+    if (tree.shows_progress)
+        fputc('\n', stderr);
+    for (size_t i = 0; i < tree.count; i++) {
+        if (!err && tree.files[i].sum[0])
+            printf("%s  %s\n", tree.files[i].sum, tree.files[i].path);
+        free(tree.files[i].path);
+    }
+    free(tree.files);
+    return !err && tree.failed ? asyncio_raise(-EIO, "%zu could not be read", tree.failed) : err;
+}
+
+int main(int argc, char **argv)
+{
+    return asyncio_main(async_main(argc - 1, argv + 1));
+}

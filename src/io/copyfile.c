@@ -1,0 +1,185 @@
+/*
+ * Copies of files: piece by piece, so that a cancel comes between two pieces. A
+ * piece goes within the kernel where that is possible, else through a buffer; holes are
+ * passed over.
+ */
+#include "asyncio/errors.h"
+#include "asyncio/messages.h"
+#include "asyncio/scopes.h"
+#include "core/loop.h"
+#include "io/endpoint.h"
+#include "io/file.h"
+#include "sys/files.h"
+#include "sys/sys.h"
+#include <errno.h>
+
+#define PIECE_BYTES ((size_t)64 * 1024 * 1024)
+#define BUFFER_BYTES ((size_t)256 * 1024)
+
+/* ---- A piece, on any thread -------------------------------------------------------------- */
+
+/* Where data begin at or after `at`, and how far they go at most. 0 bytes: there are none. */
+static size_t find_data(int fd, off_t *at, size_t most)
+{
+    off_t data = asy_sys_lseek(fd, *at, SEEK_DATA);
+    if (data == -ENXIO)
+        return 0;
+    if (data < 0) /* not known here: all are data */
+        return most;
+    off_t hole = asy_sys_lseek(fd, data, SEEK_HOLE);
+    *at = data;
+    return hole > data && (size_t)(hole - data) < most ? (size_t)(hole - data) : most;
+}
+
+/* Within the kernel: what was copied, 0 at the end or where the file does not say how long it is. */
+static ssize_t copy_inside(int from, int to, off_t at, size_t n)
+{
+    off_t from_at = at, to_at = at;
+    return asy_sys_copy_file_range(from, &from_at, to, &to_at, n);
+}
+
+static bool cannot_inside(ssize_t result)
+{
+    return result == 0 || result == -EXDEV || result == -EINVAL || result == -EOPNOTSUPP ||
+           result == -ENOSYS || result == -EPERM || result == -EBADF || result == -ETXTBSY;
+}
+
+static int write_all(int to, const char *data, size_t n, off_t at)
+{
+    for (size_t done = 0; done < n;) {
+        ssize_t put = asy_sys_write_at(to, data + done, n - done, at + (off_t)done);
+        if (put <= 0)
+            return put < 0 ? (int)put : -EIO;
+        done += (size_t)put;
+    }
+    return 0;
+}
+
+static ssize_t copy_through_buffer(int from, int to, off_t at, size_t n)
+{
+    char *buffer = asy_sys_alloc(BUFFER_BYTES);
+    if (!buffer)
+        return -ENOMEM;
+    ssize_t got = 1;
+    size_t done = 0;
+    while (done < n && got > 0) {
+        size_t most = n - done < BUFFER_BYTES ? n - done : BUFFER_BYTES;
+        got = asy_sys_read_at(from, buffer, most, at + (off_t)done);
+        int err = got > 0 ? write_all(to, buffer, (size_t)got, at + (off_t)done) : (int)got;
+        if (err)
+            got = err;
+        else
+            done += (size_t)got;
+    }
+    asy_sys_free(buffer);
+    return got < 0 ? got : (ssize_t)done;
+}
+
+intptr_t asy_copy_run(const struct file_op *op)
+{
+    off_t at = op->offset;
+    size_t n = find_data(op->fd, &at, op->n);
+    if (n == 0)
+        return 0;
+    ssize_t copied = copy_inside(op->fd, op->to_fd, at, n);
+    if (cannot_inside(copied))
+        copied = copy_through_buffer(op->fd, op->to_fd, at, n);
+    return copied > 0 ? at - op->offset + copied : copied;
+}
+
+/* ---- The whole, in a task ------------------------------------------------------------------- */
+
+struct copy {
+    asyncio_file *from, *to;
+    bool made;              /* `to` was not there before */
+    struct stat status;     /* of `from` */
+};
+
+static int open_target(struct copy *copy, const char *to)
+{
+    mode_t mode = copy->status.st_mode & 0777;
+    int err = asyncio_file_open(to, O_WRONLY | O_CREAT | O_EXCL, mode, &copy->to);
+    copy->made = !err;
+    return err == -EEXIST ? asyncio_file_open(to, O_WRONLY, 0, &copy->to) : err;
+}
+
+/* One that is there already loses what it has, unless it is the same file. */
+static int empty_target(const struct copy *copy, const char *to)
+{
+    struct stat target;
+    int err = asyncio_file_stat(copy->to, &target);
+    if (err)
+        return err;
+    if (target.st_dev == copy->status.st_dev && target.st_ino == copy->status.st_ino)
+        return (int)asyncio_raise(-EINVAL, "copy to %s: it is the same file", to);
+    return S_ISREG(target.st_mode) ? asyncio_file_ftruncate(copy->to, 0) : 0;
+}
+
+static ssize_t copy_pieces(const struct copy *copy)
+{
+    struct file_op op = {.code = FILE_COPY, .fd = copy->from->fd, .to_fd = copy->to->fd, .n = PIECE_BYTES};
+    for (;;) {
+        int err = asy_budget_spend(asy_running_loop);
+        intptr_t n = err ? err : asy_file_offload(copy->to, &op);
+        if (n < 0)
+            return n;
+        if (n == 0)
+            break;
+        op.offset += n;
+    }
+    /* A hole at the end: the length alone tells of it. */
+    if (op.offset < copy->status.st_size) {
+        int err = asyncio_file_ftruncate(copy->to, copy->status.st_size);
+        return err ? err : copy->status.st_size;
+    }
+    return op.offset;
+}
+
+static ssize_t copy_contents(struct copy *copy, const char *from, const char *to)
+{
+    int err = asyncio_file_stat(copy->from, &copy->status);
+    if (!err && !S_ISREG(copy->status.st_mode)) {
+        int why = S_ISDIR(copy->status.st_mode) ? -EISDIR : -EINVAL;
+        err = (int)asyncio_raise(why, "copy %s: not a regular file", from);
+    }
+    if (!err)
+        err = open_target(copy, to);
+    if (!err && !copy->made)
+        err = empty_target(copy, to);
+    if (err)
+        return err;
+    ssize_t n = copy_pieces(copy);
+    if (n < 0 && n != -ECANCELED) {
+        char words[ASY_WORDS];
+        asyncio_raise(n, "copy %s to %s: %s", from, to, asy_words(n, words));
+    }
+    return n;
+}
+
+/* What a failed copy has made goes, whoever asks us to hurry. */
+static void remove_target(const char *to)
+{
+    asyncio_shield_scope scope;
+    if (asyncio_shield_scope_enter(&scope))
+        return;
+    asyncio_unlink(to);
+    asyncio_shield_scope_exit(&scope);
+}
+
+ssize_t asyncio_copyfile(const char *from, const char *to)
+{
+    struct copy copy = {0};
+    if (!from || !to)
+        return asy_running_loop && asy_running_loop->current ? -EINVAL : ASYNCIO_ENOTASK;
+    int err = asyncio_file_open(from, O_RDONLY, 0, &copy.from);
+    if (err)
+        return err;
+    ssize_t n = copy_contents(&copy, from, to);
+    err = asyncio_file_close(copy.to);
+    if (err && n >= 0)
+        n = err;
+    asyncio_file_close(copy.from);
+    if (n < 0 && copy.made)
+        remove_target(to);
+    return n;
+}

@@ -1,0 +1,961 @@
+/*
+ * A loop inside another one. The other one is played by poll(2), in two manners: by the book (the timeout
+ * asked before each poll), and lazily (the timeout asked only after a turn, as by a loop whose timers are
+ * set and then forgotten): the descriptor has to tell of everything else. Turns are counted: what wakes
+ * for nothing is as wrong as what does not wake.
+ */
+#include "asyncio.h"
+#include "child.h"
+#include "support/harness.h"
+#include "support/ledger.h"
+#include "support/net.h"
+#include "sys/sys.h"
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define SECONDS_MAX 30
+
+/* ---- The other loop -------------------------------------------------------------------------- */
+
+static asyncio_loop *loop;
+static unsigned turns;
+static double next_timeout; /* of the lazy one */
+
+static double seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static bool is_readable(void)
+{
+    struct pollfd one = {.fd = asyncio_loop_fd(loop), .events = POLLIN};
+    return poll(&one, 1, 0) == 1;
+}
+
+static void sleep_until(int fd, double timeout)
+{
+    struct pollfd one = {.fd = fd, .events = POLLIN};
+    double most = timeout < SECONDS_MAX ? timeout : SECONDS_MAX;
+    if (poll(&one, 1, (int)ceil(most * 1000)) == 0 && timeout >= SECONDS_MAX)
+        CHECK(!"woken");
+}
+
+/* One round of the other loop. */
+static void turn(bool lazy)
+{
+    sleep_until(asyncio_loop_fd(loop), lazy ? next_timeout : asyncio_loop_timeout(loop));
+    CHECK_EQUAL(asyncio_loop_run_once(loop, 0), 0);
+    next_timeout = asyncio_loop_timeout(loop);
+    turns++;
+}
+
+static void turn_until_done(asyncio_task *task, bool lazy)
+{
+    double end = seconds_now() + SECONDS_MAX;
+    while (!asyncio_done(task) && seconds_now() < end)
+        turn(lazy);
+    CHECK(asyncio_done(task));
+}
+
+/* Turns as long as there is something to do at once. */
+static void settle(void)
+{
+    for (int i = 0; i < 1000 && (is_readable() || asyncio_loop_timeout(loop) == 0); i++)
+        turn(false);
+}
+
+/* The other loop is told, by both ways, exactly as long as it has to give a turn. */
+static void check_told(void)
+{
+    CHECK(is_readable());
+    CHECK(asyncio_loop_timeout(loop) == 0);
+    settle();
+    CHECK(!is_readable());
+    CHECK(asyncio_loop_timeout(loop) > 0);
+}
+
+static void begin_with(const asyncio_run_options *options)
+{
+    loop = asyncio_loop_new(options);
+    record_reports(loop);
+    CHECK(asyncio_loop_fd(loop) >= 0);
+    turns = 0;
+    next_timeout = asyncio_loop_timeout(loop);
+}
+
+static void begin(void)
+{
+    begin_with(NULL);
+}
+
+static void end(void)
+{
+    CHECK_EQUAL(asyncio_loop_close(loop), 0);
+    asyncio_loop_release(loop);
+    CHECK_EQUAL(report_count, 0);
+    harness_settle();
+}
+
+/* Starts it, and gives it turns until it has ended. */
+static void run_inside(asyncio_coro *coro, bool lazy)
+{
+    asyncio_task *task = asyncio_loop_create_task(loop, coro);
+    turn_until_done(task, lazy);
+    CHECK_EQUAL(asyncio_result(task), 0);
+    asyncio_release(task);
+}
+
+static void count(void *arg)
+{
+    ++*(int *)arg;
+}
+
+/* ---- Nothing to do --------------------------------------------------------------------------- */
+
+static void nothing_to_do(void **state)
+{
+    (void)state;
+    begin();
+    for (int i = 0; i < 3; i++) {
+        CHECK(!is_readable());
+        CHECK(asyncio_loop_timeout(loop) == ASYNCIO_FOREVER);
+        CHECK_EQUAL(asyncio_loop_run_once(loop, i ? -1 : 0), 0);
+    }
+    double began = seconds_now();
+    CHECK_EQUAL(asyncio_loop_run_once(loop, 0.02), 0);
+    CHECK(seconds_now() - began >= 0.02);
+    CHECK(!is_readable());
+    CHECK(!asyncio_loop_is_running(loop));
+    end();
+}
+
+/* ---- What this thread does between two turns -------------------------------------------------- */
+
+ASYNC(returns)
+{
+    return 0;
+}
+
+ASYNC(awaits, asyncio_future *, future)
+{
+    return asyncio_await(future);
+}
+
+ASYNC(gathers, asyncio_future *, future)
+{
+    return asyncio_gather(NULL, future);
+}
+
+static asyncio_future *new_future;
+
+ASYNC(makes_a_future)
+{
+    new_future = asyncio_future_new();
+    return 0;
+}
+
+ASYNC(waits_for_event, asyncio_event *, event)
+{
+    return asyncio_event_wait(event);
+}
+
+ASYNC(sleeps, double, seconds)
+{
+    return asyncio_sleep(seconds);
+}
+
+static void tasks_from_before_and_between(void **state)
+{
+    (void)state;
+    loop = asyncio_loop_new(NULL);
+    record_reports(loop);
+    asyncio_task *task = asyncio_loop_create_task(loop, returns());
+    CHECK(asyncio_loop_timeout(loop) == 0);
+    check_told();
+    CHECK(asyncio_done(task));
+    asyncio_release(task);
+    for (int i = 0; i < 3; i++) {
+        task = asyncio_loop_create_task(loop, returns());
+        check_told();
+        CHECK(asyncio_done(task));
+        asyncio_release(task);
+    }
+    end();
+}
+
+static void callbacks_and_timers_between(void **state)
+{
+    int calls = 0;
+    (void)state;
+    begin();
+    asyncio_loop_call_soon(loop, count, &calls);
+    asyncio_loop_call_soon(loop, count, &calls);
+    check_told();
+    CHECK_EQUAL(calls, 2);
+    asyncio_handle late = asyncio_loop_call_later(loop, 100, count, &calls);
+    settle();
+    CHECK(asyncio_loop_timeout(loop) > 99 && asyncio_loop_timeout(loop) <= 100);
+    /* An earlier one: who has set his clock by the other has to be told. */
+    asyncio_loop_call_later(loop, 0.01, count, &calls);
+    CHECK(is_readable());
+    turn(false);
+    CHECK(asyncio_loop_timeout(loop) <= 0.01);
+    while (calls < 3 && turns < 100)
+        turn(false);
+    CHECK_EQUAL(calls, 3);
+    CHECK(asyncio_handle_cancel(loop, late));
+    settle();
+    CHECK(asyncio_loop_timeout(loop) == ASYNCIO_FOREVER);
+    asyncio_loop_stop(loop); /* means nothing here, and does no harm */
+    check_told();
+    end();
+}
+
+static void wake_ups_between(void **state)
+{
+    asyncio_event event;
+    (void)state;
+    begin();
+    run_inside(makes_a_future(), false);
+    asyncio_event_init(&event);
+    asyncio_task *tasks[] = {
+        asyncio_loop_create_task(loop, awaits(asyncio_ref(new_future))),
+        asyncio_loop_create_task(loop, gathers(asyncio_ref(new_future))),
+        asyncio_loop_create_task(loop, waits_for_event(&event)),
+        asyncio_loop_create_task(loop, sleeps(100)),
+    };
+    settle();
+    CHECK_EQUAL(asyncio_future_set_result(new_future, 0), 0);
+    check_told();
+    CHECK(asyncio_done(tasks[0]) && asyncio_done(tasks[1]) && !asyncio_done(tasks[2]));
+    asyncio_event_set(&event);
+    check_told();
+    CHECK(asyncio_done(tasks[2]));
+    asyncio_cancel(tasks[3]);
+    check_told();
+    CHECK_EQUAL(asyncio_result(tasks[3]), -ECANCELED);
+    for (int i = 0; i < 4; i++)
+        asyncio_release(tasks[i]);
+    asyncio_release(new_future);
+    end();
+}
+
+static void tell_done(asyncio_future *future, void *arg)
+{
+    (void)future;
+    count(arg);
+}
+
+static void done_callbacks_between(void **state)
+{
+    int calls = 0;
+    (void)state;
+    begin();
+    run_inside(makes_a_future(), false);
+    settle();
+    CHECK_EQUAL(asyncio_add_done_callback(new_future, tell_done, &calls), 0);
+    CHECK(!is_readable());
+    CHECK_EQUAL(asyncio_future_set_result(new_future, 0), 0);
+    check_told();
+    CHECK_EQUAL(asyncio_add_done_callback(new_future, tell_done, &calls), 0);
+    check_told();
+    CHECK_EQUAL(calls, 2);
+    asyncio_release(new_future);
+    end();
+}
+
+static int left;
+
+static void call_again(void *arg)
+{
+    if (--left > 0)
+        asyncio_loop_call_soon(loop, call_again, arg);
+}
+
+/* More to do at the end of a turn. */
+static void callbacks_that_queue_callbacks(void **state)
+{
+    (void)state;
+    begin();
+    left = 1000;
+    asyncio_loop_call_soon(loop, call_again, NULL);
+    while (left > 0 && turns < 1000) {
+        CHECK(is_readable());
+        CHECK(asyncio_loop_timeout(loop) == 0);
+        turn(true);
+    }
+    CHECK(turns >= 10); /* the other loop has its say meanwhile */
+    settle();
+    CHECK(!is_readable());
+    end();
+}
+
+/* ---- Time ------------------------------------------------------------------------------------ */
+
+ASYNC(sleeps_often)
+{
+    for (int i = 0; i < 10; i++) {
+        double began = seconds_now();
+        int err = asyncio_sleep(0.01);
+        CHECK(seconds_now() - began >= 0.01);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+static void timers_in_both_manners(void **state)
+{
+    (void)state;
+    for (int lazy = 0; lazy < 2; lazy++) {
+        begin();
+        run_inside(sleeps_often(), lazy);
+        CHECK(turns <= 40); /* ten would do, and poll counts in milliseconds */
+        end();
+    }
+}
+
+ASYNC(limits)
+{
+    int err;
+    ASYNCIO_TIMEOUT(err, 0.01) {
+        err = asyncio_sleep(100);
+    }
+    return err == -ETIMEDOUT ? 0 : -EIO;
+}
+
+static void timeouts_too(void **state)
+{
+    (void)state;
+    begin();
+    run_inside(limits(), true);
+    CHECK(turns <= 10);
+    end();
+}
+
+/* ---- From elsewhere -------------------------------------------------------------------------- */
+
+static void *post_late(void *arg)
+{
+    usleep(20000);
+    CHECK_EQUAL(asyncio_loop_call_soon_threadsafe(loop, count, arg), 0);
+    return NULL;
+}
+
+/* The other loop sleeps in its poll, without limit. */
+static void a_thread_wakes_the_other_loop(void **state)
+{
+    pthread_t thread;
+    int calls = 0;
+    (void)state;
+    begin();
+    pthread_create(&thread, NULL, post_late, &calls);
+    while (calls == 0 && turns < 100)
+        turn(true);
+    pthread_join(thread, NULL);
+    CHECK_EQUAL(calls, 1);
+    CHECK(turns <= 2);
+    settle();
+    end();
+}
+
+#define POSTERS 3
+static int posts_each;
+
+static void *post_many(void *arg)
+{
+    for (int i = 0; i < posts_each; i++) {
+        CHECK_EQUAL(asyncio_loop_call_soon_threadsafe(loop, count, arg), 0);
+        if (i % 7 == 0)
+            usleep((useconds_t)(i % 50));
+    }
+    return NULL;
+}
+
+/* A wake-up that is missed leaves the poll asleep, as nothing else comes. */
+static void no_post_is_missed(void **state)
+{
+    (void)state;
+    posts_each = is_slow_build() ? 500 : 5000;
+    for (int lazy = 0; lazy < 2; lazy++) {
+        pthread_t threads[POSTERS];
+        int calls = 0;
+        begin();
+        for (int i = 0; i < POSTERS; i++)
+            pthread_create(&threads[i], NULL, post_many, &calls);
+        while (calls < POSTERS * posts_each)
+            turn(lazy);
+        for (int i = 0; i < POSTERS; i++)
+            pthread_join(threads[i], NULL);
+        CHECK(turns <= (unsigned)(2 * POSTERS * posts_each + 2));
+        settle();
+        CHECK(!is_readable());
+        end();
+    }
+}
+
+static intptr_t works(void *arg)
+{
+    usleep(5000);
+    return (intptr_t)arg;
+}
+
+ASYNC(uses_threads)
+{
+    for (int i = 1; i < 5; i++)
+        CHECK_EQUAL(asyncio_to_thread(works, (void *)(intptr_t)i), i);
+    return 0;
+}
+
+static void *submits(void *arg)
+{
+    (void)arg;
+    asyncio_thread_future *future = asyncio_run_coroutine_threadsafe(sleeps(0.01), loop);
+    intptr_t result = asyncio_thread_future_result(future, SECONDS_MAX);
+    asyncio_thread_future_release(future);
+    return (void *)result;
+}
+
+ASYNC(joins, pthread_t, thread, _Atomic bool *, ended)
+{
+    void *result = NULL;
+    while (!atomic_load(ended))
+        asyncio_sleep(0.005);
+    pthread_join(thread, &result);
+    CHECK(result == NULL);
+    return 0;
+}
+
+static _Atomic bool submitted;
+
+static void *submits_and_tells(void *arg)
+{
+    void *result = submits(arg);
+    atomic_store(&submitted, true);
+    return result;
+}
+
+static void work_of_threads_comes_back(void **state)
+{
+    pthread_t thread;
+    (void)state;
+    begin();
+    run_inside(uses_threads(), true);
+    CHECK(turns <= 20);
+    atomic_store(&submitted, false);
+    pthread_create(&thread, NULL, submits_and_tells, NULL);
+    run_inside(joins(thread, &submitted), true);
+    settle();
+    end();
+}
+
+/* ---- Descriptors, signals, processes ---------------------------------------------------------- */
+
+static int ends_of_pipe[2];
+
+ASYNC(reads_bytes, int, wanted)
+{
+    char byte;
+    for (int i = 0; i < wanted; i++)
+        CHECK_EQUAL(asyncio_read(ends_of_pipe[0], &byte, 1), 1);
+    return 0;
+}
+
+static void *write_slowly(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 5; i++) {
+        usleep(3000);
+        CHECK_EQUAL(write(ends_of_pipe[1], "xy", 2), 2);
+    }
+    return NULL;
+}
+
+static void a_descriptor_wakes_the_other_loop(void **state)
+{
+    (void)state;
+    for (int lazy = 0; lazy < 2; lazy++) {
+        pthread_t thread;
+        begin();
+        net_pipe(ends_of_pipe);
+        pthread_create(&thread, NULL, write_slowly, NULL);
+        run_inside(reads_bytes(10), lazy);
+        pthread_join(thread, NULL);
+        CHECK(turns <= 16);
+        asyncio_forget(ends_of_pipe[0]);
+        close(ends_of_pipe[0]);
+        close(ends_of_pipe[1]);
+        end();
+    }
+}
+
+static void read_one(void *arg)
+{
+    char byte;
+    CHECK_EQUAL(read(ends_of_pipe[0], &byte, 1), 1);
+    count(arg);
+}
+
+/* One byte a call: what is left is told again. */
+static void a_reader_that_takes_little(void **state)
+{
+    int calls = 0;
+    (void)state;
+    begin();
+    net_pipe(ends_of_pipe);
+    CHECK_EQUAL(asyncio_loop_add_reader(loop, ends_of_pipe[0], read_one, &calls), 0);
+    settle();
+    CHECK(!is_readable());
+    CHECK_EQUAL(write(ends_of_pipe[1], "hello", 5), 5);
+    while (calls < 5 && turns < 100)
+        turn(true);
+    CHECK_EQUAL(calls, 5);
+    settle();
+    CHECK(!is_readable());
+    CHECK(asyncio_loop_remove_reader(loop, ends_of_pipe[0]));
+    close(ends_of_pipe[0]);
+    close(ends_of_pipe[1]);
+    end();
+}
+
+/* Its edge was seen already: nothing but the call itself tells. */
+static void a_reader_of_what_is_there_already(void **state)
+{
+    int calls = 0;
+    (void)state;
+    begin();
+    net_pipe(ends_of_pipe);
+    asyncio_task *task = asyncio_loop_create_task(loop, reads_bytes(1));
+    settle();
+    CHECK_EQUAL(write(ends_of_pipe[1], "xy", 2), 2);
+    CHECK(is_readable());
+    settle();
+    CHECK(asyncio_done(task));
+    asyncio_release(task);
+    CHECK_EQUAL(asyncio_loop_add_reader(loop, ends_of_pipe[0], read_one, &calls), 0);
+    check_told();
+    CHECK_EQUAL(calls, 1);
+    CHECK(asyncio_loop_remove_reader(loop, ends_of_pipe[0]));
+    asyncio_forget(ends_of_pipe[0]);
+    close(ends_of_pipe[0]);
+    close(ends_of_pipe[1]);
+    end();
+}
+
+ASYNC(shouts_back, asyncio_stream *, stream)
+{
+    return asyncio_stream_copy(stream, stream);
+}
+
+static asyncio_coro *serve(asyncio_stream *stream, void *arg)
+{
+    (void)arg;
+    return shouts_back(stream);
+}
+
+ASYNC(serves_itself)
+{
+    static char much[300000], back[sizeof much];
+    asyncio_server *server;
+    asyncio_stream *stream;
+    CHECK_EQUAL(asyncio_start_server(serve, NULL, "127.0.0.1", 0, NULL, &server), 0);
+    CHECK_EQUAL(asyncio_open_connection("127.0.0.1", asyncio_server_port(server), NULL, &stream), 0);
+    CHECK_EQUAL(asyncio_stream_write(stream, much, sizeof much), 0);
+    CHECK_EQUAL(asyncio_stream_readexactly(stream, back, sizeof back), sizeof back);
+    CHECK_EQUAL(asyncio_stream_close(stream), 0);
+    asyncio_server_close(server);
+    CHECK_EQUAL(asyncio_server_wait_closed(server, ASYNCIO_FOREVER), 0);
+    asyncio_server_release(server);
+    return 0;
+}
+
+static void connections(void **state)
+{
+    (void)state;
+    for (int lazy = 0; lazy < 2; lazy++) {
+        begin();
+        run_inside(serves_itself(), lazy);
+        end();
+    }
+}
+
+ASYNC(waits_for_signals)
+{
+    for (int i = 0; i < 3; i++)
+        CHECK_EQUAL(asyncio_wait_signal(SIGUSR1), 0);
+    return 0;
+}
+
+static void *send_signals(void *arg)
+{
+    asyncio_task *task = arg;
+    (void)task;
+    for (int i = 0; i < 3; i++) {
+        usleep(5000);
+        kill(getpid(), SIGUSR1);
+    }
+    return NULL;
+}
+
+static void signals_wake_the_other_loop(void **state)
+{
+    pthread_t thread;
+    int calls = 0;
+    (void)state;
+    begin();
+    CHECK_EQUAL(asyncio_loop_add_signal_handler(loop, SIGUSR2, count, &calls), 0);
+    CHECK(!is_readable());
+    raise(SIGUSR2);
+    check_told();
+    CHECK_EQUAL(calls, 1);
+    asyncio_task *task = asyncio_loop_create_task(loop, waits_for_signals());
+    settle();
+    pthread_create(&thread, NULL, send_signals, task);
+    for (int i = 0; i < 1000 && !asyncio_done(task); i++) {
+        /* The signal may come to this thread, and end the poll early. */
+        sleep_until(asyncio_loop_fd(loop), asyncio_loop_timeout(loop));
+        CHECK_EQUAL(asyncio_loop_run_once(loop, 0), 0);
+    }
+    pthread_join(thread, NULL);
+    CHECK_EQUAL(asyncio_result(task), 0);
+    asyncio_release(task);
+    end();
+}
+
+static void call_from_handler(int signo)
+{
+    static int ignored;
+    (void)signo;
+    CHECK_EQUAL(asyncio_loop_call_soon_signalsafe(loop, count, &ignored), 0);
+}
+
+static void a_call_from_a_signal_handler(void **state)
+{
+    (void)state;
+    begin();
+    signal(SIGUSR1, call_from_handler);
+    for (int i = 0; i < 100; i++) { /* more than there are places */
+        raise(SIGUSR1);
+        check_told();
+    }
+    signal(SIGUSR1, SIG_DFL);
+    end();
+}
+
+ASYNC(runs_a_command)
+{
+    asyncio_process *process;
+    asyncio_buffer out = {0};
+    int returncode = 0;
+    asyncio_subprocess_options options = {.stdin_fd = ASYNCIO_PIPE, .stdout_fd = ASYNCIO_PIPE};
+    CHECK_EQUAL(asyncio_create_subprocess_shell("cat; sleep 0.05; exit 3", &options, &process), 0);
+    CHECK_EQUAL(asyncio_process_communicate(process, "hello", 5, &out, NULL), 0);
+    CHECK_TEXT(out.data, "hello");
+    CHECK_EQUAL(asyncio_process_wait(process, &returncode), 0);
+    CHECK_EQUAL(returncode, 3);
+    asyncio_buffer_destroy(&out);
+    asyncio_process_release(process);
+    return 0;
+}
+
+static void a_process_that_ends_wakes_the_other_loop(void **state)
+{
+    (void)state;
+    for (int lazy = 0; lazy < 2; lazy++) {
+        begin();
+        run_inside(runs_a_command(), lazy);
+        CHECK(turns <= 30);
+        end();
+    }
+}
+
+/* ---- Idle ------------------------------------------------------------------------------------ */
+
+ASYNC(waits_for_much)
+{
+    char byte;
+    return (int)asyncio_read(ends_of_pipe[0], &byte, 1);
+}
+
+/* A fifth of a second with somebody who waits for what does not come, and a timer far away. */
+static void an_idle_loop_gets_no_turns(void **state)
+{
+    (void)state;
+    begin();
+    net_pipe(ends_of_pipe);
+    asyncio_task *reader = asyncio_loop_create_task(loop, waits_for_much());
+    asyncio_task *sleeper = asyncio_loop_create_task(loop, sleeps(100));
+    settle();
+    unsigned before = turns;
+    double end_at = seconds_now() + 0.2;
+    while (seconds_now() < end_at) {
+        struct pollfd one = {.fd = asyncio_loop_fd(loop), .events = POLLIN};
+        double most = asyncio_loop_timeout(loop), left_s = end_at - seconds_now();
+        poll(&one, 1, (int)ceil((most < left_s ? most : left_s) * 1000));
+        if (one.revents || most == 0) {
+            asyncio_loop_run_once(loop, 0);
+            turns++;
+        }
+    }
+    CHECK_EQUAL(turns, before);
+    asyncio_cancel(reader);
+    asyncio_cancel(sleeper);
+    check_told();
+    CHECK_EQUAL(asyncio_result(reader), -ECANCELED);
+    asyncio_release(reader);
+    asyncio_release(sleeper);
+    close(ends_of_pipe[1]);
+    asyncio_forget(ends_of_pipe[0]);
+    close(ends_of_pipe[0]);
+    end();
+}
+
+/* ---- What is refused ------------------------------------------------------------------------- */
+
+static asyncio_loop *another;
+
+static void check_nested(void)
+{
+    CHECK_EQUAL(asyncio_loop_run_once(loop, 0), ASYNCIO_ESTATE);
+    CHECK_TEXT(asyncio_error_message(), "asyncio_loop_run_once: a loop runs in this thread already");
+    CHECK_EQUAL(asyncio_loop_run_once(another, 0), ASYNCIO_ESTATE);
+    CHECK_EQUAL(asyncio_loop_run_forever(loop), ASYNCIO_ESTATE);
+    CHECK_EQUAL(asyncio_run(returns()), ASYNCIO_ESTATE);
+    CHECK_EQUAL(asyncio_loop_close(loop), ASYNCIO_ESTATE);
+    CHECK(asyncio_loop_fd(loop) >= 0);
+    CHECK(asyncio_loop_is_running(loop));
+}
+
+static void nests_in_a_callback(void *arg)
+{
+    (void)arg;
+    check_nested();
+}
+
+ASYNC(nests)
+{
+    check_nested();
+    CHECK_EQUAL(asyncio_sleep(0.001), 0);
+    check_nested();
+    return 0;
+}
+
+static void nested_turns_are_refused(void **state)
+{
+    (void)state;
+    another = asyncio_loop_new(NULL);
+    begin();
+    asyncio_loop_call_soon(loop, nests_in_a_callback, NULL);
+    run_inside(nests(), false);
+    asyncio_loop_release(another);
+    end();
+}
+
+static void after_the_close(void **state)
+{
+    int calls = 0;
+    (void)state;
+    begin();
+    asyncio_loop_call_soon(loop, count, &calls);
+    CHECK_EQUAL(asyncio_loop_call_soon_threadsafe(loop, count, &calls), 0);
+    CHECK_EQUAL(asyncio_loop_close(loop), 0);
+    CHECK_EQUAL(asyncio_loop_fd(loop), ASYNCIO_ESTATE);
+    CHECK(asyncio_loop_timeout(loop) == ASYNCIO_FOREVER);
+    CHECK_EQUAL(asyncio_loop_run_once(loop, 0), ASYNCIO_ESTATE);
+    CHECK_TEXT(asyncio_error_message(), "asyncio_loop_run_once: the loop is closed");
+    CHECK_EQUAL(asyncio_loop_call_soon_threadsafe(loop, count, &calls), ASYNCIO_ESTATE);
+    CHECK_EQUAL(calls, 0);
+    asyncio_loop_release(loop);
+    harness_settle();
+}
+
+static void wrong_arguments(void **state)
+{
+    (void)state;
+    begin();
+    CHECK_EQUAL(asyncio_loop_run_once(loop, NAN), -EINVAL);
+    CHECK_EQUAL(asyncio_loop_run_once(NULL, 0), -EINVAL);
+    CHECK_EQUAL(asyncio_loop_fd(NULL), -EINVAL);
+    CHECK(asyncio_loop_timeout(NULL) == ASYNCIO_FOREVER);
+    end();
+}
+
+static void *turn_elsewhere(void *call)
+{
+    (void)(call ? asyncio_loop_timeout(loop) : asyncio_loop_fd(loop));
+    return NULL;
+}
+
+static void ask_elsewhere(void)
+{
+    pthread_t thread;
+    loop = asyncio_loop_new(NULL);
+    pthread_create(&thread, NULL, turn_elsewhere, NULL);
+    pthread_join(thread, NULL);
+}
+
+static void ask_timeout_elsewhere(void)
+{
+    pthread_t thread;
+    loop = asyncio_loop_new(NULL);
+    pthread_create(&thread, NULL, turn_elsewhere, &loop);
+    pthread_join(thread, NULL);
+}
+
+static void from_the_wrong_thread(void **state)
+{
+    (void)state;
+    check_dies(ask_elsewhere, "asyncio_loop_fd");
+    check_dies(ask_timeout_elsewhere, "asyncio_loop_timeout");
+}
+
+static void a_virtual_clock(void **state)
+{
+    (void)state;
+    asyncio_run_options options = {.clock = ASYNCIO_CLOCK_VIRTUAL};
+    loop = asyncio_loop_new(&options);
+    record_reports(loop);
+    CHECK_EQUAL(asyncio_loop_fd(loop), -ENOSYS);
+    asyncio_task *task = asyncio_loop_create_task(loop, sleeps(100));
+    CHECK_EQUAL(asyncio_loop_run_once(loop, 0), 0);
+    CHECK(asyncio_loop_timeout(loop) == 100);
+    CHECK_EQUAL(asyncio_loop_run_once(loop, 40), 0);
+    CHECK(asyncio_loop_timeout(loop) == 60);
+    for (int i = 0; i < 5 && !asyncio_done(task); i++)
+        CHECK_EQUAL(asyncio_loop_run_once(loop, ASYNCIO_FOREVER), 0);
+    CHECK_EQUAL(asyncio_result(task), 0);
+    CHECK(asyncio_loop_time(loop) == 100);
+    CHECK_EQUAL(asyncio_loop_run_once(loop, ASYNCIO_FOREVER), -EDEADLK);
+    asyncio_release(task);
+    end();
+}
+
+/* ---- In turns with its own runs, and all at once ----------------------------------------------- */
+
+static void runs_of_its_own_in_between(void **state)
+{
+    int calls = 0;
+    (void)state;
+    begin();
+    for (int i = 1; i <= 3; i++) {
+        run_inside(sleeps(0.001), true);
+        asyncio_task *task = asyncio_loop_create_task(loop, sleeps(0.001));
+        CHECK_EQUAL(asyncio_loop_run_until_complete(loop, (asyncio_future *)task), 0);
+        CHECK(!is_readable());
+        asyncio_loop_call_soon(loop, count, &calls);
+        check_told();
+        CHECK_EQUAL(calls, i);
+    }
+    end();
+}
+
+ASYNC(does_everything)
+{
+    return asyncio_gather(NULL, sleeps(0.003), serves_itself(), runs_a_command(), uses_threads(), limits());
+}
+
+static void everything_at_once(uint64_t seed)
+{
+    asyncio_run_options options = {.seed = seed, .debug = 1};
+    begin_with(&options);
+    asyncio_loop_set_slow_callback_duration(loop, SECONDS_MAX);
+    run_inside(does_everything(), seed % 2);
+    end();
+}
+
+static void all_of_it_in_seeded_orders_and_debug_mode(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= (is_slow_build() ? 2 : 10); seed++)
+        everything_at_once(seed);
+}
+
+/* Each call of the seam fails in turn: no turn hangs, and nothing is left. */
+static void run_some(void)
+{
+    int calls = 0;
+    loop = asyncio_loop_new(NULL);
+    if (!loop)
+        return;
+    record_reports(loop);
+    int fd = asyncio_loop_fd(loop);
+    asyncio_loop_call_soon(loop, count, &calls);
+    asyncio_loop_call_later(loop, 0.001, count, &calls);
+    asyncio_loop_call_soon_threadsafe(loop, count, &calls);
+    asyncio_task *task = asyncio_loop_create_task(loop, sleeps(0.002));
+    int err = 0;
+    for (int i = 0; i < 100 && !err && !asyncio_done(task); i++) {
+        struct pollfd one = {.fd = fd, .events = POLLIN};
+        poll(&one, 1, (int)ceil(fmin(asyncio_loop_timeout(loop), 5) * 1000));
+        err = asyncio_loop_run_once(loop, 0);
+    }
+    CHECK(err || asyncio_done(task));
+    CHECK_EQUAL(asyncio_loop_close(loop), 0);
+    asyncio_release(task);
+    asyncio_loop_release(loop);
+}
+
+static void every_call_may_fail(void **state)
+{
+    (void)state;
+    for (int sticky = 0; sticky < 2; sticky++) {
+        run_some(); /* what is kept for good */
+        for (uint64_t at = 1; at < 1000; at++) {
+            struct ledger before = ledger_now();
+            asy_fault_arm(at, sticky);
+            run_some();
+            bool untouched = asy_fault_disarm() < at;
+            CHECK(ledger_is(&before));
+            if (untouched)
+                break;
+        }
+    }
+    report_count = 0;
+    harness_settle();
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_to_do),
+        cmocka_unit_test(tasks_from_before_and_between),
+        cmocka_unit_test(callbacks_and_timers_between),
+        cmocka_unit_test(wake_ups_between),
+        cmocka_unit_test(done_callbacks_between),
+        cmocka_unit_test(callbacks_that_queue_callbacks),
+        cmocka_unit_test(timers_in_both_manners),
+        cmocka_unit_test(timeouts_too),
+        cmocka_unit_test(a_thread_wakes_the_other_loop),
+        cmocka_unit_test(no_post_is_missed),
+        cmocka_unit_test(work_of_threads_comes_back),
+        cmocka_unit_test(a_descriptor_wakes_the_other_loop),
+        cmocka_unit_test(a_reader_that_takes_little),
+        cmocka_unit_test(a_reader_of_what_is_there_already),
+        cmocka_unit_test(connections),
+        cmocka_unit_test(signals_wake_the_other_loop),
+        cmocka_unit_test(a_call_from_a_signal_handler),
+        cmocka_unit_test(a_process_that_ends_wakes_the_other_loop),
+        cmocka_unit_test(an_idle_loop_gets_no_turns),
+        cmocka_unit_test(nested_turns_are_refused),
+        cmocka_unit_test(after_the_close),
+        cmocka_unit_test(wrong_arguments),
+        cmocka_unit_test(from_the_wrong_thread),
+        cmocka_unit_test(a_virtual_clock),
+        cmocka_unit_test(runs_of_its_own_in_between),
+        cmocka_unit_test(all_of_it_in_seeded_orders_and_debug_mode),
+        cmocka_unit_test(every_call_may_fail),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

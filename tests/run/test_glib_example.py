@@ -1,0 +1,69 @@
+#!/usr/bin/python3
+"""
+asyncio inside GLib's main loop: both take their turns, and neither spins.
+
+    test_glib_example.py GLIB
+"""
+import resource
+import signal
+import subprocess
+import sys
+
+SECONDS_MAX = 30
+failures = 0
+
+
+def check(condition, what):
+    global failures
+    if not condition:
+        failures += 1
+        print(f'FAILED: {what}')
+
+
+def run(program, *words):
+    return subprocess.run([program, *words], capture_output=True, text=True, timeout=SECONDS_MAX)
+
+
+def check_turns(program):
+    done = run(program)
+    lines = done.stdout.splitlines()
+    check(done.returncode == 0 and done.stderr == '', f'status {done.returncode}: {done.stderr}')
+    for line in ['process: 1', 'process: 2', 'process: 3', 'process: ended with status 4', 'socket: hello 1',
+                 'socket: hello 2', 'socket: hello 3', 'GLib: tick 1', 'task: tick 1 was heard']:
+        check(lines.count(line) == 1, f'{line!r}, once, in {lines}')
+    check(lines and lines[-1] == 'the end: all is done', lines)
+    first, last = lines.index('GLib: tick 1'), lines.index('socket: hello 3')
+    check(lines.index('socket: hello 1') < first < last, 'they take turns')
+
+
+def check_errors(program):
+    done = run(program, 'kill -KILL $$')
+    check('process: ended with status -9' in done.stdout, done.stdout)
+
+
+def check_interrupt(program):
+    process = subprocess.Popen([program, 'echo up; exec sleep 100'], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    while process.stdout.readline() not in ('process: up\n', ''):
+        pass
+    process.send_signal(signal.SIGINT)
+    text, errors = process.communicate(timeout=SECONDS_MAX)
+    check('GLib: interrupted' in text and text.endswith('the end: ECANCELED\n'), text)
+    check(process.returncode == 1 and errors == '', f'status {process.returncode}: {errors}')
+
+
+def check_idle(program):
+    """Waiting for a process costs no processor time: nobody polls in vain."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = run(program, 'sleep 2; echo slept')
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    check('process: slept' in done.stdout, done.stdout)
+    check(used < 1, f'it took {used:.2f} s of processor time')
+
+
+check_turns(sys.argv[1])
+check_errors(sys.argv[1])
+check_interrupt(sys.argv[1])
+check_idle(sys.argv[1])
+sys.exit(1 if failures else 0)
