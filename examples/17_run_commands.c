@@ -1,6 +1,9 @@
 /*
- * Twenty commands, at most four at a time, with a line that shows how far
- * it has come. With arguments: each is a command for the shell.
+ * Many commands, at most four at a time, with a line that shows how far it has come.
+ *
+ *     17_run_commands [COMMAND ...]
+ *
+ * Each is a command for the shell; without any, twenty that sleep for a moment, one of which fails.
  */
 #include <asyncio.h>
 #include <stdio.h>
@@ -22,7 +25,7 @@ static void show_progress(const struct batch *batch)
     fflush(stdout);
 }
 
-/* The output belongs together: it is shown when the command has ended. */
+/* Both outputs in one, in the order in which they came. */
 static int run_shell(const char *command, int *status, asyncio_buffer *output)
 {
     asyncio_process *process;
@@ -37,6 +40,16 @@ static int run_shell(const char *command, int *status, asyncio_buffer *output)
     return err;
 }
 
+/* What a command has said belongs together: it is shown at the end. */
+static void show_end(const char *command, int status, const asyncio_buffer *output)
+{
+    if (!status && !output->length)
+        return;
+    printf("\r%-45s\n%s", command, output->data); /* over the line that shows how far it has come */
+    if (status)
+        printf("(status %d)\n", status); /* minus the signal, if one has ended it */
+}
+
 ASYNC(run_one, struct batch *, batch, const char *, command)
 {
     int err = asyncio_semaphore_acquire(&batch->places);
@@ -49,8 +62,8 @@ ASYNC(run_one, struct batch *, batch, const char *, command)
     err = run_shell(command, &status, &output);
     batch->ended++;
     batch->failed += err || status;
-    if (!err && status)
-        printf("\r%s: status %d\n%s", command, status, output.data);
+    if (!err)
+        show_end(command, status, &output);
     asyncio_buffer_destroy(&output);
     show_progress(batch);
     asyncio_semaphore_release(&batch->places);
@@ -73,7 +86,7 @@ ASYNC(async_main, int, count, char **, commands)
         }
     }
     puts("");
-    return err ? err : batch.failed;
+    return err;
 }
 
 int main(int argc, char **argv)

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MOST 32      /* programs */
 #define PAUSE_S 0.1  /* before one that failed is started again; doubled each time */
 #define PAUSE_MAX_S 10
 #define PATIENCE_S 5 /* with one that was asked to end */
@@ -96,11 +97,11 @@ ASYNC(wait_for_signal, asyncio_task_group *, group, int, signo)
 
 ASYNC(async_main, int, count, char **, words)
 {
-    struct program programs[32];
+    struct program programs[MOST];
     asyncio_task_group group, signals;
     int err, ignored;
-    if (count > 32)
-        return -E2BIG;
+    if (count < 1 || count > MOST)
+        return asyncio_raise(-EINVAL, "give me 1 to %d programs as NAME=COMMAND", MOST);
     for (int i = 0; i < count; i++) {
         char *is = strchr(words[i], '=');
         if (!is)

@@ -1,6 +1,8 @@
 /*
  * Shows what is added to several files, as tail -F does: one that is cut short, or
  * replaced by another of the same name, is read from its beginning.
+ *
+ *     19_tail FILE ...
  */
 #include <asyncio.h>
 #include <errno.h>
@@ -78,13 +80,15 @@ ASYNC(follow, const char *, name)
             err = asyncio_sleep(LOOK_S);
     }
     forget(&file);
-    return err;
+    return err && err != -ECANCELED ? asyncio_raise(err, "%s: %s", name, asyncio_strerror(err)) : err;
 }
 
 ASYNC(async_main, int, count, char **, names)
 {
     asyncio_task_group group;
     int err;
+    if (count < 1)
+        return asyncio_raise(-EINVAL, "which files?");
     ASYNCIO_TASK_GROUP(group, err) {
         for (int i = 0; i < count; i++)
             asyncio_task_group_create_task(&group, follow(names[i]));

@@ -90,7 +90,7 @@ class NameServer:
             'missing': [answer(query, code=3)],
             'empty': [answer(query)],
             'broken': [good[:-10]],
-            'endless': [good[:12] + b'\x3f' * 100],
+            'endless': [good[:len(query)] + b'\x3f' * 100],
         }.get(what, [])
 
 

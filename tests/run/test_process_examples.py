@@ -44,9 +44,12 @@ def test_run_commands(program):
     text = process.communicate(timeout=SECONDS_MAX)[0]
     check(process.returncode == 0, f'run_commands ends with {process.returncode}')
     check('20 of 20 done, 0 running, 1 failed' in text, f'no last line in {text!r}')
-    check('no luck' in text and 'status 13' in text, f'the failure is not shown in {text!r}')
+    check('no luck\n(status 13)\n' in text, f'the failure is not shown in {text!r}')
     running = [int(words.split()[0]) for words in text.split('done, ')[1:]]
     check(max(running) == 4, f'{max(running)} run at a time, not 4')
+    process = start(program, 'echo one; echo two >&2', 'kill -KILL $$')
+    text = process.communicate(timeout=SECONDS_MAX)[0]
+    check('\none\ntwo\n' in text and '(status -9)\n' in text, f'output and signal in {text!r}')
     # Interrupted: what runs is killed.
     with tempfile.TemporaryDirectory() as folder:
         pids = os.path.join(folder, 'pids')
@@ -83,6 +86,7 @@ def test_supervisor(program):
     process = start(program, 'a=exit 0', 'b=echo b')
     text = process.communicate(timeout=SECONDS_MAX)[0]
     check(process.returncode == 0 and 'all have ended' in text, f'it ends with its programs: {text!r}')
+    check('give me 1 to 32 programs' in start(program).communicate(timeout=SECONDS_MAX)[0], 'usage')
     process = start(program, 'nothing')
     text = process.communicate(timeout=SECONDS_MAX)[0]
     check(process.returncode == 1 and 'nothing is not NAME=COMMAND' in text, f'for a wrong word: {text!r}')
@@ -114,6 +118,9 @@ def test_tail(program):
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=SECONDS_MAX)
         check(process.returncode == 130, f'tail ends with {process.returncode}')
+    process = start(program, '/usr')
+    text = process.communicate(timeout=SECONDS_MAX)[0]
+    check(process.returncode == 1 and '/usr: Is a directory (EISDIR)' in text, f'a folder: {text!r}')
 
 
 def main(run_commands, supervisor, tail):
