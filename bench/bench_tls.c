@@ -44,6 +44,53 @@ static void transfer(void *arg, size_t total, size_t each)
     BENCH_CHECK(asyncio_gather(NULL, send_all(sides->from, total, each), receive_all(sides->to, total)) == 0);
 }
 
+/* ---- Handshakes ---- */
+
+struct contexts {
+    asyncio_tls_context *client, *server;
+    bool resumes;
+};
+
+ASYNC(serve_once, int, fd, asyncio_tls_context *, tls)
+{
+    asyncio_stream *stream;
+    asyncio_connect_options options = {.tls = tls};
+    BENCH_CHECK(asyncio_stream_from_fd(fd, &options, &stream) == 0);
+    BENCH_CHECK(asyncio_stream_write(stream, "x", 1) == 0);
+    return asyncio_stream_close(stream);
+}
+
+ASYNC(ask_once, int, fd, struct contexts *, contexts)
+{
+    asyncio_stream *stream;
+    asyncio_tls_info info;
+    char c;
+    asyncio_connect_options options = {.tls = contexts->client, .server_hostname = "bench.test"};
+    BENCH_CHECK(asyncio_stream_from_fd(fd, &options, &stream) == 0);
+    BENCH_CHECK(asyncio_stream_read(stream, &c, 1) == 1);
+    if (contexts->resumes)
+        BENCH_CHECK(asyncio_stream_tls_info(stream, &info) == 0 && info.resumed);
+    return asyncio_stream_close(stream);
+}
+
+static void connect_once(void *arg)
+{
+    struct contexts *contexts = arg;
+    int fds[2];
+    BENCH_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+    BENCH_CHECK(asyncio_gather(NULL, ask_once(fds[0], contexts), serve_once(fds[1], contexts->server)) == 0);
+}
+
+static void measure_handshakes(const char *variant, asyncio_tls_context *client, asyncio_tls_context *server)
+{
+    struct contexts contexts = {client, server, false};
+    bool resumes = strcmp(variant, "resumed") == 0;
+    BENCH_CHECK(asyncio_tls_context_set_resumption(client, resumes) == 0);
+    connect_once(&contexts); /* the first one is full */
+    contexts.resumes = resumes;
+    tls_measure_handshakes(variant, connect_once, &contexts);
+}
+
 ASYNC(async_main, char *const *, variants)
 {
     asyncio_tls_context *client, *server;
@@ -60,8 +107,12 @@ ASYNC(async_main, char *const *, variants)
                                shake_hands(fds[1], server, &sides.to)) == 0);
     asyncio_tls_info info;
     BENCH_CHECK(asyncio_stream_tls_info(sides.from, &info) == 0 && strcmp(info.cipher, TLS_CIPHER) == 0);
-    for (; *variants; variants++)
-        tls_measure(*variants, transfer, &sides);
+    for (; *variants; variants++) {
+        if (tls_is_handshakes(*variants))
+            measure_handshakes(*variants, client, server);
+        else
+            tls_measure(*variants, transfer, &sides);
+    }
     asyncio_stream_abort(sides.from);
     asyncio_stream_abort(sides.to);
     asyncio_tls_context_release(client);

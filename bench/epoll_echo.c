@@ -1,7 +1,8 @@
 /*
  * The yardstick of the question `echo`: an epoll loop by hand. Each connection is registered
  * once, edge-triggered; a read that fills less than the buffer is the last one, and is
- * answered from the same buffer; what does not fit is kept until there is room.
+ * answered from the same buffer; what does not fit is kept until there is room, and meanwhile nothing is
+ * read.
  *
  * All share one buffer, which stays in the cache. With ECHO_OWN_BUFFERS in the environment each has its
  * own, as it must where a connection may wait with something in it.
@@ -13,7 +14,7 @@
 #include <sys/resource.h>
 
 struct connection {
-    int fd;
+    int fd, ends;
     size_t start, end; /* of what is kept */
     char *kept;
     char *block;
@@ -58,8 +59,10 @@ static int flush_kept(struct connection *connection)
     return 1;
 }
 
-static void serve(struct connection *connection)
+/* `ends`: the peer sends no more, of which there is no second event: everything is read, its end included. */
+static void serve(struct connection *connection, int ends)
 {
+    connection->ends |= ends;
     if (connection->kept && !flush_kept(connection))
         return;
     for (;;) {
@@ -82,7 +85,7 @@ static void serve(struct connection *connection)
             memcpy(connection->kept, connection->block + sent, connection->end);
             return;
         }
-        if ((size_t)got < room)
+        if ((size_t)got < room && !connection->ends)
             return;
     }
 }
@@ -123,7 +126,7 @@ static void serve_variant(const char *variant)
             if (events[i].data.ptr == listener)
                 accept_all(epfd);
             else
-                serve(events[i].data.ptr);
+                serve(events[i].data.ptr, (events[i].events & EPOLLRDHUP) != 0);
         }
     }
     echo_end_load(load);

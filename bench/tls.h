@@ -2,6 +2,9 @@
  * The question `tls`, the same for all: how much processor time does a KiB take that one side of a TLS 1.3
  * connection sends to the other, in the same process? A variant is the number of bytes in each
  * write. Both sides are counted, and so are the kernel's copies.
+ *
+ * `full` and `resumed`: what a connection takes, both sides of it, over a Unix socket: the handshake, one byte
+ * from the server, behind which its tickets come, and the goodbyes. Certificates are not verified.
  */
 #ifndef BENCH_TLS_H
 #define BENCH_TLS_H
@@ -89,6 +92,28 @@ static inline void tls_measure(const char *variant, void (*transfer)(void *, siz
     }
     double median = bench_median(samples, repetitions);
     bench_print("tls", variant, median, "ns", samples[0]);
+}
+
+/* connect_once(arg): as above. */
+static inline void tls_measure_handshakes(const char *variant, void (*connect_once)(void *), void *arg)
+{
+    double samples[BENCH_REPETITIONS_MAX];
+    size_t repetitions = bench_is_quick() ? 3 : BENCH_REPETITIONS_MAX, times = bench_is_quick() ? 50 : 300;
+    for (size_t i = 0; i < 10; i++)
+        connect_once(arg);
+    for (size_t i = 0; i < repetitions; i++) {
+        int64_t began = tls_cpu_ns();
+        for (size_t k = 0; k < times; k++)
+            connect_once(arg);
+        samples[i] = (double)(tls_cpu_ns() - began) / (double)times;
+    }
+    double median = bench_median(samples, repetitions);
+    bench_print("tls", variant, median, "ns", samples[0]);
+}
+
+static inline int tls_is_handshakes(const char *variant)
+{
+    return strcmp(variant, "full") == 0 || strcmp(variant, "resumed") == 0;
 }
 
 #endif

@@ -206,6 +206,15 @@ static void flusher_ready(struct fd_waiter *flusher, int err)
         asy_stream_flush(stream);
 }
 
+/* What was accepted is lost. If the peer is gone, the input says so by itself; else a reader would wait for
+ * the answer to what was never sent. */
+static void lose_output(asyncio_stream *stream, int err)
+{
+    asy_stream_fail_writes(stream, err);
+    if (err != -EPIPE && err != -ECONNRESET)
+        asy_stream_fail_reads(stream, err);
+}
+
 /* Goes on later, in the background. */
 static int wait_to_flush(asyncio_stream *stream)
 {
@@ -227,12 +236,12 @@ void asy_stream_flush(asyncio_stream *stream)
             continue;
         }
         if (sent != -EAGAIN) {
-            asy_stream_fail_writes(stream, (int)sent);
+            lose_output(stream, (int)sent);
             return;
         }
         int err = wait_to_flush(stream);
         if (err)
-            asy_stream_fail_writes(stream, err);
+            lose_output(stream, err);
         break;
     }
     if (!bytes_count(&stream->out)) {

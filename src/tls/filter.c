@@ -253,11 +253,11 @@ static int make_filter(asyncio_stream *stream, asyncio_tls_context *context, con
     filter->context = filter->site = context;
     filter->stream = stream;
     filter->ssl = SSL_new(context->ssl);
-    BIO *bio = filter->ssl ? asy_tls_bio_new(filter) : NULL;
+    bool linked = filter->ssl && SSL_set_app_data(filter->ssl, filter) == 1;
+    BIO *bio = linked ? asy_tls_bio_new(filter) : NULL;
     int err = bio ? 0 : -ENOMEM;
     if (bio) {
         SSL_set_bio(filter->ssl, bio, bio);
-        SSL_set_app_data(filter->ssl, filter);
         if (context->is_server)
             SSL_set_accept_state(filter->ssl);
         else

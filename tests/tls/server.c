@@ -4,7 +4,8 @@
  *     tls-server CERTIFICATE KEY [CLIENTS_CA]
  *
  * Shows its port. Answers lines with themselves; "GET ..." with a page, "BIG n" with n bytes, and "quit"
- * with its goodbye. Ends when its input does. Failures of clients go to stderr.
+ * with its goodbye. Ends when its input does. Failures of clients go to stderr. In the environment:
+ * SITE_NAME and SITE_CERT, a site with a certificate of its own, in one file with its key.
  */
 #include <asyncio.h>
 #include <asyncio/tls.h>
@@ -64,6 +65,18 @@ static asyncio_coro *handler(asyncio_stream *stream, void *arg)
     return serve(stream);
 }
 
+static int add_site(asyncio_tls_context *tls)
+{
+    asyncio_tls_context *site = NULL;
+    int err = asyncio_tls_context_new_server(&site);
+    if (!err)
+        err = asyncio_tls_context_load_cert(site, getenv("SITE_CERT"), NULL);
+    if (!err)
+        err = asyncio_tls_context_add_server_name(tls, getenv("SITE_NAME"), site);
+    asyncio_tls_context_release(site);
+    return err;
+}
+
 static int set_up(asyncio_tls_context **tls, char **argv)
 {
     static const char *const protocols[] = {"h2", "http/1.1", NULL};
@@ -77,6 +90,8 @@ static int set_up(asyncio_tls_context **tls, char **argv)
         if (!err)
             err = asyncio_tls_context_require_client_cert(*tls);
     }
+    if (!err && getenv("SITE_NAME"))
+        err = add_site(*tls);
     return err ? err : asyncio_tls_context_set_timeouts(*tls, 20, 5);
 }
 

@@ -289,19 +289,36 @@ ASYNC(main_in_the_middle)
 }
 TEST(in_the_middle)
 
-/* A conversation, from contexts to goodbyes, of which any part may fail. */
+/* A conversation, from contexts to goodbyes, of which any part may fail. There is more to say than the
+ * connection takes at once. */
+#define SAID_BYTES 30000
+
+static ssize_t say(asyncio_stream *stream)
+{
+    static const char block[SAID_BYTES / 2];
+    int err = 0;
+    for (size_t said = 0; said < SAID_BYTES && !err; said += sizeof block)
+        err = asyncio_stream_write(stream, block, sizeof block);
+    return err ? err : asyncio_stream_drain(stream);
+}
+
+static ssize_t hear_all(asyncio_stream *stream)
+{
+    char block[SAID_BYTES];
+    return asyncio_stream_readexactly(stream, block, sizeof block);
+}
+
 ASYNC(other_side, int *, fd, asyncio_tls_context *, tls)
 {
     asyncio_stream *stream;
-    char text[8];
     int own = *fd;
     *fd = -1;
     int err = connect_side(own, tls, NULL, &stream);
     if (err)
         return err;
-    ssize_t n = asyncio_stream_readexactly(stream, text, 4);
-    if (n == 4)
-        n = asyncio_stream_write(stream, text, 4);
+    ssize_t n = hear_all(stream);
+    if (n > 0)
+        n = say(stream);
     int closed = asyncio_stream_close(stream);
     return n < 0 ? n : closed;
 }
@@ -309,22 +326,19 @@ ASYNC(other_side, int *, fd, asyncio_tls_context *, tls)
 static intptr_t talk(int fd, asyncio_tls_context *tls)
 {
     asyncio_stream *stream;
-    char text[8] = "";
     int err = connect_side(fd, tls, "server.test", &stream);
     if (err)
         return err;
-    ssize_t n = asyncio_stream_write(stream, "ping", 4);
+    ssize_t n = say(stream);
     if (n == 0)
-        n = asyncio_stream_readexactly(stream, text, 4);
-    if (n == 4 && strcmp(text, "ping") != 0)
-        n = -EPROTO;
+        n = hear_all(stream);
     int closed = asyncio_stream_close(stream);
     return n < 0 ? n : closed;
 }
 
 ASYNC(main_conversation)
 {
-    asyncio_tls_context *client = NULL, *server = NULL;
+    asyncio_tls_context *client = NULL, *server = NULL, *site = NULL;
     int err = asyncio_tls_context_new_client(&client);
     if (!err)
         err = asyncio_tls_context_load_ca(client, cert("ca.pem"));
@@ -335,6 +349,13 @@ ASYNC(main_conversation)
     if (!err)
         err = asyncio_tls_context_load_cert(server, cert("server.pem"), cert("server.key"));
     if (!err)
+        err = asyncio_tls_context_new_server(&site);
+    if (!err)
+        err = asyncio_tls_context_load_cert(site, cert("server.pem"), cert("server.key"));
+    if (!err)
+        err = asyncio_tls_context_add_server_name(server, "server.test", site);
+    asyncio_tls_context_release(site);
+    if (!err)
         err = asyncio_tls_context_set_timeouts(client, is_slow_build() ? 5 : 0.5, 0.02);
     if (!err)
         err = asyncio_tls_context_set_timeouts(server, is_slow_build() ? 5 : 0.5, 0.02);
@@ -342,6 +363,8 @@ ASYNC(main_conversation)
     if (!err) {
         int fds[2];
         net_unix_pair(SOCK_STREAM, fds);
+        net_make_narrow(fds[0]);
+        net_make_narrow(fds[1]);
         asyncio_task *other = asyncio_create_task(other_side(&fds[1], server));
         result = talk(fds[0], client);
         asyncio_cancel(other);

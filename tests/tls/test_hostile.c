@@ -99,7 +99,8 @@ static int meet(struct peer *peer, bool is_server, int version, asyncio_stream *
 static void gather_flood(struct peer *peer, bool keys)
 {
     for (int i = 0; i < FLOOD_PIECES; i++) {
-        CHECK_EQUAL(keys ? SSL_key_update(peer->ssl, SSL_KEY_UPDATE_REQUESTED) : SSL_renegotiate(peer->ssl), 1);
+        int asked = keys ? SSL_key_update(peer->ssl, SSL_KEY_UPDATE_REQUESTED) : SSL_renegotiate(peer->ssl);
+        CHECK_EQUAL(asked, 1);
         if (SSL_do_handshake(peer->ssl) != 1) {
             harness_failed(__FILE__, __LINE__, "piece %d: %s", i, ERR_error_string(ERR_get_error(), NULL));
             break;
@@ -149,6 +150,8 @@ static void check_flood(bool is_server, int version, bool keys, bool reads)
     char text[8] = "";
     CHECK_EQUAL(meet(&peer, is_server, version, &stream), 0);
     gather_flood(&peer, keys);
+    if (!reads)
+        net_make_narrow(asyncio_stream_fd(stream));
     ticks = most_queued = 0;
     int room = 4 << 20; /* all of it is there before the first byte is read */
     setsockopt(peer.fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);

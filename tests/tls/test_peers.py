@@ -52,6 +52,7 @@ def make_certificates():
     openssl('req', '-x509', *key, '-days', '2', '-subj', '/CN=Authority', '-keyout', path('ca.key'),
             '-out', path('ca.pem'))
     for name, more in (('server', 'subjectAltName=DNS:server.test,IP:127.0.0.1'),
+                       ('site', 'subjectAltName=DNS:*.site.test'),
                        ('client', 'keyUsage=digitalSignature')):
         openssl('req', *key, '-subj', f'/CN={name}.test', '-keyout', path(f'{name}.key'),
                 '-out', path('request'))
@@ -77,14 +78,15 @@ def our_client(port, *, text='hello\nworld\n', name='server.test', certificate=(
     return done.returncode, done.stdout, done.stderr
 
 
-def start(*command, stderr=subprocess.STDOUT):
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True)
+def start(*command, stderr=subprocess.STDOUT, env=None):
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True,
+                            env={**os.environ, **(env or {})})
 
 
 class OurServer:
-    def __init__(self, *clients_ca):
+    def __init__(self, *clients_ca, **env):
         self.process = start(SERVER, path('server.pem'), path('server.key'), *clients_ca,
-                             stderr=subprocess.PIPE)
+                             stderr=subprocess.PIPE, env=env)
         self.port = int(self.process.stdout.readline())
         self.errors = ''
 
@@ -402,6 +404,64 @@ def server_with_openssl():
             expect(done.returncode == 0 and '\nhello\n' in done.stdout, done)
             expect('Verify return code: 0' in done.stdout and 'ALPN protocol: h2' in done.stdout, done)
     expect(server.errors == '', server.errors)
+
+
+def names_of(port, name):
+    """Subjects of the certificates that OpenSSL, Python and curl get there."""
+    shown = subprocess.run(['openssl', 's_client', '-connect', f'127.0.0.1:{port}', '-servername', name],
+                           input='quit\n', capture_output=True, text=True, timeout=TIMEOUT_S).stdout
+    yield re.search(r'subject=CN ?= ?(\S+)', shown).group(1)
+    context = ssl.create_default_context(cafile=path('ca.pem'))
+    plain = socket.create_connection(('127.0.0.1', port), timeout=TIMEOUT_S)
+    with context.wrap_socket(plain, server_hostname=name) as stream:
+        yield stream.getpeercert()['subject'][0][0][1]
+        stream.sendall(b'quit\n')
+        stream.unwrap()
+    done = subprocess.run(['curl', '--silent', '--show-error', '--verbose', '--cacert', path('ca.pem'),
+                           '--no-alpn', '--noproxy', '*', '--resolve', f'{name}:{port}:127.0.0.1',
+                           f'https://{name}:{port}/'], capture_output=True, text=True, timeout=TIMEOUT_S)
+    expect(done.returncode == 0, done)
+    yield re.search(r'subject: CN=(\S+)', done.stderr).group(1)
+
+
+@test
+def server_has_sites():
+    with OurServer(SITE_NAME='*.site.test', SITE_CERT=path('site.both')) as server:
+        for name, subject in (('server.test', 'server.test'), ('one.site.test', 'site.test')):
+            got = list(names_of(server.port, name))
+            expect(got == [subject] * 3, name, got)
+    expect(server.errors == '', server.errors)
+
+
+@test
+def server_tells_old_clients():
+    with OurServer() as server:
+        done = subprocess.run(['openssl', 's_client', '-connect', f'127.0.0.1:{server.port}', '-tls1_1',
+                               '-cipher', 'ALL:@SECLEVEL=0'], input='', capture_output=True, text=True,
+                              timeout=TIMEOUT_S)
+        expect(done.returncode != 0 and 'alert protocol version' in done.stderr, done)
+    expect('unsupported protocol' in server.errors, server.errors)
+
+
+@test
+def client_is_refused_its_protocol():
+    with PythonServer() as server:
+        server.context.set_alpn_protocols(['imap'])
+        status, _, told = our_client(server.port, ALPN='h2')
+        expect(status == 0 and ' alpn= ' in told, told)  # Python's goes on without one
+    listener = socket.create_server(('127.0.0.1', 0))
+    port = listener.getsockname()[1]
+    listener.close()
+    process = start('openssl', 's_server', '-accept', f'127.0.0.1:{port}', '-cert', path('server.pem'),
+                    '-key', path('server.key'), '-alpn', 'imap')
+    try:
+        while 'ACCEPT' not in process.stdout.readline():
+            pass
+        status, _, told = our_client(port, ALPN='h2')
+        expect(status == 1 and 'no application protocol' in told, status, told)
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @test

@@ -132,7 +132,8 @@ ASYNC(main_sites_differ)
             CHECK_TEXT(info.alpn, sites[i].alpn);
             pair_close(&pair);
         }
-        CHECK_EQUAL(asyncio_tls_context_load_cert(pair.client_tls, cert("client.pem"), cert("client.key")), 0);
+        const char *chain = cert("client.pem"), *key = cert("client.key");
+        CHECK_EQUAL(asyncio_tls_context_load_cert(pair.client_tls, chain, key), 0);
         pair_connect(&pair, "b.test");
         check_echo(&pair);
         CHECK_EQUAL(asyncio_stream_tls_info(pair.server, &info), 0);
