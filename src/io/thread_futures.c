@@ -86,22 +86,31 @@ static void loop_closes(struct abroad *abroad)
     asy_future_unref(&task->future);
 }
 
-static void start_submitted(struct callback *callback)
+static void refuse(asyncio_thread_future *future, const char *words)
 {
-    asyncio_thread_future *future = (asyncio_thread_future *)callback;
-    asyncio_loop *loop = future->loop;
-    asy_vars_enter(loop, future->context);
-    future->task = asy_task_start(loop, future->coro, asy_coro_site(future->coro));
-    list_append(&future->task->future.waiters, &future->ended.node);
-    list_append(&loop->abroad, &future->abroad.node);
+    asyncio_coro_close(future->coro);
+    asy_vars_drop(future->context);
+    finish(future, ASYNCIO_ESTATE, words);
 }
 
 static void drop_submitted(struct callback *callback)
 {
+    refuse((asyncio_thread_future *)callback, "the loop is closed");
+}
+
+/* The end of a run waits for tasks that there are, and takes no new ones from outside. */
+static void start_submitted(struct callback *callback)
+{
     asyncio_thread_future *future = (asyncio_thread_future *)callback;
-    asyncio_coro_close(future->coro);
-    asy_vars_drop(future->context);
-    finish(future, ASYNCIO_ESTATE, "the loop is closed");
+    asyncio_loop *loop = future->loop;
+    if (loop->ending) {
+        refuse(future, "the loop is about to close");
+        return;
+    }
+    asy_vars_enter(loop, future->context);
+    future->task = asy_task_start(loop, future->coro, asy_coro_site(future->coro));
+    list_append(&future->task->future.waiters, &future->ended.node);
+    list_append(&loop->abroad, &future->abroad.node);
 }
 
 static const struct callback_kind submitted_kind = {start_submitted, drop_submitted};

@@ -103,13 +103,20 @@ static inline void wait_for_threads_to_be(int count)
 struct other {
     pthread_t thread;
     asyncio_loop *loop;      /* a reference of the maker's */
-    bool leaves_open;        /* stops, closes and says nothing to what is pending */
+    size_t reports;          /* that its exception handler got, once it has ended */
     pthread_barrier_t ready;
 };
 
-static void stop_other(void *arg)
+static inline void stop_other(void *arg)
 {
     asyncio_loop_stop(arg);
+}
+
+static inline void count_report(asyncio_loop *loop, const asyncio_exception_context *context, void *arg)
+{
+    (void)loop;
+    (void)context;
+    ++*(size_t *)arg;
 }
 
 static inline void *run_other(void *arg)
@@ -117,7 +124,7 @@ static inline void *run_other(void *arg)
     struct other *other = arg;
     asyncio_loop *loop = asyncio_loop_new(NULL);
     other->loop = asyncio_loop_ref(loop);
-    asyncio_loop_set_exception_handler(loop, other->leaves_open ? NULL : NULL, NULL);
+    asyncio_loop_set_exception_handler(loop, count_report, &other->reports);
     pthread_barrier_wait(&other->ready);
     CHECK_EQUAL(asyncio_loop_run_forever(loop), 0);
     CHECK_EQUAL(asyncio_loop_close(loop), 0);
@@ -127,6 +134,7 @@ static inline void *run_other(void *arg)
 
 static inline void other_begin(struct other *other)
 {
+    *other = (struct other){0};
     pthread_barrier_init(&other->ready, NULL, 2);
     CHECK_EQUAL(pthread_create(&other->thread, NULL, run_other, other), 0);
     pthread_barrier_wait(&other->ready);
