@@ -40,6 +40,11 @@ struct asy_backend_ops {
     bool (*needs_poll)(const struct asy_backend *backend);
     /* Ends the wait under way, or the next one. Any thread, async-signal-safe. */
     void (*wake)(struct asy_backend *backend);
+    /*
+     * Of a virtual clock alone: the same while other threads are at work, who live by real time. The
+     * clock stands still, but for no longer than until the deadline would have come by a real one.
+     */
+    void (*wait_for_others)(struct asy_backend *backend, int64_t deadline_ns);
     /* A descriptor that is readable when wait would have something to report,
      * or -ENOSYS where there is none. */
     int (*fd)(struct asy_backend *backend);

@@ -1,17 +1,20 @@
 /*
  * The simulated backend: a clock that stands still while anything runs, and
  * jumps to the next deadline when nothing is ready. A wait without a deadline
- * that nobody has ended can never end: a deadlock.
+ * that nobody has ended can never end: a deadlock. While other threads are at work it waits for
+ * those by real time, and what it has waited counts towards the next deadline.
  */
 #include "backend/backend.h"
 #include "sys/sys.h"
+#include "sys/thread.h"
 #include <errno.h>
 #include <stdatomic.h>
 
 struct sim {
     struct asy_backend base;
     int64_t now_ns;
-    _Atomic bool woken;
+    int64_t stood_ns; /* by the real clock, since this one moved */
+    _Atomic uint32_t woken;
 };
 
 static int sim_open(struct asy_backend **out)
@@ -34,16 +37,38 @@ static int64_t sim_now_ns(struct asy_backend *backend)
     return ((struct sim *)backend)->now_ns;
 }
 
+static void go_to(struct sim *sim, int64_t deadline_ns)
+{
+    if (deadline_ns > sim->now_ns) {
+        sim->now_ns = deadline_ns;
+        sim->stood_ns = 0;
+    }
+}
+
 static int sim_wait(struct asy_backend *backend, int64_t deadline_ns)
 {
     struct sim *sim = (struct sim *)backend;
-    if (atomic_exchange(&sim->woken, false))
+    if (atomic_exchange(&sim->woken, 0))
         return 0;
     if (deadline_ns == ASY_NO_DEADLINE)
         return -EDEADLK;
-    if (deadline_ns > sim->now_ns)
-        sim->now_ns = deadline_ns;
+    go_to(sim, deadline_ns);
     return 0;
+}
+
+static void sim_wait_for_others(struct asy_backend *backend, int64_t deadline_ns)
+{
+    struct sim *sim = (struct sim *)backend;
+    int64_t began_ns = asy_sys_now_ns() - sim->stood_ns, stood_ns = sim->stood_ns, left_ns = -1;
+    while (!atomic_exchange(&sim->woken, 0)) {
+        if (deadline_ns != ASY_NO_DEADLINE && (left_ns = deadline_ns - sim->now_ns - stood_ns) <= 0) {
+            go_to(sim, deadline_ns);
+            return;
+        }
+        asy_sys_futex_wait(&sim->woken, 0, left_ns);
+        stood_ns = asy_sys_now_ns() - began_ns;
+    }
+    sim->stood_ns = stood_ns;
 }
 
 static int sim_attach(struct asy_backend *backend, int fd, uint64_t tag, uint32_t events, bool change)
@@ -65,7 +90,9 @@ static bool sim_needs_poll(const struct asy_backend *backend)
 
 static void sim_wake(struct asy_backend *backend)
 {
-    atomic_store(&((struct sim *)backend)->woken, true);
+    struct sim *sim = (struct sim *)backend;
+    atomic_store(&sim->woken, 1);
+    asy_sys_futex_wake(&sim->woken, 1);
 }
 
 static int sim_fd(struct asy_backend *backend)
@@ -84,6 +111,7 @@ const struct asy_backend_ops asy_backend_sim = {
     .detach = sim_detach,
     .needs_poll = sim_needs_poll,
     .wake = sim_wake,
+    .wait_for_others = sim_wait_for_others,
     .fd = sim_fd,
     .is_virtual = true,
 };

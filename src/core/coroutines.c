@@ -49,6 +49,8 @@ static COLD _Noreturn void used_again(const asyncio_future *coro)
 void asy_coro_hand_over(asyncio_coro *coro)
 {
     asyncio_task *task = (asyncio_task *)(void *)coro;
+    if (UNLIKELY(task->future.kind != OBJECT_CORO))
+        used_again(&task->future);
     leave_unstarted(task);
     __atomic_store_n(&task->future.loop, NULL, __ATOMIC_RELAXED);
 }

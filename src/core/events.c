@@ -84,6 +84,15 @@ static COLD int wait_failed(asyncio_loop *loop, int err)
     return (int)asyncio_raise(err, "deadlock: nothing is left that could wake a task");
 }
 
+/* Does a virtual clock wait for other threads now? It does while they work for the loop; and, where there is no
+ * time to go on to, while they have a reference. */
+static bool waits_for_others(asyncio_loop *loop, int64_t deadline_ns)
+{
+    if (deadline_ns <= 0 || !loop->backend->ops->is_virtual)
+        return false;
+    return loop->elsewhere || (deadline_ns == ASY_NO_DEADLINE && asy_loop_is_shared(loop));
+}
+
 /* Waits, if nothing is ready, until something is, but not past latest_ns. */
 static int poll(asyncio_loop *loop, int64_t latest_ns)
 {
@@ -102,7 +111,9 @@ static int poll(asyncio_loop *loop, int64_t latest_ns)
     if (UNLIKELY(waits && loop->step_by_step))
         about_to_wait(loop, deadline_ns);
     /* Inside another loop always: what made the descriptor readable has to be taken. */
-    if (deadline_ns > 0 || UNLIKELY(loop->inside) || loop->backend->ops->needs_poll(loop->backend))
+    if (UNLIKELY(waits_for_others(loop, deadline_ns)))
+        loop->backend->ops->wait_for_others(loop->backend, deadline_ns);
+    else if (deadline_ns > 0 || UNLIKELY(loop->inside) || loop->backend->ops->needs_poll(loop->backend))
         err = loop->backend->ops->wait(loop->backend, deadline_ns);
     if (waits)
         atomic_store(&loop->sleeping, false);

@@ -68,6 +68,8 @@ void asy_future_unref(asyncio_future *future);
 /* What this thread raised outside tasks: forgotten, and as a message of its own. */
 void asy_thread_message_clear(void);
 struct message *asy_thread_message_take(intptr_t code);
+/* The caller's message, of its task or thread, from now on. NULL: none. */
+void asy_message_show(intptr_t code, const char *text);
 /* The running task inherits the message of a future that failed. */
 void asy_message_inherit(asyncio_future *from);
 void asy_message_set(struct message **place, struct message *message);

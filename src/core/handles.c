@@ -1,7 +1,8 @@
 /*
  * Handles: callbacks that the program schedules. Their blocks belong to the
- * loop and are reused, never freed before it ends, so that a stale
- * asyncio_handle can be told by its number.
+ * loop and are reused. An asyncio_handle has no pointer but a place in the loop's table, and the
+ * number of a use of it: no loop uses another's numbers, so that a stale one, or one of
+ * another loop, is told without a look at memory that may be gone.
  */
 #include "asyncio/errors.h"
 #include "asyncio/events.h"
@@ -22,41 +23,72 @@ struct handle {
     asyncio_loop *loop;
     uint64_t id;              /* of its present use; never 0 */
     uint32_t state;
+    uint32_t place;           /* in the loop's table, from 1 */
     struct handle *next_free;
 };
 
-#define CHUNK_HANDLES 62
+#define CHUNK_HANDLES 64
 
 struct handle_chunk {
-    struct handle_chunk *next;
     struct handle handles[CHUNK_HANDLES];
 };
 
+/* A place for one more chunk. The table doubles when it is full: when its size is a power of two. */
+static int grow_table(asyncio_loop *loop)
+{
+    size_t count = loop->handle_chunk_count;
+    if (count & (count - 1))
+        return 0;
+    size_t room = count ? 2 * count : 1;
+    struct handle_chunk **table = asy_sys_realloc(loop->handle_chunks, room * sizeof(struct handle_chunk *));
+    if (!table)
+        return -ENOMEM;
+    loop->handle_chunks = table;
+    return 0;
+}
+
 static int grow(asyncio_loop *loop)
 {
+    if (grow_table(loop))
+        return -ENOMEM;
     struct handle_chunk *chunk = asy_sys_calloc(1, sizeof *chunk);
     if (!chunk)
         return -ENOMEM;
-    chunk->next = loop->handle_chunks;
-    loop->handle_chunks = chunk;
+    size_t first = loop->handle_chunk_count * CHUNK_HANDLES;
+    loop->handle_chunks[loop->handle_chunk_count++] = chunk;
     for (size_t i = CHUNK_HANDLES; i-- > 0;) {
-        chunk->handles[i].loop = loop;
-        chunk->handles[i].next_free = loop->free_handles;
-        loop->free_handles = &chunk->handles[i];
+        struct handle *handle = &chunk->handles[i];
+        handle->loop = loop;
+        handle->place = (uint32_t)(first + i + 1);
+        /* As far from any other loop's as can be: each has more numbers than it will ever use. */
+        handle->id = loop->id * UINT64_C(0x9e3779b97f4a7c15);
+        handle->next_free = loop->free_handles;
+        loop->free_handles = handle;
     }
     return 0;
 }
 
 void asy_handles_destroy(asyncio_loop *loop)
 {
-    while (loop->handle_chunks) {
-        struct handle_chunk *chunk = loop->handle_chunks;
-        loop->handle_chunks = chunk->next;
-        for (size_t i = 0; i < CHUNK_HANDLES; i++)
-            asy_vars_drop(chunk->handles[i].context); /* of timers that never fired */
-        asy_sys_free(chunk);
+    for (size_t i = 0; i < loop->handle_chunk_count; i++) {
+        for (size_t j = 0; j < CHUNK_HANDLES; j++)
+            asy_vars_drop(loop->handle_chunks[i]->handles[j].context); /* of timers that never fired */
+        asy_sys_free(loop->handle_chunks[i]);
     }
+    asy_sys_free(loop->handle_chunks);
+    loop->handle_chunks = NULL;
+    loop->handle_chunk_count = 0;
     loop->free_handles = NULL;
+}
+
+/* The handle, if this is its present use. */
+static struct handle *find(const asyncio_loop *loop, asyncio_handle public)
+{
+    size_t at = (uintptr_t)public.asyncio_slot_ - 1; /* of a refused one: beyond all */
+    if (at / CHUNK_HANDLES >= loop->handle_chunk_count)
+        return NULL;
+    struct handle *handle = &loop->handle_chunks[at / CHUNK_HANDLES]->handles[at % CHUNK_HANDLES];
+    return handle->id == public.asyncio_id_ ? handle : NULL;
 }
 
 static void put_back(struct handle *handle)
@@ -135,7 +167,7 @@ static asyncio_handle refused(asyncio_loop *loop, intptr_t err, const char *call
 
 static asyncio_handle public_handle(struct handle *handle)
 {
-    return (asyncio_handle){handle, handle->id};
+    return (asyncio_handle){(void *)(uintptr_t)handle->place, handle->id};
 }
 
 static intptr_t check(asyncio_loop *loop, asyncio_callback fn, double time, const char *call)
@@ -204,11 +236,11 @@ asyncio_handle asyncio_loop_call_at(asyncio_loop *loop, double when, asyncio_cal
 
 bool asyncio_handle_cancel(asyncio_loop *loop, asyncio_handle public)
 {
-    struct handle *handle = public.asyncio_slot_;
-    if (!loop || !handle)
+    if (!loop || !asyncio_handle_valid(public))
         return false;
     asy_loop_check(loop, "asyncio_handle_cancel");
-    if (loop->closed || handle->loop != loop || handle->id != public.asyncio_id_)
+    struct handle *handle = loop->closed ? NULL : find(loop, public);
+    if (!handle)
         return false;
     if (handle->state == HANDLE_TIMED) {
         asy_timer_stop(loop, &handle->timer);

@@ -137,6 +137,7 @@ static void init(asyncio_loop *loop, const asyncio_run_options *options)
     list_init(&loop->tasks);
     list_init(&loop->kept_stacks);
     list_init(&loop->refused);
+    list_init(&loop->abroad);
     loop->waking = READY_TASK;
     asy_posts_init(loop);
     atomic_init(&loop->refs, 1);
@@ -247,11 +248,26 @@ static void drop_ready(asyncio_loop *loop)
     }
 }
 
+/* What lies in main's frame may be in use by work that goes on, or by tasks that wait for such. */
+static void end_kept_stacks(asyncio_loop *loop, bool in_use)
+{
+    struct list *kept;
+    while (in_use && (kept = list_take_first(&loop->kept_stacks)))
+        asy_stack_abandon(loop->stacks, LIST_ENTRY(kept, struct asy_stack, node));
+    asy_loop_give_kept_stacks(loop);
+}
+
 static void close_loop(asyncio_loop *loop)
 {
     /* First: what is called from here on can add nothing. */
     __atomic_store_n(&loop->closed, true, __ATOMIC_RELAXED);
     loop->dozing = false;
+    bool in_use = loop->owed > 0;
+    struct list *abroad;
+    while ((abroad = list_take_first(&loop->abroad))) {
+        struct abroad *told = LIST_ENTRY(abroad, struct abroad, node);
+        told->loop_closes(told);
+    }
     if (loop->unstarted)
         asy_slab_each(report_unstarted, loop);
     forget_ready_tasks(loop);
@@ -268,7 +284,7 @@ static void close_loop(asyncio_loop *loop)
     asy_posts_close(loop);
     drop_ready(loop);
     asy_loop_give_spare_stack(loop);
-    asy_loop_give_kept_stacks(loop);
+    end_kept_stacks(loop, in_use || !list_is_empty(&loop->tasks));
     asy_stacks_destroy(loop->stacks);
     loop->stacks = NULL;
     asy_task_ids_return(loop);

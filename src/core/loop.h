@@ -43,6 +43,15 @@ struct signal_place {
     void *arg;
 };
 
+/*
+ * What other threads have in hand for the loop: work, coroutines that they have submitted. Before
+ * anything of the loop goes, it is told of the close, once, off the list. Loop's thread.
+ */
+struct abroad {
+    struct list node;
+    void (*loop_closes)(struct abroad *abroad);
+};
+
 struct asyncio_loop {
     /* The switch path. */
     asyncio_task *current;       /* the task that runs; NULL: the loop itself */
@@ -81,12 +90,17 @@ struct asyncio_loop {
     /* Callbacks. */
     asyncio_context *context;    /* what one runs in (core/contextvars.h) */
     struct handle *free_handles;
-    struct handle_chunk *handle_chunks;
+    struct handle_chunk **handle_chunks;
+    size_t handle_chunk_count;
     asyncio_exception_handler exception_handler;
     void *exception_arg;
 
     struct asy_io_hooks *io;     /* descriptors; NULL while none was used */
     struct asy_io_hooks *signals; /* likewise */
+
+    struct list abroad;          /* what other threads have in hand (struct abroad) */
+    size_t elsewhere;            /* work among it that is waited for: a virtual clock stands still */
+    size_t owed;                 /* work among it that no task waits for, but the shutdown */
 
     struct quarantine *quarantine; /* released blocks, in debug mode */
 

@@ -77,6 +77,15 @@ struct message *asy_thread_message_take(intptr_t code)
     return belongs ? asy_message_new(code, thread_message.text) : NULL;
 }
 
+void asy_message_show(intptr_t code, const char *text)
+{
+    asyncio_task *task = asy_current_task();
+    if (task)
+        asy_message_set(&task->future.message, asy_message_new(code, text));
+    else
+        set_thread_message(code, text ? text : "");
+}
+
 void asy_message_inherit(asyncio_future *from)
 {
     struct message *message = from->message;

@@ -13,8 +13,8 @@ struct post {
     struct post *next;
 };
 
-/* Hands it over. Any thread that has a reference to the loop. 0; ASYNCIO_ESTATE when the loop is closed:
- * then it is still the poster's. */
+/* Hands it over. Any thread that has a reference to the loop. 0; ASYNCIO_ESTATE when the loop is closed,
+ * or the parent process's: then it is still the poster's. */
 int asy_post(asyncio_loop *loop, struct post *post);
 
 #endif

@@ -49,6 +49,8 @@ static void wake(asyncio_loop *loop)
 
 int asy_post(asyncio_loop *loop, struct post *post)
 {
+    if (UNLIKELY(asy_loop_is_parents(loop)))
+        return ASYNCIO_ESTATE;
     struct post *head = atomic_load(&loop->posts);
     do {
         if (head == &closed_mark)
@@ -86,8 +88,6 @@ int asyncio_loop_call_soon_threadsafe(asyncio_loop *loop, asyncio_callback fn, v
 {
     if (!loop || !fn)
         return -EINVAL;
-    if (asy_loop_is_parents(loop))
-        return ASYNCIO_ESTATE;
     struct call *call = asy_sys_alloc(sizeof *call);
     if (!call)
         return -ENOMEM;

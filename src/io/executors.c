@@ -9,28 +9,19 @@
 #include "core/loop.h"
 #include "io/offload.h"
 #include "sys/sys.h"
-#include "sys/thread.h"
 #include <errno.h>
-
-#define DEFAULT_THREADS 32
 
 struct asyncio_executor {
     struct pool pool;
 };
 
-static struct pool default_pool = POOL_INIT(default_pool, DEFAULT_THREADS, "asyncio-worker");
-
-static unsigned default_threads(void)
-{
-    unsigned processors = asy_sys_processors();
-    return processors + 4 < DEFAULT_THREADS ? processors + 4 : DEFAULT_THREADS;
-}
+static struct pool default_pool = POOL_INIT(default_pool, 0, "asyncio-worker");
 
 asyncio_executor *asyncio_executor_new(unsigned threads)
 {
-    asyncio_executor *executor = asy_sys_calloc(1, sizeof *executor);
+    asyncio_executor *executor = asy_sys_alloc(sizeof *executor);
     if (executor)
-        asy_pool_init(&executor->pool, threads ? threads : default_threads(), "asyncio-worker");
+        asy_pool_init(&executor->pool, threads, "asyncio-worker");
     return executor;
 }
 
@@ -79,13 +70,25 @@ static bool cancel_if_queued(struct wait *wait)
     struct work *work = wait->object;
     if (!asy_offload_take_back(work))
         return false;
-    work->wait = NULL;
     work->free(work);
     asy_wait_wake(wait, -ECANCELED);
     return true;
 }
 
 static const struct wait_kind thread_kind = {.name = "to_thread", .cancel = cancel_if_queued};
+
+static struct thread_call *make_thread_call(intptr_t (*fn)(void *), void *arg)
+{
+    struct thread_call *call = asy_sys_alloc(sizeof *call);
+    if (!call)
+        return NULL;
+    *call = (struct thread_call){
+        .work.run = run_thread_call, .work.free = free_thread_call, .fn = fn, .arg = arg};
+    if (asy_vars_export(&call->context) == 0)
+        return call;
+    asy_sys_free(call);
+    return NULL;
+}
 
 intptr_t asyncio_to_thread(intptr_t (*fn)(void *), void *arg)
 {
@@ -95,33 +98,28 @@ intptr_t asyncio_to_thread(intptr_t (*fn)(void *), void *arg)
     if (!fn)
         return -EINVAL;
     asyncio_task *task = loop->current;
-    struct thread_call *call = asy_sys_calloc(1, sizeof *call);
+    struct thread_call *call = make_thread_call(fn, arg);
     if (!call)
         return -ENOMEM;
-    call->work.run = run_thread_call;
-    call->work.free = free_thread_call;
-    call->fn = fn;
-    call->arg = arg;
-    int err = asy_vars_export(&call->context);
-    if (err) {
-        free_thread_call(&call->work);
-        return err;
-    }
-    err = asy_offload_wait_as(&default_pool, loop, &call->work, &thread_kind);
+    int err = asy_offload_wait_as(&default_pool, loop, &call->work, &thread_kind);
     if (err)
         return err;
     intptr_t result = call->result;
+    /* It was asked to stop, and says that it did: the request is delivered with that. */
+    if (result == -ECANCELED && task->must_cancel)
+        asy_cancel_take(task);
     if (result < 0)
         asy_message_set(&task->future.message, asy_message_ref(call->message));
     free_thread_call(&call->work);
     return result;
 }
 
-/* ---- run_in_executor --------------------------------------------------------------------- */
+/* ---- run_in_executor ---------------------------------------------------------------------
+ * The future and the work know of each other until one of them is done with. */
 
 struct executor_call {
     struct work work;
-    struct waiter cancelled;    /* on the future: somebody may cancel it */
+    struct waiter ended;        /* on the future: somebody else may complete it, as a rule by a cancel */
     asyncio_future *future;     /* a reference, until it is done */
     intptr_t (*fn)(void *);
     void *arg;
@@ -140,24 +138,49 @@ static void run_executor_call(struct work *work)
         call->message = asy_thread_message_take(call->result);
 }
 
-/* The loop is gone, or the future was cancelled meanwhile. */
+/* drop is a callback: it must not wait, even when a task's step led here. */
+static void drop_arg(void (*drop)(void *), void *arg)
+{
+    if (!drop)
+        return;
+    asyncio_task *hidden = asy_task_hide();
+    drop(arg);
+    asy_task_show(hidden);
+}
+
 static void free_executor_call(struct work *work)
 {
     struct executor_call *call = (struct executor_call *)work;
-    if (call->drop)
-        call->drop(call->arg);
+    drop_arg(call->drop, call->arg);
     asy_message_unref(call->message);
     asy_sys_free(call);
+}
+
+static void free_taken_back(struct callback *callback)
+{
+    free_executor_call((struct work *)callback);
+}
+
+static const struct callback_kind taken_back_kind = {free_taken_back, free_taken_back};
+
+/* The shutdown waits for those that are owed. */
+static asyncio_future *part(struct executor_call *call)
+{
+    asyncio_future *future = call->future;
+    asyncio_loop *loop = future->loop;
+    list_remove(&call->ended.node);
+    call->future = NULL;
+    if (--loop->owed == 0 && loop->ending && !loop->closed)
+        asyncio_loop_stop(loop);
+    return future;
 }
 
 /* Back on the loop's thread. */
 static void executor_call_done(struct work *work)
 {
     struct executor_call *call = (struct executor_call *)work;
-    asyncio_future *future = call->future;
-    if (future) {
-        list_remove(&call->cancelled.node);
-        call->future = NULL;
+    if (call->future) {
+        asyncio_future *future = part(call);
         asy_message_set(&future->message, asy_message_ref(call->message));
         asy_future_complete(future, call->result);
         asy_future_unref(future);
@@ -165,16 +188,42 @@ static void executor_call_done(struct work *work)
     free_executor_call(work);
 }
 
-/* The future was completed by somebody else: cancelled, as a rule. */
-static void executor_future_done(struct waiter *waiter, asyncio_future *future)
+/* The loop closes, and nobody will complete the future. */
+static void executor_call_lost(struct work *work)
 {
-    struct executor_call *call = LIST_ENTRY(waiter, struct executor_call, cancelled);
-    asyncio_future *own = call->future;
-    call->future = NULL;
-    if (asy_offload_take_back(&call->work))
-        free_executor_call(&call->work);
-    if (future)
-        asy_future_unref(own);
+    struct executor_call *call = (struct executor_call *)work;
+    if (call->future)
+        asy_future_unref(part(call));
+}
+
+/* The future was completed by somebody else. The program's drop is not for in here. */
+static void executor_future_ended(struct waiter *waiter, asyncio_future *future)
+{
+    struct executor_call *call = LIST_ENTRY(waiter, struct executor_call, ended);
+    part(call);
+    if (asy_offload_abandon(&call->work))
+        callback_push(&future->loop->ready, &call->work.post.callback, &taken_back_kind);
+    asy_future_unref(future);
+}
+
+static struct executor_call *make_executor_call(intptr_t (*fn)(void *), void *arg, void (*drop)(void *))
+{
+    struct executor_call *call = asy_sys_alloc(sizeof *call);
+    if (!call)
+        return NULL;
+    *call = (struct executor_call){.fn = fn, .arg = arg, .drop = drop};
+    call->work.run = run_executor_call;
+    call->work.done = executor_call_done;
+    call->work.lost = executor_call_lost;
+    call->work.free = free_executor_call;
+    call->ended.notify = executor_future_ended;
+    return call;
+}
+
+static void no_thread(asyncio_future *future, int err)
+{
+    asy_message_set(&future->message, asy_message_new(err, "no thread could be made"));
+    asy_future_complete(future, err);
 }
 
 asyncio_future *asyncio_run_in_executor(asyncio_executor *executor, intptr_t (*fn)(void *), void *arg,
@@ -182,24 +231,20 @@ asyncio_future *asyncio_run_in_executor(asyncio_executor *executor, intptr_t (*f
 {
     asyncio_loop *loop = asy_running_loop;
     asyncio_future *future = loop && fn ? asyncio_future_new_at(NULL) : NULL;
-    struct executor_call *call = future ? asy_sys_calloc(1, sizeof *call) : NULL;
+    struct executor_call *call = future ? make_executor_call(fn, arg, drop) : NULL;
     if (!call) {
         asyncio_release_future(future);
-        if (drop)
-            drop(arg);
+        drop_arg(drop, arg);
         return NULL;
     }
-    *call = (struct executor_call){.fn = fn, .arg = arg, .drop = drop, .future = future};
-    call->work.run = run_executor_call;
-    call->work.free = free_executor_call;
-    call->work.done = executor_call_done;
-    call->cancelled.notify = executor_future_done;
     int err = asy_offload(executor ? &executor->pool : &default_pool, loop, &call->work);
     if (err) {
         free_executor_call(&call->work);
-        asy_future_complete(future, err);
+        no_thread(future, err);
         return future;
     }
-    list_append(&future->waiters, &call->cancelled.node);
-    return asyncio_ref_future(future);
+    loop->owed++;
+    call->future = asyncio_ref_future(future);
+    list_append(&future->waiters, &call->ended.node);
+    return future;
 }

@@ -1,16 +1,73 @@
 /*
  * Work for other threads. See offload.h.
+ *
+ * All of a pool is under its lock, which is held for a few steps, and while a thread is begun.
+ * Threads that wait for work lie on a stack, and the one that came last is called first: it is
+ * warm, and those that are not needed end. A thread that hands work back is about to look at the
+ * queue, so nobody is called, or begun, for what it will find there.
  */
 #include "io/offload.h"
 #include "asyncio/errors.h"
+#include "asyncio/messages.h"
 #include "core/loop.h"
 #include "sys/sys.h"
 #include "sys/thread.h"
 #include <errno.h>
+#include <sched.h>
 
-#define IDLE_S 10
+#define DEFAULT_THREADS 32
 
-static void free_pool(struct pool *pool);
+int64_t asy_pool_idle_ns = INT64_C(10000000000);
+
+/* ---- Pools ---------------------------------------------------------------------------- */
+
+/* What stands in `process`: whose the pool is, or who is making it his own. */
+static unsigned process_now(void)
+{
+    return asy_fork_generation * 2;
+}
+
+static void reset_pool(struct pool *pool)
+{
+    pthread_mutex_init(&pool->lock, NULL);
+    list_init(&pool->queue);
+    list_init(&pool->idle);
+    pool->queued = pool->outstanding = 0;
+    pool->threads = pool->returning = 0;
+}
+
+void asy_pool_init(struct pool *pool, unsigned threads_max, const char *name)
+{
+    reset_pool(pool);
+    pool->threads_max = threads_max;
+    pool->name = name;
+    pool->retired = false;
+    atomic_init(&pool->process, process_now());
+}
+
+/* In a forked child: the threads, the lock and the work are the parent's. Several threads of the child may
+ * come here first; one of them does it. */
+static void begin_anew_in_child(struct pool *pool)
+{
+    unsigned now = process_now();
+    unsigned whose = atomic_load_explicit(&pool->process, memory_order_acquire);
+    while (UNLIKELY(whose != now)) {
+        if (whose == now + 1) {
+            sched_yield();
+            whose = atomic_load_explicit(&pool->process, memory_order_acquire);
+        } else if (atomic_compare_exchange_strong(&pool->process, &whose, now + 1)) {
+            reset_pool(pool);
+            atomic_store_explicit(&pool->process, now, memory_order_release);
+            return;
+        }
+    }
+}
+
+static void free_pool(struct pool *pool)
+{
+    pthread_mutex_destroy(&pool->lock);
+    asy_sys_free(pool);
+}
 
 /* A piece of work, or a thread, leaves the pool, which is locked. Frees a retired one with the last. */
 static void leave_locked(struct pool *pool)
@@ -28,12 +85,68 @@ static void settle(struct pool *pool)
     leave_locked(pool);
 }
 
+/* ---- Threads that wait for work ---------------------------------------------------------- */
+
+struct idler {
+    struct list node; /* in the pool's `idle`, until called */
+    _Atomic uint32_t called;
+};
+
+/* Locked. Whom to wake once it is not, in a place that may be gone by then. */
+static const _Atomic uint32_t *call_idler(struct pool *pool)
+{
+    struct idler *idler = LIST_ENTRY(list_take_first(&pool->idle), struct idler, node);
+    atomic_store_explicit(&idler->called, 1, memory_order_release);
+    return &idler->called;
+}
+
+/* Locked, but while it waits. False: for long enough, and nobody called. */
+static bool wait_to_be_called(struct pool *pool)
+{
+    struct idler self = {.called = 0};
+    bool in_time = true;
+    list_prepend(&pool->idle, &self.node);
+    pthread_mutex_unlock(&pool->lock);
+    while (in_time && !atomic_load_explicit(&self.called, memory_order_acquire))
+        in_time = asy_sys_futex_wait(&self.called, 0, asy_pool_idle_ns);
+    pthread_mutex_lock(&pool->lock);
+    list_remove(&self.node);
+    return atomic_load_explicit(&self.called, memory_order_relaxed);
+}
+
+void asy_pool_retire(struct pool *pool)
+{
+    begin_anew_in_child(pool);
+    pthread_mutex_lock(&pool->lock);
+    pool->retired = true;
+    while (!list_is_empty(&pool->idle))
+        asy_sys_futex_wake(call_idler(pool), 1);
+    leave_locked(pool);
+}
+
 /* ---- Back on the loop's thread ------------------------------------------------------- */
 
-static void give_back(struct work *work)
+/* Nothing waits for it any more that would stand still with a virtual clock. */
+static void uncount(struct work *work)
+{
+    if (work->counted)
+        work->loop->elsewhere--;
+    work->counted = false;
+}
+
+static void come_back(struct work *work, void (*then)(struct work *work))
 {
     asyncio_loop *loop = work->loop;
     struct pool *pool = work->pool;
+    list_remove(&work->abroad.node);
+    uncount(work);
+    then(work);
+    settle(pool);
+    asyncio_loop_release(loop);
+}
+
+static void resume(struct work *work)
+{
     struct wait *wait = work->wait;
     if (wait) {
         work->wait = NULL;
@@ -43,78 +156,82 @@ static void give_back(struct work *work)
     } else {
         work->free(work);
     }
-    settle(pool);
-    asyncio_loop_release(loop);
 }
 
 static void run_back(struct callback *callback)
 {
-    give_back((struct work *)callback);
+    come_back((struct work *)callback, resume);
 }
 
 /* The loop closes: who waited is gone for good. */
 static void drop_back(struct callback *callback)
 {
     struct work *work = (struct work *)callback;
-    asyncio_loop *loop = work->loop;
-    struct pool *pool = work->pool;
-    work->free(work);
-    settle(pool);
-    asyncio_loop_release(loop);
+    come_back(work, work->free);
 }
 
 static const struct callback_kind back_kind = {run_back, drop_back};
 
-/* ---- Pools ---------------------------------------------------------------------------- */
-
-void asy_pool_init(struct pool *pool, unsigned threads_max, const char *name)
+/* A call that a task waited for does not begin any more. What has begun, or needs nobody, goes on. */
+static void loop_closes(struct abroad *abroad)
 {
-    *pool = (struct pool){
-        .threads_max = threads_max, .name = name, .fork_generation = asy_fork_generation};
-    pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->filled, NULL);
-    list_init(&pool->queue);
-}
-
-/* In a forked child: the threads, the lock and the work are the parent's. */
-static void begin_anew_in_child(struct pool *pool)
-{
-    if (LIKELY(__atomic_load_n(&pool->fork_generation, __ATOMIC_ACQUIRE) == asy_fork_generation))
-        return;
-    asy_pool_init(pool, pool->threads_max, pool->name);
-}
-
-static void free_pool(struct pool *pool)
-{
-    pthread_mutex_destroy(&pool->lock);
-    pthread_cond_destroy(&pool->filled);
-    asy_sys_free(pool);
-}
-
-void asy_pool_retire(struct pool *pool)
-{
-    begin_anew_in_child(pool);
-    pthread_mutex_lock(&pool->lock);
-    pool->retired = true;
-    pthread_cond_broadcast(&pool->filled);
-    leave_locked(pool);
+    struct work *work = LIST_ENTRY(abroad, struct work, abroad);
+    bool waited_for = work->wait;
+    uncount(work);
+    work->wait = NULL;
+    if (work->lost)
+        work->lost(work);
+    if (waited_for && asy_offload_take_back(work))
+        work->free(work);
 }
 
 /* ---- On the pool's threads --------------------------------------------------------------- */
 
+/* Locked. NULL: the thread is to end. */
 static struct work *next_work(struct pool *pool)
 {
-    while (list_is_empty(&pool->queue)) {
-        if (pool->retired)
+    while (list_is_empty(&pool->queue))
+        if (pool->retired || !wait_to_be_called(pool))
             return NULL;
-        pool->idle++;
-        bool more = asy_sys_cond_wait(&pool->filled, &pool->lock, IDLE_S);
-        pool->idle--;
-        if (!more && list_is_empty(&pool->queue))
-            return NULL;
-    }
+    struct work *work = LIST_ENTRY(list_take_first(&pool->queue), struct work, node);
     pool->queued--;
-    return LIST_ENTRY(list_take_first(&pool->queue), struct work, node);
+    work->begun = true;
+    return work;
+}
+
+static void run(struct work *work)
+{
+    unsigned process = process_now();
+    work->run(work);
+    if (UNLIKELY(process_now() != process))
+        asy_fatal("a function on a thread of an executor returned in a forked child process; the thread "
+                  "belongs to the parent: end the child with _exit");
+}
+
+static void free_lost(struct work *work)
+{
+    asyncio_loop *loop = work->loop;
+    work->free(work);
+    asyncio_loop_release(loop);
+}
+
+/* With the pool locked before and after. */
+static void hand_back(struct pool *pool, struct work *work)
+{
+    pool->returning++;
+    pthread_mutex_unlock(&pool->lock);
+    /* A reference of its own: work and loop may be over while it is still being woken. */
+    asyncio_loop *loop = asyncio_loop_ref(work->loop);
+    bool refused = asy_post(loop, &work->post) != 0;
+    asyncio_loop_release(loop);
+    pthread_mutex_lock(&pool->lock);
+    pool->returning--;
+    if (refused) {
+        pthread_mutex_unlock(&pool->lock);
+        free_lost(work);
+        pthread_mutex_lock(&pool->lock);
+        pool->outstanding--;
+    }
 }
 
 static void *pool_thread(void *arg)
@@ -123,21 +240,10 @@ static void *pool_thread(void *arg)
     struct work *work;
     pthread_mutex_lock(&pool->lock);
     while ((work = next_work(pool))) {
-        work->state = WORK_RUNNING;
         pthread_mutex_unlock(&pool->lock);
-        work->run(work);
+        run(work);
         pthread_mutex_lock(&pool->lock);
-        work->state = WORK_DONE;
-        pthread_mutex_unlock(&pool->lock);
-        /* A reference of its own: work and loop may be over while it is still being woken. */
-        asyncio_loop *loop = asyncio_loop_ref(work->loop);
-        if (asy_post(loop, &work->post)) {
-            work->free(work);
-            settle(pool);
-            asyncio_loop_release(loop);
-        }
-        asyncio_loop_release(loop);
-        pthread_mutex_lock(&pool->lock);
+        hand_back(pool, work);
     }
     pool->threads--;
     leave_locked(pool);
@@ -146,49 +252,83 @@ static void *pool_thread(void *arg)
 
 /* ---- Handing over -------------------------------------------------------------------------- */
 
+static unsigned default_threads(void)
+{
+    unsigned processors = asy_sys_processors();
+    return processors + 4 < DEFAULT_THREADS ? processors + 4 : DEFAULT_THREADS;
+}
+
+/* Locked. Sees to it that a thread comes to one more piece of work than there is. */
+static int need_thread(struct pool *pool, const _Atomic uint32_t **wake)
+{
+    if (pool->queued < pool->returning)
+        return 0;
+    if (!list_is_empty(&pool->idle)) {
+        *wake = call_idler(pool);
+        return 0;
+    }
+    if (UNLIKELY(!pool->threads_max))
+        pool->threads_max = default_threads();
+    if (pool->threads == pool->threads_max)
+        return 0;
+    int err = asy_sys_thread_start(pool_thread, pool, pool->name);
+    if (err)
+        return pool->threads ? 0 : err; /* those that there are will come to it */
+    pool->threads++;
+    return 0;
+}
+
 int asy_offload(struct pool *pool, asyncio_loop *loop, struct work *work)
 {
-    int err = 0;
+    const _Atomic uint32_t *wake = NULL;
     work->post.callback.kind = &back_kind;
     work->loop = loop;
     work->pool = pool;
-    work->state = WORK_QUEUED;
+    work->begun = false;
+    work->abroad.loop_closes = loop_closes;
     begin_anew_in_child(pool);
     pthread_mutex_lock(&pool->lock);
-    /* An idle thread stays so until it runs: what is queued already is meant for it. */
-    if (pool->queued >= pool->idle && pool->threads < pool->threads_max) {
-        err = asy_sys_thread_start(pool_thread, pool, pool->name);
-        if (!err)
-            pool->threads++;
-        else if (pool->threads)
-            err = 0; /* those that there are will come to it */
-    }
+    int err = need_thread(pool, &wake);
     if (!err) {
         asyncio_loop_ref(loop);
+        list_append(&loop->abroad, &work->abroad.node);
+        loop->elsewhere++;
+        work->counted = true;
         pool->outstanding++;
         pool->queued++;
         list_append(&pool->queue, &work->node);
-        pthread_cond_signal(&pool->filled);
     }
     pthread_mutex_unlock(&pool->lock);
+    if (wake)
+        asy_sys_futex_wake(wake, 1);
     return err;
 }
 
 bool asy_offload_take_back(struct work *work)
 {
-    if (asy_loop_is_parents(work->loop))
+    asyncio_loop *loop = work->loop;
+    if (asy_loop_is_parents(loop))
         return false; /* a thread of the parent's may have held the lock */
     pthread_mutex_lock(&work->pool->lock);
-    bool queued = work->state == WORK_QUEUED;
-    if (queued) {
+    bool ours = !work->begun;
+    if (ours) {
         list_remove(&work->node);
         work->pool->queued--;
         work->pool->outstanding--;
     }
     leave_locked(work->pool);
-    if (queued)
-        asyncio_loop_release(work->loop);
-    return queued;
+    if (ours) {
+        list_remove(&work->abroad.node);
+        uncount(work);
+        asyncio_loop_release(loop);
+    }
+    return ours;
+}
+
+bool asy_offload_abandon(struct work *work)
+{
+    uncount(work);
+    return asy_offload_take_back(work);
 }
 
 /* Nobody waits for it any more. One that has not begun is taken back. */
@@ -196,7 +336,7 @@ static bool let_go(struct wait *wait)
 {
     struct work *work = wait->object;
     work->wait = NULL;
-    if (asy_offload_take_back(work))
+    if (asy_offload_abandon(work))
         work->free(work);
     asy_wait_wake(wait, -ECANCELED);
     return true;
@@ -211,8 +351,8 @@ int asy_offload_wait_as(struct pool *pool, asyncio_loop *loop, struct work *work
     struct wait wait;
     asy_wait_init(&wait, loop->current, kind, work);
     work->wait = &wait;
-    if (!err)
-        err = asy_offload(pool, loop, work);
+    if (!err && (err = asy_offload(pool, loop, work)))
+        asyncio_raise(err, "no thread could be made: %s", asyncio_strerror(err));
     if (err) {
         work->free(work);
         return err;

@@ -4,49 +4,56 @@
  *
  * A piece of work is a block of its own, never on a task's stack. It is run on a thread of the
  * pool, then handed back to its loop, which resumes who waits, or drops it if
- * nobody does any more.
+ * nobody does any more. If the loop closes meanwhile, the thread frees it.
  */
 #ifndef ASY_IO_OFFLOAD_H
 #define ASY_IO_OFFLOAD_H
 
 #include "base/list.h"
+#include "core/loop.h"
 #include "core/post.h"
 #include "core/task.h"
 #include <pthread.h>
 #include <stdbool.h>
 
-enum work_state { WORK_QUEUED, WORK_RUNNING, WORK_DONE };
-
 struct work {
     struct post post;
     struct list node;             /* in the pool's queue */
+    struct abroad abroad;         /* among what its loop has abroad. Loop's thread */
     asyncio_loop *loop;           /* a reference, while the pool has it */
     struct pool *pool;
     struct wait *wait;            /* who waits; NULL: nobody, any more. Loop's thread */
-    enum work_state state;        /* under the pool's lock until done */
+    bool begun;                   /* under the pool's lock */
+    bool counted;                 /* in the loop's `elsewhere`. Loop's thread */
     void (*run)(struct work *work);  /* on a thread of the pool */
     void (*done)(struct work *work); /* on the loop's thread, where nobody waits by `wait`; NULL: free */
+    void (*lost)(struct work *work); /* likewise, when the loop closes first; `free` is yet to come. NULL: nothing */
     void (*free)(struct work *work); /* once, when pool and waiter are done with it */
 };
 
 struct pool {
     pthread_mutex_t lock;
-    pthread_cond_t filled;
-    struct list queue;
-    unsigned threads, idle, threads_max;
-    size_t queued;                /* work that no thread has taken yet */
+    struct list queue;            /* work that no thread has taken yet */
+    struct list idle;             /* threads that wait for some, the latest first */
+    size_t queued;
+    unsigned returning;           /* threads that hand work back right now, and then look at the queue */
+    unsigned threads, threads_max;
     size_t outstanding;           /* work that has not come back to its loop */
     const char *name;             /* of its threads */
     bool retired;                 /* in a block of its own, freed by the last thread */
-    unsigned fork_generation;     /* of the process whose threads these are */
+    _Atomic unsigned process;     /* whose threads these are: see begin_anew_in_child */
 };
 
 #define POOL_INIT(variable, most, thread_name)                                                               \
     {                                                                                                        \
-        .lock = PTHREAD_MUTEX_INITIALIZER, .filled = PTHREAD_COND_INITIALIZER,                               \
-        .queue = {&(variable).queue, &(variable).queue}, .threads_max = (most), .name = (thread_name)        \
+        .lock = PTHREAD_MUTEX_INITIALIZER, .queue = {&(variable).queue, &(variable).queue},                  \
+        .idle = {&(variable).idle, &(variable).idle}, .threads_max = (most), .name = (thread_name)           \
     }
 
+/* How long a thread stays without work. Tests shorten it. */
+extern int64_t asy_pool_idle_ns;
+
+/* 0 threads: processors + 4, at most 32. */
 void asy_pool_init(struct pool *pool, unsigned threads_max, const char *name);
 /* Of a pool in allocated memory: what is queued still runs, then it is freed. */
 void asy_pool_retire(struct pool *pool);
@@ -64,7 +71,9 @@ int asy_offload_wait(struct pool *pool, asyncio_loop *loop, struct work *work);
 /* The same with a kind of wait of the caller's, whose cancel may refuse. */
 int asy_offload_wait_as(struct pool *pool, asyncio_loop *loop, struct work *work,
                         const struct wait_kind *kind);
-/* Takes work back that has not begun: the caller's again. */
+/* Nobody is interested in it any more. True if it has not begun: it is the caller's again. */
+bool asy_offload_abandon(struct work *work);
+/* Likewise, but if it has begun nothing changes. */
 bool asy_offload_take_back(struct work *work);
 
 #endif

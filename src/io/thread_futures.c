@@ -1,11 +1,11 @@
 /*
  * Coroutines submitted from other threads, and what those get for it.
  *
- * The shared block is counted: the submitter has one reference, the loop's side
- * another until the task has ended. Result and done are under its lock.
+ * The shared block is counted: the submitter has one reference, the loop's side another until the
+ * task has ended, or never will. The result is there once `done` says so.
  */
 #include "asyncio/errors.h"
-#include "asyncio/futures.h"
+#include "asyncio/messages.h"
 #include "asyncio/tasks.h"
 #include "asyncio/threads.h"
 #include "core/contextvars.h"
@@ -16,19 +16,26 @@
 #include "sys/sys.h"
 #include "sys/thread.h"
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 
+/* What `done` says. Whoever sleeps on it has it say AWAITED first. */
+enum { PENDING, AWAITED, DONE };
+
 struct asyncio_thread_future {
-    struct post start;           /* the submission itself */
+    struct post start;           /* the submission */
+    struct post cancel;          /* a request to cancel, while `cancelling` */
+    _Atomic bool cancelling;
     _Atomic unsigned refs;
-    pthread_mutex_t lock;
-    pthread_cond_t ended;
+    _Atomic uint32_t done;
     asyncio_loop *loop;          /* a reference */
     asyncio_coro *coro;          /* until it is started */
     asyncio_context *context;    /* a copy of the submitter's, until then */
-    asyncio_task *task;          /* on the loop's thread, a reference while it runs */
-    bool done, cancelled;        /* under the lock */
-    intptr_t result;             /* under the lock, once done */
+    asyncio_task *task;          /* from then on until its end, a reference. Loop's thread */
+    struct waiter ended;         /* on the task */
+    struct abroad abroad;
+    intptr_t result;
+    struct message *message;     /* of the result, or NULL */
 };
 
 static void unref(asyncio_thread_future *future)
@@ -36,79 +43,100 @@ static void unref(asyncio_thread_future *future)
     if (atomic_fetch_sub(&future->refs, 1) != 1)
         return;
     asyncio_loop_release(future->loop);
-    pthread_mutex_destroy(&future->lock);
-    pthread_cond_destroy(&future->ended);
+    asy_message_unref(future->message);
     asy_sys_free(future);
 }
 
-static void finish(asyncio_thread_future *future, intptr_t result)
+static void finish(asyncio_thread_future *future, intptr_t result, const char *words)
 {
-    pthread_mutex_lock(&future->lock);
-    future->done = true;
     future->result = result;
-    pthread_cond_broadcast(&future->ended);
-    pthread_mutex_unlock(&future->lock);
+    future->message = asy_message_new(result, words);
+    if (atomic_exchange(&future->done, DONE) == AWAITED)
+        asy_sys_futex_wake(&future->done, INT_MAX);
     unref(future);
 }
 
 /* ---- On the loop's thread ------------------------------------------------------------ */
 
-/* Told by the task's completion itself, so that the submitter need not wait for another turn of the loop. */
-struct ending {
-    struct waiter waiter;
-    asyncio_thread_future *future;
-};
-
-static void task_ended(struct waiter *waiter, asyncio_future *task)
+static asyncio_task *part(asyncio_thread_future *future)
 {
-    struct ending *ending = LIST_ENTRY(waiter, struct ending, waiter);
-    asyncio_thread_future *future = ending->future;
-    asy_sys_free(ending);
+    asyncio_task *task = future->task;
     future->task = NULL;
-    if (task)
-        task->flags |= FUTURE_SEEN;
-    finish(future, task ? task->result : ASYNCIO_ESTATE);
-    if (task)
-        asy_future_unref(task);
+    list_remove(&future->ended.node);
+    list_remove(&future->abroad.node);
+    return task;
 }
 
-static bool is_cancelled(asyncio_thread_future *future)
+/* Told by the task's completion itself, so that the submitter need not wait for another turn of the loop. */
+static void task_ended(struct waiter *waiter, asyncio_future *ended)
 {
-    pthread_mutex_lock(&future->lock);
-    bool cancelled = future->cancelled;
-    pthread_mutex_unlock(&future->lock);
-    return cancelled;
+    asyncio_thread_future *future = LIST_ENTRY(waiter, asyncio_thread_future, ended);
+    const struct message *message = ended->message;
+    part(future);
+    ended->flags |= FUTURE_SEEN;
+    finish(future, ended->result, message && message->code == ended->result ? message->text : NULL);
+    asy_future_unref(ended);
 }
 
-static void start_submitted(struct callback *callback)
+static void loop_closes(struct abroad *abroad)
 {
-    asyncio_thread_future *future = (asyncio_thread_future *)callback;
-    struct ending *ending = asy_sys_alloc(sizeof *ending);
-    if (!ending) {
-        asyncio_coro_close(future->coro);
-        asy_vars_drop(future->context);
-        finish(future, -ENOMEM);
-        return;
-    }
-    asy_vars_enter(future->loop, future->context);
-    future->task = asyncio_loop_create_task(future->loop, future->coro);
-    future->coro = NULL;
-    ending->future = future;
-    ending->waiter.notify = task_ended;
-    list_append(&future->task->future.waiters, &ending->waiter.node);
-    if (is_cancelled(future))
-        asyncio_cancel(future->task);
+    asyncio_thread_future *future = LIST_ENTRY(abroad, asyncio_thread_future, abroad);
+    asyncio_task *task = part(future);
+    finish(future, ASYNCIO_ESTATE, "the loop was closed before the task ended");
+    asy_future_unref(&task->future);
+}
+
+static void refuse(asyncio_thread_future *future, const char *words)
+{
+    asyncio_coro_close(future->coro);
+    asy_vars_drop(future->context);
+    finish(future, ASYNCIO_ESTATE, words);
 }
 
 static void drop_submitted(struct callback *callback)
 {
+    refuse((asyncio_thread_future *)callback, "the loop is closed");
+}
+
+/* The end of a run waits for tasks that there are, and takes no new ones from outside. */
+static void start_submitted(struct callback *callback)
+{
     asyncio_thread_future *future = (asyncio_thread_future *)callback;
-    asyncio_coro_close(future->coro);
-    asy_vars_drop(future->context);
-    finish(future, ASYNCIO_ESTATE);
+    asyncio_loop *loop = future->loop;
+    if (loop->ending) {
+        refuse(future, "the loop is about to close");
+        return;
+    }
+    asy_vars_enter(loop, future->context);
+    future->task = asy_task_start(loop, future->coro, asy_coro_site(future->coro));
+    list_append(&future->task->future.waiters, &future->ended.node);
+    list_append(&loop->abroad, &future->abroad.node);
 }
 
 static const struct callback_kind submitted_kind = {start_submitted, drop_submitted};
+
+static asyncio_thread_future *cancelled_by(struct callback *callback)
+{
+    asyncio_thread_future *future = LIST_ENTRY(callback, asyncio_thread_future, cancel.callback);
+    atomic_store(&future->cancelling, false);
+    return future;
+}
+
+/* Comes after the submission, whose future is needed to post it. */
+static void run_cancel(struct callback *callback)
+{
+    asyncio_thread_future *future = cancelled_by(callback);
+    if (future->task)
+        asyncio_cancel(future->task);
+    unref(future);
+}
+
+static void drop_cancel(struct callback *callback)
+{
+    unref(cancelled_by(callback));
+}
+
+static const struct callback_kind cancel_kind = {run_cancel, drop_cancel};
 
 /* ---- On any thread ------------------------------------------------------------------------ */
 
@@ -118,83 +146,73 @@ asyncio_thread_future *asyncio_run_coroutine_threadsafe(asyncio_coro *coro, asyn
         asyncio_coro_close(coro);
         return NULL;
     }
-    asyncio_thread_future *future = asy_sys_calloc(1, sizeof *future);
-    if (!future || asy_vars_capture(loop, &future->context)) {
+    asyncio_thread_future *future = asy_sys_alloc(sizeof *future);
+    asyncio_context *context = NULL;
+    if (!future || asy_vars_capture(loop, &context)) {
         asy_sys_free(future);
         asyncio_coro_close(coro);
         return NULL;
     }
+    *future = (asyncio_thread_future){.loop = asyncio_loop_ref(loop), .coro = coro, .context = context};
     atomic_init(&future->refs, 2);
-    pthread_mutex_init(&future->lock, NULL);
-    asy_sys_cond_init(&future->ended);
-    future->loop = asyncio_loop_ref(loop);
-    future->coro = coro;
-    asy_coro_hand_over(coro);
     future->start.callback.kind = &submitted_kind;
+    future->cancel.callback.kind = &cancel_kind;
+    future->ended.notify = task_ended;
+    future->abroad.loop_closes = loop_closes;
+    asy_coro_hand_over(coro);
     if (asy_post(loop, &future->start))
         drop_submitted(&future->start.callback);
     return future;
 }
 
+static bool is_done(asyncio_thread_future *future)
+{
+    return atomic_load(&future->done) == DONE;
+}
+
+/* False: it is not, and the time is over. */
+static bool wait_until_done(asyncio_thread_future *future, double timeout)
+{
+    int64_t until_ns = asy_deadline_after(asy_sys_now_ns(), timeout);
+    while (!is_done(future)) {
+        uint32_t pending = PENDING;
+        int64_t left_ns = until_ns == ASY_NO_DEADLINE ? -1 : until_ns - asy_sys_now_ns();
+        if (left_ns <= 0 && until_ns != ASY_NO_DEADLINE)
+            return false;
+        atomic_compare_exchange_strong(&future->done, &pending, AWAITED);
+        asy_sys_futex_wait(&future->done, AWAITED, left_ns);
+    }
+    return true;
+}
+
 intptr_t asyncio_thread_future_result(asyncio_thread_future *future, double timeout)
 {
+    static const char call[] = "asyncio_thread_future_result";
     if (!future || isnan(timeout))
         return -EINVAL;
-    pthread_mutex_lock(&future->lock);
-    intptr_t result = -ETIMEDOUT;
-    if (!future->done && asy_running_loop == future->loop) {
-        result = -EDEADLK;
-    } else {
-        int64_t until_ns = asy_deadline_after(asy_sys_now_ns(), timeout);
-        while (!future->done && asy_sys_cond_wait_until(&future->ended, &future->lock, until_ns))
-            ;
-        if (future->done)
-            result = future->result;
+    if (!is_done(future)) {
+        if (asy_loop_is_parents(future->loop))
+            return asyncio_raise(ASYNCIO_ESTATE, "%s: the loop belongs to the parent process", call);
+        if (asy_running_loop == future->loop)
+            return asyncio_raise(-EDEADLK, "%s: this is the thread that runs the loop; await the coroutine", call);
+        if (!wait_until_done(future, timeout))
+            return asyncio_raise(-ETIMEDOUT, "%s: the task has not ended yet", call);
     }
-    pthread_mutex_unlock(&future->lock);
-    return result;
+    if (future->result < 0)
+        asy_message_show(future->result, future->message ? future->message->text : NULL);
+    return future->result;
 }
-
-struct cancel_post {
-    struct post post;
-    asyncio_thread_future *future; /* a reference */
-};
-
-static void drop_cancel(struct callback *callback)
-{
-    asyncio_thread_future *future = ((struct cancel_post *)callback)->future;
-    asy_sys_free(callback);
-    unref(future);
-}
-
-static void run_cancel(struct callback *callback)
-{
-    asyncio_thread_future *future = ((struct cancel_post *)callback)->future;
-    if (future->task)
-        asyncio_cancel(future->task);
-    drop_cancel(callback);
-}
-
-static const struct callback_kind cancel_kind = {run_cancel, drop_cancel};
 
 bool asyncio_thread_future_cancel(asyncio_thread_future *future)
 {
-    if (!future)
+    if (!future || is_done(future))
         return false;
-    pthread_mutex_lock(&future->lock);
-    bool done = future->done;
-    future->cancelled = true;
-    pthread_mutex_unlock(&future->lock);
-    if (done)
-        return false;
-    struct cancel_post *post = asy_sys_alloc(sizeof *post);
-    if (!post)
-        return false;
-    *post = (struct cancel_post){.post.callback.kind = &cancel_kind, .future = future};
+    if (atomic_exchange(&future->cancelling, true))
+        return true; /* the one before is on its way still */
     atomic_fetch_add(&future->refs, 1);
-    int err = asy_post(future->loop, &post->post);
+    int err = asy_post(future->loop, &future->cancel);
     if (err)
-        drop_cancel(&post->post.callback);
+        drop_cancel(&future->cancel.callback);
     return !err;
 }
 

@@ -60,7 +60,8 @@ static void time_is_over(void *arg)
     asyncio_loop_stop(limit->loop);
 }
 
-/* Runs the loop until the leftovers have ended, or the grace is over. */
+/* Runs the loop until the leftovers have ended, and the work in other threads that is owed, or the
+ * grace is over. */
 static void run_leftovers(asyncio_loop *loop, double grace)
 {
     struct limit limit = {loop, false};
@@ -73,7 +74,7 @@ static void run_leftovers(asyncio_loop *loop, double grace)
     int err;
     do { /* a leftover may stop the loop, too */
         err = asyncio_loop_run_forever(loop);
-    } while (!err && !limit.over && loop->leftovers);
+    } while (!err && !limit.over && (loop->leftovers || loop->owed));
     asyncio_handle_cancel(loop, handle);
 }
 
@@ -95,6 +96,13 @@ static void report_leftover(asyncio_loop *loop, asyncio_task *task, double grace
     }
 }
 
+static void report_owed(asyncio_loop *loop, double grace)
+{
+    if (loop->owed)
+        asy_report_site(loop, NULL, 0, "%zu function%s of executors did not return within %g s of the end of "
+                        "asyncio_run; abandoned", loop->owed, loop->owed == 1 ? "" : "s", grace);
+}
+
 static void shut_down(asyncio_loop *loop, const asyncio_run_options *options)
 {
     double grace = options->shutdown_grace == 0 ? DEFAULT_GRACE_S : options->shutdown_grace;
@@ -102,7 +110,7 @@ static void shut_down(asyncio_loop *loop, const asyncio_run_options *options)
     size_t count;
     loop->ending = true;
     asyncio_task **tasks = leftover_tasks(loop, &count);
-    if (!list_is_empty(&loop->tasks)) {
+    if (!list_is_empty(&loop->tasks) || loop->owed) {
         cancel_leftovers(loop);
         run_leftovers(loop, grace);
     }
@@ -115,6 +123,7 @@ static void shut_down(asyncio_loop *loop, const asyncio_run_options *options)
         asyncio_release(tasks[i]);
     }
     asy_sys_free(tasks);
+    report_owed(loop, grace);
     asyncio_loop_close(loop);
 }
 

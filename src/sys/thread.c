@@ -4,9 +4,13 @@
 #include "sys/thread.h"
 #include "sys/sys.h"
 #include <errno.h>
-#include <signal.h>
+#include <linux/futex.h>
+#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 int asy_sys_thread_start(void *(*fn)(void *), void *arg, const char *name)
 {
@@ -26,32 +30,23 @@ int asy_sys_thread_start(void *(*fn)(void *), void *arg, const char *name)
     return -err;
 }
 
-void asy_sys_cond_init(pthread_cond_t *condition)
+bool asy_sys_futex_wait(_Atomic uint32_t *word, uint32_t value, int64_t timeout_ns)
 {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(condition, &attributes);
-    pthread_condattr_destroy(&attributes);
+    struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / 1000000000),
+                               .tv_nsec = (long)(timeout_ns % 1000000000)};
+    int saved = errno;
+    long result = syscall(SYS_futex, word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, value,
+                          timeout_ns < 0 ? NULL : &timeout, NULL, 0);
+    bool in_time = result == 0 || errno != ETIMEDOUT;
+    errno = saved;
+    return in_time;
 }
 
-bool asy_sys_cond_wait_until(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t until_ns)
+void asy_sys_futex_wake(const _Atomic uint32_t *word, int count)
 {
-    if (until_ns == INT64_MAX)
-        return pthread_cond_wait(condition, lock) == 0;
-    if (until_ns < 0)
-        until_ns = 0;
-    struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000),
-                             .tv_nsec = (long)(until_ns % 1000000000)};
-    return pthread_cond_timedwait(condition, lock, &until) == 0;
-}
-
-bool asy_sys_cond_wait(pthread_cond_t *condition, pthread_mutex_t *lock, unsigned seconds)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += seconds;
-    return pthread_cond_timedwait(condition, lock, &until) == 0;
+    int saved = errno;
+    syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, count, NULL, NULL, 0);
+    errno = saved;
 }
 
 unsigned asy_sys_processors(void)

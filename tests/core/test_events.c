@@ -541,7 +541,12 @@ static void a_stale_handle_does_not_touch_the_next_one(void **state)
     assert_true(asyncio_handle_cancel(other, foreign));
     assert_int_equal(asyncio_loop_run_forever(loop), 0);
     assert_string_equal(story, "ab");
+    /* Which may be gone. */
+    foreign = asyncio_loop_call_later(other, 1, say, L('!'));
     asyncio_loop_release(other);
+    assert_false(asyncio_handle_cancel(loop, foreign));
+    assert_false(asyncio_handle_cancel(loop, (asyncio_handle){(void *)1, 0}));
+    assert_false(asyncio_handle_cancel(loop, (asyncio_handle){(void *)UINTPTR_MAX, fresh.asyncio_id_}));
     close_loop();
 }
 

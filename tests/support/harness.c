@@ -165,7 +165,7 @@ static void wait_for_threads(const struct ledger *before, int descriptors)
 {
     for (int i = 0; i < 1000; i++) {
         struct ledger now = ledger_now();
-        if (count_descriptors() == descriptors && now.blocks == before->blocks &&
+        if ((!has_descriptors || count_descriptors() == descriptors) && now.blocks == before->blocks &&
             now.allocations == before->allocations && now.descriptors == before->descriptors)
             return;
         usleep(1000);
@@ -191,10 +191,9 @@ static intptr_t run_in(const struct manner *manner, coroutine_function main)
     }
     if (!manner->may_fail)
         check_reports();
-    if (has_descriptors) {
-        wait_for_threads(&before, descriptors);
+    wait_for_threads(&before, descriptors);
+    if (has_descriptors)
         CHECK_EQUAL(count_descriptors(), descriptors);
-    }
     if (!ledger_is(&before))
         harness_failed(__FILE__, __LINE__, "something is left of the run");
     return result;

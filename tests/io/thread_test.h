@@ -1,0 +1,151 @@
+/*
+ * What the tests of threads share: a gate that holds functions back on other
+ * threads, and counts them; a thread with a loop of its own.
+ */
+#ifndef TESTS_IO_THREAD_TEST_H
+#define TESTS_IO_THREAD_TEST_H
+
+#include "asyncio.h"
+#include "support/harness.h"
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+/* A main that passes under the virtual clock and under the real one. */
+#define TEST(name)                                                                                           \
+    static void test_##name(void **state)                                                                    \
+    {                                                                                                        \
+        (void)state;                                                                                         \
+        CHECK_EQUAL(run(main_##name), 0);                                                                    \
+        harness_settle();                                                                                    \
+    }
+
+/* ---- A gate ---------------------------------------------------------------- */
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool open;
+    int inside, most, came; /* functions that are in it now; at most so far; ever */
+} gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, 0, 0, 0};
+
+static inline void gate_set(bool open)
+{
+    pthread_mutex_lock(&gate.lock);
+    gate.open = open;
+    if (!open)
+        gate.most = gate.came = 0;
+    pthread_cond_broadcast(&gate.changed);
+    pthread_mutex_unlock(&gate.lock);
+}
+
+/* For other threads: waits until it is open, and returns arg. */
+static inline intptr_t gate_pass(void *arg)
+{
+    pthread_mutex_lock(&gate.lock);
+    gate.came++;
+    if (++gate.inside > gate.most)
+        gate.most = gate.inside;
+    pthread_cond_broadcast(&gate.changed);
+    while (!gate.open)
+        pthread_cond_wait(&gate.changed, &gate.lock);
+    gate.inside--;
+    pthread_cond_broadcast(&gate.changed);
+    pthread_mutex_unlock(&gate.lock);
+    return (intptr_t)arg;
+}
+
+static inline int gate_inside(void)
+{
+    pthread_mutex_lock(&gate.lock);
+    int inside = gate.inside;
+    pthread_mutex_unlock(&gate.lock);
+    return inside;
+}
+
+/* Blocks, for as long as it takes: for plain threads, and where nothing else has to go on. */
+static inline void gate_wait_inside(int count)
+{
+    pthread_mutex_lock(&gate.lock);
+    while (gate.inside != count)
+        pthread_cond_wait(&gate.changed, &gate.lock);
+    pthread_mutex_unlock(&gate.lock);
+}
+
+static inline int threads_now(void)
+{
+    DIR *folder = opendir("/proc/self/task");
+    int count = -2;
+    while (folder && readdir(folder))
+        count++;
+    if (folder)
+        closedir(folder);
+    return count;
+}
+
+/* Waits, generously, until there are so many. */
+static inline void wait_for_threads_to_be(int count)
+{
+    for (int i = 0; i < 10000 && threads_now() != count; i++)
+        usleep(1000);
+    CHECK_EQUAL(threads_now(), count);
+}
+
+/* ---- A thread with a loop ----------------------------------------------------- */
+
+struct other {
+    pthread_t thread;
+    asyncio_loop *loop;      /* a reference of the maker's */
+    size_t reports;          /* that its exception handler got, once it has ended */
+    pthread_barrier_t ready;
+};
+
+static inline void stop_other(void *arg)
+{
+    asyncio_loop_stop(arg);
+}
+
+static inline void count_report(asyncio_loop *loop, const asyncio_exception_context *context, void *arg)
+{
+    (void)loop;
+    (void)context;
+    ++*(size_t *)arg;
+}
+
+static inline void *run_other(void *arg)
+{
+    struct other *other = arg;
+    asyncio_loop *loop = asyncio_loop_new(NULL);
+    other->loop = asyncio_loop_ref(loop);
+    asyncio_loop_set_exception_handler(loop, count_report, &other->reports);
+    pthread_barrier_wait(&other->ready);
+    CHECK_EQUAL(asyncio_loop_run_forever(loop), 0);
+    CHECK_EQUAL(asyncio_loop_close(loop), 0);
+    asyncio_loop_release(loop);
+    return NULL;
+}
+
+static inline void other_begin(struct other *other)
+{
+    *other = (struct other){0};
+    pthread_barrier_init(&other->ready, NULL, 2);
+    CHECK_EQUAL(pthread_create(&other->thread, NULL, run_other, other), 0);
+    pthread_barrier_wait(&other->ready);
+}
+
+static inline void other_end(struct other *other)
+{
+    CHECK_EQUAL(asyncio_loop_call_soon_threadsafe(other->loop, stop_other, other->loop), 0);
+    pthread_join(other->thread, NULL);
+    asyncio_loop_release(other->loop);
+    pthread_barrier_destroy(&other->ready);
+}
+
+#endif
