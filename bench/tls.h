@@ -3,8 +3,8 @@
  * connection sends to the other, in the same process? A variant is the number of bytes in each
  * write. Both sides are counted, and so are the kernel's copies.
  *
- * `full` and `resumed`: what a connection takes, both sides of it, over a Unix socket: the handshake, one byte
- * from the server, behind which its tickets come, and the goodbyes. Certificates are not verified.
+ * `full` and `resumed`: what a connection takes, both sides of it, over a Unix socket: the handshake, one
+ * byte from the server, behind its tickets, and the goodbyes. Certificates are not verified.
  */
 #ifndef BENCH_TLS_H
 #define BENCH_TLS_H
