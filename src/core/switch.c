@@ -14,6 +14,22 @@
 
 static void task_main(void *arg);
 
+/* More tasks than the first cache holds the stacks of. Then, while one is entered, the top of the next
+ * one's stack is fetched, and the task after it, whose turn to be looked at comes one switch later. */
+#define MANY_READY 64
+#define LINE 64
+
+static inline __attribute__((always_inline)) void fetch_ahead(const struct ready *next)
+{
+    __builtin_prefetch(next->next);
+    if (next->kind == READY_CALLBACK)
+        return;
+    const char *sp = LIST_ENTRY(next, asyncio_task, ready)->fiber.sp;
+    __builtin_prefetch(sp);
+    __builtin_prefetch(sp + LINE);
+    __builtin_prefetch(sp + 2 * LINE);
+}
+
 /* The next ready task that may run now; NULL when the loop's own stack has to be
  * entered first (a callback is next, the iteration is over, nothing is ready). */
 static inline __attribute__((always_inline)) asyncio_task *take_next(asyncio_loop *loop)
@@ -26,6 +42,8 @@ static inline __attribute__((always_inline)) asyncio_task *take_next(asyncio_loo
             return NULL;
         ready_drop_first(&loop->ready);
         loop->batch--;
+        if (UNLIKELY(loop->ready.count > MANY_READY))
+            fetch_ahead(loop->ready.first);
         if (LIKELY(entry->kind == READY_TASK))
             return LIST_ENTRY(entry, asyncio_task, ready);
         entry->kind = READY_TASK;
