@@ -42,7 +42,8 @@ struct asy_backend_ops {
     void (*wake)(struct asy_backend *backend);
     /*
      * Of a virtual clock alone: the same while other threads are at work, who live by real time. The
-     * clock stands still, but for no longer than until the deadline would have come by a real one.
+     * clock stands still, but for no longer than until the deadline would have come by a real one. May
+     * return early.
      */
     void (*wait_for_others)(struct asy_backend *backend, int64_t deadline_ns);
     /* A descriptor that is readable when wait would have something to report,

@@ -17,7 +17,7 @@
 
 #define DEFAULT_THREADS 32
 
-int64_t asy_pool_idle_ns = INT64_C(10000000000);
+_Atomic int64_t asy_pool_idle_ns = INT64_C(10000000000);
 
 /* ---- Pools ---------------------------------------------------------------------------- */
 

@@ -51,7 +51,7 @@ struct pool {
     }
 
 /* How long a thread stays without work. Tests shorten it. */
-extern int64_t asy_pool_idle_ns;
+extern _Atomic int64_t asy_pool_idle_ns;
 
 /* 0 threads: processors + 4, at most 32. */
 void asy_pool_init(struct pool *pool, unsigned threads_max, const char *name);

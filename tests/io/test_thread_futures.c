@@ -4,7 +4,6 @@
  */
 #include "base/sanitizer.h"
 #include "io/thread_test.h"
-#include "support/ledger.h"
 #include "sys/sys.h"
 #include <math.h>
 #include <sys/wait.h>
@@ -31,7 +30,7 @@ static void beside_a_loop(void (*body)(void), size_t told)
     body();
     other_end(&other);
     CHECK_EQUAL(other.reports, told);
-    CHECK(ledger_is(&before));
+    CHECK(wait_for_ledger(&before));
     harness_settle();
 }
 
@@ -158,11 +157,11 @@ static void test_many_wait(void **state)
 /* Let go, it runs all the same. */
 static void let_go(void)
 {
+    gate_set(false);
     gate_set(true);
-    gate.came = 0;
     for (int i = 0; i < 50; i++)
         asyncio_thread_future_release(submit(lasts(i)));
-    while (gate.came < 50)
+    while (gate_came() < 50)
         usleep(100);
     CHECK_EQUAL(result_of(submit(adds(0, 1))), 1);
 }
@@ -392,7 +391,7 @@ static void test_closed_before(void **state)
     CHECK_TEXT(asyncio_error_message(), "the loop is closed");
     asyncio_thread_future_release(future);
     asyncio_loop_release(loop);
-    CHECK(ledger_is(&before));
+    CHECK(wait_for_ledger(&before));
     harness_settle();
 }
 
@@ -410,7 +409,7 @@ static void test_closed_before_it_began(void **state)
     asyncio_loop_release(loop);
     CHECK_EQUAL(result_of(future), ASYNCIO_ESTATE);
     CHECK_EQUAL(report_count, 0); /* it was handed over: not the loop's to miss */
-    CHECK(ledger_is(&before));
+    CHECK(wait_for_ledger(&before));
     harness_settle();
 }
 
@@ -477,7 +476,7 @@ static void test_closed_after(void **state)
     CHECK_EQUAL(asyncio_thread_future_result(outlives, 0), -ECANCELED);
     CHECK(!asyncio_thread_future_cancel(outlives));
     asyncio_thread_future_release(outlives);
-    CHECK(ledger_is(&before));
+    CHECK(wait_for_ledger(&before));
     harness_settle();
 }
 
@@ -518,7 +517,7 @@ static void test_closed_at_any_moment(void **state)
         for (int i = 0; i < 4; i++)
             pthread_join(threads[i], NULL);
     }
-    CHECK(ledger_is(&before));
+    CHECK(wait_for_ledger(&before));
     harness_settle();
 }
 

@@ -5,10 +5,12 @@
 #include "base/sanitizer.h"
 #include "io/offload.h"
 #include "io/thread_test.h"
-#include "support/ledger.h"
 #include "sys/sys.h"
 #include "sys/thread.h"
 #include <sys/wait.h>
+
+/* Threads that are idle end at once here: so they are begun the more often, and can be counted. */
+#define IDLE_NS INT64_C(1000000)
 
 /* ---- to_thread: results -------------------------------------------------------------- */
 
@@ -184,8 +186,8 @@ ASYNC(main_cancelled_while_queued)
     CHECK_EQUAL(gate_inside(), default_threads());
     give_all_threads(tasks);
     CHECK_EQUAL(asyncio_await(next), 101);
-    CHECK_EQUAL(gate.came, default_threads() + 1);
-    CHECK_EQUAL(gate.most, default_threads());
+    CHECK_EQUAL(gate_came(), default_threads() + 1);
+    CHECK_EQUAL(gate_most(), default_threads());
     return 0;
 }
 TEST(cancelled_while_queued)
@@ -236,10 +238,10 @@ ASYNC(cancels_itself_first)
 
 ASYNC(main_cancelled_before)
 {
+    gate_set(false);
     gate_set(true);
-    gate.came = 0;
     CHECK_EQUAL(asyncio_await(asyncio_create_task(cancels_itself_first())), 4);
-    CHECK_EQUAL(gate.came, 0);
+    CHECK_EQUAL(gate_came(), 0);
     return 0;
 }
 TEST(cancelled_before)
@@ -457,8 +459,8 @@ ASYNC(main_bounds)
         gate_set(true);
         for (intptr_t i = 0; i < MANY; i++)
             CHECK_EQUAL(asyncio_await(futures[i]), i);
-        CHECK_EQUAL(gate.came, MANY);
-        CHECK_EQUAL(gate.most, sizes[k]);
+        CHECK_EQUAL(gate_came(), MANY);
+        CHECK_EQUAL(gate_most(), sizes[k]);
         asyncio_executor_release(executor);
     }
     asyncio_executor_release(NULL);
@@ -501,56 +503,44 @@ TEST(order)
 /* Of threads that were needed once those that are not needed end, though there is always some work. */
 ASYNC(main_idle_threads_end)
 {
-    int before = threads_now();
+    wait_for_threads_to_be(0);
     asyncio_executor *executor = asyncio_executor_new(5);
     asyncio_future *futures[5];
-    int64_t idle_ns = asy_pool_idle_ns;
-    asy_pool_idle_ns = INT64_C(50000000);
+    asy_pool_idle_ns = 50 * IDLE_NS;
     gate_set(false);
     for (int i = 0; i < 5; i++)
         futures[i] = asyncio_run_in_executor(executor, gate_pass, NULL, NULL);
     wait_inside(5);
-    CHECK_EQUAL(threads_now(), before + 5);
+    CHECK_EQUAL(threads_now(), 5);
     gate_set(true);
     for (int i = 0; i < 5; i++)
         CHECK_EQUAL(asyncio_await(futures[i]), 0);
-    for (int i = 0; i < 1000 && threads_now() > before + 1; i++) {
+    for (int i = 0; i < 1000 && threads_now() > 1; i++) {
         CHECK_EQUAL(asyncio_await(asyncio_run_in_executor(executor, twice, (void *)1, NULL)), 2);
         usleep(5000);
     }
-    CHECK(threads_now() <= before + 1);
-    wait_for_threads_to_be(before);
+    CHECK(threads_now() <= 1);
+    wait_for_threads_to_be(0);
     /* And it works as before. */
     CHECK_EQUAL(asyncio_await(asyncio_run_in_executor(executor, twice, (void *)1, NULL)), 2);
     asyncio_executor_release(executor);
-    wait_for_threads_to_be(before);
-    asy_pool_idle_ns = idle_ns;
+    wait_for_threads_to_be(0);
+    asy_pool_idle_ns = IDLE_NS;
     return 0;
 }
-
-static void test_idle_threads_end(void **state)
-{
-    (void)state;
-    int64_t idle_ns = asy_pool_idle_ns;
-    asy_pool_idle_ns = INT64_C(1000000);
-    int most = threads_now();
-    usleep(20000);
-    /* Those of other tests stay for seconds: only where they are none can they be counted. */
-    if (threads_now() == most)
-        CHECK_EQUAL(run(main_idle_threads_end), 0);
-    asy_pool_idle_ns = idle_ns;
-    harness_settle();
-}
+TEST(idle_threads_end)
 
 /* One after the other need but one thread, or two that meet at the door. */
 ASYNC(main_no_needless_threads)
 {
-    int before = threads_now();
+    wait_for_threads_to_be(0);
+    asy_pool_idle_ns = INT64_MAX / 2;
     asyncio_executor *executor = asyncio_executor_new(20);
     for (int i = 0; i < 1000; i++)
         CHECK_EQUAL(asyncio_await(asyncio_run_in_executor(executor, twice, (void *)1, NULL)), 2);
-    CHECK(threads_now() <= before + 2);
+    CHECK(threads_now() <= 2);
     asyncio_executor_release(executor);
+    asy_pool_idle_ns = IDLE_NS;
     return 0;
 }
 TEST(no_needless_threads)
@@ -558,7 +548,8 @@ TEST(no_needless_threads)
 /* Given up: what is queued runs, then the threads end, and nothing is left. */
 ASYNC(main_released)
 {
-    int before = threads_now();
+    wait_for_threads_to_be(0);
+    asy_pool_idle_ns = INT64_MAX / 2;
     asyncio_executor *executor = asyncio_executor_new(2);
     asyncio_future *futures[MANY];
     gate_set(false);
@@ -571,7 +562,7 @@ ASYNC(main_released)
     for (intptr_t i = 0; i < MANY; i++)
         CHECK_EQUAL(asyncio_await(futures[i]), i);
     CHECK_EQUAL(atomic_load(&dropped), MANY);
-    wait_for_threads_to_be(before);
+    wait_for_threads_to_be(0);
 
     executor = asyncio_executor_new(2); /* idle */
     CHECK_EQUAL(asyncio_await(asyncio_run_in_executor(executor, twice, (void *)1, NULL)), 2);
@@ -587,7 +578,8 @@ ASYNC(main_released)
     gate_set(true);
     CHECK_EQUAL(asyncio_await(futures[0]), 8);
     CHECK_EQUAL(asyncio_await(futures[1]), -ECANCELED);
-    wait_for_threads_to_be(before);
+    wait_for_threads_to_be(0);
+    asy_pool_idle_ns = IDLE_NS;
     return 0;
 }
 
@@ -786,13 +778,6 @@ static void wait_dropped(int times)
     CHECK_EQUAL(atomic_load(&dropped), times);
 }
 
-static bool wait_for_ledger(const struct ledger *before)
-{
-    for (int i = 0; i < 5000 && ledger_now().allocations != before->allocations; i++)
-        usleep(1000);
-    return ledger_is(before);
-}
-
 /* A thread may be the last to let go of one. */
 static void wait_until_no_loop_is_left(void)
 {
@@ -973,7 +958,7 @@ static void test_closed_over_calls(void **state)
     asyncio_loop_release(loop);
     gate_set(true);
     wait_until_no_loop_is_left();
-    CHECK_EQUAL(gate.came, count);
+    CHECK_EQUAL(gate_came(), count);
     harness_settle();
 }
 
@@ -1272,6 +1257,7 @@ int main(void)
         BOTH(released_with_work_of_several_loops), BOTH(a_loop_on_a_thread), BOTH(virtual_clock),
         BOTH(no_deadlock_is_reported), BOTH(a_child_begins_anew), BOTH(a_function_that_returns_in_a_child),
     };
+    asy_pool_idle_ns = IDLE_NS;
     int failed = cmocka_run_group_tests_name("under the virtual clock", tests, NULL, NULL);
     use_descriptors();
     failed += cmocka_run_group_tests_name("under the real one", tests, NULL, NULL);

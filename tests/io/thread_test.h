@@ -7,12 +7,14 @@
 
 #include "asyncio.h"
 #include "support/harness.h"
+#include "support/ledger.h"
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -79,12 +81,38 @@ static inline void gate_wait_inside(int count)
     pthread_mutex_unlock(&gate.lock);
 }
 
+static inline int gate_came(void)
+{
+    pthread_mutex_lock(&gate.lock);
+    int came = gate.came;
+    pthread_mutex_unlock(&gate.lock);
+    return came;
+}
+
+static inline int gate_most(void)
+{
+    pthread_mutex_lock(&gate.lock);
+    int most = gate.most;
+    pthread_mutex_unlock(&gate.lock);
+    return most;
+}
+
+/* ---- What there is ------------------------------------------------------------ */
+
+/* Threads of executors; those that a checker has are not counted. */
 static inline int threads_now(void)
 {
     DIR *folder = opendir("/proc/self/task");
-    int count = -2;
-    while (folder && readdir(folder))
-        count++;
+    int count = 0;
+    for (const struct dirent *entry; folder && (entry = readdir(folder));) {
+        char path[300], name[16] = "";
+        snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
+        FILE *file = fopen(path, "re");
+        if (file && fscanf(file, "%15s", name) == 1)
+            count += strcmp(name, "asyncio-worker") == 0;
+        if (file)
+            fclose(file);
+    }
     if (folder)
         closedir(folder);
     return count;
@@ -96,6 +124,19 @@ static inline void wait_for_threads_to_be(int count)
     for (int i = 0; i < 10000 && threads_now() != count; i++)
         usleep(1000);
     CHECK_EQUAL(threads_now(), count);
+}
+
+/* The same for what is held: a thread may be the last to let go of a loop. */
+static inline bool wait_for_ledger(const struct ledger *before)
+{
+    for (int i = 0; i < 10000; i++) {
+        struct ledger now = ledger_now();
+        if (now.allocations == before->allocations && now.descriptors == before->descriptors &&
+            now.blocks == before->blocks)
+            break;
+        usleep(1000);
+    }
+    return ledger_is(before);
 }
 
 /* ---- A thread with a loop ----------------------------------------------------- */
