@@ -148,7 +148,7 @@ static struct {
 } shared = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static asyncio_executor *executors[2];
-static _Atomic long handed, dropped, submitted, settled;
+static _Atomic long handed, given_back, submitted, settled;
 
 static void show_loop(int place, asyncio_loop *loop)
 {
@@ -171,7 +171,7 @@ static asyncio_loop *any_loop(unsigned *seed)
 static void drop(void *arg)
 {
     free(arg);
-    atomic_fetch_add(&dropped, 1);
+    atomic_fetch_add(&given_back, 1);
 }
 
 static intptr_t use(void *arg)
@@ -319,9 +319,9 @@ static void test_everything_at_once(void **state)
     asyncio_executor_release(executors[0]);
     asyncio_executor_release(executors[1]);
     CHECK(wait_for_ledger(&before));
-    for (int i = 0; i < 10000 && atomic_load(&dropped) != atomic_load(&handed); i++)
+    for (int i = 0; i < 10000 && atomic_load(&given_back) != atomic_load(&handed); i++)
         usleep(1000);
-    CHECK_EQUAL(atomic_load(&dropped), atomic_load(&handed));
+    CHECK_EQUAL(atomic_load(&given_back), atomic_load(&handed));
     CHECK_EQUAL(atomic_load(&settled), atomic_load(&submitted));
     wait_for_threads_to_be(0);
     harness_settle();
