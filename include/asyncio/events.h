@@ -33,7 +33,8 @@ ASYNCIO_API asyncio_loop *asyncio_loop_new(const asyncio_run_options *options);
 /* Counts a reference. Any thread. */
 ASYNCIO_API asyncio_loop *asyncio_loop_ref(asyncio_loop *loop);
 /* Drops one; the last one frees the loop, which must be closed (an open one is closed by its
- * own thread first). Accepts NULL. Any thread. */
+ * own thread first). Work on other threads has one until it has come back or the loop is closed.
+ * Accepts NULL. Any thread. */
 ASYNCIO_API void asyncio_loop_release(asyncio_loop *loop);
 
 /* Runs until asyncio_loop_stop. 0; ASYNCIO_ESTATE if it runs, is closed, or another loop

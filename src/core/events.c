@@ -84,8 +84,8 @@ static COLD int wait_failed(asyncio_loop *loop, int err)
     return (int)asyncio_raise(err, "deadlock: nothing is left that could wake a task");
 }
 
-/* Does a virtual clock wait for other threads now? It does while they work for the loop; and, where there is no
- * time to go on to, while they have a reference. */
+/* Does a virtual clock wait for other threads now? It does while they work for the loop; and, where there
+ * is no time to go on to, while they have a reference. */
 static bool waits_for_others(asyncio_loop *loop, int64_t deadline_ns)
 {
     if (deadline_ns <= 0 || !loop->backend->ops->is_virtual)

@@ -27,7 +27,7 @@ struct work {
     bool counted;                 /* in the loop's `elsewhere`. Loop's thread */
     void (*run)(struct work *work);  /* on a thread of the pool */
     void (*done)(struct work *work); /* on the loop's thread, where nobody waits by `wait`; NULL: free */
-    void (*lost)(struct work *work); /* likewise, when the loop closes first; `free` is yet to come. NULL: nothing */
+    void (*lost)(struct work *work); /* likewise, when the loop closes first, with `free` to come; or NULL */
     void (*free)(struct work *work); /* once, when pool and waiter are done with it */
 };
 

@@ -194,7 +194,7 @@ intptr_t asyncio_thread_future_result(asyncio_thread_future *future, double time
         if (asy_loop_is_parents(future->loop))
             return asyncio_raise(ASYNCIO_ESTATE, "%s: the loop belongs to the parent process", call);
         if (asy_running_loop == future->loop)
-            return asyncio_raise(-EDEADLK, "%s: this is the thread that runs the loop; await the coroutine", call);
+            return asyncio_raise(-EDEADLK, "%s: this is the thread that runs the loop", call);
         if (!wait_until_done(future, timeout))
             return asyncio_raise(-ETIMEDOUT, "%s: the task has not ended yet", call);
     }

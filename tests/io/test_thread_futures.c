@@ -34,7 +34,7 @@ static void beside_a_loop(void (*body)(void), size_t told)
     harness_settle();
 }
 
-/* ---- Results ---------------------------------------------------------------------- */
+/* ---- Results ----------------------------------------------------------------------------- */
 
 ASYNC(adds, int, a, int, b)
 {
@@ -280,7 +280,7 @@ static void test_work_that_asks_back(void **state)
     harness_settle();
 }
 
-/* ---- Cancelling ------------------------------------------------------------------------------ */
+/* ---- Cancelling -------------------------------------------------------------------------- */
 
 static _Atomic int sleeping;
 
@@ -377,7 +377,7 @@ static void test_cancel_at_any_moment(void **state)
     beside_a_loop(cancel_at_any_moment, 0);
 }
 
-/* ---- Loops that close -------------------------------------------------------------------------- */
+/* ---- Loops that close -------------------------------------------------------------------- */
 
 static void test_closed_before(void **state)
 {
@@ -521,15 +521,7 @@ static void test_closed_at_any_moment(void **state)
     harness_settle();
 }
 
-/* ---- Failures, forks, misuse ------------------------------------------------------------------------ */
-
-static _Atomic int args_dropped;
-
-static void note_drop(void *arg)
-{
-    (void)arg;
-    atomic_fetch_add(&args_dropped, 1);
-}
+/* ---- Failures, forks, misuse ------------------------------------------------------------- */
 
 static intptr_t yield_once(void *arg)
 {
@@ -541,7 +533,7 @@ static void out_of_memory(void)
 {
     for (uint64_t at = 1; at < 50; at++) {
         asyncio_coro *coro = asyncio_coro_new(yield_once, (void *)4, note_drop);
-        atomic_store(&args_dropped, 0);
+        atomic_store(&dropped, 0);
         asy_fault_arm(at, false);
         asyncio_thread_future *future = submit(coro);
         if (future) {
@@ -552,7 +544,7 @@ static void out_of_memory(void)
         asy_fault_disarm();
         asyncio_thread_future_release(future);
         CHECK_EQUAL(result_of(submit(adds(0, 2))), 2);
-        CHECK_EQUAL(atomic_load(&args_dropped), 1);
+        CHECK_EQUAL(atomic_load(&dropped), 1);
     }
 }
 

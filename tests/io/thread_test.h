@@ -97,6 +97,13 @@ static inline int gate_most(void)
     return most;
 }
 
+/* For tasks. */
+static inline void wait_inside(int count)
+{
+    while (gate_inside() != count)
+        asyncio_sleep(0);
+}
+
 /* ---- What there is ------------------------------------------------------------ */
 
 /* Threads of executors; those that a checker has are not counted. */
@@ -137,6 +144,46 @@ static inline bool wait_for_ledger(const struct ledger *before)
         usleep(1000);
     }
     return ledger_is(before);
+}
+
+/* ---- What the pool is given to do, and ends of runs --------------------------------- */
+
+static inline intptr_t twice(void *arg)
+{
+    return 2 * (intptr_t)arg;
+}
+
+static _Atomic int ran, dropped;
+
+static inline intptr_t note_run(void *arg)
+{
+    atomic_fetch_add(&ran, 1);
+    return (intptr_t)arg;
+}
+
+static inline void note_drop(void *arg)
+{
+    (void)arg;
+    atomic_fetch_add(&dropped, 1);
+}
+
+static inline intptr_t run_with_grace(asyncio_coro *main, double grace)
+{
+    asyncio_run_options options = {.shutdown_grace = grace};
+    asyncio_runner runner;
+    CHECK_EQUAL(asyncio_runner_init(&runner, &options), 0);
+    record_reports(asyncio_runner_get_loop(&runner));
+    intptr_t result = asyncio_runner_run(&runner, main);
+    CHECK_EQUAL(asyncio_runner_close(&runner), 0);
+    return result;
+}
+
+/* A thread may be the last to let go of a loop. */
+static inline void wait_until_no_loop_is_left(void)
+{
+    for (int i = 0; i < 10000 && ledger_now().descriptors; i++)
+        usleep(1000);
+    CHECK_EQUAL(ledger_now().descriptors, 0);
 }
 
 /* ---- A thread with a loop ----------------------------------------------------- */
