@@ -302,8 +302,10 @@ ASYNC(opens_later)
 ASYNC(main_limited)
 {
     gate_set(false);
+    asyncio_task *task = asyncio_create_task(calls(9));
+    wait_inside(1);
     asyncio_task *opener = asyncio_create_task(opens_later());
-    CHECK_EQUAL(asyncio_wait_for(calls(9), 0.005), 9);
+    CHECK_EQUAL(asyncio_wait_for(task, 0.005), 9);
     CHECK_EQUAL(asyncio_await(opener), 0);
     int err = 0;
     intptr_t result = 0;
@@ -452,7 +454,7 @@ ASYNC(virtual_main)
 {
     double began = asyncio_time();
     CHECK_EQUAL(asyncio_to_thread(nap, (void *)3), 3);
-    CHECK_EQUAL(asyncio_wait_for(naps(), 1), 1);
+    CHECK_EQUAL(asyncio_wait_for(naps(), 100), 1);
     asyncio_task *tasks[] = {asyncio_create_task(naps()), asyncio_create_task(naps())};
     CHECK_EQUAL(asyncio_gather_array(NULL, tasks, 2), 0);
     CHECK(asyncio_time() == began);
