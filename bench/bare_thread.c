@@ -64,7 +64,7 @@ static int64_t measure_call(void *arg, uint64_t times)
 int main(int argc, char **argv)
 {
     static struct bare bare = {.fn = nothing};
-    const char *variant = argc > 2 ? argv[2] : "call";
+    const char *variant = argc > 2 ? argv[2] : "one";
     if (strcmp(variant, "post") == 0) {
         bench_print_none("thread", "post", "no callbacks");
         return 0;

@@ -67,5 +67,5 @@ ASYNC(async_main, const char *, variant)
 
 int main(int argc, char **argv)
 {
-    return asyncio_main(async_main(argc > 2 ? argv[2] : "call"));
+    return asyncio_main(async_main(argc > 2 ? argv[2] : "one"));
 }

@@ -30,7 +30,7 @@ static int64_t measure_call(void *arg, uint64_t times)
 
 int main(int argc, char **argv)
 {
-    const char *variant = argc > 2 ? argv[2] : "call";
+    const char *variant = argc > 2 ? argv[2] : "one";
     if (strcmp(variant, "post") == 0)
         bench_print_none("thread", "post", "its async handles fold several into one");
     else
