@@ -57,6 +57,14 @@ static inline void child_begin(int out)
     alarm(CHILD_SECONDS);
 }
 
+/* An emulator says what it makes of a signal that kills, in a line of its own. */
+static inline void child_forget_emulator(struct child *child)
+{
+    char *at = child->text, *end;
+    while ((at = strstr(at, "qemu: ")) && (end = strchr(at, '\n')))
+        memmove(at, end + 1, strlen(end + 1) + 1);
+}
+
 static inline void child_run(struct child *child, void (*fn)(void *arg), void *arg)
 {
     int ends[2];
@@ -80,6 +88,7 @@ static inline void child_run(struct child *child, void (*fn)(void *arg), void *a
         used += (size_t)n;
     close(ends[0]);
     waitpid(pid, &child->status, 0);
+    child_forget_emulator(child);
 }
 
 static inline int child_exit(const struct child *child)

@@ -405,5 +405,5 @@ void check_prints(void (*fn)(void), const char *words)
 
 bool is_slow_build(void)
 {
-    return ASY_ASAN || ASY_TSAN || RUNNING_ON_VALGRIND;
+    return ASY_ASAN || ASY_TSAN || RUNNING_ON_VALGRIND || getenv("ASYNCIO_TEST_SMALL");
 }

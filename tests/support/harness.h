@@ -98,7 +98,7 @@ void check_dies_of_late_use(void (*fn)(void), const char *words);
 /* fn(), in a child process, ends well, and its stderr has `words`. */
 void check_prints(void (*fn)(void), const char *words);
 
-/* Whether a checker makes everything slow. */
+/* Whether a checker or an emulator makes everything slow, and many stacks impossible. */
 bool is_slow_build(void);
 
 #endif
