@@ -27,8 +27,9 @@ ASYNCIO_API ssize_t asyncio_sock_sendall(int fd, const void *buf, size_t n, int 
  * connection that ended before it was accepted are skipped. A cancel loses no connection. (sock_accept) */
 ASYNCIO_API int asyncio_sock_accept(int fd, struct sockaddr *peer, socklen_t *length);
 
-/* connect(2), until it is established or failed: 0 or the error. After an error or a
- * cancel the socket is of no use: close it. (sock_connect) */
+/* connect(2), until it is established or failed: 0 or the error. After an error the socket is of no use:
+ * close it. After a cancel the kernel goes on connecting: close it, or call again to wait for that.
+ * (sock_connect) */
 ASYNCIO_API int asyncio_sock_connect(int fd, const struct sockaddr *to, socklen_t length);
 
 /* sendfile(2) until `count` bytes of `in` are sent, or its end is reached; returns how many were. `offset`

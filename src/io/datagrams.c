@@ -19,17 +19,35 @@
 
 struct asyncio_datagram {
     asyncio_loop *loop;
-    int fd;
+    struct fd_record *record;
+    int fd; /* -EBADF: the loop has closed, and the descriptor with it */
+    struct fd_owner owner;
 };
+
+/* 0, or close(2)'s error. */
+static int close_descriptor(asyncio_datagram *datagram)
+{
+    list_remove(&datagram->owner.node);
+    asy_fd_drop(datagram->loop, datagram->record);
+    int fd = datagram->fd;
+    datagram->fd = -EBADF;
+    return asy_sys_close(fd);
+}
+
+static void loop_closes(struct fd_owner *owner)
+{
+    close_descriptor(LIST_ENTRY(owner, asyncio_datagram, owner));
+}
 
 /* ---- Made of a descriptor ----------------------------------------------------------- */
 
-/* It belongs to the object on success. */
+/* It belongs to the object on success. Whatever had this number before is forgotten. */
 static int adopt(asyncio_loop *loop, int fd, asyncio_datagram **out)
 {
     struct fd_record *record = asy_fd_record(loop, fd);
     if (!record)
         return asy_fd_why_none(fd);
+    asy_fd_fresh(loop, record, NULL);
     int err = asy_fd_prepare(record);
     if (err)
         return err;
@@ -38,7 +56,10 @@ static int adopt(asyncio_loop *loop, int fd, asyncio_datagram **out)
     asyncio_datagram *datagram = asy_slab_alloc(sizeof *datagram);
     if (!datagram)
         return -ENOMEM;
-    *datagram = (asyncio_datagram){.loop = loop, .fd = fd};
+    *datagram = (asyncio_datagram){.loop = loop, .record = record, .fd = fd};
+    datagram->owner.loop_closes = loop_closes;
+    asy_fd_own(loop, &datagram->owner);
+    asy_loop_object_made(loop);
     *out = datagram;
     return 0;
 }
@@ -170,9 +191,6 @@ int asyncio_open_datagram(const asyncio_address *local, const asyncio_address *r
                                         : open_by_name(local, remote, options);
     if (fd < 0)
         return fd;
-    struct fd_record *record = asy_fd_record(loop, fd);
-    if (record) /* whatever had this number before */
-        asy_fd_fresh(loop, record, NULL);
     int err = adopt(loop, fd, datagram);
     if (err)
         asyncio_close(fd);
@@ -265,25 +283,36 @@ int asyncio_datagram_sendmmsg(asyncio_datagram *datagram, struct mmsghdr *messag
 
 int asyncio_datagram_sockname(asyncio_datagram *datagram, struct sockaddr *name, socklen_t *length)
 {
-    return datagram && name && length ? asy_sys_getsockname(datagram->fd, name, length) : -EINVAL;
+    if (!datagram || !name || !length)
+        return -EINVAL;
+    asy_loop_check(datagram->loop, "asyncio_datagram_sockname");
+    return asy_sys_getsockname(datagram->fd, name, length);
 }
 
 int asyncio_datagram_peername(asyncio_datagram *datagram, struct sockaddr *name, socklen_t *length)
 {
-    return datagram && name && length ? asy_sys_getpeername(datagram->fd, name, length) : -EINVAL;
+    if (!datagram || !name || !length)
+        return -EINVAL;
+    asy_loop_check(datagram->loop, "asyncio_datagram_peername");
+    return asy_sys_getpeername(datagram->fd, name, length);
 }
 
 int asyncio_datagram_fd(asyncio_datagram *datagram)
 {
-    return datagram ? datagram->fd : -EINVAL;
+    if (!datagram)
+        return -EINVAL;
+    asy_loop_check(datagram->loop, "asyncio_datagram_fd");
+    return datagram->fd;
 }
 
 int asyncio_datagram_close(asyncio_datagram *datagram)
 {
     if (!datagram)
         return 0;
-    asy_loop_check(datagram->loop, "asyncio_datagram_close");
-    int err = asyncio_close(datagram->fd);
+    asyncio_loop *loop = datagram->loop;
+    asy_loop_check(loop, "asyncio_datagram_close");
+    int err = datagram->fd < 0 ? 0 : close_descriptor(datagram);
     asy_slab_free(datagram, sizeof *datagram);
+    asy_loop_object_freed(loop);
     return err;
 }

@@ -61,7 +61,7 @@ int asyncio_wait_fd(int fd, int poll_events, double timeout)
     int events = poll_events & (POLLIN | POLLOUT | POLLPRI | POLLRDHUP);
     if (!events || isnan(timeout))
         return -EINVAL;
-    int err = asy_budget_spend(loop);
+    int err = asy_transfer_spend(loop, fd);
     if (err)
         return err;
     int ready = look(fd, events);
@@ -95,6 +95,14 @@ int asyncio_wait_writable(int fd, double timeout)
 }
 
 /* ---- Transfers ---------------------------------------------------------------------- */
+
+int asy_transfer_yield(asyncio_loop *loop, int fd)
+{
+    const struct fd_record *record = asy_fd_record(loop, fd);
+    uint32_t generation = record ? record->generation : 0;
+    int err = asy_budget_yield(loop);
+    return !err && record && record->generation != generation ? -EBADF : err;
+}
 
 /* Nothing tells when a file that cannot be waited for has something. */
 #define PAUSE_S 0.002

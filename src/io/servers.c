@@ -465,7 +465,10 @@ int asyncio_server_port(asyncio_server *server)
 {
     struct sockaddr_storage name;
     socklen_t length = sizeof name;
-    if (!server || server->closed || !server->listener_count)
+    if (!server)
+        return -EINVAL;
+    asy_loop_check(server->loop, "asyncio_server_port");
+    if (server->closed || !server->listener_count)
         return -EINVAL;
     int err = asy_sys_getsockname(server->listeners[0].fd, (struct sockaddr *)&name, &length);
     return err ? err : asy_address_port((const struct sockaddr *)&name);
@@ -475,6 +478,7 @@ int asyncio_server_fds(asyncio_server *server, int *out, size_t capacity)
 {
     if (!server || (!out && capacity))
         return -EINVAL;
+    asy_loop_check(server->loop, "asyncio_server_fds");
     size_t count = server->closed ? 0 : server->listener_count;
     for (size_t i = 0; i < count && i < capacity; i++)
         out[i] = server->listeners[i].fd;

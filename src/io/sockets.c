@@ -63,18 +63,25 @@ static bool is_unix(const void *to, size_t length)
     return to && length >= sizeof(sa_family_t) && ((const struct sockaddr *)to)->sa_family == AF_UNIX;
 }
 
+/* Waits a moment. -EBADF: somebody has closed the descriptor meanwhile. */
+static int pause_for_room(const struct fd_record *record)
+{
+    uint32_t generation = record->generation;
+    int err = asyncio_sleep(FULL_PAUSE_S);
+    return !err && record->generation != generation ? -EBADF : err;
+}
+
 static ssize_t send_in_time(int fd, const struct msghdr *message, int flags)
 {
-    for (;;) {
-        int err;
-        asy_transfer_begin(asy_running_loop, fd, &err);
-        ssize_t sent = err ? err : asy_sys_sendmsg(fd, message, flags | SEND_FLAGS);
-        if (err || sent != -EAGAIN)
+    int err;
+    const struct fd_record *record = asy_transfer_begin(asy_running_loop, fd, &err);
+    while (!err) {
+        ssize_t sent = asy_sys_sendmsg(fd, message, flags | SEND_FLAGS);
+        if (sent != -EAGAIN)
             return sent;
-        err = asyncio_sleep(FULL_PAUSE_S);
-        if (err)
-            return err;
+        err = pause_for_room(record);
     }
+    return err;
 }
 
 static ssize_t sendmsg_waiting(int fd, const struct msghdr *message, int flags)
@@ -182,20 +189,18 @@ int asyncio_sock_accept(int fd, struct sockaddr *peer, socklen_t *length)
 }
 
 /* connect(2), again and again while a Unix listener's queue is full. */
-static int begin_to_connect(asyncio_loop *loop, struct fd_record *record, const struct sockaddr *to,
-                            socklen_t length)
+static int begin_to_connect(const struct fd_record *record, const struct sockaddr *to, socklen_t length)
 {
-    uint32_t generation = record->generation;
-    for (;;) {
-        int err = asy_sys_connect(record->fd, to, length);
+    int err;
+    do {
+        err = asy_sys_connect(record->fd, to, length);
+        if (err == -EINTR || err == -EALREADY) /* the latter: a call that was cancelled has begun it */
+            return -EINPROGRESS;
         if (err != -EAGAIN)
-            return err == -EINTR ? -EINPROGRESS : err;
-        err = asyncio_sleep(FULL_PAUSE_S);
-        if (err)
             return err;
-        if (asy_fd_find(loop, record->fd)->generation != generation)
-            return -EBADF;
-    }
+        err = pause_for_room(record);
+    } while (!err);
+    return err;
 }
 
 /* Waits for what has begun, and tells how it ended. */
@@ -213,9 +218,7 @@ static int end_connecting(asyncio_loop *loop, struct fd_record *record)
 int asyncio_sock_connect(int fd, const struct sockaddr *to, socklen_t length)
 {
     asyncio_loop *loop = asy_running_loop;
-    if (!loop || !loop->current)
-        return ASYNCIO_ENOTASK;
-    int err = asy_budget_spend(loop);
+    int err = asy_transfer_spend(loop, fd);
     if (err)
         return err;
     struct fd_record *record = asy_fd_record(loop, fd);
@@ -224,7 +227,7 @@ int asyncio_sock_connect(int fd, const struct sockaddr *to, socklen_t length)
     asy_fd_fresh(loop, record, NULL);
     err = asy_fd_prepare(record);
     if (!err)
-        err = begin_to_connect(loop, record, to, length);
+        err = begin_to_connect(record, to, length);
     return err == -EINPROGRESS ? end_connecting(loop, record) : err;
 }
 
@@ -238,11 +241,15 @@ static ssize_t sendfile_once(int fd, int in, off_t *offset, size_t count)
 /* One block by way of memory, for what the kernel does not send itself. */
 static ssize_t copy_once(int fd, int in, off_t *offset, size_t count)
 {
+    const struct fd_record *record = asy_fd_find(asy_running_loop, fd); /* which was tried already */
+    uint32_t generation = record->generation;
     size_t room = count < COPY_BYTES ? count : COPY_BYTES;
     char *block = asy_sys_alloc(room);
     if (!block)
         return -ENOMEM;
     ssize_t n = offset ? asy_sys_pread(in, block, room, *offset) : asyncio_read(in, block, room);
+    if (record->generation != generation)
+        n = -EBADF;
     if (n > 0) {
         size_t sent = 0;
         n = sendall(fd, block, (size_t)n, 0, &sent);

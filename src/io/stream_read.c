@@ -338,12 +338,18 @@ ssize_t asyncio_stream_readline(asyncio_stream *stream, char **line)
 
 size_t asyncio_stream_buffered(asyncio_stream *stream)
 {
-    return stream ? bytes_count(&stream->in) : 0;
+    if (!stream)
+        return 0;
+    asy_loop_check(stream->loop, "asyncio_stream_buffered");
+    return bytes_count(&stream->in);
 }
 
 bool asyncio_stream_at_eof(asyncio_stream *stream)
 {
-    return !stream || (stream->eof && !bytes_count(&stream->in));
+    if (!stream)
+        return true;
+    asy_loop_check(stream->loop, "asyncio_stream_at_eof");
+    return stream->eof && !bytes_count(&stream->in);
 }
 
 /* ---- From one to the other ------------------------------------------------------------------ */

@@ -119,17 +119,26 @@ int asyncio_open_pipe(int fd, const asyncio_connect_options *options, asyncio_st
 
 int asyncio_stream_peername(asyncio_stream *stream, struct sockaddr *name, socklen_t *length)
 {
-    return stream && name && length ? asy_sys_getpeername(stream->fd, name, length) : -EINVAL;
+    if (!stream || !name || !length)
+        return -EINVAL;
+    asy_loop_check(stream->loop, "asyncio_stream_peername");
+    return asy_sys_getpeername(stream->fd, name, length);
 }
 
 int asyncio_stream_sockname(asyncio_stream *stream, struct sockaddr *name, socklen_t *length)
 {
-    return stream && name && length ? asy_sys_getsockname(stream->fd, name, length) : -EINVAL;
+    if (!stream || !name || !length)
+        return -EINVAL;
+    asy_loop_check(stream->loop, "asyncio_stream_sockname");
+    return asy_sys_getsockname(stream->fd, name, length);
 }
 
 int asyncio_stream_fd(asyncio_stream *stream)
 {
-    return stream ? stream->fd : -EINVAL;
+    if (!stream)
+        return -EINVAL;
+    asy_loop_check(stream->loop, "asyncio_stream_fd");
+    return stream->fd;
 }
 
 /* ---- Closed ------------------------------------------------------------------------------ */
@@ -219,6 +228,7 @@ static void close_descriptor(asyncio_stream *stream)
         asy_sys_close(stream->fd);
     }
     stream->file = NULL;
+    stream->fd = -EBADF;
 }
 
 void asy_stream_destroy(asyncio_stream *stream, bool reset)

@@ -11,11 +11,20 @@
 #include "sys/net.h"
 #include <errno.h>
 
-/* The prepared record of fd, with one call taken from the budget; or *err. First the
- * budget: whatever is known of the descriptor may change while the task yields. */
+/* The budget is spent: lets others run, who may close the descriptor, and open another file with its
+ * number: then -EBADF, as for who waits. 0, -ECANCELED. */
+int asy_transfer_yield(asyncio_loop *loop, int fd);
+/* Takes one call from the budget. 0 or an error. */
+static inline int asy_transfer_spend(asyncio_loop *loop, int fd)
+{
+    if (UNLIKELY(!loop || !loop->current))
+        return ASYNCIO_ENOTASK;
+    return LIKELY(--loop->budget) ? 0 : asy_transfer_yield(loop, fd);
+}
+/* The prepared record of fd, with one call taken from the budget; or *err. */
 static inline struct fd_record *asy_transfer_begin(asyncio_loop *loop, int fd, int *err)
 {
-    *err = LIKELY(loop && loop->current) ? asy_budget_spend(loop) : ASYNCIO_ENOTASK;
+    *err = asy_transfer_spend(loop, fd);
     if (UNLIKELY(*err))
         return NULL;
     struct fd_record *record = asy_fd_record(loop, fd);

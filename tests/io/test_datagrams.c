@@ -351,6 +351,58 @@ ASYNC(main_afresh)
 }
 TEST(afresh)
 
+/* The same for one that the program has made itself. */
+ASYNC(main_from_fd_afresh)
+{
+    char text[8], late[8];
+    struct sockaddr_in address, gone, own;
+    asyncio_datagram *server = NULL, *stale = open_local(&gone), *client = open_local(&address);
+    int fd = asyncio_datagram_fd(stale);
+    asyncio_task *reader = asyncio_create_task(recv_later(stale, late, sizeof late));
+    settle();
+    close(fd);
+    CHECK_EQUAL(net_udp(&own), fd);
+    CHECK_EQUAL(asyncio_datagram_from_fd(fd, &server), 0);
+    CHECK_EQUAL(asyncio_wait_for(reader, 5), -EBADF);
+    reader = asyncio_create_task(recv_later(server, text, sizeof text));
+    settle();
+    CHECK_EQUAL(asyncio_datagram_sendto(client, "hi", 2, (struct sockaddr *)&own, sizeof own), 2);
+    CHECK_EQUAL(asyncio_wait_for(reader, 5), 2);
+    asyncio_datagram_close(client);
+    asyncio_datagram_close(server);
+    CHECK_EQUAL(asyncio_datagram_close(stale), -EBADF);
+    return 0;
+}
+TEST(from_fd_afresh)
+
+/* ---- The loop closes ------------------------------------------------------------------------- */
+
+static asyncio_datagram *left_open[2];
+
+ASYNC(leave_open)
+{
+    static char text[8];
+    struct sockaddr_in address;
+    for (int i = 0; i < 2; i++)
+        left_open[i] = open_local(&address);
+    asyncio_release(asyncio_create_task(recv_later(left_open[1], text, sizeof text)));
+    return asyncio_sleep(0);
+}
+
+/* With it go the descriptors; the rest is their owner's. */
+static void test_loop_closes(void **state)
+{
+    (void)state;
+    int descriptors = count_descriptors();
+    CHECK_EQUAL(asyncio_run(leave_open()), 0);
+    CHECK_EQUAL(count_descriptors(), descriptors);
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQUAL(asyncio_datagram_fd(left_open[i]), -EBADF);
+        CHECK_EQUAL(asyncio_datagram_close(left_open[i]), 0);
+    }
+    harness_settle();
+}
+
 /* ---- Unix sockets ---------------------------------------------------------------------------- */
 
 ASYNC(send_later, asyncio_datagram *, datagram, struct mmsghdr *, message)
@@ -545,6 +597,8 @@ int main(void)
         cmocka_unit_test(test_open),
         cmocka_unit_test(test_from_fd),
         cmocka_unit_test(test_afresh),
+        cmocka_unit_test(test_from_fd_afresh),
+        cmocka_unit_test(test_loop_closes),
         cmocka_unit_test(test_unix),
         cmocka_unit_test(test_closed),
         cmocka_unit_test(test_cancelled),

@@ -672,32 +672,36 @@ ASYNC(main_closed)
 }
 TEST(closed)
 
-/* A task that yields for fairness comes back to another file with the number: it must not block. */
-ASYNC(spend_and_read, int, fd)
+/* A task that yields for fairness does not come back to another file with the number. */
+ASYNC(spend_and_use, int, fd, int, way)
 {
     char c;
     asyncio_get_running_loop()->budget = 1;
-    return asyncio_read(fd, &c, 1);
+    return way == 0   ? asyncio_read(fd, &c, 1)
+           : way == 1 ? asyncio_wait_readable(fd, 1)
+                      : asyncio_write(fd, "z", 1);
 }
 
 ASYNC(main_closed_in_budget)
 {
-    int fds[2], other[2];
-    net_unix_pair(SOCK_STREAM, fds);
-    CHECK_EQUAL(asyncio_write(fds[0], "x", 1), 1);
-    asyncio_task *task = asyncio_create_task(spend_and_read(fds[0]));
-    asyncio_sleep(0);
-    CHECK(!asyncio_done(task));
-    asyncio_close(fds[0]);
-    net_pipe(other);
-    CHECK_EQUAL(other[0], fds[0]);
-    settle();
-    CHECK(!net_is_blocking(other[0]));
-    put(other[1], "y");
-    CHECK_EQUAL(asyncio_await(task), 1);
-    asyncio_close(other[0]);
-    asyncio_close(other[1]);
-    asyncio_close(fds[1]);
+    for (int way = 0; way < 3; way++) {
+        int fds[2], other[2];
+        char text[8];
+        net_unix_pair(SOCK_STREAM, fds);
+        asyncio_task *task = asyncio_create_task(spend_and_use(fds[0], way));
+        asyncio_sleep(0);
+        CHECK(!asyncio_done(task));
+        asyncio_close(fds[0]);
+        net_unix_pair(SOCK_STREAM, other);
+        CHECK_EQUAL(other[0], fds[0]);
+        put(other[1], "y");
+        CHECK_EQUAL(asyncio_await(task), -EBADF);
+        CHECK_EQUAL(asyncio_read(other[0], text, sizeof text), 1);
+        CHECK_EQUAL(asyncio_wait_readable(other[1], 0), -ETIMEDOUT);
+        asyncio_close(other[0]);
+        asyncio_close(other[1]);
+        asyncio_close(fds[1]);
+    }
     return 0;
 }
 TEST(closed_in_budget)

@@ -346,6 +346,33 @@ ASYNC(main_unix_datagrams)
 }
 TEST(unix_datagrams)
 
+/* One who waits for room sends nothing by another socket that has got the number meanwhile. */
+ASYNC(main_unix_reused)
+{
+    struct sockaddr_un name;
+    struct sockaddr *to = (struct sockaddr *)&name;
+    socklen_t length = net_unix_address(to);
+    char text[8];
+    int receiver = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0),
+        sender = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    CHECK_EQUAL(bind(receiver, to, length), 0);
+    while (sendto(sender, "x", 1, MSG_DONTWAIT, to, length) == 1)
+        ;
+    asyncio_task *task = asyncio_create_task(sendto_unix(sender, to, length, false));
+    asyncio_sleep(0);
+    CHECK(!asyncio_done(task));
+    CHECK_EQUAL(asyncio_close(sender), 0);
+    CHECK_EQUAL(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), sender);
+    while (recv(receiver, text, sizeof text, MSG_DONTWAIT) == 1)
+        ;
+    CHECK_EQUAL(asyncio_await(task), -EBADF);
+    CHECK_EQUAL(recv(receiver, text, sizeof text, MSG_DONTWAIT), -1);
+    asyncio_close(receiver);
+    asyncio_close(sender);
+    return 0;
+}
+TEST(unix_reused)
+
 /* ---- Descriptors passed along ------------------------------------------------------------- */
 
 union control {
@@ -565,6 +592,29 @@ ASYNC(accept_many, int, listener, int *, count)
     }
 }
 
+/* A call that was cancelled has begun to connect: the next one waits for that. */
+ASYNC(main_connect_again)
+{
+    struct sockaddr_in address;
+    int listener = net_listen(&address, 0), fds[3], count = 0;
+    for (int i = 0; i < 3; i++) {
+        fds[i] = net_tcp();
+        asyncio_wait_for(connect_later(fds[i], generic(&address), sizeof address), 0.005);
+    }
+    asyncio_task *task = asyncio_create_task(connect_later(fds[2], generic(&address), sizeof address));
+    settle();
+    CHECK(!asyncio_done(task));
+    asyncio_task *accepting = asyncio_create_task(accept_many(listener, &count));
+    CHECK_EQUAL(asyncio_await(task), 0); /* the kernel tries again in a second */
+    asyncio_cancel(accepting);
+    CHECK_EQUAL(asyncio_await(accepting), -ECANCELED);
+    for (int i = 0; i < 3; i++)
+        asyncio_close(fds[i]);
+    asyncio_close(listener);
+    return 0;
+}
+TEST(connect_again)
+
 ASYNC(main_accept_storm)
 {
     struct sockaddr_in address;
@@ -742,6 +792,27 @@ ASYNC(main_sendfile_copies)
 }
 TEST(sendfile_copies)
 
+/* Closed while it waits for the source, it sends nothing into another socket with that number. */
+ASYNC(main_sendfile_reused)
+{
+    int fds[2], other[2], pipe_fds[2];
+    net_tcp_pair(fds);
+    net_tcp_pair(other);
+    net_pipe(pipe_fds);
+    asyncio_task *task = asyncio_create_task(send_file(fds[0], pipe_fds[0], NULL, 3));
+    settle();
+    CHECK_EQUAL(asyncio_close(fds[0]), 0);
+    CHECK_EQUAL(dup2(other[0], fds[0]), fds[0]);
+    CHECK_EQUAL(write(pipe_fds[1], "abc", 3), 3);
+    CHECK_EQUAL(asyncio_await(task), -EBADF);
+    CHECK_EQUAL(asyncio_wait_readable(other[1], 0.001), -ETIMEDOUT);
+    close_pair(fds);
+    close_pair(other);
+    close_pair(pipe_fds);
+    return 0;
+}
+TEST(sendfile_reused)
+
 /* ---- Outside a task, and sweeps ------------------------------------------------------------- */
 
 static void test_outside_a_task(void **state)
@@ -880,15 +951,18 @@ int main(void)
         cmocka_unit_test(test_sendall_together),
         cmocka_unit_test(test_udp),
         cmocka_unit_test(test_unix_datagrams),
+        cmocka_unit_test(test_unix_reused),
         cmocka_unit_test(test_passing),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_connect_timeout),
         cmocka_unit_test(test_unix),
         cmocka_unit_test(test_afresh),
+        cmocka_unit_test(test_connect_again),
         cmocka_unit_test(test_accept_storm),
         cmocka_unit_test(test_accept_cancelled),
         cmocka_unit_test(test_sendfile),
         cmocka_unit_test(test_sendfile_copies),
+        cmocka_unit_test(test_sendfile_reused),
         cmocka_unit_test(test_outside_a_task),
         cmocka_unit_test(test_cancel_sweep),
         cmocka_unit_test(test_failure_sweep),

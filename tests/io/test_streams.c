@@ -778,6 +778,7 @@ static void test_loop_closes(void **state)
         CHECK_EQUAL(asyncio_runner_run(&runner, leave_open()), 0);
         CHECK_EQUAL(asyncio_runner_close(&runner), 0);
         CHECK_EQUAL(count_descriptors(), descriptors + 3); /* the peers */
+        CHECK_EQUAL(asyncio_stream_fd(left_open[0]), -EBADF);
         for (int fd = 3; count_descriptors() > descriptors; fd++)
             if (fcntl(fd, F_GETFD) >= 0 && fd > STDERR_FILENO)
                 close(fd);
