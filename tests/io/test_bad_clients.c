@@ -276,7 +276,7 @@ ASYNC(main_never_reads)
 }
 TEST(never_reads)
 
-/* ---- Half-open ------------------------------------------------------------------------------------------ */
+/* ---- Half-open ---- */
 
 /* The peer's machine is gone: no word of it comes. False where the system does not let us play that. */
 static bool vanish(int fd)
@@ -321,7 +321,7 @@ ASYNC(main_half_open)
 }
 TEST(half_open)
 
-/* ---- Storms ----------------------------------------------------------------------------------------------- */
+/* ---- Storms ---- */
 
 struct storm {
     pthread_t thread;
@@ -371,7 +371,7 @@ ASYNC(main_storm)
 }
 TEST(storm)
 
-/* ---- No descriptors -------------------------------------------------------------------------------------------- */
+/* ---- No descriptors ---- */
 
 ASYNC(main_no_descriptors)
 {
