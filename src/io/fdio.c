@@ -185,7 +185,7 @@ static ssize_t write_parts(struct fd_record *record, int fd, const struct iovec 
         struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
         return asy_sys_sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
-    if (record->kind != ASY_FD_SHARED)
+    if (record->kind != ASY_FD_SHARED || !parts) /* which the kernel refuses in its own words */
         return asy_sys_writev_quietly(fd, parts, count);
     for (int i = 0; i < count; i++)
         if (parts[i].iov_len)

@@ -342,6 +342,7 @@ ASYNC(main_terminal)
     }
     CHECK_EQUAL(asyncio_await(writer), 20000);
     CHECK(net_is_blocking(slave));
+    CHECK_EQUAL(asyncio_writev(slave, NULL, 1), -EFAULT);
     free(big);
     asyncio_close(slave);
     asyncio_close(master);
@@ -875,6 +876,23 @@ ASYNC(main_waits)
     return result < 0 ? result : 0;
 }
 
+/* One of two leaves, and what the other one waits for cannot be registered: it does not wait in vain. */
+ASYNC(main_one_leaves)
+{
+    int fds[2];
+    net_unix_pair(SOCK_STREAM, fds);
+    asyncio_task *first = asyncio_create_task(wait_events(fds[0], POLLIN, ASYNCIO_FOREVER));
+    asyncio_task *second = asyncio_create_task(wait_events(fds[0], POLLRDHUP, ASYNCIO_FOREVER));
+    asyncio_sleep(0);
+    put(fds[1], "x");
+    intptr_t result = asyncio_await(first);
+    shutdown(fds[1], SHUT_WR);
+    intptr_t other = asyncio_await(second);
+    asyncio_close(fds[0]);
+    asyncio_close(fds[1]);
+    return result < 0 ? result : other < 0 ? other : 0;
+}
+
 static void check_waits(intptr_t result, unsigned suspension)
 {
     CHECK(suspension == 0 ? result == 0 : result == 0 || result == -ECANCELED);
@@ -890,6 +908,7 @@ static void test_failure_sweep(void **state)
 {
     (void)state;
     sweep_failures(main_waits);
+    sweep_failures(main_one_leaves);
 }
 
 int main(void)

@@ -825,6 +825,37 @@ ASYNC(main_storm)
 }
 TEST(storm)
 
+/* Many come at once: the loop does other things in between. */
+#define AT_ONCE 200
+
+ASYNC(main_storm_in_turns)
+{
+    int clients[AT_ONCE];
+    struct sockaddr_in address;
+    asyncio_server *server = NULL;
+    int fd = net_listen(&address, AT_ONCE);
+    size_t before = 0, most = 0;
+    for (int i = 0; i < AT_ONCE; i++)
+        clients[i] = client_at(ntohs(address.sin_port));
+    forget_counts();
+    asyncio_server_options options = {.backlog = AT_ONCE};
+    CHECK_EQUAL(asyncio_start_server_on(fd, echo_handler, NULL, &options, &server), 0);
+    for (int turns = 0; before < AT_ONCE && turns < 100000; turns++) {
+        asyncio_sleep(0);
+        size_t came = server->client_count - before;
+        most = came > most ? came : most;
+        before = server->client_count;
+    }
+    CHECK_EQUAL(before, AT_ONCE);
+    CHECK(most <= 2 * 64); /* for an event, and in the turn that was queued */
+    for (int i = 0; i < AT_ONCE; i++)
+        close(clients[i]);
+    wait_for_count(&ended, AT_ONCE);
+    finish(server);
+    return 0;
+}
+TEST(storm_in_turns)
+
 /* A thousand connections that say nothing: what each of them costs. */
 #define IDLE 1000
 
@@ -1229,6 +1260,7 @@ int main(void)
         cmocka_unit_test(test_listener_broken),
         cmocka_unit_test(test_released_when_told),
         cmocka_unit_test(test_storm),
+        cmocka_unit_test(test_storm_in_turns),
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_bad_peers),
         cmocka_unit_test(test_all_addresses),

@@ -264,6 +264,22 @@ ASYNC(main_all_or_nothing)
 }
 TEST(all_or_nothing)
 
+/* Part of a write has gone out, and there is no memory for the rest: nothing may follow it. */
+ASYNC(main_torn)
+{
+    int peer;
+    asyncio_stream *stream = narrow_stream(&peer);
+    asy_fault_arm(2, true); /* the first one sends */
+    int err = asyncio_stream_write(stream, much, 200000);
+    asy_fault_disarm();
+    CHECK_EQUAL(err, -ENOMEM);
+    CHECK_EQUAL(asyncio_stream_write(stream, much, 10), -ENOMEM);
+    CHECK_EQUAL(asyncio_stream_close(stream), -ENOMEM);
+    close(peer);
+    return 0;
+}
+TEST(torn)
+
 /* ---- Errors ------------------------------------------------------------------------------ */
 
 /* A loop that writes and drains to a peer that has gone ends. */
@@ -345,6 +361,25 @@ ASYNC(main_write_eof)
     return 0;
 }
 TEST(write_eof)
+
+/* What is no socket, and can be read, too, has no end of its output alone: it stays open. */
+ASYNC(main_write_eof_duplex)
+{
+    char c, *name = NULL;
+    asyncio_stream *stream = NULL;
+    int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    CHECK(fd >= 0 && grantpt(fd) == 0 && unlockpt(fd) == 0 && (name = ptsname(fd)) != NULL);
+    int person = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    CHECK_EQUAL(asyncio_open_pipe(fd, NULL, &stream), 0);
+    CHECK_EQUAL(asyncio_stream_write_eof(stream), 0);
+    CHECK_EQUAL(asyncio_stream_fd(stream), fd);
+    CHECK_EQUAL(write(person, "x", 1), 1);
+    CHECK_EQUAL(asyncio_stream_read(stream, &c, 1), 1);
+    CHECK_EQUAL(asyncio_stream_close(stream), 0);
+    close(person);
+    return 0;
+}
+TEST(write_eof_duplex)
 
 /* Writers that wait while others say that it is the end: they have come too late. */
 ASYNC(main_end_overtakes)
@@ -617,9 +652,11 @@ int main(void)
         cmocka_unit_test(test_cancelled_writer),
         cmocka_unit_test(test_turn),
         cmocka_unit_test(test_all_or_nothing),
+        cmocka_unit_test(test_torn),
         cmocka_unit_test(test_behaviour_54_gone),
         cmocka_unit_test(test_behaviour_54_ten_drainers),
         cmocka_unit_test(test_write_eof),
+        cmocka_unit_test(test_write_eof_duplex),
         cmocka_unit_test(test_end_overtakes),
         cmocka_unit_test(test_behaviour_55_close_flushes),
         cmocka_unit_test(test_close_timeout),

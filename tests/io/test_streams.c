@@ -792,6 +792,39 @@ static void test_loop_closes(void **state)
     harness_settle();
 }
 
+/* ---- Another thread -------------------------------------------------------------------------- */
+
+static asyncio_stream *not_yours;
+
+static void *look_at_it(void *arg)
+{
+    (void)arg;
+    asyncio_stream_at_eof(not_yours);
+    return NULL;
+}
+
+ASYNC(share_it)
+{
+    int peer;
+    pthread_t thread;
+    not_yours = stream_to(&peer, NULL);
+    pthread_create(&thread, NULL, look_at_it, NULL);
+    pthread_join(thread, NULL);
+    return 0;
+}
+
+static void look_elsewhere(void)
+{
+    asyncio_run(share_it());
+}
+
+/* Not even a look is permitted. */
+static void test_wrong_thread(void **state)
+{
+    (void)state;
+    check_dies(look_elsewhere, "asyncio_stream_at_eof");
+}
+
 /* ---- Sweeps ------------------------------------------------------------------------------ */
 
 /* The other end, which no failure of the library's reaches: it answers with what it gets, a little later. */
@@ -905,6 +938,7 @@ int main(void)
         cmocka_unit_test(test_copy),
         cmocka_unit_test(test_copy_ends),
         cmocka_unit_test(test_loop_closes),
+        cmocka_unit_test(test_wrong_thread),
         cmocka_unit_test(test_cancels),
         cmocka_unit_test(test_failures),
     };
