@@ -15,19 +15,25 @@
 #define PAUSE_S 0.1  /* before one that failed is started again; doubled each time */
 #define PAUSE_MAX_S 10
 #define PATIENCE_S 5 /* with one that was asked to end */
+#define LAST_WORDS_S 1
 
 struct program {
     const char *name, *command;
 };
 
-/* Until the end of the program's output. */
-static int show_lines(const struct program *program, asyncio_stream *output)
+/* Until the end of the program's output. A line that is too long comes in pieces. */
+ASYNC(show_lines, const struct program *, program, asyncio_stream *, output)
 {
-    char *line;
+    char *line, piece[4096];
     ssize_t n;
-    while ((n = asyncio_stream_readline(output, &line)) > 0)
-        printf("%s | %s%s", program->name, line, line[n - 1] == '\n' ? "" : "\n");
-    return (int)n;
+    while ((n = asyncio_stream_readline(output, &line))) {
+        if (n == ASYNCIO_ELIMIT)
+            n = asyncio_stream_read(output, line = piece, sizeof piece);
+        if (n < 0)
+            return n;
+        printf("%s | %.*s%s", program->name, (int)n, line, line[n - 1] == '\n' ? "" : "\n");
+    }
+    return 0;
 }
 
 ASYNC(wait_for_end, asyncio_process *, process)
@@ -35,18 +41,15 @@ ASYNC(wait_for_end, asyncio_process *, process)
     return asyncio_process_wait(process, NULL);
 }
 
-/* Nicely at first. Whoever cancels us waits for that. */
-static void end_process(asyncio_process *process)
+/* The program and what it has started, which is a group of its own: its number is nobody else's
+ * before the program has ended. */
+static void send_all(asyncio_process *process, int signo)
 {
-    asyncio_shield_scope shield;
-    asyncio_shield_scope_enter(&shield);
-    asyncio_process_terminate(process);
-    asyncio_wait_for(wait_for_end(process), PATIENCE_S);
-    asyncio_process_release(process); /* kills it, if it is still there */
-    asyncio_shield_scope_exit(&shield);
+    if (!asyncio_process_returncode(process, NULL))
+        kill(-asyncio_process_pid(process), signo);
 }
 
-/* Starts it once; its status, or why there is none. */
+/* Starts it once; its status, or why there is none. Whoever cancels us waits until it has ended. */
 static int run_once(const struct program *program, int *status)
 {
     asyncio_process *process;
@@ -57,10 +60,18 @@ static int run_once(const struct program *program, int *status)
     int err = asyncio_create_subprocess_shell(program->command, &options, &process);
     if (err)
         return err;
-    err = show_lines(program, asyncio_process_stdout(process));
-    if (!err)
-        err = asyncio_process_wait(process, status);
-    end_process(process);
+    asyncio_task *lines = asyncio_create_task(show_lines(program, asyncio_process_stdout(process)));
+    err = asyncio_process_wait(process, status);
+    asyncio_shield_scope shield;
+    asyncio_shield_scope_enter(&shield);
+    if (err) { /* nicely at first */
+        send_all(process, SIGTERM);
+        asyncio_wait_for(wait_for_end(process), PATIENCE_S);
+        send_all(process, SIGKILL);
+    }
+    asyncio_wait_for(lines, LAST_WORDS_S); /* what it has left behind may hold the pipe for ever */
+    asyncio_process_release(process);
+    asyncio_shield_scope_exit(&shield);
     return err;
 }
 

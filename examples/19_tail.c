@@ -6,81 +6,88 @@
  */
 #include <asyncio.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define LOOK_S 0.1
 
-struct file {
+struct followed {
     const char *name;
-    int fd; /* -1: not there, or not yet */
+    asyncio_file *file; /* NULL: not there, or not yet */
 };
 
 /* The one that was shown last: what comes from another has its name before it. */
-static const struct file *shown;
+static const struct followed *shown;
 
-static void show(const struct file *file, const char *text, size_t n)
+static void show(const struct followed *it, const char *text, size_t n)
 {
-    if (shown != file)
-        printf("==> %s <==\n", file->name);
-    shown = file;
+    if (shown != it)
+        printf("==> %s <==\n", it->name);
+    shown = it;
     fwrite(text, 1, n, stdout);
     fflush(stdout);
 }
 
 /* Whatever was added since the last time. */
-static int show_news(struct file *file)
+static int show_news(const struct followed *it)
 {
     char block[4096];
     struct stat status;
-    if (file->fd < 0)
+    if (!it->file)
         return 0;
-    if (fstat(file->fd, &status) == 0 && lseek(file->fd, 0, SEEK_CUR) > status.st_size)
-        lseek(file->fd, 0, SEEK_SET);
+    int err = asyncio_file_stat(it->file, &status);
+    if (err)
+        return err;
+    if (asyncio_file_lseek(it->file, 0, SEEK_CUR) > status.st_size)
+        asyncio_file_lseek(it->file, 0, SEEK_SET);
     ssize_t n;
-    while ((n = asyncio_read(file->fd, block, sizeof block)) > 0)
-        show(file, block, (size_t)n);
+    while ((n = asyncio_file_read(it->file, block, sizeof block)) > 0)
+        show(it, block, (size_t)n);
     return (int)n;
 }
 
-static void forget(struct file *file)
+/* That it is not there is no error: it may come. */
+static int open_file(struct followed *it)
 {
-    if (file->fd >= 0)
-        asyncio_close(file->fd);
-    file->fd = -1;
+    int err = asyncio_file_open(it->name, O_RDONLY, 0, &it->file);
+    return err == -ENOENT ? 0 : err;
+}
+
+static void close_file(struct followed *it)
+{
+    asyncio_file_close(it->file);
+    it->file = NULL;
 }
 
 /* Is there another file of that name by now? */
-static bool was_replaced(const struct file *file)
+static bool was_replaced(const struct followed *it)
 {
     struct stat named, opened;
-    if (stat(file->name, &named))
+    if (asyncio_stat(it->name, &named))
         return false;
-    return file->fd < 0 || fstat(file->fd, &opened) || named.st_ino != opened.st_ino ||
+    return !it->file || asyncio_file_stat(it->file, &opened) || named.st_ino != opened.st_ino ||
            named.st_dev != opened.st_dev;
 }
 
 ASYNC(follow, const char *, name)
 {
-    struct file file = {name, open(name, O_RDONLY | O_CLOEXEC)};
-    int err = 0;
-    if (file.fd >= 0)
-        lseek(file.fd, 0, SEEK_END);
+    struct followed it = {.name = name};
+    int err = open_file(&it);
+    if (it.file)
+        asyncio_file_lseek(it.file, 0, SEEK_END);
     while (!err) {
-        err = show_news(&file);
-        if (!err && was_replaced(&file)) {
-            forget(&file);
-            file.fd = open(name, O_RDONLY | O_CLOEXEC);
-            continue;
+        bool replaced = was_replaced(&it);
+        err = show_news(&it); /* of the old one the last */
+        if (replaced) {
+            close_file(&it);
+            err = err ? err : open_file(&it);
         }
         if (!err)
-            err = asyncio_sleep(LOOK_S);
+            err = asyncio_sleep(replaced ? 0 : LOOK_S);
     }
-    forget(&file);
-    return err && err != -ECANCELED ? asyncio_raise(err, "%s: %s", name, asyncio_strerror(err)) : err;
+    close_file(&it);
+    return err;
 }
 
 ASYNC(async_main, int, count, char **, names)

@@ -100,7 +100,8 @@ static int open_target(struct copy *copy, const char *to)
     mode_t mode = copy->status.st_mode & 0777;
     int err = asyncio_file_open(to, O_WRONLY | O_CREAT | O_EXCL, mode, &copy->to);
     copy->made = !err;
-    return err == -EEXIST ? asyncio_file_open(to, O_WRONLY, 0, &copy->to) : err;
+    /* A FIFO's reader is not waited for. */
+    return err == -EEXIST ? asyncio_file_open(to, O_WRONLY | O_NONBLOCK, 0, &copy->to) : err;
 }
 
 /* One that is there already loses what it has, unless it is the same file. */

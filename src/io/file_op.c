@@ -96,7 +96,8 @@ static int open_cached(const char *path, int flags)
     if (!is_answer(&path_luck, fd))
         return -EAGAIN;
     path_luck.never = fd == -ENOSYS;
-    bool is_final = fd >= 0 || fd == -ENOENT || fd == -ENOTDIR || fd == -EACCES || fd == -ELOOP;
+    bool is_final = fd >= 0 || fd == -ENOENT || fd == -ENOTDIR || fd == -EACCES || fd == -ELOOP ||
+                    fd == -ENXIO;
     return is_final ? fd : -EAGAIN;
 }
 
@@ -145,21 +146,25 @@ bool asy_file_try(struct file_op *op)
 
 /* ---- On any thread, blocking -------------------------------------------------------------- */
 
-/* To read does not wait for a FIFO's writer: the first read does. A file that is on lease is waited for. */
+/* No thread waits for a FIFO's other end, which may never come. A file that is on lease is waited for. */
 static int run_open(const struct file_op *op)
 {
-    int fd = -EAGAIN;
-    if ((op->flags & O_ACCMODE) == O_RDONLY)
-        fd = asy_sys_open(op->path, op->flags | O_NONBLOCK, op->mode);
+    int fd = asy_sys_open(op->path, op->flags | O_NONBLOCK, op->mode);
     return fd == -EAGAIN ? asy_sys_open(op->path, op->flags, op->mode) : fd;
 }
 
-/* Behind what was read at once; an error comes again with the next call, if it lasts. */
-static ssize_t run_read(const struct file_op *op)
+/* Behind what was read at once, up to the end: one call gives 2 GiB at most, and of /proc a page or so.
+ * An error comes again with the next call, if it lasts. */
+static ssize_t run_read(struct file_op *op)
 {
-    off_t offset = op->offset < 0 ? -1 : op->offset + (off_t)op->done;
-    ssize_t got = asy_sys_read_at(op->fd, (char *)op->buf + op->done, op->n - op->done, offset);
-    return got < 0 && op->done ? (ssize_t)op->done : got < 0 ? got : (ssize_t)op->done + got;
+    for (;;) {
+        off_t offset = op->offset < 0 ? -1 : op->offset + (off_t)op->done;
+        ssize_t got = asy_sys_read_at(op->fd, (char *)op->buf + op->done, op->n - op->done, offset);
+        if (got < 0 && !op->done)
+            return got;
+        if (got <= 0 || (op->done += (size_t)got) == op->n || op->partial)
+            return (ssize_t)op->done;
+    }
 }
 
 static ssize_t run_write(const struct file_op *op)

@@ -4,6 +4,7 @@
 #include "asyncio/files.h"
 #include "asyncio/errors.h"
 #include "asyncio/fdio.h"
+#include "asyncio/tasks.h"
 #include "core/loop.h"
 #include "io/fd_table.h"
 #include "io/file.h"
@@ -235,6 +236,35 @@ static int settle(asyncio_file *file)
 
 /* ---- Opened -------------------------------------------------------------------------------------- */
 
+/* Nothing tells that a FIFO has got a reader, but that it can be opened. */
+#define READER_PAUSE_S 0.01
+
+/* Whether there is none yet. Or -ECANCELED and the like. */
+static int lacks_reader(const char *path, int flags)
+{
+    struct stat status;
+    struct file_op op = {.code = FILE_PATH_STAT, .path = path, .status = &status};
+    if ((flags & O_NONBLOCK) || (flags & O_ACCMODE) != O_WRONLY)
+        return false;
+    int err = (int)asy_file_call(NULL, &op);
+    return err ? err : S_ISFIFO(status.st_mode);
+}
+
+/* The descriptor, without O_NONBLOCK or with it. */
+static intptr_t open_path(const char *path, int flags, mode_t mode)
+{
+    for (;;) {
+        struct file_op op = {.code = FILE_OPEN, .path = path, .flags = flags, .mode = mode};
+        intptr_t fd = asy_file_call(NULL, &op);
+        int waits = fd == -ENXIO ? lacks_reader(path, flags) : false;
+        if (waits <= 0)
+            return waits ? waits : fd;
+        int err = asyncio_sleep(READER_PAUSE_S);
+        if (err)
+            return err;
+    }
+}
+
 int asyncio_file_open(const char *path, int flags, mode_t mode, asyncio_file **out)
 {
     asyncio_loop *loop = asy_running_loop;
@@ -248,8 +278,7 @@ int asyncio_file_open(const char *path, int flags, mode_t mode, asyncio_file **o
     asyncio_file *file = make_file(loop, path); /* first: a descriptor must have a place to go to */
     if (!file)
         return -ENOMEM;
-    struct file_op op = {.code = FILE_OPEN, .path = path, .flags = flags, .mode = mode};
-    intptr_t fd = asy_file_said(asy_file_call(NULL, &op), "open", path);
+    intptr_t fd = asy_file_said(open_path(path, flags, mode), "open", path);
     if (fd < 0) {
         file->keeps_fd = true;
         release(file, false);

@@ -316,25 +316,35 @@ ASYNC(open_to_write, const char *, path, asyncio_file **, file)
     return asyncio_file_open(path, O_WRONLY, 0, file);
 }
 
-/* To write waits for a reader, on a thread, whatever is asked of it meanwhile. */
+/* To write waits for a reader, who is nobody's business: no thread is kept, and a cancel is heard. */
 ASYNC(main_fifo_writer)
 {
+    enum { OPENERS = THREADS_MAX + 4 };
     char byte;
+    struct stat status;
+    asyncio_file *files[OPENERS] = {0};
+    asyncio_task *openers[OPENERS];
     unlink("fifo");
     CHECK_EQUAL(mkfifo("fifo", 0600), 0);
-    asyncio_file *file = NULL;
-    asyncio_task *opener = asyncio_create_task(open_to_write("fifo", &file));
-    asyncio_sleep(0.01);
-    CHECK(!asyncio_done(opener));
-    asyncio_cancel(opener);
-    asyncio_sleep(0.002);
-    CHECK(!asyncio_done(opener));
+    for (int i = 0; i < OPENERS; i++)
+        openers[i] = asyncio_create_task(open_to_write("fifo", &files[i]));
+    asyncio_sleep(0.03);
+    CHECK_EQUAL(asyncio_mkdir("meanwhile", 0700), 0);
+    CHECK_EQUAL(asyncio_rmdir("meanwhile"), 0);
+    for (int i = 1; i < OPENERS; i++) {
+        CHECK(!asyncio_done(openers[i]));
+        asyncio_cancel(openers[i]);
+        CHECK_EQUAL(asyncio_await(openers[i]), -ECANCELED);
+        CHECK(!files[i]);
+    }
     int fd = open("fifo", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    CHECK_EQUAL(asyncio_await(opener), 0);
-    CHECK_EQUAL(asyncio_file_write(file, "x", 1), 1);
+    CHECK_EQUAL(asyncio_await(openers[0]), 0);
+    CHECK_EQUAL(asyncio_file_write(files[0], "x", 1), 1);
     CHECK_EQUAL(read(fd, &byte, 1), 1);
     close(fd);
-    return asyncio_file_close(file);
+    CHECK_EQUAL(asyncio_file_stat(files[0], &status), 0);
+    CHECK(S_ISFIFO(status.st_mode));
+    return asyncio_file_close(files[0]);
 }
 TEST(fifo_writer)
 
@@ -448,6 +458,18 @@ static void test_closed_in_use(void **state)
 
 /* ---- Cancelled ----------------------------------------------------- */
 
+/* A read of less than was asked for has met the end, also where the kernel gives a page at a time. */
+ASYNC(main_in_pieces)
+{
+    static char text[1 << 20];
+    asyncio_file *file = open_file("/proc/self/smaps", O_RDONLY);
+    ssize_t n = asyncio_file_read(file, text, sizeof text);
+    CHECK(n > 4096 && n < (ssize_t)sizeof text);
+    CHECK_EQUAL(asyncio_file_read(file, text, sizeof text), 0);
+    return asyncio_file_close(file);
+}
+TEST(in_pieces)
+
 /* Queued: not done. Running: waited for, nothing is lost, and the request stays. */
 ASYNC(read_and_sleep, asyncio_file *, file, char *, buf, size_t, n, int *, after)
 {
@@ -541,29 +563,37 @@ static void test_cancelled_before(void **state)
 }
 
 /* The loop closes over an open that a thread is in: what comes of it is closed. */
-ASYNC(leave_an_open)
+ASYNC(open_gated)
 {
     static asyncio_file *never;
-    unlink("fifo");
-    CHECK_EQUAL(mkfifo("fifo", 0600), 0);
-    asyncio_release(asyncio_create_task(open_to_write("fifo", &never)));
-    return asyncio_sleep(0.02);
+    return asyncio_file_open(GATED, O_WRONLY | O_CREAT, 0600, &never);
+}
+
+ASYNC(leave_an_open)
+{
+    asyncio_release(asyncio_create_task(open_gated()));
+    wait_at_gate(1);
+    return 0;
 }
 
 static void test_open_abandoned(void **state)
 {
     (void)state;
+    int before = count_descriptors();
     asyncio_loop *loop = asyncio_loop_new(NULL);
     record_reports(loop);
+    set_gate(true);
     asyncio_task *task = asyncio_loop_create_task(loop, leave_an_open());
     CHECK_EQUAL(asyncio_loop_run_until_complete(loop, (asyncio_future *)task), 0);
     asyncio_loop_close(loop);
     CHECK_EQUAL(report_count, 1);
     asyncio_loop_release(loop);
-    int fd = open("fifo", O_RDONLY | O_CLOEXEC); /* waits for that thread */
-    char byte;
-    CHECK_EQUAL(read(fd, &byte, 1), 0); /* and sees it close */
-    close(fd);
+    CHECK_EQUAL(access(GATED, F_OK), -1);
+    set_gate(false);
+    for (int i = 0; i < 5000 && (access(GATED, F_OK) || count_descriptors() > before); i++)
+        usleep(1000);
+    CHECK_EQUAL(access(GATED, F_OK), 0);
+    CHECK_EQUAL(count_descriptors(), before);
     harness_settle();
 }
 
@@ -863,6 +893,7 @@ int main(void)
         cmocka_unit_test(test_sockets),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_at_position),
+        cmocka_unit_test(test_in_pieces),
         cmocka_unit_test(test_closed_in_use),
         cmocka_unit_test(test_cancelled),
         cmocka_unit_test(test_cancelled_before),

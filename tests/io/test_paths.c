@@ -227,6 +227,9 @@ ASYNC(main_copy_errors)
     CHECK_EQUAL(asyncio_copyfile("from", "/dev/full"), -ENOSPC);
     CHECK_TEXT(asyncio_error_message(), "copy from to /dev/full: no space left on device");
     CHECK_EQUAL(access("to", F_OK), -1);
+    CHECK_EQUAL(mkfifo("to", 0600), 0);
+    CHECK_EQUAL(asyncio_copyfile("from", "to"), -ENXIO); /* nobody is there to read */
+    unlink("to");
     return unlink("other");
 }
 TEST(copy_errors)

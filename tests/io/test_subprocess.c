@@ -545,8 +545,8 @@ ASYNC(gets_signals)
     pthread_sigmask(SIG_BLOCK, &set, &before);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    signal(SIGINT, SIG_DFL); /* a shell has its background jobs ignore these two */
-    signal(SIGQUIT, SIG_DFL);
+    void (*interrupt)(int) = signal(SIGINT, SIG_DFL); /* which a shell's background job ignores */
+    void (*quit)(int) = signal(SIGQUIT, SIG_DFL);
     const char *text = output_of(ARGV(SELF, "look"), OPTIONS(.stdout_fd = ASYNCIO_PIPE));
     CHECK_HAS(text, "SigBlk:\t0000000000000000\n");
     /* As nohup wants it. What the C library keeps for itself (32 and 33) is its own affair. */
@@ -555,6 +555,8 @@ ASYNC(gets_signals)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     signal(SIGPIPE, SIG_DFL);
     signal(SIGHUP, SIG_DFL);
+    signal(SIGINT, interrupt);
+    signal(SIGQUIT, quit);
     CHECK_HAS(text, "group other, session other");
     text = output_of(ARGV(SELF, "look"), OPTIONS(.stdout_fd = ASYNCIO_PIPE, .process_group = 1));
     CHECK_HAS(text, "group own, session other");

@@ -6,6 +6,7 @@ The examples that start processes or follow files do what they say:
 """
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -80,8 +81,8 @@ def test_supervisor(program):
               f'no word of a restart in {text!r}')
         process.send_signal(signal.SIGTERM)
         rest = process.communicate(timeout=SECONDS_MAX)[0]
-        check('SIGTERM: all are to end\n' in rest and rest.endswith('all have ended\n'),
-              f'at the end: {rest!r}')
+        check('SIGTERM: all are to end\n' in rest and 'steady | told\n' in rest and
+              rest.endswith('all have ended\n'), f'at the end: {rest!r}')
         check(process.returncode == 0, f'the supervisor ends with {process.returncode}')
     process = start(program, 'a=exit 0', 'b=echo b')
     text = process.communicate(timeout=SECONDS_MAX)[0]
@@ -90,6 +91,37 @@ def test_supervisor(program):
     process = start(program, 'nothing')
     text = process.communicate(timeout=SECONDS_MAX)[0]
     check(process.returncode == 1 and 'nothing is not NAME=COMMAND' in text, f'for a wrong word: {text!r}')
+
+
+def is_running(pid):
+    """Whether there is such a process, and it is no zombie that nobody reaps here."""
+    try:
+        return open(f'/proc/{pid}/stat').read().rsplit(')', 1)[1].split()[0] != 'Z'
+    except FileNotFoundError:
+        return False
+
+
+def test_families(program):
+    """What a program has started keeps the supervisor from nothing, and ends with the program."""
+    with tempfile.TemporaryDirectory() as folder:
+        flag = os.path.join(folder, 'flag')
+        process = start(program, f'parent=sleep 20 & test -e {flag} || {{ touch {flag}; exit 7; }}')
+        text = process.communicate(timeout=SECONDS_MAX)[0]
+        check('parent failed with status 7' in text and 'parent has ended' in text,
+              f'with a grandchild at the pipe: {text!r}')
+    process = start(program, 'family=sleep 98 & echo $!; wait; :')
+    pid = int(read_until(process, 'family | ').split()[-1])
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=SECONDS_MAX)
+    for _ in range(1000):
+        if not is_running(pid):
+            break
+        time.sleep(0.01)
+    check(not is_running(pid), 'a grandchild is left')
+    process = start(program, "long=head -c 200000 /dev/zero | tr '\\0' x; echo; echo after")
+    text = process.communicate(timeout=SECONDS_MAX)[0]
+    check(process.returncode == 0 and text.count('x') == 200000 and 'long | after\n' in text,
+          f'a long line: status {process.returncode}, {text[-200:]!r}')
 
 
 def test_tail(program):
@@ -120,14 +152,21 @@ def test_tail(program):
         check(process.returncode == 130, f'tail ends with {process.returncode}')
     process = start(program, '/usr')
     text = process.communicate(timeout=SECONDS_MAX)[0]
-    check(process.returncode == 1 and '/usr: Is a directory (EISDIR)' in text, f'a folder: {text!r}')
+    check(process.returncode == 1 and 'read /usr: is a directory' in text, f'a folder: {text!r}')
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as it:
+        it.bind(os.path.join(folder, 'socket'))
+        process = start(program, 'socket', cwd=folder)
+        text = process.communicate(timeout=SECONDS_MAX)[0]
+        check(process.returncode == 1 and 'open socket: no such device or address' in text,
+              f'what cannot be opened: {text!r}')
 
 
 def main(run_commands, supervisor, tail):
     test_run_commands(run_commands)
     test_supervisor(supervisor)
+    test_families(supervisor)
     test_tail(tail)
     return 1 if failures else 0
 
 
-sys.exit(main(*sys.argv[1:]))
+sys.exit(main(*map(os.path.abspath, sys.argv[1:])))
