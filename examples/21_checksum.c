@@ -23,10 +23,14 @@ struct file {
     char sum[SUM_TEXT]; /* "": it could not be read */
 };
 
-struct tree {
-    struct file *files;
+struct found {
+    struct file *at;
     size_t count, capacity;
-    size_t next, done, failed; /* files begun, finished, and those of them that could not be read */
+};
+
+struct tree {
+    struct found files, folders; /* folders: those that are still to be read */
+    size_t next, done, failed;   /* files begun, finished, and those of them that could not be read */
     double bytes;
     bool shows_progress;
 };
@@ -37,24 +41,30 @@ static void complain(struct tree *tree)
     tree->failed++;
 }
 
-/* Takes the path over. */
-static int add_file(struct tree *tree, char *path)
+/* Takes the path over, which may be NULL for want of memory. */
+static int add(struct found *found, char *path)
 {
-    if (tree->count == tree->capacity) {
-        size_t capacity = tree->capacity ? 2 * tree->capacity : 64;
-        struct file *files = realloc(tree->files, capacity * sizeof *files);
-        if (!files) {
+    if (path && found->count == found->capacity) {
+        size_t capacity = found->capacity ? 2 * found->capacity : 64;
+        struct file *at = realloc(found->at, capacity * sizeof *at);
+        if (!at) {
             free(path);
             return -ENOMEM;
         }
-        tree->files = files;
-        tree->capacity = capacity;
+        found->at = at;
+        found->capacity = capacity;
     }
-    tree->files[tree->count++] = (struct file){.path = path};
-    return 0;
+    if (path)
+        found->at[found->count++] = (struct file){.path = path};
+    return path ? 0 : -ENOMEM;
 }
 
-static int walk(struct tree *tree, const char *folder);
+static void free_found(struct found *found)
+{
+    for (size_t i = 0; i < found->count; i++)
+        free(found->at[i].path);
+    free(found->at);
+}
 
 static int add_entry(struct tree *tree, const char *folder, const asyncio_dirent *entry)
 {
@@ -65,15 +75,14 @@ static int add_entry(struct tree *tree, const char *folder, const asyncio_dirent
         return -ENOMEM;
     if (type == DT_UNKNOWN && asyncio_lstat(path, &status) == 0)
         type = S_ISDIR(status.st_mode) ? DT_DIR : S_ISREG(status.st_mode) ? DT_REG : DT_LNK;
-    if (type == DT_REG)
-        return add_file(tree, path);
-    int err = type == DT_DIR ? walk(tree, path) : 0; /* what is neither is passed over */
-    free(path);
-    return err;
+    if (type == DT_REG || type == DT_DIR)
+        return add(type == DT_REG ? &tree->files : &tree->folders, path);
+    free(path); /* what is neither is passed over */
+    return 0;
 }
 
 /* One that cannot be read is named, and the others go on. */
-static int walk(struct tree *tree, const char *folder)
+static int read_folder(struct tree *tree, const char *folder)
 {
     asyncio_dirents dirents;
     int err = asyncio_scandir(folder, &dirents);
@@ -86,6 +95,30 @@ static int walk(struct tree *tree, const char *folder)
     for (size_t i = 0; i < dirents.count && !err; i++)
         err = add_entry(tree, folder, &dirents.entries[i]);
     asyncio_dirents_destroy(&dirents);
+    return err;
+}
+
+/* A folder's files together, before those of "folder-2": a slash comes before all else. */
+static int by_path(const void *a, const void *b)
+{
+    const char *one = ((const struct file *)a)->path, *other = ((const struct file *)b)->path;
+    while (*one && *one == *other)
+        one++, other++;
+    return (*one == '/' ? 0 : (unsigned char)*one) - (*other == '/' ? 0 : (unsigned char)*other);
+}
+
+/* A list in place of recursion: a tree may be deeper than a stack. */
+static int walk(struct tree *tree, const char *root)
+{
+    size_t first = tree->files.count;
+    int err = add(&tree->folders, strdup(root));
+    while (!err && tree->folders.count) {
+        char *folder = tree->folders.at[--tree->folders.count].path;
+        err = read_folder(tree, folder);
+        free(folder);
+    }
+    if (tree->files.count > first)
+        qsort(tree->files.at + first, tree->files.count - first, sizeof(struct file), by_path);
     return err;
 }
 
@@ -143,7 +176,7 @@ static int sum_file(struct tree *tree, struct file *it, EVP_MD_CTX *digest, char
 static void show_progress(const struct tree *tree)
 {
     if (tree->shows_progress)
-        fprintf(stderr, "\r%zu of %zu files, %.1f MB ", tree->done, tree->count, tree->bytes / 1e6);
+        fprintf(stderr, "\r%zu of %zu files, %.1f MB ", tree->done, tree->files.count, tree->bytes / 1e6);
 }
 
 /* One of several that take the next file each. */
@@ -152,8 +185,8 @@ ASYNC(sum_files, struct tree *, tree)
     EVP_MD_CTX *digest = EVP_MD_CTX_new();
     char *buffer = malloc(PIECE_BYTES);
     int err = digest && buffer ? 0 : -ENOMEM;
-    while (!err && tree->next < tree->count) {
-        err = sum_file(tree, &tree->files[tree->next++], digest, buffer);
+    while (!err && tree->next < tree->files.count) {
+        err = sum_file(tree, &tree->files.at[tree->next++], digest, buffer);
         if (err && err != -ECANCELED) {
             complain(tree);
             err = 0;
@@ -181,12 +214,11 @@ ASYNC(async_main, int, count, char **, folders)
     }
     if (tree.shows_progress)
         fputc('\n', stderr);
-    for (size_t i = 0; i < tree.count; i++) {
-        if (!err && tree.files[i].sum[0])
-            printf("%s  %s\n", tree.files[i].sum, tree.files[i].path);
-        free(tree.files[i].path);
-    }
-    free(tree.files);
+    for (size_t i = 0; i < tree.files.count && !err; i++)
+        if (tree.files.at[i].sum[0])
+            printf("%s  %s\n", tree.files.at[i].sum, tree.files.at[i].path);
+    free_found(&tree.files);
+    free_found(&tree.folders);
     return !err && tree.failed ? asyncio_raise(-EIO, "%zu could not be read", tree.failed) : err;
 }
 

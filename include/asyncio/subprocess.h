@@ -99,8 +99,9 @@ ASYNCIO_API void asyncio_buffer_destroy(asyncio_buffer *buffer);
 ASYNCIO_API int asyncio_process_communicate(asyncio_process *process, const void *input, size_t n,
                                             asyncio_buffer *out, asyncio_buffer *err);
 
-/* Sends a signal; SIGTERM; SIGKILL. Nothing happens to one that has ended. Do not wait. 0; -EPERM,
- * -EINVAL. (send_signal, terminate, kill) */
+/* Sends a signal; SIGTERM; SIGKILL. Nothing happens to one that has ended, and nothing to what it has
+ * started: for that give it a `process_group`. Do not wait. 0; -EPERM, -EINVAL. (send_signal,
+ * terminate, kill) */
 ASYNCIO_API int asyncio_process_send_signal(asyncio_process *process, int signo);
 ASYNCIO_API int asyncio_process_terminate(asyncio_process *process);
 ASYNCIO_API int asyncio_process_kill(asyncio_process *process);

@@ -96,8 +96,8 @@ static int open_cached(const char *path, int flags)
     if (!is_answer(&path_luck, fd))
         return -EAGAIN;
     path_luck.never = fd == -ENOSYS;
-    bool is_final = fd >= 0 || fd == -ENOENT || fd == -ENOTDIR || fd == -EACCES || fd == -ELOOP ||
-                    fd == -ENXIO;
+    bool is_final =
+        fd >= 0 || fd == -ENOENT || fd == -ENOTDIR || fd == -EACCES || fd == -ELOOP || fd == -ENXIO;
     return is_final ? fd : -EAGAIN;
 }
 

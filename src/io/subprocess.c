@@ -239,10 +239,7 @@ void asyncio_process_release(asyncio_process *process)
     wake_waiters(process, -EBADF);
     if (!process->ended && !process->detach)
         asy_sys_child_signal(&process->child, SIGKILL);
-    bool watched = process->record != NULL;
-    if (!watched && !process->ended)
+    if (!process->record && !process->ended)
         end_unwatched(process);
-    else if (watched && reap(process))
-        asy_process_leave(process); /* for the loop */
-    asy_process_leave(process);
+    asy_process_leave(process); /* the loop's turn, if it still watches it */
 }

@@ -8,6 +8,7 @@
 #include "asyncio/messages.h"
 #include "asyncio/subprocess.h"
 #include "core/loop.h"
+#include "io/endpoint.h"
 #include "io/process.h"
 #include "sys/net.h"
 #include "sys/process.h"
@@ -98,7 +99,8 @@ static bool cannot_enter(const char *folder)
 /* What it was: the program, its folder, or a descriptor. The kernel says a number only. */
 static int spawn_failed(int err, const char *name, const asyncio_subprocess_options *options)
 {
-    const char *folder = options->cwd, *words = asyncio_strerror(err);
+    char text[ASY_WORDS];
+    const char *folder = options->cwd, *words = asy_words(err, text);
     int fd = err == -EBADF ? closed_descriptor(options) : -1;
     if (fd >= 0)
         return (int)asyncio_raise(err, "run %s: descriptor %d: %s", name, fd, words);

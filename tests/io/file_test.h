@@ -70,6 +70,7 @@ static struct {
     pthread_cond_t changed;
     bool closed;       /* reads on threads wait */
     unsigned waiting;  /* so many */
+    unsigned passed;   /* so many, in all */
 } gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static inline void set_gate(bool closed)
@@ -101,6 +102,7 @@ static inline void pass_gate(void)
     while (gate.closed)
         pthread_cond_wait(&gate.changed, &gate.lock);
     gate.waiting--;
+    gate.passed++;
     pthread_mutex_unlock(&gate.lock);
 }
 

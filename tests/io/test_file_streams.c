@@ -82,6 +82,32 @@ ASYNC(main_descriptor)
 }
 TEST(descriptor)
 
+/* One that is in use is not taken over. */
+ASYNC(reads_at, asyncio_file *, file, char *, byte)
+{
+    return asyncio_file_pread(file, byte, 1, 0);
+}
+
+ASYNC(main_in_use)
+{
+    char byte;
+    asyncio_stream *stream;
+    enum memory before = memory;
+    memory = MEMORY_NOTHING;
+    put_file("from", "text", 4);
+    asyncio_file *file = open_file("from", O_RDONLY);
+    set_gate(true);
+    asyncio_task *reader = asyncio_create_task(reads_at(file, &byte));
+    wait_at_gate(1);
+    CHECK_EQUAL(asyncio_stream_from_file(file, NULL, &stream), ASYNCIO_ESTATE);
+    set_gate(false);
+    CHECK_EQUAL(asyncio_await(reader), 1);
+    memory = before;
+    CHECK_EQUAL(asyncio_stream_from_file(file, NULL, &stream), 0);
+    return asyncio_stream_close(stream);
+}
+TEST(in_use)
+
 /* This process's own stdin, redirected: it is not closed. */
 ASYNC(main_stdin)
 {
@@ -349,6 +375,7 @@ int main(void)
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_all_kinds_of_reads),
         cmocka_unit_test(test_descriptor),
+        cmocka_unit_test(test_in_use),
         cmocka_unit_test(test_stdin),
         cmocka_unit_test(test_writes),
         cmocka_unit_test(test_writers),

@@ -293,10 +293,33 @@ ASYNC(main_sweep_copy)
     return n < 0 ? n : 0;
 }
 
+/* A cancel does not keep it from removing what it has made. */
+ASYNC(main_cancelled_copy)
+{
+    ssize_t n = asyncio_copyfile("from", "to");
+    CHECK_EQUAL(access("to", F_OK), n < 0 ? -1 : 0);
+    unlink("to");
+    return n < 0 ? n : 0;
+}
+
 static void check_copy(intptr_t result, unsigned suspension)
 {
     CHECK(result == 0 || (suspension && result == -ECANCELED));
-    CHECK_EQUAL(access("to", F_OK), -1);
+}
+
+/* Nor do many. */
+ASYNC(main_pestered_copy)
+{
+    for (int i = 0; i < 50; i++) {
+        asyncio_task *copy = asyncio_create_task(main_cancelled_copy());
+        while (!asyncio_done(copy)) {
+            asyncio_sleep(0);
+            if (i % 2 || access("to", F_OK) == 0)
+                asyncio_cancel(copy);
+        }
+        asyncio_await(copy);
+    }
+    return 0;
 }
 
 static void test_failures(void **state)
@@ -315,7 +338,9 @@ static void test_cancelled_anywhere(void **state)
     sweep_cancels(main_sweep, NULL);
     put_file("from", "text", 4);
     for (inside = INSIDE_REAL; inside <= INSIDE_REFUSED; inside++)
-        sweep_cancels(main_sweep_copy, check_copy);
+        sweep_cancels(main_cancelled_copy, check_copy);
+    CHECK_EQUAL(run(main_pestered_copy), 0);
+    harness_settle();
     inside = INSIDE_REAL;
 }
 

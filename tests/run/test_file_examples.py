@@ -65,6 +65,23 @@ def test_checksum(program):
               f'a missing directory: {missing.stderr!r}')
         check('  d0/' in missing.stdout, 'the others go on')
         test_progress(program, folder)
+        make_deep(folder, 1500)
+        deep = run(program, 'deep', cwd=folder)
+        run('rm', '-r', 'deep', cwd=folder) # Python itself would not come to the end of it
+        check(deep.returncode == 0 and deep.stdout.endswith('/d/bottom\n'),
+              f'a deep tree: {deep.returncode}, {deep.stderr[-200:]!r}')
+
+
+def make_deep(folder, depth):
+    os.mkdir(os.path.join(folder, 'deep'))
+    at = os.open(os.path.join(folder, 'deep'), os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir('d', dir_fd=at)
+        inner = os.open('d', os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = inner
+    os.close(os.open('bottom', os.O_WRONLY | os.O_CREAT, dir_fd=at))
+    os.close(at)
 
 
 def test_progress(program, folder):
