@@ -74,7 +74,7 @@ static int adopt(int fd, const asyncio_connect_options *options, bool pipe, bool
     if (!record)
         return asy_fd_why_none(fd);
     if (!known)
-        asy_fd_fresh(loop, record, NULL); /* what the program used the number for before may be another file */
+        asy_fd_fresh(loop, record, NULL); /* what had the number before may have been another file */
     asyncio_stream *stream;
     int err = asy_stream_make(loop, fd, options, pipe, &stream);
     if (err)
