@@ -57,7 +57,8 @@ ASYNCIO_API int asyncio_file_from_fd(int fd, asyncio_file **file);
  * read(2) and write(2), at the file's position, which moves. A read of a regular file gives less than n
  * bytes only at its end; 0: it was there. A write gives less only if there was no room for the rest.
  * One task at a time: another gets ASYNCIO_ESTATE; but where the kernel keeps the position (O_APPEND,
- * asyncio_file_from_fd, asyncio_file_fd) it also keeps them apart. On FIFOs, terminals and the like
+ * asyncio_file_from_fd, asyncio_file_fd) it also keeps them apart, and a read that a cancel keeps from
+ * the rest returns what it has. On FIFOs, terminals and the like
  * these wait in the loop, and a cancel ends them at once. (read, write)
  */
 ASYNCIO_API ssize_t asyncio_file_read(asyncio_file *file, void *buf, size_t n);

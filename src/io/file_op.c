@@ -269,16 +269,24 @@ int asy_file_wait(asyncio_loop *loop, struct file_work *work, asyncio_file *file
     return asy_offload_wait_as(&file_threads, loop, &work->work, kind);
 }
 
+/* Bytes that the descriptor's own position has passed are the caller's: a read that gets no further has
+ * them as its result, and a request to cancel stays. */
+static bool has_taken(const struct file_op *op)
+{
+    return op->done && op->offset < 0;
+}
+
 /* Once it runs it is waited for: what it uses is the caller's. */
 static bool cancel_if_queued(struct wait *wait)
 {
     struct work *work = wait->object;
     if (!asy_offload_take_back(work))
         return false;
+    bool is_delivered = !has_taken(&((struct file_work *)work)->op);
     work->wait = NULL;
     work->free(work);
     asy_wait_wake(wait, -ECANCELED);
-    return true;
+    return is_delivered;
 }
 
 static const struct wait_kind file_kind = {.name = "a file", .cancel = cancel_if_queued};
@@ -290,14 +298,16 @@ intptr_t asy_file_offload(asyncio_file *file, struct file_op *op)
         asy_file_run(op);
         return op->result;
     }
+    if (has_taken(op) && loop->current->must_cancel)
+        return (intptr_t)op->done;
     struct file_work *work = asy_sys_calloc(1, sizeof *work);
-    if (!work)
-        return -ENOMEM;
-    work->op = *op;
-    work->op.result = -ECANCELED;
-    int err = asy_file_wait(loop, work, file, &file_kind);
+    if (work) {
+        work->op = *op;
+        work->op.result = -ECANCELED;
+    }
+    int err = work ? asy_file_wait(loop, work, file, &file_kind) : -ENOMEM;
     if (err)
-        return err;
+        return has_taken(op) ? (intptr_t)op->done : err;
     *op = work->op;
     work->op.result = -ECANCELED; /* taken */
     work->op.dirents = (asyncio_dirents){0};

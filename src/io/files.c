@@ -74,8 +74,10 @@ static const struct wait_kind close_kind = {.name = "closing a file", .cancel = 
 static struct file_work *close_work(int fd)
 {
     struct file_work *work = asy_sys_calloc(1, sizeof *work);
-    if (work)
-        work->op = (struct file_op){.code = FILE_CLOSE, .fd = fd};
+    if (!work)
+        return NULL;
+    work->op = (struct file_op){.code = FILE_CLOSE, .fd = fd};
+    work->work.goes_on = true; /* nobody else has the descriptor */
     return work;
 }
 

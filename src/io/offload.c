@@ -176,7 +176,7 @@ static const struct callback_kind back_kind = {run_back, drop_back};
 static void loop_closes(struct abroad *abroad)
 {
     struct work *work = LIST_ENTRY(abroad, struct work, abroad);
-    bool waited_for = work->wait;
+    bool waited_for = work->wait && !work->goes_on;
     uncount(work);
     work->wait = NULL;
     if (work->lost)

@@ -24,6 +24,7 @@ struct work {
     struct pool *pool;
     struct wait *wait;            /* who waits; NULL: nobody, any more. Loop's thread */
     bool begun;                   /* under the pool's lock */
+    bool goes_on;                 /* is done even if the loop closes before it has begun, whoever waits */
     bool counted;                 /* in the loop's `elsewhere`. Loop's thread */
     void (*run)(struct work *work);  /* on a thread of the pool */
     void (*done)(struct work *work); /* on the loop's thread, where nobody waits by `wait`; NULL: free */

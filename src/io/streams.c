@@ -62,7 +62,8 @@ int asy_stream_make(asyncio_loop *loop, int fd, const asyncio_connect_options *o
     return 0;
 }
 
-static int adopt(int fd, const asyncio_connect_options *options, bool pipe, asyncio_stream **out)
+/* `known`: what the table says of the descriptor is of this very file, and holds. */
+static int adopt(int fd, const asyncio_connect_options *options, bool pipe, bool known, asyncio_stream **out)
 {
     asyncio_loop *loop = asy_running_loop;
     if (!loop || !loop->current)
@@ -72,7 +73,8 @@ static int adopt(int fd, const asyncio_connect_options *options, bool pipe, asyn
     struct fd_record *record = asy_fd_record(loop, fd);
     if (!record)
         return asy_fd_why_none(fd);
-    asy_fd_fresh(loop, record, NULL); /* what the program used the number for before may be another file */
+    if (!known)
+        asy_fd_fresh(loop, record, NULL); /* what had the number before may have been another file */
     asyncio_stream *stream;
     int err = asy_stream_make(loop, fd, options, pipe, &stream);
     if (err)
@@ -89,7 +91,7 @@ static int adopt(int fd, const asyncio_connect_options *options, bool pipe, asyn
 
 int asyncio_stream_from_fd(int fd, const asyncio_connect_options *options, asyncio_stream **stream)
 {
-    return adopt(fd, options, false, stream);
+    return adopt(fd, options, false, false, stream);
 }
 
 int asyncio_stream_from_file(asyncio_file *file, const asyncio_connect_options *options,
@@ -101,7 +103,8 @@ int asyncio_stream_from_file(asyncio_file *file, const asyncio_connect_options *
     if (file->calls || atomic_load(&file->refs) > 1)
         return ASYNCIO_ESTATE;
     int fd = asyncio_file_fd(file);
-    int err = fd < 0 ? fd : adopt(fd, options, false, stream);
+    /* A FIFO that nobody has written to yet is not at its end: the file knows, and the stream is to. */
+    int err = fd < 0 ? fd : adopt(fd, options, false, file->kind == FILE_POLLED, stream);
     if (err)
         return err;
     file->keeps_fd = true; /* the stream has it now */
@@ -112,7 +115,7 @@ int asyncio_stream_from_file(asyncio_file *file, const asyncio_connect_options *
 
 int asyncio_open_pipe(int fd, const asyncio_connect_options *options, asyncio_stream **stream)
 {
-    return adopt(fd, options, true, stream);
+    return adopt(fd, options, true, false, stream);
 }
 
 /* ---- Looked at ------------------------------------------------------------------------ */

@@ -58,8 +58,8 @@ ssize_t preadv64v2(int fd, const struct iovec *parts, int count, off64_t offset,
         errno = EOPNOTSUPP;
         return -1;
     }
-    if (memory == MEMORY_HALF && offset >= 0 && part.iov_len > 4096)
-        part.iov_len = 4096 - (size_t)offset % 4096;
+    if (memory == MEMORY_HALF && part.iov_len > 4096)
+        part.iov_len = 4096 - (offset < 0 ? 0 : (size_t)offset % 4096);
     return syscall(SYS_preadv2, fd, &part, count, offset, 0L, flags);
 }
 

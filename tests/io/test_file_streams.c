@@ -128,6 +128,36 @@ ASYNC(main_stdin)
 }
 TEST(stdin)
 
+/* A stream over a FIFO waits for the first writer as the file does, and meets the end after the last one. */
+ASYNC(first_line, asyncio_stream *, stream)
+{
+    char *line;
+    ssize_t n = asyncio_stream_readline(stream, &line);
+    return n == 6 && memcmp(line, "hello\n", 6) == 0 ? 6 : n;
+}
+
+ASYNC(main_fifo)
+{
+    char *line;
+    asyncio_stream *stream = NULL;
+    unlink("fifo");
+    CHECK_EQUAL(mkfifo("fifo", 0600), 0);
+    CHECK_EQUAL(asyncio_stream_from_file(open_file("fifo", O_RDONLY), NULL, &stream), 0);
+    asyncio_task *reader = asyncio_create_task(first_line(stream));
+    asyncio_sleep(0.002);
+    CHECK(!asyncio_done(reader));
+    asyncio_file *writer = open_file("fifo", O_WRONLY);
+    asyncio_sleep(0.002);
+    CHECK(!asyncio_done(reader));
+    CHECK_EQUAL(asyncio_file_write(writer, "hello\nworld", 11), 11);
+    CHECK_EQUAL(asyncio_await(reader), 6);
+    CHECK_EQUAL(asyncio_file_close(writer), 0);
+    CHECK_EQUAL(asyncio_stream_readline(stream, &line), 5);
+    CHECK_EQUAL(asyncio_stream_readline(stream, &line), 0);
+    return asyncio_stream_close(stream);
+}
+TEST(fifo)
+
 /* ---- Written ----------------------------------------------------- */
 
 ASYNC(main_writes)
@@ -377,6 +407,7 @@ int main(void)
         cmocka_unit_test(test_descriptor),
         cmocka_unit_test(test_in_use),
         cmocka_unit_test(test_stdin),
+        cmocka_unit_test(test_fifo),
         cmocka_unit_test(test_writes),
         cmocka_unit_test(test_writers),
         cmocka_unit_test(test_no_room),

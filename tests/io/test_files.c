@@ -524,6 +524,57 @@ static void test_cancelled(void **state)
     harness_settle();
 }
 
+/* What a read at the descriptor's own position has got at once is not lost with the rest: not if the rest is
+ * queued and taken back, nor if the request was there before. */
+ASYNC(read_taken, asyncio_file *, file, bool, before)
+{
+    static char pages[3 * 4096];
+    if (before)
+        asyncio_cancel(asyncio_current_task());
+    memory = MEMORY_HALF;
+    tries = 1; /* the next has a page, and the one after that nothing */
+    ssize_t got = asyncio_file_read(file, pages, sizeof pages);
+    memory = MEMORY_REAL;
+    return asyncio_sleep(0) == -ECANCELED ? got : -EPROTO;
+}
+
+ASYNC(main_cancelled_in_between)
+{
+    static char data[3 * 4096];
+    static char blocks[THREADS_MAX][8];
+    asyncio_file *files[THREADS_MAX];
+    asyncio_task *tasks[THREADS_MAX];
+    put_file("pages", data, sizeof data);
+    asyncio_file *file = open_file("pages", O_RDONLY | O_APPEND);
+    memory = MEMORY_NOTHING;
+    set_gate(true);
+    for (int i = 0; i < THREADS_MAX; i++) {
+        files[i] = open_file("pages", O_RDONLY);
+        tasks[i] = asyncio_create_task(read_into(files[i], blocks[i], 3));
+    }
+    wait_at_gate(THREADS_MAX);
+    asyncio_task *task = asyncio_create_task(read_taken(file, false));
+    asyncio_sleep(0.002);
+    asyncio_cancel(task);
+    CHECK_EQUAL(asyncio_await(task), 4096);
+    CHECK_EQUAL(asyncio_file_lseek(file, 0, SEEK_CUR), 4096);
+    CHECK_EQUAL(asyncio_await(asyncio_create_task(read_taken(file, true))), 4096);
+    CHECK_EQUAL(asyncio_file_lseek(file, 0, SEEK_CUR), 8192);
+    set_gate(false);
+    for (int i = 0; i < THREADS_MAX; i++) {
+        CHECK_EQUAL(asyncio_await(tasks[i]), 3);
+        CHECK_EQUAL(asyncio_file_close(files[i]), 0);
+    }
+    return asyncio_file_close(file);
+}
+
+static void test_cancelled_in_between(void **state)
+{
+    (void)state;
+    CHECK_EQUAL(run(main_cancelled_in_between), 0);
+    harness_settle();
+}
+
 /* A request that is there before: what can be done at once is done, and delivers nothing. */
 ASYNC(read_when_cancelled, asyncio_file *, file)
 {
@@ -597,8 +648,16 @@ static void test_open_abandoned(void **state)
     harness_settle();
 }
 
-/* The loop closes over a read that runs on a thread, and one that is queued. */
+/* The loop closes over a read that runs on a thread, one that is queued, and a close that is. */
 static char left_block[8];
+static int left_fd;
+
+ASYNC(close_to_be_left)
+{
+    asyncio_file *file = open_file("text", O_RDWR);
+    left_fd = asyncio_file_fd(file);
+    return asyncio_file_close(file);
+}
 
 ASYNC(leave_reads, asyncio_file **, file)
 {
@@ -608,6 +667,8 @@ ASYNC(leave_reads, asyncio_file **, file)
     for (int i = 0; i < THREADS_MAX + 1; i++)
         asyncio_release(asyncio_create_task(read_into(open_file("text", O_RDONLY), left_block, 5)));
     wait_at_gate(THREADS_MAX);
+    asyncio_release(asyncio_create_task(close_to_be_left()));
+    asyncio_sleep(0.002);
     return 0;
 }
 
@@ -622,7 +683,8 @@ static void test_loop_abandoned(void **state)
     asyncio_task *task = asyncio_loop_create_task(loop, leave_reads(&file));
     CHECK_EQUAL(asyncio_loop_run_until_complete(loop, (asyncio_future *)task), 0);
     asyncio_loop_close(loop);
-    CHECK_EQUAL(report_count, THREADS_MAX + 1);
+    CHECK_EQUAL(report_count, THREADS_MAX + 2);
+    CHECK(fcntl(left_fd, F_GETFD) >= 0);
     set_gate(false);
     CHECK_EQUAL(asyncio_file_close(file), 0); /* after the end */
     asyncio_loop_release(loop);
@@ -631,6 +693,9 @@ static void test_loop_abandoned(void **state)
         usleep(1000);
     CHECK_EQUAL(waiting_at_gate(), 0);
     usleep(20000);
+    for (int i = 0; i < 1000 && fcntl(left_fd, F_GETFD) >= 0; i++)
+        usleep(1000);
+    CHECK_EQUAL(fcntl(left_fd, F_GETFD), -1);
     CHECK_EQUAL(gate.passed, THREADS_MAX); /* the one that was queued is not done: its memory may be gone */
     harness_settle();
 }
@@ -899,6 +964,7 @@ int main(void)
         cmocka_unit_test(test_in_pieces),
         cmocka_unit_test(test_closed_in_use),
         cmocka_unit_test(test_cancelled),
+        cmocka_unit_test(test_cancelled_in_between),
         cmocka_unit_test(test_cancelled_before),
         cmocka_unit_test(test_at_once),
         cmocka_unit_test(test_luck),

@@ -2,6 +2,7 @@
  * Files by path: names, directories, copies.
  */
 #include "io/file_test.h"
+#include "support/ledger.h"
 #include <sys/resource.h>
 
 /* ---- Names ---------------------------------------------------------------------------------- */
@@ -344,6 +345,40 @@ static void test_cancelled_anywhere(void **state)
     inside = INSIDE_REAL;
 }
 
+/* The loop closes over a listing that a thread is in: what comes of it is freed. */
+ASYNC(scan_gated)
+{
+    static asyncio_dirents never;
+    return asyncio_scandir(GATED, &never);
+}
+
+ASYNC(leave_a_scan)
+{
+    asyncio_release(asyncio_create_task(scan_gated()));
+    wait_at_gate(1);
+    return 0;
+}
+
+static void test_scan_abandoned(void **state)
+{
+    (void)state;
+    CHECK_EQUAL(mkdir(GATED, 0700), 0);
+    put_file(GATED "/entry", "", 0);
+    asyncio_loop *loop = asyncio_loop_new(NULL);
+    record_reports(loop);
+    set_gate(true);
+    asyncio_task *task = asyncio_loop_create_task(loop, leave_a_scan());
+    CHECK_EQUAL(asyncio_loop_run_until_complete(loop, (asyncio_future *)task), 0);
+    asyncio_loop_close(loop);
+    long held = ledger_now().allocations;
+    set_gate(false);
+    for (int i = 0; i < 5000 && ledger_now().allocations != held - 1; i++)
+        usleep(1000);
+    CHECK_EQUAL(ledger_now().allocations, held - 1); /* the work itself is gone, and nothing has come */
+    asyncio_loop_release(loop);
+    harness_settle();
+}
+
 int main(void)
 {
     use_descriptors();
@@ -358,6 +393,7 @@ int main(void)
         cmocka_unit_test(test_copy_without_room),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_cancelled_anywhere),
+        cmocka_unit_test(test_scan_abandoned), /* last: what was abandoned stays */
     };
     return cmocka_run_group_tests(tests, enter_folder, leave_folder);
 }
