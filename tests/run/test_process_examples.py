@@ -165,7 +165,7 @@ def main(run_commands, supervisor, tail):
     test_run_commands(run_commands)
     test_supervisor(supervisor)
     test_families(supervisor)
-    test_tail(tail)
+    test_tail(os.path.abspath(tail))
     return 1 if failures else 0
 
 
