@@ -206,22 +206,33 @@ int asyncio_process_kill(asyncio_process *process)
 
 pid_t asyncio_process_pid(asyncio_process *process)
 {
-    return process ? process->child.pid : -EINVAL;
+    if (!process)
+        return -EINVAL;
+    asy_loop_check(process->loop, "asyncio_process_pid");
+    return process->child.pid;
+}
+
+static asyncio_stream *stream_of(asyncio_process *process, int i, const char *call)
+{
+    if (!process)
+        return NULL;
+    asy_loop_check(process->loop, call);
+    return process->streams[i];
 }
 
 asyncio_stream *asyncio_process_stdin(asyncio_process *process)
 {
-    return process ? process->streams[0] : NULL;
+    return stream_of(process, 0, "asyncio_process_stdin");
 }
 
 asyncio_stream *asyncio_process_stdout(asyncio_process *process)
 {
-    return process ? process->streams[1] : NULL;
+    return stream_of(process, 1, "asyncio_process_stdout");
 }
 
 asyncio_stream *asyncio_process_stderr(asyncio_process *process)
 {
-    return process ? process->streams[2] : NULL;
+    return stream_of(process, 2, "asyncio_process_stderr");
 }
 
 /* ---- Released -------------------------------------------------------------------------------- */

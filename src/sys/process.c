@@ -257,9 +257,18 @@ void asy_sys_child_wait(const struct asy_child *child, int timeout_ms)
 /* A thread that has yet to write keeps its descriptor, for good if the child outlives us. */
 #define THREAD_MS 1000
 
+static bool is_let_go(const struct asy_child *child, bool ended)
+{
+    uint64_t times;
+    int saved = errno;
+    bool written = is_over(child, ended ? THREAD_MS : 0) && read(child->fd, &times, sizeof times) > 0;
+    errno = saved;
+    return written;
+}
+
 void asy_sys_child_close(struct asy_child *child, bool ended)
 {
-    if (child->fd >= 0 && (!child->by_thread || is_over(child, ended ? THREAD_MS : 0)))
+    if (child->fd >= 0 && (!child->by_thread || is_let_go(child, ended)))
         asy_sys_close(child->fd);
     child->fd = -1;
 }

@@ -1129,6 +1129,69 @@ static void every_wait_may_be_cancelled(void **state)
     sweep_cancels(a_busy_day, check_cancelled);
 }
 
+/* ---- In the wrong thread ------------------------------------------------------------------ */
+
+static asyncio_process *theirs;
+static unsigned which_call;
+
+#define PROCESS_CALLS(CALL)                                                                                  \
+    CALL(asyncio_process_pid, (theirs))                                                                      \
+    CALL(asyncio_process_stdin, (theirs))                                                                    \
+    CALL(asyncio_process_stdout, (theirs))                                                                   \
+    CALL(asyncio_process_stderr, (theirs))                                                                   \
+    CALL(asyncio_process_wait, (theirs, NULL))                                                               \
+    CALL(asyncio_process_returncode, (theirs, NULL))                                                         \
+    CALL(asyncio_process_communicate, (theirs, NULL, 0, NULL, NULL))                                         \
+    CALL(asyncio_process_send_signal, (theirs, 0))                                                           \
+    CALL(asyncio_process_release, (theirs))                                                                  \
+    CALL(asyncio_stream_fd, (stream))                                                                        \
+    CALL(asyncio_stream_buffered, (stream))                                                                  \
+    CALL(asyncio_stream_at_eof, (stream))                                                                    \
+    CALL(asyncio_stream_peername, (stream, (struct sockaddr *)&name, &length))                               \
+    CALL(asyncio_stream_sockname, (stream, (struct sockaddr *)&name, &length))                               \
+    CALL(asyncio_stream_read, (stream, &name, 1))                                                            \
+    CALL(asyncio_stream_write, (stream, "x", 1))                                                             \
+    CALL(asyncio_stream_close, (stream))                                                                     \
+    CALL(asyncio_stream_abort, (stream))
+
+static void *call_there(void *arg)
+{
+    asyncio_stream *stream = arg;
+    struct sockaddr_storage name;
+    socklen_t length = sizeof name;
+    unsigned i = 0;
+#define CALL(function, arguments)                                                                            \
+    if (i++ == which_call)                                                                                   \
+        (void)function arguments;
+    PROCESS_CALLS(CALL)
+#undef CALL
+    return NULL;
+}
+
+ASYNC(calls_there)
+{
+    pthread_t thread;
+    theirs = spawn(ARGV("cat"), OPTIONS(ALL_PIPES));
+    pthread_create(&thread, NULL, call_there, asyncio_process_stdin(theirs));
+    pthread_join(thread, NULL);
+    return 0;
+}
+
+static void call_in_thread(void)
+{
+    asyncio_run(calls_there());
+}
+
+static void each_call_knows_its_thread(void **state)
+{
+    (void)state;
+#define CALL(function, arguments) #function " was called from a thread",
+    static const char *const words[] = {PROCESS_CALLS(CALL)};
+#undef CALL
+    for (which_call = 0; which_call < sizeof words / sizeof *words; which_call++)
+        check_dies(call_in_thread, words[which_call]);
+}
+
 /* ---- Where there are no pidfds ------------------------------------------------------------ */
 
 /* From here on the kernel, as some containers do, says that it does not know them. */
@@ -1192,6 +1255,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(one_that_outlives_the_loop),
         cmocka_unit_test(a_detached_one_runs_on),
         cmocka_unit_test(a_forks_child_leaves_them_alone),
+        cmocka_unit_test(each_call_knows_its_thread), /* forks: before there are other threads */
         cmocka_unit_test(fifty_at_once),
         cmocka_unit_test(from_several_loops),
         cmocka_unit_test(every_call_may_fail),
