@@ -404,6 +404,8 @@ static void test_the_end_waits_for_work(void **state)
     CHECK_EQUAL(run(main_forgets), 0);
     CHECK_EQUAL(atomic_load(&ran), 3);
     CHECK_EQUAL(atomic_load(&dropped), 3);
+    CHECK_EQUAL(run_with_grace(main_forgets(), ASYNCIO_FOREVER), 0); /* and no longer */
+    CHECK_EQUAL(atomic_load(&dropped), 3);
     harness_settle();
 }
 

@@ -560,13 +560,21 @@ static void a_forks_child_has_its_own(void **state)
 /* ---- Threads --------------------------------------------------------------------------------- */
 
 #define LOOPS 4
-static _Atomic int waiting, told;
+#define ROUNDS 50
+static _Atomic int ready, told;
 static _Atomic bool stopping;
 
+ASYNC(waits_a_moment)
+{
+    return asyncio_wait_signal(SIGUSR1);
+}
+
+/* From its first wait on, a loop keeps what comes. */
 ASYNC(waits_in_a_thread)
 {
-    for (int i = 0; i < 50; i++) {
-        atomic_fetch_add(&waiting, 1);
+    CHECK_EQUAL(asyncio_wait_for(waits_a_moment(), 0.001), -ETIMEDOUT);
+    atomic_fetch_add(&ready, 1);
+    for (int i = 0; i < ROUNDS; i++) {
         CHECK_EQUAL(asyncio_wait_signal(SIGUSR1), 0);
         atomic_fetch_add(&told, 1);
     }
@@ -583,19 +591,17 @@ static void several_loops_are_told(void **state)
 {
     (void)state;
     pthread_t threads[LOOPS];
-    signal(SIGUSR1, SIG_IGN); /* until the first one waits */
-    waiting = told = 0;
+    signal(SIGUSR1, SIG_IGN);
+    ready = told = 0;
     for (int i = 0; i < LOOPS; i++)
         pthread_create(&threads[i], NULL, run_waiting, NULL);
-    for (int round = 1; round <= 50; round++) {
-        while (atomic_load(&waiting) < LOOPS * round)
+    while (atomic_load(&ready) < LOOPS)
+        usleep(100);
+    for (int round = 1; round <= ROUNDS; round++) {
+        kill(getpid(), SIGUSR1); /* reaches each of them, once */
+        while (atomic_load(&told) < LOOPS * round)
             usleep(100);
-        /* Each is about to wait: what comes before it does is kept but for the first time. */
-        while (atomic_load(&told) < LOOPS * round) {
-            if (round == 1 || atomic_load(&told) == LOOPS * (round - 1))
-                kill(getpid(), SIGUSR1);
-            usleep(500);
-        }
+        assert_int_equal(atomic_load(&told), LOOPS * round);
     }
     for (int i = 0; i < LOOPS; i++) {
         void *result;

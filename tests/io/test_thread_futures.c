@@ -34,6 +34,53 @@ static void beside_a_loop(void (*body)(void), size_t told)
     harness_settle();
 }
 
+/* Submitted while a run is at its end: what is left is waited for, what is new is not begun. */
+static asyncio_loop *ending;
+static bool begun_at_the_end;
+
+ASYNC(comes_too_late)
+{
+    begun_at_the_end = true;
+    return 1;
+}
+
+static intptr_t submits_late(void *arg)
+{
+    (void)arg;
+    asyncio_thread_future *future = asyncio_run_coroutine_threadsafe(comes_too_late(), ending);
+    intptr_t result = asyncio_thread_future_result(future, ASYNCIO_FOREVER);
+    CHECK_TEXT(asyncio_error_message(), "the loop is about to close");
+    asyncio_thread_future_release(future);
+    return result;
+}
+
+static intptr_t late_result;
+
+ASYNC(is_left)
+{
+    asyncio_sleep(1000);
+    late_result = asyncio_to_thread(submits_late, NULL);
+    return 0;
+}
+
+ASYNC(main_leaves_one)
+{
+    ending = asyncio_get_running_loop();
+    asyncio_release(asyncio_create_task(is_left()));
+    asyncio_sleep(0);
+    return 0;
+}
+
+static void test_at_the_end(void **state)
+{
+    (void)state;
+    late_result = 0;
+    CHECK_EQUAL(asyncio_run(main_leaves_one()), 0);
+    CHECK_EQUAL(late_result, ASYNCIO_ESTATE);
+    CHECK(!begun_at_the_end);
+    harness_settle();
+}
+
 /* ---- Results ----------------------------------------------------------------------------- */
 
 ASYNC(adds, int, a, int, b)
@@ -624,6 +671,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         CASE(results), CASE(arguments), CASE(limits), CASE(many_wait), CASE(let_go), CASE(in_order),
+        CASE(at_the_end),
         CASE(on_its_own_thread), CASE(from_another_loop), CASE(work_that_asks_back), CASE(cancels),
         CASE(cancel_at_any_moment), CASE(closed_before), CASE(closed_before_it_began),
         CASE(closed_meanwhile), CASE(closed_after), CASE(closed_at_any_moment), CASE(out_of_memory),
