@@ -3,15 +3,19 @@
  * and no descriptor, is left.
  */
 #include "asyncio.h"
+#include "base/random.h"
 #include "child.h"
 #include "support/harness.h"
 #include "support/net.h"
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -567,8 +571,13 @@ ASYNC(gets_signals)
     CHECK_HAS(text, "group other, session other");
     text = output_of(ARGV(SELF, "look"), OPTIONS(.stdout_fd = ASYNCIO_PIPE, .process_group = 1));
     CHECK_HAS(text, "group own, session other");
-    text = output_of(ARGV(SELF, "look"), OPTIONS(.stdout_fd = ASYNCIO_PIPE, .detach = 1));
-    CHECK_HAS(text, "group own, session own");
+    text = output_of(ARGV(SELF, "look"), OPTIONS(.stdout_fd = ASYNCIO_PIPE, .process_group = -1, .detach = -1));
+    CHECK_HAS(text, "group other, session other");
+    for (int group = -1; group < 2; group++) {
+        text = output_of(ARGV(SELF, "look"),
+                         OPTIONS(.stdout_fd = ASYNCIO_PIPE, .process_group = group, .detach = 1));
+        CHECK_HAS(text, "group own, session own");
+    }
     asyncio_process *first = spawn(ARGV("sleep", "100"), OPTIONS(.process_group = 1));
     CHECK_EQUAL(getpgid(asyncio_process_pid(first)), asyncio_process_pid(first));
     asyncio_process *second =
@@ -595,6 +604,140 @@ static void descriptors_and_signals(void **state)
     }
     check_no_children();
     harness_settle();
+}
+
+/* Which files the child has beyond 2, as "descriptor:inode" each, in order. */
+static int list(int most)
+{
+    struct stat status;
+    for (int fd = 3; fd < most; fd++)
+        if (fstat(fd, &status) == 0)
+            printf("%d:%llu ", fd, (unsigned long long)status.st_ino);
+    return 0;
+}
+
+/* How many actions the latest spawn took. */
+static unsigned actions;
+
+int posix_spawn_file_actions_addclose(posix_spawn_file_actions_t *to, int fd)
+{
+    static int (*next)(posix_spawn_file_actions_t *, int);
+    if (!next)
+        *(void **)&next = dlsym(RTLD_NEXT, "posix_spawn_file_actions_addclose");
+    actions++;
+    return next(to, fd);
+}
+
+int posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t *to, int fd, int place)
+{
+    static int (*next)(posix_spawn_file_actions_t *, int, int);
+    if (!next)
+        *(void **)&next = dlsym(RTLD_NEXT, "posix_spawn_file_actions_adddup2");
+    actions++;
+    return next(to, fd, place);
+}
+
+#define INHERITED_MAX 12
+
+/* Numbers that lie close together, so that they are in each other's way, and some far up; some twice. */
+static void check_inheritance(struct random *random, int most)
+{
+    int inherit[INHERITED_MAX];
+    size_t count = random_below(random, INHERITED_MAX + 1);
+    char wanted[1024] = "", number[32];
+    for (size_t i = 0; i < count; i++) {
+        bool is_far = random_below(random, 4) == 0;
+        inherit[i] = is_far ? most - 1 - (int)random_below(random, 3) : (int)random_below(random, 18);
+        int file = memfd_create("file", MFD_CLOEXEC), fd = fcntl(file, F_DUPFD_CLOEXEC, 100);
+        close(file);
+        if (inherit[i] > 2 && fcntl(inherit[i], F_GETFD) < 0) /* some close on exec, and some do not */
+            CHILD_CHECK(dup3(fd, inherit[i], random_below(random, 2) ? O_CLOEXEC : 0) == inherit[i]);
+        close(fd);
+    }
+    for (int fd = 3; fd < most; fd = fd < 30 || fd >= most - 4 ? fd + 1 : most - 4)
+        for (size_t i = 0; i < count; i++) {
+            struct stat status;
+            if (inherit[i] != fd)
+                continue;
+            CHILD_CHECK(fstat(fd, &status) == 0);
+            snprintf(number, sizeof number, "%d:%llu ", fd, (unsigned long long)status.st_ino);
+            strcat(wanted, number);
+            break;
+        }
+    snprintf(number, sizeof number, "%d", most);
+    actions = 0;
+    const asyncio_subprocess_options options = {
+        .stdout_fd = ASYNCIO_PIPE, .inherit = inherit, .inherit_count = count};
+    const char *found = output_of(ARGV(SELF, "list", number), &options);
+    if (strcmp(found, wanted) != 0)
+        dprintf(2, "found %s, wanted %s\n", found, wanted);
+    CHILD_CHECK(strcmp(found, wanted) == 0);
+    CHILD_CHECK(actions <= 3 * count + 3);
+}
+
+ASYNC(inherits, int, most)
+{
+    struct random random;
+    random_seed(&random, 7);
+    for (int i = 0; i < (is_slow_build() ? 10 : 60); i++)
+        check_inheritance(&random, most);
+    return 0;
+}
+
+static void inherit_far_up(void *arg)
+{
+    struct rlimit limit;
+    (void)arg;
+    CHILD_CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    rlim_t most = limit.rlim_max < 200000 ? limit.rlim_max : 200000;
+    limit.rlim_cur = most;
+    CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    CHILD_CHECK(asyncio_run(inherits((int)most)) == 0);
+}
+
+static struct child child;
+
+static void what_is_inherited_costs_the_same_whatever_its_number(void **state)
+{
+    skip_under_valgrind();
+    (void)state;
+    child_run(&child, inherit_far_up, NULL);
+    assert_child_exit(&child, 0);
+    assert_child_silent(&child);
+}
+
+/* They are inherited, says the header, and it does not say "unless". 2 is not even open. */
+ASYNC(inherits_standard)
+{
+    int kept = fcntl(2, F_DUPFD_CLOEXEC, 60);
+    for (int fd = 0; fd < 2; fd++)
+        CHILD_CHECK(fcntl(fd, F_SETFD, FD_CLOEXEC) == 0);
+    close(2);
+    asyncio_process *process = spawn_shell("read line <&0 || echo read; true >&2 || echo no 2",
+                                           NULL);
+    int returncode = end_of(process);
+    asyncio_process_release(process);
+    dup2(kept, 2);
+    CHILD_CHECK(returncode == 0);
+    for (int fd = 0; fd < 2; fd++)
+        CHILD_CHECK(fcntl(fd, F_GETFD) == FD_CLOEXEC);
+    return 0;
+}
+
+static void inherit_standard(void *arg)
+{
+    int fd = open("/dev/null", O_RDONLY);
+    (void)arg;
+    dup2(fd, 0);
+    CHILD_CHECK(asyncio_run(inherits_standard()) == 0);
+}
+
+static void standard_descriptors_that_close_on_exec_here(void **state)
+{
+    (void)state;
+    child_run(&child, inherit_standard, NULL);
+    assert_child_exit(&child, 0);
+    assert_string_equal(child.text, "read\nno 2\n");
 }
 
 ASYNC(gets_places)
@@ -680,8 +823,6 @@ static void change_places(void *arg)
     CHILD_CHECK(result == 0);
     CHILD_CHECK(read(fds[0], text, sizeof text - 1) == 4 && strcmp(text, "one\n") == 0);
 }
-
-static struct child child;
 
 static void standard_descriptors_in_other_places(void **state)
 {
@@ -837,9 +978,20 @@ ASYNC(is_refused)
                   "run true: descriptor 998: bad file descriptor");
     asyncio_process *process;
     const asyncio_subprocess_options wrong[] = {
-        {.stdin_fd = -4}, {.stdin_fd = ASYNCIO_STDOUT}, {.stdout_fd = ASYNCIO_STDOUT}, {.inherit_count = 1}};
+        {.stdin_fd = -4}, {.stdin_fd = ASYNCIO_STDOUT}, {.stdout_fd = ASYNCIO_STDOUT}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-        CHECK_EQUAL(asyncio_create_subprocess_exec(ARGV("true"), &wrong[i], &process), -EINVAL);
+        check_refused(ARGV("true"), &wrong[i], -EINVAL, "run true: there is no such stdin, stdout or stderr");
+    const int negative = -5;
+    check_refused(ARGV("true"), OPTIONS(.inherit_count = 1), -EINVAL,
+                  "run true: inherit has what is no descriptor");
+    check_refused(ARGV("true"), OPTIONS(.inherit = &negative, .inherit_count = 1), -EINVAL,
+                  "run true: inherit has what is no descriptor");
+    check_refused(ARGV("true"), OPTIONS(.process_group = -2), -EINVAL,
+                  "run true: there is no such process_group");
+    check_refused(ARGV("true"), OPTIONS(.process_group = getpgid(0), .detach = 1), -EINVAL,
+                  "run true: with detach it is in a session of its own, and cannot join a process_group");
+    check_refused(ARGV("true"), OPTIONS(.process_group = INT_MAX), -EPERM,
+                  "run true: operation not permitted");
     CHECK_EQUAL(asyncio_create_subprocess_exec(NULL, NULL, &process), -EINVAL);
     CHECK_EQUAL(asyncio_create_subprocess_exec((const char *const[]){NULL}, NULL, &process), -EINVAL);
     CHECK_EQUAL(asyncio_create_subprocess_exec(ARGV("true"), NULL, NULL), -EINVAL);
@@ -969,6 +1121,34 @@ static void one_that_outlives_the_loop(void **state)
         assert_int_equal(count_descriptors(), descriptors);
     }
     harness_settle();
+}
+
+/* A loop that is closed while a task waits for a process that nobody has released. */
+static void close_below(void *arg)
+{
+    (void)arg;
+    asyncio_loop *loop = asyncio_loop_new(NULL);
+    asyncio_release(asyncio_loop_create_task(loop, keeps_a_process(false)));
+    CHILD_CHECK(asyncio_loop_run_once(loop, 0) == 0);
+    int descriptors = count_descriptors();
+    asyncio_release(asyncio_loop_create_task(loop, waits_for(kept_process)));
+    CHILD_CHECK(asyncio_loop_run_once(loop, 0) == 0);
+    pid_t pid = asyncio_process_pid(kept_process);
+    CHILD_CHECK(asyncio_loop_close(loop) == 0);
+    CHILD_CHECK(kill(pid, 0) == 0); /* it runs on */
+    CHILD_CHECK(!asyncio_process_returncode(kept_process, NULL));
+    asyncio_process_release(kept_process);
+    CHILD_CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
+    asyncio_loop_release(loop);
+    CHILD_CHECK(count_descriptors() < descriptors - 4); /* three pipes, the process's own, and the loop's */
+}
+
+static void one_whose_loop_closes_while_a_task_waits(void **state)
+{
+    (void)state;
+    child_run(&child, close_below, NULL);
+    assert_child_exit(&child, 0);
+    assert_child_says(&child, "it waits in process");
 }
 
 ASYNC(detaches)
@@ -1219,6 +1399,7 @@ static int run_without_pidfd(void)
         cmocka_unit_test(one_that_somebody_else_has_reaped),
         cmocka_unit_test(one_that_runs_is_killed_and_reaped),
         cmocka_unit_test(one_that_outlives_the_loop),
+        cmocka_unit_test(one_whose_loop_closes_while_a_task_waits),
         cmocka_unit_test(a_detached_one_runs_on),
         cmocka_unit_test(fifty_at_once),
         cmocka_unit_test(every_call_may_fail),
@@ -1244,6 +1425,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(output_is_there_after_the_end),
         cmocka_unit_test(closing_stdin_ends_the_input),
         cmocka_unit_test(descriptors_and_signals),
+        cmocka_unit_test(what_is_inherited_costs_the_same_whatever_its_number),
+        cmocka_unit_test(standard_descriptors_that_close_on_exec_here),
         cmocka_unit_test(folder_environment_and_files),
         cmocka_unit_test(descriptors_of_the_callers),
         cmocka_unit_test(standard_descriptors_in_other_places),
@@ -1253,6 +1436,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(without_descriptors_nothing_is_left),
         cmocka_unit_test(one_that_runs_is_killed_and_reaped),
         cmocka_unit_test(one_that_outlives_the_loop),
+        cmocka_unit_test(one_whose_loop_closes_while_a_task_waits),
         cmocka_unit_test(a_detached_one_runs_on),
         cmocka_unit_test(a_forks_child_leaves_them_alone),
         cmocka_unit_test(each_call_knows_its_thread), /* forks: before there are other threads */
@@ -1263,6 +1447,8 @@ int main(int argc, char **argv)
     };
     if (argc > 1 && strcmp(argv[1], "look") == 0)
         return look();
+    if (argc > 2 && strcmp(argv[1], "list") == 0)
+        return list(atoi(argv[2]));
     if (argc > 4 && strcmp(argv[1], "find") == 0)
         return find(argv + 2);
     use_descriptors();
