@@ -4,6 +4,7 @@
 #include "asyncio.h"
 #include "child.h"
 #include "core/loop.h"
+#include "support/ledger.h"
 #include "sys/sys.h"
 #include <errno.h>
 #include <pthread.h>
@@ -278,12 +279,14 @@ static void run_inside(void *arg)
     CHILD_CHECK(is_default());
     give_turns_here(loop);
     CHILD_CHECK(asyncio_run(looks(true)) == 0);
-    CHILD_CHECK(!is_default());
+    give_turns(loop);
+    const struct ledger before = ledger_now();
     for (int i = 0; i < 2; i++) {
         CHILD_CHECK(pthread_create(&thread, NULL, give_turns_here, loop) == 0);
         pthread_join(thread, NULL);
         give_turns(loop);
     }
+    CHILD_CHECK(ledger_is(&before)); /* the threads have given theirs back */
     /* None of the calls for it is made in vain: a turn polls, and that is all. */
     asy_fault_arm(0, false);
     for (int i = 0; i < 100; i++)

@@ -530,6 +530,7 @@ static void run_in_a_handled_loop(void *arg)
     asyncio_loop *loop = asyncio_runner_get_loop(&runner);
     CHILD_CHECK(asyncio_loop_add_signal_handler(loop, SIGTERM, count, &calls) == 0);
     CHILD_CHECK(asyncio_runner_run(&runner, waits_for_sigterm()) == 5);
+    CHILD_CHECK(!has_handler(SIGTERM, SIG_DFL)); /* the run's use of it is over, the loop's is not */
     CHILD_CHECK(asyncio_loop_remove_signal_handler(loop, SIGTERM));
     CHILD_CHECK(has_handler(SIGTERM, SIG_DFL));
     CHILD_CHECK(asyncio_runner_close(&runner) == 0);

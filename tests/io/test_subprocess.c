@@ -236,10 +236,16 @@ ASYNC(reaped_elsewhere)
     int status;
     asyncio_process *process = spawn_shell("exit 3", NULL);
     CHECK_EQUAL(waitpid(asyncio_process_pid(process), &status, 0), asyncio_process_pid(process));
+    CHECK_EQUAL(asyncio_process_kill(process), 0); /* the loop has not noticed yet */
     CHECK_EQUAL(end_of(process), 255);
     CHECK_EQUAL(asyncio_process_kill(process), 0);
     asyncio_process_release(process);
-    return 0;
+    /* Of one that was given up nobody wants to know. */
+    process = spawn(ARGV("sleep", "100"), NULL);
+    pid_t pid = asyncio_process_pid(process);
+    asyncio_process_release(process);
+    CHECK_EQUAL(waitpid(pid, &status, 0), pid);
+    return asyncio_sleep(0.02);
 }
 
 ASYNC(reaped_by_the_kernel)
@@ -556,13 +562,13 @@ ASYNC(gets_signals)
     pthread_sigmask(SIG_BLOCK, &set, &before);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    void (*interrupt)(int) = signal(SIGINT, SIG_DFL); /* which a shell's background job ignores */
-    void (*quit)(int) = signal(SIGQUIT, SIG_DFL);
+    void (*interrupt)(int) = signal(SIGINT, SIG_IGN); /* as a shell's background job does */
+    void (*quit)(int) = signal(SIGQUIT, SIG_IGN);
     const char *text = output_of(ARGV(SELF, "look"), OPTIONS(.stdout_fd = ASYNCIO_PIPE));
     CHECK_HAS(text, "SigBlk:\t0000000000000000\n");
-    /* As nohup wants it. What the C library keeps for itself (32 and 33) is its own affair. */
+    /* As nohup and the shell want it. What the C library keeps for itself (32 and 33) is its own affair. */
     const char *ignored = strstr(text, "SigIgn:\t");
-    CHECK(ignored && (strtoull(ignored + 8, NULL, 16) & 0x7fffffff) == 1);
+    CHECK(ignored && (strtoull(ignored + 8, NULL, 16) & 0x7fffffff) == 7);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     signal(SIGPIPE, SIG_DFL);
     signal(SIGHUP, SIG_DFL);
@@ -1177,6 +1183,37 @@ static void a_detached_one_runs_on(void **state)
     run_all(detaches);
 }
 
+#define DETACHED 30
+
+ASYNC(detaches_many, pid_t *, pids)
+{
+    for (int i = 0; i < DETACHED; i++) {
+        asyncio_process *process = spawn(ARGV("sleep", "100"), OPTIONS(.detach = 1));
+        pids[i] = asyncio_process_pid(process);
+        asyncio_process_release(process);
+    }
+    return 0;
+}
+
+/* The loop that closes waits for those that it has killed, and for no others. */
+static void detached_ones_hold_up_no_close(void **state)
+{
+    (void)state;
+    pid_t pids[DETACHED];
+    int descriptors = count_descriptors(), status;
+    double began = asyncio_time();
+    assert_int_equal(asyncio_run(detaches_many(pids)), 0);
+    assert_true(asyncio_time() - began < DETACHED / 2);
+    for (int i = 0; i < DETACHED; i++) {
+        assert_int_equal(waitpid(pids[i], &status, WNOHANG), 0);
+        kill(pids[i], SIGKILL);
+        assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+    }
+    check_no_children();
+    assert_int_equal(count_descriptors(), descriptors);
+    harness_settle();
+}
+
 ASYNC(forks_meanwhile)
 {
     asyncio_process *process = spawn(ARGV("sleep", "100"), NULL);
@@ -1438,6 +1475,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(one_that_outlives_the_loop),
         cmocka_unit_test(one_whose_loop_closes_while_a_task_waits),
         cmocka_unit_test(a_detached_one_runs_on),
+        cmocka_unit_test(detached_ones_hold_up_no_close),
         cmocka_unit_test(a_forks_child_leaves_them_alone),
         cmocka_unit_test(each_call_knows_its_thread), /* forks: before there are other threads */
         cmocka_unit_test(fifty_at_once),
