@@ -34,9 +34,9 @@ ASYNCIO_BEGIN_DECLS
 
 typedef struct asyncio_process asyncio_process;
 
-/* What a process's stdin, stdout or stderr may be, beside 0 (inherited, also where it closes on exec here) and a
- * descriptor above 0, which is copied and stays the caller's. Both see the same open file and its flags: one that
- * this library has made non-blocking by a read or write of its own is non-blocking in the process, too. */
+/* What a process's stdin, stdout or stderr may be, beside 0 (inherited, also where it closes on exec
+ * here) and a descriptor above 0, which is copied and stays the caller's. Both see the same open file
+ * and its flags: one that this library has made non-blocking, in a read or write of yours, is so there. */
 #define ASYNCIO_PIPE (-1)    /* a pipe, whose other end is a stream of this process */
 #define ASYNCIO_STDOUT (-2)  /* stderr only: where stdout goes */
 #define ASYNCIO_DEVNULL (-3) /* /dev/null */
@@ -47,7 +47,7 @@ typedef struct asyncio_subprocess_options {
     const char *cwd;        /* the folder that it starts in; a relative program is looked for from there */
     const char *const *env; /* "NAME=value", NULL at the end; NULL: this process's */
     int process_group;      /* 1: one of its own; above 1: joins that one; 0, -1: this process's */
-    int detach;             /* 1: in a session of its own (so with no group to join), and _release lets it run */
+    int detach;             /* 1: in a session of its own, with no group to join; _release lets it run */
     const int *inherit;     /* descriptors that stay open in it, under their numbers */
     size_t inherit_count;
     uintptr_t reserved[4];
@@ -120,9 +120,9 @@ ASYNCIO_API asyncio_stream *asyncio_process_stderr(asyncio_process *process);
  * Gives the process up: closes its streams, dropping what is queued, and kills it if it still runs,
  * unless `detach` is set. The loop reaps it when it has ended; whoever waits gets -EBADF. Does not
  * wait. Accepts NULL. A loop that closes first ends what was released, which may take a moment. One
- * that nobody has released by then runs on, unwatched, and still has its descriptors; to release it is still
- * the owner's, and kills and reaps it there and then. Whoever detaches one that outlives the loop leaves it to
- * the kernel: when it ends, it stays a zombie until this program has ended. (a process that goes out of scope)
+ * that nobody has released by then runs on, unwatched, and keeps its descriptors; a release kills and
+ * reaps it there and then. A detached one that outlives the loop is nobody's to reap: when it ends, it
+ * stays a zombie until this program has ended. (a process that goes out of scope)
  */
 ASYNCIO_API void asyncio_process_release(asyncio_process *process);
 

@@ -577,7 +577,8 @@ ASYNC(gets_signals)
     CHECK_HAS(text, "group other, session other");
     text = output_of(ARGV(SELF, "look"), OPTIONS(.stdout_fd = ASYNCIO_PIPE, .process_group = 1));
     CHECK_HAS(text, "group own, session other");
-    text = output_of(ARGV(SELF, "look"), OPTIONS(.stdout_fd = ASYNCIO_PIPE, .process_group = -1, .detach = -1));
+    text = output_of(ARGV(SELF, "look"),
+                     OPTIONS(.stdout_fd = ASYNCIO_PIPE, .process_group = -1, .detach = -1));
     CHECK_HAS(text, "group other, session other");
     for (int group = -1; group < 2; group++) {
         text = output_of(ARGV(SELF, "look"),
