@@ -623,12 +623,12 @@ static int list(int most)
     return 0;
 }
 
-/* How many actions the latest spawn took. */
-static unsigned actions;
+/* How many actions the latest spawn of this thread took. */
+static _Thread_local unsigned actions;
 
 int posix_spawn_file_actions_addclose(posix_spawn_file_actions_t *to, int fd)
 {
-    static int (*next)(posix_spawn_file_actions_t *, int);
+    static _Thread_local int (*next)(posix_spawn_file_actions_t *, int);
     if (!next)
         *(void **)&next = dlsym(RTLD_NEXT, "posix_spawn_file_actions_addclose");
     actions++;
@@ -637,7 +637,7 @@ int posix_spawn_file_actions_addclose(posix_spawn_file_actions_t *to, int fd)
 
 int posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t *to, int fd, int place)
 {
-    static int (*next)(posix_spawn_file_actions_t *, int, int);
+    static _Thread_local int (*next)(posix_spawn_file_actions_t *, int, int);
     if (!next)
         *(void **)&next = dlsym(RTLD_NEXT, "posix_spawn_file_actions_adddup2");
     actions++;
@@ -652,6 +652,7 @@ static void check_inheritance(struct random *random, int most)
     int inherit[INHERITED_MAX];
     size_t count = random_below(random, INHERITED_MAX + 1);
     char wanted[1024] = "", number[32];
+    size_t used = 0;
     for (size_t i = 0; i < count; i++) {
         bool is_far = random_below(random, 4) == 0;
         inherit[i] = is_far ? most - 1 - (int)random_below(random, 3) : (int)random_below(random, 18);
@@ -667,8 +668,8 @@ static void check_inheritance(struct random *random, int most)
             if (inherit[i] != fd)
                 continue;
             CHILD_CHECK(fstat(fd, &status) == 0);
-            snprintf(number, sizeof number, "%d:%llu ", fd, (unsigned long long)status.st_ino);
-            strcat(wanted, number);
+            used += (size_t)snprintf(wanted + used, sizeof wanted - used, "%d:%llu ", fd,
+                                     (unsigned long long)status.st_ino);
             break;
         }
     snprintf(number, sizeof number, "%d", most);
