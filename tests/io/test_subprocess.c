@@ -1106,6 +1106,32 @@ static void one_that_runs_is_killed_and_reaped(void **state)
     run_all(releases_one_that_runs);
 }
 
+/* While a task is in the middle of each part of it: input, output, the end. */
+ASYNC(releases_one_that_communicates)
+{
+    static const char *const commands[] = {"sleep 100", "cat; sleep 100", "exec 1>&- 2>&- <&-; sleep 100"};
+    char *data = big_input();
+    for (int i = 0; i < 6; i++) {
+        asyncio_buffer out = {0};
+        asyncio_process *process = spawn_shell(commands[i % 3], i < 3 ? OPTIONS(ALL_PIPES)
+                                                                      : OPTIONS(.stdout_fd = ASYNCIO_PIPE));
+        asyncio_task *task =
+            asyncio_create_task(communicates(process, i < 3 ? data : NULL, i < 3 ? BIG : 0, &out));
+        CHECK_EQUAL(asyncio_sleep(0.03), 0);
+        asyncio_process_release(process);
+        CHECK_EQUAL(asyncio_await(task), -EBADF);
+        CHECK(!out.data);
+    }
+    free(data);
+    return 0;
+}
+
+static void one_that_is_released_while_a_task_communicates(void **state)
+{
+    (void)state;
+    run_all(releases_one_that_communicates);
+}
+
 static asyncio_process *kept_process;
 
 ASYNC(keeps_a_process, bool, ended)
@@ -1437,6 +1463,7 @@ static int run_without_pidfd(void)
         cmocka_unit_test(a_signal_that_races_with_the_end_is_harmless),
         cmocka_unit_test(one_that_somebody_else_has_reaped),
         cmocka_unit_test(one_that_runs_is_killed_and_reaped),
+        cmocka_unit_test(one_that_is_released_while_a_task_communicates),
         cmocka_unit_test(one_that_outlives_the_loop),
         cmocka_unit_test(one_whose_loop_closes_while_a_task_waits),
         cmocka_unit_test(a_detached_one_runs_on),
@@ -1474,6 +1501,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(not_under_a_virtual_clock),
         cmocka_unit_test(without_descriptors_nothing_is_left),
         cmocka_unit_test(one_that_runs_is_killed_and_reaped),
+        cmocka_unit_test(one_that_is_released_while_a_task_communicates),
         cmocka_unit_test(one_that_outlives_the_loop),
         cmocka_unit_test(one_whose_loop_closes_while_a_task_waits),
         cmocka_unit_test(a_detached_one_runs_on),
