@@ -69,7 +69,8 @@ ASYNCIO_API double asyncio_loop_time(asyncio_loop *loop);
  * _run_once: one turn, which waits at most `timeout` seconds (none if that is 0 or less) for
  * something to do, and then runs what is ready: that takes as long as the steps of tasks and callbacks do.
  * 0, or the errors of asyncio_loop_run_forever: ASYNCIO_ESTATE, too, in a task or callback of a loop; -EINVAL
- * for NaN.
+ * for NaN. The handler that tells of a stack overflow (asyncio_run_options) is there from the first
+ * turn until the loop closes.
  */
 ASYNCIO_API int asyncio_loop_fd(asyncio_loop *loop);
 ASYNCIO_API double asyncio_loop_timeout(asyncio_loop *loop);

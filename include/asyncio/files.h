@@ -45,8 +45,9 @@ typedef struct asyncio_file asyncio_file;
 /*
  * open(2), always close-on-exec. `mode` counts where flags have O_CREAT. A FIFO: to read, opens at
  * once, and the first read waits for a writer; to write, waits for a reader, and a cancel ends that;
- * with O_NONBLOCK it gives -ENXIO instead. O_NONBLOCK changes nothing else. 0, or open's error; *file
- * is then untouched. (open)
+ * with O_NONBLOCK it gives -ENXIO instead. (It is tried every 10 ms: a reader that opens without waiting for
+ * a writer, and leaves before the next try, is not noticed.) O_NONBLOCK changes nothing else. 0, or open's
+ * error; *file is then untouched. (open)
  */
 ASYNCIO_API int asyncio_file_open(const char *path, int flags, mode_t mode, asyncio_file **file);
 /* The same of an open descriptor, which belongs to the file from then on (on an error it does not). Its

@@ -21,12 +21,13 @@
 ASYNCIO_BEGIN_DECLS
 
 /*
- * Waits until the signal comes. Suspends. The first call for a signal installs the handler, which
- * stays until the loop closes: one that comes between two waits is kept, and ends the next wait at
- * once. All tasks that wait for it are told. A request to cancel ends the wait with -ECANCELED; a
- * signal that came first wins. 0; -EINVAL for a number that is no signal or cannot be caught
- * (SIGKILL, SIGSTOP, and SIGSEGV, SIGBUS, SIGFPE and SIGILL, which cannot wait for a loop),
- * -ECANCELED, -ENOMEM, ASYNCIO_ENOTASK. (Not in Python.)
+ * Waits until the signal comes. Suspends. The first wait for a signal installs the handler, which
+ * stays until the loop closes, whether or not somebody waits: the action from before does not come
+ * back meanwhile, and one that comes between two waits is kept, and ends the next wait at once. A wait
+ * that is cancelled before it begins installs nothing. All tasks that wait for it are told. A request
+ * to cancel ends the wait with -ECANCELED; a signal that came first wins. 0; -EINVAL for a number that
+ * is no signal or cannot be caught (SIGKILL, SIGSTOP, and SIGSEGV, SIGBUS, SIGFPE and SIGILL, which
+ * cannot wait for a loop), -ECANCELED, -ENOMEM, ASYNCIO_ENOTASK. (Not in Python.)
  */
 ASYNCIO_API int asyncio_wait_signal(int signo);
 

@@ -34,8 +34,9 @@ ASYNCIO_BEGIN_DECLS
 
 typedef struct asyncio_process asyncio_process;
 
-/* What a process's stdin, stdout or stderr may be, beside 0 (inherited) and a descriptor above 0, which is
- * copied and stays the caller's. */
+/* What a process's stdin, stdout or stderr may be, beside 0 (inherited, also where it closes on exec
+ * here) and a descriptor above 0, which is copied and stays the caller's. Both see the same open file
+ * and its flags: one that this library has made non-blocking, in a read or write of yours, is so there. */
 #define ASYNCIO_PIPE (-1)    /* a pipe, whose other end is a stream of this process */
 #define ASYNCIO_STDOUT (-2)  /* stderr only: where stdout goes */
 #define ASYNCIO_DEVNULL (-3) /* /dev/null */
@@ -46,7 +47,7 @@ typedef struct asyncio_subprocess_options {
     const char *cwd;        /* the folder that it starts in; a relative program is looked for from there */
     const char *const *env; /* "NAME=value", NULL at the end; NULL: this process's */
     int process_group;      /* 1: one of its own; above 1: joins that one; 0, -1: this process's */
-    int detach;             /* 1: in a session of its own, and _release lets it run */
+    int detach;             /* 1: in a session of its own, with no group to join; _release lets it run */
     const int *inherit;     /* descriptors that stay open in it, under their numbers */
     size_t inherit_count;
     uintptr_t reserved[4];
@@ -57,7 +58,8 @@ typedef struct asyncio_subprocess_options {
  * arguments, NULL at the end. `options` may be NULL. May suspend, before anything is made. On a
  * cancel, or any other error, nothing is left, and *process is untouched. 0; what kept the program
  * from running (-ENOENT, -EACCES ...), with a message that names the program, its folder or the
- * descriptor; -EMFILE, -EAGAIN, -ENOMEM, -EBADF, -EINVAL, -ECANCELED, -ENOSYS, ASYNCIO_ENOTASK.
+ * descriptor; -EINVAL for options that cannot be, in words; -EPERM for a group that it cannot join; -EMFILE,
+ * -EAGAIN, -ENOMEM, -EBADF, -ECANCELED, -ENOSYS, ASYNCIO_ENOTASK.
  * (create_subprocess_exec)
  */
 ASYNCIO_API int asyncio_create_subprocess_exec(const char *const argv[],
@@ -117,8 +119,10 @@ ASYNCIO_API asyncio_stream *asyncio_process_stderr(asyncio_process *process);
 /*
  * Gives the process up: closes its streams, dropping what is queued, and kills it if it still runs,
  * unless `detach` is set. The loop reaps it when it has ended; whoever waits gets -EBADF. Does not
- * wait. Accepts NULL. A loop that closes first ends what was released, which may take a moment; so
- * does a release after the loop was closed. (a process that goes out of scope)
+ * wait. Accepts NULL. A loop that closes first ends what was released, which may take a moment. One
+ * that nobody has released by then runs on, unwatched, and keeps its descriptors; a release kills and
+ * reaps it there and then. A detached one that outlives the loop is nobody's to reap: when it ends, it
+ * stays a zombie until this program has ended. (a process that goes out of scope)
  */
 ASYNCIO_API void asyncio_process_release(asyncio_process *process);
 

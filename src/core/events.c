@@ -286,7 +286,8 @@ static int enter(asyncio_loop *loop, const char *call)
 
 static void leave(asyncio_loop *loop)
 {
-    asy_overflow_unwatch(loop);
+    if (!loop->inside)
+        asy_overflow_unwatch(loop);
     asy_vars_leave(loop);
     asy_running_loop = NULL;
     loop->running = false;

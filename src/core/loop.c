@@ -262,6 +262,7 @@ static void close_loop(asyncio_loop *loop)
     /* First: what is called from here on can add nothing. */
     __atomic_store_n(&loop->closed, true, __ATOMIC_RELAXED);
     loop->dozing = false;
+    asy_overflow_unwatch(loop); /* one inside another loop is watched until now */
     bool in_use = loop->owed > 0;
     struct list *abroad;
     while ((abroad = list_take_first(&loop->abroad))) {

@@ -116,7 +116,7 @@ struct asyncio_loop {
     int64_t slow_ns;
     struct random random;
     asyncio_run_options options;
-    void *alternate_stack;       /* lent to the thread while it runs (overflow.c) */
+    bool watched;                /* for stack overflow (overflow.c) */
     struct list kept_stacks;     /* of main tasks that ended: not reused before the loop closes */
     const struct asyncio_instrument *instrument;
 

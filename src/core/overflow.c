@@ -2,8 +2,10 @@
  * Stack overflow, told in words. A fault in the guard of a task's stack is
  * caught on an alternate stack, named on stderr, and then takes its default
  * action. Any other fault takes it at once. Installed only where the default
- * action was in force, and taken back when the last loop that asked for it stops.
+ * action was in force, and taken back when the last loop that asked for it stops;
+ * a loop inside another one, whose turns are many and short, asks from its first turn until it closes.
  */
+#include "base/compiler.h"
 #include "core/loop.h"
 #include "core/task.h"
 #include "sys/sys.h"
@@ -116,33 +118,54 @@ static void uninstall(void)
     installed = false;
 }
 
-/* A thread that has an alternate stack keeps it; one that has none gets one. */
-static void lend_alternate_stack(asyncio_loop *loop)
-{
-    stack_t stack;
-    if (asy_sys_sigaltstack(NULL, &stack) || !(stack.ss_flags & SS_DISABLE))
-        return;
-    size_t bytes = ALTERNATE_BYTES + getauxval(AT_MINSIGSTKSZ);
-    loop->alternate_stack = asy_sys_alloc(bytes);
-    stack = (stack_t){.ss_sp = loop->alternate_stack, .ss_size = bytes};
-    if (loop->alternate_stack && asy_sys_sigaltstack(&stack, NULL)) {
-        asy_sys_free(loop->alternate_stack);
-        loop->alternate_stack = NULL;
-    }
-}
+/* This thread's alternate stack, if it is ours. A thread that has one of its own keeps it. */
+static THREAD_LOCAL void *lent;
 
-static void take_alternate_stack(asyncio_loop *loop)
+static void take_alternate_stack(void)
 {
     stack_t stack;
-    if (!loop->alternate_stack)
+    if (!lent)
         return;
-    if (asy_sys_sigaltstack(NULL, &stack) == 0 && stack.ss_sp == loop->alternate_stack) {
+    if (asy_sys_sigaltstack(NULL, &stack) == 0 && stack.ss_sp == lent) {
         stack = (stack_t){.ss_flags = SS_DISABLE};
         if (asy_sys_sigaltstack(&stack, NULL))
             return; /* the kernel may still use it */
     }
-    asy_sys_free(loop->alternate_stack);
-    loop->alternate_stack = NULL;
+    asy_sys_free(lent);
+    lent = NULL;
+}
+
+/* Turns may be given in one thread, and then in others. */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t thread_end;
+static bool has_thread_end;
+
+static void thread_ends(void *stack)
+{
+    (void)stack;
+    take_alternate_stack();
+}
+
+static void watch_threads(void)
+{
+    has_thread_end = pthread_key_create(&thread_end, thread_ends) == 0;
+}
+
+static void lend_alternate_stack(void)
+{
+    stack_t stack;
+    if (lent || asy_sys_sigaltstack(NULL, &stack) || !(stack.ss_flags & SS_DISABLE))
+        return;
+    size_t bytes = ALTERNATE_BYTES + getauxval(AT_MINSIGSTKSZ);
+    lent = asy_sys_alloc(bytes);
+    stack = (stack_t){.ss_sp = lent, .ss_size = bytes};
+    if (lent && asy_sys_sigaltstack(&stack, NULL)) {
+        asy_sys_free(lent);
+        lent = NULL;
+    }
+    pthread_once(&once, watch_threads);
+    if (lent && has_thread_end)
+        (void)pthread_setspecific(thread_end, lent); /* refused: it stays behind */
 }
 
 /* In a forked child no loop runs any more, and another thread of the parent may
@@ -158,7 +181,10 @@ void asy_overflow_watch(asyncio_loop *loop)
 {
     if (loop->options.overflow_report < 0)
         return;
-    lend_alternate_stack(loop);
+    lend_alternate_stack();
+    if (loop->watched)
+        return;
+    loop->watched = true;
     pthread_mutex_lock(&lock);
     if (watchers++ == 0)
         install();
@@ -167,11 +193,12 @@ void asy_overflow_watch(asyncio_loop *loop)
 
 void asy_overflow_unwatch(asyncio_loop *loop)
 {
-    if (loop->options.overflow_report < 0)
+    if (!loop->watched)
         return;
+    loop->watched = false;
     pthread_mutex_lock(&lock);
     if (--watchers == 0)
         uninstall();
     pthread_mutex_unlock(&lock);
-    take_alternate_stack(loop);
+    take_alternate_stack();
 }

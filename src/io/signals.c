@@ -146,12 +146,15 @@ static void post_again(struct watch *watch)
         atomic_store(&watch->posted, false);
 }
 
+/* Where the handler returns to, a fault happens again. What else there is to refuse, the kernel does. */
+static bool is_catchable(int signo)
+{
+    return signo > 0 && signo != SIGSEGV && signo != SIGBUS && signo != SIGFPE && signo != SIGILL;
+}
+
 /* The loop's watch of a signal, at work from here on. 0 or a negative errno. */
 static int begin(asyncio_loop *loop, int signo, struct watch **out)
 {
-    /* Where the handler returns to, a fault happens again. */
-    if (signo < 1 || signo == SIGSEGV || signo == SIGBUS || signo == SIGFPE || signo == SIGILL)
-        return -EINVAL;
     struct watch *watch = find(loop, signo);
     if (!watch)
         watch = make(loop, signo);
@@ -187,20 +190,22 @@ int asyncio_wait_signal(int signo)
     asyncio_loop *loop = asy_running_loop;
     if (!loop || !loop->current)
         return ASYNCIO_ENOTASK;
+    if (!is_catchable(signo))
+        return -EINVAL;
     int err = asy_budget_spend(loop);
-    struct watch *watch;
+    if (err)
+        return err;
+    struct watch *watch = find(loop, signo);
+    if (watch && watch->kept) {
+        watch->kept = false;
+        return 0;
+    }
+    err = asy_cancel_deliver(loop->current); /* before a handler is installed for nobody */
     if (!err)
         err = begin(loop, signo, &watch);
     if (err)
         return err;
     watch->waited_for = true;
-    if (watch->kept) {
-        watch->kept = false;
-        return 0;
-    }
-    err = asy_cancel_deliver(loop->current);
-    if (err)
-        return err;
     struct wait wait;
     asy_wait_init(&wait, loop->current, &signal_kind, watch);
     list_append(&watch->waiters, &wait.waiter.node);
@@ -211,7 +216,7 @@ int asyncio_wait_signal(int signo)
 
 int asyncio_loop_add_signal_handler(asyncio_loop *loop, int signo, asyncio_callback fn, void *arg)
 {
-    if (!loop || !fn)
+    if (!loop || !fn || !is_catchable(signo))
         return -EINVAL;
     asy_loop_check(loop, "asyncio_loop_add_signal_handler");
     if (asy_loop_unusable(loop))

@@ -143,8 +143,6 @@ static int wait_for_end(asyncio_process *process)
     int err = asy_cancel_deliver(loop->current);
     if (err)
         return err;
-    if (process->ended) /* while that gave way */
-        return 0;
     struct wait wait;
     asy_wait_init(&wait, loop->current, &exit_kind, process);
     list_append(&process->waiters, &wait.waiter.node);

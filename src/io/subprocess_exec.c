@@ -161,19 +161,39 @@ static asyncio_process *make(asyncio_loop *loop, const asyncio_subprocess_option
     return process;
 }
 
-static bool are_valid(const asyncio_subprocess_options *options)
+static bool is_stdio(const asyncio_subprocess_options *options)
 {
     for (int i = 0; i < 3; i++) {
         int wish = stdio_of(options, i);
         if (wish < ASYNCIO_DEVNULL || (wish == ASYNCIO_STDOUT && i != 2))
             return false;
     }
+    return true;
+}
+
+static bool is_inheritance(const asyncio_subprocess_options *options)
+{
     if (options->inherit_count && !options->inherit)
         return false;
     for (size_t i = 0; i < options->inherit_count; i++)
         if (options->inherit[i] < 0)
             return false;
-    return true;
+    return options->inherit_count <= INT_MAX / 2;
+}
+
+/* 0, or -EINVAL with what is wrong. */
+static int check(const char *name, const asyncio_subprocess_options *options)
+{
+    const char *wrong = NULL;
+    if (!is_stdio(options))
+        wrong = "there is no such stdin, stdout or stderr";
+    else if (!is_inheritance(options))
+        wrong = "inherit has what is no descriptor";
+    else if (options->process_group < -1)
+        wrong = "there is no such process_group";
+    else if (options->process_group > 1 && options->detach > 0)
+        wrong = "with detach it is in a session of its own, and cannot join a process_group";
+    return wrong ? (int)asyncio_raise(-EINVAL, "run %s: %s", name, wrong) : 0;
 }
 
 static int create(const char *const argv[], const char *name, const asyncio_subprocess_options *options,
@@ -184,9 +204,11 @@ static int create(const char *const argv[], const char *name, const asyncio_subp
     options = options ? options : &defaults;
     if (!loop || !loop->current)
         return ASYNCIO_ENOTASK;
-    if (!argv || !argv[0] || !out || !are_valid(options))
+    if (!argv || !argv[0] || !out)
         return -EINVAL;
-    int err = asy_budget_spend(loop);
+    int err = check(argv[0], options);
+    if (!err)
+        err = asy_budget_spend(loop);
     if (err)
         return err;
     if (loop->backend->ops->is_virtual)

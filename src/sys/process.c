@@ -79,6 +79,14 @@ int asy_sys_access_mode(int fd)
 
 /* ---- Started --------------------------------------------------------------------------------- */
 
+/* Of ours: dup2 of one that is not open would fail. */
+static bool closes_on_exec(int fd)
+{
+    int saved = errno, flags = fcntl(fd, F_GETFD);
+    errno = saved;
+    return flags >= 0 && (flags & FD_CLOEXEC);
+}
+
 static int add_stdio(posix_spawn_file_actions_t *actions, const int stdio[3])
 {
     int error = 0;
@@ -89,6 +97,8 @@ static int add_stdio(posix_spawn_file_actions_t *actions, const int stdio[3])
             error = posix_spawn_file_actions_adddup2(actions, STDOUT_FILENO, i);
         else if (stdio[i] >= 0) /* onto itself: it is no longer close-on-exec */
             error = posix_spawn_file_actions_adddup2(actions, stdio[i], i);
+        else if (closes_on_exec(i))
+            error = posix_spawn_file_actions_adddup2(actions, i, i);
     }
     return error;
 }
@@ -101,20 +111,46 @@ static bool is_kept(const struct asy_spawn *spawn, int fd)
     return false;
 }
 
-/* All beyond 2 but those that are kept. */
+/* The next of the places from `place` on that is not a kept one's own. */
+static int next_place(const struct asy_spawn *spawn, int place)
+{
+    while (is_kept(spawn, place))
+        place++;
+    return place;
+}
+
+/* Those that are kept and lie at `end` or beyond: down to places before it, or back up from there. */
+static int add_moves(posix_spawn_file_actions_t *actions, const struct asy_spawn *spawn, int end, bool down)
+{
+    int error = 0, place = STDERR_FILENO;
+    for (size_t i = 0; i < spawn->keep_count && !error; i++) {
+        int fd = spawn->keep[i];
+        if (fd < end)
+            continue;
+        place = next_place(spawn, place + 1);
+        error = down ? posix_spawn_file_actions_adddup2(actions, fd, place)
+                     : posix_spawn_file_actions_adddup2(actions, place, fd);
+    }
+    return error;
+}
+
+/*
+ * Closes all beyond 2 but those that are kept. No action closes a range, but one closes all from a
+ * number on, and what it costs does not depend on the numbers: so those beyond the first places, as many as
+ * are kept, spend the time until then in these.
+ */
 static int add_closes(posix_spawn_file_actions_t *actions, const struct asy_spawn *spawn)
 {
-    int last = STDERR_FILENO, error = 0;
-    for (size_t i = 0; i < spawn->keep_count && !error; i++) {
-        if (spawn->keep[i] > STDERR_FILENO)
-            error = posix_spawn_file_actions_adddup2(actions, spawn->keep[i], spawn->keep[i]);
-        if (spawn->keep[i] > last)
-            last = spawn->keep[i];
-    }
-    for (int fd = STDERR_FILENO + 1; fd < last && !error; fd++)
-        if (!is_kept(spawn, fd))
-            error = posix_spawn_file_actions_addclose(actions, fd);
-    return error ? error : posix_spawn_file_actions_addclosefrom_np(actions, last + 1);
+    const int first = STDERR_FILENO + 1, end = first + (int)spawn->keep_count;
+    int error = add_moves(actions, spawn, end, true);
+    if (!error)
+        error = posix_spawn_file_actions_addclosefrom_np(actions, end);
+    if (!error)
+        error = add_moves(actions, spawn, end, false);
+    for (int fd = first; fd < end && !error; fd++)
+        error = is_kept(spawn, fd) ? posix_spawn_file_actions_adddup2(actions, fd, fd)
+                                   : posix_spawn_file_actions_addclose(actions, fd);
+    return error;
 }
 
 static int fill_actions(posix_spawn_file_actions_t *actions, const struct asy_spawn *spawn)

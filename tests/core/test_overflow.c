@@ -4,6 +4,8 @@
 #include "asyncio.h"
 #include "child.h"
 #include "core/loop.h"
+#include "support/ledger.h"
+#include "sys/sys.h"
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -248,6 +250,79 @@ static void all_is_put_back(void **state)
     assert_child_exit(&child, 0);
 }
 
+/* ---- Inside another loop --------------------------------------------------------------------- */
+
+static void give_turns(asyncio_loop *loop)
+{
+    for (int i = 0; i < 3; i++) {
+        CHILD_CHECK(asyncio_loop_run_once(loop, 0) == 0);
+        CHILD_CHECK(!is_default());
+        CHILD_CHECK(has_alternate_stack());
+    }
+}
+
+static void *give_turns_here(void *loop)
+{
+    stack_t none = {.ss_flags = SS_DISABLE};
+    sigaltstack(&none, NULL); /* a sanitizer has one */
+    give_turns(loop);
+    return NULL;
+}
+
+/* In several threads, one after the other, and with runs of other loops in between. */
+static void run_inside(void *arg)
+{
+    pthread_t thread;
+    (void)arg;
+    asyncio_loop *loop = asyncio_loop_new(NULL);
+    CHILD_CHECK(asyncio_loop_fd(loop) >= 0);
+    CHILD_CHECK(is_default());
+    give_turns_here(loop);
+    CHILD_CHECK(asyncio_run(looks(true)) == 0);
+    give_turns(loop);
+    const struct ledger before = ledger_now();
+    for (int i = 0; i < 2; i++) {
+        CHILD_CHECK(pthread_create(&thread, NULL, give_turns_here, loop) == 0);
+        pthread_join(thread, NULL);
+        give_turns(loop);
+    }
+    CHILD_CHECK(ledger_is(&before)); /* the threads have given theirs back */
+    /* None of the calls for it is made in vain: a turn polls, and that is all. */
+    asy_fault_arm(0, false);
+    for (int i = 0; i < 100; i++)
+        CHILD_CHECK(asyncio_loop_run_once(loop, 0) == 0);
+    CHILD_CHECK(asy_fault_disarm() == 100);
+    CHILD_CHECK(asyncio_loop_close(loop) == 0);
+    CHILD_CHECK(is_default());
+    CHILD_CHECK(!has_alternate_stack());
+    asyncio_loop_release(loop);
+}
+
+static void between_turns_all_stays(void **state)
+{
+    (void)state;
+    child_run(&child, run_inside, NULL);
+    assert_child_exit(&child, 0);
+}
+
+static void overflow_inside(void *arg)
+{
+    (void)arg;
+    asyncio_loop *loop = asyncio_loop_new(NULL);
+    CHILD_CHECK(asyncio_loop_fd(loop) >= 0);
+    give_turns(loop);
+    asyncio_loop_create_task(loop, main_overflows());
+    asyncio_loop_run_once(loop, 0);
+}
+
+static void in_a_turn(void **state)
+{
+    (void)state;
+    child_run(&child, overflow_inside, NULL);
+    assert_child_signal(&child, SIGSEGV);
+    assert_child_says(&child, "of main_overflows");
+}
+
 /* ---- In several threads ------------------------------------------------------------------------ */
 
 ASYNC(lasts, double, seconds)
@@ -329,6 +404,8 @@ int main(void)
         cmocka_unit_test(a_programs_own_handler_is_kept),
         cmocka_unit_test(switched_off),
         cmocka_unit_test(all_is_put_back),
+        cmocka_unit_test(between_turns_all_stays),
+        cmocka_unit_test(in_a_turn),
         cmocka_unit_test(in_another_threads_loop),
         cmocka_unit_test(in_a_forked_childs_loop_and_then_the_parents),
     };

@@ -113,6 +113,34 @@ static void a_wait_can_be_cancelled(void **state)
     assert_int_equal(run(is_cancelled), 0);
 }
 
+ASYNC(is_cancelled_before)
+{
+    asyncio_task *task = asyncio_create_task(waits(SIGUSR1));
+    asyncio_cancel(task);
+    CHECK_EQUAL(asyncio_await(task), -ECANCELED);
+    CHECK(has_handler(SIGUSR1, SIG_DFL));
+    /* Nor does one that ended before it began, of a number that is none. */
+    task = asyncio_create_task(waits(SIGSEGV));
+    asyncio_cancel(task);
+    CHECK_EQUAL(asyncio_await(task), -EINVAL);
+    /* One that is kept is no wait, and the request stays. */
+    CHECK_EQUAL(asyncio_wait_for(waits(SIGUSR1), 0.001), -ETIMEDOUT);
+    raise(SIGUSR1);
+    CHECK_EQUAL(asyncio_sleep(0.001), 0);
+    asyncio_cancel(asyncio_current_task());
+    CHECK_EQUAL(asyncio_wait_signal(SIGUSR1), 0);
+    CHECK_EQUAL(asyncio_wait_signal(SIGUSR1), -ECANCELED);
+    asyncio_task_uncancel(asyncio_current_task());
+    return 0;
+}
+
+static void a_wait_that_never_begins_installs_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(run(is_cancelled_before), 0);
+    assert_true(has_handler(SIGUSR1, SIG_DFL));
+}
+
 static void cancel_task(void *task)
 {
     asyncio_cancel((asyncio_task *)task);
@@ -502,6 +530,7 @@ static void run_in_a_handled_loop(void *arg)
     asyncio_loop *loop = asyncio_runner_get_loop(&runner);
     CHILD_CHECK(asyncio_loop_add_signal_handler(loop, SIGTERM, count, &calls) == 0);
     CHILD_CHECK(asyncio_runner_run(&runner, waits_for_sigterm()) == 5);
+    CHILD_CHECK(!has_handler(SIGTERM, SIG_DFL)); /* the run's use of it is over, the loop's is not */
     CHILD_CHECK(asyncio_loop_remove_signal_handler(loop, SIGTERM));
     CHILD_CHECK(has_handler(SIGTERM, SIG_DFL));
     CHILD_CHECK(asyncio_runner_close(&runner) == 0);
@@ -744,6 +773,7 @@ int main(void)
         cmocka_unit_test(one_between_two_waits_is_kept),
         cmocka_unit_test(all_who_wait_are_told),
         cmocka_unit_test(a_wait_can_be_cancelled),
+        cmocka_unit_test(a_wait_that_never_begins_installs_nothing),
         cmocka_unit_test(no_signal_is_lost_to_a_cancel),
         cmocka_unit_test(what_is_no_signal_is_refused),
         cmocka_unit_test(outside_a_task),

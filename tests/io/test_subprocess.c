@@ -3,15 +3,19 @@
  * and no descriptor, is left.
  */
 #include "asyncio.h"
+#include "base/random.h"
 #include "child.h"
 #include "support/harness.h"
 #include "support/net.h"
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -232,10 +236,16 @@ ASYNC(reaped_elsewhere)
     int status;
     asyncio_process *process = spawn_shell("exit 3", NULL);
     CHECK_EQUAL(waitpid(asyncio_process_pid(process), &status, 0), asyncio_process_pid(process));
+    CHECK_EQUAL(asyncio_process_kill(process), 0); /* the loop has not noticed yet */
     CHECK_EQUAL(end_of(process), 255);
     CHECK_EQUAL(asyncio_process_kill(process), 0);
     asyncio_process_release(process);
-    return 0;
+    /* Of one that was given up nobody wants to know. */
+    process = spawn(ARGV("sleep", "100"), NULL);
+    pid_t pid = asyncio_process_pid(process);
+    asyncio_process_release(process);
+    CHECK_EQUAL(waitpid(pid, &status, 0), pid);
+    return asyncio_sleep(0.02);
 }
 
 ASYNC(reaped_by_the_kernel)
@@ -552,13 +562,13 @@ ASYNC(gets_signals)
     pthread_sigmask(SIG_BLOCK, &set, &before);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    void (*interrupt)(int) = signal(SIGINT, SIG_DFL); /* which a shell's background job ignores */
-    void (*quit)(int) = signal(SIGQUIT, SIG_DFL);
+    void (*interrupt)(int) = signal(SIGINT, SIG_IGN); /* as a shell's background job does */
+    void (*quit)(int) = signal(SIGQUIT, SIG_IGN);
     const char *text = output_of(ARGV(SELF, "look"), OPTIONS(.stdout_fd = ASYNCIO_PIPE));
     CHECK_HAS(text, "SigBlk:\t0000000000000000\n");
-    /* As nohup wants it. What the C library keeps for itself (32 and 33) is its own affair. */
+    /* As nohup and the shell want it. What the C library keeps for itself (32 and 33) is its own affair. */
     const char *ignored = strstr(text, "SigIgn:\t");
-    CHECK(ignored && (strtoull(ignored + 8, NULL, 16) & 0x7fffffff) == 1);
+    CHECK(ignored && (strtoull(ignored + 8, NULL, 16) & 0x7fffffff) == 7);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     signal(SIGPIPE, SIG_DFL);
     signal(SIGHUP, SIG_DFL);
@@ -567,8 +577,14 @@ ASYNC(gets_signals)
     CHECK_HAS(text, "group other, session other");
     text = output_of(ARGV(SELF, "look"), OPTIONS(.stdout_fd = ASYNCIO_PIPE, .process_group = 1));
     CHECK_HAS(text, "group own, session other");
-    text = output_of(ARGV(SELF, "look"), OPTIONS(.stdout_fd = ASYNCIO_PIPE, .detach = 1));
-    CHECK_HAS(text, "group own, session own");
+    text = output_of(ARGV(SELF, "look"),
+                     OPTIONS(.stdout_fd = ASYNCIO_PIPE, .process_group = -1, .detach = -1));
+    CHECK_HAS(text, "group other, session other");
+    for (int group = -1; group < 2; group++) {
+        text = output_of(ARGV(SELF, "look"),
+                         OPTIONS(.stdout_fd = ASYNCIO_PIPE, .process_group = group, .detach = 1));
+        CHECK_HAS(text, "group own, session own");
+    }
     asyncio_process *first = spawn(ARGV("sleep", "100"), OPTIONS(.process_group = 1));
     CHECK_EQUAL(getpgid(asyncio_process_pid(first)), asyncio_process_pid(first));
     asyncio_process *second =
@@ -595,6 +611,141 @@ static void descriptors_and_signals(void **state)
     }
     check_no_children();
     harness_settle();
+}
+
+/* Which files the child has beyond 2, as "descriptor:inode" each, in order. */
+static int list(int most)
+{
+    struct stat status;
+    for (int fd = 3; fd < most; fd++)
+        if (fstat(fd, &status) == 0)
+            printf("%d:%llu ", fd, (unsigned long long)status.st_ino);
+    return 0;
+}
+
+/* How many actions the latest spawn of this thread took. */
+static _Thread_local unsigned actions;
+
+int posix_spawn_file_actions_addclose(posix_spawn_file_actions_t *to, int fd)
+{
+    static _Thread_local int (*next)(posix_spawn_file_actions_t *, int);
+    if (!next)
+        *(void **)&next = dlsym(RTLD_NEXT, "posix_spawn_file_actions_addclose");
+    actions++;
+    return next(to, fd);
+}
+
+int posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t *to, int fd, int place)
+{
+    static _Thread_local int (*next)(posix_spawn_file_actions_t *, int, int);
+    if (!next)
+        *(void **)&next = dlsym(RTLD_NEXT, "posix_spawn_file_actions_adddup2");
+    actions++;
+    return next(to, fd, place);
+}
+
+#define INHERITED_MAX 12
+
+/* Numbers that lie close together, so that they are in each other's way, and some far up; some twice. */
+static void check_inheritance(struct random *random, int most)
+{
+    int inherit[INHERITED_MAX];
+    size_t count = random_below(random, INHERITED_MAX + 1);
+    char wanted[1024] = "", number[32];
+    size_t used = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool is_far = random_below(random, 4) == 0;
+        inherit[i] = is_far ? most - 1 - (int)random_below(random, 3) : (int)random_below(random, 18);
+        int file = memfd_create("file", MFD_CLOEXEC), fd = fcntl(file, F_DUPFD_CLOEXEC, 100);
+        close(file);
+        if (inherit[i] > 2 && fcntl(inherit[i], F_GETFD) < 0) /* some close on exec, and some do not */
+            CHILD_CHECK(dup3(fd, inherit[i], random_below(random, 2) ? O_CLOEXEC : 0) == inherit[i]);
+        close(fd);
+    }
+    for (int fd = 3; fd < most; fd = fd < 30 || fd >= most - 4 ? fd + 1 : most - 4)
+        for (size_t i = 0; i < count; i++) {
+            struct stat status;
+            if (inherit[i] != fd)
+                continue;
+            CHILD_CHECK(fstat(fd, &status) == 0);
+            used += (size_t)snprintf(wanted + used, sizeof wanted - used, "%d:%llu ", fd,
+                                     (unsigned long long)status.st_ino);
+            break;
+        }
+    snprintf(number, sizeof number, "%d", most);
+    actions = 0;
+    const asyncio_subprocess_options options = {
+        .stdout_fd = ASYNCIO_PIPE, .inherit = inherit, .inherit_count = count};
+    const char *found = output_of(ARGV(SELF, "list", number), &options);
+    if (strcmp(found, wanted) != 0)
+        dprintf(2, "found %s, wanted %s\n", found, wanted);
+    CHILD_CHECK(strcmp(found, wanted) == 0);
+    CHILD_CHECK(actions <= 3 * count + 3);
+}
+
+ASYNC(inherits, int, most)
+{
+    struct random random;
+    random_seed(&random, 7);
+    for (int i = 0; i < (is_slow_build() ? 10 : 60); i++)
+        check_inheritance(&random, most);
+    return 0;
+}
+
+static void inherit_far_up(void *arg)
+{
+    struct rlimit limit;
+    (void)arg;
+    CHILD_CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    rlim_t most = limit.rlim_max < 200000 ? limit.rlim_max : 200000;
+    limit.rlim_cur = most;
+    CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    CHILD_CHECK(asyncio_run(inherits((int)most)) == 0);
+}
+
+static struct child child;
+
+static void what_is_inherited_costs_the_same_whatever_its_number(void **state)
+{
+    skip_under_valgrind();
+    (void)state;
+    child_run(&child, inherit_far_up, NULL);
+    assert_child_exit(&child, 0);
+    assert_child_silent(&child);
+}
+
+/* They are inherited, says the header, and it does not say "unless". 2 is not even open. */
+ASYNC(inherits_standard)
+{
+    int kept = fcntl(2, F_DUPFD_CLOEXEC, 60);
+    for (int fd = 0; fd < 2; fd++)
+        CHILD_CHECK(fcntl(fd, F_SETFD, FD_CLOEXEC) == 0);
+    close(2);
+    asyncio_process *process = spawn_shell("read line <&0 || echo read; true >&2 || echo no 2",
+                                           NULL);
+    int returncode = end_of(process);
+    asyncio_process_release(process);
+    dup2(kept, 2);
+    CHILD_CHECK(returncode == 0);
+    for (int fd = 0; fd < 2; fd++)
+        CHILD_CHECK(fcntl(fd, F_GETFD) == FD_CLOEXEC);
+    return 0;
+}
+
+static void inherit_standard(void *arg)
+{
+    int fd = open("/dev/null", O_RDONLY);
+    (void)arg;
+    dup2(fd, 0);
+    CHILD_CHECK(asyncio_run(inherits_standard()) == 0);
+}
+
+static void standard_descriptors_that_close_on_exec_here(void **state)
+{
+    (void)state;
+    child_run(&child, inherit_standard, NULL);
+    assert_child_exit(&child, 0);
+    assert_string_equal(child.text, "read\nno 2\n");
 }
 
 ASYNC(gets_places)
@@ -680,8 +831,6 @@ static void change_places(void *arg)
     CHILD_CHECK(result == 0);
     CHILD_CHECK(read(fds[0], text, sizeof text - 1) == 4 && strcmp(text, "one\n") == 0);
 }
-
-static struct child child;
 
 static void standard_descriptors_in_other_places(void **state)
 {
@@ -837,9 +986,20 @@ ASYNC(is_refused)
                   "run true: descriptor 998: bad file descriptor");
     asyncio_process *process;
     const asyncio_subprocess_options wrong[] = {
-        {.stdin_fd = -4}, {.stdin_fd = ASYNCIO_STDOUT}, {.stdout_fd = ASYNCIO_STDOUT}, {.inherit_count = 1}};
+        {.stdin_fd = -4}, {.stdin_fd = ASYNCIO_STDOUT}, {.stdout_fd = ASYNCIO_STDOUT}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-        CHECK_EQUAL(asyncio_create_subprocess_exec(ARGV("true"), &wrong[i], &process), -EINVAL);
+        check_refused(ARGV("true"), &wrong[i], -EINVAL, "run true: there is no such stdin, stdout or stderr");
+    const int negative = -5;
+    check_refused(ARGV("true"), OPTIONS(.inherit_count = 1), -EINVAL,
+                  "run true: inherit has what is no descriptor");
+    check_refused(ARGV("true"), OPTIONS(.inherit = &negative, .inherit_count = 1), -EINVAL,
+                  "run true: inherit has what is no descriptor");
+    check_refused(ARGV("true"), OPTIONS(.process_group = -2), -EINVAL,
+                  "run true: there is no such process_group");
+    check_refused(ARGV("true"), OPTIONS(.process_group = getpgid(0), .detach = 1), -EINVAL,
+                  "run true: with detach it is in a session of its own, and cannot join a process_group");
+    check_refused(ARGV("true"), OPTIONS(.process_group = INT_MAX), -EPERM,
+                  "run true: operation not permitted");
     CHECK_EQUAL(asyncio_create_subprocess_exec(NULL, NULL, &process), -EINVAL);
     CHECK_EQUAL(asyncio_create_subprocess_exec((const char *const[]){NULL}, NULL, &process), -EINVAL);
     CHECK_EQUAL(asyncio_create_subprocess_exec(ARGV("true"), NULL, NULL), -EINVAL);
@@ -946,6 +1106,32 @@ static void one_that_runs_is_killed_and_reaped(void **state)
     run_all(releases_one_that_runs);
 }
 
+/* While a task is in the middle of each part of it: input, output, the end. */
+ASYNC(releases_one_that_communicates)
+{
+    static const char *const commands[] = {"sleep 100", "cat; sleep 100", "exec 1>&- 2>&- <&-; sleep 100"};
+    char *data = big_input();
+    for (int i = 0; i < 6; i++) {
+        asyncio_buffer out = {0};
+        asyncio_process *process = spawn_shell(commands[i % 3], i < 3 ? OPTIONS(ALL_PIPES)
+                                                                      : OPTIONS(.stdout_fd = ASYNCIO_PIPE));
+        asyncio_task *task =
+            asyncio_create_task(communicates(process, i < 3 ? data : NULL, i < 3 ? BIG : 0, &out));
+        CHECK_EQUAL(asyncio_sleep(0.03), 0);
+        asyncio_process_release(process);
+        CHECK_EQUAL(asyncio_await(task), -EBADF);
+        CHECK(!out.data);
+    }
+    free(data);
+    return 0;
+}
+
+static void one_that_is_released_while_a_task_communicates(void **state)
+{
+    (void)state;
+    run_all(releases_one_that_communicates);
+}
+
 static asyncio_process *kept_process;
 
 ASYNC(keeps_a_process, bool, ended)
@@ -969,6 +1155,34 @@ static void one_that_outlives_the_loop(void **state)
         assert_int_equal(count_descriptors(), descriptors);
     }
     harness_settle();
+}
+
+/* A loop that is closed while a task waits for a process that nobody has released. */
+static void close_below(void *arg)
+{
+    (void)arg;
+    asyncio_loop *loop = asyncio_loop_new(NULL);
+    asyncio_release(asyncio_loop_create_task(loop, keeps_a_process(false)));
+    CHILD_CHECK(asyncio_loop_run_once(loop, 0) == 0);
+    int descriptors = count_descriptors();
+    asyncio_release(asyncio_loop_create_task(loop, waits_for(kept_process)));
+    CHILD_CHECK(asyncio_loop_run_once(loop, 0) == 0);
+    pid_t pid = asyncio_process_pid(kept_process);
+    CHILD_CHECK(asyncio_loop_close(loop) == 0);
+    CHILD_CHECK(kill(pid, 0) == 0); /* it runs on */
+    CHILD_CHECK(!asyncio_process_returncode(kept_process, NULL));
+    asyncio_process_release(kept_process);
+    CHILD_CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
+    asyncio_loop_release(loop);
+    CHILD_CHECK(count_descriptors() < descriptors - 4); /* three pipes, the process's own, and the loop's */
+}
+
+static void one_whose_loop_closes_while_a_task_waits(void **state)
+{
+    (void)state;
+    child_run(&child, close_below, NULL);
+    assert_child_exit(&child, 0);
+    assert_child_says(&child, "it waits in process");
 }
 
 ASYNC(detaches)
@@ -995,6 +1209,37 @@ static void a_detached_one_runs_on(void **state)
 {
     (void)state;
     run_all(detaches);
+}
+
+#define DETACHED 30
+
+ASYNC(detaches_many, pid_t *, pids)
+{
+    for (int i = 0; i < DETACHED; i++) {
+        asyncio_process *process = spawn(ARGV("sleep", "100"), OPTIONS(.detach = 1));
+        pids[i] = asyncio_process_pid(process);
+        asyncio_process_release(process);
+    }
+    return 0;
+}
+
+/* The loop that closes waits for those that it has killed, and for no others. */
+static void detached_ones_hold_up_no_close(void **state)
+{
+    (void)state;
+    pid_t pids[DETACHED];
+    int descriptors = count_descriptors(), status;
+    double began = asyncio_time();
+    assert_int_equal(asyncio_run(detaches_many(pids)), 0);
+    assert_true(asyncio_time() - began < DETACHED / 2);
+    for (int i = 0; i < DETACHED; i++) {
+        assert_int_equal(waitpid(pids[i], &status, WNOHANG), 0);
+        kill(pids[i], SIGKILL);
+        assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+    }
+    check_no_children();
+    assert_int_equal(count_descriptors(), descriptors);
+    harness_settle();
 }
 
 ASYNC(forks_meanwhile)
@@ -1218,7 +1463,9 @@ static int run_without_pidfd(void)
         cmocka_unit_test(a_signal_that_races_with_the_end_is_harmless),
         cmocka_unit_test(one_that_somebody_else_has_reaped),
         cmocka_unit_test(one_that_runs_is_killed_and_reaped),
+        cmocka_unit_test(one_that_is_released_while_a_task_communicates),
         cmocka_unit_test(one_that_outlives_the_loop),
+        cmocka_unit_test(one_whose_loop_closes_while_a_task_waits),
         cmocka_unit_test(a_detached_one_runs_on),
         cmocka_unit_test(fifty_at_once),
         cmocka_unit_test(every_call_may_fail),
@@ -1244,6 +1491,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(output_is_there_after_the_end),
         cmocka_unit_test(closing_stdin_ends_the_input),
         cmocka_unit_test(descriptors_and_signals),
+        cmocka_unit_test(what_is_inherited_costs_the_same_whatever_its_number),
+        cmocka_unit_test(standard_descriptors_that_close_on_exec_here),
         cmocka_unit_test(folder_environment_and_files),
         cmocka_unit_test(descriptors_of_the_callers),
         cmocka_unit_test(standard_descriptors_in_other_places),
@@ -1252,8 +1501,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(not_under_a_virtual_clock),
         cmocka_unit_test(without_descriptors_nothing_is_left),
         cmocka_unit_test(one_that_runs_is_killed_and_reaped),
+        cmocka_unit_test(one_that_is_released_while_a_task_communicates),
         cmocka_unit_test(one_that_outlives_the_loop),
+        cmocka_unit_test(one_whose_loop_closes_while_a_task_waits),
         cmocka_unit_test(a_detached_one_runs_on),
+        cmocka_unit_test(detached_ones_hold_up_no_close),
         cmocka_unit_test(a_forks_child_leaves_them_alone),
         cmocka_unit_test(each_call_knows_its_thread), /* forks: before there are other threads */
         cmocka_unit_test(fifty_at_once),
@@ -1263,6 +1515,8 @@ int main(int argc, char **argv)
     };
     if (argc > 1 && strcmp(argv[1], "look") == 0)
         return look();
+    if (argc > 2 && strcmp(argv[1], "list") == 0)
+        return list(atoi(argv[2]));
     if (argc > 4 && strcmp(argv[1], "find") == 0)
         return find(argv + 2);
     use_descriptors();

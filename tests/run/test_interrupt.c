@@ -417,6 +417,36 @@ static void run_in_a_thread(void *arg)
     CHILD_CHECK(is_default(SIGINT));
 }
 
+static void nothing(void *arg)
+{
+    (void)arg;
+}
+
+/* With all places for signals taken one is as good as lost; the next is the first then, and kills nobody. */
+ASYNC(finds_no_place)
+{
+    while (asyncio_loop_call_soon_signalsafe(asyncio_get_running_loop(), nothing, NULL) == 0)
+        ;
+    kill(getpid(), SIGINT);
+    if (asyncio_sleep(0.01))
+        return 1;
+    kill(getpid(), SIGINT);
+    return asyncio_sleep(30);
+}
+
+static void run_without_places(void *arg)
+{
+    (void)arg;
+    CHILD_CHECK(asyncio_run(finds_no_place()) == -EINTR);
+}
+
+static void one_that_finds_no_place_is_not_the_first(void **state)
+{
+    (void)state;
+    RUNS(run_without_places, 0);
+    assert_child_exit(&child, 0);
+}
+
 static void by_default_in_the_main_thread_only(void **state)
 {
     (void)state;
@@ -475,6 +505,7 @@ int main(void)
         cmocka_unit_test(an_ignored_signal_stays_ignored),
         cmocka_unit_test(one_installed_meanwhile_stays),
         cmocka_unit_test(not_handled_where_not_wanted),
+        cmocka_unit_test(one_that_finds_no_place_is_not_the_first),
         cmocka_unit_test(by_default_in_the_main_thread_only),
         cmocka_unit_test(a_signal_in_another_thread),
     };
