@@ -213,8 +213,8 @@ ASYNC(main_closed_for_good)
 {
     struct number number;
     open_at_first(&number, SOCK_STREAM);
-    asyncio_task *first = asyncio_create_task(waits(number.fd, POLLIN, 0.02));
-    asyncio_task *second = asyncio_create_task(waits(number.fd, POLLIN, 0.01));
+    asyncio_task *first = asyncio_create_task(waits(number.fd, POLLIN, 1));
+    asyncio_task *second = asyncio_create_task(waits(number.fd, POLLIN, 0.5));
     settle();
     close(number.fd);
     CHECK_EQUAL(asyncio_wait_fd(number.fd, POLLIN, 5), -EBADF);
