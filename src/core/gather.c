@@ -180,7 +180,7 @@ static void release_each(asyncio_awaitable *const *awaitables, size_t n)
     }
 }
 
-/* The tasks are waited for one after the other, as far as there is a task to wait. A request stays pending. */
+/* The tasks are waited for one after the other, if there is a task to wait. A request stays pending. */
 static int refuse(intptr_t results[], asyncio_awaitable *const *awaitables, size_t n, asyncio_task *task,
                   int err)
 {

@@ -415,6 +415,33 @@ def server_with_openssl():
     expect(server.errors == '', server.errors)
 
 
+@test
+def server_with_socat():
+    with OurServer(SITE_NAME='*.site.test', SITE_CERT=path('site.both')) as server:
+        for name, subject in (('server.test', 'server.test'), ('one.site.test', '*.site.test')):
+            done = subprocess.run(['socat', '-t', str(TIMEOUT_S), '-',
+                                   f'OPENSSL:127.0.0.1:{server.port},cafile={path("ca.pem")},'
+                                   f'snihost={name},commonname={subject}'],
+                                  input='hello\nBIG 3000000\nquit\n', capture_output=True, text=True,
+                                  timeout=TIMEOUT_S)
+            expect((done.returncode, done.stderr) == (0, ''), name, done.returncode, done.stderr)
+            expect(done.stdout == 'hello\n' + 'x' * 3000000, name, len(done.stdout))
+    expect(server.errors == '', server.errors)
+
+
+@test
+def client_with_socat():
+    port = free_port()
+    for versions in ('max-version=TLS1.2', 'min-version=TLS1.3'):
+        for verify in (0, 1):  # our certificate
+            options = f'cert={path("server.both")},cafile={path("ca.pem")},verify={verify},{versions}'
+            process = start('socat', f'OPENSSL-LISTEN:{port},bind=127.0.0.1,reuseaddr,{options}', 'EXEC:cat')
+            status, out, told = our_client_of(port, certificate=[path('client.both')] if verify else [])
+            _, errors = process.communicate(timeout=TIMEOUT_S)
+            expect((status, out) == (0, 'hello\nworld\n'), versions, verify, status, out, told)
+            expect((process.returncode, errors) == (0, None), process.returncode, errors)
+
+
 def names_of(port, name):
     """Subjects of the certificates that OpenSSL, Python and curl get there."""
     shown = subprocess.run(['openssl', 's_client', '-connect', f'127.0.0.1:{port}', '-servername', name],
