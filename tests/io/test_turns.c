@@ -143,8 +143,8 @@ ASYNC(leaves_a_turn)
     return 0;
 }
 
-/* There is room when the loop runs no more tasks. It closes over both of them, and the turn passes from one to
- * the other and to the stream, which has what it accepted sent. Their stacks are abandoned: last in this
+/* There is room when the loop runs no more tasks. It closes over both of them, and the turn passes from one
+ * to the other and to the stream, which has what it accepted sent. Their stacks are abandoned: last in this
  * program. */
 static void test_turn_not_taken(void **state)
 {
