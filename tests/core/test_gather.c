@@ -117,7 +117,7 @@ static void test_arrays(void **state)
 /* Each argument carries one reference; the same one may be there twice. */
 ASYNC(duplicates_main)
 {
-    intptr_t r[3];
+    intptr_t r[4];
     asyncio_task *task = asyncio_create_task(sleeps(1, 7));
     CHECK_EQUAL(asyncio_gather(r, asyncio_ref(task), asyncio_ref(task), asyncio_ref(task)), 0);
     for (int i = 0; i < 3; i++)

@@ -664,6 +664,11 @@ int accept4(int fd, struct sockaddr *peer, socklen_t *length, int flags)
     return -1;
 }
 
+ASYNC(greets, asyncio_stream *, stream)
+{
+    return asyncio_stream_write(stream, "hello", 5);
+}
+
 static int connected_to(struct sockaddr_in *address)
 {
     int fd = net_tcp();
@@ -717,6 +722,39 @@ ASYNC(main_accept_failures)
     return 0;
 }
 TEST(accept_failures)
+
+static asyncio_coro *greeter(asyncio_stream *stream, void *arg)
+{
+    (void)arg;
+    return greets(stream);
+}
+
+/* A server passes over them, too, reports none, and has no pause after it. */
+ASYNC(main_server_accept_failures)
+{
+    static const int passing[] = {ECONNABORTED, EPROTO, ECONNABORTED, EPERM, ETIMEDOUT, EOPNOTSUPP, 0};
+    enum { FAILURES = sizeof passing / sizeof *passing - 1 };
+    struct sockaddr_in address;
+    int listener = net_listen(&address, 50), clients[FAILURES + 1];
+    char text[8];
+    asyncio_server *server;
+    CHECK_EQUAL(asyncio_start_server_on(listener, greeter, NULL, NULL, &server), 0);
+    accept_errors = passing;
+    double begun = asyncio_time();
+    for (int i = 0; i < FAILURES + 1; i++)
+        clients[i] = connected_to(&address);
+    CHECK_EQUAL(asyncio_sock_recv(clients[FAILURES], text, sizeof text, 0), 5);
+    CHECK(asyncio_time() - begun < 0.9);
+    CHECK_EQUAL(*accept_errors, 0);
+    accept_errors = NULL;
+    for (int i = 0; i < FAILURES + 1; i++)
+        asyncio_close(clients[i]);
+    asyncio_server_close(server);
+    CHECK_EQUAL(asyncio_server_wait_closed(server, 5), 0);
+    asyncio_server_release(server);
+    return 0;
+}
+TEST(server_accept_failures)
 
 /* A connection that is there when the request comes is accepted, and the request stays. */
 ASYNC(main_accept_cancelled)
@@ -1036,6 +1074,7 @@ int main(void)
         cmocka_unit_test(test_connect_again),
         cmocka_unit_test(test_accept_storm),
         cmocka_unit_test(test_accept_failures),
+        cmocka_unit_test(test_server_accept_failures),
         cmocka_unit_test(test_accept_cancelled),
         cmocka_unit_test(test_sendfile),
         cmocka_unit_test(test_sendfile_copies),
