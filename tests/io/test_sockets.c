@@ -898,6 +898,16 @@ ASYNC(main_sendfile_copies)
     CHECK_EQUAL(asyncio_sock_sendfile(fds[0], file, &offset, SIZE), 1000);
     CHECK_EQUAL(offset, SIZE);
     check_received(fds[1], SIZE - 1000, 1000);
+    /* The same of the position, without one. */
+    CHECK_EQUAL(lseek(file, 5, SEEK_SET), 5);
+    task = asyncio_create_task(send_file(fds[0], file, NULL, SIZE));
+    settle();
+    asyncio_cancel(task);
+    CHECK_EQUAL(asyncio_await(task), -ECANCELED);
+    off_t position = lseek(file, 0, SEEK_CUR);
+    CHECK(position > 5 && position < SIZE);
+    check_received(fds[1], 5, (size_t)position - 5);
+    CHECK_EQUAL(net_drain(fds[1]), 0);
     asyncio_close(file);
     close_pair(fds);
     close_pair(pipe_fds);
