@@ -151,7 +151,7 @@ static void *read_slowly(void *fd)
     return (void *)got;
 }
 
-static int ticks;
+static _Atomic int ticks;
 
 ASYNC(ticks_on)
 {
@@ -209,11 +209,13 @@ static void a_slow_reader_does_not_stop_the_loop(void **state)
 
 /* ---- stdin ----------------------------------------------------------------------------------- */
 
+/* Each part when the loop has gone on since the last one. */
 static void *write_slowly(void *fd)
 {
     static const char *const parts[] = {"first li", "ne\nsecond line\n", "rest"};
     for (int i = 0; i < 3; i++) {
-        usleep(3000);
+        for (int seen = ticks, pauses = 0; ticks < seen + 2 && pauses < 5000; pauses++)
+            usleep(1000);
         CHECK(write((int)(intptr_t)fd, parts[i], strlen(parts[i])) > 0);
     }
     close((int)(intptr_t)fd);
