@@ -356,15 +356,26 @@ void asy_fd_wait_over(asyncio_task *task, struct fd_record *record)
         wake(&LIST_ENTRY(wait, struct fd_wait, wait)->waiter, 0);
 }
 
-int asy_fd_watch(asyncio_loop *loop, struct fd_record *record, struct fd_waiter *waiter)
+static int watch_before(asyncio_loop *loop, struct fd_record *record, struct list *place,
+                        struct fd_waiter *waiter)
 {
     waiter->takes_turns = true;
     waiter->has_turn = false;
-    list_append(&record->waiters, &waiter->node);
+    list_insert_before(place, &waiter->node);
     int err = asy_fd_register(loop, record);
     if (err)
         list_remove(&waiter->node);
     return err;
+}
+
+int asy_fd_watch(asyncio_loop *loop, struct fd_record *record, struct fd_waiter *waiter)
+{
+    return watch_before(loop, record, &record->waiters, waiter);
+}
+
+int asy_fd_watch_again(asyncio_loop *loop, struct fd_record *record, struct fd_waiter *waiter)
+{
+    return watch_before(loop, record, record->waiters.next, waiter);
 }
 
 /* ---- Events ------------------------------------------------------------------------------- */

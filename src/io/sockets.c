@@ -4,8 +4,10 @@
 #include "asyncio/sockets.h"
 #include "asyncio/tasks.h"
 #include "io/transfer.h"
+#include "sys/files.h"
 #include "sys/sys.h"
 #include <stdlib.h>
+#include <unistd.h>
 
 #define COPY_BYTES (256 * 1024)
 
@@ -251,10 +253,12 @@ static ssize_t copy_once(int fd, int in, off_t *offset, size_t count)
     if (record->generation != generation)
         n = -EBADF;
     if (n > 0) {
-        size_t sent = 0;
-        n = sendall(fd, block, (size_t)n, 0, &sent);
+        size_t got = (size_t)n, sent = 0;
+        n = sendall(fd, block, got, 0, &sent);
         if (offset)
             *offset += (off_t)sent;
+        else if (sent < got) /* a pipe takes nothing back */
+            asy_sys_lseek(in, (off_t)sent - (off_t)got, SEEK_CUR);
     }
     asy_sys_free(block);
     return n;

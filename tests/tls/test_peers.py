@@ -215,21 +215,30 @@ def client_refuses():
     expect(server.errors and 'alert' in server.errors[0], server.errors)
 
 
+def free_port():
+    with socket.create_server(('127.0.0.1', 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def our_client_of(port, **more):
+    """The same, of a server that is starting."""
+    for _ in range(100):
+        status, out, told = our_client(port, **more)
+        if 'ECONNREFUSED' not in told:
+            break
+        time.sleep(0.05)
+    return status, out, told
+
+
 @test
 def client_with_openssl():
-    listener = socket.create_server(('127.0.0.1', 0))
-    port = listener.getsockname()[1]
-    listener.close()
+    port = free_port()
     for versions in ('-tls1_2', '-tls1_3'):
         process = start('openssl', 's_server', '-accept', f'127.0.0.1:{port}', '-cert', path('server.pem'),
                         '-key', path('server.key'), versions, '-rev', '-naccept', '2', '-alpn', 'h2')
         try:
             process.stdout.readline()
-            for _ in range(100):
-                status, out, told = our_client(port, ALPN='h2')
-                if 'ECONNREFUSED' not in told:
-                    break
-                time.sleep(0.05)
+            status, out, told = our_client_of(port, ALPN='h2')
             expect((status, out) == (0, 'olleh\ndlrow\n'), status, out, told)
             expect(' alpn=h2 ' in told, told)
         finally:
@@ -406,6 +415,33 @@ def server_with_openssl():
     expect(server.errors == '', server.errors)
 
 
+@test
+def server_with_socat():
+    with OurServer(SITE_NAME='*.site.test', SITE_CERT=path('site.both')) as server:
+        for name, subject in (('server.test', 'server.test'), ('one.site.test', '*.site.test')):
+            done = subprocess.run(['socat', '-t', str(TIMEOUT_S), '-',
+                                   f'OPENSSL:127.0.0.1:{server.port},cafile={path("ca.pem")},'
+                                   f'snihost={name},commonname={subject}'],
+                                  input='hello\nBIG 3000000\nquit\n', capture_output=True, text=True,
+                                  timeout=TIMEOUT_S)
+            expect((done.returncode, done.stderr) == (0, ''), name, done.returncode, done.stderr)
+            expect(done.stdout == 'hello\n' + 'x' * 3000000, name, len(done.stdout))
+    expect(server.errors == '', server.errors)
+
+
+@test
+def client_with_socat():
+    port = free_port()
+    for versions in ('max-version=TLS1.2', 'min-version=TLS1.3'):
+        for verify in (0, 1):  # our certificate
+            options = f'cert={path("server.both")},cafile={path("ca.pem")},verify={verify},{versions}'
+            process = start('socat', f'OPENSSL-LISTEN:{port},bind=127.0.0.1,reuseaddr,{options}', 'EXEC:cat')
+            status, out, told = our_client_of(port, certificate=[path('client.both')] if verify else [])
+            _, errors = process.communicate(timeout=TIMEOUT_S)
+            expect((status, out) == (0, 'hello\nworld\n'), versions, verify, status, out, told)
+            expect((process.returncode, errors) == (0, None), process.returncode, errors)
+
+
 def names_of(port, name):
     """Subjects of the certificates that OpenSSL, Python and curl get there."""
     shown = subprocess.run(['openssl', 's_client', '-connect', f'127.0.0.1:{port}', '-servername', name],
@@ -431,6 +467,40 @@ def server_has_sites():
             got = list(names_of(server.port, name))
             expect(got == [subject] * 3, name, got)
     expect(server.errors == '', server.errors)
+
+
+@test
+def server_has_sites_and_another_group():
+    """The client's share of a key is of a group that the server has not: it is asked for a second hello."""
+    with open(path('groups.cnf'), 'w') as file:
+        file.write('openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = here\n'
+                   '[here]\nGroups = P-384\n')
+    with OurServer(SITE_NAME='*.site.test', SITE_CERT=path('site.both'),
+                   OPENSSL_CONF=path('groups.cnf')) as server:
+        for name, subject in (('server.test', 'server.test'), ('one.site.test', 'site.test')):
+            done = s_client(server.port, 'hello\nquit\n', '-tls1_3', '-ign_eof', '-servername', name,
+                            '-alpn', 'h2', '-groups', 'X25519:P-384', '-msg')
+            expect(done.returncode == 0 and '\nhello\n' in done.stdout, done)
+            expect(len(re.findall('>>> TLS 1.3, Handshake .*ClientHello', done.stdout)) == 2, done.stdout)
+            expect(re.search(r'subject=CN ?= ?(\S+)', done.stdout).group(1) == subject, name, done.stdout)
+            expect('ALPN protocol: h2' in done.stdout, done.stdout)
+    expect(server.errors == '', server.errors)
+
+
+@test
+def client_is_asked_for_another_group():
+    port = free_port()
+    process = start('openssl', 's_server', '-accept', f'127.0.0.1:{port}', '-tls1_3', '-groups', 'P-521',
+                    '-cert', path('server.pem'), '-key', path('server.key'), '-servername', 'one.site.test',
+                    '-cert2', path('site.pem'), '-key2', path('site.key'), '-rev', '-naccept', '1', '-msg')
+    try:
+        status, out, told = our_client_of(port, name='one.site.test')
+        shown, _ = process.communicate(timeout=TIMEOUT_S)
+    finally:
+        process.kill()
+    expect((status, out) == (0, 'olleh\ndlrow\n'), status, out, told)
+    expect('subject=CN=site.test' in told, told)
+    expect(len(re.findall('<<< TLS 1.3, Handshake .*ClientHello', shown)) == 2, shown)
 
 
 @test
