@@ -5,6 +5,7 @@
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define NOINLINE __attribute__((noinline))
+#define HOT __attribute__((hot))
 #define COLD __attribute__((noinline, cold))
 #define HIDDEN __attribute__((visibility("hidden")))
 

@@ -24,7 +24,7 @@
 
 THREAD_LOCAL HIDDEN asyncio_loop *asy_running_loop;
 
-int64_t asy_loop_now_ns(asyncio_loop *loop)
+HOT int64_t asy_loop_now_ns(asyncio_loop *loop)
 {
     return loop->backend->ops->now_ns(loop->backend);
 }
@@ -94,7 +94,7 @@ static bool waits_for_others(asyncio_loop *loop, int64_t deadline_ns)
 }
 
 /* Waits, if nothing is ready, until something is, but not past latest_ns. */
-static int poll(asyncio_loop *loop, int64_t latest_ns)
+HOT static int poll(asyncio_loop *loop, int64_t latest_ns)
 {
     bool waits = !loop->ready.first && !loop->stopping;
     int64_t deadline_ns = waits ? asy_timers_next(loop) : 0;
@@ -170,7 +170,7 @@ static void run_callback(asyncio_loop *loop, struct callback *callback)
         returned_in_child();
 }
 
-static void run_batch(asyncio_loop *loop)
+HOT static void run_batch(asyncio_loop *loop)
 {
     if (UNLIKELY(loop->seeded))
         shuffle_tasks(loop);
@@ -194,7 +194,7 @@ static void run_batch(asyncio_loop *loop)
     }
 }
 
-int asy_loop_run(asyncio_loop *loop)
+HOT int asy_loop_run(asyncio_loop *loop)
 {
     int err = 0;
     do {

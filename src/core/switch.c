@@ -144,7 +144,7 @@ static inline __attribute__((always_inline)) void enter(asyncio_loop *loop, stru
         fiber_start(from, &next->fiber, next->stack->top, task_main, loop, &loop->fp);
 }
 
-NOINLINE void asy_switch_park(asyncio_loop *loop, asyncio_task *task)
+HOT NOINLINE void asy_switch_park(asyncio_loop *loop, asyncio_task *task)
 {
     asyncio_task *next = take_next_equipped(loop);
     if (UNLIKELY(!next)) {
@@ -157,7 +157,7 @@ NOINLINE void asy_switch_park(asyncio_loop *loop, asyncio_task *task)
     }
 }
 
-void asy_task_resume(asyncio_loop *loop, asyncio_task *task)
+HOT void asy_task_resume(asyncio_loop *loop, asyncio_task *task)
 {
     if (task->fiber.sp || equip(loop, task))
         enter(loop, &loop->fiber, task);

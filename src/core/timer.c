@@ -46,7 +46,7 @@ void asy_timer_stop(asyncio_loop *loop, struct timer *timer)
     heap_remove(&loop->timers, &timer->node);
 }
 
-void asy_timers_fire(asyncio_loop *loop, int64_t now_ns)
+HOT void asy_timers_fire(asyncio_loop *loop, int64_t now_ns)
 {
     struct heap_node *first;
     loop->waking = READY_RELAY; /* as behind the callbacks that asyncio would queue */
@@ -58,7 +58,7 @@ void asy_timers_fire(asyncio_loop *loop, int64_t now_ns)
     loop->waking = READY_TASK;
 }
 
-int64_t asy_timers_next(asyncio_loop *loop)
+HOT int64_t asy_timers_next(asyncio_loop *loop)
 {
     struct heap_node *first = heap_first(&loop->timers);
     return first ? first->key : ASY_NO_DEADLINE;

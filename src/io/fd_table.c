@@ -158,7 +158,7 @@ static void disarm(asyncio_loop *loop, struct fd_record *record)
     record->mode = FD_IDLE;
 }
 
-int asy_fd_register(asyncio_loop *loop, struct fd_record *record)
+HOT int asy_fd_register(asyncio_loop *loop, struct fd_record *record)
 {
     if (record->mode == FD_EDGE || record->kind == ASY_FD_READY)
         return 0;
@@ -237,7 +237,7 @@ static void wake(struct fd_waiter *waiter, int value)
         waiter->ready(waiter, value);
 }
 
-static void wake_task(struct fd_waiter *waiter, int value)
+HOT static void wake_task(struct fd_waiter *waiter, int value)
 {
     asy_wait_wake(&LIST_ENTRY(waiter, struct fd_wait, waiter)->wait, value);
 }
@@ -264,7 +264,7 @@ bool asy_fd_has_queue_slow(const struct fd_record *record, uint32_t direction)
 
 /* A task runs later, and keeps its place until then; others transfer here and now, and then
  * it is the next one's turn. */
-static void give_turn(struct fd_record *record, struct fd_waiter *waiter)
+HOT static void give_turn(struct fd_record *record, struct fd_waiter *waiter)
 {
     if (waiter->has_turn)
         return;
@@ -330,7 +330,7 @@ static inline __attribute__((always_inline)) int wait_before(asyncio_loop *loop,
     return err;
 }
 
-int asy_fd_wait(asyncio_loop *loop, struct fd_record *record, uint32_t events, bool edge)
+HOT int asy_fd_wait(asyncio_loop *loop, struct fd_record *record, uint32_t events, bool edge)
 {
     uint32_t generation = record->generation;
     int err = asy_cancel_deliver(loop->current);
@@ -439,7 +439,7 @@ static inline void fetch_waiter(asyncio_loop *loop, uint64_t tag)
         __builtin_prefetch(waiter + LINE * line);
 }
 
-static void on_events(void *context, const struct epoll_event *events, int count)
+HOT static void on_events(void *context, const struct epoll_event *events, int count)
 {
     asyncio_loop *loop = ((const struct fd_table *)context)->loop;
     for (int i = count > WAITER_AHEAD ? -RECORD_AHEAD : 0; i < count; i++) {

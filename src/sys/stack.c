@@ -259,7 +259,7 @@ static void unmap_idle(struct asy_stack_pool *pool, struct asy_stack_slab *slab)
 }
 
 /* Looks at the next `slabs` slabs, and unmaps one that the pool can do without. */
-static void reap(struct asy_stack_pool *pool, unsigned slabs)
+HOT static void reap(struct asy_stack_pool *pool, unsigned slabs)
 {
     while (slabs-- && warm_count(pool) + pool->cold_count > warm_max(pool)) {
         struct list *at = pool->reap_at->next;
@@ -297,7 +297,7 @@ static NOINLINE void becomes_due(struct asy_stack_pool *pool, struct asy_stack *
         check_depth(pool);
 }
 
-static void trim_pool(struct asy_stack_pool *pool, unsigned *budget)
+HOT static void trim_pool(struct asy_stack_pool *pool, unsigned *budget)
 {
     reap(pool, 4);
     while (*budget && warm_count(pool) > warm_max(pool) && cool(pool))
@@ -306,7 +306,7 @@ static void trim_pool(struct asy_stack_pool *pool, unsigned *budget)
         --*budget;
 }
 
-void asy_stacks_trim(struct asy_stacks *stacks)
+HOT void asy_stacks_trim(struct asy_stacks *stacks)
 {
     unsigned budget = TRIM_MAX;
     trim_pool(&stacks->first, &budget);
