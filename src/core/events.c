@@ -115,9 +115,10 @@ HOT static int poll(asyncio_loop *loop, int64_t latest_ns)
         loop->backend->ops->wait_for_others(loop->backend, deadline_ns);
     else if (deadline_ns > 0 || UNLIKELY(loop->inside) || loop->backend->ops->needs_poll(loop->backend))
         err = loop->backend->ops->wait(loop->backend, deadline_ns);
+    /* In no order: who still sees it up wakes once more than needed. */
     if (waits)
-        atomic_store(&loop->sleeping, false);
-    if (UNLIKELY(waits && loop->instrument))
+        atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed);
+    if (UNLIKELY(waits && loop->step_by_step && loop->instrument))
         asy_trace(loop, ASYNCIO_TRACE_WAIT_END, NULL);
     asy_posts_collect(loop);
     if (UNLIKELY(!list_is_empty(&loop->refused)))
