@@ -94,7 +94,7 @@ static bool waits_for_others(asyncio_loop *loop, int64_t deadline_ns)
 }
 
 /* Waits, if nothing is ready, until something is, but not past latest_ns. */
-HOT static int poll(asyncio_loop *loop, int64_t latest_ns)
+static HOT int poll(asyncio_loop *loop, int64_t latest_ns)
 {
     bool waits = !loop->ready.first && !loop->stopping;
     int64_t deadline_ns = waits ? asy_timers_next(loop) : 0;
@@ -171,7 +171,7 @@ static void run_callback(asyncio_loop *loop, struct callback *callback)
         returned_in_child();
 }
 
-HOT static void run_batch(asyncio_loop *loop)
+static HOT void run_batch(asyncio_loop *loop)
 {
     if (UNLIKELY(loop->seeded))
         shuffle_tasks(loop);

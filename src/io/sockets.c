@@ -129,7 +129,7 @@ static ssize_t send_rest(struct fd_record *record, int fd, const char *buf, size
 }
 
 /* One transfer, however long it takes: nobody else's bytes come in between. */
-HOT static ssize_t sendall(int fd, const void *buf, size_t n, int flags, size_t *sent)
+static HOT ssize_t sendall(int fd, const void *buf, size_t n, int flags, size_t *sent)
 {
     TRANSFER(FD_WRITE, send_rest(record, fd, buf, n, flags, sent));
 }
