@@ -136,6 +136,8 @@ static const struct wait_kind exit_kind = {.name = "process"};
 static int wait_for_end(asyncio_process *process)
 {
     asyncio_loop *loop = process->loop;
+    if (process->released) /* while it is communicated with */
+        return -EBADF;
     if (process->ended)
         return 0;
     if (!process->record)

@@ -276,7 +276,8 @@ ASYNC(drop_main)
     asyncio_release((asyncio_future *)(void *)fresh());
     CHECK_DROPPED(0);
     asyncio_coro *coro = fresh();
-    CHECK_EQUAL(asyncio_gather(&result, coro, coro), -EINVAL);
+    intptr_t results[2];
+    CHECK_EQUAL(asyncio_gather(results, coro, coro), -EINVAL);
     CHECK_DROPPED(0);
     asyncio_task *task = asyncio_create_task(fresh());
     asyncio_cancel(task);
