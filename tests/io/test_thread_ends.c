@@ -274,7 +274,7 @@ static intptr_t look_at_mask(void *arg)
     return -pthread_sigmask(SIG_SETMASK, NULL, mask);
 }
 
-/* A program that reports its crashes hears of those in its functions, too. All else is for its own threads. */
+/* A program that reports its crashes hears of those in its functions, too. All else is for its threads. */
 ASYNC(main_masks)
 {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
