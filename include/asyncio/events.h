@@ -33,7 +33,7 @@ ASYNCIO_API asyncio_loop *asyncio_loop_new(const asyncio_run_options *options);
 /* Counts a reference. Any thread. */
 ASYNCIO_API asyncio_loop *asyncio_loop_ref(asyncio_loop *loop);
 /* Drops one; the last one frees the loop, which must be closed (an open one is closed by its
- * own thread first). Work on other threads has one until it has come back or the loop is closed.
+ * own thread first, as asyncio_loop_close does, whatever work is still on other threads).
  * Accepts NULL. Any thread. */
 ASYNCIO_API void asyncio_loop_release(asyncio_loop *loop);
 

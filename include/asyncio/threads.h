@@ -10,7 +10,7 @@
 ASYNCIO_BEGIN_DECLS
 
 /* A bounded pool of threads, begun as they are needed; one that has had nothing to do for ten seconds ends.
- * All signals are blocked on them. */
+ * All signals are blocked on them but those of a fault (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS). */
 typedef struct asyncio_executor asyncio_executor;
 
 /*
@@ -60,8 +60,8 @@ ASYNCIO_API asyncio_thread_future *asyncio_run_coroutine_threadsafe(asyncio_coro
  * ended; its result, with its message. -ETIMEDOUT: it goes on. -EINVAL for NULL or NaN; -EDEADLK on the
  * thread that runs that loop. (result) */
 ASYNCIO_API intptr_t asyncio_thread_future_result(asyncio_thread_future *future, double timeout);
-/* Requests a cancel of the task; what becomes of it, the result says. False if it has ended. Does not
- * wait. (cancel) */
+/* Requests a cancel of the task; what becomes of it, the result says. False if it has ended, or the
+ * loop is closed or the parent process's. Does not wait. (cancel) */
 ASYNCIO_API bool asyncio_thread_future_cancel(asyncio_thread_future *future);
 /* Drops it; the task goes on. Accepts NULL. Does not wait. */
 ASYNCIO_API void asyncio_thread_future_release(asyncio_thread_future *future);

@@ -62,10 +62,16 @@ static void shuffle_tasks(asyncio_loop *loop)
     asy_sys_free(all);
 }
 
+/* Other threads that have a reference, or something in hand for the loop. */
+static bool others_may_wake(asyncio_loop *loop)
+{
+    return asy_loop_is_shared(loop) || !list_is_empty(&loop->abroad);
+}
+
 static COLD void about_to_wait(asyncio_loop *loop, int64_t deadline_ns)
 {
     if (loop->debug && deadline_ns == ASY_NO_DEADLINE && !loop->backend->ops->is_virtual &&
-        !loop->deadlocked && !loop->signals && !asy_loop_is_shared(loop) &&
+        !loop->deadlocked && !loop->signals && !others_may_wake(loop) &&
         !loop->backend->ops->needs_poll(loop->backend)) {
         loop->deadlocked = true;
         asy_deadlock_report(loop);
@@ -85,12 +91,12 @@ static COLD int wait_failed(asyncio_loop *loop, int err)
 }
 
 /* Does a virtual clock wait for other threads now? It does while they work for the loop; and, where there
- * is no time to go on to, while they have a reference. */
+ * is no time to go on to, while they may wake it at all. */
 static bool waits_for_others(asyncio_loop *loop, int64_t deadline_ns)
 {
     if (deadline_ns <= 0 || !loop->backend->ops->is_virtual)
         return false;
-    return loop->elsewhere || (deadline_ns == ASY_NO_DEADLINE && asy_loop_is_shared(loop));
+    return loop->elsewhere || (deadline_ns == ASY_NO_DEADLINE && others_may_wake(loop));
 }
 
 /* Waits, if nothing is ready, until something is, but not past latest_ns. */

@@ -322,14 +322,15 @@ void asy_loop_give_kept_stacks(asyncio_loop *loop)
 }
 
 /* ---- References ----------------------------------------------------------------------
- * The program counts its references. When the last one goes, the loop is closed and its
- * descriptors with it: not before, since a poster in another thread, who has
- * one, may be about to wake the loop. The struct stays for as long as tasks and
- * futures refer to it: for ever, if the loop had to abandon one. */
+ * The program counts its references. When the last one goes, the loop is closed. Work on other threads
+ * holds it: not open, but its descriptors, since a thread may be about to wake the loop; they go with the
+ * last of both. The struct stays for as long as tasks and futures refer to it: for ever, if the loop had
+ * to abandon one. */
 
-#define REFS_OBJECTS (UINT32_C(1) << 31) /* there are tasks or futures */
-#define REFS_LEAVING (UINT32_C(1) << 30) /* the last reference is being dropped */
-#define REFS_MARKS (REFS_OBJECTS | REFS_LEAVING)
+#define REFS_HOLD (UINT64_C(1) << 32)    /* work on another thread */
+#define REFS_OBJECTS (UINT64_C(1) << 31) /* there are tasks or futures */
+#define REFS_LEAVING (UINT64_C(1) << 30) /* the descriptors are being closed */
+#define REFS_PROGRAM (REFS_LEAVING - 1)  /* the program's references */
 
 static void free_loop(asyncio_loop *loop)
 {
@@ -351,7 +352,7 @@ void asy_loop_objects_went(asyncio_loop *loop)
 
 bool asy_loop_is_shared(asyncio_loop *loop)
 {
-    return (atomic_load(&loop->refs) & ~REFS_MARKS) > 1 + (uint32_t)loop->running;
+    return (atomic_load(&loop->refs) & REFS_PROGRAM) > 1 + (uint64_t)loop->running;
 }
 
 asyncio_loop *asyncio_loop_ref(asyncio_loop *loop)
@@ -365,16 +366,33 @@ void asyncio_loop_release(asyncio_loop *loop)
 {
     if (!loop || asy_loop_is_parents(loop))
         return; /* what is the parent's stays as the fork has left it */
-    uint32_t refs = atomic_load(&loop->refs), left;
-    do {
-        left = (refs & ~REFS_MARKS) == 1 ? (refs & REFS_OBJECTS) | REFS_LEAVING : refs - 1;
+    uint64_t refs = atomic_load(&loop->refs), left;
+    do { /* the last one holds it while it is closed */
+        left = (refs & REFS_PROGRAM) == 1 ? refs - 1 + REFS_HOLD : refs - 1;
     } while (!atomic_compare_exchange_weak(&loop->refs, &refs, left));
-    if (!(left & REFS_LEAVING))
+    if (left & REFS_PROGRAM)
         return;
     if (!loop->closed) {
         asy_loop_check(loop, "asyncio_loop_release");
         close_loop(loop);
     }
+    asy_loop_let_go(loop);
+}
+
+void asy_loop_hold(asyncio_loop *loop)
+{
+    atomic_fetch_add(&loop->refs, REFS_HOLD);
+}
+
+void asy_loop_let_go(asyncio_loop *loop)
+{
+    uint64_t refs = atomic_load(&loop->refs), left;
+    do {
+        left = refs - REFS_HOLD;
+        left |= left & ~REFS_OBJECTS ? 0 : REFS_LEAVING;
+    } while (!atomic_compare_exchange_weak(&loop->refs, &refs, left));
+    if (!(left & REFS_LEAVING))
+        return;
     loop->backend->ops->close(loop->backend);
     loop->backend = NULL;
     if (atomic_fetch_and(&loop->refs, ~REFS_LEAVING) == REFS_LEAVING)

@@ -122,7 +122,7 @@ struct asyncio_loop {
     const struct asyncio_instrument *instrument;
 
     /* Any thread. */
-    _Atomic uint32_t refs;       /* the program's, and two marks: see loop.c */
+    _Atomic uint64_t refs;       /* the program's, other threads', and two marks: see loop.c */
     _Atomic bool attention;      /* something was posted */
     _Atomic bool sleeping;       /* and a wake-up is needed to have it seen */
     _Atomic(struct post *) posts;
@@ -192,6 +192,10 @@ static inline void asy_loop_give_spare_stack(asyncio_loop *loop)
 void asy_loop_give_kept_stacks(asyncio_loop *loop);
 /* Has anybody a reference but who made the loop, and its run: a thread that may post to it? */
 bool asy_loop_is_shared(asyncio_loop *loop);
+/* For work on another thread, which may wake the loop: what that needs stays. The loop is not kept open. */
+void asy_loop_hold(asyncio_loop *loop);
+/* Any thread. */
+void asy_loop_let_go(asyncio_loop *loop);
 /* Gives the loop's unused task numbers back. (tasks.c) */
 void asy_task_ids_return(asyncio_loop *loop);
 

@@ -132,6 +132,7 @@ static void run_executor_call(struct work *work)
 {
     struct executor_call *call = (struct executor_call *)work;
     asy_thread_message_clear();
+    asy_vars_enter_thread(NULL); /* a drop function may have left something */
     call->result = call->fn(call->arg);
     asy_vars_enter_thread(NULL); /* what it set is not for those after it */
     if (call->result < 0)
@@ -201,8 +202,10 @@ static void executor_future_ended(struct waiter *waiter, asyncio_future *future)
 {
     struct executor_call *call = LIST_ENTRY(waiter, struct executor_call, ended);
     part(call);
-    if (asy_offload_abandon(&call->work))
+    if (asy_offload_abandon(&call->work)) {
         callback_push(&future->loop->ready, &call->work.post.callback, &taken_back_kind);
+        asy_loop_queued(future->loop);
+    }
     asy_future_unref(future);
 }
 

@@ -142,7 +142,7 @@ static void come_back(struct work *work, void (*then)(struct work *work))
     uncount(work);
     then(work);
     settle(pool);
-    asyncio_loop_release(loop);
+    asy_loop_let_go(loop);
 }
 
 static void resume(struct work *work)
@@ -208,11 +208,23 @@ static void run(struct work *work)
                   "belongs to the parent: end the child with _exit");
 }
 
-static void free_lost(struct work *work)
+static int need_thread(struct pool *pool, const _Atomic uint32_t **wake);
+
+/* Its loop is closed. With the pool locked before and after. What was queued meanwhile counted on this
+ * thread, which the program may now keep: another comes to it. */
+static void free_lost(struct pool *pool, struct work *work)
 {
     asyncio_loop *loop = work->loop;
+    const _Atomic uint32_t *wake = NULL;
+    if (pool->queued > pool->returning)
+        need_thread(pool, &wake);
+    pthread_mutex_unlock(&pool->lock);
+    if (wake)
+        asy_sys_futex_wake(wake, 1);
     work->free(work);
-    asyncio_loop_release(loop);
+    asy_loop_let_go(loop);
+    pthread_mutex_lock(&pool->lock);
+    pool->outstanding--;
 }
 
 /* With the pool locked before and after. */
@@ -220,18 +232,15 @@ static void hand_back(struct pool *pool, struct work *work)
 {
     pool->returning++;
     pthread_mutex_unlock(&pool->lock);
-    /* A reference of its own: work and loop may be over while it is still being woken. */
-    asyncio_loop *loop = asyncio_loop_ref(work->loop);
+    /* Held once more: work and loop may be over while it is still being woken. */
+    asyncio_loop *loop = work->loop;
+    asy_loop_hold(loop);
     bool refused = asy_post(loop, &work->post) != 0;
-    asyncio_loop_release(loop);
+    asy_loop_let_go(loop);
     pthread_mutex_lock(&pool->lock);
     pool->returning--;
-    if (refused) {
-        pthread_mutex_unlock(&pool->lock);
-        free_lost(work);
-        pthread_mutex_lock(&pool->lock);
-        pool->outstanding--;
-    }
+    if (refused)
+        free_lost(pool, work);
 }
 
 static void *pool_thread(void *arg)
@@ -290,7 +299,7 @@ int asy_offload(struct pool *pool, asyncio_loop *loop, struct work *work)
     pthread_mutex_lock(&pool->lock);
     int err = need_thread(pool, &wake);
     if (!err) {
-        asyncio_loop_ref(loop);
+        asy_loop_hold(loop);
         list_append(&loop->abroad, &work->abroad.node);
         loop->elsewhere++;
         work->counted = true;
@@ -320,7 +329,7 @@ bool asy_offload_take_back(struct work *work)
     if (ours) {
         list_remove(&work->abroad.node);
         uncount(work);
-        asyncio_loop_release(loop);
+        asy_loop_let_go(loop);
     }
     return ours;
 }

@@ -20,7 +20,7 @@ struct work {
     struct post post;
     struct list node;             /* in the pool's queue */
     struct abroad abroad;         /* among what its loop has abroad. Loop's thread */
-    asyncio_loop *loop;           /* a reference, while the pool has it */
+    asyncio_loop *loop;           /* held, while the pool has it */
     struct pool *pool;
     struct wait *wait;            /* who waits; NULL: nobody, any more. Loop's thread */
     bool begun;                   /* under the pool's lock */

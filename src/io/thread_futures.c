@@ -205,7 +205,7 @@ intptr_t asyncio_thread_future_result(asyncio_thread_future *future, double time
 
 bool asyncio_thread_future_cancel(asyncio_thread_future *future)
 {
-    if (!future || is_done(future))
+    if (!future || is_done(future) || asy_loop_is_parents(future->loop))
         return false;
     if (atomic_exchange(&future->cancelling, true))
         return true; /* the one before is on its way still */

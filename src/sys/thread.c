@@ -16,11 +16,15 @@ int asy_sys_thread_start(void *(*fn)(void *), void *arg, const char *name)
 {
     if (ASY_FAULT("thread_start"))
         return -EAGAIN;
-    sigset_t all, before;
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+    sigset_t blocked, before;
     pthread_t thread;
-    /* A program's handlers run on its own threads: a new one inherits this mask. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    /* A program's handlers run on its own threads, but those of a fault where it happens: a new one
+     * inherits this mask. */
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigdelset(&blocked, faults[i]);
+    pthread_sigmask(SIG_SETMASK, &blocked, &before);
     int err = pthread_create(&thread, NULL, fn, arg);
     if (!err) {
         pthread_setname_np(thread, name); /* first: one that is detached may be gone by now */

@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Starts a detached thread with all signals blocked, and a name of at most 15 bytes. 0 or
- * -EAGAIN. */
+/* Starts a detached thread with all signals blocked but those of a fault in it, and a name of at most
+ * 15 bytes. 0 or -EAGAIN. */
 int asy_sys_thread_start(void *(*fn)(void *), void *arg, const char *name);
 /*
  * Sleeps for as long as *word is `value`, until somebody wakes it, or for timeout_ns (below 0: no limit). May

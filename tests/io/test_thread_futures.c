@@ -78,6 +78,7 @@ static void test_at_the_end(void **state)
     CHECK_EQUAL(asyncio_run(main_leaves_one()), 0);
     CHECK_EQUAL(late_result, ASYNCIO_ESTATE);
     CHECK(!begun_at_the_end);
+    wait_until_no_loop_is_left();
     harness_settle();
 }
 
