@@ -4,6 +4,7 @@ The chat client, at a terminal that this program plays, and without one:
 
     test_chat_client.py CHAT_CLIENT CHAT_SERVER
 """
+import faulthandler
 import fcntl
 import os
 import pty
@@ -15,7 +16,10 @@ import sys
 import termios
 import time
 
-SECONDS_MAX = 20
+# Where it hangs, if it is killed for that.
+faulthandler.register(signal.SIGTERM, chain=True)
+
+SECONDS_MAX = 50
 failures = 0
 
 
