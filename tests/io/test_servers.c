@@ -616,12 +616,15 @@ ASYNC(uses_line, asyncio_stream *, stream, intptr_t *, results)
     return err;
 }
 
+static bool aborted;
+
 ASYNC(keeps_line, asyncio_stream *, stream, intptr_t *, results)
 {
     char *line;
     begun++;
     CHECK_EQUAL(asyncio_stream_readline(stream, &line), 6);
-    asyncio_sleep(0.01);
+    while (!aborted)
+        asyncio_sleep(0.001);
     CHECK_TEXT(line, "hello\n");
     CHECK_EQUAL(asyncio_stream_buffered(stream), 0); /* what nobody has read is dropped */
     results[0] = asyncio_stream_write(stream, line, 6);
@@ -643,12 +646,14 @@ ASYNC(main_abort_clients)
     for (int i = 0; i < 2; i++) {
         intptr_t results[4] = {0, 0, 0, 0}, error;
         keeps = i;
+        aborted = false;
         asyncio_server *server = serve_unix(aborted_handler, results);
         int client = unix_client(unix_name());
         peer_sends(client, i ? "hello\nmore\n" : "hello\n");
         wait_for_count(&begun, 1);
         settle();
         asyncio_server_abort_clients(server);
+        aborted = true;
         finish(server);
         for (int k = 0; k < 4; k++)
             CHECK_EQUAL(results[k], -ECONNABORTED);
