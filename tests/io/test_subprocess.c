@@ -1464,6 +1464,7 @@ static bool forbid_pidfd(void)
 static int run_without_pidfd(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_whose_loop_closes_while_a_task_waits), /* forks: before any threads */
         cmocka_unit_test(exit_status_or_minus_the_signal),
         cmocka_unit_test(ten_may_wait),
         cmocka_unit_test(a_grandchild_that_holds_the_pipe_keeps_nobody_waiting),
@@ -1472,7 +1473,6 @@ static int run_without_pidfd(void)
         cmocka_unit_test(one_that_runs_is_killed_and_reaped),
         cmocka_unit_test(one_that_is_released_while_a_task_communicates),
         cmocka_unit_test(one_that_outlives_the_loop),
-        cmocka_unit_test(one_whose_loop_closes_while_a_task_waits),
         cmocka_unit_test(a_detached_one_runs_on),
         cmocka_unit_test(fifty_at_once),
         cmocka_unit_test(every_call_may_fail),
