@@ -160,8 +160,9 @@ def check_hangup(program, server_program):
             os.close(ann.controller)
             ann.process.communicate(timeout=SECONDS_MAX)
             check(ben.line() == '* Ann has come\n' and ben.line() == '* Ann has left\n', 'she is gone')
-            if not ignores:
-                check(ann.process.returncode == -signal.SIGHUP, f'status {ann.process.returncode}')
+            # The end of the input comes a moment before the signal, which may find nobody any more.
+            ways = [1] if ignores else [1, -signal.SIGHUP]
+            check(ann.process.returncode in ways, f'status {ann.process.returncode}')
 
 
 def check_pipes(program, server_program):
