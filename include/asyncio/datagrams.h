@@ -44,7 +44,8 @@ typedef struct asyncio_datagram_options {
  * Makes a socket, binds it to `local` and connects it to `remote`, of which either may be NULL, or
  * both, if options have a family. Stores it in *datagram. Suspends while names are looked up.
  * A host of NULL is any address of `local`, and this host as `remote`; port 0 of `local`: one that
- * is free (see _sockname). The file of a Unix socket must not exist, and stays when the socket is closed.
+ * is free (see _sockname). The file of a Unix socket must not exist, and stays when the socket is closed;
+ * not after an error.
  * 0; ASYNCIO_EGAI_...; -EADDRINUSE and the like; -EINVAL, -ENOMEM, -ECANCELED, ASYNCIO_ENOTASK. The
  * message says which address. (create_datagram_endpoint)
  */

@@ -52,8 +52,10 @@ typedef struct asyncio_server_options {
  */
 ASYNCIO_API int asyncio_start_server(asyncio_client_handler handler, void *arg, const char *host, int port,
                                      const asyncio_server_options *options, asyncio_server **server);
-/* On a Unix socket; '@' begins an abstract name. A stale socket file is
- * replaced, and removed when the server closes, if still the same. Does not wait. (start_unix_server) */
+/* On a Unix socket; '@' begins an abstract name. The file of a socket that is there already is replaced,
+ * whether it is left over or another server's, who goes on with the clients that it has; any other file is
+ * in the way: -EADDRINUSE. Removed when the server closes, if still the same. Does not wait.
+ * (start_unix_server) */
 ASYNCIO_API int asyncio_start_unix_server(asyncio_client_handler handler, void *arg, const char *path,
                                           const asyncio_server_options *options, asyncio_server **server);
 /* On a listening socket, which is the server's on success. Does not wait. */

@@ -34,7 +34,8 @@ ASYNCIO_API int asyncio_sock_connect(int fd, const struct sockaddr *to, socklen_
 
 /* sendfile(2) until `count` bytes of `in` are sent, or its end is reached; returns how many were. `offset`
  * NULL: from its position. Falls back to reading and sending where the kernel
- * cannot. After an error *offset tells how far it came. (sock_sendfile) */
+ * cannot. After an error *offset, or the position, tells how far it came; where `in` is a pipe or a
+ * socket, what was read of it and could not be sent is lost. (sock_sendfile) */
 ASYNCIO_API ssize_t asyncio_sock_sendfile(int fd, int in, off_t *offset, size_t count);
 
 ASYNCIO_END_DECLS

@@ -82,9 +82,11 @@ ASYNCIO_API double asyncio_time(void);
  * `results`, which may be NULL, gets each outcome in its place, whatever is returned. On the first
  * error the rest are cancelled and waited for, and that error is returned; else 0. A request to
  * cancel the caller goes to all of them and is delivered here: -ECANCELED once all have ended.
- * Takes over the reference of each argument. NULL is a child that failed with -ENOMEM; the same
- * coroutine twice, the calling task or another loop's future is -EINVAL (the others are then
- * disposed of: coroutines closed, references dropped).
+ * Takes over the reference of each argument. NULL is a child that failed with -ENOMEM. The same
+ * coroutine twice, the calling task or another loop's future is refused with -EINVAL, and so is a call that
+ * finds no memory with -ENOMEM. Then nothing begins, and nothing is left to run on: coroutines are closed,
+ * with that error for a result, and the tasks and futures are cancelled and waited for. Outside a task
+ * ASYNCIO_ENOTASK: the same, but nobody waits.
  *
  * asyncio_gather_settled: the same with return_exceptions=True: waits for all,
  * leaves each error in its place and returns 0.

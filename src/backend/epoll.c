@@ -3,6 +3,7 @@
  * through an eventfd, edge-triggered: it is written by whoever wakes, and never
  * read, since each write is an edge.
  */
+#include "base/compiler.h"
 #include "backend/backend.h"
 #include "sys/sys.h"
 #include <errno.h>
@@ -49,13 +50,13 @@ static int epoll_open(struct asy_backend **out)
     return 0;
 }
 
-static int64_t epoll_now_ns(struct asy_backend *backend)
+static HOT int64_t epoll_now_ns(struct asy_backend *backend)
 {
     (void)backend;
     return asy_sys_now_ns();
 }
 
-static int epoll_wait_until(struct asy_backend *backend, int64_t deadline_ns)
+static HOT int epoll_wait_until(struct asy_backend *backend, int64_t deadline_ns)
 {
     struct epoll *epoll = (struct epoll *)backend;
     int64_t timeout_ns = -1;
@@ -90,7 +91,7 @@ static void epoll_detach(struct asy_backend *backend, int fd)
     epoll->attached--;
 }
 
-static bool epoll_needs_poll(const struct asy_backend *backend)
+static HOT bool epoll_needs_poll(const struct asy_backend *backend)
 {
     return ((const struct epoll *)backend)->attached > 0;
 }

@@ -10,7 +10,7 @@
 #include "core/task.h"
 #include <errno.h>
 
-intptr_t asy_wait_park(struct wait *wait)
+HOT intptr_t asy_wait_park(struct wait *wait)
 {
     asyncio_task *task = wait->task;
     asyncio_loop *loop = task->future.loop;
@@ -21,7 +21,7 @@ intptr_t asy_wait_park(struct wait *wait)
     return wait->value;
 }
 
-void asy_wait_wake(struct wait *wait, intptr_t value)
+HOT void asy_wait_wake(struct wait *wait, intptr_t value)
 {
     asyncio_loop *loop = wait->task->future.loop;
     wait->value = value;

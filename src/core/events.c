@@ -24,7 +24,7 @@
 
 THREAD_LOCAL HIDDEN asyncio_loop *asy_running_loop;
 
-int64_t asy_loop_now_ns(asyncio_loop *loop)
+HOT int64_t asy_loop_now_ns(asyncio_loop *loop)
 {
     return loop->backend->ops->now_ns(loop->backend);
 }
@@ -94,7 +94,7 @@ static bool waits_for_others(asyncio_loop *loop, int64_t deadline_ns)
 }
 
 /* Waits, if nothing is ready, until something is, but not past latest_ns. */
-static int poll(asyncio_loop *loop, int64_t latest_ns)
+static HOT int poll(asyncio_loop *loop, int64_t latest_ns)
 {
     bool waits = !loop->ready.first && !loop->stopping;
     int64_t deadline_ns = waits ? asy_timers_next(loop) : 0;
@@ -115,9 +115,10 @@ static int poll(asyncio_loop *loop, int64_t latest_ns)
         loop->backend->ops->wait_for_others(loop->backend, deadline_ns);
     else if (deadline_ns > 0 || UNLIKELY(loop->inside) || loop->backend->ops->needs_poll(loop->backend))
         err = loop->backend->ops->wait(loop->backend, deadline_ns);
+    /* In no order: who still sees it up wakes once more than needed. */
     if (waits)
-        atomic_store(&loop->sleeping, false);
-    if (UNLIKELY(waits && loop->instrument))
+        atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed);
+    if (UNLIKELY(waits && loop->step_by_step && loop->instrument))
         asy_trace(loop, ASYNCIO_TRACE_WAIT_END, NULL);
     asy_posts_collect(loop);
     if (UNLIKELY(!list_is_empty(&loop->refused)))
@@ -170,7 +171,7 @@ static void run_callback(asyncio_loop *loop, struct callback *callback)
         returned_in_child();
 }
 
-static void run_batch(asyncio_loop *loop)
+static HOT void run_batch(asyncio_loop *loop)
 {
     if (UNLIKELY(loop->seeded))
         shuffle_tasks(loop);
@@ -194,7 +195,7 @@ static void run_batch(asyncio_loop *loop)
     }
 }
 
-int asy_loop_run(asyncio_loop *loop)
+HOT int asy_loop_run(asyncio_loop *loop)
 {
     int err = 0;
     do {

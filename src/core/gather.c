@@ -6,6 +6,7 @@
  *   failed     the rest are cancelled; waits for all; a request stays pending
  */
 #include "asyncio/errors.h"
+#include "asyncio/messages.h"
 #include "asyncio/tasks.h"
 #include "core/cancel.h"
 #include "core/loop.h"
@@ -91,34 +92,16 @@ static int check_argument(asyncio_future *x, const asyncio_task *task)
         return 0;
     if (x->kind == OBJECT_CORO) {
         if (x->flags & FUTURE_SEEN)
-            return -EINVAL;
+            return (int)asyncio_raise(-EINVAL, "asyncio_gather: the same coroutine is there twice");
         x->flags |= FUTURE_SEEN;
         return 0;
     }
     asy_future_check(x, "asyncio_gather");
-    if (!x->done && (x == &task->future || x->loop != task->future.loop))
-        return -EINVAL;
+    if (!x->done && x == &task->future)
+        return (int)asyncio_raise(-EINVAL, "asyncio_gather: a task cannot wait for itself");
+    if (!x->done && x->loop != task->future.loop)
+        return (int)asyncio_raise(-EINVAL, "asyncio_gather: a task or future belongs to another loop");
     return 0;
-}
-
-static bool stands_before(asyncio_awaitable *const *awaitables, size_t i)
-{
-    for (size_t j = 0; j < i; j++)
-        if (awaitables[j] == awaitables[i])
-            return true;
-    return false;
-}
-
-/* A refused call still takes every reference over. From the end, so that a
- * coroutine that is there twice is alive until its first place is reached. */
-static int refuse(asyncio_awaitable *const *awaitables, size_t n, int err)
-{
-    for (size_t i = n; i-- > 0;) {
-        asyncio_future *x = (asyncio_future *)(void *)awaitables[i];
-        if (x && !(x->kind == OBJECT_CORO && stands_before(awaitables, i)))
-            asyncio_release_future(x);
-    }
-    return err;
 }
 
 static int check_arguments(asyncio_awaitable *const *awaitables, size_t n, const asyncio_task *task)
@@ -134,14 +117,25 @@ static int check_arguments(asyncio_awaitable *const *awaitables, size_t n, const
     return err;
 }
 
-/* ---- Without memory ------------------------------------------------------------------- */
+/* ---- Refused ---------------------------------------------------------------------------
+ * The arguments cannot be gathered, or there is no place to put the children. Every reference is taken
+ * over all the same, and nothing runs on that nobody looks after: coroutines never begin; tasks, which may
+ * use memory of our caller's, are ended. */
+
+/* May it be ended by us? Not the caller, nor what another loop looks after. */
+static bool is_to_end(const asyncio_future *x)
+{
+    const asyncio_loop *loop = asy_running_loop;
+    return x && x->kind != OBJECT_CORO && !x->done && loop && x->loop == loop &&
+           !(loop->current && x == &loop->current->future);
+}
 
 /* Asks each task and future to end, once, however often it is there. */
 static void cancel_each(asyncio_awaitable *const *awaitables, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         asyncio_future *x = (asyncio_future *)(void *)awaitables[i];
-        if (!x || x->kind == OBJECT_CORO || x->flags & FUTURE_MARKED)
+        if (!is_to_end(x) || x->flags & FUTURE_MARKED)
             continue;
         x->flags |= FUTURE_MARKED;
         asyncio_cancel_future(x);
@@ -168,25 +162,41 @@ static void wait_for_end(asyncio_future *future, asyncio_task *task)
     asy_wait_park(&wait);
 }
 
-/* There is no place to put the children. Coroutines never begin; tasks, which may use memory of our caller's,
- * are ended, and waited for one after the other. A request stays pending. */
-static int end_without_memory(intptr_t results[], asyncio_awaitable *const *awaitables, size_t n,
-                              asyncio_task *task)
+static bool stands_before(asyncio_awaitable *const *awaitables, size_t i)
+{
+    for (size_t j = 0; j < i; j++)
+        if (awaitables[j] == awaitables[i])
+            return true;
+    return false;
+}
+
+/* From the end, so that a coroutine that is there twice is alive until its first place is reached. */
+static void release_each(asyncio_awaitable *const *awaitables, size_t n)
+{
+    for (size_t i = n; i-- > 0;) {
+        asyncio_future *x = (asyncio_future *)(void *)awaitables[i];
+        if (x && !(x->kind == OBJECT_CORO && stands_before(awaitables, i)))
+            asyncio_release_future(x);
+    }
+}
+
+/* The tasks are waited for one after the other, if there is a task to wait. A request stays pending. */
+static int refuse(intptr_t results[], asyncio_awaitable *const *awaitables, size_t n, asyncio_task *task,
+                  int err)
 {
     cancel_each(awaitables, n);
     for (size_t i = 0; i < n; i++) {
         asyncio_future *x = (asyncio_future *)(void *)awaitables[i];
-        bool begun = x && x->kind != OBJECT_CORO;
-        if (begun && !x->done)
+        if (task && is_to_end(x))
             wait_for_end(x, task);
+        bool ended = x && x->kind != OBJECT_CORO && x->done;
         if (results)
-            results[i] = begun ? x->result : -ENOMEM;
-        if (begun)
+            results[i] = ended ? x->result : x ? err : -ENOMEM;
+        if (ended)
             x->flags |= FUTURE_SEEN;
-        if (x)
-            asyncio_release_future(x);
     }
-    return -ENOMEM;
+    release_each(awaitables, n);
+    return err;
 }
 
 /* ---- The call ----------------------------------------------------------------------- */
@@ -267,17 +277,17 @@ int asyncio_gather_at(intptr_t results[], asyncio_awaitable *const *awaitables, 
     if (n && !awaitables)
         return -EINVAL;
     if (!task)
-        return refuse(awaitables, n, ASYNCIO_ENOTASK);
+        return refuse(results, awaitables, n, NULL, ASYNCIO_ENOTASK);
     if (!n)
         return 0;
     int err = check_arguments(awaitables, n, task);
     if (err)
-        return refuse(awaitables, n, err);
+        return refuse(results, awaitables, n, task, err);
     struct gather gather = {.count = n, .settled = settled};
     size_t bytes = n * sizeof *gather.children;
     gather.children = asy_slab_alloc(bytes);
     if (!gather.children)
-        return end_without_memory(results, awaitables, n, task);
+        return refuse(results, awaitables, n, task, -ENOMEM);
     for (size_t i = 0; i < n; i++)
         add_child(&gather, i, awaitables[i], site);
     wait_for_children(&gather, task);

@@ -314,13 +314,6 @@ int asyncio_loop_close(asyncio_loop *loop)
     return 0;
 }
 
-void asy_loop_give_spare_stack(asyncio_loop *loop)
-{
-    if (loop->spare_stack)
-        asy_stack_give(loop->stacks, loop->spare_stack);
-    loop->spare_stack = NULL;
-}
-
 void asy_loop_give_kept_stacks(asyncio_loop *loop)
 {
     struct list *kept;

@@ -61,16 +61,23 @@ struct asyncio_loop {
     bool step_by_step;           /* debug or instrument: every step through the loop */
     bool stopping;
     bool dozing;                 /* between two turns inside another loop, not told of anything yet */
+    bool inside;                 /* another loop polls its descriptor */
     uint32_t budget;             /* calls that the running task may make without giving way */
     uint64_t id;                 /* never used again in this process: what locks and queues know it by */
     struct fiber fiber;          /* the loop's own stack, while a task runs */
     uint32_t waking;             /* what asy_wait_wake queues: READY_TASK; READY_RELAY while timers fire */
+    bool seeded;                 /* tasks that are ready run in random order */
     struct list refused;         /* tasks that ended before they began: borrowed until the next poll */
     struct asy_fp_control fp;    /* what a fresh task starts with */
     int64_t now_ns;              /* the clock at the last poll */
     struct asy_stacks *stacks;
     struct asy_stack *spare_stack; /* the one used last, at hand for the next fresh task */
     uint64_t turn;               /* steps begun */
+
+    /* The poll. */
+    struct heap timers;
+    struct asy_backend *backend;
+    struct asy_io_hooks *io;     /* descriptors; NULL while none was used */
 
     struct list node;            /* among the process's loops: for tools that look from outside */
     int tid;                     /* of the thread that runs it, for people */
@@ -83,10 +90,6 @@ struct asyncio_loop {
     size_t objects;              /* tasks and futures that refer to it */
     uint64_t next_id, last_id;   /* a block of task numbers, taken from the process */
 
-    /* Time. */
-    struct heap timers;
-    struct asy_backend *backend;
-
     /* Callbacks. */
     asyncio_context *context;    /* what one runs in (core/contextvars.h) */
     struct handle *free_handles;
@@ -95,8 +98,7 @@ struct asyncio_loop {
     asyncio_exception_handler exception_handler;
     void *exception_arg;
 
-    struct asy_io_hooks *io;     /* descriptors; NULL while none was used */
-    struct asy_io_hooks *signals; /* likewise */
+    struct asy_io_hooks *signals; /* as `io`: NULL while none was used */
 
     struct list abroad;          /* what other threads have in hand (struct abroad) */
     size_t elsewhere;            /* work among it that is waited for: a virtual clock stands still */
@@ -107,8 +109,7 @@ struct asyncio_loop {
     /* State. */
     uintptr_t thread;            /* who may call */
     unsigned fork_generation;
-    bool running, debug, seeded, deadlocked;
-    bool inside;                 /* another loop polls its descriptor */
+    bool running, debug, deadlocked;
     bool closed;                 /* other threads may look: written and, by them, read as an atomic */
     bool reporting;              /* the exception handler runs */
     bool ending;                 /* the runner shuts down: servers take no more clients */
@@ -181,7 +182,12 @@ static inline void asy_loop_object_freed(asyncio_loop *loop)
         asy_loop_objects_went(loop);
 }
 /* The stack at hand goes back to the pool, which looks after its depth. */
-void asy_loop_give_spare_stack(asyncio_loop *loop);
+static inline void asy_loop_give_spare_stack(asyncio_loop *loop)
+{
+    if (UNLIKELY(loop->spare_stack != NULL))
+        asy_stack_give(loop->stacks, loop->spare_stack);
+    loop->spare_stack = NULL;
+}
 /* And so do those of main tasks that ended, to which nobody can refer any more. */
 void asy_loop_give_kept_stacks(asyncio_loop *loop);
 /* Has anybody a reference but who made the loop, and its run: a thread that may post to it? */
@@ -200,6 +206,13 @@ static inline void asy_object_free(asyncio_loop *loop, void *block, size_t bytes
         asy_quarantine_put(loop, block, bytes);
     else
         asy_slab_free(block, bytes);
+}
+
+/* The first deadline of a timer, or ASY_NO_DEADLINE. The timer itself, which may lie on a stack that
+ * has left the cache, is not looked at. */
+static inline int64_t asy_timers_next(const asyncio_loop *loop)
+{
+    return loop->timers.count ? loop->timers.slots[0].key : ASY_NO_DEADLINE;
 }
 
 /* ---- events.c ---------------------------------------------------------------- */

@@ -17,17 +17,12 @@ static void task_main(void *arg);
 /* More tasks than the first cache holds the stacks of. Then, while one is entered, the top of the next
  * one's stack is fetched, and the task after it, whose turn to be looked at comes one switch later. */
 #define MANY_READY 64
-#define LINE 64
 
 static inline __attribute__((always_inline)) void fetch_ahead(const struct ready *next)
 {
-    __builtin_prefetch(next->next);
-    if (next->kind == READY_CALLBACK)
-        return;
-    const char *sp = LIST_ENTRY(next, asyncio_task, ready)->fiber.sp;
-    __builtin_prefetch(sp);
-    __builtin_prefetch(sp + LINE);
-    __builtin_prefetch(sp + 2 * LINE);
+    fetch_lines(next->next, 1);
+    if (next->kind != READY_CALLBACK)
+        fetch_lines(LIST_ENTRY(next, asyncio_task, ready)->fiber.sp, 3);
 }
 
 /* The next ready task that may run now; NULL when the loop's own stack has to be
@@ -144,7 +139,7 @@ static inline __attribute__((always_inline)) void enter(asyncio_loop *loop, stru
         fiber_start(from, &next->fiber, next->stack->top, task_main, loop, &loop->fp);
 }
 
-NOINLINE void asy_switch_park(asyncio_loop *loop, asyncio_task *task)
+HOT NOINLINE void asy_switch_park(asyncio_loop *loop, asyncio_task *task)
 {
     asyncio_task *next = take_next_equipped(loop);
     if (UNLIKELY(!next)) {
@@ -157,7 +152,7 @@ NOINLINE void asy_switch_park(asyncio_loop *loop, asyncio_task *task)
     }
 }
 
-void asy_task_resume(asyncio_loop *loop, asyncio_task *task)
+HOT void asy_task_resume(asyncio_loop *loop, asyncio_task *task)
 {
     if (task->fiber.sp || equip(loop, task))
         enter(loop, &loop->fiber, task);

@@ -180,7 +180,7 @@ static void collect_signals(asyncio_loop *loop)
     }
 }
 
-void asy_posts_collect(asyncio_loop *loop)
+HOT void asy_posts_collect(asyncio_loop *loop)
 {
     if (LIKELY(!atomic_load_explicit(&loop->attention, memory_order_relaxed)))
         return;
@@ -189,7 +189,7 @@ void asy_posts_collect(asyncio_loop *loop)
     collect_signals(loop);
 }
 
-bool asy_posts_pending(asyncio_loop *loop)
+HOT bool asy_posts_pending(asyncio_loop *loop)
 {
     return atomic_load(&loop->attention);
 }

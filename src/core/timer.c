@@ -48,20 +48,14 @@ void asy_timer_stop(asyncio_loop *loop, struct timer *timer)
 
 void asy_timers_fire(asyncio_loop *loop, int64_t now_ns)
 {
-    struct heap_node *first;
     loop->waking = READY_RELAY; /* as behind the callbacks that asyncio would queue */
-    while ((first = heap_first(&loop->timers)) && first->key <= now_ns) {
+    while (loop->timers.count && asy_timers_next(loop) <= now_ns) {
+        struct heap_node *first = heap_first(&loop->timers);
         heap_remove(&loop->timers, first);
         struct timer *timer = LIST_ENTRY(first, struct timer, node);
         timer->fire(timer);
     }
     loop->waking = READY_TASK;
-}
-
-int64_t asy_timers_next(asyncio_loop *loop)
-{
-    struct heap_node *first = heap_first(&loop->timers);
-    return first ? first->key : ASY_NO_DEADLINE;
 }
 
 int64_t asy_ns_from_seconds(double seconds)

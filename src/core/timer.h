@@ -22,8 +22,6 @@ int asy_timer_start(struct asyncio_loop *loop, struct timer *timer, int64_t dead
 void asy_timer_stop(struct asyncio_loop *loop, struct timer *timer);
 /* Fires all that are due at now_ns, in order. */
 void asy_timers_fire(struct asyncio_loop *loop, int64_t now_ns);
-/* The first deadline, or ASY_NO_DEADLINE. */
-int64_t asy_timers_next(struct asyncio_loop *loop);
 
 /* Seconds as nanoseconds, rounded up; what is too large is ASY_NO_DEADLINE. Not for NaN. */
 int64_t asy_ns_from_seconds(double seconds);

@@ -117,16 +117,29 @@ static int bind_and_connect(const struct ends *ends, int fd, int family, const s
     return err;
 }
 
+/* One that nobody gets to see; nor the file that was made for it. An abstract name, or none, is the empty
+ * path here. */
+static void discard(int fd)
+{
+    struct sockaddr_un name;
+    socklen_t length = sizeof name;
+    memset(&name, 0, sizeof name);
+    if (asy_sys_getsockname(fd, (struct sockaddr *)&name, &length) == 0 && name.sun_family == AF_UNIX)
+        asy_sys_unlink(name.sun_path);
+    asyncio_close(fd);
+}
+
 /* A descriptor, or an error with its message. */
 static int open_one(const struct ends *ends, int family, const struct addrinfo *remote)
 {
+    char words[ASY_WORDS];
     int fd = asy_sys_socket(family, SOCK_DGRAM, 0);
     if (fd < 0)
-        return fd;
+        return (int)asyncio_raise(fd, "open a datagram socket: %s", asy_words(fd, words));
     int err = bind_and_connect(ends, fd, family, remote);
     if (!err)
         return fd;
-    asyncio_close(fd);
+    discard(fd);
     return err;
 }
 
@@ -193,7 +206,7 @@ int asyncio_open_datagram(const asyncio_address *local, const asyncio_address *r
         return fd;
     int err = adopt(loop, fd, datagram);
     if (err)
-        asyncio_close(fd);
+        discard(fd);
     return err;
 }
 

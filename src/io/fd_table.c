@@ -158,7 +158,7 @@ static void disarm(asyncio_loop *loop, struct fd_record *record)
     record->mode = FD_IDLE;
 }
 
-int asy_fd_register(asyncio_loop *loop, struct fd_record *record)
+HOT int asy_fd_register(asyncio_loop *loop, struct fd_record *record)
 {
     if (record->mode == FD_EDGE || record->kind == ASY_FD_READY)
         return 0;
@@ -237,7 +237,7 @@ static void wake(struct fd_waiter *waiter, int value)
         waiter->ready(waiter, value);
 }
 
-static void wake_task(struct fd_waiter *waiter, int value)
+static HOT void wake_task(struct fd_waiter *waiter, int value)
 {
     asy_wait_wake(&LIST_ENTRY(waiter, struct fd_wait, waiter)->wait, value);
 }
@@ -264,7 +264,7 @@ bool asy_fd_has_queue_slow(const struct fd_record *record, uint32_t direction)
 
 /* A task runs later, and keeps its place until then; others transfer here and now, and then
  * it is the next one's turn. */
-static void give_turn(struct fd_record *record, struct fd_waiter *waiter)
+static HOT void give_turn(struct fd_record *record, struct fd_waiter *waiter)
 {
     if (waiter->has_turn)
         return;
@@ -303,6 +303,19 @@ static const struct wait_kind read_kind = WAIT_KIND("reading a descriptor");
 static const struct wait_kind write_kind = WAIT_KIND("writing a descriptor");
 static const struct wait_kind poll_kind = WAIT_KIND("waiting for a descriptor");
 
+/* With many connections, all that belongs to one has left the cache by the time it is its turn again. A
+ * task that comes back from such a wait is about to spend some time in the kernel: meanwhile the stack of
+ * the next one, which most often does the same, is fetched, from where it goes on up to what the callers
+ * of the wait work with. docs/decisions/0007 has the figures. */
+#define STACK_LINES 14
+
+static inline void fetch_next_stack(const asyncio_loop *loop)
+{
+    const struct ready *next = loop->ready.first;
+    if (next && next->kind != READY_CALLBACK)
+        fetch_lines(LIST_ENTRY(next, asyncio_task, ready)->fiber.sp, STACK_LINES);
+}
+
 /* Waits in `record`, linked in before `place`. Inline: what lies on a waiting task's stack
  * is fetched again for each request. */
 static inline __attribute__((always_inline)) int wait_before(asyncio_loop *loop, struct fd_record *record,
@@ -322,6 +335,7 @@ static inline __attribute__((always_inline)) int wait_before(asyncio_loop *loop,
     const struct wait_kind *kind = !turn ? &poll_kind : events == FD_READ ? &read_kind : &write_kind;
     asy_wait_init(&wait->wait, task, kind, record);
     err = (int)asy_wait_park(&wait->wait);
+    fetch_next_stack(loop);
     list_remove(&wait->waiter.node);
     if (record->generation != generation)
         return err ? err : -EBADF;
@@ -330,7 +344,7 @@ static inline __attribute__((always_inline)) int wait_before(asyncio_loop *loop,
     return err;
 }
 
-int asy_fd_wait(asyncio_loop *loop, struct fd_record *record, uint32_t events, bool edge)
+HOT int asy_fd_wait(asyncio_loop *loop, struct fd_record *record, uint32_t events, bool edge)
 {
     uint32_t generation = record->generation;
     int err = asy_cancel_deliver(loop->current);
@@ -356,15 +370,26 @@ void asy_fd_wait_over(asyncio_task *task, struct fd_record *record)
         wake(&LIST_ENTRY(wait, struct fd_wait, wait)->waiter, 0);
 }
 
-int asy_fd_watch(asyncio_loop *loop, struct fd_record *record, struct fd_waiter *waiter)
+static int watch_before(asyncio_loop *loop, struct fd_record *record, struct list *place,
+                        struct fd_waiter *waiter)
 {
     waiter->takes_turns = true;
     waiter->has_turn = false;
-    list_append(&record->waiters, &waiter->node);
+    list_insert_before(place, &waiter->node);
     int err = asy_fd_register(loop, record);
     if (err)
         list_remove(&waiter->node);
     return err;
+}
+
+int asy_fd_watch(asyncio_loop *loop, struct fd_record *record, struct fd_waiter *waiter)
+{
+    return watch_before(loop, record, &record->waiters, waiter);
+}
+
+int asy_fd_watch_again(asyncio_loop *loop, struct fd_record *record, struct fd_waiter *waiter)
+{
+    return watch_before(loop, record, record->waiters.next, waiter);
 }
 
 /* ---- Events ------------------------------------------------------------------------------- */
@@ -419,34 +444,49 @@ static void on_event(asyncio_loop *loop, uint64_t tag, uint32_t events)
         asy_readers_event(loop, record);
 }
 
-/* With many connections, all that belongs to one has left the cache by the time it is its turn
- * again. So the records of the next few events are fetched while this one is dealt with,
- * and the stacks of who waits there: from where they will go on up to what their callers
- * work with. docs/decisions/0007 has the figures. */
-#define RECORD_AHEAD 8
-#define WAITER_AHEAD 4
-#define LINE 64
-#define LINES_BELOW 4
-#define LINES_ABOVE 10
+/* For the same reason, what an event that follows will touch is fetched while this one is dealt with: one
+ * load leads to the next, each of which is given the time of a few events. */
+#define RECORD_AHEAD 12
+#define WAITER_AHEAD 8
+#define TASK_AHEAD 4
 
-static inline void fetch_waiter(asyncio_loop *loop, uint64_t tag)
+static inline const struct fd_waiter *first_waiter(asyncio_loop *loop, const struct epoll_event *event)
 {
-    const struct fd_record *record = record_of(loop, tag);
-    if (!record || list_is_empty(&record->waiters))
-        return;
-    const char *waiter = (const char *)record->waiters.next;
-    for (int line = -LINES_BELOW; line < LINES_ABOVE; line++)
-        __builtin_prefetch(waiter + LINE * line);
+    const struct fd_record *record = record_of(loop, event->data.u64);
+    return record && !list_is_empty(&record->waiters) ? entry(record->waiters.next) : NULL;
 }
 
-static void on_events(void *context, const struct epoll_event *events, int count)
+/* With the wait that it is part of. */
+static inline void fetch_waiter(asyncio_loop *loop, const struct epoll_event *event)
+{
+    const struct fd_waiter *waiter = first_waiter(loop, event);
+    if (waiter)
+        fetch_lines((const char *)waiter - CACHE_LINE, 2);
+}
+
+static inline void fetch_task(asyncio_loop *loop, const struct epoll_event *event)
+{
+    const struct fd_waiter *waiter = first_waiter(loop, event);
+    if (waiter && waiter->ready == wake_task)
+        fetch_lines(LIST_ENTRY(waiter, struct fd_wait, waiter)->wait.task, 2);
+}
+
+/* `i`: of the event that is next; negative before the first. */
+static inline void fetch_ahead(asyncio_loop *loop, const struct epoll_event *events, int i, int count)
+{
+    if (i + RECORD_AHEAD < count)
+        fetch_lines(record_of(loop, events[i + RECORD_AHEAD].data.u64), 1);
+    if (i + WAITER_AHEAD >= 0 && i + WAITER_AHEAD < count)
+        fetch_waiter(loop, &events[i + WAITER_AHEAD]);
+    if (i + TASK_AHEAD >= 0 && i + TASK_AHEAD < count)
+        fetch_task(loop, &events[i + TASK_AHEAD]);
+}
+
+static HOT void on_events(void *context, const struct epoll_event *events, int count)
 {
     asyncio_loop *loop = ((const struct fd_table *)context)->loop;
-    for (int i = count > WAITER_AHEAD ? -RECORD_AHEAD : 0; i < count; i++) {
-        if (i + RECORD_AHEAD < count)
-            __builtin_prefetch(record_of(loop, events[i + RECORD_AHEAD].data.u64));
-        if (i + WAITER_AHEAD >= 0 && i + WAITER_AHEAD < count)
-            fetch_waiter(loop, events[i + WAITER_AHEAD].data.u64);
+    for (int i = count > TASK_AHEAD ? -RECORD_AHEAD : 0; i < count; i++) {
+        fetch_ahead(loop, events, i, count);
         if (i >= 0)
             on_event(loop, events[i].data.u64, events[i].events);
     }

@@ -134,6 +134,8 @@ void asy_fd_wait_over(asyncio_task *task, struct fd_record *record);
 /* The same for a waiter that is no task: it is called once, registered for good.
  * 0 or a negative errno; list_remove(&waiter->node) takes it back. */
 int asy_fd_watch(asyncio_loop *loop, struct fd_record *record, struct fd_waiter *waiter);
+/* Its turn has come, and it is not done: the next one is its own, too. */
+int asy_fd_watch_again(asyncio_loop *loop, struct fd_record *record, struct fd_waiter *waiter);
 /* The direction is exhausted: do not try again before an event. */
 static inline void asy_fd_exhausted(struct fd_record *record, uint32_t direction)
 {

@@ -107,7 +107,7 @@ int asy_transfer_yield(asyncio_loop *loop, int fd)
 /* Nothing tells when a file that cannot be waited for has something. */
 #define PAUSE_S 0.002
 
-int asy_transfer_wait(asyncio_loop *loop, struct fd_record *record, uint32_t direction, bool again)
+HOT int asy_transfer_wait(asyncio_loop *loop, struct fd_record *record, uint32_t direction, bool again)
 {
     if (UNLIKELY(again && record->kind == ASY_FD_READY))
         return asyncio_sleep(PAUSE_S);

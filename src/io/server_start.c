@@ -175,8 +175,8 @@ int asy_unix_address(const char *path, struct sockaddr_un *address, socklen_t *l
     return 0;
 }
 
-/* Removes a socket that nobody has open: a bind would say that the address is in use. */
-static void remove_stale(const char *path)
+/* Removes a socket, of whoever it is, as asyncio does: a bind would say that the address is in use. */
+static void remove_socket(const char *path)
 {
     struct stat status;
     if (asy_sys_stat(path, &status) == 0 && S_ISSOCK(status.st_mode))
@@ -208,7 +208,7 @@ static int add_path(asyncio_server *server, const char *path, const struct socka
     if (is_file && !(server->path = copy_of(path)))
         return -ENOMEM;
     if (is_file)
-        remove_stale(path);
+        remove_socket(path);
     int fd = listen_on((const struct sockaddr *)address, length, &server->options);
     if (fd < 0)
         return fd;

@@ -1,11 +1,14 @@
 /*
  * Sockets: the waiting twins of the system calls. See asyncio/sockets.h.
  */
+#include "base/compiler.h"
 #include "asyncio/sockets.h"
 #include "asyncio/tasks.h"
 #include "io/transfer.h"
+#include "sys/files.h"
 #include "sys/sys.h"
 #include <stdlib.h>
+#include <unistd.h>
 
 #define COPY_BYTES (256 * 1024)
 
@@ -26,7 +29,7 @@ static inline ssize_t recv_some(struct fd_record *record, int fd, void *buf, siz
     return flags ? got : note_short(record, FD_READ, got, n); /* such as MSG_PEEK, which takes nothing */
 }
 
-ssize_t asyncio_sock_recv(int fd, void *buf, size_t n, int flags)
+HOT ssize_t asyncio_sock_recv(int fd, void *buf, size_t n, int flags)
 {
     TRANSFER(FD_READ, recv_some(record, fd, buf, n, flags));
 }
@@ -128,12 +131,12 @@ static ssize_t send_rest(struct fd_record *record, int fd, const char *buf, size
 }
 
 /* One transfer, however long it takes: nobody else's bytes come in between. */
-static ssize_t sendall(int fd, const void *buf, size_t n, int flags, size_t *sent)
+static HOT ssize_t sendall(int fd, const void *buf, size_t n, int flags, size_t *sent)
 {
     TRANSFER(FD_WRITE, send_rest(record, fd, buf, n, flags, sent));
 }
 
-ssize_t asyncio_sock_sendall(int fd, const void *buf, size_t n, int flags)
+HOT ssize_t asyncio_sock_sendall(int fd, const void *buf, size_t n, int flags)
 {
     size_t sent = 0;
     return sendall(fd, buf, n, flags, &sent);
@@ -251,10 +254,12 @@ static ssize_t copy_once(int fd, int in, off_t *offset, size_t count)
     if (record->generation != generation)
         n = -EBADF;
     if (n > 0) {
-        size_t sent = 0;
-        n = sendall(fd, block, (size_t)n, 0, &sent);
+        size_t got = (size_t)n, sent = 0;
+        n = sendall(fd, block, got, 0, &sent);
         if (offset)
             *offset += (off_t)sent;
+        else if (sent < got) /* a pipe takes nothing back */
+            asy_sys_lseek(in, (off_t)sent - (off_t)got, SEEK_CUR);
     }
     asy_sys_free(block);
     return n;

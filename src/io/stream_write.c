@@ -197,15 +197,6 @@ static void end_output(asyncio_stream *stream)
         end_pipe(stream);
 }
 
-static void flusher_ready(struct fd_waiter *flusher, int err)
-{
-    asyncio_stream *stream = LIST_ENTRY(flusher, asyncio_stream, flusher);
-    if (err)
-        asy_stream_fail_writes(stream, err);
-    else
-        asy_stream_flush(stream);
-}
-
 /* What was accepted is lost. If the peer is gone, the input says so by itself; else a reader would wait for
  * the answer to what was never sent. */
 static void lose_output(asyncio_stream *stream, int err)
@@ -215,18 +206,23 @@ static void lose_output(asyncio_stream *stream, int err)
         asy_stream_fail_reads(stream, err);
 }
 
+static void flusher_ready(struct fd_waiter *flusher, int err);
+
 /* Goes on later, in the background. */
-static int wait_to_flush(asyncio_stream *stream)
+static int wait_to_flush(asyncio_stream *stream, bool again)
 {
     if (stream->file)
         return asy_stream_write_file(stream);
+    if (!list_is_empty(&stream->flusher.node))
+        return 0;
     stream->flusher.events = FD_WRITE;
     stream->flusher.ready = flusher_ready;
-    return list_is_empty(&stream->flusher.node) ? asy_fd_watch(stream->loop, stream->record, &stream->flusher)
-                                                : 0;
+    return again ? asy_fd_watch_again(stream->loop, stream->record, &stream->flusher)
+                 : asy_fd_watch(stream->loop, stream->record, &stream->flusher);
 }
 
-void asy_stream_flush(asyncio_stream *stream)
+/* `again`: its turn has come. It keeps its place until all is sent: nobody else's bytes come in between. */
+static void flush(asyncio_stream *stream, bool again)
 {
     while (bytes_count(&stream->out) && !stream->write_error) {
         struct iovec part = {stream->out.data + stream->out.start, bytes_count(&stream->out)};
@@ -239,7 +235,7 @@ void asy_stream_flush(asyncio_stream *stream)
             lose_output(stream, (int)sent);
             return;
         }
-        int err = wait_to_flush(stream);
+        int err = wait_to_flush(stream, again);
         if (err)
             lose_output(stream, err);
         break;
@@ -249,6 +245,20 @@ void asy_stream_flush(asyncio_stream *stream)
         end_output(stream);
     }
     asy_stream_wake_drainers(stream);
+}
+
+void asy_stream_flush(asyncio_stream *stream)
+{
+    flush(stream, false);
+}
+
+static void flusher_ready(struct fd_waiter *flusher, int err)
+{
+    asyncio_stream *stream = LIST_ENTRY(flusher, asyncio_stream, flusher);
+    if (err)
+        asy_stream_fail_writes(stream, err);
+    else
+        flush(stream, true);
 }
 
 /* ---- From the program ----------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /*
  * The wrappers of net.h.
  */
+#include "base/compiler.h"
 #include "sys/net.h"
 #include "sys/kernel_call.h"
 #include "sys/sys.h"
@@ -152,12 +153,12 @@ int asy_sys_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
     KERNEL_INT("poll", -ENOMEM, poll(fds, count, timeout_ms));
 }
 
-ssize_t asy_sys_recv(int fd, void *buf, size_t n, int flags)
+HOT ssize_t asy_sys_recv(int fd, void *buf, size_t n, int flags)
 {
     KERNEL_AGAIN("recv", -ENOMEM, recv(fd, buf, n, flags));
 }
 
-ssize_t asy_sys_send(int fd, const void *buf, size_t n, int flags)
+HOT ssize_t asy_sys_send(int fd, const void *buf, size_t n, int flags)
 {
     KERNEL_AGAIN("send", -ENOBUFS, send(fd, buf, n, flags));
 }

@@ -36,6 +36,7 @@
 #define USABLE_MAX ((size_t)1 << 46)
 
 struct asy_stacks {
+    bool settled;                /* there is nothing to give back, until something changes */
     struct asy_stack_pool first; /* of the default size */
     struct list others;
     size_t page;
@@ -108,6 +109,7 @@ static bool grow(struct asy_stack_pool *pool)
             list_append(&pool->partly_cold, &slab->cold_node);
             pool->slab_count++;
             pool->cold_count += count;
+            pool->owner->settled = false;
             pool->slab_stacks = count <= pool->slab_stacks_max / 2 ? count * 2 : pool->slab_stacks_max;
             return true;
         }
@@ -304,14 +306,23 @@ static void trim_pool(struct asy_stack_pool *pool, unsigned *budget)
         --*budget;
     while (*budget && pool->due_count && check_depth(pool))
         --*budget;
+    if (pool->due_count || warm_count(pool) + pool->cold_count > warm_max(pool))
+        pool->owner->settled = false;
 }
 
-void asy_stacks_trim(struct asy_stacks *stacks)
+static NOINLINE void trim(struct asy_stacks *stacks)
 {
     unsigned budget = TRIM_MAX;
+    stacks->settled = true;
     trim_pool(&stacks->first, &budget);
     LIST_EACH(it, &stacks->others)
         trim_pool(LIST_ENTRY(it, struct asy_stack_pool, node), &budget);
+}
+
+HOT void asy_stacks_trim(struct asy_stacks *stacks)
+{
+    if (!stacks->settled)
+        trim(stacks);
 }
 
 /* ---- Take and give -------------------------------------------------------- */
@@ -342,7 +353,7 @@ struct asy_stack *asy_stack_take(struct asy_stacks *stacks, size_t bytes, int *e
 
 void asy_stack_give(struct asy_stacks *stacks, struct asy_stack *stack)
 {
-    (void)stacks;
+    stacks->settled = false;
     struct asy_stack_pool *pool = stack->slab->pool;
     pool->live--;
     stack->slab->busy--;
@@ -361,7 +372,7 @@ void asy_stack_give(struct asy_stacks *stacks, struct asy_stack *stack)
 
 void asy_stack_abandon(struct asy_stacks *stacks, struct asy_stack *stack)
 {
-    (void)stacks;
+    stacks->settled = false;
     struct asy_stack_pool *pool = stack->slab->pool;
     stack->flags |= ASY_STACK_ABANDONED;
     pool->live--;
@@ -376,6 +387,7 @@ struct asy_stacks *asy_stacks_new(size_t default_bytes)
     struct asy_stacks *stacks = asy_sys_alloc(sizeof *stacks);
     if (!stacks)
         return NULL;
+    stacks->settled = true;
     stacks->page = asy_sys_page_size();
     stacks->guards = (struct asy_stack_guards){.install = true};
     list_init(&stacks->others);

@@ -185,7 +185,7 @@ size_t asy_sys_page_size(void)
 
 /* ---- Time, randomness, identity ------------------------------------------- */
 
-int64_t asy_sys_now_ns(void)
+HOT int64_t asy_sys_now_ns(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -249,7 +249,7 @@ static int timeout_ms(int64_t timeout_ns)
     return ms < INT_MAX ? (int)ms : INT_MAX;
 }
 
-int asy_sys_epoll_wait(int epfd, struct epoll_event *events, int max, int64_t timeout_ns)
+HOT int asy_sys_epoll_wait(int epfd, struct epoll_event *events, int max, int64_t timeout_ns)
 {
     static bool lacks_pwait2;
 

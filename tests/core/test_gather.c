@@ -117,7 +117,7 @@ static void test_arrays(void **state)
 /* Each argument carries one reference; the same one may be there twice. */
 ASYNC(duplicates_main)
 {
-    intptr_t r[3];
+    intptr_t r[4];
     asyncio_task *task = asyncio_create_task(sleeps(1, 7));
     CHECK_EQUAL(asyncio_gather(r, asyncio_ref(task), asyncio_ref(task), asyncio_ref(task)), 0);
     for (int i = 0; i < 3; i++)
@@ -144,6 +144,94 @@ static void test_duplicates(void **state)
 {
     (void)state;
     assert_int_equal(run(duplicates_main), 0);
+}
+
+/* A refused call has taken over its tasks: none is left to run on unowned, and none uses what
+ * the caller had on its stack. */
+ASYNC(ends_late, int *, place)
+{
+    int err = asyncio_sleep(ASYNCIO_FOREVER);
+    asyncio_sleep(1);
+    *place = 1;
+    return err;
+}
+
+ASYNC(refused_main)
+{
+    int places[2] = {0};
+    intptr_t r[6] = {1, 1, 1, 1, 1, 1};
+    asyncio_task *tasks[2] = {asyncio_create_task(ends_late(&places[0])),
+                              asyncio_create_task(ends_late(&places[1]))};
+    asyncio_task *ended = asyncio_create_task(value(7));
+    CHECK_EQUAL(asyncio_sleep(1), 0);
+    open_arguments = 0;
+    asyncio_coro *coro = droppable();
+    CHECK_EQUAL(asyncio_gather(r, tasks[0], coro, ended, asyncio_ref(tasks[1]), coro, tasks[1]), -EINVAL);
+    CHECK_HAS(asyncio_error_message(), "the same coroutine is there twice");
+    CHECK(places[0] == 1 && places[1] == 1);
+    CHECK_EQUAL(open_arguments, 0);
+    const intptr_t expected[] = {-ECANCELED, -EINVAL, 7, -ECANCELED, -EINVAL, -ECANCELED};
+    for (int i = 0; i < 6; i++)
+        CHECK_EQUAL(r[i], expected[i]);
+
+    asyncio_future *future = asyncio_future_new();
+    CHECK_EQUAL(asyncio_gather_settled(r, asyncio_ref(future), asyncio_ref(asyncio_current_task())), -EINVAL);
+    CHECK_HAS(asyncio_error_message(), "wait for itself");
+    CHECK(asyncio_cancelled(future));
+    CHECK_EQUAL(asyncio_task_cancelling(asyncio_current_task()), 0);
+    CHECK_EQUAL(r[1], -EINVAL);
+    asyncio_release(future);
+    return 0;
+}
+
+/* A request to the caller meanwhile stays for its next wait. */
+ASYNC(is_refused_slowly)
+{
+    int place = 0;
+    asyncio_task *task = asyncio_create_task(ends_late(&place));
+    CHECK_EQUAL(asyncio_sleep(1), 0);
+    asyncio_coro *coro = value(1);
+    CHECK_EQUAL(asyncio_gather(NULL, task, coro, coro), -EINVAL);
+    CHECK_EQUAL(place, 1);
+    return asyncio_sleep(9);
+}
+
+ASYNC(refused_request_main)
+{
+    asyncio_task *task = asyncio_create_task(is_refused_slowly());
+    CHECK_EQUAL(asyncio_sleep(1.5), 0);
+    asyncio_cancel(task);
+    CHECK_EQUAL(asyncio_await(task), -ECANCELED);
+    return 0;
+}
+
+static asyncio_task *given_outside;
+
+static void gathers_outside_a_task(void *arg)
+{
+    intptr_t r[1] = {0};
+    (void)arg;
+    CHECK_EQUAL(asyncio_gather(r, given_outside), ASYNCIO_ENOTASK);
+    CHECK_EQUAL(r[0], ASYNCIO_ENOTASK);
+}
+
+ASYNC(refused_outside_main)
+{
+    int place = 0;
+    given_outside = asyncio_create_task(ends_late(&place));
+    CHECK_EQUAL(asyncio_sleep(1), 0);
+    asyncio_loop_call_soon(asyncio_get_running_loop(), gathers_outside_a_task, NULL);
+    CHECK_EQUAL(asyncio_sleep(3), 0);
+    CHECK_EQUAL(place, 1);
+    return 0;
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(run(refused_main), 0);
+    assert_int_equal(run(refused_request_main), 0);
+    assert_int_equal(run(refused_outside_main), 0);
 }
 
 /* ---- Errors ----------------------------------------------------------------------- */
@@ -272,9 +360,8 @@ ASYNC(refusals_main)
     CHECK_EQUAL(asyncio_gather(NULL, droppable(), asyncio_ref(task), asyncio_ref(self), droppable()),
                 -EINVAL);
     CHECK_EQUAL(open_arguments, 0);
-    CHECK(!asyncio_done(task));
-    CHECK_EQUAL(asyncio_task_cancelling(task), 0);
-    CHECK_EQUAL(asyncio_await(task), 2);
+    CHECK(asyncio_done(task)); /* whoever else has a reference */
+    CHECK_EQUAL(asyncio_await(task), -ECANCELED);
     return 0;
 }
 
@@ -291,7 +378,8 @@ ASYNC(callback_main)
     asyncio_loop_call_soon(asyncio_get_running_loop(), call_gather, asyncio_ref(task));
     asyncio_sleep(0);
     CHECK_EQUAL(open_arguments, 0);
-    CHECK_EQUAL(asyncio_await(task), 2);
+    CHECK_EQUAL(asyncio_task_cancelling(task), 1);
+    CHECK_EQUAL(asyncio_await(task), -ECANCELED);
     return 0;
 }
 
@@ -621,6 +709,7 @@ int main(void)
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_arrays),
         cmocka_unit_test(test_duplicates),
+        cmocka_unit_test(test_refused),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_failed_before),
         cmocka_unit_test(test_futures),

@@ -443,8 +443,15 @@ ASYNC(main_unix)
     CHECK_EQUAL(asyncio_open_datagram(NULL, &name, &options, &client), -ENOENT);
     snprintf(words, sizeof words, "connect to %s: no such file or directory", path);
     CHECK_TEXT(asyncio_error_message(), words);
+    /* An error leaves no file behind that would be in the way the next time. */
+    asyncio_address nobody = {folder, 0};
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQUAL(asyncio_open_datagram(&name, &nobody, &options, &client), -ECONNREFUSED);
+        CHECK(access(path, F_OK) < 0);
+    }
     CHECK_EQUAL(asyncio_open_datagram(&name, NULL, &options, &server), 0);
     CHECK_EQUAL(asyncio_open_datagram(&name, NULL, &options, &client), -EADDRINUSE);
+    CHECK(access(path, F_OK) == 0); /* somebody else's */
     CHECK_EQUAL(asyncio_open_datagram(NULL, &name, &options, &client), 0);
     CHECK_EQUAL(asyncio_datagram_send(client, "hi", 2), 2);
     CHECK_EQUAL(asyncio_datagram_send(client, "too long", 8), 8);

@@ -5,6 +5,7 @@
 #include "asyncio.h"
 #include "support/harness.h"
 #include "support/net.h"
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -218,6 +219,7 @@ static void a_slow_reader_does_not_stop_the_loop(void **state)
 
 /* ---- stdin ----------------------------------------------------------------------------------- */
 
+/* Each part when the loop has gone on since the last one. */
 static void *write_slowly(void *fd)
 {
     static const char *const parts[] = {"first li", "ne\nsecond line\n", "rest"};
@@ -374,6 +376,113 @@ static void a_terminal_that_is_full(void **state)
 {
     (void)state;
     assert_int_equal(run(shows_much), 0);
+}
+
+/* This program's open, before the C library's: counts what is opened once more, and may refuse it. */
+static unsigned reopenings;
+static bool refuses_to_reopen;
+
+int open(const char *path, int flags, ...)
+{
+    static int (*next)(const char *, int, ...);
+    va_list args;
+    va_start(args, flags);
+    unsigned mode = va_arg(args, unsigned);
+    va_end(args);
+    if (!next)
+        next = (int (*)(const char *, int, ...))dlsym(RTLD_NEXT, "open64");
+    if (strncmp(path, "/proc/self/fd/", 14) == 0) {
+        reopenings++;
+        if (refuses_to_reopen) {
+            errno = EACCES; /* as where somebody else has logged in there */
+            return -1;
+        }
+    }
+    return next(path, flags, mode);
+}
+
+#define BIG 2000
+
+/* All of it comes out, as it was written. */
+static void expect_big(int controller, const char *big)
+{
+    char got[BIG];
+    for (size_t done = 0; done < BIG;) {
+        ssize_t n = asyncio_read(controller, got + done, BIG - done);
+        CHECK(n > 0);
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+    }
+    CHECK_EQUAL(memcmp(big, got, BIG), 0);
+}
+
+/* In how many calls all of it is written. The terminal has room for it. */
+static unsigned write_big(int controller, int terminal, bool parts)
+{
+    char big[BIG];
+    unsigned calls = 0;
+    memset(big, 'x', sizeof big);
+    for (size_t done = 0; done < BIG; calls++) {
+        struct iovec part = {big + done, BIG - done};
+        ssize_t n = parts ? asyncio_writev(terminal, &part, 1)
+                          : asyncio_write(terminal, big + done, BIG - done);
+        CHECK(n > 0);
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+    }
+    expect_big(controller, big);
+    return calls;
+}
+
+static void stream_big(int controller, int terminal)
+{
+    char big[BIG];
+    memset(big, 'y', sizeof big);
+    asyncio_stream *out = open_fd(terminal);
+    CHECK_EQUAL(asyncio_stream_write(out, big, BIG), 0);
+    expect_big(controller, big);
+    CHECK_EQUAL(asyncio_stream_close(out), 0); /* and the terminal */
+}
+
+/* It is opened once more, for as long as it is used, and a call writes what fits; or else it gets little at a
+ * time, in which it says beforehand that it has room. */
+ASYNC(writes_to_a_terminal, bool, refused)
+{
+    int controller, terminal, again;
+    refuses_to_reopen = refused;
+    open_terminal(&controller, &terminal);
+    again = fcntl(terminal, F_DUPFD_CLOEXEC, 0);
+    reopenings = 0;
+    int before = count_descriptors();
+    unsigned calls = write_big(controller, terminal, false);
+    calls += write_big(controller, terminal, true);
+    CHECK(refused ? calls >= 2 * BIG / 256 : calls >= 2);
+    if (!refused)
+        CHECK_EQUAL(reopenings, 1);
+    CHECK_EQUAL(count_descriptors(), before + !refused);
+    CHECK_EQUAL(asyncio_forget(terminal), 0);
+    CHECK_EQUAL(count_descriptors(), before);
+    stream_big(controller, terminal);
+    CHECK_EQUAL(count_descriptors(), before - 1);
+    CHECK(net_is_blocking(again));
+    close(again);
+    asyncio_close(controller);
+    refuses_to_reopen = false;
+    return 0;
+}
+
+ASYNC(writes_to_terminals)
+{
+    CHECK_EQUAL(asyncio_await(writes_to_a_terminal(false)), 0);
+    return asyncio_await(writes_to_a_terminal(true));
+}
+
+static void a_terminal_is_opened_once_more(void **state)
+{
+    (void)state;
+    assert_int_equal(run(writes_to_terminals), 0);
 }
 
 /* ---- Files and devices ----------------------------------------------------------------------- */
@@ -587,6 +696,7 @@ int main(void)
         cmocka_unit_test(a_terminal_stays_as_it_is),
         cmocka_unit_test(the_other_side_of_a_terminal_ends),
         cmocka_unit_test(a_terminal_that_is_full),
+        cmocka_unit_test(a_terminal_is_opened_once_more),
         cmocka_unit_test(redirected_to_a_file),
         cmocka_unit_test(redirected_to_nothing),
         cmocka_unit_test(stdin_as_a_socket),

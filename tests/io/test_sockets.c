@@ -7,6 +7,7 @@
 #include "io/fd_table.h"
 #include "support/harness.h"
 #include "support/net.h"
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -642,6 +643,118 @@ ASYNC(main_accept_storm)
 }
 TEST(accept_storm)
 
+/* This program's accept, before the C library's: the next calls fail with these, up to a 0. Each such
+ * failure takes a connection with it, as the kernel's do. */
+static const int *accept_errors;
+static unsigned accepts;
+
+int accept4(int fd, struct sockaddr *peer, socklen_t *length, int flags)
+{
+    static int (*next)(int, struct sockaddr *, socklen_t *, int);
+    if (!next)
+        next = (int (*)(int, struct sockaddr *, socklen_t *, int))dlsym(RTLD_NEXT, "accept4");
+    accepts++;
+    int got = next(fd, peer, length, flags);
+    if (got < 0 || !accept_errors || !*accept_errors)
+        return got;
+    close(got);
+    if (length)
+        *length = 0;
+    errno = *accept_errors++;
+    return -1;
+}
+
+ASYNC(greets, asyncio_stream *, stream)
+{
+    return asyncio_stream_write(stream, "hello", 5);
+}
+
+static int connected_to(struct sockaddr_in *address)
+{
+    int fd = net_tcp();
+    CHECK_EQUAL(connect(fd, generic(address), sizeof *address), 0);
+    return fd;
+}
+
+/* Connections that end before they are accepted are nobody's business: the next one comes, and its whole
+ * address. What is wrong here is told. */
+ASYNC(main_accept_failures)
+{
+    static const int peers[] = {ECONNABORTED, EPROTO, ENETDOWN, ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH,
+                                ENETUNREACH, 0};
+    static const int ours[] = {EMFILE, 0};
+    enum { FAILURES = sizeof peers / sizeof *peers - 1 };
+    struct sockaddr_in address, peer;
+    socklen_t length = sizeof peer;
+    int listener = net_listen(&address, 50), clients[FAILURES + 1];
+    accept_errors = peers;
+    accepts = 0;
+    for (int i = 0; i < FAILURES + 1; i++)
+        clients[i] = connected_to(&address);
+    int server = asyncio_sock_accept(listener, generic(&peer), &length);
+    CHECK(server >= 0);
+    CHECK_EQUAL(length, sizeof peer);
+    CHECK_EQUAL(peer.sin_addr.s_addr, htonl(INADDR_LOOPBACK));
+    CHECK_EQUAL(accepts, FAILURES + 1);
+    asyncio_close(server);
+    for (int i = 0; i < FAILURES + 1; i++)
+        close(clients[i]);
+
+    /* None is left: it waits. */
+    accept_errors = peers;
+    asyncio_task *task = asyncio_create_task(accept_later(listener));
+    settle();
+    close(connected_to(&address));
+    settle();
+    CHECK(!asyncio_done(task));
+    CHECK_EQUAL(*accept_errors, peers[1]);
+    accept_errors = NULL;
+    close(connected_to(&address));
+    server = (int)asyncio_await(task);
+    CHECK(server >= 0);
+    asyncio_close(server);
+
+    accept_errors = ours;
+    close(connected_to(&address));
+    CHECK_EQUAL(asyncio_sock_accept(listener, NULL, NULL), -EMFILE);
+    accept_errors = NULL;
+    asyncio_close(listener);
+    return 0;
+}
+TEST(accept_failures)
+
+static asyncio_coro *greeter(asyncio_stream *stream, void *arg)
+{
+    (void)arg;
+    return greets(stream);
+}
+
+/* A server passes over them, too, reports none, and has no pause after it. */
+ASYNC(main_server_accept_failures)
+{
+    static const int passing[] = {ECONNABORTED, EPROTO, ECONNABORTED, EPERM, ETIMEDOUT, EOPNOTSUPP, 0};
+    enum { FAILURES = sizeof passing / sizeof *passing - 1 };
+    struct sockaddr_in address;
+    int listener = net_listen(&address, 50), clients[FAILURES + 1];
+    char text[8];
+    asyncio_server *server;
+    CHECK_EQUAL(asyncio_start_server_on(listener, greeter, NULL, NULL, &server), 0);
+    accept_errors = passing;
+    for (int i = 0; i < FAILURES + 1; i++)
+        clients[i] = connected_to(&address);
+    CHECK_EQUAL(asyncio_sock_recv(clients[FAILURES], text, sizeof text, 0), 5);
+    CHECK_EQUAL(report_count, 0); /* a pause is told of */
+    CHECK_EQUAL(*accept_errors, 0);
+    accept_errors = NULL;
+    for (int i = 0; i < FAILURES + 1; i++)
+        asyncio_close(clients[i]);
+    asyncio_server_close(server);
+    CHECK_EQUAL(asyncio_server_wait_closed(server, 5), 0);
+    asyncio_server_release(server);
+    return 0;
+}
+TEST(server_accept_failures)
+
 /* A connection that is there when the request comes is accepted, and the request stays. */
 ASYNC(main_accept_cancelled)
 {
@@ -784,6 +897,16 @@ ASYNC(main_sendfile_copies)
     CHECK_EQUAL(asyncio_sock_sendfile(fds[0], file, &offset, SIZE), 1000);
     CHECK_EQUAL(offset, SIZE);
     check_received(fds[1], SIZE - 1000, 1000);
+    /* The same of the position, without one. */
+    CHECK_EQUAL(lseek(file, 5, SEEK_SET), 5);
+    task = asyncio_create_task(send_file(fds[0], file, NULL, SIZE));
+    settle();
+    asyncio_cancel(task);
+    CHECK_EQUAL(asyncio_await(task), -ECANCELED);
+    off_t position = lseek(file, 0, SEEK_CUR);
+    CHECK(position > 5 && position < SIZE);
+    check_received(fds[1], 5, (size_t)position - 5);
+    CHECK_EQUAL(net_drain(fds[1]), 0);
     asyncio_close(file);
     close_pair(fds);
     close_pair(pipe_fds);
@@ -959,6 +1082,8 @@ int main(void)
         cmocka_unit_test(test_afresh),
         cmocka_unit_test(test_connect_again),
         cmocka_unit_test(test_accept_storm),
+        cmocka_unit_test(test_accept_failures),
+        cmocka_unit_test(test_server_accept_failures),
         cmocka_unit_test(test_accept_cancelled),
         cmocka_unit_test(test_sendfile),
         cmocka_unit_test(test_sendfile_copies),

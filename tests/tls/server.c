@@ -65,12 +65,16 @@ static asyncio_coro *handler(asyncio_stream *stream, void *arg)
     return serve(stream);
 }
 
+static const char *const protocols[] = {"h2", "http/1.1", NULL};
+
 static int add_site(asyncio_tls_context *tls)
 {
     asyncio_tls_context *site = NULL;
     int err = asyncio_tls_context_new_server(&site);
     if (!err)
         err = asyncio_tls_context_load_cert(site, getenv("SITE_CERT"), NULL);
+    if (!err)
+        err = asyncio_tls_context_set_alpn(site, protocols);
     if (!err)
         err = asyncio_tls_context_add_server_name(tls, getenv("SITE_NAME"), site);
     asyncio_tls_context_release(site);
@@ -79,7 +83,6 @@ static int add_site(asyncio_tls_context *tls)
 
 static int set_up(asyncio_tls_context **tls, char **argv)
 {
-    static const char *const protocols[] = {"h2", "http/1.1", NULL};
     int err = asyncio_tls_context_new_server(tls);
     if (!err)
         err = asyncio_tls_context_load_cert(*tls, argv[1], argv[2]);

@@ -88,15 +88,19 @@ def start(*command, stderr=subprocess.STDOUT, env=None):
                             env={**os.environ, **(env or {})})
 
 
-def start_openssl_server(*more):
-    """At a port that the kernel chooses; and which that is."""
-    process = start('openssl', 's_server', '-accept', '127.0.0.1:0', '-cert', path('server.pem'),
-                    '-key', path('server.key'), *more)
+def start_server(*command):
+    """One that lets the kernel choose a port; and which that is."""
+    process = start(*command)
     while line := process.stdout.readline():
-        if found := re.match(r'ACCEPT .*:(\d+)$', line):
+        if found := re.search(r'(?:ACCEPT|listening on) .*:(\d+)$', line):
             return process, int(found.group(1))
     process.kill()
-    raise AssertionError(f'openssl s_server says no port: {process.communicate()}')
+    raise AssertionError(f'{command} names no port: {process.communicate()}')
+
+
+def start_openssl_server(*more):
+    return start_server('openssl', 's_server', '-accept', '127.0.0.1:0', '-cert', path('server.pem'),
+                        '-key', path('server.key'), *more)
 
 
 class OurServer:
@@ -409,6 +413,33 @@ def server_with_openssl():
     expect(server.errors == '', server.errors)
 
 
+@test
+def server_with_socat():
+    with OurServer(SITE_NAME='*.site.test', SITE_CERT=path('site.both')) as server:
+        for name, subject in (('server.test', 'server.test'), ('one.site.test', '*.site.test')):
+            done = subprocess.run(['socat', '-t', str(TIMEOUT_S), '-',
+                                   f'OPENSSL:127.0.0.1:{server.port},cafile={path("ca.pem")},'
+                                   f'snihost={name},commonname={subject}'],
+                                  input='hello\nBIG 3000000\nquit\n', capture_output=True, text=True,
+                                  timeout=TIMEOUT_S)
+            expect((done.returncode, done.stderr) == (0, ''), name, done.returncode, done.stderr)
+            expect(done.stdout == 'hello\n' + 'x' * 3000000, name, len(done.stdout))
+    expect(server.errors == '', server.errors)
+
+
+@test
+def client_with_socat():
+    for versions in ('max-version=TLS1.2', 'min-version=TLS1.3'):
+        for verify in (0, 1):  # our certificate
+            options = f'cert={path("server.both")},cafile={path("ca.pem")},verify={verify},{versions}'
+            process, port = start_server('socat', '-d', '-d', f'OPENSSL-LISTEN:0,bind=127.0.0.1,{options}',
+                                         'EXEC:cat')
+            status, out, told = our_client(port, certificate=[path('client.both')] if verify else [])
+            said, _ = process.communicate(timeout=TIMEOUT_S)
+            expect((status, out) == (0, 'hello\nworld\n'), versions, verify, status, out, told)
+            expect(process.returncode == 0 and not re.search(r' [EFW] ', said), process.returncode, said)
+
+
 def names_of(port, name):
     """Subjects of the certificates that OpenSSL, Python and curl get there."""
     shown = subprocess.run(['openssl', 's_client', '-connect', f'127.0.0.1:{port}', '-servername', name],
@@ -434,6 +465,39 @@ def server_has_sites():
             got = list(names_of(server.port, name))
             expect(got == [subject] * 3, name, got)
     expect(server.errors == '', server.errors)
+
+
+@test
+def server_has_sites_and_another_group():
+    """The client's share of a key is of a group that the server has not: it is asked for a second hello."""
+    with open(path('groups.cnf'), 'w') as file:
+        file.write('openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = here\n'
+                   '[here]\nGroups = P-384\n')
+    with OurServer(SITE_NAME='*.site.test', SITE_CERT=path('site.both'),
+                   OPENSSL_CONF=path('groups.cnf')) as server:
+        for name, subject in (('server.test', 'server.test'), ('one.site.test', 'site.test')):
+            done = s_client(server.port, 'hello\nquit\n', '-tls1_3', '-ign_eof', '-servername', name,
+                            '-alpn', 'h2', '-groups', 'X25519:P-384', '-msg')
+            expect(done.returncode == 0 and '\nhello\n' in done.stdout, done)
+            expect(len(re.findall('>>> TLS 1.3, Handshake .*ClientHello', done.stdout)) == 2, done.stdout)
+            expect(re.search(r'subject=CN ?= ?(\S+)', done.stdout).group(1) == subject, name, done.stdout)
+            expect('ALPN protocol: h2' in done.stdout, done.stdout)
+    expect(server.errors == '', server.errors)
+
+
+@test
+def client_is_asked_for_another_group():
+    process, port = start_openssl_server('-tls1_3', '-groups', 'P-521', '-servername', 'one.site.test',
+                                         '-cert2', path('site.pem'), '-key2', path('site.key'), '-rev',
+                                         '-naccept', '1', '-msg')
+    try:
+        status, out, told = our_client(port, name='one.site.test')
+        shown, _ = process.communicate(timeout=TIMEOUT_S)
+    finally:
+        process.kill()
+    expect((status, out) == (0, 'olleh\ndlrow\n'), status, out, told)
+    expect('subject=CN=site.test' in told, told)
+    expect(len(re.findall('<<< TLS 1.3, Handshake .*ClientHello', shown)) == 2, shown)
 
 
 @test

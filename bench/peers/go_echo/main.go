@@ -1,7 +1,9 @@
-// The question `echo` (bench/echo.h), asked of Go: a goroutine for each connection.
+// The questions `echo` and `stream` (bench/echo.h), asked of Go: a goroutine for each connection, which for
+// `stream` reads and writes through bufio.
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"net"
 	"os"
@@ -35,7 +37,25 @@ func serve(conn net.Conn, size int) {
 	}
 }
 
-func acceptAll(listener net.Listener, size int) {
+func serveBuffered(conn net.Conn, size int) {
+	block := make([]byte, size)
+	reader, writer := bufio.NewReader(conn), bufio.NewWriter(conn)
+	defer conn.Close()
+	for {
+		n, err := reader.Read(block)
+		if err != nil {
+			return
+		}
+		if _, err = writer.Write(block[:n]); err != nil {
+			return
+		}
+		if reader.Buffered() == 0 && writer.Flush() != nil {
+			return
+		}
+	}
+}
+
+func acceptAll(listener net.Listener, size int, serve func(net.Conn, int)) {
 	for {
 		conn, err := listener.Accept()
 		if err != nil {
@@ -46,12 +66,16 @@ func acceptAll(listener net.Listener, size int) {
 }
 
 func main() {
+	serveOne := serve
+	if os.Args[1] == "stream" {
+		serveOne = serveBuffered
+	}
 	for _, variant := range os.Args[2:] {
 		listener, err := net.Listen("tcp4", "127.0.0.1:0")
 		if err != nil {
 			panic(err)
 		}
-		go acceptAll(listener, room(variant))
+		go acceptAll(listener, room(variant), serveOne)
 		load := exec.Command(os.Getenv("BENCH_ECHO_LOAD"), fmt.Sprint(listener.Addr().(*net.TCPAddr).Port),
 			fmt.Sprint(os.Getpid()), variant)
 		load.Stdout, load.Stderr = os.Stdout, os.Stderr

@@ -15,7 +15,7 @@
 
 #define FRAME_BYTES 176
 
-    .text
+    .section .text.hot, "ax", %progbits
 
 /* bti c, spelled out for assemblers that do not know it. */
 .macro landing_pad

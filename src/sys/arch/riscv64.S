@@ -27,7 +27,7 @@
 #error "the context switch does not know this floating-point ABI"
 #endif
 
-    .text
+    .section .text.hot, "ax", @progbits
 
 .macro store_kept register, offset
     sd \register, \offset(sp)

@@ -12,7 +12,7 @@
  * instruction: a profiler's or a debugger's sample may hit any.
  */
 
-    .text
+    .section .text.hot, "ax", @progbits
 
 /* endbr64, spelled out for assemblers that do not know it. */
 .macro landing_pad
