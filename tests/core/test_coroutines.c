@@ -266,8 +266,8 @@ ASYNC(drop_main)
     CHECK_DROPPED(1);
     CHECK_EQUAL(asyncio_await(asyncio_create_task(fresh())), 5);
     CHECK_DROPPED(1);
-    intptr_t result;
-    CHECK_EQUAL(asyncio_gather(&result, fresh()), 0);
+    intptr_t results[2];
+    CHECK_EQUAL(asyncio_gather(results, fresh()), 0);
     CHECK_DROPPED(1);
     asyncio_coro_close(fresh());
     CHECK_DROPPED(0);
@@ -276,7 +276,6 @@ ASYNC(drop_main)
     asyncio_release((asyncio_future *)(void *)fresh());
     CHECK_DROPPED(0);
     asyncio_coro *coro = fresh();
-    intptr_t results[2];
     CHECK_EQUAL(asyncio_gather(results, coro, coro), -EINVAL);
     CHECK_DROPPED(0);
     asyncio_task *task = asyncio_create_task(fresh());

@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -43,7 +44,7 @@ static asyncio_future *started(asyncio_coro *coro)
 /* ---- Under a load of yields ------------------------------------------------------------------ */
 
 static bool enough;
-static uint64_t yields;
+static _Atomic uint64_t yields;
 
 ASYNC(yields_for_ever)
 {
@@ -64,10 +65,13 @@ static void on_signal(int signo)
     asyncio_loop_call_soon_signalsafe(loop, is_enough, NULL);
 }
 
+/* Once the tasks are at it. */
 static void *post_later(void *by_signal)
 {
     struct timespec pause = {.tv_nsec = 3000000};
-    nanosleep(&pause, NULL);
+    do
+        nanosleep(&pause, NULL);
+    while (!atomic_load(&yields));
     if (by_signal)
         pthread_kill(*(pthread_t *)by_signal, SIGUSR1);
     else

@@ -96,10 +96,10 @@ ASYNC(main_never_reads)
     struct mallinfo2 before = mallinfo2();
     size_t stuck_at = echoed;
     double cpu = cpu_time();
-    asyncio_sleep(0.02);
+    asyncio_sleep(0.1);
     CHECK_EQUAL(echoed, stuck_at);
     CHECK(!asyncio_done(server));
-    CHECK(cpu_time() - cpu < 0.01);
+    CHECK(cpu_time() - cpu < 0.05);
     CHECK(mallinfo2().uordblks <= before.uordblks + 1024);
     /* It reads after all: all goes on. */
     for (int i = 0; i < 1000 && echoed == stuck_at; i++) {
@@ -177,8 +177,8 @@ ASYNC(main_idle_crowd)
     settle();
     CHECK_EQUAL(net_registrations(-1), n);
     double cpu = cpu_time();
-    asyncio_sleep(0.05);
-    CHECK(is_slow_build() || cpu_time() - cpu < 0.02); /* those who have nothing to say cost nothing */
+    asyncio_sleep(0.1);
+    CHECK(is_slow_build() || cpu_time() - cpu < 0.05); /* those who have nothing to say cost nothing */
     for (int i = 0; i < n; i += 97) {
         char c = 0;
         CHECK_EQUAL(asyncio_sock_send(clients[i], "x", 1, 0), 1);
@@ -208,9 +208,9 @@ ASYNC(main_no_descriptors)
     double cpu = cpu_time();
     for (int i = 0; i < 3; i++) {
         CHECK_EQUAL(asyncio_sock_accept(listener, NULL, NULL), -EMFILE);
-        asyncio_sleep(0.005);
+        asyncio_sleep(0.03);
     }
-    CHECK(cpu_time() - cpu < 0.01);
+    CHECK(cpu_time() - cpu < 0.05);
     close(spare);
     int server = asyncio_sock_accept(listener, NULL, NULL);
     CHECK(server >= 0);
@@ -273,7 +273,7 @@ ASYNC(main_firehose)
         CHECK_EQUAL(asyncio_sock_send(quiet[0], "x", 1, 0), 1);
         CHECK_EQUAL(asyncio_sock_recv(quiet[0], &c, 1, 0), 1);
     }
-    CHECK(asyncio_time() - began < (is_slow_build() ? 5 : 0.5));
+    CHECK(asyncio_time() - began < 20); /* and not for ever */
     CHECK(swallowed > 10000);
     asyncio_close(quiet[0]);
     CHECK_EQUAL(asyncio_await(tasks[2]), 0);

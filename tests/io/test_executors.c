@@ -585,8 +585,6 @@ static void test_released_with_work_of_several_loops(void **state)
     harness_settle();
 }
 
-#define CASE(name) cmocka_unit_test(test_##name)
-
 int main(void)
 {
     static const struct CMUnitTest tests[] = {

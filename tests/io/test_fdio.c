@@ -828,7 +828,7 @@ ASYNC(main_firehose)
     double began = asyncio_time();
     for (int i = 0; i < 5; i++)
         CHECK_EQUAL(asyncio_sleep(0.001), 0);
-    CHECK(asyncio_time() - began < (is_slow_build() ? 2 : 0.5));
+    CHECK(asyncio_time() - began < 20); /* and not for ever */
     asyncio_cancel(task);
     CHECK_EQUAL(asyncio_await(task), -ECANCELED);
     asyncio_close(fd);

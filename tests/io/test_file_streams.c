@@ -338,7 +338,7 @@ static void test_loop_closes(void **state)
     int descriptors = count_descriptors();
     CHECK_EQUAL(asyncio_run(leave_a_stream(&stream)), 0);
     CHECK_EQUAL(asyncio_stream_close(stream), -ECONNABORTED);
-    for (int i = 0; i < 1000 && count_descriptors() != descriptors; i++)
+    for (int i = 0; i < 30000 && count_descriptors() != descriptors; i++)
         usleep(1000);
     CHECK_EQUAL(count_descriptors(), descriptors);
     harness_settle();

@@ -641,7 +641,7 @@ static void test_open_abandoned(void **state)
     asyncio_loop_release(loop);
     CHECK_EQUAL(access(GATED, F_OK), -1);
     set_gate(false);
-    for (int i = 0; i < 5000 && (access(GATED, F_OK) || count_descriptors() > before); i++)
+    for (int i = 0; i < 30000 && (access(GATED, F_OK) || count_descriptors() > before); i++)
         usleep(1000);
     CHECK_EQUAL(access(GATED, F_OK), 0);
     CHECK_EQUAL(count_descriptors(), before);
@@ -689,11 +689,11 @@ static void test_loop_abandoned(void **state)
     CHECK_EQUAL(asyncio_file_close(file), 0); /* after the end */
     asyncio_loop_release(loop);
     memory = MEMORY_REAL;
-    for (int i = 0; i < 1000 && waiting_at_gate(); i++)
+    for (int i = 0; i < 30000 && waiting_at_gate(); i++)
         usleep(1000);
     CHECK_EQUAL(waiting_at_gate(), 0);
     usleep(20000);
-    for (int i = 0; i < 1000 && fcntl(left_fd, F_GETFD) >= 0; i++)
+    for (int i = 0; i < 30000 && fcntl(left_fd, F_GETFD) >= 0; i++)
         usleep(1000);
     CHECK_EQUAL(fcntl(left_fd, F_GETFD), -1);
     CHECK_EQUAL(gate.passed, THREADS_MAX); /* the one that was queued is not done: its memory may be gone */

@@ -740,11 +740,10 @@ ASYNC(main_server_accept_failures)
     asyncio_server *server;
     CHECK_EQUAL(asyncio_start_server_on(listener, greeter, NULL, NULL, &server), 0);
     accept_errors = passing;
-    double begun = asyncio_time();
     for (int i = 0; i < FAILURES + 1; i++)
         clients[i] = connected_to(&address);
     CHECK_EQUAL(asyncio_sock_recv(clients[FAILURES], text, sizeof text, 0), 5);
-    CHECK(asyncio_time() - begun < 0.9);
+    CHECK_EQUAL(report_count, 0); /* a pause is told of */
     CHECK_EQUAL(*accept_errors, 0);
     accept_errors = NULL;
     for (int i = 0; i < FAILURES + 1; i++)

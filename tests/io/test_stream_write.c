@@ -430,7 +430,7 @@ TEST(behaviour_55_close_flushes)
 /* The peer reads nothing: after the timeout the rest is dropped, and the peer sees a reset. */
 ASYNC(main_close_timeout)
 {
-    static const double timeouts[] = {0.02, -1};
+    static const double timeouts[] = {0.1, -1};
     for (int i = 0; i < 2; i++) {
         char block[65536];
         int peer;
@@ -441,8 +441,8 @@ ASYNC(main_close_timeout)
         double start = asyncio_time(), cpu = cpu_time();
         CHECK_EQUAL(asyncio_stream_close(stream), -ETIMEDOUT);
         double took = asyncio_time() - start;
-        CHECK(i ? took < 0.01 : took >= 0.02);
-        CHECK(is_slow_build() || cpu_time() - cpu < 0.01);
+        CHECK(i ? took < 20 : took >= 0.1); /* without the option it is 30 */
+        CHECK(is_slow_build() || cpu_time() - cpu < 0.05);
         ssize_t n;
         while ((n = recv(peer, block, sizeof block, 0)) > 0)
             ;

@@ -3,6 +3,7 @@
  * either side, and loops that close before, meanwhile and after.
  */
 #include "base/sanitizer.h"
+#include "io/offload.h"
 #include "io/thread_test.h"
 #include "sys/sys.h"
 #include <math.h>
@@ -666,8 +667,6 @@ static void test_a_coroutine_that_is_used_already(void **state)
     check_dies(submit_twice, "a coroutine was used again");
 }
 
-#define CASE(name) cmocka_unit_test(test_##name)
-
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -678,5 +677,6 @@ int main(void)
         CASE(closed_meanwhile), CASE(closed_after), CASE(closed_at_any_moment), CASE(out_of_memory),
         CASE(failures), CASE(in_a_forked_child), CASE(a_coroutine_that_is_used_already),
     };
+    asy_pool_idle_ns = INT64_C(1000000);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

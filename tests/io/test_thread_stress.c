@@ -21,7 +21,7 @@ static double enough_at;
 
 static bool is_enough(unsigned i)
 {
-    return i % 256 == 0 && asyncio_time() > enough_at;
+    return i % 16 == 0 && asyncio_time() > enough_at;
 }
 
 /* ---- Processors that do not sleep ------------------------------------------------------

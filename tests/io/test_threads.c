@@ -634,8 +634,6 @@ static void test_a_function_that_returns_in_a_child(void **state)
     check_prints(run_fork_on_a_thread, "a function on a thread of an executor returned in a forked child");
 }
 
-#define CASE(name) cmocka_unit_test(test_##name)
-
 int main(void)
 {
     static const struct CMUnitTest tests[] = {

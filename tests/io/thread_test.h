@@ -128,7 +128,7 @@ static inline int threads_now(void)
 /* Waits, generously, until there are so many. */
 static inline void wait_for_threads_to_be(int count)
 {
-    for (int i = 0; i < 10000 && threads_now() != count; i++)
+    for (int i = 0; i < 30000 && threads_now() != count; i++)
         usleep(1000);
     CHECK_EQUAL(threads_now(), count);
 }
@@ -136,7 +136,7 @@ static inline void wait_for_threads_to_be(int count)
 /* The same for what is held: a thread may be the last to let go of a loop. */
 static inline bool wait_for_ledger(const struct ledger *before)
 {
-    for (int i = 0; i < 10000; i++) {
+    for (int i = 0; i < 30000; i++) {
         struct ledger now = ledger_now();
         if (now.allocations == before->allocations && now.descriptors == before->descriptors &&
             now.blocks == before->blocks)
@@ -145,6 +145,18 @@ static inline bool wait_for_ledger(const struct ledger *before)
     }
     return ledger_is(before);
 }
+
+/* After each test, with threads that end as soon as they are idle: the last of them lets go of the loop a
+ * moment after the run, and the next test counts from what there is. */
+static inline int end_threads(void **state)
+{
+    (void)state;
+    wait_for_threads_to_be(0);
+    harness_settle();
+    return 0;
+}
+
+#define CASE(name) cmocka_unit_test_teardown(test_##name, end_threads)
 
 /* ---- What the pool is given to do, and ends of runs --------------------------------- */
 
@@ -181,7 +193,7 @@ static inline intptr_t run_with_grace(asyncio_coro *main, double grace)
 /* A thread may be the last to let go of a loop. */
 static inline void wait_until_no_loop_is_left(void)
 {
-    for (int i = 0; i < 10000 && ledger_now().descriptors; i++)
+    for (int i = 0; i < 30000 && ledger_now().descriptors; i++)
         usleep(1000);
     CHECK_EQUAL(ledger_now().descriptors, 0);
 }

@@ -4,6 +4,7 @@
  */
 #include <asyncio.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -32,12 +33,15 @@ static void wake(void *future)
 struct post {
     asyncio_loop *loop;
     asyncio_future *future;
+    sem_t idle;
 };
 
 static void *post_later(void *arg)
 {
     struct post *post = arg;
     struct timespec pause = {.tv_nsec = 500000000};
+    while (sem_wait(&post->idle))
+        ;
     nanosleep(&pause, NULL);
     asyncio_loop_call_soon_threadsafe(post->loop, wake, post->future);
     return NULL;
@@ -46,13 +50,16 @@ static void *post_later(void *arg)
 ASYNC(waits_for_a_post)
 {
     pthread_t thread;
-    struct post post = {asyncio_get_running_loop(), asyncio_future_new()};
+    struct post post = {.loop = asyncio_get_running_loop(), .future = asyncio_future_new()};
+    sem_init(&post.idle, 0, 0);
     pthread_create(&thread, NULL, post_later, &post);
     asyncio_sleep(0.05);
+    sem_post(&post.idle);
     say("idle\n");
     intptr_t err = asyncio_await(post.future);
     say("done\n");
     pthread_join(thread, NULL);
+    sem_destroy(&post.idle);
     return err;
 }
 

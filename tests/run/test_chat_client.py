@@ -4,6 +4,7 @@ The chat client, at a terminal that this program plays, and without one:
 
     test_chat_client.py CHAT_CLIENT CHAT_SERVER
 """
+import faulthandler
 import fcntl
 import os
 import pty
@@ -15,7 +16,10 @@ import sys
 import termios
 import time
 
-SECONDS_MAX = 20
+# Where it hangs, if it is killed for that.
+faulthandler.register(signal.SIGTERM, chain=True)
+
+SECONDS_MAX = 50
 failures = 0
 
 
@@ -156,8 +160,9 @@ def check_hangup(program, server_program):
             os.close(ann.controller)
             ann.process.communicate(timeout=SECONDS_MAX)
             check(ben.line() == '* Ann has come\n' and ben.line() == '* Ann has left\n', 'she is gone')
-            if not ignores:
-                check(ann.process.returncode == -signal.SIGHUP, f'status {ann.process.returncode}')
+            # The end of the input comes a moment before the signal, which may find nobody any more.
+            ways = [1] if ignores else [1, -signal.SIGHUP]
+            check(ann.process.returncode in ways, f'status {ann.process.returncode}')
 
 
 def check_pipes(program, server_program):

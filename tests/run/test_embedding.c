@@ -591,22 +591,27 @@ static void connections(void **state)
     }
 }
 
+static _Atomic int heard;
+
 ASYNC(waits_for_signals)
 {
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         CHECK_EQUAL(asyncio_wait_signal(SIGUSR1), 0);
+        atomic_store(&heard, i + 1);
+    }
     return 0;
 }
 
+/* Each when the one before has been heard: two that come together are one. */
 static void *send_signals(void *arg)
 {
-    asyncio_task *task = arg;
-    (void)task;
     for (int i = 0; i < 3; i++) {
+        while (atomic_load(&heard) < i)
+            usleep(100);
         usleep(5000);
         kill(getpid(), SIGUSR1);
     }
-    return NULL;
+    return arg;
 }
 
 static void signals_wake_the_other_loop(void **state)
@@ -622,7 +627,8 @@ static void signals_wake_the_other_loop(void **state)
     CHECK_EQUAL(calls, 1);
     asyncio_task *task = asyncio_loop_create_task(loop, waits_for_signals());
     settle();
-    pthread_create(&thread, NULL, send_signals, task);
+    atomic_store(&heard, 0);
+    pthread_create(&thread, NULL, send_signals, NULL);
     for (int i = 0; i < 1000 && !asyncio_done(task); i++) {
         /* The signal may come to this thread, and end the poll early. */
         sleep_until(asyncio_loop_fd(loop), asyncio_loop_timeout(loop));

@@ -4,6 +4,7 @@ The examples that work on files do what others do:
 
     test_file_examples.py CHECKSUM
 """
+import faulthandler
 import os
 import pty
 import signal
@@ -11,6 +12,9 @@ import subprocess
 import sys
 import tempfile
 import time
+
+# Where it hangs, if it is killed for that.
+faulthandler.register(signal.SIGTERM, chain=True)
 
 SECONDS_MAX = 50
 failures = 0
@@ -104,12 +108,26 @@ def test_progress(program, folder):
     os.close(ours)
 
 
+def wait_until_it_reads(pid, path):
+    """Until the process has the file open; from then on it has a handler for SIGINT, too."""
+    began = time.monotonic()
+    while time.monotonic() - began < SECONDS_MAX:
+        for number in os.listdir(f'/proc/{pid}/fd'):
+            try:
+                if os.readlink(f'/proc/{pid}/fd/{number}') == path:
+                    return
+            except FileNotFoundError:
+                pass
+        time.sleep(0.01)
+    check(False, f'{path} is not read')
+
+
 def test_interrupt(program):
     with tempfile.TemporaryDirectory() as folder:
         with open(os.path.join(folder, 'large'), 'wb') as file:
             file.truncate(1 << 36)
         process = subprocess.Popen([program, folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        time.sleep(0.3)
+        wait_until_it_reads(process.pid, os.path.join(folder, 'large'))
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=SECONDS_MAX)
         check(process.returncode == 130 and out == b'', f'interrupted: {process.returncode}, {out!r}')

@@ -350,13 +350,13 @@ static asyncio_coro *serve(asyncio_stream *stream, void *arg)
     return shouts_back(stream);
 }
 
-#define SOCKET_PATH "fork-test.sock"
+static char socket_path[64];
 
 static int shout(void)
 {
     asyncio_stream *stream;
     char *line;
-    int err = asyncio_open_unix_connection(SOCKET_PATH, NULL, &stream);
+    int err = asyncio_open_unix_connection(socket_path, NULL, &stream);
     if (err)
         return err;
     asyncio_stream_write(stream, "hello\n", 6);
@@ -429,8 +429,8 @@ static void open_everything(void)
     CHILD_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
     CHILD_CHECK(asyncio_stream_from_fd(ends[0], NULL, &used.near) == 0);
     CHILD_CHECK(asyncio_stream_from_fd(ends[1], NULL, &used.far) == 0);
-    unlink(SOCKET_PATH);
-    CHILD_CHECK(asyncio_start_unix_server(serve, NULL, SOCKET_PATH, NULL, &used.server) == 0);
+    snprintf(socket_path, sizeof socket_path, "fork-test-%d.sock", getpid());
+    CHILD_CHECK(asyncio_start_unix_server(serve, NULL, socket_path, NULL, &used.server) == 0);
     CHILD_CHECK(asyncio_create_subprocess_shell("exec sleep 100", NULL, &used.process) == 0);
     CHILD_CHECK((used.executor = asyncio_executor_new(1)) != NULL);
     CHILD_CHECK(asyncio_loop_add_signal_handler(loop, SIGHUP, count_hangup, &used.hangups) == 0);

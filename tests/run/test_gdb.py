@@ -7,10 +7,15 @@ frame, and ends there; in a fault the same.
 
 Exits 77 where there is no gdb that can run a program.
 """
+import faulthandler
 import re
 import shutil
+import signal
 import subprocess
 import sys
+
+# Where it hangs, if it is killed for that.
+faulthandler.register(signal.SIGTERM, chain=True)
 
 FRAME = re.compile(r'^#\d+\s+(?:0x[0-9a-f]+ in )?(\S+) \(', re.MULTILINE)
 WANTED = ['stop_here', 'goes_deeper', 'goes_deeper', 'goes_deeper', 'goes_deeper', 'inner_coroutine']

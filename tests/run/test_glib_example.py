@@ -4,12 +4,16 @@ asyncio inside GLib's main loop: both take their turns, and neither spins.
 
     test_glib_example.py GLIB
 """
+import faulthandler
 import resource
 import signal
 import subprocess
 import sys
 
-SECONDS_MAX = 30
+# Where it hangs, if it is killed for that.
+faulthandler.register(signal.SIGTERM, chain=True)
+
+SECONDS_MAX = 50
 failures = 0
 
 
@@ -31,9 +35,9 @@ def check_turns(program):
     for line in ['process: 1', 'process: 2', 'process: 3', 'process: ended with status 4', 'socket: hello 1',
                  'socket: hello 2', 'socket: hello 3', 'GLib: tick 1', 'task: tick 1 was heard']:
         check(lines.count(line) == 1, f'{line!r}, once, in {lines}')
-    check(lines and lines[-1] == 'the end: all is done', lines)
-    first, last = lines.index('GLib: tick 1'), lines.index('socket: hello 3')
-    check(lines.index('socket: hello 1') < first < last, 'they take turns')
+    check(lines.count('the end: all is done') == 1, lines)  # a task that is left may say something after it
+    between = lines[lines.index('socket: hello 1'):lines.index('socket: hello 3')]
+    check(any(line.startswith('GLib: tick') for line in between), f'they take turns: {lines}')
 
 
 def check_errors(program):
@@ -48,7 +52,7 @@ def check_interrupt(program):
         pass
     process.send_signal(signal.SIGINT)
     text, errors = process.communicate(timeout=SECONDS_MAX)
-    check('GLib: interrupted' in text and text.endswith('the end: ECANCELED\n'), text)
+    check('GLib: interrupted' in text and '\nthe end: ECANCELED\n' in text, text)
     check(process.returncode == 1 and errors == '', f'status {process.returncode}: {errors}')
 
 

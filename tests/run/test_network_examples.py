@@ -4,12 +4,19 @@ The examples that talk to somebody, with the other side played here, on the loop
 
     test_network_examples.py DNS_QUERY PORT_SCANNER
 """
+import faulthandler
 import os
 import pty
+import re
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
+
+# Where it hangs, if it is killed for that.
+faulthandler.register(signal.SIGTERM, chain=True)
 
 failed = 0
 
@@ -79,6 +86,13 @@ class NameServer:
             for message in self.answers(name.split('.')[0], count, query):
                 self.socket.sendto(message, peer)
 
+    def was_asked(self, name, times):
+        """Now, or soon: the questions are there, but the thread may have something before it."""
+        began = time.monotonic()
+        while self.asked.get(name) != times and time.monotonic() - began < 50:
+            time.sleep(0.01)
+        return self.asked.get(name) == times
+
     @staticmethod
     def answers(what, count, query):
         wrong = bytes([query[0] ^ 1, query[1]])
@@ -86,7 +100,7 @@ class NameServer:
         good = answer(query, FOUND)
         return {
             'found': [good],
-            'late': [good] if count == 2 else [],
+            'late': [good] if count >= 2 else [],
             'forged': [b'', b'short', answer(query, [record(A, bytes(4))], id_=wrong), query,
                        answer(other, [record(A, bytes(4))]), good],
             'missing': [answer(query, code=3)],
@@ -99,14 +113,26 @@ class NameServer:
 def check_dns(program):
     server = NameServer()
 
-    def ask(name):
+    def ask_once(name):
         return run(program, name, '127.0.0.1', server.port)
+
+    def ask(name):
+        """The program does not wait for long, and the machine may be busy."""
+        for _ in range(10):
+            status, text = ask_once(name)
+            if 'no answer' not in text:
+                break
+        return status, text
 
     addresses = '{0} has address 192.0.2.7\n{0} has address 192.0.2.8\n'
     for name in ['found.example.org', 'forged.example.org', 'found.example.org.']:
         check(ask(name) == (0, addresses.format(name)), f'{name}: {ask(name)}')
-    status, text = ask('late.example.org')
-    check(status == 0 and text == 'no answer within 0.5 s\n' + addresses.format('late.example.org'), text)
+    for number in range(10):
+        name = f'late.{number}.example.org'
+        status, text = ask_once(name)
+        if status == 0:
+            break
+    check(re.fullmatch(r'(no answer within 0.5 s\n)+' + addresses.format(name), text), text)
     status, text = ask('missing.example.org')
     check(status == 1 and 'no such name' in text, text)
     status, text = ask('empty.example.org')
@@ -115,8 +141,9 @@ def check_dns(program):
     check(status == 0 and text == 'broken.example.org has address 192.0.2.7\n', text)
     status, text = ask('endless.example.org')
     check(status == 1 and 'has no address' in text, text)
-    status, text = ask('silent.example.org')
-    check(status == 1 and text.count('no answer') == 3 and server.asked['silent.example.org'] == 3, text)
+    status, text = ask_once('silent.example.org')
+    check(status == 1 and text.count('no answer') == 3, text)
+    check(server.was_asked('silent.example.org', 3), server.asked)
     for name in ['a..b', '.', 'x' * 64 + '.org', '']:
         status, text = ask(name)
         check(status == 1 and 'is no name' in text, f'{name}: {text}')

@@ -7,6 +7,7 @@ The example that drives libpq, with a PostgreSQL server of its own:
 Skipped only where there is no server at all.
 """
 import ctypes
+import faulthandler
 import glob
 import os
 import pwd
@@ -18,6 +19,9 @@ import subprocess
 import sys
 import tempfile
 import time
+
+# Where it hangs, if it is killed for that.
+faulthandler.register(signal.SIGTERM, chain=True)
 
 SECONDS_MAX = 40
 failed = 0
@@ -157,13 +161,14 @@ def run(*command):
 
 def running(program, server, mark):
     """How many queries with this mark the server works on."""
-    _, lines, _ = run(program, server.local(), 10, 'select count(*) from pg_stat_activity where state = '
+    _, lines, _ = run(program, server.local(), 50, 'select count(*) from pg_stat_activity where state = '
                       f"'active' and query like '%{mark}%' and pid <> pg_backend_pid()")
     return int(lines[0].split()[1])
 
 
 def wait_for(program, server, mark, count):
-    for _ in range(200):
+    began = time.monotonic()
+    while time.monotonic() - began < SECONDS_MAX:
         if running(program, server, mark) == count:
             return True
         time.sleep(0.02)
@@ -190,10 +195,10 @@ def check_results(program, server):
 
 def check_overlap(program, server):
     began = time.monotonic()
-    status, lines, _ = run(program, server.local(), 20, *['select pg_sleep(0.5)'] * 12)
+    status, lines, _ = run(program, server.local(), 50, *['select pg_sleep(2)'] * 12)
     took = time.monotonic() - began
     check(status == 0 and len(lines) == 12, f'sleeps: {status} {lines}')
-    check(0.5 <= took < 4, f'twelve sleeps of 0.5 s took {took} s')
+    check(2 <= took < 22, f'twelve sleeps of 2 s took {took} s')
 
 
 def check_errors(program, server):
@@ -222,11 +227,11 @@ def check_other_descriptor(program, server):
 
 def check_timeout(program, server):
     began = time.monotonic()
-    status, lines, err = run(program, server.local(), 0.5, 'select pg_sleep(100) /* late */', 'select 2')
+    status, lines, err = run(program, server.local(), 3, 'select pg_sleep(100) /* late */', 'select 2')
     took = time.monotonic() - began
-    check(status == 1 and lines == ['1: no answer within 0.5 s', '2: 2'], f'timeout: {status} {lines} {err}')
+    check(status == 1 and lines == ['1: no answer within 3 s', '2: 2'], f'timeout: {status} {lines} {err}')
     check('cancel:' not in err, err)
-    check(took < 8, f'a timeout of 0.5 s took {took} s')
+    check(took < 50, f'a timeout of 3 s took {took} s')
     check(wait_for(program, server, 'late', 0), 'the server works on a query that nobody waits for')
     # A listener that says nothing: no connection in time.
     with socket.create_server(('127.0.0.1', 0)) as silent:

@@ -4,6 +4,7 @@ The examples that start processes or follow files do what they say:
 
     test_process_examples.py RUN_COMMANDS PROCESS_SUPERVISOR TAIL
 """
+import faulthandler
 import os
 import signal
 import socket
@@ -12,7 +13,10 @@ import sys
 import tempfile
 import time
 
-SECONDS_MAX = 30
+# Where it hangs, if it is killed for that.
+faulthandler.register(signal.SIGTERM, chain=True)
+
+SECONDS_MAX = 50
 failures = 0
 
 
@@ -28,10 +32,10 @@ def start(*command, **options):
                             stderr=subprocess.STDOUT, text=True, **options)
 
 
-def read_until(process, words):
-    """The lines up to and with the one that has the words."""
+def read_until(process, *words):
+    """The lines until there are all of the words."""
     lines = ''
-    while words not in lines:
+    while not all(word in lines for word in words):
         line = process.stdout.readline()
         if not line:
             check(False, f'"{words}" was expected after: {lines}')
@@ -72,10 +76,9 @@ def test_supervisor(program):
     with tempfile.TemporaryDirectory() as folder:
         flag = os.path.join(folder, 'flag')
         process = start(program,
-                        'steady=echo up; trap "echo told; exit 3" TERM; while :; do sleep 0.05; done',
+                        'steady=trap "echo told; exit 3" TERM; echo up; while :; do sleep 0.05; done',
                         f'shaky=echo one line; test -e {flag} || {{ touch {flag}; exit 7; }}; sleep 0.2')
-        text = read_until(process, 'shaky has ended')
-        check('steady | up\n' in text, f'no prefix in {text!r}')
+        text = read_until(process, 'steady | up\n', 'shaky has ended')
         check(text.count('shaky | one line\n') == 2, f'shaky was not started twice in {text!r}')
         check('shaky failed with status 7; it is started again\n' in text,
               f'no word of a restart in {text!r}')
@@ -113,7 +116,7 @@ def test_families(program):
     pid = int(read_until(process, 'family | ').split()[-1])
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=SECONDS_MAX)
-    for _ in range(1000):
+    for _ in range(SECONDS_MAX * 100):
         if not is_running(pid):
             break
         time.sleep(0.01)
@@ -124,13 +127,28 @@ def test_families(program):
           f'a long line: status {process.returncode}, {text[-200:]!r}')
 
 
+def wait_until_at(pid, path, offset):
+    """Until the process has the file open, and is there."""
+    began = time.monotonic()
+    while time.monotonic() - began < SECONDS_MAX:
+        for number in os.listdir(f'/proc/{pid}/fd'):
+            try:
+                if os.readlink(f'/proc/{pid}/fd/{number}') == path and \
+                        f'pos:\t{offset}\n' in open(f'/proc/{pid}/fdinfo/{number}').read():
+                    return
+            except FileNotFoundError:
+                pass
+        time.sleep(0.01)
+    check(False, f'the end of {path} is not gone to')
+
+
 def test_tail(program):
     with tempfile.TemporaryDirectory() as folder:
         one, two = os.path.join(folder, 'one'), os.path.join(folder, 'two')
         with open(one, 'w') as file:
             file.write('old\n')
         process = start(program, one, two)
-        time.sleep(0.3)
+        wait_until_at(process.pid, one, 4)
         with open(one, 'a') as file:
             file.write('new\n')
         text = read_until(process, 'new\n')

@@ -4,6 +4,7 @@ The examples that serve, with the clients played here:
 
     test_server_examples.py ECHO CHAT FORWARDER LOOP_PER_CORE [HTTP]
 """
+import faulthandler
 import http.client
 import os
 import re
@@ -12,8 +13,11 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 
+# Where it hangs, if it is killed for that.
+faulthandler.register(signal.SIGTERM, chain=True)
+
+SECONDS_MAX = 50
 failed = 0
 
 
@@ -42,17 +46,15 @@ class Server:
         return self
 
     def __exit__(self, *error):
-        began = time.monotonic()
         self.process.send_signal(self.sends)
-        _, self.errors = self.process.communicate(timeout=20)
+        _, self.errors = self.process.communicate(timeout=SECONDS_MAX)
         check(self.process.returncode == self.status, f'{self.command}: status {self.process.returncode}')
         check(self.errors == '', f'{self.command}: {self.errors}')
-        check(time.monotonic() - began < 10, 'it takes its time to end')
 
 
 class Client:
     def __init__(self, port, host='127.0.0.1'):
-        self.socket = socket.create_connection((host, port), timeout=10)
+        self.socket = socket.create_connection((host, port), timeout=SECONDS_MAX)
         self.file = self.socket.makefile('rb')
 
     def say(self, text):
@@ -88,7 +90,8 @@ def check_echo(program):
     check(clients[0].file.read() == b'', 'the end of all')
     with Server(program, 0, sends=signal.SIGTERM, status=143) as server:
         port = server.port
-        again = subprocess.run([program, str(port)], capture_output=True, text=True, timeout=10)
+        again = subprocess.run([program, str(port)], capture_output=True, text=True,
+                               timeout=SECONDS_MAX)
         check(again.returncode == 1 and 'address already in use' in again.stderr, again.stderr)
 
 
@@ -161,7 +164,7 @@ def check_forwarder(program, echo):
     except ConnectionResetError:
         pass
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=10)
+    _, errors = process.communicate(timeout=SECONDS_MAX)
     check(f'connect to 127.0.0.1:{port}: connection refused' in errors, errors)
     check('peer 127.0.0.1:' in errors, errors)
     check(subprocess.run([program], capture_output=True).returncode == 2, 'usage')
@@ -200,7 +203,7 @@ def check_http(program):
     get = b'GET / HTTP/1.1\r\nHost: here\r\n\r\n'
     hello = 'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 14\r\n\r\nHello, world!\n'
     with Server(program, 0) as server:
-        connection = http.client.HTTPConnection('127.0.0.1', server.port, timeout=10)
+        connection = http.client.HTTPConnection('127.0.0.1', server.port, timeout=SECONDS_MAX)
         for _ in range(3):
             for method, path, status, body in [('GET', '/', 200, b'Hello, world!\n'), ('HEAD', '/', 200, b''),
                                                ('GET', '/x', 404, b'no such page\n'),

@@ -6,6 +6,7 @@ What people try first: socat at the other end of our servers, and of our clients
 
 The last one is tests/run/relay.c. TLS with socat is in tests/tls/test_peers.py.
 """
+import faulthandler
 import os
 import re
 import signal
@@ -13,6 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
+
+# Where it hangs, if it is killed for that.
+faulthandler.register(signal.SIGTERM, chain=True)
 
 TIMEOUT_S = 40
 folder = tempfile.mkdtemp(prefix='asyncio-socat-')

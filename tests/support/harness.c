@@ -22,6 +22,12 @@
 #define SEEDS_DEFAULT 50
 #define SWEEP_MAX 100000
 
+/* Of a test that is killed because it hangs, the log tells which it was. */
+__attribute__((constructor)) static void show_lines_at_once(void)
+{
+    setvbuf(stdout, NULL, _IOLBF, 0);
+}
+
 /* ---- Checks ---------------------------------------------------------------- */
 
 static unsigned failures;
@@ -163,7 +169,7 @@ static void check_idle(const asyncio_loop *loop)
 /* A thread of a pool may be the last to let go of the loop, a moment after its work. */
 static void wait_for_threads(const struct ledger *before, int descriptors)
 {
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 30000; i++) {
         struct ledger now = ledger_now();
         if ((!has_descriptors || count_descriptors() == descriptors) && now.blocks == before->blocks &&
             now.allocations == before->allocations && now.descriptors == before->descriptors)

@@ -132,7 +132,7 @@ ASYNC(greedy_main)
     }
     double took = asyncio_time() - begun;
     CHECK(stop && took >= 0.01);
-    CHECK(took < 5); /* far more than any machine needs */
+    CHECK(took < 20); /* far more than any machine needs */
     CHECK(turns * 128 >= calls / 2);
     CHECK_EQUAL(asyncio_await(other), 0);
     asyncio_queue_destroy(&queue);

@@ -90,12 +90,12 @@ static int set_up(asyncio_tls_context **client, asyncio_tls_context **server)
     if (!err)
         err = asyncio_tls_context_set_alpn(*client, (const char *const[]){"h2", NULL});
     if (!err)
-        err = asyncio_tls_context_set_timeouts(*client, 5, 0.02);
+        err = asyncio_tls_context_set_timeouts(*client, 20, 0.02);
     if (!err)
         err = asyncio_tls_context_new_server(server);
     if (!err)
         err = asyncio_tls_context_load_cert(*server, cert("server.pem"), cert("server.key"));
-    return err ? err : asyncio_tls_context_set_timeouts(*server, 5, 0.02);
+    return err ? err : asyncio_tls_context_set_timeouts(*server, 20, 0.02);
 }
 
 /* Twice: the second time there is a session to resume. */
