@@ -178,8 +178,8 @@ static intptr_t run(asyncio_runner *runner, asyncio_coro *coro, int *signo)
     asy_vars_put(&runner->asyncio_context_, asy_vars_ref(main->context));
     runner->asyncio_begun_ = true;
     asyncio_release(main);
-    /* Nobody is left who could use what lies in main's frame. */
-    if (list_is_empty(&loop->tasks) && !asy_loop_unusable(loop))
+    /* Nobody is left who could use what lies in main's frame: no task, and no function on another thread. */
+    if (list_is_empty(&loop->tasks) && !loop->owed && !asy_loop_unusable(loop))
         asy_loop_give_kept_stacks(loop);
     return result;
 }

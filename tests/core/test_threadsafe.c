@@ -147,6 +147,34 @@ static void no_wake_up_is_lost(void **state)
     close_loop();
 }
 
+/* By twos: the second comes at any moment of the loop's turn for the first, and after it nobody posts. */
+static void *post_two_and_wait(void *arg)
+{
+    (void)arg;
+    for (size_t i = 0; i < rounds; i += 2) {
+        asyncio_loop_call_soon_threadsafe(loop, see, NULL);
+        for (volatile size_t pause = i / 2 % 4096; pause > 0; pause--)
+            ;
+        asyncio_loop_call_soon_threadsafe(loop, see, NULL);
+        while (atomic_load(&seen) < i + 2)
+            sched_yield();
+    }
+    return NULL;
+}
+
+static void a_post_meets_a_turn_under_way(void **state)
+{
+    (void)state;
+    open_loop();
+    rounds = 200000 / SLOWER;
+    atomic_store(&seen, 0);
+    pthread_t thread = start(post_two_and_wait, NULL);
+    assert_int_equal(asyncio_loop_run_forever(loop), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(atomic_load(&seen), rounds);
+    close_loop();
+}
+
 /* A million of them, with no pause between: the loop catches up and sleeps, time and again. */
 static void *post_away(void *arg)
 {
@@ -560,6 +588,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(four_threads_post_and_all_of_it_runs_in_order),
         cmocka_unit_test(no_wake_up_is_lost),
+        cmocka_unit_test(a_post_meets_a_turn_under_way),
         cmocka_unit_test(a_million_posts_in_bursts),
         cmocka_unit_test(posts_to_a_closed_loop_are_refused),
         cmocka_unit_test(a_storm_of_timer_signals),

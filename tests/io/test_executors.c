@@ -218,9 +218,16 @@ ASYNC(main_released)
     CHECK_EQUAL(atomic_load(&dropped), MANY);
     wait_for_threads_to_be(0);
 
-    executor = asyncio_executor_new(2); /* idle */
-    CHECK_EQUAL(asyncio_await(asyncio_run_in_executor(executor, twice, (void *)1, NULL)), 2);
+    executor = asyncio_executor_new(2); /* both idle */
+    gate_set(false);
+    for (int i = 0; i < 2; i++)
+        futures[i] = asyncio_run_in_executor(executor, gate_pass, NULL, NULL);
+    wait_inside(2);
+    gate_set(true);
+    CHECK_EQUAL(asyncio_gather_array(NULL, futures, 2), 0);
+    usleep(2000);
     asyncio_executor_release(executor);
+    wait_for_threads_to_be(0);
     executor = asyncio_executor_new(2); /* never used */
     asyncio_executor_release(executor);
     executor = asyncio_executor_new(1); /* with nothing but what was taken back */

@@ -81,6 +81,58 @@ static void test_released_with_work_out(void **state)
     harness_settle();
 }
 
+/* ---- Main's frame, in the hands of a function that outlives the grace -------------------------- */
+
+#define LENT 4096
+
+static _Atomic int intact;
+
+static intptr_t fill_and_look(void *arg)
+{
+    volatile unsigned char *bytes = arg;
+    int same = 0;
+    for (int i = 0; i < LENT; i++)
+        bytes[i] = 0x5a;
+    gate_pass(NULL);
+    for (int i = 0; i < LENT; i++)
+        same += bytes[i] == 0x5a;
+    atomic_store(&intact, same);
+    return 0;
+}
+
+ASYNC(main_lends_its_frame)
+{
+    unsigned char bytes[LENT];
+    asyncio_release(asyncio_run_in_executor(NULL, fill_and_look, bytes, note_drop));
+    gate_wait_inside(1);
+    return 0;
+}
+
+ASYNC(main_uses_its_frame)
+{
+    volatile unsigned char bytes[2 * LENT];
+    for (int i = 0; i < 2 * LENT; i++)
+        bytes[i] = 0;
+    return bytes[LENT];
+}
+
+/* Nobody else gets that stack. */
+static void test_a_frame_that_is_still_in_use(void **state)
+{
+    (void)state;
+    gate_set(false);
+    atomic_store(&dropped, 0);
+    CHECK_EQUAL(run_with_grace(main_lends_its_frame(), 0.01), 0);
+    CHECK_EQUAL(report_count, 1);
+    for (int i = 0; i < 5; i++)
+        CHECK_EQUAL(asyncio_run(main_uses_its_frame()), 0);
+    gate_set(true);
+    wait_for(&dropped, 1);
+    CHECK_EQUAL(atomic_load(&intact), LENT);
+    wait_until_no_loop_is_left();
+    harness_settle();
+}
+
 /* ---- A real deadlock after a call on a thread ------------------------------------------------ */
 
 #define DEADLOCKS 100
@@ -410,6 +462,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         CASE(masks), /* first: its thread is a new one */
         CASE(released_with_work_out),
+        CASE(a_frame_that_is_still_in_use),
         CASE(a_deadlock_is_told),
         CASE(a_slow_drop_holds_nobody_up),
         CASE(a_function_begins_in_an_empty_context),
