@@ -444,7 +444,7 @@ static void test_the_end_does_not_wait_for_ever(void **state)
     wait_dropped(1);
     CHECK(!pthread_equal(dropped_on, pthread_self()));
     long kept = ledger_now().mapped - before.mapped;
-    CHECK(kept > 0 && kept < 1 << 20); /* main's stack, for good: the function may have used what lies there */
+    CHECK(kept > 0 && kept < 1 << 20); /* main's stack, for good: the function may have used it */
     before.mapped += kept;
     CHECK(wait_for_ledger(&before));
     harness_settle();

@@ -455,7 +455,6 @@ static void test_cancels_in_a_child(void **state)
     harness_settle();
 }
 
-#define CASE(name) cmocka_unit_test(test_##name)
 
 int main(void)
 {
