@@ -120,6 +120,8 @@ ASYNC(main_uses_its_frame)
 static void test_a_frame_that_is_still_in_use(void **state)
 {
     (void)state;
+    if (ASY_ASAN) /* there a frame's memory is gone when the function returns, whatever stack it was on */
+        skip();
     gate_set(false);
     atomic_store(&dropped, 0);
     CHECK_EQUAL(run_with_grace(main_lends_its_frame(), 0.01), 0);
@@ -455,7 +457,6 @@ static void test_cancels_in_a_child(void **state)
     harness_settle();
 }
 
-
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -468,5 +469,6 @@ int main(void)
         CASE(cancelled_inside_another_loop),
         CASE(cancels_in_a_child),
     };
+    asy_pool_idle_ns = INT64_C(1000000);
     return cmocka_run_group_tests_name("thread ends", tests, NULL, NULL);
 }
