@@ -21,8 +21,7 @@ static void task_main(void *arg);
 static inline __attribute__((always_inline)) void fetch_ahead(const struct ready *next)
 {
     fetch_lines(next->next, 1);
-    if (next->kind != READY_CALLBACK)
-        fetch_lines(LIST_ENTRY(next, asyncio_task, ready)->fiber.sp, 3);
+    fetch_stack(next, 3);
 }
 
 /* The next ready task that may run now; NULL when the loop's own stack has to be

@@ -67,6 +67,13 @@ static inline size_t task_bytes(const asyncio_task *task)
     return TASK_ARGS_OFFSET + task->type->args_size;
 }
 
+/* Fetches the stack of a ready task ahead of its turn, from where it goes on. Callbacks have none. */
+static inline __attribute__((always_inline)) void fetch_stack(const struct ready *next, int lines)
+{
+    if (next->kind != READY_CALLBACK)
+        fetch_lines(LIST_ENTRY(next, asyncio_task, ready)->fiber.sp, lines);
+}
+
 /* ---- Waits ----------------------------------------------------------------
  * Everything that can be waited for is waited for through one of these, on the
  * waiter's own stack. The caller links `node` into the queue of the object,

@@ -312,8 +312,8 @@ static const struct wait_kind poll_kind = WAIT_KIND("waiting for a descriptor");
 static inline void fetch_next_stack(const asyncio_loop *loop)
 {
     const struct ready *next = loop->ready.first;
-    if (next && next->kind != READY_CALLBACK)
-        fetch_lines(LIST_ENTRY(next, asyncio_task, ready)->fiber.sp, STACK_LINES);
+    if (next)
+        fetch_stack(next, STACK_LINES);
 }
 
 /* Waits in `record`, linked in before `place`. Inline: what lies on a waiting task's stack

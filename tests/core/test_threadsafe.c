@@ -118,6 +118,19 @@ static void end_posts(size_t count)
     assert_int_equal(asyncio_loop_call_soon_threadsafe(loop, stop, NULL), 0);
 }
 
+/* Runs the loop until that thread, which ends its posts, has made so many; all are seen. */
+static void run_beside(void *(*poster)(void *), size_t posts)
+{
+    open_loop();
+    rounds = posts;
+    atomic_store(&seen, 0);
+    pthread_t thread = start(poster, NULL);
+    assert_int_equal(asyncio_loop_run_forever(loop), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(atomic_load(&seen), sent);
+    close_loop();
+}
+
 /* One post at a time, each when the loop is as good as asleep: a wake-up that is lost hangs. */
 static void *post_and_wait(void *arg)
 {
@@ -137,14 +150,7 @@ static void *post_and_wait(void *arg)
 static void no_wake_up_is_lost(void **state)
 {
     (void)state;
-    open_loop();
-    rounds = 30000 / SLOWER;
-    atomic_store(&seen, 0);
-    pthread_t thread = start(post_and_wait, NULL);
-    assert_int_equal(asyncio_loop_run_forever(loop), 0);
-    pthread_join(thread, NULL);
-    assert_int_equal(atomic_load(&seen), sent);
-    close_loop();
+    run_beside(post_and_wait, 30000 / SLOWER);
 }
 
 /* By twos: the second comes at any moment of the loop's turn for the first, and after it nobody posts. */
@@ -167,14 +173,7 @@ static void *post_two_and_wait(void *arg)
 static void a_post_meets_a_turn_under_way(void **state)
 {
     (void)state;
-    open_loop();
-    rounds = 200000 / SLOWER;
-    atomic_store(&seen, 0);
-    pthread_t thread = start(post_two_and_wait, NULL);
-    assert_int_equal(asyncio_loop_run_forever(loop), 0);
-    pthread_join(thread, NULL);
-    assert_int_equal(atomic_load(&seen), sent);
-    close_loop();
+    run_beside(post_two_and_wait, 200000 / SLOWER);
 }
 
 /* A million of them, with no pause between: the loop catches up and sleeps, time and again. */

@@ -423,13 +423,6 @@ ASYNC(main_forgets_for_ever)
     return 0;
 }
 
-static void wait_dropped(int times)
-{
-    for (int i = 0; i < 10000 && atomic_load(&dropped) != times; i++)
-        usleep(1000);
-    CHECK_EQUAL(atomic_load(&dropped), times);
-}
-
 /* Nobody waits for ever: it is told, and the drop is the thread's. */
 static void test_the_end_does_not_wait_for_ever(void **state)
 {
@@ -441,7 +434,7 @@ static void test_the_end_does_not_wait_for_ever(void **state)
     CHECK_EQUAL(report_count, 1);
     CHECK_HAS(reports[0].message, "1 function of executors did not return within 0.01 s");
     gate_set(true);
-    wait_dropped(1);
+    wait_for(&dropped, 1);
     CHECK(!pthread_equal(dropped_on, pthread_self()));
     long kept = ledger_now().mapped - before.mapped;
     CHECK(kept > 0 && kept < 1 << 20); /* main's stack, for good: the function may have used it */
@@ -469,7 +462,7 @@ static void test_the_end_does_not_wait_for_the_cancelled(void **state)
     CHECK_EQUAL(run_with_grace(main_cancels_what_lasts(), ASYNCIO_FOREVER), 0);
     CHECK_EQUAL(report_count, 0);
     gate_set(true);
-    wait_dropped(1);
+    wait_for(&dropped, 1);
     CHECK(wait_for_ledger(&before));
     harness_settle();
 }
@@ -518,7 +511,7 @@ static void close_with_work(asyncio_callback begin, int drops, bool while_open)
     asyncio_loop_release(loop);
     CHECK(!asyncio_done(kept));
     gate_set(true);
-    wait_dropped(drops);
+    wait_for(&dropped, drops);
     CHECK_EQUAL(asyncio_result(kept), ASYNCIO_ESTATE);
     CHECK_EQUAL(asyncio_remove_done_callback(kept, forget_result, NULL), 1);
     CHECK(asyncio_cancel(kept));

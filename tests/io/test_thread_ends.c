@@ -9,13 +9,6 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-static void wait_for(_Atomic int *what, int value)
-{
-    for (int i = 0; i < 10000 && atomic_load(what) < value; i++)
-        usleep(1000);
-    CHECK_EQUAL(atomic_load(what), value);
-}
-
 /* ---- A loop that is released, and was not closed ------------------------------------------- */
 
 static asyncio_executor *executor;

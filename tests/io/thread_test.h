@@ -158,6 +158,14 @@ static inline int end_threads(void **state)
 
 #define CASE(name) cmocka_unit_test_teardown(test_##name, end_threads)
 
+/* Until what other threads count is there. */
+static inline void wait_for(_Atomic int *what, int value)
+{
+    for (int i = 0; i < 10000 && atomic_load(what) < value; i++)
+        usleep(1000);
+    CHECK_EQUAL(atomic_load(what), value);
+}
+
 /* ---- What the pool is given to do, and ends of runs --------------------------------- */
 
 static inline intptr_t twice(void *arg)
