@@ -1,14 +1,20 @@
 /*
- * Quarantine: in debug mode the block of a task, a coroutine or a future is not
- * used again soon after its release, so that whoever uses it late is told so,
- * with the place where it was made. The oldest goes back to the allocator when
- * the quarantine is full, all of them when the loop closes.
+ * Late use of an object is told. In debug mode the block of a task, a future, a stream and so on goes into
+ * quarantine: it is not used again soon after its release, so that its marks stay. The oldest goes back to
+ * the allocator when the quarantine is full, all of them when the loop closes.
  */
 #include "core/loop.h"
 #include "sys/slab.h"
 #include "sys/sys.h"
 
 #define QUARANTINE_BLOCKS 65536
+
+void asy_late_use(const char *what, const char *wanted, const char *call)
+{
+    if (!what)
+        asy_fatal("%s: used after its release; it was a %s", call, wanted);
+    asy_fatal("%s: the pointer is not a %s, or not any more", call, wanted);
+}
 
 struct quarantine {
     size_t next; /* the oldest, once full */

@@ -17,12 +17,21 @@
 #include <string.h>
 #include <sys/un.h>
 
+static const char what_datagram[] = "datagram socket";
+
 struct asyncio_datagram {
+    const char *what; /* what_datagram; NULL: freed */
     asyncio_loop *loop;
     struct fd_record *record;
     int fd; /* -EBADF: the loop has closed, and the descriptor with it */
     struct fd_owner owner;
 };
+
+/* First in each public call. */
+static void check_datagram(const asyncio_datagram *datagram, const char *call)
+{
+    asy_object_check(datagram->what, what_datagram, datagram->loop, call);
+}
 
 /* 0, or close(2)'s error. */
 static int close_descriptor(asyncio_datagram *datagram)
@@ -56,7 +65,7 @@ static int adopt(asyncio_loop *loop, int fd, asyncio_datagram **out)
     asyncio_datagram *datagram = asy_slab_alloc(sizeof *datagram);
     if (!datagram)
         return -ENOMEM;
-    *datagram = (asyncio_datagram){.loop = loop, .record = record, .fd = fd};
+    *datagram = (asyncio_datagram){.what = what_datagram, .loop = loop, .record = record, .fd = fd};
     datagram->owner.loop_closes = loop_closes;
     asy_fd_own(loop, &datagram->owner);
     asy_loop_object_made(loop);
@@ -217,25 +226,29 @@ static int begin(asyncio_datagram *datagram, const void *buf, size_t n, const ch
 {
     if (!datagram || (!buf && n))
         return -EINVAL;
-    asy_loop_check(datagram->loop, call);
+    check_datagram(datagram, call);
     return datagram->fd;
 }
 
-ssize_t asyncio_datagram_recvfrom(asyncio_datagram *datagram, void *buf, size_t n, struct sockaddr *from,
-                                  socklen_t *length)
+static ssize_t receive_one(int fd, void *buf, size_t n, struct sockaddr *from, socklen_t *length)
 {
-    int fd = begin(datagram, buf, n, "asyncio_datagram_recvfrom");
-    if (fd < 0)
-        return fd;
     ssize_t got = asyncio_sock_recvfrom(fd, buf, n, MSG_TRUNC, from, length);
     if (got > 0 && (size_t)got > n)
         return asyncio_raise(-EMSGSIZE, "a datagram of %zd bytes does not fit into %zu", got, n);
     return got;
 }
 
+ssize_t asyncio_datagram_recvfrom(asyncio_datagram *datagram, void *buf, size_t n, struct sockaddr *from,
+                                  socklen_t *length)
+{
+    int fd = begin(datagram, buf, n, "asyncio_datagram_recvfrom");
+    return fd < 0 ? fd : receive_one(fd, buf, n, from, length);
+}
+
 ssize_t asyncio_datagram_recv(asyncio_datagram *datagram, void *buf, size_t n)
 {
-    return asyncio_datagram_recvfrom(datagram, buf, n, NULL, NULL);
+    int fd = begin(datagram, buf, n, "asyncio_datagram_recv");
+    return fd < 0 ? fd : receive_one(fd, buf, n, NULL, NULL);
 }
 
 ssize_t asyncio_datagram_send(asyncio_datagram *datagram, const void *buf, size_t n)
@@ -298,7 +311,7 @@ int asyncio_datagram_sockname(asyncio_datagram *datagram, struct sockaddr *name,
 {
     if (!datagram || !name || !length)
         return -EINVAL;
-    asy_loop_check(datagram->loop, "asyncio_datagram_sockname");
+    check_datagram(datagram, "asyncio_datagram_sockname");
     return asy_sys_getsockname(datagram->fd, name, length);
 }
 
@@ -306,7 +319,7 @@ int asyncio_datagram_peername(asyncio_datagram *datagram, struct sockaddr *name,
 {
     if (!datagram || !name || !length)
         return -EINVAL;
-    asy_loop_check(datagram->loop, "asyncio_datagram_peername");
+    check_datagram(datagram, "asyncio_datagram_peername");
     return asy_sys_getpeername(datagram->fd, name, length);
 }
 
@@ -314,7 +327,7 @@ int asyncio_datagram_fd(asyncio_datagram *datagram)
 {
     if (!datagram)
         return -EINVAL;
-    asy_loop_check(datagram->loop, "asyncio_datagram_fd");
+    check_datagram(datagram, "asyncio_datagram_fd");
     return datagram->fd;
 }
 
@@ -322,10 +335,11 @@ int asyncio_datagram_close(asyncio_datagram *datagram)
 {
     if (!datagram)
         return 0;
-    asyncio_loop *loop = datagram->loop;
-    asy_loop_check(loop, "asyncio_datagram_close");
+    check_datagram(datagram, "asyncio_datagram_close");
     int err = datagram->fd < 0 ? 0 : close_descriptor(datagram);
-    asy_slab_free(datagram, sizeof *datagram);
+    asyncio_loop *loop = datagram->loop;
+    datagram->what = NULL;
+    asy_object_free(loop, datagram, sizeof *datagram);
     asy_loop_object_freed(loop);
     return err;
 }

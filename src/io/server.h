@@ -19,6 +19,7 @@ struct listener {
 };
 
 struct asyncio_server {
+    const char *what;            /* asy_what_server; NULL: the owner has released it */
     asyncio_loop *loop;
     asyncio_client_handler handler;
     void *arg;
@@ -27,7 +28,6 @@ struct asyncio_server {
     uint32_t refs;               /* the owner's, each client's, each waiter's */
     bool closed, turn_queued;
     bool is_served;              /* a task is in serve_forever */
-    bool is_released;            /* the owner has left */
     struct fd_owner owner;
     struct listener *listeners;
     size_t listener_count;
@@ -39,6 +39,13 @@ struct asyncio_server {
     dev_t device;
     ino_t inode;
 };
+
+extern HIDDEN const char asy_what_server[];
+/* First in each public call. */
+static inline void asy_server_check(const asyncio_server *server, const char *call)
+{
+    asy_object_check(server->what, asy_what_server, server->loop, call);
+}
 
 /* Makes one with room for so many listeners. */
 int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_server_options *options,

@@ -119,7 +119,7 @@ int asyncio_stream_detach(asyncio_stream *stream)
 {
     if (!stream)
         return -EINVAL;
-    asy_loop_check(stream->loop, "asyncio_stream_detach");
+    asy_stream_check(stream, "asyncio_stream_detach");
     if (!stream->client)
         return ASYNCIO_ESTATE;
     asy_client_lost_stream(stream->client);

@@ -17,6 +17,7 @@
 #include "io/stream.h"
 #include "io/tls_hook.h"
 #include "sys/net.h"
+#include "sys/slab.h"
 #include "sys/sys.h"
 #include <errno.h>
 #include <math.h>
@@ -28,6 +29,8 @@
 #define ACCEPTS_AT_ONCE 64
 #define PAUSE_NS INT64_C(1000000000)
 #define SHORT_PAUSE_NS INT64_C(1000000)
+
+const char asy_what_server[] = "server";
 
 /* ---- References ----------------------------------------------------------------------- */
 
@@ -42,7 +45,7 @@ void asy_server_unref(asyncio_server *server)
     asy_vars_drop(server->context);
     if (server->options.tls)
         asy_tls_hooks()->unref(server->options.tls);
-    asy_sys_free(server);
+    asy_object_free(loop, server, sizeof *server);
     asy_loop_object_freed(loop);
 }
 
@@ -223,14 +226,16 @@ int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_serv
     const struct asy_tls_hooks *tls = asy_tls_hooks();
     if (!handler || (options && options->tls && !(tls && tls->is_server(options->tls))))
         return -EINVAL;
-    asyncio_server *server = asy_sys_calloc(1, sizeof *server);
+    asyncio_server *server = asy_slab_alloc(sizeof *server);
     if (!server)
         return -ENOMEM;
+    memset(server, 0, sizeof *server);
     server->listeners = asy_sys_calloc(room, sizeof *server->listeners);
     if (!server->listeners) {
-        asy_sys_free(server);
+        asy_slab_free(server, sizeof *server);
         return -ENOMEM;
     }
+    server->what = asy_what_server;
     server->loop = loop;
     server->context = asy_vars_inherit(loop);
     server->handler = handler;
@@ -316,15 +321,20 @@ static void stop_listening(asyncio_server *server)
     asy_server_unlink(server);
 }
 
-void asyncio_server_close(asyncio_server *server)
+static void close_server(asyncio_server *server)
 {
-    if (!server)
-        return;
-    asy_loop_check(server->loop, "asyncio_server_close");
     if (server->closed)
         return;
     stop_listening(server);
     asy_server_wake_waiters(server);
+}
+
+void asyncio_server_close(asyncio_server *server)
+{
+    if (!server)
+        return;
+    asy_server_check(server, "asyncio_server_close");
+    close_server(server);
 }
 
 /* Who serves or waits will never run again: the owner's is the last reference. */
@@ -337,7 +347,7 @@ static void loop_closes(struct fd_owner *owner)
     list_init(&server->waiters);
     server->client_count = 0;
     server->refs = 1;
-    if (server->is_released)
+    if (!server->what)
         asy_server_unref(server);
 }
 
@@ -386,17 +396,23 @@ static int wait_for_clients(asyncio_server *server, double grace)
     return err;
 }
 
+static int wait_until_closed(asyncio_server *server)
+{
+    int err = 0;
+    while (!server->closed && !err)
+        err = wait_for_news(server);
+    return err;
+}
+
 int asyncio_server_wait_closed(asyncio_server *server, double grace)
 {
     if (!server || isnan(grace))
         return -EINVAL;
-    asy_loop_check(server->loop, "asyncio_server_wait_closed");
+    asy_server_check(server, "asyncio_server_wait_closed");
     if (!server->loop->current)
         return ASYNCIO_ENOTASK;
     server->refs++;
-    int err = 0;
-    while (!server->closed && !err)
-        err = wait_for_news(server);
+    int err = wait_until_closed(server);
     if (!err)
         err = wait_for_clients(server, grace);
     asy_server_unref(server);
@@ -407,19 +423,17 @@ int asyncio_server_serve_forever(asyncio_server *server)
 {
     if (!server)
         return -EINVAL;
-    asy_loop_check(server->loop, "asyncio_server_serve_forever");
+    asy_server_check(server, "asyncio_server_serve_forever");
     if (!server->loop->current)
         return ASYNCIO_ENOTASK;
     if (server->closed || server->is_served)
         return ASYNCIO_ESTATE;
     server->refs++;
     server->is_served = true;
-    int err = 0;
-    while (!server->closed && !err)
-        err = wait_for_news(server);
+    wait_until_closed(server);
     server->is_served = false;
-    asyncio_server_close(server);
-    asyncio_server_wait_closed(server, ASYNCIO_FOREVER);
+    close_server(server); /* its owner may have released it */
+    wait_for_clients(server, ASYNCIO_FOREVER);
     asy_server_unref(server);
     return -ECANCELED;
 }
@@ -428,7 +442,7 @@ void asyncio_server_close_clients(asyncio_server *server)
 {
     if (!server)
         return;
-    asy_loop_check(server->loop, "asyncio_server_close_clients");
+    asy_server_check(server, "asyncio_server_close_clients");
     LIST_EACH(node, &server->clients) {
         struct client *client = LIST_ENTRY(node, struct client, node);
         if (client->stream)
@@ -440,7 +454,7 @@ void asyncio_server_abort_clients(asyncio_server *server)
 {
     if (!server)
         return;
-    asy_loop_check(server->loop, "asyncio_server_abort_clients");
+    asy_server_check(server, "asyncio_server_abort_clients");
     LIST_EACH(node, &server->clients) {
         struct client *client = LIST_ENTRY(node, struct client, node);
         if (client->stream)
@@ -452,9 +466,9 @@ void asyncio_server_release(asyncio_server *server)
 {
     if (!server)
         return;
-    asy_loop_check(server->loop, "asyncio_server_release");
-    server->is_released = true;
-    asyncio_server_close(server);
+    asy_server_check(server, "asyncio_server_release");
+    server->what = NULL;
+    close_server(server);
     cancel_handlers(server);
     asy_server_unref(server);
 }
@@ -467,7 +481,7 @@ int asyncio_server_port(asyncio_server *server)
     socklen_t length = sizeof name;
     if (!server)
         return -EINVAL;
-    asy_loop_check(server->loop, "asyncio_server_port");
+    asy_server_check(server, "asyncio_server_port");
     if (server->closed || !server->listener_count)
         return -EINVAL;
     int err = asy_sys_getsockname(server->listeners[0].fd, (struct sockaddr *)&name, &length);
@@ -478,7 +492,7 @@ int asyncio_server_fds(asyncio_server *server, int *out, size_t capacity)
 {
     if (!server || (!out && capacity))
         return -EINVAL;
-    asy_loop_check(server->loop, "asyncio_server_fds");
+    asy_server_check(server, "asyncio_server_fds");
     size_t count = server->closed ? 0 : server->listener_count;
     for (size_t i = 0; i < count && i < capacity; i++)
         out[i] = server->listeners[i].fd;

@@ -48,6 +48,7 @@ struct asy_stream_filter_ops {
 
 /* What each call looks at comes first: with many connections it has left the cache. */
 struct asyncio_stream {
+    const char *what;             /* asy_what_stream; NULL: freed */
     asyncio_loop *loop;
     struct fd_record *record;
     asyncio_file *file;           /* of a regular file: it has the descriptor; or NULL */
@@ -85,6 +86,13 @@ struct asyncio_stream {
     /* A process's place for it, which is cleared when it goes; or NULL. */
     asyncio_stream **place;
 };
+
+extern HIDDEN const char asy_what_stream[];
+/* First in each public call. */
+static inline void asy_stream_check(const asyncio_stream *stream, const char *call)
+{
+    asy_object_check(stream->what, asy_what_stream, stream->loop, call);
+}
 
 #define STREAM_HIGH_WATER (64 * 1024)
 #define STREAM_LOW_WATER (16 * 1024)

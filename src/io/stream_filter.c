@@ -38,7 +38,7 @@ size_t asyncio_filter_queued_(asyncio_stream *stream)
 
 void *asyncio_filter_of_(asyncio_stream *stream, const struct asy_stream_filter_ops *ops)
 {
-    asy_loop_check(stream->loop, "asyncio_stream_tls_info");
+    asy_stream_check(stream, "asyncio_stream_tls_info");
     return stream->filter_ops == ops && !stream->shaking ? stream->filter : NULL;
 }
 
@@ -120,7 +120,7 @@ int asyncio_stream_start_tls(asyncio_stream *stream, asyncio_tls_context *tls, c
     const struct asy_tls_hooks *hooks = asy_tls_hooks();
     if (!stream || !tls || !hooks)
         return -EINVAL;
-    asy_loop_check(stream->loop, "asyncio_stream_start_tls");
+    asy_stream_check(stream, "asyncio_stream_start_tls");
     if (!stream->loop->current)
         return ASYNCIO_ENOTASK;
     if (stream->filter || stream->reading || stream->closing || stream->ends)

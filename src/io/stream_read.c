@@ -207,7 +207,7 @@ static int begin(asyncio_stream *stream, bool valid, const char *call)
 {
     if (!stream)
         return -EINVAL;
-    asy_loop_check(stream->loop, call);
+    asy_stream_check(stream, call);
     if (!stream->loop->current)
         return ASYNCIO_ENOTASK;
     int err = valid ? may_read(stream) : -EINVAL;
@@ -340,7 +340,7 @@ size_t asyncio_stream_buffered(asyncio_stream *stream)
 {
     if (!stream)
         return 0;
-    asy_loop_check(stream->loop, "asyncio_stream_buffered");
+    asy_stream_check(stream, "asyncio_stream_buffered");
     return bytes_count(&stream->in);
 }
 
@@ -348,7 +348,7 @@ bool asyncio_stream_at_eof(asyncio_stream *stream)
 {
     if (!stream)
         return true;
-    asy_loop_check(stream->loop, "asyncio_stream_at_eof");
+    asy_stream_check(stream, "asyncio_stream_at_eof");
     return stream->eof && !bytes_count(&stream->in);
 }
 

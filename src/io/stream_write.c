@@ -273,7 +273,7 @@ static int begin(asyncio_stream *stream, bool valid, bool writes, const char *ca
 {
     if (!stream)
         return -EINVAL;
-    asy_loop_check(stream->loop, call);
+    asy_stream_check(stream, call);
     if (!stream->loop->current)
         return ASYNCIO_ENOTASK;
     int err = !valid ? -EINVAL : writes ? may_write(stream) : 0;
@@ -457,7 +457,7 @@ int asyncio_stream_write_eof(asyncio_stream *stream)
 {
     if (!stream)
         return -EINVAL;
-    asy_loop_check(stream->loop, "asyncio_stream_write_eof");
+    asy_stream_check(stream, "asyncio_stream_write_eof");
     if (stream->write_error)
         return stream->write_error;
     if (stream->ends)

@@ -20,6 +20,8 @@
 #define DEFAULT_LIMIT (64 * 1024)
 #define DEFAULT_CLOSE_TIMEOUT_S 30.0
 
+const char asy_what_stream[] = "stream";
+
 static void loop_closes(struct fd_owner *owner);
 
 /* ---- Made -------------------------------------------------------------------------- */
@@ -39,6 +41,7 @@ int asy_stream_make(asyncio_loop *loop, int fd, const asyncio_connect_options *o
     if (!stream)
         return -ENOMEM;
     memset(stream, 0, sizeof *stream);
+    stream->what = asy_what_stream;
     stream->loop = loop;
     stream->record = record;
     stream->fd = fd;
@@ -124,7 +127,7 @@ int asyncio_stream_peername(asyncio_stream *stream, struct sockaddr *name, sockl
 {
     if (!stream || !name || !length)
         return -EINVAL;
-    asy_loop_check(stream->loop, "asyncio_stream_peername");
+    asy_stream_check(stream, "asyncio_stream_peername");
     return asy_sys_getpeername(stream->fd, name, length);
 }
 
@@ -132,7 +135,7 @@ int asyncio_stream_sockname(asyncio_stream *stream, struct sockaddr *name, sockl
 {
     if (!stream || !name || !length)
         return -EINVAL;
-    asy_loop_check(stream->loop, "asyncio_stream_sockname");
+    asy_stream_check(stream, "asyncio_stream_sockname");
     return asy_sys_getsockname(stream->fd, name, length);
 }
 
@@ -140,7 +143,7 @@ int asyncio_stream_fd(asyncio_stream *stream)
 {
     if (!stream)
         return -EINVAL;
-    asy_loop_check(stream->loop, "asyncio_stream_fd");
+    asy_stream_check(stream, "asyncio_stream_fd");
     return stream->fd;
 }
 
@@ -154,7 +157,8 @@ void asy_stream_leave(asyncio_stream *stream)
     bytes_free(&stream->in);
     bytes_free(&stream->wire);
     bytes_free(&stream->out);
-    asy_slab_free(stream, sizeof *stream);
+    stream->what = NULL;
+    asy_object_free(loop, stream, sizeof *stream);
     asy_loop_object_freed(loop);
 }
 
@@ -303,7 +307,7 @@ int asyncio_stream_close(asyncio_stream *stream)
 {
     if (!stream)
         return 0;
-    asy_loop_check(stream->loop, "asyncio_stream_close");
+    asy_stream_check(stream, "asyncio_stream_close");
     if (is_orphan(stream)) {
         int lost = bytes_count(&stream->out) ? -ECONNABORTED : 0;
         leave_place(stream);
@@ -335,7 +339,7 @@ void asyncio_stream_abort(asyncio_stream *stream)
 {
     if (!stream)
         return;
-    asy_loop_check(stream->loop, "asyncio_stream_abort");
+    asy_stream_check(stream, "asyncio_stream_abort");
     leave_place(stream);
     if (is_orphan(stream))
         asy_stream_leave(stream);
