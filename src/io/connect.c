@@ -109,7 +109,7 @@ static int dial_connect(void *arg, const struct addrinfo *to)
 static int dial_resolve(void *arg, struct addrinfo **addresses)
 {
     const struct dial *dial = arg;
-    return asy_look_up(&dial->remote, AF_UNSPEC, SOCK_STREAM, false, addresses);
+    return asy_look_up(&dial->remote, AF_UNSPEC, SOCK_STREAM, ASY_TO_CONNECT, addresses);
 }
 
 static void dial_release(void *arg, struct addrinfo *addresses)
@@ -126,21 +126,15 @@ static void dial_close(void *arg, int fd)
 
 /* ---- Messages ------------------------------------------------------------------------- */
 
-/* "example.org:443 (93.184.216.34)"; of a number it is said once. */
-static void write_target(const struct dial *dial, char *text, size_t room)
-{
-    const char *host = dial->remote.host ? dial->remote.host : "localhost", *found = dial->last.host;
-    bool has_colon = strchr(host, ':') != NULL;
-    int n = snprintf(text, room, has_colon ? "[%.255s]:%d" : "%.255s:%d", host, dial->remote.port);
-    if (strcmp(host, found) != 0)
-        snprintf(text + n, room - (size_t)n, " (%s)", found);
-}
-
+/* "connect to example.org:443 (93.184.216.34): connection refused"; a number is said once. */
 static int attempts_failed(const struct dial *dial, size_t tried)
 {
     const struct failure *last = &dial->last;
-    char target[256 + 16 + ASY_HOST_TEXT], words[ASY_WORDS], count[48] = "", step[ASY_ADDRESS_TEXT + 16] = "";
-    write_target(dial, target, sizeof target);
+    char target[ASY_TARGET_TEXT], found[ASY_HOST_TEXT + 4] = "", step[ASY_ADDRESS_TEXT + 16] = "";
+    char words[ASY_WORDS], count[48] = "";
+    asy_target_text(&dial->remote, target);
+    if (!dial->remote.host || strcmp(dial->remote.host, last->host) != 0)
+        snprintf(found, sizeof found, " (%s)", last->host);
     asy_words(last->err, words);
     if (last->at_bind && last->local) {
         char local[ASY_ADDRESS_TEXT];
@@ -151,7 +145,7 @@ static int attempts_failed(const struct dial *dial, size_t tried)
     }
     if (tried > 1)
         snprintf(count, sizeof count, "; %zu addresses were tried", tried);
-    return (int)asyncio_raise(last->err, "connect to %s: %s%s%s", target, step, words, count);
+    return (int)asyncio_raise(last->err, "connect to %s%s: %s%s%s", target, found, step, words, count);
 }
 
 /* ---- A name ------------------------------------------------------------------------------ */
@@ -169,7 +163,7 @@ static int dial_name(struct dial *dial)
         .delay_s = delay_s == 0 ? ATTEMPT_DELAY_S : delay_s,
     };
     const asyncio_address *local = dial->options->local;
-    int err = local ? asy_look_up(local, AF_UNSPEC, SOCK_STREAM, true, &dial->locals) : 0;
+    int err = local ? asy_look_up(local, AF_UNSPEC, SOCK_STREAM, ASY_TO_BIND, &dial->locals) : 0;
     if (err)
         return err;
     size_t tried;

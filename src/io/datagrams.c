@@ -170,9 +170,9 @@ static int open_by_name(const asyncio_address *local, const asyncio_address *rem
                         const asyncio_datagram_options *options)
 {
     struct ends ends = {.options = options};
-    int err = local ? asy_look_up(local, options->family, SOCK_DGRAM, true, &ends.locals) : 0;
+    int err = local ? asy_look_up(local, options->family, SOCK_DGRAM, ASY_TO_BIND, &ends.locals) : 0;
     if (!err && remote)
-        err = asy_look_up(remote, options->family, SOCK_DGRAM, false, &ends.remotes);
+        err = asy_look_up(remote, options->family, SOCK_DGRAM, ASY_TO_CONNECT, &ends.remotes);
     int fd = err ? err : open_any(&ends);
     if (ends.locals)
         freeaddrinfo(ends.locals);

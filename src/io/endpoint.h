@@ -12,10 +12,17 @@
 /* Room for the text of a numeric host, with its scope. */
 #define ASY_HOST_TEXT (INET6_ADDRSTRLEN + 16)
 
-/* Looks up host and port, for a socket of this family (AF_UNSPEC: any) and type. `is_local`: to bind to,
- * so that no host is any. Suspends, but for numbers. 0, or an error with a message. */
-int asy_look_up(const asyncio_address *address, int family, int type, bool is_local,
+/* What an address is for. Without a host it is this one to connect to, else any. */
+enum asy_purpose { ASY_TO_CONNECT, ASY_TO_BIND, ASY_TO_LISTEN };
+
+/* Looks up host and port, for a socket of this family (AF_UNSPEC: any) and type; each address comes once.
+ * Suspends, but for numbers. 0, or an error with a message. */
+int asy_look_up(const asyncio_address *address, int family, int type, enum asy_purpose purpose,
                 struct addrinfo **result);
+
+/* "example.org:443", "[::1]:443", for messages. */
+#define ASY_TARGET_TEXT (256 + 16)
+void asy_target_text(const asyncio_address *address, char text[ASY_TARGET_TEXT]);
 
 /* Binds to the first of the addresses that has the family and can be bound to. 0; the last error, and
  * *failed is the address; -EADDRNOTAVAIL if none has the family: then *failed is NULL. */

@@ -3,7 +3,6 @@
  */
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
-#include "asyncio/names.h"
 #include "core/loop.h"
 #include "io/address.h"
 #include "io/endpoint.h"
@@ -136,13 +135,11 @@ static int start(asyncio_client_handler handler, void *arg, const asyncio_server
 int asyncio_start_server(asyncio_client_handler handler, void *arg, const char *host, int port,
                          const asyncio_server_options *options, asyncio_server **server)
 {
-    if (!server || !handler || port < 0 || port > 65535)
+    if (!server || !handler)
         return -EINVAL;
-    char service[8];
-    snprintf(service, sizeof service, "%d", port);
-    struct addrinfo hints = {.ai_flags = AI_PASSIVE, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    const asyncio_address address = {host, port};
     struct addrinfo *addresses;
-    int err = asyncio_getaddrinfo(host && *host ? host : NULL, service, &hints, &addresses);
+    int err = asy_look_up(&address, AF_UNSPEC, SOCK_STREAM, ASY_TO_LISTEN, &addresses);
     if (err)
         return err;
     asyncio_server *made;

@@ -8,11 +8,13 @@
  */
 #include "asyncio/servers.h"
 #include "asyncio/errors.h"
+#include "asyncio/messages.h"
 #include "asyncio/tasks.h"
 #include "core/contextvars.h"
 #include "core/loop.h"
 #include "core/timer.h"
 #include "io/address.h"
+#include "io/endpoint.h"
 #include "io/server.h"
 #include "io/stream.h"
 #include "io/tls_hook.h"
@@ -285,6 +287,22 @@ void asy_server_begin(asyncio_server *server)
     asy_server_watch(server);
 }
 
+/* The backlog of a socket that listens already stays as it is, unless options have one. */
+static int begin_to_listen(int fd, const asyncio_server_options *options)
+{
+    int listens = 0;
+    socklen_t length = sizeof listens;
+    int err = asy_sys_getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length);
+    bool keeps_backlog = listens && !(options && options->backlog > 0);
+    return err || keeps_backlog ? err : asy_sys_listen(fd, asy_server_backlog(options));
+}
+
+static int descriptor_failed(int fd, int err)
+{
+    char words[ASY_WORDS];
+    return (int)asyncio_raise(err, "listen on descriptor %d: %s", fd, asy_words(err, words));
+}
+
 int asyncio_start_server_on(int fd, asyncio_client_handler handler, void *arg,
                             const asyncio_server_options *options, asyncio_server **server)
 {
@@ -294,12 +312,12 @@ int asyncio_start_server_on(int fd, asyncio_client_handler handler, void *arg,
     int err = asy_server_new(handler, arg, options, 1, &made);
     if (err)
         return err;
-    err = asy_sys_listen(fd, asy_server_backlog(options));
+    err = begin_to_listen(fd, options);
     if (!err)
         err = asy_server_add(made, fd);
     if (err) {
         asyncio_server_release(made);
-        return err;
+        return descriptor_failed(fd, err);
     }
     asy_server_begin(made);
     *server = made;
