@@ -37,7 +37,7 @@ typedef asyncio_coro *(*asyncio_client_handler)(asyncio_stream *stream, void *ar
 
 /* All zero means the defaults. */
 typedef struct asyncio_server_options {
-    int backlog;                  /* of listen(2); 0: 100, or what a listening socket has (start_server_on) */
+    int backlog;                  /* of listen(2); 0: 100, or what a socket that listens already has */
     int reuse_port;               /* SO_REUSEPORT; default off */
     int max_connections;          /* more wait in the backlog; 0: no limit */
     asyncio_tls_context *tls;     /* each client starts with a handshake */
@@ -58,9 +58,9 @@ ASYNCIO_API int asyncio_start_server(asyncio_client_handler handler, void *arg, 
  * (start_unix_server) */
 ASYNCIO_API int asyncio_start_unix_server(asyncio_client_handler handler, void *arg, const char *path,
                                           const asyncio_server_options *options, asyncio_server **server);
-/* On a socket that listens, or is bound, which is the server's on success. The backlog stays as it is if it listens
- * already and options have none. Does not wait. 0; -EBADF, -ENOTSOCK, -EOPNOTSUPP, -EINVAL, -ENOMEM,
- * ASYNCIO_ENOTASK. (start_server with sock) */
+/* On a socket that listens, or is bound, which is the server's on success. If it listens already its backlog
+ * stays as it is, unless options have one. Does not wait. 0; -EBADF, -ENOTSOCK, -EOPNOTSUPP, -EINVAL,
+ * -ENOMEM, ASYNCIO_ENOTASK. (start_server with sock) */
 ASYNCIO_API int asyncio_start_server_on(int fd, asyncio_client_handler handler, void *arg,
                                         const asyncio_server_options *options, asyncio_server **server);
 

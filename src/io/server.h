@@ -50,7 +50,6 @@ static inline void asy_server_check(const asyncio_server *server, const char *ca
 /* Makes one with room for so many listeners. */
 int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_server_options *options,
                    size_t room, asyncio_server **out);
-int asy_server_backlog(const asyncio_server_options *options);
 /* Adds a listening socket, which is the server's on success. */
 int asy_server_add(asyncio_server *server, int fd);
 void asy_server_begin(asyncio_server *server);

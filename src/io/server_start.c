@@ -25,6 +25,11 @@ static int listen_failed(const struct sockaddr *address, int err)
     return (int)asyncio_raise(err, "listen on %s: %s", text, asy_words(err, words));
 }
 
+static int backlog_of(const asyncio_server_options *options)
+{
+    return options && options->backlog > 0 ? options->backlog : 100;
+}
+
 static int set_options(int fd, int family, const asyncio_server_options *options)
 {
     int on = 1, err = 0;
@@ -48,7 +53,7 @@ static int listen_on(const struct sockaddr *address, socklen_t length, const asy
         err = asy_sys_bind(fd, address, length);
     bool has_file = !err && address->sa_family == AF_UNIX;
     if (!err)
-        err = asy_sys_listen(fd, asy_server_backlog(options));
+        err = asy_sys_listen(fd, backlog_of(options));
     if (!err)
         return fd;
     if (has_file) /* an abstract name is the empty path here */
@@ -147,6 +152,45 @@ int asyncio_start_server(asyncio_client_handler handler, void *arg, const char *
     freeaddrinfo(addresses);
     if (err)
         return err;
+    asy_server_begin(made);
+    *server = made;
+    return 0;
+}
+
+/* ---- A socket of the program's ------------------------------------------------------ */
+
+/* The backlog of a socket that listens already stays as it is, unless options have one. */
+static int begin_to_listen(int fd, const asyncio_server_options *options)
+{
+    int listens = 0;
+    socklen_t length = sizeof listens;
+    int err = asy_sys_getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length);
+    bool keeps_backlog = listens && !(options && options->backlog > 0);
+    return err || keeps_backlog ? err : asy_sys_listen(fd, backlog_of(options));
+}
+
+static int descriptor_failed(int fd, int err)
+{
+    char words[ASY_WORDS];
+    return (int)asyncio_raise(err, "listen on descriptor %d: %s", fd, asy_words(err, words));
+}
+
+int asyncio_start_server_on(int fd, asyncio_client_handler handler, void *arg,
+                            const asyncio_server_options *options, asyncio_server **server)
+{
+    asyncio_server *made;
+    if (!server)
+        return -EINVAL;
+    int err = asy_server_new(handler, arg, options, 1, &made);
+    if (err)
+        return err;
+    err = begin_to_listen(fd, options);
+    if (!err)
+        err = asy_server_add(made, fd);
+    if (err) {
+        asyncio_server_release(made);
+        return descriptor_failed(fd, err);
+    }
     asy_server_begin(made);
     *server = made;
     return 0;

@@ -8,13 +8,11 @@
  */
 #include "asyncio/servers.h"
 #include "asyncio/errors.h"
-#include "asyncio/messages.h"
 #include "asyncio/tasks.h"
 #include "core/contextvars.h"
 #include "core/loop.h"
 #include "core/timer.h"
 #include "io/address.h"
-#include "io/endpoint.h"
 #include "io/server.h"
 #include "io/stream.h"
 #include "io/tls_hook.h"
@@ -257,11 +255,6 @@ int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_serv
     return 0;
 }
 
-int asy_server_backlog(const asyncio_server_options *options)
-{
-    return options && options->backlog > 0 ? options->backlog : 100;
-}
-
 int asy_server_add(asyncio_server *server, int fd)
 {
     struct fd_record *record = asy_fd_record(server->loop, fd);
@@ -285,43 +278,6 @@ void asy_server_begin(asyncio_server *server)
 {
     asy_fd_own(server->loop, &server->owner);
     asy_server_watch(server);
-}
-
-/* The backlog of a socket that listens already stays as it is, unless options have one. */
-static int begin_to_listen(int fd, const asyncio_server_options *options)
-{
-    int listens = 0;
-    socklen_t length = sizeof listens;
-    int err = asy_sys_getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length);
-    bool keeps_backlog = listens && !(options && options->backlog > 0);
-    return err || keeps_backlog ? err : asy_sys_listen(fd, asy_server_backlog(options));
-}
-
-static int descriptor_failed(int fd, int err)
-{
-    char words[ASY_WORDS];
-    return (int)asyncio_raise(err, "listen on descriptor %d: %s", fd, asy_words(err, words));
-}
-
-int asyncio_start_server_on(int fd, asyncio_client_handler handler, void *arg,
-                            const asyncio_server_options *options, asyncio_server **server)
-{
-    asyncio_server *made;
-    if (!server)
-        return -EINVAL;
-    int err = asy_server_new(handler, arg, options, 1, &made);
-    if (err)
-        return err;
-    err = begin_to_listen(fd, options);
-    if (!err)
-        err = asy_server_add(made, fd);
-    if (err) {
-        asyncio_server_release(made);
-        return descriptor_failed(fd, err);
-    }
-    asy_server_begin(made);
-    *server = made;
-    return 0;
 }
 
 /* ---- Ending -------------------------------------------------------------------------------------- */
