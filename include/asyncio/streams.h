@@ -131,7 +131,8 @@ ASYNCIO_API void asyncio_stream_abort(asyncio_stream *stream);
 ASYNCIO_API int asyncio_stream_start_tls(asyncio_stream *stream, asyncio_tls_context *tls,
                                          const char *server_hostname);
 
-/* getpeername(2), getsockname(2). Do not wait. (get_extra_info) */
+/* getpeername(2), getsockname(2). Do not wait. A TCP connection's peer stays known after a reset.
+ * (get_extra_info) */
 ASYNCIO_API int asyncio_stream_peername(asyncio_stream *stream, struct sockaddr *name, socklen_t *length);
 ASYNCIO_API int asyncio_stream_sockname(asyncio_stream *stream, struct sockaddr *name, socklen_t *length);
 /* The descriptor, still the stream's. */

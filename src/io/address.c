@@ -6,7 +6,21 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/un.h>
+
+socklen_t asy_peer_length(const union asy_peer *peer)
+{
+    int family = peer->any.sa_family;
+    return family == AF_INET ? sizeof peer->v4 : family == AF_INET6 ? sizeof peer->v6 : 0;
+}
+
+union asy_peer asy_peer_of(const struct sockaddr *address)
+{
+    union asy_peer peer = {.v6 = {.sin6_family = address->sa_family}};
+    memcpy(&peer, address, asy_peer_length(&peer));
+    return peer;
+}
 
 static void unix_text(const struct sockaddr_un *address, char *text)
 {

@@ -4,7 +4,19 @@
 #ifndef ASY_IO_ADDRESS_H
 #define ASY_IO_ADDRESS_H
 
+#include <netinet/in.h>
 #include <sys/socket.h>
+
+/* An Internet address; of any other, and of none, the family alone. */
+union asy_peer {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+union asy_peer asy_peer_of(const struct sockaddr *address);
+/* Of an Internet address; else 0. */
+socklen_t asy_peer_length(const union asy_peer *peer);
 
 /* Room for the longest: a Unix path. */
 #define ASY_ADDRESS_TEXT 128

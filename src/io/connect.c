@@ -185,6 +185,7 @@ static int make_stream(int fd, const asyncio_connect_options *options, const cha
         asyncio_close(fd);
         return err;
     }
+    asy_stream_learn_peer(stream);
     if (options->tls && (err = asyncio_stream_start_tls(stream, options->tls, server_hostname))) {
         asyncio_stream_abort(stream);
         return err;

@@ -7,8 +7,8 @@
 
 #include "asyncio/servers.h"
 #include "core/timer.h"
+#include "io/address.h"
 #include "io/fd_table.h"
-#include <netinet/in.h>
 #include <sys/socket.h>
 
 struct listener {
@@ -74,11 +74,7 @@ struct client {
     asyncio_stream *stream;   /* NULL: closed or detached by the handler */
     asyncio_task *task;       /* borrowed: it is over when the task ends */
     const asyncio_site *site; /* of the handler's coroutine, once there is one */
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } peer;
+    union asy_peer peer;
 };
 
 /* Begins to serve a connection, and takes its descriptor over in any case. 0 or a negative errno. */

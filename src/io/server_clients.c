@@ -151,9 +151,7 @@ int asy_client_begin(const struct listener *listener, int fd, const struct socka
     client = place;
     memset(client, 0, sizeof *client);
     client->server = server;
-    client->peer.any.sa_family = peer->ss_family;
-    if (peer->ss_family == AF_INET || peer->ss_family == AF_INET6)
-        memcpy(&client->peer, peer, sizeof client->peer);
+    client->peer = asy_peer_of((const struct sockaddr *)peer);
     struct fd_record *record = asy_fd_record(server->loop, fd);
     asyncio_connect_options options = {.limit = server->options.limit};
     if (record)
@@ -165,6 +163,7 @@ int asy_client_begin(const struct listener *listener, int fd, const struct socka
         return err;
     }
     client->stream->client = client;
+    client->stream->peer = client->peer;
     begin_task(server, coro, client);
     return 0;
 }

@@ -18,6 +18,7 @@
 #include "asyncio/files.h"
 #include "asyncio/streams.h"
 #include "base/list.h"
+#include "io/address.h"
 #include "io/fd_table.h"
 
 struct bytes {
@@ -81,6 +82,8 @@ struct asyncio_stream {
     struct bytes wire;            /* from the descriptor, for the filter */
     bool wire_ended;              /* no more of it will come */
 
+    union asy_peer peer;          /* of a TCP connection: the kernel forgets it after a reset */
+
     /* A server's connection (server_clients.c). */
     void *client;
     /* A process's place for it, which is cleared when it goes; or NULL. */
@@ -100,6 +103,8 @@ static inline void asy_stream_check(const asyncio_stream *stream, const char *ca
 /* Makes a stream of a descriptor, which it owns on success. 0 or a negative errno. */
 int asy_stream_make(asyncio_loop *loop, int fd, const asyncio_connect_options *options, bool pipe,
                     asyncio_stream **out);
+/* Remembers whom it is connected to. */
+void asy_stream_learn_peer(asyncio_stream *stream);
 static inline void asy_stream_use(asyncio_stream *stream)
 {
     stream->users++;

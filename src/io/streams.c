@@ -82,6 +82,7 @@ static int adopt(int fd, const asyncio_connect_options *options, bool pipe, bool
     int err = asy_stream_make(loop, fd, options, pipe, &stream);
     if (err)
         return err;
+    asy_stream_learn_peer(stream);
     if (options && options->tls &&
         (err = asyncio_stream_start_tls(stream, options->tls, options->server_hostname))) {
         stream->keeps_fd = true; /* it stays the caller's */
@@ -123,12 +124,25 @@ int asyncio_open_pipe(int fd, const asyncio_connect_options *options, asyncio_st
 
 /* ---- Looked at ------------------------------------------------------------------------ */
 
+void asy_stream_learn_peer(asyncio_stream *stream)
+{
+    struct sockaddr_storage name;
+    socklen_t length = sizeof name;
+    if (stream->is_socket && asy_sys_getpeername(stream->fd, (struct sockaddr *)&name, &length) == 0)
+        stream->peer = asy_peer_of((const struct sockaddr *)&name);
+}
+
 int asyncio_stream_peername(asyncio_stream *stream, struct sockaddr *name, socklen_t *length)
 {
     if (!stream || !name || !length)
         return -EINVAL;
     asy_stream_check(stream, "asyncio_stream_peername");
-    return asy_sys_getpeername(stream->fd, name, length);
+    socklen_t known = asy_peer_length(&stream->peer);
+    if (!known)
+        return asy_sys_getpeername(stream->fd, name, length);
+    memcpy(name, &stream->peer, known < *length ? known : *length);
+    *length = known;
+    return 0;
 }
 
 int asyncio_stream_sockname(asyncio_stream *stream, struct sockaddr *name, socklen_t *length)

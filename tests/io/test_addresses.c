@@ -5,6 +5,7 @@
 #include "io/stream_test.h"
 #include "support/resolver.h"
 #include <netinet/tcp.h>
+#include <sys/un.h>
 
 static const struct resolver_name names[] = {
     {.name = "same.test", .addresses = {"127.0.0.1", "127.0.0.1"}},
@@ -101,6 +102,115 @@ ASYNC(main_names_the_port)
 }
 TEST(names_the_port)
 
+/* ---- The peer after a reset ---------------------------------------------------------------------- */
+
+/* Another end's own address is what the stream calls its peer's. */
+static void check_peer(asyncio_stream *stream, const struct sockaddr_in *expected)
+{
+    struct sockaddr_storage name = {0};
+    struct sockaddr_in own;
+    socklen_t length = sizeof name, own_length = sizeof own;
+    CHECK_EQUAL(asyncio_stream_peername(stream, (struct sockaddr *)&name, &length), 0);
+    CHECK_EQUAL(length, sizeof *expected);
+    CHECK(memcmp(&name, expected, sizeof *expected) == 0);
+    length = 3; /* it may be too short */
+    memset(&name, 0, sizeof name);
+    CHECK_EQUAL(asyncio_stream_peername(stream, (struct sockaddr *)&name, &length), 0);
+    CHECK_EQUAL(length, sizeof *expected);
+    CHECK(memcmp(&name, expected, 3) == 0 && ((struct sockaddr_in *)&name)->sin_addr.s_addr == 0);
+    CHECK_EQUAL(asyncio_stream_sockname(stream, (struct sockaddr *)&own, &own_length), 0);
+    CHECK_EQUAL(own.sin_addr.s_addr, htonl(INADDR_LOOPBACK));
+    CHECK(own.sin_port != 0);
+}
+
+static struct sockaddr_in name_of(int fd)
+{
+    struct sockaddr_in name;
+    socklen_t length = sizeof name;
+    CHECK_EQUAL(getsockname(fd, (struct sockaddr *)&name, &length), 0);
+    return name;
+}
+
+static void check_reset(asyncio_stream *stream, int peer)
+{
+    char byte;
+    struct sockaddr_in expected = name_of(peer);
+    peer_resets(peer);
+    CHECK_EQUAL(asyncio_stream_read(stream, &byte, 1), -ECONNRESET);
+    check_peer(stream, &expected);
+}
+
+ASYNC(main_knows_the_peer_after_a_reset)
+{
+    int peer;
+    asyncio_stream *stream = stream_to(&peer, NULL);
+    check_reset(stream, peer);
+    asyncio_stream_close(stream);
+
+    struct sockaddr_in address;
+    int listener = net_listen(&address, 1);
+    CHECK_EQUAL(asyncio_open_connection("127.0.0.1", ntohs(address.sin_port), NULL, &stream), 0);
+    check_reset(stream, accept(listener, NULL, NULL));
+    asyncio_stream_close(stream);
+    close(listener);
+    return 0;
+}
+TEST(knows_the_peer_after_a_reset)
+
+static struct sockaddr_in client_name;
+
+ASYNC(is_reset, asyncio_stream *, stream)
+{
+    char byte;
+    CHECK_EQUAL(asyncio_stream_read(stream, &byte, 1), -ECONNRESET);
+    check_peer(stream, &client_name);
+    return 0;
+}
+
+static asyncio_coro *is_reset_handler(asyncio_stream *stream, void *arg)
+{
+    (void)arg;
+    return is_reset(stream);
+}
+
+ASYNC(main_knows_its_client_after_a_reset)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    asyncio_server *server = NULL;
+    CHECK_EQUAL(asyncio_start_server(is_reset_handler, NULL, "127.0.0.1", 0, NULL, &server), 0);
+    address.sin_port = htons((uint16_t)asyncio_server_port(server));
+    int peer = net_tcp();
+    CHECK_EQUAL(connect(peer, (struct sockaddr *)&address, sizeof address), 0);
+    client_name = name_of(peer);
+    peer_resets(peer);
+    settle();
+    asyncio_server_close(server);
+    CHECK_EQUAL(asyncio_server_wait_closed(server, ASYNCIO_FOREVER), 0);
+    asyncio_server_release(server);
+    return 0;
+}
+TEST(knows_its_client_after_a_reset)
+
+/* A Unix socket's is still the kernel's to tell. */
+ASYNC(main_knows_a_unix_peer_after_its_end)
+{
+    struct sockaddr_un name;
+    socklen_t length = sizeof name;
+    asyncio_stream *stream;
+    char byte;
+    int fds[2];
+    net_unix_pair(SOCK_STREAM, fds);
+    CHECK_EQUAL(asyncio_stream_from_fd(fds[0], NULL, &stream), 0);
+    CHECK_EQUAL(send(fds[0], "x", 1, 0), 1); /* unread: the close is a reset */
+    close(fds[1]);
+    CHECK_EQUAL(asyncio_stream_read(stream, &byte, 1), -ECONNRESET);
+    CHECK_EQUAL(asyncio_stream_peername(stream, (struct sockaddr *)&name, &length), 0);
+    CHECK_EQUAL(name.sun_family, AF_UNIX);
+    asyncio_stream_close(stream);
+    return 0;
+}
+TEST(knows_a_unix_peer_after_its_end)
+
 /* ---- Sockets made by others ---------------------------------------------------------------------- */
 
 static unsigned backlog_of(int fd)
@@ -170,6 +280,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_serves_each_address_once), cmocka_unit_test(test_dials_each_address_once),
         cmocka_unit_test(test_opens_datagrams),          cmocka_unit_test(test_names_the_port),
+        cmocka_unit_test(test_knows_the_peer_after_a_reset),
+        cmocka_unit_test(test_knows_its_client_after_a_reset),
+        cmocka_unit_test(test_knows_a_unix_peer_after_its_end),
         cmocka_unit_test(test_leaves_the_backlog),       cmocka_unit_test(test_listens_on_a_bound_socket),
         cmocka_unit_test(test_refuses_what_cannot_listen),
     };
