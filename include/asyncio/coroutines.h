@@ -107,12 +107,11 @@ static inline int asyncio_join(asyncio_future *x, intptr_t *r) { return asyncio_
  * a typedef. In a debugger the body appears as name_coroutine.
  */
 #define ASYNC(...)                                                                                \
-    ASYNCIO_EXPAND_(ASYNCIO_JOIN_(ASYNCIO_ASYNC_, ASYNCIO_PARAMS_(__VA_ARGS__))(                  \
-        static __attribute__((unused)), __VA_ARGS__))
+    ASYNCIO_EXPAND_(                                                                              \
+        ASYNCIO_JOIN_(ASYNCIO_ASYNC_, ASYNCIO_PARAMS_(__VA_ARGS__))(static, __VA_ARGS__))
 #define ASYNC_DECLARE(...)                                                                        \
     ASYNCIO_EXPAND_(ASYNCIO_JOIN_(ASYNCIO_DECLARE_, ASYNCIO_PARAMS_(__VA_ARGS__))(__VA_ARGS__))
 #define ASYNC_DEFINE(...)                                                                         \
-    ASYNC_DECLARE(__VA_ARGS__);                                                                   \
     ASYNCIO_EXPAND_(ASYNCIO_JOIN_(ASYNCIO_ASYNC_, ASYNCIO_PARAMS_(__VA_ARGS__))(                  \
         ASYNCIO_EXTERN_C, __VA_ARGS__))
 
@@ -124,12 +123,30 @@ static inline int asyncio_join(asyncio_future *x, intptr_t *r) { return asyncio_
 #define ASYNCIO_JOIN_(a, b) ASYNCIO_JOIN_NOW_(a, b)
 #define ASYNCIO_JOIN_NOW_(a, b) a##b
 
-/* The number of parameters: a name alone has 0, each type and name add 1. */
+/* The number of parameters: a name alone has 0, each type and name add 1. Or what is wrong with them. */
 #define ASYNCIO_PARAMS_(...)                                                                      \
-    ASYNCIO_PICK_(__VA_ARGS__, 8, A_TYPE_LACKS_ITS_NAME, 7, A_TYPE_LACKS_ITS_NAME, 6,             \
-                  A_TYPE_LACKS_ITS_NAME, 5, A_TYPE_LACKS_ITS_NAME, 4, A_TYPE_LACKS_ITS_NAME, 3,   \
-                  A_TYPE_LACKS_ITS_NAME, 2, A_TYPE_LACKS_ITS_NAME, 1, A_TYPE_LACKS_ITS_NAME, 0, ~)
-#define ASYNCIO_PICK_(a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, a16, a17, n, ...) n
+    ASYNCIO_PICK_(__VA_ARGS__, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY,        \
+                  TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY, \
+                  TOO_MANY, TOO_MANY, 8, UNPAIRED, 7, UNPAIRED, 6, UNPAIRED, 5, UNPAIRED, 4,      \
+                  UNPAIRED, 3, UNPAIRED, 2, UNPAIRED, 1, UNPAIRED, 0, ~)
+/* What stands behind the first 33. */
+#define ASYNCIO_PICK_(a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, a16, a17, \
+                      a18, a19, a20, a21, a22, a23, a24, a25, a26, a27, a28, a29, a30, a31, a32,  \
+                      a33, n, ...) n
+
+#define ASYNCIO_ASYNC_TOO_MANY(linkage, name, ...)                                                \
+    ASYNCIO_REFUSED_(name, "ASYNC takes up to 8 parameters; put more into a struct")
+#define ASYNCIO_ASYNC_UNPAIRED(linkage, name, ...)                                                \
+    ASYNCIO_REFUSED_(name, "ASYNC(name, type, parameter, ...): a type lacks the name of its "    \
+                           "parameter, or the comma before that")
+#define ASYNCIO_REFUSED_(name, words)                                                             \
+    ASYNCIO_STATIC_ASSERT_(0, words);                                                             \
+    static intptr_t name##_coroutine(void)
+#define ASYNCIO_DECLARE_TOO_MANY(name, ...)                                                       \
+    ASYNCIO_STATIC_ASSERT_(0, "ASYNC_DECLARE takes up to 8 parameters; put more into a struct")
+#define ASYNCIO_DECLARE_UNPAIRED(name, ...)                                                       \
+    ASYNCIO_STATIC_ASSERT_(0, "ASYNC_DECLARE(name, type, parameter, ...): a type lacks the name " \
+                              "of its parameter, or the comma before that")
 
 #define ASYNCIO_PROTO_1(t, p) t p
 #define ASYNCIO_PROTO_2(t, p, ...) t p, ASYNCIO_PROTO_1(__VA_ARGS__)
@@ -186,39 +203,46 @@ static inline int asyncio_join(asyncio_future *x, intptr_t *r) { return asyncio_
 #define ASYNCIO_ASYNC_7(linkage, name, ...) ASYNCIO_ASYNC_N_(linkage, 7, name, __VA_ARGS__)
 #define ASYNCIO_ASYNC_8(linkage, name, ...) ASYNCIO_ASYNC_N_(linkage, 8, name, __VA_ARGS__)
 
+/* What starts the body names the function that programs call, so that no compiler complains when none does.
+ * The attribute `unused` would make clang complain when one does. */
 #define ASYNCIO_ASYNC_0(linkage, name)                                                            \
+    linkage asyncio_coro *name(void);                                                             \
     static intptr_t name##_coroutine(void);                                                       \
-    static intptr_t asyncio_start_##name(void *args)                                              \
+    static intptr_t name##_coroutine_start_(void *asyncio_place_) ASYNCIO_NOEXCEPT_               \
     {                                                                                             \
-        (void)args;                                                                               \
+        (void)asyncio_place_;                                                                     \
+        (void)name;                                                                               \
         return name##_coroutine();                                                                \
     }                                                                                             \
     linkage asyncio_coro *name(void)                                                              \
     {                                                                                             \
         static const asyncio_coro_type asyncio_type_ = {{__FILE__, #name, __LINE__},              \
-                                                        asyncio_start_##name, NULL, 0};           \
+                                                        name##_coroutine_start_, NULL, 0};        \
         void *asyncio_place_;                                                                     \
         return asyncio_coro_alloc(&asyncio_type_, &asyncio_place_);                               \
     }                                                                                             \
     static intptr_t name##_coroutine(void)
 
 #define ASYNCIO_ASYNC_N_(linkage, n, name, ...)                                                   \
-    struct asyncio_args_##name {                                                                  \
+    struct name##_coroutine_args_ {                                                               \
         ASYNCIO_FIELDS_##n(__VA_ARGS__)                                                           \
     };                                                                                            \
+    linkage asyncio_coro *name(ASYNCIO_PROTO_##n(__VA_ARGS__));                                   \
     static intptr_t name##_coroutine(ASYNCIO_PROTO_##n(__VA_ARGS__));                             \
-    static intptr_t asyncio_start_##name(void *asyncio_place_)                                    \
+    static intptr_t name##_coroutine_start_(void *asyncio_place_) ASYNCIO_NOEXCEPT_               \
     {                                                                                             \
-        struct asyncio_args_##name *asyncio_args_ = (struct asyncio_args_##name *)asyncio_place_; \
+        struct name##_coroutine_args_ *asyncio_args_ =                                            \
+            ASYNCIO_FROM_VOID_(struct name##_coroutine_args_ *, asyncio_place_);                  \
+        (void)name;                                                                               \
         return name##_coroutine(ASYNCIO_STORED_##n(__VA_ARGS__));                                 \
     }                                                                                             \
     linkage asyncio_coro *name(ASYNCIO_PROTO_##n(__VA_ARGS__))                                    \
     {                                                                                             \
         static const asyncio_coro_type asyncio_type_ = {{__FILE__, #name, __LINE__},              \
-                                                        asyncio_start_##name, NULL,               \
-                                                        sizeof(struct asyncio_args_##name)};      \
-        ASYNCIO_ARGS_FIT_(struct asyncio_args_##name);                                            \
-        struct asyncio_args_##name asyncio_args_ = {ASYNCIO_NAMES_##n(__VA_ARGS__)};              \
+                                                        name##_coroutine_start_, NULL,            \
+                                                        sizeof(struct name##_coroutine_args_)};   \
+        ASYNCIO_ARGS_FIT_(struct name##_coroutine_args_);                                         \
+        struct name##_coroutine_args_ asyncio_args_ = {ASYNCIO_NAMES_##n(__VA_ARGS__)};           \
         void *asyncio_place_;                                                                     \
         asyncio_coro *asyncio_coro_ = asyncio_coro_alloc(&asyncio_type_, &asyncio_place_);        \
         if (asyncio_coro_)                                                                        \
@@ -228,10 +252,16 @@ static inline int asyncio_join(asyncio_future *x, intptr_t *r) { return asyncio_
     static intptr_t name##_coroutine(ASYNCIO_PROTO_##n(__VA_ARGS__))
 
 #ifdef __cplusplus
+#define ASYNCIO_NOEXCEPT_ noexcept
+#define ASYNCIO_FROM_VOID_(type, pointer) static_cast<type>(pointer)
+#define ASYNCIO_STATIC_ASSERT_(condition, words) static_assert(condition, words)
 #define ASYNCIO_ARGS_FIT_(type)                                                                   \
     static_assert(alignof(type) <= 16, "a coroutine's parameters are aligned to 16 bytes at most"); \
     static_assert(__is_trivially_copyable(type), "a coroutine's parameters are trivially copyable")
 #else
+#define ASYNCIO_NOEXCEPT_
+#define ASYNCIO_FROM_VOID_(type, pointer) ((type)(pointer))
+#define ASYNCIO_STATIC_ASSERT_(condition, words) _Static_assert(condition, words)
 #define ASYNCIO_ARGS_FIT_(type)                                                                   \
     _Static_assert(_Alignof(type) <= 16, "a coroutine's parameters are aligned to 16 bytes at most")
 #endif

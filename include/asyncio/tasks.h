@@ -99,11 +99,12 @@ ASYNCIO_API int asyncio_gather_at(intptr_t results[], asyncio_awaitable *const *
 ASYNCIO_END_DECLS
 
 #define asyncio_gather_array(results, futures, n)                                                 \
-    asyncio_gather_at((results), (asyncio_awaitable *const *)(void *)ASYNCIO_AS_FUTURES(futures), (n), \
-                      false, ASYNCIO_HERE)
+    asyncio_gather_at((results), ASYNCIO_AS_AWAITABLES_(futures), (n), false, ASYNCIO_HERE)
 #define asyncio_gather_settled_array(results, futures, n)                                         \
-    asyncio_gather_at((results), (asyncio_awaitable *const *)(void *)ASYNCIO_AS_FUTURES(futures), (n), \
-                      true, ASYNCIO_HERE)
+    asyncio_gather_at((results), ASYNCIO_AS_AWAITABLES_(futures), (n), true, ASYNCIO_HERE)
+
+#define ASYNCIO_AS_AWAITABLES_(futures)                                                           \
+    ASYNCIO_FROM_VOID_(asyncio_awaitable *const *, ASYNCIO_FROM_VOID_(void *, ASYNCIO_AS_FUTURES(futures)))
 
 #ifndef __cplusplus
 #define asyncio_gather(results, ...)                                                              \
@@ -113,8 +114,10 @@ ASYNCIO_END_DECLS
     asyncio_gather_at((results), (asyncio_awaitable *[]){ASYNCIO_EACH_(__VA_ARGS__)},             \
                       ASYNCIO_COUNT_(__VA_ARGS__), true, ASYNCIO_HERE)
 
+/* 17 stands for all that is too many. */
 #define ASYNCIO_COUNT_(...)                                                                       \
-    ASYNCIO_PICK_(~, __VA_ARGS__, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, ~)
+    ASYNCIO_PICK_(~, __VA_ARGS__, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, \
+                  16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, ~)
 #define ASYNCIO_EACH_(...)                                                                        \
     ASYNCIO_EXPAND_(ASYNCIO_JOIN_(ASYNCIO_EACH_, ASYNCIO_COUNT_(__VA_ARGS__))(__VA_ARGS__))
 #define ASYNCIO_EACH_1(x) ASYNCIO_AS_AWAITABLE(x)
@@ -133,12 +136,18 @@ ASYNCIO_END_DECLS
 #define ASYNCIO_EACH_14(x, ...) ASYNCIO_AS_AWAITABLE(x), ASYNCIO_EACH_13(__VA_ARGS__)
 #define ASYNCIO_EACH_15(x, ...) ASYNCIO_AS_AWAITABLE(x), ASYNCIO_EACH_14(__VA_ARGS__)
 #define ASYNCIO_EACH_16(x, ...) ASYNCIO_AS_AWAITABLE(x), ASYNCIO_EACH_15(__VA_ARGS__)
+#define ASYNCIO_EACH_17(...)                                                                      \
+    (asyncio_awaitable *)sizeof(struct {                                                          \
+        ASYNCIO_STATIC_ASSERT_(0, "gather takes 1 to 16 awaitables; gather_array takes any number"); \
+        int asyncio_none_;                                                                        \
+    })
 #else
 template <typename... Awaitables>
 static inline int asyncio_gather_all_(const asyncio_site *site, bool settled, intptr_t *results,
                                       Awaitables... x)
 {
-    static_assert(sizeof...(x) >= 1 && sizeof...(x) <= 16, "gather takes 1 to 16 awaitables");
+    static_assert(sizeof...(x) >= 1 && sizeof...(x) <= 16,
+                  "gather takes 1 to 16 awaitables; gather_array takes any number");
     asyncio_awaitable *awaitables[] = {ASYNCIO_AS_AWAITABLE(x)...};
     return asyncio_gather_at(results, awaitables, sizeof...(x), settled, site);
 }

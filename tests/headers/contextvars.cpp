@@ -1,7 +1,7 @@
 // Context variables in C++: in static storage, in a namespace, in a class; tokens and contexts.
 #include <asyncio.h>
 
-static asyncio_contextvar plain = ASYNCIO_CONTEXTVAR_INIT("plain", NULL);
+static asyncio_contextvar plain = ASYNCIO_CONTEXTVAR_INIT("plain", nullptr);
 static int seven = 7;
 
 namespace here {

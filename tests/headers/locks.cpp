@@ -4,7 +4,7 @@
 #include <asyncio.h>
 
 static asyncio_lock lock = ASYNCIO_LOCK_INIT;
-static asyncio_condition conditions[] = {ASYNCIO_CONDITION_INIT(&lock), ASYNCIO_CONDITION_INIT(NULL),
+static asyncio_condition conditions[] = {ASYNCIO_CONDITION_INIT(&lock), ASYNCIO_CONDITION_INIT(nullptr),
                                          ASYNCIO_CONDITION_INIT(nullptr)};
 static constexpr asyncio_lock free_lock = ASYNCIO_LOCK_INIT;
 static constexpr asyncio_event event = ASYNCIO_EVENT_INIT;

@@ -31,7 +31,7 @@ ASYNC(blocks)
         }
     }
 out:
-    return err < 0 ? err : (intptr_t)asyncio_task_group_error_count(&group);
+    return err < 0 ? err : static_cast<intptr_t>(asyncio_task_group_error_count(&group));
 }
 
 ASYNC(calls)
@@ -59,5 +59,5 @@ ASYNC(calls)
 
 int main(void)
 {
-    return (int)(asyncio_run(blocks()) + asyncio_run(calls()));
+    return static_cast<int>(asyncio_run(blocks()) + asyncio_run(calls()));
 }

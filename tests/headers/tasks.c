@@ -9,6 +9,16 @@ struct point {
     int x, y;
 };
 
+/* Names that differ from public ones in a word that the macros might have used. */
+ASYNC(server)
+{
+    return 0;
+}
+ASYNC(unix_server, int, a)
+{
+    return a;
+}
+
 ASYNC(no_parameters)
 {
     return 0;
