@@ -98,7 +98,7 @@ static inline __attribute__((always_inline)) intptr_t await(asyncio_future *futu
     if (UNLIKELY(!future)) {
         if (out)
             *out = -ENOMEM;
-        return -ENOMEM;
+        return asy_null_awaited();
     }
     if (UNLIKELY(future->kind == OBJECT_CORO))
         return await_in_place((asyncio_coro *)(void *)future, status, out);

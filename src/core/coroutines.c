@@ -139,7 +139,7 @@ asyncio_coro *(asyncio_coro_new)(intptr_t (*fn)(void *), void *arg, void (*drop)
 intptr_t asyncio_await_coro(asyncio_coro *coro)
 {
     if (UNLIKELY(!coro))
-        return -ENOMEM;
+        return asy_null_awaited();
     if (UNLIKELY(!asy_current_task())) {
         asyncio_coro_close(coro);
         return ASYNCIO_ENOTASK;

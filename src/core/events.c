@@ -404,7 +404,7 @@ static int run_until_done(asyncio_loop *loop, asyncio_future *future)
 intptr_t asyncio_loop_run_until_complete(asyncio_loop *loop, asyncio_future *future)
 {
     if (!future)
-        return asyncio_raise(-ENOMEM, "no memory for the future");
+        return asy_null_awaited();
     intptr_t result;
     int err = enter(loop, "asyncio_loop_run_until_complete");
     if (!err && future->loop != loop) {

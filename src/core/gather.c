@@ -260,6 +260,8 @@ static int collect(struct gather *gather, intptr_t results[], bool settled)
         err = -ECANCELED;
     else if (err && gather->failed)
         asy_message_inherit(gather->failed);
+    else if (err)
+        asy_null_awaited();
     for (size_t i = 0; i < gather->count; i++) {
         asyncio_future *future = gather->children[i].future;
         if (!future)

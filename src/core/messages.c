@@ -8,6 +8,7 @@
 #include "core/loop.h"
 #include "core/task.h"
 #include "sys/sys.h"
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -134,6 +135,12 @@ intptr_t asyncio_raise(intptr_t err, const char *format, ...)
     }
     va_end(args);
     return err;
+}
+
+intptr_t asy_null_awaited(void)
+{
+    return asyncio_raise(-ENOMEM,
+                         "a NULL coroutine, task or future: none was made, or there was no memory for it");
 }
 
 const char *asyncio_error_message(void)

@@ -46,7 +46,7 @@ intptr_t asyncio_shield_any(asyncio_awaitable *x, const asyncio_site *site)
 {
     asyncio_future *future = (asyncio_future *)(void *)x;
     if (!future)
-        return -ENOMEM;
+        return asy_null_awaited();
     asyncio_task *task = asy_current_task();
     if (!task) {
         asyncio_release_future(future);

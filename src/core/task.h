@@ -158,6 +158,9 @@ bool asy_task_cancel(asyncio_task *task, const char *message);
 /* Passes the request on the current path on to another task or future. For wait kinds. */
 void asy_cancel_pass(asyncio_future *future);
 
+/* What waiting for NULL gives: -ENOMEM, and a message. (messages.c) */
+COLD intptr_t asy_null_awaited(void);
+
 /* ---- Life ------------------------------------------------------------------ */
 
 /* A task that ended before it began, and whose result says why; NULL: no memory. */

@@ -157,7 +157,7 @@ static intptr_t end_now(asyncio_future *x, int err)
 intptr_t asyncio_wait_for_future(asyncio_future *x, double timeout)
 {
     if (!x)
-        return -ENOMEM;
+        return asy_null_awaited();
     bool done = x->kind != OBJECT_CORO && x->done;
     if (isnan(timeout) || !asy_current_task()) {
         asyncio_release_future(x);

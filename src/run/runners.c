@@ -155,7 +155,7 @@ static intptr_t run(asyncio_runner *runner, asyncio_coro *coro, int *signo)
 {
     asyncio_loop *loop = runner->asyncio_loop_;
     if (!coro)
-        return asyncio_raise(-ENOMEM, "no memory for the coroutine");
+        return asy_null_awaited();
     if (!loop || asy_running_loop) {
         asyncio_coro_close(coro);
         return asyncio_raise(ASYNCIO_ESTATE, loop ? "asyncio_run: a loop runs in this thread already"
@@ -218,7 +218,7 @@ int asyncio_runner_close(asyncio_runner *runner)
 static intptr_t run_once(asyncio_coro *main, const asyncio_run_options *options, int *signo)
 {
     if (!main)
-        return asyncio_raise(-ENOMEM, "no memory for the coroutine");
+        return asy_null_awaited();
     if (asy_running_loop) {
         asyncio_coro_close(main);
         return asyncio_raise(ASYNCIO_ESTATE, "asyncio_run: a loop runs in this thread already");

@@ -216,6 +216,45 @@ static void test_failures(void **state)
     sweep_failures(sweep_main);
 }
 
+/* ---- NULL for a coroutine ------------------------------------------------------------- */
+
+#define CHECK_SAYS_NULL(call)                                                                     \
+    do {                                                                                          \
+        asyncio_raise(-EIO, "of another error");                                                  \
+        CHECK_EQUAL((call), -ENOMEM);                                                             \
+        CHECK(strstr(asyncio_error_message(), "a NULL coroutine") != NULL);                       \
+    } while (0)
+
+ASYNC(awaits_null)
+{
+    asyncio_coro *none = NULL;
+    intptr_t results[2];
+    CHECK_SAYS_NULL(asyncio_await(none));
+    CHECK_SAYS_NULL(asyncio_await(asyncio_create_task(none)));
+    CHECK_SAYS_NULL(asyncio_await(NULL));
+    CHECK_SAYS_NULL((asyncio_join(none, &results[0]), results[0]));
+    CHECK_SAYS_NULL((asyncio_join(asyncio_create_task(none), &results[0]), results[0]));
+    CHECK_SAYS_NULL(asyncio_wait_for(none, 1));
+    CHECK_SAYS_NULL(asyncio_shield(none));
+    CHECK_SAYS_NULL(asyncio_gather(results, fails(0), none));
+    CHECK_SAYS_NULL(asyncio_gather(results, none, fails(-EIO)));
+    return 0;
+}
+
+static void null_is_named(void **state)
+{
+    (void)state;
+    assert_int_equal(run(awaits_null), 0);
+    assert_int_equal(asyncio_run(NULL), -ENOMEM);
+    assert_non_null(strstr(asyncio_error_message(), "a NULL coroutine"));
+    asyncio_runner runner;
+    assert_int_equal(asyncio_runner_init(&runner, NULL), 0);
+    asyncio_raise(-EIO, "of another error");
+    assert_int_equal(asyncio_runner_run(&runner, NULL), -ENOMEM);
+    assert_non_null(strstr(asyncio_error_message(), "a NULL coroutine"));
+    assert_int_equal(asyncio_runner_close(&runner), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +265,7 @@ int main(void)
         cmocka_unit_test(test_in_callback),
         cmocka_unit_test(test_default_report),
         cmocka_unit_test(test_failures),
+        cmocka_unit_test(null_is_named),
     };
     return cmocka_run_group_tests_name("messages", tests, NULL, NULL);
 }

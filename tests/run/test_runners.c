@@ -599,6 +599,7 @@ static void main_gives_an_exit_status(void **state)
     assert_string_equal(child.text, "run-runners: the pipe to printer broke (EPIPE)\n");
     child_run(&child, main_of_nothing, NULL);
     assert_child_exit(&child, 1);
+    assert_child_says(&child, "a NULL coroutine");
     assert_child_says(&child, "(ENOMEM)\n");
     assert_int_equal(child_count(&child, "old story"), 0);
     child_run(&child, main_with_a_noisy_shutdown, NULL);
