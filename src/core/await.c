@@ -6,6 +6,7 @@
 #include "asyncio/messages.h"
 #include "core/cancel.h"
 #include "core/loop.h"
+#include "core/message.h"
 #include "core/switch.h"
 #include "core/task.h"
 #include <errno.h>

@@ -11,6 +11,7 @@
 #include "core/cancel.h"
 #include "asyncio/tasks.h"
 #include "core/loop.h"
+#include "core/message.h"
 #include <errno.h>
 
 /* A gather passes a request on to many: that is recursion, and stacks are

@@ -8,6 +8,7 @@
 #include "core/contextvars.h"
 #include "core/debug.h"
 #include "core/loop.h"
+#include "core/message.h"
 #include "core/task.h"
 #include "sys/slab.h"
 #include "sys/sys.h"

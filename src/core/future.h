@@ -31,12 +31,7 @@ enum future_flag {
     FUTURE_MARKED = 1 << 2,    /* seen already by whoever looks for doubles */
 };
 
-/* A message with the code it belongs to. Counted; shared by all who saw the error. */
-struct message {
-    uint32_t refs;
-    intptr_t code;
-    char text[];
-};
+struct message;
 
 struct asyncio_future {
     /* These 16 bytes survive in a freed block (sys/slab.h). */
@@ -64,20 +59,6 @@ void asy_future_init(asyncio_future *future, asyncio_loop *loop, const asyncio_s
 void asy_future_complete(asyncio_future *future, intptr_t result);
 /* Drops a reference; frees, and reports a failure that nobody saw. */
 void asy_future_unref(asyncio_future *future);
-
-/* What this thread raised outside tasks: forgotten, and as a message of its own. */
-void asy_thread_message_clear(void);
-struct message *asy_thread_message_take(intptr_t code);
-/* The caller's message, of its task or thread, from now on. NULL: none. */
-void asy_message_show(intptr_t code, const char *text);
-/* The running task inherits the message of a future that failed. */
-void asy_message_inherit(asyncio_future *from);
-void asy_message_set(struct message **place, struct message *message);
-struct message *asy_message_new(intptr_t code, const char *text);
-struct message *asy_message_ref(struct message *message);
-void asy_message_unref(struct message *message);
-/* The words for a future's error: its message, or what the code says. */
-const char *asy_future_words(const asyncio_future *future);
 
 /* Aborts with a message unless `future` is alive and of this thread's. */
 void asy_future_check(const asyncio_future *future, const char *call);

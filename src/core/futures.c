@@ -6,6 +6,7 @@
 #include "asyncio/futures.h"
 #include "core/contextvars.h"
 #include "core/loop.h"
+#include "core/message.h"
 #include "core/task.h"
 #include "sys/slab.h"
 #include <errno.h>

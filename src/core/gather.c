@@ -10,6 +10,7 @@
 #include "asyncio/tasks.h"
 #include "core/cancel.h"
 #include "core/loop.h"
+#include "core/message.h"
 #include "core/task.h"
 #include "sys/slab.h"
 #include <errno.h>

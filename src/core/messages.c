@@ -2,12 +2,13 @@
  * Messages: counted texts that go with an error code. Each task keeps its
  * latest; a thread keeps one for what fails outside tasks.
  */
-#include "asyncio/messages.h"
+#include "core/message.h"
 #include "asyncio/errors.h"
 #include "core/future.h"
 #include "core/loop.h"
 #include "core/task.h"
 #include "sys/sys.h"
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -106,6 +107,14 @@ const char *asy_future_words(const asyncio_future *future)
     if (future->message && future->message->code == future->result)
         return future->message->text;
     return asyncio_strerror(future->result);
+}
+
+const char *asy_words(intptr_t err, char words[ASY_WORDS])
+{
+    snprintf(words, ASY_WORDS, "%s", asyncio_strerror(err));
+    if (islower((unsigned char)words[1])) /* no name, as in "RPC failed" */
+        words[0] = (char)tolower((unsigned char)words[0]);
+    return words;
 }
 
 static intptr_t raise_in_task(asyncio_task *task, intptr_t err, const char *format, va_list args)

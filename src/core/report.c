@@ -6,6 +6,7 @@
 #include "asyncio/errors.h"
 #include "core/contextvars.h"
 #include "core/loop.h"
+#include "core/message.h"
 #include "core/task.h"
 #include "sys/sys.h"
 #include <stdarg.h>

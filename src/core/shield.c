@@ -5,6 +5,7 @@
 #include "asyncio/messages.h"
 #include "asyncio/waiting.h"
 #include "core/loop.h"
+#include "core/message.h"
 #include "core/task.h"
 #include <errno.h>
 

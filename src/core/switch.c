@@ -9,6 +9,7 @@
  */
 #include "core/switch.h"
 #include "core/loop.h"
+#include "core/message.h"
 #include "core/task.h"
 #include <errno.h>
 

@@ -12,6 +12,7 @@
 #include "core/block.h"
 #include "core/cancel.h"
 #include "core/loop.h"
+#include "core/message.h"
 #include "sys/slab.h"
 #include <errno.h>
 

@@ -1,10 +1,13 @@
 /*
- * Addresses as text, for messages and reports.
+ * Addresses as text, and the address of a path. See address.h.
  */
 #include "io/address.h"
+#include "asyncio/messages.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
@@ -61,4 +64,22 @@ int asy_address_port(const struct sockaddr *address)
     if (address->sa_family == AF_INET6)
         return ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port);
     return -EINVAL;
+}
+
+int asy_unix_address(const char *path, struct sockaddr_un *address, socklen_t *length)
+{
+    size_t n = path ? strlen(path) : 0;
+    if (!n)
+        return -EINVAL;
+    if (n >= sizeof address->sun_path)
+        return (int)asyncio_raise(-ENAMETOOLONG, "the path of a Unix socket has at most %zu bytes: %s",
+                                  sizeof address->sun_path - 1, path);
+    memset(address, 0, sizeof *address);
+    address->sun_family = AF_UNIX;
+    memcpy(address->sun_path, path, n);
+    bool is_abstract = *path == '@';
+    if (is_abstract)
+        address->sun_path[0] = '\0';
+    *length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + !is_abstract);
+    return 0;
 }

@@ -1,5 +1,5 @@
 /*
- * Addresses as text, for messages and reports.
+ * Addresses as text, for messages and reports; and the address of a Unix socket's path.
  */
 #ifndef ASY_IO_ADDRESS_H
 #define ASY_IO_ADDRESS_H
@@ -25,5 +25,9 @@ socklen_t asy_peer_length(const union asy_peer *peer);
 void asy_address_text(const struct sockaddr *address, char text[ASY_ADDRESS_TEXT]);
 /* The port, or -EINVAL for an address without one. */
 int asy_address_port(const struct sockaddr *address);
+
+/* The address of a path; '@' begins an abstract name. 0, -EINVAL, -ENAMETOOLONG with a message. */
+struct sockaddr_un;
+int asy_unix_address(const char *path, struct sockaddr_un *address, socklen_t *length);
 
 #endif

@@ -1,9 +1,10 @@
 /*
- * A growing buffer of bytes, consumed from the front.
+ * A growing buffer of bytes. See bytes.h.
  */
-#include "io/stream.h"
+#include "io/bytes.h"
 #include "sys/sys.h"
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 
 #define PAGE_BYTES 4096

@@ -7,6 +7,7 @@
 #include "asyncio/messages.h"
 #include "asyncio/sockets.h"
 #include "core/loop.h"
+#include "core/message.h"
 #include "io/address.h"
 #include "io/endpoint.h"
 #include "io/happy_eyeballs.h"

@@ -7,6 +7,7 @@
 #include "asyncio/messages.h"
 #include "asyncio/scopes.h"
 #include "core/loop.h"
+#include "core/message.h"
 #include "io/endpoint.h"
 #include "io/file.h"
 #include "sys/files.h"

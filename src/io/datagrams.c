@@ -8,6 +8,7 @@
 #include "asyncio/fdio.h"
 #include "asyncio/messages.h"
 #include "asyncio/sockets.h"
+#include "core/message.h"
 #include "io/address.h"
 #include "io/endpoint.h"
 #include "io/server.h"

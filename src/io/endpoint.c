@@ -6,7 +6,6 @@
 #include "asyncio/messages.h"
 #include "asyncio/names.h"
 #include "sys/net.h"
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -90,12 +89,4 @@ void asy_host_text(const struct sockaddr *address, socklen_t length, char text[A
 {
     if (getnameinfo(address, length, text, ASY_HOST_TEXT, NULL, 0, NI_NUMERICHOST))
         snprintf(text, ASY_HOST_TEXT, "?");
-}
-
-const char *asy_words(intptr_t err, char words[ASY_WORDS])
-{
-    snprintf(words, ASY_WORDS, "%s", asyncio_strerror(err));
-    if (islower((unsigned char)words[1])) /* no name, as in "RPC failed" */
-        words[0] = (char)tolower((unsigned char)words[0]);
-    return words;
 }

@@ -31,8 +31,4 @@ int asy_bind_to_any(int fd, int family, const struct addrinfo *addresses, const 
 /* "192.0.2.1", "fe80::1%eth0", without the port. */
 void asy_host_text(const struct sockaddr *address, socklen_t length, char text[ASY_HOST_TEXT]);
 
-/* asyncio_strerror's words for the middle of a sentence: "connection refused". */
-#define ASY_WORDS 96
-const char *asy_words(intptr_t err, char words[ASY_WORDS]);
-
 #endif

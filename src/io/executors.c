@@ -7,6 +7,7 @@
 #include "asyncio/threads.h"
 #include "core/contextvars.h"
 #include "core/loop.h"
+#include "core/message.h"
 #include "io/offload.h"
 #include "sys/sys.h"
 #include <errno.h>

@@ -5,6 +5,7 @@
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
 #include "core/loop.h"
+#include "core/message.h"
 #include "io/endpoint.h"
 #include "io/file.h"
 #include "sys/files.h"

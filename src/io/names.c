@@ -5,6 +5,7 @@
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
 #include "core/loop.h"
+#include "core/message.h"
 #include "io/endpoint.h"
 #include "io/offload.h"
 #include "sys/sys.h"

@@ -4,6 +4,7 @@
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
 #include "core/loop.h"
+#include "core/message.h"
 #include "io/endpoint.h"
 #include "io/file_op.h"
 #include <errno.h>

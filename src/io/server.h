@@ -56,10 +56,6 @@ void asy_server_begin(asyncio_server *server);
 /* Removes the Unix socket's file, if it is still ours. */
 void asy_server_unlink(asyncio_server *server);
 
-/* The address of a path; '@' begins an abstract name. 0, -EINVAL, -ENAMETOOLONG. */
-struct sockaddr_un;
-int asy_unix_address(const char *path, struct sockaddr_un *address, socklen_t *length);
-
 /* ---- servers.c ------------------------------------------------------------------------ */
 void asy_server_unref(asyncio_server *server);
 /* Goes on accepting, if there is room now. */

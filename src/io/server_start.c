@@ -4,6 +4,7 @@
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
 #include "core/loop.h"
+#include "core/message.h"
 #include "io/address.h"
 #include "io/endpoint.h"
 #include "io/server.h"
@@ -197,24 +198,6 @@ int asyncio_start_server_on(int fd, asyncio_client_handler handler, void *arg,
 }
 
 /* ---- Unix sockets -------------------------------------------------------------------- */
-
-int asy_unix_address(const char *path, struct sockaddr_un *address, socklen_t *length)
-{
-    size_t n = path ? strlen(path) : 0;
-    if (!n)
-        return -EINVAL;
-    if (n >= sizeof address->sun_path)
-        return (int)asyncio_raise(-ENAMETOOLONG, "the path of a Unix socket has at most %zu bytes: %s",
-                                  sizeof address->sun_path - 1, path);
-    memset(address, 0, sizeof *address);
-    address->sun_family = AF_UNIX;
-    memcpy(address->sun_path, path, n);
-    bool is_abstract = *path == '@';
-    if (is_abstract)
-        address->sun_path[0] = '\0';
-    *length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + !is_abstract);
-    return 0;
-}
 
 /* Removes a socket, of whoever it is, as asyncio does: a bind would say that the address is in use. */
 static void remove_socket(const char *path)

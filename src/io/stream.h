@@ -19,17 +19,8 @@
 #include "asyncio/streams.h"
 #include "base/list.h"
 #include "io/address.h"
+#include "io/bytes.h"
 #include "io/fd_table.h"
-
-struct bytes {
-    char *data;
-    size_t start, end, capacity;
-};
-
-static inline size_t bytes_count(const struct bytes *bytes)
-{
-    return bytes->end - bytes->start;
-}
 
 /* What the TLS library plugs in. Nothing here waits. It takes its input from the stream
  * (asyncio_filter_take_) and gives it what is to be sent (asyncio_filter_give_). */
@@ -115,14 +106,6 @@ void asy_stream_destroy(asyncio_stream *stream, bool reset);
 
 /* The input ends here; with an error, everything fails with it, and buffers are dropped. */
 void asy_stream_end_input(asyncio_stream *stream, int err);
-
-/* ---- bytes.c --------------------------------------------------------------------- */
-/* Room for n more bytes at the end, and one for a NUL. 0 or -ENOMEM. */
-int bytes_reserve(struct bytes *bytes, size_t n);
-int bytes_append(struct bytes *bytes, const void *data, size_t n);
-/* Takes n off the front; an empty one starts over. */
-void bytes_consume(struct bytes *bytes, size_t n);
-void bytes_free(struct bytes *bytes);
 
 /* ---- stream_read.c, stream_write.c -------------------------------------------------- */
 /* One attempt to get more input, waiting for it if need be: the number of bytes, 0 at the

@@ -8,6 +8,7 @@
 #include "asyncio/messages.h"
 #include "asyncio/subprocess.h"
 #include "core/loop.h"
+#include "core/message.h"
 #include "io/endpoint.h"
 #include "io/process.h"
 #include "sys/net.h"

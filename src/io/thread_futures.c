@@ -11,6 +11,7 @@
 #include "core/contextvars.h"
 #include "core/coro.h"
 #include "core/loop.h"
+#include "core/message.h"
 #include "core/post.h"
 #include "core/task.h"
 #include "sys/sys.h"

@@ -4,6 +4,7 @@
 #include "io/stream_test.h"
 #include "base/sanitizer.h"
 #include "core/loop.h"
+#include "io/address.h"
 #include "io/server.h"
 #include "support/ledger.h"
 #include <fcntl.h>
