@@ -1,6 +1,5 @@
 /*
- * Waiting: the one way in which tasks suspend, and its first user, the await
- * of a task or future.
+ * Awaiting a task or a future.
  */
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
@@ -10,46 +9,6 @@
 #include "core/switch.h"
 #include "core/task.h"
 #include <errno.h>
-
-HOT intptr_t asy_wait_park(struct wait *wait)
-{
-    asyncio_task *task = wait->task;
-    asyncio_loop *loop = task->future.loop;
-    wait->since_ns = loop->now_ns;
-    task->wait = wait;
-    asy_switch_park(loop, task);
-    task->wait = NULL;
-    return wait->value;
-}
-
-HOT void asy_wait_wake(struct wait *wait, intptr_t value)
-{
-    asyncio_loop *loop = wait->task->future.loop;
-    wait->value = value;
-    wait->state = WAIT_GRANTED;
-    wait->task->ready.kind = loop->waking;
-    ready_push(&loop->ready, &wait->task->ready);
-    asy_loop_queued(loop);
-}
-
-void asy_wait_relay(struct wait *wait, intptr_t value)
-{
-    asyncio_loop *loop = wait->task->future.loop;
-    wait->value = value;
-    wait->state = WAIT_GRANTED;
-    wait->task->ready.kind = READY_RELAY;
-    ready_push(&loop->ready, &wait->task->ready);
-    asy_loop_queued(loop);
-}
-
-bool asy_wait_cancelled(struct wait *wait)
-{
-    list_remove(&wait->waiter.node);
-    asy_wait_wake(wait, -ECANCELED);
-    return true;
-}
-
-/* ---- Await ---------------------------------------------------------------------- */
 
 static void await_done(struct waiter *waiter, asyncio_future *future)
 {

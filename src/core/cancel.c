@@ -12,6 +12,7 @@
 #include "asyncio/tasks.h"
 #include "core/loop.h"
 #include "core/message.h"
+#include "core/scope.h"
 #include <errno.h>
 
 /* A gather passes a request on to many: that is recursion, and stacks are

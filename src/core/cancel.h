@@ -10,9 +10,23 @@
 #define ASY_CORE_CANCEL_H
 
 #include "asyncio/scopes.h"
+#include "base/compiler.h"
 #include "core/task.h"
 
-enum scope_kind { SCOPE_TIMEOUT, SCOPE_GROUP, SCOPE_SHIELD };
+/* Delivers a pending request, if any: gives way once, as any wait does, and
+ * returns -ECANCELED; else 0. Called by each wait before it suspends. */
+int asy_cancel_deliver_now(asyncio_task *task);
+static inline int asy_cancel_deliver(asyncio_task *task)
+{
+    return UNLIKELY(task->must_cancel) ? asy_cancel_deliver_now(task) : 0;
+}
+/* The same without giving way: for a wait that has done so. */
+int asy_cancel_take(asyncio_task *task);
+
+/* asyncio_cancel on a task, with an optional message. */
+bool asy_task_cancel(asyncio_task *task, const char *message);
+/* Passes the request on the current path on to another task or future. For wait kinds. */
+void asy_cancel_pass(asyncio_future *future);
 
 extern const struct wait_kind asy_wait_await;
 
@@ -38,13 +52,6 @@ void asy_cancel_again(asyncio_task *task, const asyncio_scope *left);
  * it make a request? What a shield around it holds back does not count. */
 bool asy_cancel_from_outside(const asyncio_task *task, const asyncio_scope *left);
 bool asy_cancel_from_around(const asyncio_task *task, const asyncio_scope *left);
-
-/* Enters a scope of the running task. 0, -EINVAL for NULL, ASYNCIO_ENOTASK. */
-int asy_scope_enter(asyncio_scope *scope, enum scope_kind kind);
-/* Is it the innermost of the running task? 0; ASYNCIO_ESTATE, -EINVAL. */
-int asy_scope_check(const asyncio_scope *scope);
-/* Leaves it, and withdraws its request. */
-void asy_scope_exit(asyncio_scope *scope);
 
 /* Does the task wait, through awaits, for itself? */
 bool asy_awaits_itself(const asyncio_task *task);

@@ -6,6 +6,8 @@
 #include "asyncio/errors.h"
 #include "core/coro.h"
 #include "core/loop.h"
+#include "core/message.h"
+#include "core/switch.h"
 #include "core/task.h"
 #include "sys/slab.h"
 #include <errno.h>

@@ -8,6 +8,7 @@
 #include "asyncio/tasks.h"
 #include "core/cancel.h"
 #include "core/loop.h"
+#include "core/switch.h"
 #include "core/task.h"
 #include "sys/sys.h"
 #include <math.h>

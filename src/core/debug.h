@@ -1,5 +1,5 @@
 /*
- * Telling an instrument. Callers look at loop->instrument first.
+ * Watching a loop: debug mode, and instruments. Callers look at loop->instrument first.
  */
 #ifndef ASY_CORE_DEBUG_H
 #define ASY_CORE_DEBUG_H
@@ -22,5 +22,13 @@ static inline void asy_trace_time(asyncio_loop *loop, asyncio_trace_kind kind, a
     event.when = when_ns == ASY_NO_DEADLINE ? ASYNCIO_FOREVER : (double)when_ns / 1e9;
     asy_trace_emit(loop, &event);
 }
+
+/* ---- Steps that somebody watches ------------------------------------------------ */
+/* Is anybody interested in single steps? Sets `step_by_step`. */
+void asy_debug_update(asyncio_loop *loop);
+void asy_step_hooks(asyncio_loop *loop, asyncio_task *task);
+void asy_callback_hooks(asyncio_loop *loop, struct callback *callback);
+/* The loop is about to wait without limit: are there tasks that nobody can wake? */
+COLD void asy_deadlock_report(asyncio_loop *loop);
 
 #endif

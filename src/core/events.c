@@ -9,6 +9,8 @@
 #include "core/debug.h"
 #include "core/loop.h"
 #include "core/message.h"
+#include "core/overflow.h"
+#include "core/switch.h"
 #include "core/task.h"
 #include "sys/slab.h"
 #include "sys/sys.h"
@@ -104,7 +106,7 @@ static bool waits_for_others(asyncio_loop *loop, int64_t deadline_ns)
 static HOT int poll(asyncio_loop *loop, int64_t latest_ns)
 {
     bool waits = !loop->ready.first && !loop->stopping;
-    int64_t deadline_ns = waits ? asy_timers_next(loop) : 0;
+    int64_t deadline_ns = waits ? asy_timers_next(&loop->timers) : 0;
     int err = 0;
     if (UNLIKELY(deadline_ns > latest_ns))
         deadline_ns = latest_ns;
@@ -360,7 +362,7 @@ double asyncio_loop_timeout(asyncio_loop *loop)
         return ASYNCIO_FOREVER;
     if (has_work(loop))
         return 0;
-    int64_t next_ns = asy_timers_next(loop);
+    int64_t next_ns = asy_timers_next(&loop->timers);
     if (next_ns == ASY_NO_DEADLINE)
         return ASYNCIO_FOREVER;
     int64_t left_ns = next_ns - asy_loop_now_ns(loop);

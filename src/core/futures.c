@@ -4,9 +4,11 @@
 #include "core/future.h"
 #include "asyncio/errors.h"
 #include "asyncio/futures.h"
+#include "core/cancel.h"
 #include "core/contextvars.h"
 #include "core/loop.h"
 #include "core/message.h"
+#include "core/quarantine.h"
 #include "core/task.h"
 #include "sys/slab.h"
 #include <errno.h>

@@ -7,6 +7,7 @@
 #include "asyncio/errors.h"
 #include "asyncio/events.h"
 #include "core/contextvars.h"
+#include "core/handles.h"
 #include "core/loop.h"
 #include "sys/sys.h"
 #include <errno.h>

@@ -16,7 +16,9 @@
 #include "base/list.h"
 #include "base/random.h"
 #include "core/fiber.h"
+#include "core/post.h"
 #include "core/ready.h"
+#include "core/report.h"
 #include "core/timer.h"
 #include "sys/context.h"
 #include "sys/slab.h"
@@ -27,21 +29,6 @@
 #include <stdint.h>
 
 struct handle;
-struct post;
-
-#define ASY_SIGNAL_PLACES 64
-
-/* How many calls that need not wait a task may make, one after the other, before
- * it has to give way once: a lock that is free, a queue that has something. */
-#define ASY_BUDGET 128
-
-/* One place for a callback posted from a signal handler. */
-struct signal_place {
-    struct callback callback; /* once collected */
-    _Atomic uint32_t turn;    /* whose it is: see threadsafe.c */
-    asyncio_callback fn;
-    void *arg;
-};
 
 /*
  * What other threads have in hand for the loop: work, coroutines that they have submitted. Before
@@ -139,12 +126,11 @@ struct asy_io_hooks {
 /* The loop that runs in this thread. */
 extern THREAD_LOCAL HIDDEN asyncio_loop *asy_running_loop;
 
-/* ---- Who calls (thread.c) -------------------------------------------------- */
+/* ---- Who calls ---------------------------------------------------------------- */
 static inline uintptr_t asy_this_thread(void)
 {
     return (uintptr_t)__builtin_thread_pointer();
 }
-COLD _Noreturn void asy_wrong_thread(const char *call);
 static inline void asy_loop_check(const asyncio_loop *loop, const char *call)
 {
     if (UNLIKELY(loop->thread != asy_this_thread()))
@@ -196,47 +182,6 @@ bool asy_loop_is_shared(asyncio_loop *loop);
 void asy_loop_hold(asyncio_loop *loop);
 /* Any thread. */
 void asy_loop_let_go(asyncio_loop *loop);
-/* Gives the loop's unused task numbers back. (tasks.c) */
-void asy_task_ids_return(asyncio_loop *loop);
-
-/* ---- quarantine.c -------------------------------------------------------------- */
-/* Keeps a released block from being used again for a while. */
-COLD void asy_quarantine_put(asyncio_loop *loop, void *block, size_t bytes);
-COLD void asy_quarantine_empty(asyncio_loop *loop);
-/*
- * The objects that a program has pointers to are told when they are used after their release. A task, a
- * coroutine and a future have their own marks (core/future.h). Any other begins with `what`, the name of its
- * sort, and its loop: these words survive in a freed block (sys/slab.h). A released object has NULL there.
- */
-COLD _Noreturn void asy_late_use(const char *what, const char *wanted, const char *call);
-/* Aborts with a message unless the object is alive: `what` its first word, `wanted` that of a live one. */
-static inline void asy_object_check_alive(const char *what, const char *wanted, const char *call)
-{
-    if (UNLIKELY(what != wanted))
-        asy_late_use(what, wanted, call);
-}
-/* The same, and unless its loop is this thread's. */
-static inline void asy_object_check(const char *what, const char *wanted, const asyncio_loop *loop,
-                                    const char *call)
-{
-    asy_object_check_alive(what, wanted, call);
-    asy_loop_check(loop, call);
-}
-/* Frees an object's block, which is marked as dead. */
-static inline void asy_object_free(asyncio_loop *loop, void *block, size_t bytes)
-{
-    if (UNLIKELY(loop && loop->debug && !loop->closed))
-        asy_quarantine_put(loop, block, bytes);
-    else
-        asy_slab_free(block, bytes);
-}
-
-/* The first deadline of a timer, or ASY_NO_DEADLINE. The timer itself, which may lie on a stack that
- * has left the cache, is not looked at. */
-static inline int64_t asy_timers_next(const asyncio_loop *loop)
-{
-    return loop->timers.count ? loop->timers.slots[0].key : ASY_NO_DEADLINE;
-}
 
 /* ---- events.c ---------------------------------------------------------------- */
 int64_t asy_loop_now_ns(asyncio_loop *loop);
@@ -252,46 +197,5 @@ static inline void asy_loop_queued(asyncio_loop *loop)
     if (UNLIKELY(loop->dozing))
         asy_loop_rouse(loop);
 }
-
-/* Spends one call from the running task's budget. When it is gone, the task yields once, which is a wait like
- * any other: 0, or -ECANCELED. Comes before the operation. (sleep.c) */
-int asy_budget_yield(asyncio_loop *loop);
-static inline int asy_budget_spend(asyncio_loop *loop)
-{
-    return LIKELY(--loop->budget) ? 0 : asy_budget_yield(loop);
-}
-
-/* ---- handles.c, threadsafe.c --------------------------------------------------- */
-void asy_handles_destroy(asyncio_loop *loop);
-void asy_posts_init(asyncio_loop *loop);
-/* Moves what other threads and signal handlers posted to the ready queue. */
-void asy_posts_collect(asyncio_loop *loop);
-bool asy_posts_pending(asyncio_loop *loop);
-/* Refuses posts from now on, and drops those that are there. */
-void asy_posts_close(asyncio_loop *loop);
-/* Queues fn(arg) as call_soon does, without a report on failure, and in an empty context. */
-int asy_call_soon(asyncio_loop *loop, asyncio_callback fn, void *arg);
-
-/* ---- debug.c: steps that somebody watches --------------------------------------- */
-/* Is anybody interested in single steps? Sets `step_by_step`. */
-void asy_debug_update(asyncio_loop *loop);
-void asy_step_hooks(asyncio_loop *loop, asyncio_task *task);
-void asy_callback_hooks(asyncio_loop *loop, struct callback *callback);
-/* The loop is about to wait without limit: are there tasks that nobody can wake? */
-COLD void asy_deadlock_report(asyncio_loop *loop);
-
-/* ---- overflow.c: stack overflow, told in words ------------------------------------ */
-void asy_overflow_watch(asyncio_loop *loop);
-void asy_overflow_unwatch(asyncio_loop *loop);
-void asy_overflow_forked(void);
-
-/* ---- report.c ------------------------------------------------------------------ */
-COLD void asy_report(asyncio_loop *loop, const asyncio_exception_context *context);
-COLD void asy_report_task(asyncio_loop *loop, asyncio_task *task, intptr_t err, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-COLD void asy_report_site(asyncio_loop *loop, const asyncio_site *site, intptr_t err, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-/* Says what happened on stderr and aborts: for misuse that no error can answer. */
-COLD _Noreturn void asy_fatal(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

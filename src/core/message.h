@@ -7,6 +7,7 @@
 
 #include "asyncio/messages.h"
 #include "asyncio/types.h"
+#include "base/compiler.h"
 #include <stdint.h>
 
 /* A text and the code that it belongs to. Counted, and shared by all who saw the error. */
@@ -32,6 +33,9 @@ void asy_message_inherit(asyncio_future *from);
 void asy_thread_message_clear(void);
 /* Takes what this thread raised outside tasks, if it belongs to this code, as a message of its own. */
 struct message *asy_thread_message_take(intptr_t code);
+
+/* What waiting for NULL gives: -ENOMEM, and a message. */
+COLD intptr_t asy_null_awaited(void);
 
 /* The words for a future's error: its message, or what the code says. */
 const char *asy_future_words(const asyncio_future *future);

@@ -7,6 +7,7 @@
  */
 #include "base/compiler.h"
 #include "core/loop.h"
+#include "core/overflow.h"
 #include "core/task.h"
 #include "sys/sys.h"
 #include <pthread.h>

@@ -5,8 +5,21 @@
 #ifndef ASY_CORE_POST_H
 #define ASY_CORE_POST_H
 
-#include "asyncio/types.h"
+#include "asyncio/events.h"
 #include "core/ready.h"
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define ASY_SIGNAL_PLACES 64
+
+/* One place for a callback posted from a signal handler. */
+struct signal_place {
+    struct callback callback; /* once collected */
+    _Atomic uint32_t turn;    /* whose it is: see threadsafe.c */
+    asyncio_callback fn;
+    void *arg;
+};
 
 struct post {
     struct callback callback; /* its kind is set by the poster; runs, or is dropped, on the loop's thread */
@@ -16,5 +29,13 @@ struct post {
 /* Hands it over. Any thread that has a reference to the loop. 0; ASYNCIO_ESTATE when the loop is closed,
  * or the parent process's: then it is still the poster's. */
 int asy_post(asyncio_loop *loop, struct post *post);
+
+
+void asy_posts_init(asyncio_loop *loop);
+/* Moves what other threads and signal handlers posted to the ready queue. */
+void asy_posts_collect(asyncio_loop *loop);
+bool asy_posts_pending(asyncio_loop *loop);
+/* Refuses posts from now on, and drops those that are there. */
+void asy_posts_close(asyncio_loop *loop);
 
 #endif

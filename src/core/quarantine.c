@@ -4,6 +4,7 @@
  * the allocator when the quarantine is full, all of them when the loop closes.
  */
 #include "core/loop.h"
+#include "core/quarantine.h"
 #include "sys/slab.h"
 #include "sys/sys.h"
 

@@ -7,6 +7,7 @@
 #include "core/block.h"
 #include "core/cancel.h"
 #include "core/loop.h"
+#include "core/scope.h"
 #include <errno.h>
 
 /* What is pending now may be delivered inside, and is not to be lost there: it counts as if it

@@ -4,6 +4,7 @@
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
 #include "asyncio/waiting.h"
+#include "core/cancel.h"
 #include "core/loop.h"
 #include "core/message.h"
 #include "core/task.h"

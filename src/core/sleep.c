@@ -3,6 +3,7 @@
  */
 #include "asyncio/errors.h"
 #include "asyncio/tasks.h"
+#include "core/cancel.h"
 #include "core/loop.h"
 #include "core/switch.h"
 #include "core/task.h"

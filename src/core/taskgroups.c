@@ -13,6 +13,7 @@
 #include "core/cancel.h"
 #include "core/loop.h"
 #include "core/message.h"
+#include "core/scope.h"
 #include "sys/slab.h"
 #include <errno.h>
 

@@ -9,6 +9,7 @@
 #include "core/debug.h"
 #include "core/loop.h"
 #include "core/message.h"
+#include "core/quarantine.h"
 #include "core/task.h"
 #include "sys/slab.h"
 #include "sys/sys.h"

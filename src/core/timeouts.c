@@ -6,6 +6,8 @@
 #include "core/block.h"
 #include "core/cancel.h"
 #include "core/loop.h"
+#include "core/message.h"
+#include "core/scope.h"
 #include "core/timer.h"
 #include <errno.h>
 #include <math.h>

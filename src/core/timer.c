@@ -49,7 +49,7 @@ void asy_timer_stop(asyncio_loop *loop, struct timer *timer)
 void asy_timers_fire(asyncio_loop *loop, int64_t now_ns)
 {
     loop->waking = READY_RELAY; /* as behind the callbacks that asyncio would queue */
-    while (loop->timers.count && asy_timers_next(loop) <= now_ns) {
+    while (loop->timers.count && asy_timers_next(&loop->timers) <= now_ns) {
         struct heap_node *first = heap_first(&loop->timers);
         heap_remove(&loop->timers, first);
         struct timer *timer = LIST_ENTRY(first, struct timer, node);

@@ -6,6 +6,7 @@
 #ifndef ASY_CORE_TIMER_H
 #define ASY_CORE_TIMER_H
 
+#include "backend/backend.h"
 #include "base/heap.h"
 #include <stdint.h>
 
@@ -22,6 +23,13 @@ int asy_timer_start(struct asyncio_loop *loop, struct timer *timer, int64_t dead
 void asy_timer_stop(struct asyncio_loop *loop, struct timer *timer);
 /* Fires all that are due at now_ns, in order. */
 void asy_timers_fire(struct asyncio_loop *loop, int64_t now_ns);
+
+/* The first deadline, or ASY_NO_DEADLINE. The timer itself, which may lie on a stack that has left the
+ * cache, is not looked at. */
+static inline int64_t asy_timers_next(const struct heap *timers)
+{
+    return timers->count ? timers->slots[0].key : ASY_NO_DEADLINE;
+}
 
 /* Seconds as nanoseconds, rounded up; what is too large is ASY_NO_DEADLINE. Not for NaN. */
 int64_t asy_ns_from_seconds(double seconds);

@@ -7,6 +7,7 @@
 #include "asyncio/waiting.h"
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
+#include "core/cancel.h"
 #include "core/loop.h"
 #include "core/task.h"
 #include "core/timer.h"

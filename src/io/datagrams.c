@@ -9,6 +9,7 @@
 #include "asyncio/messages.h"
 #include "asyncio/sockets.h"
 #include "core/message.h"
+#include "core/quarantine.h"
 #include "io/address.h"
 #include "io/endpoint.h"
 #include "io/server.h"

@@ -5,6 +5,7 @@
 #include "asyncio/futures.h"
 #include "asyncio/messages.h"
 #include "asyncio/threads.h"
+#include "core/cancel.h"
 #include "core/contextvars.h"
 #include "core/loop.h"
 #include "core/message.h"

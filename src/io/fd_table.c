@@ -3,6 +3,7 @@
  */
 #include "io/fd_table.h"
 #include "asyncio/messages.h"
+#include "core/cancel.h"
 #include "core/loop.h"
 #include "sys/net.h"
 #include "sys/slab.h"

@@ -5,6 +5,7 @@
 #include "asyncio/errors.h"
 #include "asyncio/fdio.h"
 #include "asyncio/tasks.h"
+#include "core/cancel.h"
 #include "core/loop.h"
 #include "io/fd_table.h"
 #include "io/file.h"

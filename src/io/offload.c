@@ -9,6 +9,7 @@
 #include "io/offload.h"
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
+#include "core/cancel.h"
 #include "core/loop.h"
 #include "sys/sys.h"
 #include "sys/thread.h"

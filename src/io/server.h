@@ -6,6 +6,7 @@
 #define ASY_IO_SERVER_H
 
 #include "asyncio/servers.h"
+#include "core/quarantine.h"
 #include "core/timer.h"
 #include "io/address.h"
 #include "io/fd_table.h"

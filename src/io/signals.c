@@ -8,7 +8,9 @@
  */
 #include "asyncio/signals.h"
 #include "asyncio/errors.h"
+#include "core/cancel.h"
 #include "core/contextvars.h"
+#include "core/handles.h"
 #include "core/loop.h"
 #include "core/task.h"
 #include "io/signal_dispatch.h"

@@ -18,6 +18,7 @@
 #include "asyncio/files.h"
 #include "asyncio/streams.h"
 #include "base/list.h"
+#include "core/quarantine.h"
 #include "io/address.h"
 #include "io/bytes.h"
 #include "io/fd_table.h"

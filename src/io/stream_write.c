@@ -5,6 +5,7 @@
 #include "asyncio/errors.h"
 #include "asyncio/fdio.h"
 #include "asyncio/streams.h"
+#include "core/cancel.h"
 #include "core/loop.h"
 #include "io/stream.h"
 #include "io/transfer.h"

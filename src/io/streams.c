@@ -6,6 +6,7 @@
 #include "asyncio/errors.h"
 #include "asyncio/fdio.h"
 #include "core/loop.h"
+#include "core/quarantine.h"
 #include "io/file.h"
 #include "io/server.h"
 #include "io/stream.h"

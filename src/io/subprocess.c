@@ -4,6 +4,7 @@
  */
 #include "asyncio/subprocess.h"
 #include "asyncio/errors.h"
+#include "core/cancel.h"
 #include "core/loop.h"
 #include "io/process.h"
 #include "sys/process.h"

@@ -9,6 +9,7 @@
 #include "asyncio/tasks.h"
 #include "core/contextvars.h"
 #include "core/loop.h"
+#include "core/message.h"
 #include "core/task.h"
 #include "run/interrupt.h"
 #include "sys/sys.h"

@@ -14,6 +14,7 @@
  */
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
+#include "core/cancel.h"
 #include "sync/sync.h"
 #include <errno.h>
 

@@ -13,6 +13,7 @@
  */
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
+#include "core/cancel.h"
 #include "sync/lock.h"
 #include <errno.h>
 

@@ -7,6 +7,7 @@
 #include "asyncio/queues.h"
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
+#include "core/cancel.h"
 #include "sync/items.h"
 #include "sync/sync.h"
 #include <errno.h>

@@ -4,6 +4,7 @@
 #include "sync/sync.h"
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
+#include "core/cancel.h"
 
 /* Is there still such a loop? Aborts if it is another thread's. One that is closed, or a parent
  * process's, no longer counts. */

@@ -1,0 +1,13 @@
+/*
+ * Callbacks that the program has scheduled: each stands in a place of the loop's, and a handle names it.
+ */
+#ifndef ASY_CORE_HANDLES_H
+#define ASY_CORE_HANDLES_H
+
+#include "asyncio/events.h"
+
+/* Queues fn(arg) as call_soon does, without a report on failure, and in an empty context. */
+int asy_call_soon(asyncio_loop *loop, asyncio_callback fn, void *arg);
+void asy_handles_destroy(asyncio_loop *loop);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * Released blocks that are not used again soon, in debug mode, so that a late user can be told; and how
+ * a call finds that it is late.
+ */
+#ifndef ASY_CORE_QUARANTINE_H
+#define ASY_CORE_QUARANTINE_H
+
+#include "core/loop.h"
+#include "sys/slab.h"
+
+/* Keeps a released block from being used again for a while. */
+COLD void asy_quarantine_put(asyncio_loop *loop, void *block, size_t bytes);
+COLD void asy_quarantine_empty(asyncio_loop *loop);
+/*
+ * The objects that a program has pointers to are told when they are used after their release. A task, a
+ * coroutine and a future have their own marks (core/future.h). Any other begins with `what`, the name of its
+ * sort, and its loop: these words survive in a freed block (sys/slab.h). A released object has NULL there.
+ */
+COLD _Noreturn void asy_late_use(const char *what, const char *wanted, const char *call);
+/* Aborts with a message unless the object is alive: `what` its first word, `wanted` that of a live one. */
+static inline void asy_object_check_alive(const char *what, const char *wanted, const char *call)
+{
+    if (UNLIKELY(what != wanted))
+        asy_late_use(what, wanted, call);
+}
+/* The same, and unless its loop is this thread's. */
+static inline void asy_object_check(const char *what, const char *wanted, const asyncio_loop *loop,
+                                    const char *call)
+{
+    asy_object_check_alive(what, wanted, call);
+    asy_loop_check(loop, call);
+}
+/* Frees an object's block, which is marked as dead. */
+static inline void asy_object_free(asyncio_loop *loop, void *block, size_t bytes)
+{
+    if (UNLIKELY(loop && loop->debug && !loop->closed))
+        asy_quarantine_put(loop, block, bytes);
+    else
+        asy_slab_free(block, bytes);
+}
+
+#endif

@@ -1,0 +1,18 @@
+/*
+ * Scopes: timeouts, groups and shields, entered and left in LIFO order by their task.
+ */
+#ifndef ASY_CORE_SCOPE_H
+#define ASY_CORE_SCOPE_H
+
+#include "asyncio/scopes.h"
+
+enum scope_kind { SCOPE_TIMEOUT, SCOPE_GROUP, SCOPE_SHIELD };
+
+/* Enters a scope of the running task. 0, -EINVAL for NULL, ASYNCIO_ENOTASK. */
+int asy_scope_enter(asyncio_scope *scope, enum scope_kind kind);
+/* Is it the innermost of the running task? 0; ASYNCIO_ESTATE, -EINVAL. */
+int asy_scope_check(const asyncio_scope *scope);
+/* Leaves it, and withdraws its request. */
+void asy_scope_exit(asyncio_scope *scope);
+
+#endif
