@@ -129,11 +129,11 @@ ASYNCIO_API int asyncio_scandir(const char *path, asyncio_dirents *dirents);
 ASYNCIO_API void asyncio_dirents_destroy(asyncio_dirents *dirents);
 
 /*
- * Copies a regular file, within the kernel where it can, and leaves holes out. `to` gets the
- * permissions of `from` (less the umask); one that is there already keeps its own, and is cut first:
- * -EINVAL if both are the same. The number of bytes. May be cancelled between one piece (64 MiB) and
- * the next. On a cancel or an error a file that the call has made is removed; one that was there before
- * is left as far as it came. (shutil.copyfile)
+ * Copies a regular file to its end, wherever that is by then, within the kernel where it can. Holes stay
+ * holes; to a device they are written. `to` gets the permissions of `from` (less the umask); one that is
+ * there already keeps its own, and is cut first: -EINVAL if both are the same. The number of bytes. May
+ * be cancelled between one piece (64 MiB) and the next. On a cancel or an error a file that the
+ * call has made is removed; one that was there before is left as far as it came. (shutil.copyfile)
  */
 ASYNCIO_API ssize_t asyncio_copyfile(const char *from, const char *to);
 

@@ -16,33 +16,36 @@
 
 #define PIECE_BYTES ((size_t)64 * 1024 * 1024)
 #define BUFFER_BYTES ((size_t)256 * 1024)
+#define COPY_WITH_HOLES 1 /* in file_op.flags: holes are passed over */
 
 /* ---- A piece, on any thread -------------------------------------------------------------- */
 
-/* Where data begin at or after `at`, and how far they go at most. 0 bytes: there are none. */
+/*
+ * Where data begin at or after `at`, and how far they go at most; 0: nothing is known, as at the end.
+ * A hole at the end is where SEEK_DATA says ENXIO before the end. All else may have data, also
+ * beyond the length that the file names: the kernel's own files (procfs, sysfs) name 0, or a page.
+ */
 static size_t find_data(int fd, off_t *at, size_t most)
 {
     off_t data = asy_sys_lseek(fd, *at, SEEK_DATA);
-    if (data == -ENXIO)
+    if (data == -ENXIO) {
+        off_t end = asy_sys_lseek(fd, 0, SEEK_END);
+        *at = end > *at ? end : *at;
         return 0;
-    if (data < 0) /* not known here: all are data */
+    }
+    if (data < 0)
         return most;
     off_t hole = asy_sys_lseek(fd, data, SEEK_HOLE);
     *at = data;
     return hole > data && (size_t)(hole - data) < most ? (size_t)(hole - data) : most;
 }
 
-/* Within the kernel: what was copied, 0 at the end or where the file does not say how long it is. */
+/* Within the kernel: how much was copied. 0 or an error: perhaps it goes through a buffer, which knows
+ * better where the file ends, and what is wrong. */
 static ssize_t copy_inside(int from, int to, off_t at, size_t n)
 {
     off_t from_at = at, to_at = at;
     return asy_sys_copy_file_range(from, &from_at, to, &to_at, n);
-}
-
-static bool cannot_inside(ssize_t result)
-{
-    return result == 0 || result == -EXDEV || result == -EINVAL || result == -EOPNOTSUPP ||
-           result == -ENOSYS || result == -EPERM || result == -EBADF || result == -ETXTBSY;
 }
 
 static int write_all(int to, const char *data, size_t n, off_t at)
@@ -79,13 +82,18 @@ static ssize_t copy_through_buffer(int from, int to, off_t at, size_t n)
 intptr_t asy_copy_run(const struct file_op *op)
 {
     off_t at = op->offset;
-    size_t n = find_data(op->fd, &at, op->n);
-    if (n == 0)
-        return 0;
-    ssize_t copied = copy_inside(op->fd, op->to_fd, at, n);
-    if (cannot_inside(copied))
-        copied = copy_through_buffer(op->fd, op->to_fd, at, n);
-    return copied > 0 ? at - op->offset + copied : copied;
+    size_t known = op->flags & COPY_WITH_HOLES ? find_data(op->fd, &at, op->n) : op->n;
+    ssize_t copied = known ? copy_inside(op->fd, op->to_fd, at, known) : 0;
+    if (copied <= 0)
+        copied = copy_through_buffer(op->fd, op->to_fd, at, known ? known : op->n);
+    if (copied < 0)
+        return copied;
+    if (copied == 0 && at > op->offset) { /* the hole was the last: the length alone tells of it */
+        int err = asy_sys_ftruncate(op->to_fd, at);
+        if (err)
+            return err;
+    }
+    return at - op->offset + copied;
 }
 
 /* ---- The whole, in a task ------------------------------------------------------------------- */
@@ -93,6 +101,7 @@ intptr_t asy_copy_run(const struct file_op *op)
 struct copy {
     asyncio_file *from, *to;
     bool made;              /* `to` was not there before */
+    bool with_holes;        /* `to` can have some: it is a regular file, and an empty one */
     struct stat status;     /* of `from` */
 };
 
@@ -100,13 +109,18 @@ static int open_target(struct copy *copy, const char *to)
 {
     mode_t mode = copy->status.st_mode & 0777;
     int err = asyncio_file_open(to, O_WRONLY | O_CREAT | O_EXCL, mode, &copy->to);
-    copy->made = !err;
+    copy->made = copy->with_holes = !err;
+    if (err != -EEXIST)
+        return err;
     /* A FIFO's reader is not waited for. */
-    return err == -EEXIST ? asyncio_file_open(to, O_WRONLY | O_NONBLOCK, 0, &copy->to) : err;
+    err = asyncio_file_open(to, O_WRONLY | O_NONBLOCK, 0, &copy->to);
+    if (err == -ENOENT) /* a link to nothing: the file that it names is made, and is not removed */
+        err = asyncio_file_open(to, O_WRONLY | O_CREAT | O_NONBLOCK, mode, &copy->to);
+    return err;
 }
 
 /* One that is there already loses what it has, unless it is the same file. */
-static int empty_target(const struct copy *copy, const char *to)
+static int empty_target(struct copy *copy, const char *to)
 {
     struct stat target;
     int err = asyncio_file_stat(copy->to, &target);
@@ -114,27 +128,24 @@ static int empty_target(const struct copy *copy, const char *to)
         return err;
     if (target.st_dev == copy->status.st_dev && target.st_ino == copy->status.st_ino)
         return (int)asyncio_raise(-EINVAL, "copy to %s: it is the same file", to);
-    return S_ISREG(target.st_mode) ? asyncio_file_ftruncate(copy->to, 0) : 0;
+    copy->with_holes = S_ISREG(target.st_mode);
+    return copy->with_holes ? asyncio_file_ftruncate(copy->to, 0) : 0;
 }
 
 static ssize_t copy_pieces(const struct copy *copy)
 {
-    struct file_op op = {.code = FILE_COPY, .fd = copy->from->fd, .to_fd = copy->to->fd, .n = PIECE_BYTES};
+    struct file_op op = {.code = FILE_COPY,
+                         .fd = copy->from->fd,
+                         .to_fd = copy->to->fd,
+                         .flags = copy->with_holes ? COPY_WITH_HOLES : 0,
+                         .n = PIECE_BYTES};
     for (;;) {
         int err = asy_budget_spend(asy_running_loop);
         intptr_t n = err ? err : asy_file_offload(copy->to, &op);
-        if (n < 0)
-            return n;
-        if (n == 0)
-            break;
+        if (n <= 0)
+            return n < 0 ? n : op.offset;
         op.offset += n;
     }
-    /* A hole at the end: the length alone tells of it. */
-    if (op.offset < copy->status.st_size) {
-        int err = asyncio_file_ftruncate(copy->to, copy->status.st_size);
-        return err ? err : copy->status.st_size;
-    }
-    return op.offset;
 }
 
 static ssize_t copy_contents(struct copy *copy, const char *from, const char *to)

@@ -23,7 +23,7 @@ enum file_code {
     FILE_SYNC,      /* fd, flags: data only */
     FILE_TRUNCATE,  /* fd, offset: length */
     FILE_STAT,      /* fd, status */
-    FILE_COPY,      /* fd, to_fd, offset, n: how far it came; 0: at the end */
+    FILE_COPY,      /* fd, to_fd, flags, offset, n: how far it came; 0: at the end */
     FILE_PATH_STAT, /* path, flags: O_NOFOLLOW, status */
     FILE_UNLINK,    /* path */
     FILE_RENAME,    /* path, to */

@@ -139,11 +139,16 @@ static void test_many_entries(void **state)
 /* ---- Copies -------------------------------------------------------------------------------------- */
 
 static enum { INSIDE_REAL, INSIDE_REFUSED, INSIDE_SHORT } inside;
+static int inside_error = EXDEV;    /* where it is refused */
+static void (*before_inside)(void); /* runs once: what another program does to the source meanwhile */
 
 ssize_t copy_file_range(int from, off64_t *from_at, int to, off64_t *to_at, size_t n, unsigned flags)
 {
+    if (before_inside)
+        before_inside();
+    before_inside = NULL;
     if (inside == INSIDE_REFUSED) {
-        errno = EXDEV;
+        errno = inside_error;
         return -1;
     }
     if (inside == INSIDE_SHORT && n > 1000)
@@ -209,6 +214,163 @@ ASYNC(main_sparse)
     return unlink("sparse");
 }
 TEST(sparse)
+
+/* A kernel, a filter or a file system that does not copy within itself says so in many ways. */
+ASYNC(main_inside_errors)
+{
+    static const int errors[] = {EXDEV, EINVAL, ENOSYS, EOPNOTSUPP, EPERM, EACCES, ENOENT, EIO, ETXTBSY};
+    put_file("from", "text", 4);
+    inside = INSIDE_REFUSED;
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+        inside_error = errors[i];
+        CHECK_EQUAL(asyncio_copyfile("from", "to"), 4);
+        check_file("to", "text", 4);
+    }
+    inside = INSIDE_REAL;
+    inside_error = EXDEV;
+    return unlink("to");
+}
+TEST(inside_errors)
+
+/* Other files tell where their data are, or one system call says what it does not know. */
+static int no_data_error; /* what SEEK_DATA says, unless 0 */
+
+off64_t lseek64(int fd, off64_t offset, int whence)
+{
+    if (whence == SEEK_DATA && no_data_error) {
+        errno = no_data_error;
+        return -1;
+    }
+    return syscall(SYS_lseek, fd, offset, whence);
+}
+
+ASYNC(main_unknown_holes)
+{
+    static const int errors[] = {EINVAL, EOPNOTSUPP, ENOSYS, EIO};
+    put_file("from", "text\0\0\0\0", 8);
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+        no_data_error = errors[i];
+        CHECK_EQUAL(asyncio_copyfile("from", "to"), 8);
+        check_file("to", "text\0\0\0\0", 8);
+    }
+    no_data_error = 0;
+    return unlink("to");
+}
+TEST(unknown_holes)
+
+/* The contents of a file of the kernel's, which says that it is empty, or as long as a page. */
+static void check_copy_of(const char *path)
+{
+    char expected[8192];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return; /* not in this kernel */
+    ssize_t n = read(fd, expected, sizeof expected);
+    close(fd);
+    CHECK(n > 0);
+    CHECK_EQUAL(asyncio_copyfile(path, "to"), n);
+    check_file("to", expected, (size_t)n);
+    unlink("to");
+}
+
+ASYNC(main_kernel_files)
+{
+    check_copy_of("/sys/kernel/mm/transparent_hugepage/enabled");
+    check_copy_of("/sys/kernel/notes");
+    check_copy_of("/proc/self/cmdline");
+    check_copy_of("/proc/sys/kernel/ostype");
+    check_copy_of("/proc/version");
+    return 0;
+}
+TEST(kernel_files)
+
+/* ---- A source that changes meanwhile ---------------------------------------------------------- */
+
+static void cut_source(void)
+{
+    CHECK_EQUAL(truncate("from", 1000), 0);
+}
+
+static void empty_source(void)
+{
+    CHECK_EQUAL(truncate("from", 0), 0);
+}
+
+static void lengthen_source(void)
+{
+    int fd = open("from", O_WRONLY | O_APPEND | O_CLOEXEC);
+    CHECK_EQUAL(write(fd, "more", 4), 4);
+    close(fd);
+}
+
+/* Cut: the copy ends where the source does. Longer: it has what was there when the copy came there. */
+ASYNC(main_changing_source)
+{
+    static char data[300004];
+    memset(data, 'x', 300000);
+    memcpy(data + 300000, "more", 4);
+    for (inside = INSIDE_REAL; inside <= INSIDE_SHORT; inside++) {
+        put_file("from", data, 300000);
+        before_inside = cut_source;
+        CHECK_EQUAL(asyncio_copyfile("from", "to"), 1000);
+        check_file("to", data, 1000);
+        put_file("from", data, 300000);
+        before_inside = empty_source;
+        CHECK_EQUAL(asyncio_copyfile("from", "to"), 0);
+        check_file("to", data, 0);
+        put_file("from", data, 300000);
+        before_inside = lengthen_source;
+        CHECK_EQUAL(asyncio_copyfile("from", "to"), 300004);
+        check_file("to", data, 300004);
+    }
+    inside = INSIDE_REAL;
+    return unlink("to");
+}
+TEST(changing_source)
+
+/* What followed a hole is cut off: the copy is no longer than the number that the call returns. */
+ASYNC(main_cut_after_hole)
+{
+    struct stat status;
+    for (inside = INSIDE_REAL; inside <= INSIDE_REFUSED; inside++) {
+        int fd = open("from", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        CHECK_EQUAL(pwrite(fd, "end", 3, 1 << 20), 3);
+        close(fd);
+        before_inside = cut_source;
+        ssize_t n = asyncio_copyfile("from", "to");
+        CHECK(n >= 1000);
+        CHECK_EQUAL(stat("to", &status), 0);
+        CHECK_EQUAL(status.st_size, n);
+    }
+    inside = INSIDE_REAL;
+    return unlink("to");
+}
+TEST(cut_after_hole)
+
+/* A device keeps what it has where nothing is written: holes are written to it. */
+ASYNC(main_to_device)
+{
+    int fd = open("from", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    CHECK_EQUAL(pwrite(fd, "middle", 6, 1 << 20), 6);
+    CHECK_EQUAL(ftruncate(fd, 3 << 20), 0);
+    close(fd);
+    CHECK_EQUAL(asyncio_copyfile("from", "/dev/null"), 3 << 20);
+    CHECK_EQUAL(asyncio_copyfile("from", "/dev/full"), -ENOSPC);
+    return unlink("from");
+}
+TEST(to_device)
+
+/* A link to nothing: the file that it names is made. */
+ASYNC(main_to_link)
+{
+    put_file("from", "text", 4);
+    CHECK_EQUAL(symlink("named", "link"), 0);
+    CHECK_EQUAL(asyncio_copyfile("from", "link"), 4);
+    check_file("named", "text", 4);
+    unlink("named");
+    return unlink("link");
+}
+TEST(to_link)
 
 ASYNC(main_copy_errors)
 {
@@ -389,6 +551,13 @@ int main(void)
         cmocka_unit_test(test_many_entries),
         cmocka_unit_test(test_copies),
         cmocka_unit_test(test_sparse),
+        cmocka_unit_test(test_inside_errors),
+        cmocka_unit_test(test_unknown_holes),
+        cmocka_unit_test(test_kernel_files),
+        cmocka_unit_test(test_changing_source),
+        cmocka_unit_test(test_cut_after_hole),
+        cmocka_unit_test(test_to_device),
+        cmocka_unit_test(test_to_link),
         cmocka_unit_test(test_copy_errors),
         cmocka_unit_test(test_copy_without_room),
         cmocka_unit_test(test_failures),
