@@ -33,12 +33,12 @@ struct asy_fault asy_fault;
 
 COLD bool asy_fault_hit(const char *call)
 {
-    /* Atomic, since threads of a program under test pass here as well. */
-    uint64_t n = __atomic_add_fetch(&asy_fault.calls, 1, __ATOMIC_RELAXED);
-    uint64_t at = asy_fault.fail_at;
+    if (!atomic_load_explicit(&asy_fault.armed, memory_order_acquire)) /* not any more; else all is set */
+        return false;
+    uint64_t n = atomic_fetch_add(&asy_fault.calls, 1) + 1, at = asy_fault.fail_at;
     if (at == 0 || n < at || (n > at && !asy_fault.sticky))
         return false;
-    __atomic_store_n(&asy_fault.failed, call, __ATOMIC_RELAXED);
+    asy_fault.failed = call;
     return true;
 }
 
@@ -47,14 +47,14 @@ void asy_fault_arm(uint64_t fail_at, bool sticky)
     asy_fault.sticky = sticky;
     asy_fault.fail_at = fail_at;
     asy_fault.failed = NULL;
-    __atomic_store_n(&asy_fault.calls, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&asy_fault.armed, true, __ATOMIC_RELEASE);
+    asy_fault.calls = 0;
+    asy_fault.armed = true;
 }
 
 uint64_t asy_fault_disarm(void)
 {
-    __atomic_store_n(&asy_fault.armed, false, __ATOMIC_RELEASE);
-    return __atomic_load_n(&asy_fault.calls, __ATOMIC_RELAXED);
+    asy_fault.armed = false;
+    return asy_fault.calls;
 }
 
 /* What libc returned, as the kernel had put it; `saved` is errno from before. */

@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,20 +20,21 @@
 
 /* ---- The fault seam -------------------------------------------------------
  * A test arms it: the `fail_at`th call from then on (1 is the next) fails with
- * its usual error, one time only, or every one from there on if `sticky`. */
+ * its usual error, one time only, or every one from there on if `sticky`. All is atomic, since
+ * other threads of a program under test make calls meanwhile. */
 struct asy_fault {
-    bool armed;
-    bool sticky;
-    uint64_t calls;      /* calls seen since it was armed */
-    uint64_t fail_at;    /* 0: only count */
-    const char *failed;  /* name of the wrapper that failed last, or NULL */
+    _Atomic bool armed;
+    _Atomic bool sticky;
+    _Atomic uint64_t calls;       /* calls seen since it was armed */
+    _Atomic uint64_t fail_at;     /* 0: only count */
+    const char *_Atomic failed;   /* name of the wrapper that failed last, or NULL */
 };
 extern struct asy_fault asy_fault;
 
 /* True when this call is to fail. Out of line: only reached when armed. */
 bool asy_fault_hit(const char *call);
 #define ASY_FAULT(call) \
-    (__builtin_expect(__atomic_load_n(&asy_fault.armed, __ATOMIC_RELAXED), 0) && asy_fault_hit(call))
+    (__builtin_expect(atomic_load_explicit(&asy_fault.armed, memory_order_relaxed), 0) && asy_fault_hit(call))
 
 void asy_fault_arm(uint64_t fail_at, bool sticky);
 /* Disarms and returns the number of calls seen. */

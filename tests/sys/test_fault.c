@@ -402,6 +402,39 @@ static void a_signal_ends_a_wait_but_no_read(void **state)
     assert_int_equal(asy_sys_sigaction(SIGALRM, &old, NULL), 0);
 }
 
+/* A test arms the seam while another loop's thread enters the kernel: nothing races. */
+static _Atomic bool is_over;
+
+static void *allocate_meanwhile(void *arg)
+{
+    uint64_t *failures = arg;
+    while (!is_over) {
+        void *block = asy_sys_alloc(16);
+        *failures += !block;
+        asy_sys_free(block);
+    }
+    return NULL;
+}
+
+static void armed_beside_a_thread(void **state)
+{
+    pthread_t thread;
+    uint64_t failures = 0, rounds = 0;
+    (void)state;
+    is_over = false;
+    assert_int_equal(pthread_create(&thread, NULL, allocate_meanwhile, &failures), 0);
+    while (rounds < 100) {
+        asy_fault_arm(1, rounds % 2);
+        while (!asy_fault.failed)
+            sched_yield();
+        rounds++;
+        asy_fault_disarm();
+    }
+    is_over = true;
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(failures >= rounds);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -419,6 +452,7 @@ int main(void)
         cmocka_unit_test(waits_are_never_early),
         cmocka_unit_test(waits_round_up_without_pwait2),
         cmocka_unit_test(a_signal_ends_a_wait_but_no_read),
+        cmocka_unit_test(armed_beside_a_thread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
