@@ -237,7 +237,6 @@ static int as_child(coroutine_function main, int in, int out, int err)
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        alarm(20);
         dup2(in, 0), dup2(out, 1), dup2(err, 2);
         _exit(asyncio_run(main()) == 0 ? 0 : 1);
     }
@@ -801,9 +800,7 @@ static void test_closed_between_runs(void **state)
     close(fds[1]);
     net_pipe(again);
     assert_int_equal(again[0], fds[0]);
-    alarm(20); /* a read that blocks */
     assert_int_equal(asyncio_runner_run(&runner, second_run(again[0], again[1])), 0);
-    alarm(0);
     assert_int_equal(asyncio_runner_close(&runner), 0);
     close(again[0]), close(again[1]);
     harness_settle();

@@ -152,18 +152,10 @@ ASYNC(is_stuck)
 
 static asyncio_loop *stuck;
 
-static void give_up(int signo)
-{
-    (void)signo;
-    asyncio_loop_call_soon_signalsafe(stuck, stop_other, stuck);
-}
-
 /* Also where the thread is about to let go of the loop that it has just woken. */
 static void test_a_deadlock_is_told(void **state)
 {
     (void)state;
-    struct sigaction action = {.sa_handler = give_up}, before;
-    sigaction(SIGALRM, &action, &before);
     for (int i = 0; i < DEADLOCKS; i++) {
         const asyncio_run_options options = {.debug = 1};
         stuck = asyncio_loop_new(&options);
@@ -171,16 +163,13 @@ static void test_a_deadlock_is_told(void **state)
         asyncio_loop_set_slow_callback_duration(stuck, ASYNCIO_FOREVER);
         asyncio_loop_set_exception_handler(stuck, tell_and_stop, NULL);
         asyncio_task *task = asyncio_loop_create_task(stuck, is_stuck());
-        alarm(20); /* for who waits on */
         CHECK_EQUAL(asyncio_loop_run_until_complete(stuck, asyncio_ref(&task->future)), ASYNCIO_ESTATE);
-        alarm(0);
         CHECK_EQUAL(atomic_load(&told), 1);
         asyncio_cancel(task);
         CHECK_EQUAL(asyncio_loop_run_until_complete(stuck, &task->future), -ECANCELED);
         asyncio_loop_close(stuck);
         asyncio_loop_release(stuck);
     }
-    sigaction(SIGALRM, &before, NULL);
     wait_until_no_loop_is_left();
     harness_settle();
 }

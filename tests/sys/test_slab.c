@@ -463,7 +463,6 @@ static void *walk(void *arg)
 static void use_blocks_in_child(void *arg)
 {
     (void)arg;
-    alarm(60);
     for (size_t bytes = 64; bytes < 4096; bytes += 64)
         asy_slab_free(asy_slab_alloc(bytes), bytes);
 }
