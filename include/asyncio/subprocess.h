@@ -57,9 +57,10 @@ typedef struct asyncio_subprocess_options {
  * Starts a program: argv[0], looked for in this process's PATH unless it has a slash, with these
  * arguments, NULL at the end. `options` may be NULL. May suspend, before anything is made. On a
  * cancel, or any other error, nothing is left, and *process is untouched. 0; what kept the program
- * from running (-ENOENT, -EACCES ...), with a message that names the program, its folder or the
- * descriptor; -EINVAL for options that cannot be, in words; -EPERM for a group that it cannot join; -EMFILE,
- * -EAGAIN, -ENOMEM, -EBADF, -ECANCELED, -ENOSYS, ASYNCIO_ENOTASK.
+ * from running (-ENOENT, -EACCES also for an empty name, -ENOEXEC, -E2BIG ...), with a message that names
+ * the program, the interpreter of a script, its folder or the descriptor; -EINVAL for options that cannot
+ * be, in words; -EPERM for a group that it cannot join; -EMFILE, -EAGAIN, -ENOMEM, -EBADF, -ECANCELED,
+ * -ENOSYS, ASYNCIO_ENOTASK.
  * (create_subprocess_exec)
  */
 ASYNCIO_API int asyncio_create_subprocess_exec(const char *const argv[],

@@ -43,4 +43,11 @@ int asy_process_watch(asyncio_process *process);
 /* It has ended, and nobody can tell how. */
 void asy_process_lost(asyncio_process *process);
 
+static inline int asy_process_stdio(const asyncio_subprocess_options *options, int i)
+{
+    return i == 0 ? options->stdin_fd : i == 1 ? options->stdout_fd : options->stderr_fd;
+}
+/* A program could not be started: puts into words what was wrong. Returns err. */
+int asy_process_refused(int err, const char *name, const asyncio_subprocess_options *options);
+
 #endif

@@ -22,11 +22,6 @@
 
 /* ---- Its descriptors ------------------------------------------------------------------------- */
 
-static int stdio_of(const asyncio_subprocess_options *options, int i)
-{
-    return i == 0 ? options->stdin_fd : i == 1 ? options->stdout_fd : options->stderr_fd;
-}
-
 /* A stream over our end of a pipe, which is closed if it cannot be. */
 static int open_stream(asyncio_loop *loop, int fd, asyncio_stream **place)
 {
@@ -77,41 +72,6 @@ static int plan_descriptor(asyncio_process *process, int i, int wish, int *plan,
 
 /* ---- Started --------------------------------------------------------------------------------- */
 
-/* One of the caller's that is not open; or -1. */
-static int closed_descriptor(const asyncio_subprocess_options *options)
-{
-    for (int i = 0; i < 3; i++)
-        if (stdio_of(options, i) > 0 && asy_sys_access_mode(stdio_of(options, i)) == -EBADF)
-            return stdio_of(options, i);
-    for (size_t i = 0; i < options->inherit_count; i++)
-        if (asy_sys_access_mode(options->inherit[i]) == -EBADF)
-            return options->inherit[i];
-    return -1;
-}
-
-static bool cannot_enter(const char *folder)
-{
-    char inside[PATH_MAX];
-    struct stat status;
-    snprintf(inside, sizeof inside, "%s/.", folder);
-    return asy_sys_stat(inside, &status) < 0;
-}
-
-/* What it was: the program, its folder, or a descriptor. The kernel says a number only. */
-static int spawn_failed(int err, const char *name, const asyncio_subprocess_options *options)
-{
-    char text[ASY_WORDS];
-    const char *folder = options->cwd, *words = asy_words(err, text);
-    int fd = err == -EBADF ? closed_descriptor(options) : -1;
-    if (fd >= 0)
-        return (int)asyncio_raise(err, "run %s: descriptor %d: %s", name, fd, words);
-    if (folder && cannot_enter(folder))
-        return (int)asyncio_raise(err, "run %s: its folder %s: %s", name, folder, words);
-    if (folder)
-        return (int)asyncio_raise(err, "run %s in %s: %s", name, folder, words);
-    return (int)asyncio_raise(err, "run %s: %s", name, words);
-}
-
 static int start(asyncio_process *process, const struct asy_spawn *spawn)
 {
     int err = asy_sys_spawn(spawn, &process->child.pid);
@@ -136,7 +96,7 @@ static int plan_and_start(asyncio_process *process, struct asy_spawn *spawn,
 {
     int opened[3] = {-1, -1, -1}, err = 0;
     for (int i = 0; i < 3 && !err; i++)
-        err = plan_descriptor(process, i, stdio_of(options, i), &spawn->stdio[i], &opened[i]);
+        err = plan_descriptor(process, i, asy_process_stdio(options, i), &spawn->stdio[i], &opened[i]);
     if (!err)
         err = start(process, spawn);
     for (int i = 0; i < 3; i++)
@@ -165,7 +125,7 @@ static asyncio_process *make(asyncio_loop *loop, const asyncio_subprocess_option
 static bool is_stdio(const asyncio_subprocess_options *options)
 {
     for (int i = 0; i < 3; i++) {
-        int wish = stdio_of(options, i);
+        int wish = asy_process_stdio(options, i);
         if (wish < ASYNCIO_DEVNULL || (wish == ASYNCIO_STDOUT && i != 2))
             return false;
     }
@@ -207,6 +167,8 @@ static int create(const char *const argv[], const char *name, const asyncio_subp
         return ASYNCIO_ENOTASK;
     if (!argv || !argv[0] || !out)
         return -EINVAL;
+    if (!argv[0][0]) /* Python looks for it in the folders of PATH, and tries to run these */
+        return (int)asyncio_raise(-EACCES, "run '': permission denied (an empty name)");
     int err = check(argv[0], options);
     if (!err)
         err = asy_budget_spend(loop);
@@ -216,7 +178,7 @@ static int create(const char *const argv[], const char *name, const asyncio_subp
         return (int)asyncio_raise(-ENOSYS, "run %s: not under a virtual clock", argv[0]);
     asyncio_process *process = make(loop, options, name);
     if (!process)
-        return spawn_failed(-ENOMEM, argv[0], options);
+        return asy_process_refused(-ENOMEM, argv[0], options);
     struct asy_spawn spawn = {
         .argv = argv,
         .env = options->env,
@@ -232,7 +194,7 @@ static int create(const char *const argv[], const char *name, const asyncio_subp
         for (int i = 0; i < 3; i++)
             asyncio_stream_abort(process->streams[i]);
         asy_process_leave(process);
-        return spawn_failed(err, argv[0], options);
+        return asy_process_refused(err, argv[0], options);
     }
     *out = process;
     return 0;

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdio.h> /* rename */
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
@@ -109,6 +110,15 @@ int asy_sys_fstat_cached(int fd, struct stat *status)
 int asy_sys_stat_path(const char *path, bool follow, struct stat *status)
 {
     KERNEL_INT("stat", -EACCES, follow ? stat(path, status) : lstat(path, status));
+}
+
+bool asy_sys_is_noexec(const char *path)
+{
+    struct statvfs status;
+    int saved = errno;
+    bool is_noexec = statvfs(path, &status) == 0 && (status.f_flag & ST_NOEXEC);
+    errno = saved;
+    return is_noexec;
 }
 
 static int clear_nonblocking(int fd)

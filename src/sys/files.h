@@ -29,6 +29,8 @@ int asy_sys_fstat(int fd, struct stat *status);
 int asy_sys_fstat_cached(int fd, struct stat *status);
 /* stat(2), or lstat(2). */
 int asy_sys_stat_path(const char *path, bool follow, struct stat *status);
+/* Whether no program can be run from the file system that it is on. */
+bool asy_sys_is_noexec(const char *path);
 /* Takes O_NONBLOCK away. */
 int asy_sys_set_blocking(int fd);
 

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -168,7 +169,9 @@ static void fill_attributes(posix_spawnattr_t *attributes, const struct asy_spaw
     short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
     sigset_t none, defaults;
     sigemptyset(&none);
-    sigfillset(&defaults);
+    /* Also those that sigfillset leaves out, since the C library keeps them for itself: posix_spawn has
+     * them ignored in the child unless they are in here. */
+    memset(&defaults, 0xff, sizeof defaults);
     sigdelset(&defaults, SIGHUP);
     sigdelset(&defaults, SIGINT);
     sigdelset(&defaults, SIGQUIT);
