@@ -17,7 +17,8 @@
  * A server owns its handlers as a task group does, but the failure of one is
  * reported, with the peer's address, and harms nobody else; -ECANCELED, -EPIPE
  * and -ECONNRESET are not reported. The stream is the server's until its handler has ended; then it is
- * closed, unless the handler did so: flushed if the handler returned >= 0, else aborted.
+ * closed, unless the handler did so: flushed if the handler returned >= 0, else aborted. A client that takes
+ * nothing of what is flushed is cut off after the close timeout, and reported.
  *
  * Out of descriptors or memory, a server reports that, and accepts nothing for a second. While
  * asyncio_run shuts down it takes no more clients.
@@ -42,6 +43,8 @@ typedef struct asyncio_server_options {
     int max_connections;          /* more wait in the backlog; 0: no limit */
     asyncio_tls_context *tls;     /* each client starts with a handshake */
     size_t limit;                 /* of readline and readuntil, as for a connection; 0: 64 KiB */
+    double close_timeout;         /* seconds without progress until a client that is flushed is cut off, and
+                                   * reported; 0: 30; < 0: at once */
     uintptr_t reserved[4];
 } asyncio_server_options;
 

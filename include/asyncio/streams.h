@@ -44,7 +44,7 @@ typedef struct asyncio_connect_options {
     asyncio_tls_context *tls;      /* TLS from the start; see asyncio/tls.h */
     const char *server_hostname;   /* the name to verify; NULL: host */
     size_t limit;                  /* of readline and readuntil, in bytes before the separator; 0: 64 KiB */
-    double close_timeout;          /* seconds that _close may take to flush; 0: 30; < 0: none */
+    double close_timeout;          /* seconds without progress, for _close; 0: 30; < 0: it does not wait */
     uintptr_t reserved[4];
 } asyncio_connect_options;
 
@@ -114,7 +114,8 @@ ASYNCIO_API int asyncio_stream_drain(asyncio_stream *stream);
 ASYNCIO_API int asyncio_stream_write_eof(asyncio_stream *stream);
 
 /* Sends what is queued, closes, and frees, whatever it returns, also when cancelled. Suspends while bytes
- * are queued, at most the close timeout, then drops them: -ETIMEDOUT. With TLS it says goodbye, and waits for
+ * are queued. When the peer has taken none of them for as long as the close timeout they are dropped:
+ * -ETIMEDOUT; a limit for the whole is a timeout around the call. With TLS it says goodbye, and waits for
  * the peer's answer, at most the context's shutdown timeout: -ETIMEDOUT, too. 0, or what kept
  * bytes from being sent; ASYNCIO_ESTATE in a forked child, which sends nothing and closes its copy of the
  * descriptor. Accepts NULL. (close, wait_closed) */

@@ -72,10 +72,14 @@ static void close_stream(struct client *client, bool flush)
     asyncio_stream *stream = client->stream;
     if (!stream)
         return;
+    size_t lost = 0;
+    int err = 0;
     if (flush)
-        asyncio_stream_close(stream);
+        err = asy_stream_close(stream, &lost);
     else
         asyncio_stream_abort(stream);
+    if (err == -ETIMEDOUT && lost)
+        report_client(client, err, "a client was cut off");
     if (client->stream) /* somebody else is closing it, and will free it */
         client->stream->client = NULL;
 }
@@ -153,7 +157,8 @@ int asy_client_begin(const struct listener *listener, int fd, const struct socka
     client->server = server;
     client->peer = asy_peer_of((const struct sockaddr *)peer);
     struct fd_record *record = asy_fd_record(server->loop, fd);
-    asyncio_connect_options options = {.limit = server->options.limit};
+    asyncio_connect_options options = {.limit = server->options.limit,
+                                       .close_timeout = server->options.close_timeout};
     if (record)
         asy_fd_fresh(server->loop, record, listener->record);
     int err = record ? asy_stream_make(server->loop, fd, &options, false, &client->stream) : -ENOMEM;

@@ -220,14 +220,19 @@ void asy_server_watch(asyncio_server *server)
 
 static void loop_closes(struct fd_owner *owner);
 
+static bool are_valid(const asyncio_server_options *options)
+{
+    const struct asy_tls_hooks *tls = asy_tls_hooks();
+    return !isnan(options->close_timeout) && (!options->tls || (tls && tls->is_server(options->tls)));
+}
+
 int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_server_options *options,
                    size_t room, asyncio_server **out)
 {
     asyncio_loop *loop = asy_running_loop;
     if (!loop || !loop->current)
         return ASYNCIO_ENOTASK;
-    const struct asy_tls_hooks *tls = asy_tls_hooks();
-    if (!handler || (options && options->tls && !(tls && tls->is_server(options->tls))))
+    if (!handler || (options && !are_valid(options)))
         return -EINVAL;
     asyncio_server *server = asy_slab_alloc(sizeof *server);
     if (!server)

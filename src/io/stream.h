@@ -102,6 +102,8 @@ static inline void asy_stream_use(asyncio_stream *stream)
     stream->users++;
 }
 void asy_stream_leave(asyncio_stream *stream);
+/* What asyncio_stream_close does. *lost: how many bytes that were accepted the peer has not taken in time. */
+int asy_stream_close(asyncio_stream *stream, size_t *lost);
 /* Closes the descriptor, drops everything, wakes everybody. Freed once unused. */
 void asy_stream_destroy(asyncio_stream *stream, bool reset);
 

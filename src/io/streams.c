@@ -5,6 +5,7 @@
 #include "asyncio/streams.h"
 #include "asyncio/errors.h"
 #include "asyncio/fdio.h"
+#include "asyncio/messages.h"
 #include "core/loop.h"
 #include "core/quarantine.h"
 #include "io/file.h"
@@ -287,6 +288,36 @@ static bool is_orphan(const asyncio_stream *stream)
     return stream->closed && stream->loop->closed;
 }
 
+/* What has been accepted and the peer has not taken, here and in the kernel. */
+static size_t count_untaken(const asyncio_stream *stream)
+{
+    int sent = asy_sys_untaken(stream->fd);
+    return bytes_count(&stream->out) + (sent > 0 ? (size_t)sent : 0);
+}
+
+/* How many looks in a row must find nothing new: the timeout is exact to a quarter. */
+#define LOOKS 4
+
+/* Until all is sent, or nothing was for long enough. The kernel asks for more bytes only when much of what it
+ * has is gone, so its own are looked at, too: a slow peer is not one that stands still. */
+static int wait_flushed(asyncio_stream *stream)
+{
+    size_t left = count_untaken(stream);
+    if (stream->close_timeout <= 0)
+        return (int)asyncio_raise(-ETIMEDOUT, "the peer did not take %zu bytes at once; they were dropped",
+                                  left);
+    for (int idle = 0; idle < LOOKS;) {
+        int err = asy_stream_wait_drained(stream, 0, stream->close_timeout / LOOKS);
+        if (err != -ETIMEDOUT || stream->write_error)
+            return err;
+        size_t now = count_untaken(stream);
+        idle = now < left ? 0 : idle + 1;
+        left = now;
+    }
+    return (int)asyncio_raise(-ETIMEDOUT, "the peer took nothing for %g seconds; %zu bytes were dropped",
+                              stream->close_timeout, left);
+}
+
 /* Everything sent, or why not. */
 static int flush_and_wait(asyncio_stream *stream)
 {
@@ -300,7 +331,7 @@ static int flush_and_wait(asyncio_stream *stream)
     if (bytes_count(&stream->out)) {
         if (!stream->loop->current)
             return ASYNCIO_ENOTASK;
-        int err = asy_stream_wait_drained(stream, 0, stream->close_timeout);
+        int err = wait_flushed(stream);
         if (err && err != stream->write_error)
             return err;
     }
@@ -318,16 +349,14 @@ static asyncio_file *take_file(asyncio_stream *stream)
     return file;
 }
 
-int asyncio_stream_close(asyncio_stream *stream)
+int asy_stream_close(asyncio_stream *stream, size_t *lost)
 {
-    if (!stream)
-        return 0;
-    asy_stream_check(stream, "asyncio_stream_close");
+    *lost = 0;
     if (is_orphan(stream)) {
-        int lost = bytes_count(&stream->out) ? -ECONNABORTED : 0;
+        int err = bytes_count(&stream->out) ? -ECONNABORTED : 0;
         leave_place(stream);
         asy_stream_leave(stream);
-        return lost;
+        return err;
     }
     if (stream->closing)
         return ASYNCIO_ESTATE;
@@ -341,13 +370,23 @@ int asyncio_stream_close(asyncio_stream *stream)
     asyncio_file *file = NULL;
     if (!stream->closed) {
         file = take_file(stream);
-        asy_stream_destroy(stream, bytes_count(&stream->out) > 0);
+        *lost = bytes_count(&stream->out);
+        asy_stream_destroy(stream, *lost > 0);
     } else if (err == -EBADF) {
         err = -ECONNABORTED;
     }
     asy_stream_leave(stream);
     int closing = asyncio_file_close(file);
     return err ? err : closing;
+}
+
+int asyncio_stream_close(asyncio_stream *stream)
+{
+    if (!stream)
+        return 0;
+    asy_stream_check(stream, "asyncio_stream_close");
+    size_t lost;
+    return asy_stream_close(stream, &lost);
 }
 
 void asyncio_stream_abort(asyncio_stream *stream)

@@ -7,6 +7,7 @@
 #include "sys/sys.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -256,6 +257,16 @@ int asy_sys_getsockname(int fd, struct sockaddr *name, socklen_t *length)
 int asy_sys_getpeername(int fd, struct sockaddr *name, socklen_t *length)
 {
     KERNEL_INT("getpeername", -ENOBUFS, getpeername(fd, name, length));
+}
+
+int asy_sys_untaken(int fd)
+{
+    if (ASY_FAULT("ioctl"))
+        return -ENOTTY;
+    int saved = errno, bytes = 0;
+    int result = ioctl(fd, SIOCOUTQ, &bytes) < 0 && ioctl(fd, FIONREAD, &bytes) < 0 ? -errno : bytes;
+    errno = saved;
+    return result;
 }
 
 int asy_sys_stat(const char *path, struct stat *status)
