@@ -14,6 +14,11 @@
  * and fails with ASYNCIO_ETLS and a message that says why: "TLS: certificate verify failed:
  * certificate has expired (example.org)".
  *
+ * What it calls the server is a name, in ASCII, a last dot not minded; or an address, "fe80::1%eth0" and
+ * "[::1]" among them, which is verified as one, without its zone, and not asked for (SNI). Any other text is
+ * refused with -EINVAL before the handshake, also where names are not verified: an empty part, as in
+ * ".example.org", an asterisk, a space.
+ *
  * A context is set up first and used then: once a stream uses it, change it no more. It may be
  * shared by the loops of several threads. Streams and servers keep what they use of it: it may be
  * released while they are there. The calls that load files read them at once; none of these suspends.
@@ -126,7 +131,7 @@ typedef struct asyncio_tls_info {
     char version[16];      /* "TLSv1.3" */
     char cipher[64];       /* "TLS_AES_256_GCM_SHA384" */
     char alpn[256];        /* "h2"; "": none */
-    char server_name[256]; /* the name that the client asked for (SNI); "": none. Servers: in small letters */
+    char server_name[256]; /* the name that the client asked for (SNI), in small letters; "": none */
     bool resumed;          /* a session that was there before */
     bool verified;         /* the peer has a certificate, and it was verified */
     char subject[256];     /* of the peer's certificate, by RFC 2253: "CN=example.org"; "": it has none */

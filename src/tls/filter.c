@@ -190,22 +190,23 @@ const struct asy_stream_filter_ops asy_tls_filter_ops = {
 /* ---- Made ------------------------------------------------------------------------------------------ */
 
 /* The name to ask for and to verify; an address is looked for among the certificate's addresses. */
-static bool want_server(struct tls_filter *filter)
+static bool want_server(const struct tls_filter *filter, const struct tls_name *name)
 {
     SSL *ssl = filter->ssl;
-    const char *name = filter->server;
-    bool address = asy_tls_is_address(name);
-    if (!address && SSL_set_tlsext_host_name(ssl, name) != 1)
+    size_t bytes = name->address_bytes;
+    if (!bytes && SSL_set_tlsext_host_name(ssl, name->text) != 1)
         return false;
     if (!filter->context->verifies_names)
         return true;
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-    int set = address ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) : SSL_set1_host(ssl, name);
+    int set = bytes ? X509_VERIFY_PARAM_set1_ip(SSL_get0_param(ssl), name->address, bytes)
+                    : SSL_set1_host(ssl, name->text);
     return set == 1;
 }
 
-/* Sessions are remembered by name and port: another port may be another server. */
-static char *session_key(const struct tls_filter *filter)
+/* Sessions are remembered by name and port: another port may be another server, and so may the same
+ * address in another zone. */
+static char *session_key(const struct tls_filter *filter, const struct tls_name *name)
 {
     struct sockaddr_storage peer = {0};
     socklen_t length = sizeof peer;
@@ -217,27 +218,27 @@ static char *session_key(const struct tls_filter *filter)
         else if (peer.ss_family == AF_INET6)
             port = ntohs(((struct sockaddr_in6 *)&peer)->sin6_port);
     }
-    snprintf(key, sizeof key, "%s:%d", filter->server, port);
+    snprintf(key, sizeof key, "%s:%d", name->address_bytes ? filter->server : name->text, port);
     return asy_tls_copy_text(key);
 }
 
 /* 0 or an error. */
 static int make_client(struct tls_filter *filter, const char *server_hostname)
 {
+    struct tls_name name;
     SSL_set_connect_state(filter->ssl);
     if (!server_hostname)
         return 0;
+    const char *fault = asy_tls_read_name(server_hostname, &name);
+    if (fault)
+        return (int)asyncio_raise(-EINVAL, "TLS: \"%s\" cannot be the name of a server: %s", server_hostname,
+                                  fault);
     filter->server = asy_tls_copy_text(server_hostname);
-    if (!filter->server)
-        return -ENOMEM;
-    size_t length = strlen(filter->server);
-    if (length > 1 && filter->server[length - 1] == '.')
-        filter->server[length - 1] = '\0'; /* a full name; certificates have it without */
-    if (!want_server(filter)) {
+    if (!filter->server || !want_server(filter, &name)) {
         ERR_clear_error();
-        return (int)asyncio_raise(-EINVAL, "TLS: \"%s\" cannot be the name of a server", filter->server);
+        return -ENOMEM;
     }
-    if (filter->context->resumes && !(filter->session_key = session_key(filter)))
+    if (filter->context->resumes && !(filter->session_key = session_key(filter, &name)))
         return -ENOMEM;
     asy_tls_session_use(filter);
     return 0;

@@ -6,12 +6,9 @@
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
 #include "tls/tls.h"
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define NAME_BYTES 256
 
 struct site {
     char *name; /* in small letters; the first part may be "*" */
@@ -20,37 +17,13 @@ struct site {
 
 /* ---- Names -------------------------------------------------------------------------------- */
 
-/* In small letters, without the last dot. False for what cannot be the name of a server. */
-static bool normalize(char to[NAME_BYTES], const char *name, size_t length)
-{
-    if (length && name[length - 1] == '.')
-        length--;
-    if (!length || length >= NAME_BYTES)
-        return false;
-    for (size_t i = 0; i < length; i++) {
-        char c = name[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-        if (!letter && !(c >= '0' && c <= '9') && c != '-' && c != '_' && (c != '.' || i == 0))
-            return false;
-        to[i] = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
-    }
-    to[length] = '\0';
-    return true;
-}
-
-bool asy_tls_is_address(const char *name)
-{
-    struct in6_addr address;
-    return inet_pton(AF_INET, name, &address) == 1 || inet_pton(AF_INET6, name, &address) == 1;
-}
-
-/* The same of one that may begin with "*.". */
-static bool normalize_pattern(char to[NAME_BYTES], const char *name)
+/* As asy_tls_normalize, for a name that may begin with "*.". False: no client can ask for it. */
+static bool normalize_pattern(char to[TLS_NAME_BYTES], const char *name)
 {
     bool wild = strncmp(name, "*.", 2) == 0;
     size_t skipped = wild ? 2 : 0;
-    char rest[NAME_BYTES];
-    if (!normalize(rest, name + skipped, strlen(name + skipped)) || strlen(rest) + skipped >= NAME_BYTES)
+    char rest[TLS_NAME_BYTES];
+    if (asy_tls_normalize(rest, name + skipped, strlen(name + skipped)))
         return false;
     memcpy(to, "*.", 2);
     memcpy(to + skipped, rest, strlen(rest) + 1);
@@ -73,7 +46,7 @@ static struct site *find(const asyncio_tls_context *context, const char *name)
 /* That of the name itself, or else of "*." and all but its first part. */
 static asyncio_tls_context *choose(const asyncio_tls_context *context, const char *name)
 {
-    char wild[NAME_BYTES];
+    char wild[TLS_NAME_BYTES];
     const struct site *site = find(context, name);
     const char *dot = strchr(name, '.');
     if (!site && dot && dot > name) {
@@ -111,7 +84,7 @@ static int insert(asyncio_tls_context *context, const char *name, asyncio_tls_co
 int asyncio_tls_context_add_server_name(asyncio_tls_context *context, const char *name,
                                         asyncio_tls_context *site)
 {
-    char normal[NAME_BYTES];
+    char normal[TLS_NAME_BYTES];
     if (!context || !name || !site || site == context || !context->is_server || !site->is_server)
         return -EINVAL;
     if (site->site_count) /* one level is enough, and there are no circles */
@@ -137,7 +110,7 @@ void asy_tls_sites_clear(asyncio_tls_context *context)
 /* ---- What a client says first ------------------------------------------------------------------ */
 
 /* The name that it asks for. False: none, or none that can be. */
-static bool asked_name(SSL *ssl, char name[NAME_BYTES])
+static bool asked_name(SSL *ssl, char name[TLS_NAME_BYTES])
 {
     const unsigned char *data;
     size_t bytes;
@@ -146,7 +119,7 @@ static bool asked_name(SSL *ssl, char name[NAME_BYTES])
     /* The length of the list, then a kind, the length, and the name; there is one kind, and one of a kind. */
     size_t length = (size_t)data[3] << 8 | data[4];
     return data[2] == TLSEXT_NAMETYPE_host_name && length <= bytes - 5 &&
-           normalize(name, (const char *)data + 5, length);
+           !asy_tls_normalize(name, (const char *)data + 5, length);
 }
 
 /* What SSL_set_SSL_CTX leaves as it is: who is verified, and versions. */
@@ -174,7 +147,7 @@ int asy_tls_hear_client(SSL *ssl, int *alert, void *arg)
 {
     asyncio_tls_context *context = arg;
     struct tls_filter *filter = SSL_get_app_data(ssl);
-    char name[NAME_BYTES];
+    char name[TLS_NAME_BYTES];
     const unsigned char *data;
     size_t bytes;
     asyncio_tls_context *site = NULL;

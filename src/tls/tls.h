@@ -38,12 +38,21 @@ struct asyncio_tls_context {
     size_t session_count;
 };
 
+#define TLS_NAME_BYTES 256
+
+/* What a client calls its server. */
+struct tls_name {
+    char text[TLS_NAME_BYTES]; /* in small letters, without a last dot; not of an IPv6 address */
+    unsigned char address[16];
+    size_t address_bytes;      /* 0: it is no address */
+};
+
 struct tls_filter {
     SSL *ssl;
     asyncio_stream *stream;
     asyncio_tls_context *context;
     asyncio_tls_context *site; /* the one that a server chose for a name; else the same */
-    char *server;              /* the name that a client wants; NULL: none, or this is the server */
+    char *server;              /* the name that a client wants, as given; NULL: none, or this is the server */
     char *asked;               /* the name that a client asked this server for, in small letters; or NULL */
     const char *refusal;       /* why a server's own look at the client's hello failed; or NULL */
     char *session_key;         /* NULL: nothing is remembered */
@@ -68,7 +77,14 @@ char *asy_tls_copy_text(const char *text);
 void asy_tls_sites_clear(asyncio_tls_context *context);
 /* OpenSSL's callback for a client's hello; the argument is the context. */
 int asy_tls_hear_client(SSL *ssl, int *alert, void *arg);
-bool asy_tls_is_address(const char *name);
+
+/* ---- names.c ----------------------------------------------------------------------------- */
+/* In small letters, without the last dot. NULL, or why that cannot be the name of a server. */
+const char *asy_tls_normalize(char to[TLS_NAME_BYTES], const char *name, size_t length);
+/* Whether what was made so is an IPv4 address, in any spelling. */
+bool asy_tls_is_address(const char *normal);
+/* The same of what may be an address of either kind. */
+const char *asy_tls_read_name(const char *given, struct tls_name *name);
 
 /* ---- filter.c --------------------------------------------------------------------------- */
 /* Suspends. */

@@ -106,7 +106,7 @@ static void clean_up(void)
 
 void certs_make(void)
 {
-    static const char names[] = "DNS:server.test,DNS:*.wild.test,IP:127.0.0.1,IP:::1";
+    static const char names[] = "DNS:server.test,DNS:*.wild.test,IP:127.0.0.1,IP:::1,IP:fe80::1";
     snprintf(folder, sizeof folder, "/tmp/asyncio-tls-XXXXXX");
     MUST(mkdtemp(folder));
     owner = getpid();

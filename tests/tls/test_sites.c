@@ -191,12 +191,14 @@ ASYNC(main_names)
     asyncio_tls_context *front = new_server("server"), *site = new_server("site_a"), *bare = NULL;
     asyncio_tls_context *client = new_client(NULL);
     static const char *const wrong[] = {"", ".", "*", "*.", "a b", "a*.test", "*.*.test", ".a.test", "::1",
-                                        "127.0.0.1", "a\n.test"};
+                                        "127.0.0.1", "127.1", "a..test", "a\n.test"};
     char text[300];
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         CHECK_EQUAL(asyncio_tls_context_add_server_name(front, wrong[i], site), -EINVAL);
     memset(text, 'a', sizeof text);
-    text[256] = '\0';
+    for (size_t i = 63; i < sizeof text; i += 64)
+        text[i] = '.';
+    text[254] = '\0';
     CHECK_EQUAL(asyncio_tls_context_add_server_name(front, text, site), -EINVAL);
     text[253] = '\0';
     CHECK_EQUAL(asyncio_tls_context_add_server_name(front, text, site), 0);
