@@ -104,7 +104,8 @@ ASYNCIO_API int asyncio_tls_context_set_timeouts(asyncio_tls_context *context, d
                                                  double shutdown);
 /*
  * A client remembers the last session with each server, and resumes it: on by default, off with false.
- * Servers resume sessions in any case. 0; -EINVAL for a server's.
+ * Servers resume sessions in any case. Neither does so after a certificate that was verified for the session
+ * has expired, or a day after the handshake in full that it comes of. 0; -EINVAL for a server's.
  */
 ASYNCIO_API int asyncio_tls_context_set_resumption(asyncio_tls_context *context, bool on);
 /*

@@ -163,6 +163,7 @@ int asyncio_tls_context_load_cert(asyncio_tls_context *context, const char *chai
     if (err)
         return err;
     ERR_clear_error();
+    asy_tls_sessions_clear(context); /* they are of who it was before */
     if (SSL_CTX_use_certificate_chain_file(context->ssl, chain_file) != 1)
         return cannot_use(chain_file);
     return load_key(context, key);

@@ -1,17 +1,75 @@
 /*
- * A client's sessions: the latest one of each server, by name and port, and no more than
- * so many. Handshakes that resume one are shorter.
+ * Sessions, which make later handshakes shorter. A client knows the latest one of each server, by name and
+ * port, and no more than so many; a server knows none: its tickets tell it all.
+ *
+ * A handshake that resumes one verifies nothing. So both sides trust what a handshake in full has verified,
+ * and all the sessions that come of it, until the first of its certificates expires, and for a day at most.
+ * Tickets are renewed at each use, but that time never is.
  */
 #include "tls/tls.h"
 #include <string.h>
+#include <time.h>
 
 #define SESSIONS_MAX 256
+#define TRUST_S (24 * 3600)
 
 struct known {
     struct list node; /* the one used last first */
     SSL_SESSION *session;
+    time_t trusted_until;
     char *key;
 };
+
+/* ---- Trust ---------------------------------------------------------------------------------- */
+
+/* What cannot be read counts as expired. */
+static time_t expiry_of(const X509 *certificate)
+{
+    struct tm expiry;
+    return ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &expiry) == 1 ? timegm(&expiry) : 0;
+}
+
+/* Of the connection's sessions, those that it has and those that are still to come. */
+static time_t find_end_of_trust(const struct tls_filter *filter)
+{
+    if (SSL_session_reused(filter->ssl))
+        return filter->trusted_until;
+    time_t until = time(NULL) + TRUST_S;
+    STACK_OF(X509) *chain = SSL_get0_verified_chain(filter->ssl);
+    for (int i = 0; i < sk_X509_num(chain); i++) { /* -1 of NULL: no certificate was asked for */
+        time_t expiry = expiry_of(sk_X509_value(chain, i));
+        until = expiry < until ? expiry : until;
+    }
+    return until;
+}
+
+/* ---- A server's tickets ----------------------------------------------------------------------- */
+
+/* OpenSSL calls this before it makes a ticket of the session. 1: go on. */
+static int limit_ticket(SSL *ssl, void *arg)
+{
+    const struct tls_filter *filter = SSL_get_app_data(ssl);
+    SSL_SESSION *session = SSL_get_session(ssl);
+    long left = (long)find_end_of_trust(filter) - SSL_SESSION_get_time(session);
+    (void)arg;
+    return SSL_SESSION_set_timeout(session, left > 0 ? left : 0) == 1;
+}
+
+/* And this when a client has shown one: `session` is what it holds, if it could be read. */
+static SSL_TICKET_RETURN judge_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
+                                      size_t name_bytes, SSL_TICKET_STATUS status, void *arg)
+{
+    struct tls_filter *filter = SSL_get_app_data(ssl);
+    (void)name, (void)name_bytes, (void)arg;
+    if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+    filter->trusted_until = SSL_SESSION_get_time(session) + SSL_SESSION_get_timeout(session);
+    if (time(NULL) > filter->trusted_until)
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+    return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+}
+
+/* ---- What a client knows ------------------------------------------------------------------------ */
 
 /* The lock is held. */
 static struct known *find(asyncio_tls_context *context, const char *key)
@@ -63,6 +121,7 @@ static int remember(SSL *ssl, SSL_SESSION *session)
     if (known) {
         SSL_SESSION_free(known->session);
         known->session = session;
+        known->trusted_until = find_end_of_trust(filter);
     }
     pthread_mutex_unlock(&context->lock);
     return known != NULL;
@@ -74,6 +133,7 @@ void asy_tls_sessions_init(asyncio_tls_context *context)
     pthread_mutex_init(&context->lock, NULL);
     if (context->is_server) {
         SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_OFF); /* tickets need none */
+        SSL_CTX_set_session_ticket_cb(context->ssl, limit_ticket, judge_ticket, NULL);
         return;
     }
     SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
@@ -95,9 +155,12 @@ void asy_tls_session_use(struct tls_filter *filter)
         return;
     pthread_mutex_lock(&context->lock);
     struct known *known = find(context, filter->session_key);
-    if (known) {
+    if (known && time(NULL) > known->trusted_until) {
+        drop(context, known);
+    } else if (known) {
         list_remove(&known->node);
         list_prepend(&context->sessions, &known->node);
+        filter->trusted_until = known->trusted_until;
         SSL_set_session(filter->ssl, known->session);
     }
     pthread_mutex_unlock(&context->lock);

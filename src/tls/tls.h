@@ -18,6 +18,7 @@
 #include "io/tls_hook.h"
 #include <openssl/ssl.h>
 #include <pthread.h>
+#include <time.h>
 
 struct asyncio_tls_context {
     SSL_CTX *ssl;
@@ -56,6 +57,7 @@ struct tls_filter {
     char *asked;               /* the name that a client asked this server for, in small letters; or NULL */
     const char *refusal;       /* why a server's own look at the client's hello failed; or NULL */
     char *session_key;         /* NULL: nothing is remembered */
+    time_t trusted_until;      /* what the session says that is resumed, if one is */
     int error;                 /* stays, with its words */
     char *words;
     bool has_heard;            /* a client's hello */

@@ -10,7 +10,8 @@
 #include <unistd.h>
 
 #define MUST(condition) ((condition) ? (void)0 : die(#condition, __LINE__))
-#define DAY_S 86400L
+#define HOUR_S 3600L
+#define DAY_S (24 * HOUR_S)
 
 static char folder[64];
 static pid_t owner;
@@ -111,7 +112,8 @@ void certs_make(void)
     MUST(mkdtemp(folder));
     owner = getpid();
     atexit(clean_up);
-    struct made ca = make(&(struct wish){"ca", "Test Authority", NULL, -DAY_S, DAY_S, NULL, 1});
+    struct made ca = make(&(struct wish){"ca", "Test Authority", NULL, -DAY_S, 30 * DAY_S, NULL, 1});
+    struct made brief = make(&(struct wish){"brief_ca", "Test Authority", NULL, -DAY_S, HOUR_S, NULL, 1});
     struct made other = make(&(struct wish){"other_ca", "Test Authority", NULL, -DAY_S, DAY_S, NULL, 1});
     const struct wish wishes[] = {
         {"server", "server.test", names, -DAY_S, DAY_S, &ca, 0},
@@ -121,6 +123,11 @@ void certs_make(void)
         {"stranger", "server.test", names, -DAY_S, DAY_S, &other, 0},
         {"self", "server.test", names, -DAY_S, DAY_S, NULL, 0},
         {"common", "server.test", NULL, -DAY_S, DAY_S, &ca, 0},
+        {"lasting", "server.test", names, -DAY_S, 30 * DAY_S, &ca, 0},
+        {"brief", "server.test", names, -DAY_S, HOUR_S, &ca, 0},
+        {"under_brief", "server.test", names, -DAY_S, 30 * DAY_S, &brief, 0},
+        {"lasting_client", "A client", NULL, -DAY_S, 30 * DAY_S, &ca, 0},
+        {"brief_client", "A client", NULL, -DAY_S, HOUR_S, &ca, 0},
         {"site_a", "a.test", "DNS:a.test,DNS:*.a.test", -DAY_S, DAY_S, &ca, 0},
         {"site_b", "b.test", "DNS:b.test,DNS:b.a.test", -DAY_S, DAY_S, &ca, 0},
     };
@@ -128,4 +135,5 @@ void certs_make(void)
         drop(make(&wishes[i]));
     drop(ca);
     drop(other);
+    drop(brief);
 }
