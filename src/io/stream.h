@@ -28,6 +28,8 @@
 struct asy_stream_filter_ops {
     /* Goes on with the handshake: 0 done, -EAGAIN more input is needed, or an error. */
     int (*handshake)(void *filter);
+    /* The handshake cannot go on, for this reason, which it tells with its own words: err. */
+    int (*give_up)(void *filter, int err, const char *words);
     /* Plain bytes out of it: their number, 0 at the end, -EAGAIN, or an error. */
     ssize_t (*pull)(void *filter, void *buf, size_t n);
     /* Plain bytes into it: takes all of them. 0 or an error. */

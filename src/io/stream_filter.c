@@ -6,6 +6,8 @@
 #include "asyncio/messages.h"
 #include "asyncio/timeouts.h"
 #include "core/loop.h"
+#include "core/message.h"
+#include "io/address.h"
 #include "io/stream.h"
 #include "io/tls_hook.h"
 #include "sys/net.h"
@@ -29,6 +31,15 @@ size_t asyncio_filter_take_(asyncio_stream *stream, void *buf, size_t n, bool *e
 int asyncio_filter_give_(asyncio_stream *stream, const void *data, size_t n)
 {
     return stream->write_error || stream->ended ? 0 : bytes_append(&stream->out, data, n);
+}
+
+_Static_assert(ASYNCIO_FILTER_PEER_ == ASY_ADDRESS_TEXT, "room for an address");
+
+void asyncio_filter_peer_(asyncio_stream *stream, char text[ASYNCIO_FILTER_PEER_])
+{
+    text[0] = '\0';
+    if (asy_peer_length(&stream->peer))
+        asy_address_text(&stream->peer.any, text);
 }
 
 size_t asyncio_filter_queued_(asyncio_stream *stream)
@@ -66,6 +77,15 @@ static void hand_over_input(asyncio_stream *stream)
     stream->eof = false;
 }
 
+/* It is not the filter that has failed. A stream that was closed meanwhile has none. */
+static int tell_filter(asyncio_stream *stream, int err, const char *words)
+{
+    char text[ASY_WORDS];
+    if (!stream->filter)
+        return err;
+    return stream->filter_ops->give_up(stream->filter, err, words ? words : asy_words(err, text));
+}
+
 static int shake_hands(asyncio_stream *stream)
 {
     for (;;) {
@@ -73,13 +93,11 @@ static int shake_hands(asyncio_stream *stream)
         asy_stream_flush(stream);
         if (err != -EAGAIN)
             return err;
-        if (stream->write_error)
-            return stream->write_error;
-        err = asy_stream_feed(stream, false);
+        err = stream->write_error ? stream->write_error : asy_stream_feed(stream, false);
         if (err)
-            return err;
+            return tell_filter(stream, err, NULL);
         if (stream->eof) /* not the peer's doing: a server tells its clients to come to an end */
-            return -ECONNRESET;
+            return tell_filter(stream, -ECONNRESET, "the connection is to end");
     }
 }
 
@@ -90,7 +108,7 @@ int asyncio_filter_set_(asyncio_stream *stream, const struct asy_stream_filter_o
     stream->reading = stream->shaking = true;
     asy_stream_use(stream);
     hand_over_input(stream);
-    int err = stream->read_error ? stream->read_error : shake_hands(stream);
+    int err = stream->read_error ? tell_filter(stream, stream->read_error, NULL) : shake_hands(stream);
     stream->reading = false;
     if (!err)
         stream->shaking = false;
@@ -124,7 +142,7 @@ int asyncio_stream_start_tls(asyncio_stream *stream, asyncio_tls_context *tls, c
     if (!stream->loop->current)
         return ASYNCIO_ENOTASK;
     if (stream->filter || stream->reading || stream->closing || stream->ends)
-        return ASYNCIO_ESTATE;
+        return (int)asyncio_raise(ASYNCIO_ESTATE, "TLS cannot start: the stream has it, is read or ends");
     return hooks->start(stream, tls, server_hostname);
 }
 

@@ -33,6 +33,9 @@ ASYNCIO_API void *asyncio_filter_of_(asyncio_stream *stream, const struct asy_st
 ASYNCIO_API size_t asyncio_filter_take_(asyncio_stream *stream, void *buf, size_t n, bool *ended);
 /* Bytes to be sent. A stream that cannot send any more drops them. 0 or -ENOMEM. */
 ASYNCIO_API int asyncio_filter_give_(asyncio_stream *stream, const void *data, size_t n);
+/* The peer's Internet address, "192.0.2.1:80"; "" where it has none. */
+#define ASYNCIO_FILTER_PEER_ 128
+ASYNCIO_API void asyncio_filter_peer_(asyncio_stream *stream, char text[ASYNCIO_FILTER_PEER_]);
 /* How many of these wait for the peer to read. */
 ASYNCIO_API size_t asyncio_filter_queued_(asyncio_stream *stream);
 /* Memory, through the seam: zeroed; NULL when there is none. */

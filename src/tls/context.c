@@ -23,6 +23,12 @@ char *asy_tls_copy_text(const char *text)
     return copy;
 }
 
+/* What the program should not have asked for: -EINVAL, with words. */
+static int refuse_setting(const char *words)
+{
+    return (int)asyncio_raise(-EINVAL, "TLS: %s", words);
+}
+
 /* ---- Made and released -------------------------------------------------------------------- */
 
 static bool is_server(const asyncio_tls_context *context)
@@ -245,15 +251,15 @@ int asyncio_tls_context_set_alpn(asyncio_tls_context *context, const char *const
 {
     size_t bytes = 0;
     if (!context || !protocols || !protocols[0])
-        return -EINVAL;
+        return refuse_setting("no protocol (ALPN) is named");
     for (size_t i = 0; protocols[i]; i++) {
         size_t length = strlen(protocols[i]);
         if (length == 0 || length > 255)
-            return -EINVAL;
+            return refuse_setting("the name of a protocol (ALPN) has 1 to 255 characters");
         bytes += 1 + length;
     }
     if (bytes > 65535)
-        return -EINVAL;
+        return refuse_setting("these are too many protocols (ALPN)");
     unsigned char *list = asyncio_filter_alloc_(bytes), *at = list;
     if (!list)
         return -ENOMEM;
@@ -276,7 +282,7 @@ int asyncio_tls_context_set_alpn(asyncio_tls_context *context, const char *const
 int asyncio_tls_context_require_alpn(asyncio_tls_context *context)
 {
     if (!context || !context->alpn)
-        return -EINVAL;
+        return refuse_setting("the protocols (ALPN) are to be set first");
     context->requires_alpn = true;
     return 0;
 }
@@ -299,7 +305,7 @@ int asyncio_tls_context_set_versions(asyncio_tls_context *context, asyncio_tls_v
 {
     int least = number_of(oldest, TLS1_2_VERSION), most = number_of(newest, 0);
     if (!context || least < 0 || most < 0 || (most && most < least))
-        return -EINVAL;
+        return refuse_setting("there are no such versions, or the newest is older than the oldest");
     SSL_CTX_set_min_proto_version(context->ssl, least);
     SSL_CTX_set_max_proto_version(context->ssl, most);
     return 0;
@@ -308,7 +314,7 @@ int asyncio_tls_context_set_versions(asyncio_tls_context *context, asyncio_tls_v
 static int verify_clients(asyncio_tls_context *context, int mode)
 {
     if (!context || !context->is_server)
-        return -EINVAL;
+        return refuse_setting("only a server asks for certificates of clients");
     context->verifies = true;
     SSL_CTX_set_verify(context->ssl, mode, NULL);
     return 0;
@@ -327,7 +333,7 @@ int asyncio_tls_context_request_client_cert(asyncio_tls_context *context)
 int asyncio_tls_context_set_timeouts(asyncio_tls_context *context, double handshake, double shutdown)
 {
     if (!context || isnan(handshake) || isnan(shutdown) || handshake < 0)
-        return -EINVAL;
+        return refuse_setting("these are no timeouts");
     context->handshake_timeout = handshake > 0 ? handshake : HANDSHAKE_TIMEOUT_S;
     context->shutdown_timeout = shutdown > 0 || shutdown < 0 ? shutdown : SHUTDOWN_TIMEOUT_S;
     return 0;
@@ -336,7 +342,7 @@ int asyncio_tls_context_set_timeouts(asyncio_tls_context *context, double handsh
 int asyncio_tls_context_set_resumption(asyncio_tls_context *context, bool on)
 {
     if (!context || context->is_server)
-        return -EINVAL;
+        return refuse_setting("resumption is a client's choice");
     context->resumes = on;
     asy_tls_sessions_clear(context);
     return 0;
@@ -345,7 +351,7 @@ int asyncio_tls_context_set_resumption(asyncio_tls_context *context, bool on)
 int asyncio_tls_context_dangerously_accept_any_name(asyncio_tls_context *context)
 {
     if (!context || context->is_server)
-        return -EINVAL;
+        return refuse_setting("only a client can be told to accept any certificate, or name");
     context->verifies_names = false;
     asy_tls_sessions_clear(context);
     return 0;

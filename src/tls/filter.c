@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define WHO_BYTES 512
+
 /* ---- Outcomes -------------------------------------------------------------------------------- */
 
 /* The error of this connection, with its words, now and whenever it is used again. */
@@ -23,12 +25,23 @@ static int failed(const struct tls_filter *filter)
     return filter->error;
 }
 
+/* Whom the connection is with, for messages: " (server.test)" is the server that a client wanted; else the
+ * peer's address, behind the name that it asked for if that was refused. */
+static void describe_peer(const struct tls_filter *filter, char text[WHO_BYTES])
+{
+    char address[ASYNCIO_FILTER_PEER_] = "";
+    const char *name = filter->server ? filter->server : filter->refusal ? filter->asked : NULL;
+    if (!filter->server)
+        asyncio_filter_peer_(filter->stream, address);
+    snprintf(text, WHO_BYTES, name || *address ? " (%.300s%s%s)" : "", name ? name : "",
+             name && *address ? ", " : "", address);
+}
+
 static int fail(struct tls_filter *filter, int err, const char *words)
 {
-    char text[512];
-    const char *server = filter->server ? filter->server : filter->refusal ? filter->asked : NULL;
-    snprintf(text, sizeof text, "TLS: %s%s%s%s", words, server ? " (" : "", server ? server : "",
-             server ? ")" : "");
+    char who[WHO_BYTES], text[256 + WHO_BYTES];
+    describe_peer(filter, who);
+    snprintf(text, sizeof text, "TLS: %s%s", words, who);
     asyncio_filter_free_(filter->words);
     filter->words = asy_tls_copy_text(text);
     filter->error = err;
@@ -99,6 +112,18 @@ static int handshake(void *arg)
     if (err != -EAGAIN)
         asy_tls_session_forget(filter);
     return err;
+}
+
+/* The connection was lost, or nobody waits any more. What was to be resumed may have been the reason. */
+static int end_handshake(void *arg, int err, const char *words)
+{
+    struct tls_filter *filter = arg;
+    char text[256];
+    asy_tls_session_forget(filter);
+    if (err == -ECANCELED || err == -ENOMEM)
+        return err;
+    snprintf(text, sizeof text, "the handshake failed: %.200s", words);
+    return fail(filter, err, text);
 }
 
 /* As much as there is; what ends it is told by the next call. */
@@ -180,6 +205,7 @@ static void free_filter(void *arg)
 
 const struct asy_stream_filter_ops asy_tls_filter_ops = {
     .handshake = handshake,
+    .give_up = end_handshake,
     .pull = pull,
     .push = push,
     .shutdown = say_goodbye,
@@ -272,10 +298,30 @@ static int make_filter(asyncio_stream *stream, asyncio_tls_context *context, con
     return 0;
 }
 
+/* Within its time. The filter is the stream's, or freed. */
+static int run_handshake(struct tls_filter *filter)
+{
+    double timeout = filter->context->handshake_timeout;
+    asyncio_timeout limit;
+    char who[WHO_BYTES];
+    describe_peer(filter, who); /* the stream may be closed meanwhile, and the filter freed */
+    int err = asyncio_timeout_enter(&limit, timeout);
+    if (err) {
+        free_filter(filter);
+        return err;
+    }
+    err = asyncio_filter_set_(filter->stream, &asy_tls_filter_ops, filter);
+    err = (int)asyncio_timeout_exit(&limit, err);
+    if (err == -ETIMEDOUT && asyncio_timeout_expired(&limit))
+        asyncio_raise(err, "TLS: the handshake took longer than %g seconds%s", timeout, who);
+    if (err == -EBADF)
+        asyncio_raise(err, "TLS: the stream was closed during the handshake%s", who);
+    return err;
+}
+
 int asy_tls_start(asyncio_stream *stream, asyncio_tls_context *context, const char *server_hostname)
 {
     struct tls_filter *filter;
-    asyncio_timeout limit;
     if (server_hostname && !*server_hostname)
         server_hostname = NULL;
     if (!context->is_server && context->verifies_names && !server_hostname)
@@ -285,21 +331,7 @@ int asy_tls_start(asyncio_stream *stream, asyncio_tls_context *context, const ch
     int err = asy_tls_context_complete(context);
     if (!err)
         err = make_filter(stream, context, server_hostname, &filter);
-    if (err)
-        return err;
-    double timeout = context->handshake_timeout;
-    err = asyncio_timeout_enter(&limit, timeout);
-    if (err) {
-        free_filter(filter);
-        return err;
-    }
-    err = asyncio_filter_set_(stream, &asy_tls_filter_ops, filter);
-    err = (int)asyncio_timeout_exit(&limit, err);
-    if (err == -ETIMEDOUT && asyncio_timeout_expired(&limit))
-        asyncio_raise(err, "TLS: the handshake took longer than %g seconds%s%s%s", timeout,
-                      server_hostname ? " (" : "", server_hostname ? server_hostname : "",
-                      server_hostname ? ")" : "");
-    return err;
+    return err ? err : run_handshake(filter);
 }
 
 /* ---- Looked at ------------------------------------------------------------------------------------- */

@@ -90,10 +90,12 @@ ASYNC(main_sites_alone)
     CHECK_EQUAL(pair.client_err, ASYNCIO_ETLS);
     CHECK_TEXT(asyncio_error_message(), "TLS: the peer refuses: unrecognized name (b.test)");
     CHECK_EQUAL(pair.server_err, ASYNCIO_ETLS);
-    CHECK_TEXT(pair.server_words, "TLS: no certificate for the name that the client asks for (b.test)");
+    CHECK_TEXT(pair.server_words,
+               "TLS: no certificate for the name that the client asks for (b.test, 127.0.0.1:PORT)");
     pair_connect(&pair, "127.0.0.1");
     CHECK_EQUAL(pair.client_err, ASYNCIO_ETLS);
-    CHECK_TEXT(pair.server_words, "TLS: no certificate for the name that the client asks for");
+    CHECK_TEXT(pair.server_words,
+               "TLS: no certificate for the name that the client asks for (127.0.0.1:PORT)");
     pair_destroy(&pair);
     asyncio_tls_context_release(a);
     return 0;
@@ -122,7 +124,7 @@ ASYNC(main_sites_differ)
             pair_connect(&pair, sites[i].name);
             CHECK_EQUAL(pair.server_err, i == 1 ? ASYNCIO_ETLS : 0); /* there is no client certificate */
             if (i == 1) {
-                CHECK_TEXT(pair.server_words, "TLS: peer did not return a certificate");
+                CHECK_TEXT(pair.server_words, "TLS: peer did not return a certificate (127.0.0.1:PORT)");
                 asyncio_stream_abort(pair.client);
                 pair.client = NULL;
                 continue;
@@ -282,9 +284,11 @@ ASYNC(main_required_protocols)
     static const char *const mail[] = {"imap", NULL};
     static const char refused[] = "TLS: the peer refuses: no application protocol (server.test)";
     static const char none[] = "TLS: the server has chosen none of the protocols (ALPN) (server.test)";
+    static const char no_proposal[] =
+        "TLS: the client proposes no protocol (ALPN) (server.test, 127.0.0.1:PORT)";
     check_required(web, false, h2, NULL, NULL);
-    check_required(mail, false, h2, refused, "TLS: no application protocol");
-    check_required(NULL, false, h2, refused, "TLS: the client proposes no protocol (ALPN) (server.test)");
+    check_required(mail, false, h2, refused, "TLS: no application protocol (127.0.0.1:PORT)");
+    check_required(NULL, false, h2, refused, no_proposal);
     check_required(web, true, h2, NULL, NULL);
     check_required(mail, true, h2, none, NULL);
     check_required(h2, true, NULL, none, NULL);

@@ -177,11 +177,11 @@ static void check_client(const char *certificate, const char *words, const char 
 ASYNC(main_clients)
 {
     check_client("client", NULL, NULL);
-    check_client(NULL, "TLS: peer did not return a certificate",
+    check_client(NULL, "TLS: peer did not return a certificate (127.0.0.1:PORT)",
                  "TLS: the peer refuses: certificate required (server.test)");
-    check_client("stranger", "TLS: certificate verify failed: certificate signature failure",
+    check_client("stranger", "TLS: certificate verify failed: certificate signature failure (127.0.0.1:PORT)",
                  "TLS: the peer refuses: decrypt error (server.test)");
-    check_client("self", "TLS: certificate verify failed: self-signed certificate",
+    check_client("self", "TLS: certificate verify failed: self-signed certificate (127.0.0.1:PORT)",
                  "TLS: the peer refuses: unknown ca (server.test)");
     return 0;
 }

@@ -37,11 +37,24 @@ int connect_side(int fd, asyncio_tls_context *tls, const char *name, asyncio_str
     return err;
 }
 
+const char *last_words(void)
+{
+    static const char host[] = "127.0.0.1:";
+    static char words[400];
+    const char *message = asyncio_error_message(), *port = strstr(message, host);
+    if (!port)
+        return message;
+    port += sizeof host - 1;
+    snprintf(words, sizeof words, "%.*sPORT%s", (int)(port - message), message,
+             port + strspn(port, "0123456789"));
+    return words;
+}
+
 ASYNC(serve_side, struct pair *, pair)
 {
     pair->server_err = connect_side(pair->fds[1], pair->server_tls, NULL, &pair->server);
     if (pair->server_err)
-        snprintf(pair->server_words, sizeof pair->server_words, "%s", asyncio_error_message());
+        snprintf(pair->server_words, sizeof pair->server_words, "%s", last_words());
     return 0;
 }
 

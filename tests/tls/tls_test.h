@@ -33,7 +33,7 @@ struct pair {
     asyncio_tls_context *client_tls, *server_tls;
     asyncio_stream *client, *server;
     int client_err, server_err; /* of the handshakes */
-    char server_words[256];
+    char server_words[400];    /* as last_words() */
     int fds[2];                 /* the client's, the server's */
 };
 
@@ -54,6 +54,9 @@ asyncio_tls_context *new_server(const char *certificate);
 
 /* The stream of one side, which owns the descriptor if it fails, too. */
 int connect_side(int fd, asyncio_tls_context *tls, const char *name, asyncio_stream **stream);
+
+/* The last message; the port of an address in it is PORT: it is the kernel's choice. */
+const char *last_words(void);
 
 /* One message each way. */
 void check_echo(struct pair *pair);
