@@ -25,7 +25,8 @@ struct asyncio_process {
     bool ended;
     int returncode;           /* once it has */
 
-    asyncio_stream *streams[3];
+    struct stream_holder holder; /* of the streams */
+    asyncio_stream *streams[3];  /* NULL: no pipe, or closed */
     bool takes_input;         /* stdin is, or was, a pipe */
     bool communicating;
     size_t fed;               /* how much of the input the stream has accepted */

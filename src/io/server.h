@@ -10,6 +10,7 @@
 #include "core/timer.h"
 #include "io/address.h"
 #include "io/fd_table.h"
+#include "io/stream.h"
 #include <sys/socket.h>
 
 struct listener {
@@ -68,6 +69,7 @@ void asy_server_wake_waiters(asyncio_server *server);
 struct client {
     struct list node;         /* among the server's clients */
     asyncio_server *server;
+    struct stream_holder holder;
     asyncio_stream *stream;   /* NULL: closed or detached by the handler */
     asyncio_task *task;       /* borrowed: it is over when the task ends */
     const asyncio_site *site; /* of the handler's coroutine, once there is one */
@@ -76,7 +78,5 @@ struct client {
 
 /* Begins to serve a connection, and takes its descriptor over in any case. 0 or a negative errno. */
 int asy_client_begin(const struct listener *listener, int fd, const struct sockaddr_storage *peer);
-/* A handler has closed its stream itself. */
-void asy_client_lost_stream(void *client);
 
 #endif

@@ -81,7 +81,7 @@ static void close_stream(struct client *client, bool flush)
     if (err == -ETIMEDOUT && lost)
         report_client(client, err, "a client was cut off");
     if (client->stream) /* somebody else is closing it, and will free it */
-        client->stream->client = NULL;
+        client->stream->holder = NULL;
 }
 
 static intptr_t start_client(void *args)
@@ -114,9 +114,10 @@ static const asyncio_coro_type client_type = {
     .args_size = sizeof(struct client),
 };
 
-void asy_client_lost_stream(void *client)
+static void forget_client_stream(struct stream_holder *holder, asyncio_stream *stream)
 {
-    ((struct client *)client)->stream = NULL;
+    (void)stream;
+    LIST_ENTRY(holder, struct client, holder)->stream = NULL;
 }
 
 int asyncio_stream_detach(asyncio_stream *stream)
@@ -124,10 +125,11 @@ int asyncio_stream_detach(asyncio_stream *stream)
     if (!stream)
         return -EINVAL;
     asy_stream_check(stream, "asyncio_stream_detach");
-    if (!stream->client)
+    struct stream_holder *holder = stream->holder;
+    if (!holder || holder->forget_stream != forget_client_stream)
         return ASYNCIO_ESTATE;
-    asy_client_lost_stream(stream->client);
-    stream->client = NULL;
+    forget_client_stream(holder, stream);
+    stream->holder = NULL;
     return 0;
 }
 
@@ -167,7 +169,8 @@ int asy_client_begin(const struct listener *listener, int fd, const struct socka
         asy_task_free(asy_coro_begin(coro)); /* not a client yet: there is nothing to drop */
         return err;
     }
-    client->stream->client = client;
+    client->holder = (struct stream_holder){.forget_stream = forget_client_stream, .frees_stream = true};
+    client->stream->holder = &client->holder;
     client->stream->peer = client->peer;
     begin_task(server, coro, client);
     return 0;

@@ -41,6 +41,13 @@ struct asy_stream_filter_ops {
     void (*free)(void *filter);
 };
 
+/* A server or a process that has the stream beside the program. */
+struct stream_holder {
+    /* Forgets the stream, which is closed or about to be. Called once. */
+    void (*forget_stream)(struct stream_holder *holder, asyncio_stream *stream);
+    bool frees_stream; /* when the loop closes: the program has no pointer to it */
+};
+
 /* What each call looks at comes first: with many connections it has left the cache. */
 struct asyncio_stream {
     const char *what;             /* asy_what_stream; NULL: freed */
@@ -78,10 +85,7 @@ struct asyncio_stream {
 
     union asy_peer peer;          /* of a TCP connection: the kernel forgets it after a reset */
 
-    /* A server's connection (server_clients.c). */
-    void *client;
-    /* A process's place for it, which is cleared when it goes; or NULL. */
-    asyncio_stream **place;
+    struct stream_holder *holder; /* beside the program; or NULL */
 };
 
 extern HIDDEN const char asy_what_stream[];

@@ -9,7 +9,6 @@
 #include "core/loop.h"
 #include "core/quarantine.h"
 #include "io/file.h"
-#include "io/server.h"
 #include "io/stream.h"
 #include "sys/net.h"
 #include "sys/slab.h"
@@ -217,9 +216,6 @@ static void detach(asyncio_stream *stream)
 {
     stream->closed = true;
     list_remove(&stream->owner.node);
-    if (stream->client)
-        asy_client_lost_stream(stream->client);
-    stream->client = NULL;
     list_remove(&stream->flusher.node);
     asy_stream_leave_file(stream);
     if (!stream->write_error)
@@ -231,12 +227,11 @@ static void detach(asyncio_stream *stream)
     stream->filter = NULL;
 }
 
-/* The owner is done with it. */
-static void leave_place(asyncio_stream *stream)
+static void leave_holder(asyncio_stream *stream)
 {
-    if (stream->place)
-        *stream->place = NULL;
-    stream->place = NULL;
+    if (stream->holder)
+        stream->holder->forget_stream(stream->holder, stream);
+    stream->holder = NULL;
 }
 
 static void close_descriptor(asyncio_stream *stream)
@@ -257,7 +252,7 @@ static void close_descriptor(asyncio_stream *stream)
 void asy_stream_destroy(asyncio_stream *stream, bool reset)
 {
     detach(stream);
-    leave_place(stream);
+    leave_holder(stream);
     asy_stream_wake_drainers(stream);
     /* A forked child closes its copy, and that is all. */
     if (reset && stream->is_socket && !stream->keeps_fd && !asy_loop_is_parents(stream->loop)) {
@@ -272,14 +267,16 @@ void asy_stream_destroy(asyncio_stream *stream, bool reset)
 static void loop_closes(struct fd_owner *owner)
 {
     asyncio_stream *stream = LIST_ENTRY(owner, asyncio_stream, owner);
-    bool is_ours = stream->client != NULL;
+    bool is_ours = stream->holder && stream->holder->frees_stream;
     detach(stream);
     list_init(&stream->drainers);
     list_init(&stream->writers);
     close_descriptor(stream);
     stream->users = 1;
-    if (is_ours)
-        asy_stream_leave(stream);
+    if (!is_ours)
+        return;
+    leave_holder(stream);
+    asy_stream_leave(stream);
 }
 
 /* The loop has closed, and the descriptor with it: nothing is left but the memory. */
@@ -354,7 +351,7 @@ int asy_stream_close(asyncio_stream *stream, size_t *lost)
     *lost = 0;
     if (is_orphan(stream)) {
         int err = bytes_count(&stream->out) ? -ECONNABORTED : 0;
-        leave_place(stream);
+        leave_holder(stream);
         asy_stream_leave(stream);
         return err;
     }
@@ -394,7 +391,7 @@ void asyncio_stream_abort(asyncio_stream *stream)
     if (!stream)
         return;
     asy_stream_check(stream, "asyncio_stream_abort");
-    leave_place(stream);
+    leave_holder(stream);
     if (is_orphan(stream))
         asy_stream_leave(stream);
     else

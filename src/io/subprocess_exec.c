@@ -22,18 +22,28 @@
 
 /* ---- Its descriptors ------------------------------------------------------------------------- */
 
-/* A stream over our end of a pipe, which is closed if it cannot be. */
-static int open_stream(asyncio_loop *loop, int fd, asyncio_stream **place)
+static void forget_process_stream(struct stream_holder *holder, asyncio_stream *stream)
 {
-    struct fd_record *record = asy_fd_record(loop, fd);
+    asyncio_process *process = LIST_ENTRY(holder, asyncio_process, holder);
+    for (int i = 0; i < 3; i++)
+        if (process->streams[i] == stream)
+            process->streams[i] = NULL;
+}
+
+/* Makes stream i over our end of a pipe, which is closed if that fails. */
+static int open_stream(asyncio_process *process, int i, int fd)
+{
+    struct fd_record *record = asy_fd_record(process->loop, fd);
     if (record)
-        asy_fd_fresh(loop, record, NULL);
-    int err = asy_stream_make(loop, fd, NULL, true, place);
-    if (err)
+        asy_fd_fresh(process->loop, record, NULL);
+    int err = asy_stream_make(process->loop, fd, NULL, true, &process->streams[i]);
+    if (err) {
         asyncio_close(fd);
-    else
-        (*place)->place = place;
-    return err;
+        return err;
+    }
+    process->holder.forget_stream = forget_process_stream;
+    process->streams[i]->holder = &process->holder;
+    return 0;
 }
 
 /* A pipe between the child's descriptor i and a stream of ours; the child's end of it, or an error. */
@@ -44,7 +54,7 @@ static int open_pipe(asyncio_process *process, int i)
     if (err)
         return err;
     int theirs = fds[i == 0 ? 0 : 1], ours = fds[i == 0 ? 1 : 0];
-    err = open_stream(process->loop, ours, &process->streams[i]);
+    err = open_stream(process, i, ours);
     if (err)
         asy_sys_close(theirs);
     return err ? err : theirs;
