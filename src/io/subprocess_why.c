@@ -4,7 +4,7 @@
  * of it comes after the failure, and changes words alone.
  */
 #include "asyncio/messages.h"
-#include "io/endpoint.h"
+#include "core/message.h"
 #include "io/process.h"
 #include "sys/files.h"
 #include "sys/process.h"
