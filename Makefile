@@ -20,7 +20,7 @@ PLAIN = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
 .PHONY: build demo check check-thorough check-clang check-asan check-tsan check-valgrind \
-	check-aarch64 check-riscv64 check-cross check-all fuzz bench tidy format install clean help
+	check-aarch64 check-riscv64 check-musl check-cross check-all fuzz bench tidy format install clean help
 
 build: $(BUILD)/release/build.ninja  ## build the library, the examples and the tests
 	@ninja -C $(BUILD)/release
@@ -52,13 +52,16 @@ check-aarch64: deps-cross $(BUILD)/aarch64/build.ninja  ## the heart of it on AA
 check-riscv64: deps-cross $(BUILD)/riscv64/build.ninja  ## the context switch on RISC-V 64, emulated
 	@tools/suite $(BUILD)/riscv64 --setup emulator --suite sys $(TEST)
 
+check-musl: deps-musl $(BUILD)/musl/build.ninja  ## the suite with musl, Alpine's C library
+	@tools/suite $(BUILD)/musl --setup musl $(TEST)
+
 check-cross: check-aarch64 check-riscv64  ## both
 
 # Goes on after a failure, and adds everything up at the end.
-CHECKS = check-thorough check-clang check-asan check-tsan check-valgrind check-aarch64 check-riscv64
+CHECKS = check-thorough check-clang check-asan check-tsan check-valgrind check-musl check-aarch64 check-riscv64
 LOGS = release/meson-logs/testlog-thorough clang/meson-logs/testlog asan/meson-logs/testlog-sanitizer \
 	tsan/meson-logs/testlog-sanitizer release/meson-logs/testlog-valgrind \
-	aarch64/meson-logs/testlog-emulator riscv64/meson-logs/testlog-emulator
+	musl/meson-logs/testlog-musl aarch64/meson-logs/testlog-emulator riscv64/meson-logs/testlog-emulator
 
 check-all:  ## all of the checks above
 	@rm -f $(LOGS:%=$(BUILD)/%.json)
@@ -107,5 +110,8 @@ $(BUILD)/tsan/build.ninja: | deps-sanitizers
 $(BUILD)/fuzz/build.ninja: | deps-fuzz
 	@CC=clang $(SANITIZE)=address,undefined -Dfuzz=true $(@D)
 
-$(BUILD)/%/build.ninja: tools/cross/%.ini | deps-cross
-	@$(SETUP) --cross-file $< -Dpkg_config_path=$(CURDIR)/build/cross/$*/lib/pkgconfig $(@D)
+$(BUILD)/aarch64/build.ninja $(BUILD)/riscv64/build.ninja: | deps-cross
+$(BUILD)/musl/build.ninja: | deps-musl
+$(BUILD)/%/build.ninja: tools/cross/%.ini
+	@$(SETUP) --cross-file $< -Dpkg_config_path=$(CURDIR)/build/cross/$*/lib/pkgconfig \
+		-Dc_args=-idirafter$(CURDIR)/build/cross/$*/include $(@D)

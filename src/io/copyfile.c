@@ -13,6 +13,7 @@
 #include "sys/files.h"
 #include "sys/sys.h"
 #include <errno.h>
+#include <unistd.h>
 
 #define PIECE_BYTES ((size_t)64 * 1024 * 1024)
 #define BUFFER_BYTES ((size_t)256 * 1024)

@@ -111,8 +111,11 @@ static int look_up_number(const char *host, const char *service, const struct ad
                                     .ai_socktype = hints->ai_socktype,
                                     .ai_protocol = hints->ai_protocol};
     numeric.ai_flags |= AI_NUMERICHOST | AI_NUMERICSERV;
+    int saved = errno; /* the caller's, which musl changes on the way */
     int code = getaddrinfo(host, service, &numeric, result);
-    return error_of(code, code == EAI_SYSTEM ? errno : 0);
+    int err = error_of(code, code == EAI_SYSTEM ? errno : 0);
+    errno = saved;
+    return err;
 }
 
 int asyncio_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
@@ -203,8 +206,11 @@ int asyncio_getnameinfo(const struct sockaddr *address, socklen_t length, char *
     if (err)
         return err;
     if (is_number(host, service, flags)) {
+        int saved = errno;
         int code = getnameinfo(address, length, host, host_length, service, service_length, flags);
-        return name_failed(error_of(code, code == EAI_SYSTEM ? errno : 0));
+        err = error_of(code, code == EAI_SYSTEM ? errno : 0);
+        errno = saved;
+        return name_failed(err);
     }
     struct reverse *reverse = asy_sys_calloc(1, sizeof *reverse);
     if (!reverse)

@@ -28,6 +28,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ACCEPTS_AT_ONCE 64
 #define PAUSE_NS INT64_C(1000000000)

@@ -8,6 +8,7 @@
  */
 #include "asyncio/signals.h"
 #include "asyncio/errors.h"
+#include "base/signal_names.h"
 #include "core/cancel.h"
 #include "core/contextvars.h"
 #include "core/handles.h"
@@ -178,9 +179,9 @@ static int begin(asyncio_loop *loop, int signo, struct watch **out)
 static void describe(const struct wait *wait, char *text, size_t bytes)
 {
     const struct watch *watch = wait->object;
-    const char *name = sigabbrev_np(watch->signo);
+    const char *name = asy_signal_name(watch->signo);
     if (name)
-        snprintf(text, bytes, " SIG%s", name);
+        snprintf(text, bytes, " %s", name);
     else
         snprintf(text, bytes, " %d", watch->signo);
 }

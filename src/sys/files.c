@@ -1,5 +1,5 @@
 /*
- * The wrappers of files.h.
+ * The wrappers of files.h. Calls that not every C library has go to the kernel by their numbers.
  */
 #include "sys/files.h"
 #include "base/sanitizer.h"
@@ -12,12 +12,18 @@
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#ifndef STATX_BASIC_STATS /* musl before 1.2.5 */
+#include <linux/stat.h>
+#endif
 
 #ifndef SYS_openat2
 #define SYS_openat2 437 /* on every architecture that we run on */
 #endif
 #ifndef RESOLVE_CACHED
 #define RESOLVE_CACHED 0x20
+#endif
+#ifndef RWF_NOWAIT
+#define RWF_NOWAIT 8
 #endif
 
 int asy_sys_open(const char *path, int flags, mode_t mode)
@@ -41,7 +47,8 @@ ssize_t asy_sys_read_at(int fd, void *buf, size_t n, off_t offset)
 ssize_t asy_sys_read_cached(int fd, void *buf, size_t n, off_t offset)
 {
     struct iovec part = {buf, n};
-    KERNEL_AGAIN("read_cached", -EAGAIN, preadv2(fd, &part, 1, offset < 0 ? -1 : offset, RWF_NOWAIT));
+    KERNEL_AGAIN("read_cached", -EAGAIN,
+                 syscall(SYS_preadv2, fd, &part, 1, offset < 0 ? -1 : offset, 0L, RWF_NOWAIT));
 }
 
 ssize_t asy_sys_write_at(int fd, const void *buf, size_t n, off_t offset)
@@ -96,7 +103,7 @@ static void from_statx(const struct statx *from, struct stat *to)
 static int statx_cached(int fd, struct stat *status)
 {
     struct statx all;
-    int result = statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &all);
+    int result = (int)syscall(SYS_statx, fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &all);
     if (result == 0)
         from_statx(&all, status);
     return result;

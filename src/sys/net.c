@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static int socket_kind(int fd)
@@ -123,7 +124,7 @@ static void let_sigpipe(const struct quiet *quiet, bool may_have)
 
 static ssize_t writev_quietly(int fd, const struct iovec *parts, int count)
 {
-    ssize_t result = pwritev2(fd, parts, count, -1, RWF_NOSIGNAL);
+    ssize_t result = syscall(SYS_pwritev2, fd, parts, count, -1L, 0L, RWF_NOSIGNAL);
     if (result >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL && errno != ESPIPE))
         return result;
     struct quiet quiet;

@@ -6,11 +6,13 @@
 #include "sys/process.h"
 #include "sys/sys.h"
 #include "sys/thread.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -135,6 +137,29 @@ static int add_moves(posix_spawn_file_actions_t *actions, const struct asy_spawn
     return error;
 }
 
+#if ASY_ADDCLOSEFROM
+static int add_close_from(posix_spawn_file_actions_t *actions, int first)
+{
+    return posix_spawn_file_actions_addclosefrom_np(actions, first);
+}
+#else
+/* Those that are open now: one that another thread opens from here on must be close-on-exec by itself. */
+static int add_close_from(posix_spawn_file_actions_t *actions, int first)
+{
+    DIR *open_files = opendir("/proc/self/fd");
+    if (!open_files)
+        return errno;
+    int error = 0;
+    for (struct dirent *entry; !error && (entry = readdir(open_files));) {
+        int fd = atoi(entry->d_name); /* "." and ".." are 0 */
+        if (fd >= first && fd != dirfd(open_files))
+            error = posix_spawn_file_actions_addclose(actions, fd);
+    }
+    closedir(open_files);
+    return error;
+}
+#endif
+
 /*
  * Closes all beyond 2 but those that are kept. No action closes a range, but one closes all from a
  * number on, and what it costs does not depend on the numbers: so those beyond the first places, as many as
@@ -145,7 +170,7 @@ static int add_closes(posix_spawn_file_actions_t *actions, const struct asy_spaw
     const int first = STDERR_FILENO + 1, end = first + (int)spawn->keep_count;
     int error = add_moves(actions, spawn, end, true);
     if (!error)
-        error = posix_spawn_file_actions_addclosefrom_np(actions, end);
+        error = add_close_from(actions, end);
     if (!error)
         error = add_moves(actions, spawn, end, false);
     for (int fd = first; fd < end && !error; fd++)

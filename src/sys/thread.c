@@ -12,6 +12,23 @@
 #include <time.h>
 #include <unistd.h>
 
+/* A thread's stack at least; musl's own is 128 KiB, and a user's function may run on it. */
+#define STACK_BYTES ((size_t)1024 * 1024)
+
+static int create_thread(pthread_t *thread, void *(*fn)(void *), void *arg)
+{
+    pthread_attr_t attributes;
+    size_t bytes;
+    int err = pthread_attr_init(&attributes);
+    if (err)
+        return err;
+    if (pthread_attr_getstacksize(&attributes, &bytes) == 0 && bytes < STACK_BYTES)
+        pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    err = pthread_create(thread, &attributes, fn, arg);
+    pthread_attr_destroy(&attributes);
+    return err;
+}
+
 int asy_sys_thread_start(void *(*fn)(void *), void *arg, const char *name)
 {
     if (ASY_FAULT("thread_start"))
@@ -25,7 +42,7 @@ int asy_sys_thread_start(void *(*fn)(void *), void *arg, const char *name)
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
         sigdelset(&blocked, faults[i]);
     pthread_sigmask(SIG_SETMASK, &blocked, &before);
-    int err = pthread_create(&thread, NULL, fn, arg);
+    int err = create_thread(&thread, fn, arg);
     if (!err) {
         pthread_setname_np(thread, name); /* first: one that is detached may be gone by now */
         pthread_detach(thread);

@@ -1,11 +1,14 @@
 /*
  * The words and names of errors: all of Linux's, as the C library has them, and
- * the library's own.
+ * the library's own; the names of signals.
  */
 #include <asyncio/errors.h>
+#include "base/signal_names.h"
 #include <errno.h>
+#include <limits.h>
 #include <netdb.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -92,7 +95,7 @@ static void test_errnos_as_the_c_library(void **state)
         if (strncmp(words, "Unknown error", 13) == 0)
             words = "unknown error";
         assert_string_equal(asyncio_strerror(-code), words);
-#if __GLIBC_PREREQ(2, 32)
+#if defined(__GLIBC__)
         const char *name = strerrorname_np(code);
         assert_string_equal(asyncio_errname(-code), name ? name : "unknown");
 #endif
@@ -117,6 +120,22 @@ static void test_gai_as_the_c_library(void **state)
 }
 #endif
 
+static void test_signals(void **state)
+{
+    (void)state;
+    assert_string_equal(asy_signal_name(SIGHUP), "SIGHUP");
+    assert_string_equal(asy_signal_name(SIGTERM), "SIGTERM");
+    for (int signo = 1; signo <= SIGSYS; signo++)
+        assert_non_null(asy_signal_name(signo));
+    const int nameless[] = {INT_MIN, -1, 0, SIGSYS + 1, SIGRTMIN, SIGRTMAX, INT_MAX};
+    for (size_t i = 0; i < sizeof nameless / sizeof *nameless; i++)
+        assert_null(asy_signal_name(nameless[i]));
+#if defined(__GLIBC__)
+    for (int signo = 1; signo <= SIGSYS; signo++)
+        assert_string_equal(asy_signal_name(signo) + 3, sigabbrev_np(signo));
+#endif
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,6 +144,7 @@ int main(void)
         cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_own),
         cmocka_unit_test(test_own_range),
+        cmocka_unit_test(test_signals),
 #if defined(__GLIBC__)
         cmocka_unit_test(test_errnos_as_the_c_library),
         cmocka_unit_test(test_gai_as_the_c_library),

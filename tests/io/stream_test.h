@@ -8,7 +8,6 @@
 #include "support/harness.h"
 #include "support/net.h"
 #include <errno.h>
-#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

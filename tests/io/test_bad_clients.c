@@ -230,11 +230,11 @@ ASYNC(main_gigabyte_skipped)
     skipped = 0;
     begin();
     check_good();
-    size_t before = mallinfo2().uordblks;
+    size_t before = heap_bytes();
     begin_endless(&endless, "skip\n", total);
     while (ended == 0) {
         check_good();
-        size_t now = mallinfo2().uordblks;
+        size_t now = heap_bytes();
         most = now > before && now - before > most ? now - before : most;
         if (harness_failures())
             break;
@@ -263,9 +263,9 @@ ASYNC(main_never_reads)
         turns = asyncio_get_running_loop()->turn;
         asyncio_sleep(0.02);
     }
-    size_t before = mallinfo2().uordblks;
+    size_t before = heap_bytes();
     check_idle(0.1);
-    CHECK(mallinfo2().uordblks <= before + 4096);
+    CHECK(heap_bytes() <= before + 4096);
     for (int i = 0; i < 10; i++) {
         CHECK(server->client_count == 11u - (unsigned)i);
         check_good();

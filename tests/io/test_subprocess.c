@@ -682,13 +682,15 @@ static void check_inheritance(struct random *random, int most)
         }
     snprintf(number, sizeof number, "%d", most);
     actions = 0;
+    /* Where the C library cannot close a range, what is open is closed one by one. */
+    size_t others = ASY_ADDCLOSEFROM ? 0 : (size_t)count_descriptors();
     const asyncio_subprocess_options options = {
         .stdout_fd = ASYNCIO_PIPE, .inherit = inherit, .inherit_count = count};
     const char *found = output_of(ARGV(SELF, "list", number), &options);
     if (strcmp(found, wanted) != 0)
         dprintf(2, "found %s, wanted %s\n", found, wanted);
     CHILD_CHECK(strcmp(found, wanted) == 0);
-    CHILD_CHECK(actions <= 3 * count + 3);
+    CHILD_CHECK(actions <= 3 * count + 3 + others);
 }
 
 ASYNC(inherits, int, most)

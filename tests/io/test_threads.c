@@ -634,13 +634,29 @@ static void test_a_function_that_returns_in_a_child(void **state)
     check_prints(run_fork_on_a_thread, "a function on a thread of an executor returned in a forked child");
 }
 
+/* musl's threads have 128 KiB by themselves. */
+static intptr_t uses_much_stack(void *arg)
+{
+    volatile char frame[768 * 1024];
+    (void)arg;
+    for (size_t i = 0; i < sizeof frame; i += 512)
+        frame[i] = 1;
+    return frame[512];
+}
+
+ASYNC(main_large_frames)
+{
+    return asyncio_to_thread(uses_much_stack, NULL) - 1;
+}
+TEST(large_frames)
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         CASE(results), CASE(messages), CASE(callbacks), CASE(loop_goes_on), CASE(contexts),
         CASE(cancelled_while_queued), CASE(cancelled_while_running), CASE(cancelled_before),
         CASE(cancelled_at_its_end), CASE(function_gives_in), CASE(limited), CASE(sweeps),
-        CASE(a_loop_on_a_thread),
+        CASE(a_loop_on_a_thread), CASE(large_frames),
     };
     static const struct CMUnitTest once[] = {
         CASE(outside_of_a_loop), CASE(mains_frame_outlives_the_grace), CASE(closed_over_calls),

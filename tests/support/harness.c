@@ -8,6 +8,7 @@
 #include "support/ledger.h"
 #include "sys/sys.h"
 #include <dirent.h>
+#include <malloc.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -149,6 +150,15 @@ int count_descriptors(void)
     if (folder)
         closedir(folder);
     return count;
+}
+
+size_t heap_bytes(void)
+{
+#if HAS_MALLINFO2
+    return mallinfo2().uordblks;
+#else
+    return 0;
+#endif
 }
 
 static void check_idle(const asyncio_loop *loop)

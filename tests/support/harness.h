@@ -67,6 +67,8 @@ intptr_t run_seeded(coroutine_function main, uint64_t seed);
 void use_descriptors(void);
 /* How many this process has. */
 int count_descriptors(void);
+/* What this process has of the heap; 0 where the C library does not tell. */
+size_t heap_bytes(void);
 
 /* The same as run; tasks may be left, which the shutdown cancels and waits for. */
 intptr_t run_with_leftovers(coroutine_function main);

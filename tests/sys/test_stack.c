@@ -1,6 +1,7 @@
 /* Stacks: guarded, apart, reused hot, trimmed; and when memory, address space or mappings run out. */
 #include "sys/stack.h"
 #include "child.h"
+#include "sys/context.h"
 #include "sys/sys.h"
 #include <errno.h>
 #include <limits.h>
@@ -9,7 +10,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <ucontext.h>
 
 #define KIB 1024u
 #define KEPT_PAGES (32 * KIB / asy_sys_page_size())
@@ -429,7 +429,7 @@ static void enough_free_stacks_are_kept(void **state)
 
 /* ---- The stack that runs -------------------------------------------------- */
 
-static ucontext_t outside, inside;
+static void *outside;
 static struct {
     struct asy_stacks *stacks;
     struct asy_stack *own, *taken, **others;
@@ -440,8 +440,9 @@ static struct {
 } running;
 
 /* Runs on running.own. Everything that the pools may do while it stands there. */
-static void give_own_stack(void)
+static void give_own_stack(void *unused)
 {
+    (void)unused;
     volatile char frame[4096];
     for (size_t i = 0; i < sizeof frame; i++)
         frame[i] = (char)i;
@@ -457,20 +458,18 @@ static void give_own_stack(void)
 #if ASY_TSAN
     __tsan_switch_to_fiber(running.fibre, 0);
 #endif
-    setcontext(&outside);
+    asy_context_leave(outside);
 }
 
 static void run_on_own_stack(void)
 {
-    getcontext(&inside);
-    inside.uc_stack.ss_sp = running.own->low;
-    inside.uc_stack.ss_size = (size_t)(running.own->top - running.own->low);
-    makecontext(&inside, give_own_stack, 0);
+    struct asy_fp_control control;
+    asy_fp_control_save(&control);
 #if ASY_TSAN
     running.fibre = __tsan_get_current_fiber();
     __tsan_switch_to_fiber(running.own->checker, 0);
 #endif
-    assert_int_equal(swapcontext(&outside, &inside), 0);
+    asy_context_start(&outside, running.own->top, give_own_stack, NULL, &control);
 }
 
 static void the_stack_that_runs_is_left_alone(void **state)

@@ -3,7 +3,6 @@
  */
 #include "core/loop.h"
 #include "tls/tls_test.h"
-#include <malloc.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -312,11 +311,11 @@ ASYNC(main_never_reads)
         turns = asyncio_get_running_loop()->turn;
         asyncio_sleep(0.02);
     }
-    size_t before = mallinfo2().uordblks;
+    size_t before = heap_bytes();
     turns = asyncio_get_running_loop()->turn;
     asyncio_sleep(0.1);
     CHECK(asyncio_get_running_loop()->turn - turns < 10);
-    CHECK(mallinfo2().uordblks <= before + 4096);
+    CHECK(heap_bytes() <= before + 4096);
     for (unsigned i = 0; i < 5; i++) {
         check_good();
         asyncio_stream_abort(deaf[i]);
