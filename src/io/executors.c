@@ -17,7 +17,7 @@ struct asyncio_executor {
     struct pool pool;
 };
 
-static struct pool default_pool = POOL_INIT(default_pool, 0, "asyncio-worker");
+static struct pool default_pool = POOL_INIT(default_pool, 0, 0, "asyncio-worker");
 
 asyncio_executor *asyncio_executor_new(unsigned threads)
 {

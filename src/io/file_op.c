@@ -20,7 +20,7 @@
 /* What the page cache has, or has not, comes in multiples of this. */
 #define CACHE_UNIT 4096
 
-static struct pool file_threads = POOL_INIT(file_threads, FILE_THREADS, "asyncio-files");
+static struct pool file_threads = POOL_INIT(file_threads, FILE_THREADS, 0, "asyncio-files");
 
 /* ---- At once ---------------------------------------------------------------------------- */
 

@@ -13,9 +13,12 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Look-ups at a time; and how many that were given up may go on beside them, since nothing ends a getaddrinfo.
+ * Beyond that look-ups wait for these (docs/decisions/0009-look-ups-given-up.md). */
 #define RESOLVER_THREADS 8
+#define GIVEN_UP_MAX 64
 
-static struct pool resolvers = POOL_INIT(resolvers, RESOLVER_THREADS, "asyncio-names");
+static struct pool resolvers = POOL_INIT(resolvers, RESOLVER_THREADS, GIVEN_UP_MAX, "asyncio-names");
 
 /* EAI_ codes as ours. For EAI_SYSTEM what errno said. */
 static int error_of(int code, int system_error)

@@ -34,13 +34,14 @@ static void reset_pool(struct pool *pool)
     list_init(&pool->queue);
     list_init(&pool->idle);
     pool->queued = pool->outstanding = 0;
-    pool->threads = pool->returning = 0;
+    pool->threads = pool->returning = pool->abandoned = 0;
 }
 
 void asy_pool_init(struct pool *pool, unsigned threads_max, const char *name)
 {
     reset_pool(pool);
     pool->threads_max = threads_max;
+    pool->abandoned_max = 0;
     pool->name = name;
     pool->retired = false;
     atomic_init(&pool->process, process_now());
@@ -182,22 +183,37 @@ static void loop_closes(struct abroad *abroad)
     work->wait = NULL;
     if (work->lost)
         work->lost(work);
-    if (waited_for && asy_offload_take_back(work))
+    if (waited_for && asy_offload_abandon(work))
         work->free(work);
 }
 
 /* ---- On the pool's threads --------------------------------------------------------------- */
 
+/* How many threads it may have: more than the limit while some of them run what nobody waits for. */
+static unsigned count_places(const struct pool *pool)
+{
+    unsigned more = pool->abandoned < pool->abandoned_max ? pool->abandoned : pool->abandoned_max;
+    return pool->threads_max + more;
+}
+
 /* Locked. NULL: the thread is to end. */
 static struct work *next_work(struct pool *pool)
 {
     while (list_is_empty(&pool->queue))
-        if (pool->retired || !wait_to_be_called(pool))
+        if (pool->retired || pool->threads > count_places(pool) || !wait_to_be_called(pool))
             return NULL;
     struct work *work = LIST_ENTRY(list_take_first(&pool->queue), struct work, node);
     pool->queued--;
-    work->begun = true;
+    work->begun = work->running = true;
     return work;
+}
+
+/* Locked. */
+static void end_work(struct pool *pool, struct work *work)
+{
+    work->running = false;
+    if (work->abandoned)
+        pool->abandoned--;
 }
 
 static void run(struct work *work)
@@ -253,6 +269,7 @@ static void *pool_thread(void *arg)
         pthread_mutex_unlock(&pool->lock);
         run(work);
         pthread_mutex_lock(&pool->lock);
+        end_work(pool, work);
         hand_back(pool, work);
     }
     pool->threads--;
@@ -279,7 +296,7 @@ static int need_thread(struct pool *pool, const _Atomic uint32_t **wake)
     }
     if (UNLIKELY(!pool->threads_max))
         pool->threads_max = default_threads();
-    if (pool->threads == pool->threads_max)
+    if (pool->threads >= count_places(pool))
         return 0;
     int err = asy_sys_thread_start(pool_thread, pool, pool->name);
     if (err)
@@ -294,7 +311,7 @@ int asy_offload(struct pool *pool, asyncio_loop *loop, struct work *work)
     work->post.callback.kind = &back_kind;
     work->loop = loop;
     work->pool = pool;
-    work->begun = false;
+    work->begun = work->running = work->abandoned = false;
     work->abroad.loop_closes = loop_closes;
     begin_anew_in_child(pool);
     pthread_mutex_lock(&pool->lock);
@@ -314,31 +331,63 @@ int asy_offload(struct pool *pool, asyncio_loop *loop, struct work *work)
     return err;
 }
 
+/* Locked. False: it has begun. */
+static bool take_from_queue(struct pool *pool, struct work *work)
+{
+    if (work->begun)
+        return false;
+    list_remove(&work->node);
+    pool->queued--;
+    pool->outstanding--;
+    return true;
+}
+
+static void come_home(struct work *work)
+{
+    list_remove(&work->abroad.node);
+    uncount(work);
+    asy_loop_let_go(work->loop);
+}
+
 bool asy_offload_take_back(struct work *work)
 {
-    asyncio_loop *loop = work->loop;
-    if (asy_loop_is_parents(loop))
+    if (asy_loop_is_parents(work->loop))
         return false; /* a thread of the parent's may have held the lock */
     pthread_mutex_lock(&work->pool->lock);
-    bool ours = !work->begun;
-    if (ours) {
-        list_remove(&work->node);
-        work->pool->queued--;
-        work->pool->outstanding--;
-    }
+    bool ours = take_from_queue(work->pool, work);
     leave_locked(work->pool);
-    if (ours) {
-        list_remove(&work->abroad.node);
-        uncount(work);
-        asy_loop_let_go(loop);
-    }
+    if (ours)
+        come_home(work);
     return ours;
+}
+
+/* Locked. The thread goes on, and another comes to what is queued. */
+static void give_place_up(struct pool *pool, struct work *work, const _Atomic uint32_t **wake)
+{
+    if (!work->running || work->abandoned)
+        return;
+    work->abandoned = true;
+    pool->abandoned++;
+    if (pool->queued > pool->returning)
+        need_thread(pool, wake);
 }
 
 bool asy_offload_abandon(struct work *work)
 {
+    const _Atomic uint32_t *wake = NULL;
     uncount(work);
-    return asy_offload_take_back(work);
+    if (asy_loop_is_parents(work->loop))
+        return false;
+    pthread_mutex_lock(&work->pool->lock);
+    bool ours = take_from_queue(work->pool, work);
+    if (!ours)
+        give_place_up(work->pool, work, &wake);
+    leave_locked(work->pool);
+    if (wake)
+        asy_sys_futex_wake(wake, 1);
+    if (ours)
+        come_home(work);
+    return ours;
 }
 
 /* Nobody waits for it any more. One that has not begun is taken back. */

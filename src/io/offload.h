@@ -23,7 +23,8 @@ struct work {
     asyncio_loop *loop;           /* held, while the pool has it */
     struct pool *pool;
     struct wait *wait;            /* who waits; NULL: nobody, any more. Loop's thread */
-    bool begun;                   /* under the pool's lock */
+    bool begun, running;          /* under the pool's lock */
+    bool abandoned;               /* likewise: nobody waits for it any more, and it was running then */
     bool goes_on;                 /* is done even if the loop closes before it has begun, whoever waits */
     bool counted;                 /* in the loop's `elsewhere`. Loop's thread */
     void (*run)(struct work *work);  /* on a thread of the pool */
@@ -39,16 +40,19 @@ struct pool {
     size_t queued;
     unsigned returning;           /* threads that hand work back right now, and then look at the queue */
     unsigned threads, threads_max;
+    unsigned abandoned;           /* threads that run what is abandoned: */
+    unsigned abandoned_max;       /* as many of them do not count against threads_max */
     size_t outstanding;           /* work that has not come back to its loop */
     const char *name;             /* of its threads */
     bool retired;                 /* in a block of its own, freed by the last thread */
     _Atomic unsigned process;     /* whose threads these are: see begin_anew_in_child */
 };
 
-#define POOL_INIT(variable, most, thread_name)                                                               \
+#define POOL_INIT(variable, most, most_abandoned, thread_name)                                               \
     {                                                                                                        \
         .lock = PTHREAD_MUTEX_INITIALIZER, .queue = {&(variable).queue, &(variable).queue},                  \
-        .idle = {&(variable).idle, &(variable).idle}, .threads_max = (most), .name = (thread_name)           \
+        .idle = {&(variable).idle, &(variable).idle}, .threads_max = (most),                                 \
+        .abandoned_max = (most_abandoned), .name = (thread_name)                                             \
     }
 
 /* How long a thread stays without work. Tests shorten it. */
@@ -72,7 +76,8 @@ int asy_offload_wait(struct pool *pool, asyncio_loop *loop, struct work *work);
 /* The same with a kind of wait of the caller's, whose cancel may refuse. */
 int asy_offload_wait_as(struct pool *pool, asyncio_loop *loop, struct work *work,
                         const struct wait_kind *kind);
-/* Nobody is interested in it any more. True if it has not begun: it is the caller's again. */
+/* Nobody is interested in it any more. True if it has not begun: it is the caller's again. Else its place in the
+ * pool is free for other work, within the pool's limit. */
 bool asy_offload_abandon(struct work *work);
 /* Likewise, but if it has begun nothing changes. */
 bool asy_offload_take_back(struct work *work);

@@ -8,6 +8,7 @@
 #include "support/ledger.h"
 #include "support/resolver.h"
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +17,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define THREADS_MAX 8 /* as names.c has it */
+#define THREADS_MAX 8 /* as names.c has it, */
+#define GIVEN_UP_MAX 64 /* and beside them */
 
 #define TEST(name)                                                                                           \
     static void test_##name(void **state)                                                                    \
@@ -60,6 +62,12 @@ ASYNC(look_up_later, const char *, host, const char *, first)
     CHECK_TEXT(text, first);
     freeaddrinfo(result);
     return 0;
+}
+
+/* Gives up after so many seconds. */
+ASYNC(look_up_for, double, seconds)
+{
+    return asyncio_wait_for(look_up_later("slow.test", "192.0.2.3"), seconds);
 }
 
 static void wait_until_running(unsigned count)
@@ -243,6 +251,93 @@ ASYNC(main_cancelled)
     return 0; /* the answers are freed on the way: the run looks */
 }
 TEST(cancelled)
+
+/* Begins as many look-ups as go at a time, and gives all of them up. */
+static void give_up_a_batch(unsigned running)
+{
+    asyncio_task *tasks[THREADS_MAX];
+    for (int i = 0; i < THREADS_MAX; i++)
+        tasks[i] = asyncio_create_task(look_up_later("slow.test", "192.0.2.3"));
+    wait_until_running(running + THREADS_MAX);
+    for (int i = 0; i < THREADS_MAX; i++)
+        asyncio_cancel(tasks[i]);
+    for (int i = 0; i < THREADS_MAX; i++)
+        CHECK_EQUAL(asyncio_await(tasks[i]), -ECANCELED);
+}
+
+/* They hold up no others. */
+ASYNC(main_given_up)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        give_up_a_batch(i * THREADS_MAX);
+        CHECK_EQUAL(asyncio_await(look_up_later("plain.test", "192.0.2.1")), 0);
+    }
+    CHECK_EQUAL(resolver_running(), 3 * THREADS_MAX);
+    resolver_set_gate(true);
+    wait_until_running(0);
+    resolver_set_gate(false);
+    return 0;
+}
+TEST(given_up)
+
+/* What was queued behind them begins when they are given up. */
+ASYNC(main_queued_behind)
+{
+    asyncio_task *tasks[THREADS_MAX];
+    for (int i = 0; i < THREADS_MAX; i++)
+        tasks[i] = asyncio_create_task(look_up_later("slow.test", "192.0.2.3"));
+    wait_until_running(THREADS_MAX);
+    asyncio_task *queued = asyncio_create_task(look_up_later("plain.test", "192.0.2.1"));
+    asyncio_sleep(0.002);
+    CHECK(!asyncio_done(queued));
+    asyncio_cancel(tasks[0]);
+    CHECK_EQUAL(asyncio_await(queued), 0);
+    CHECK_EQUAL(resolver_running(), THREADS_MAX);
+    resolver_set_gate(true);
+    CHECK_EQUAL(asyncio_await(tasks[0]), -ECANCELED);
+    for (int i = 1; i < THREADS_MAX; i++)
+        CHECK_EQUAL(asyncio_await(tasks[i]), 0);
+    wait_until_running(0);
+    resolver_set_gate(false);
+    return 0;
+}
+TEST(queued_behind)
+
+static int count_threads(void)
+{
+    int count = 0;
+    DIR *folder = opendir("/proc/self/task");
+    while (folder && readdir(folder))
+        count++;
+    if (folder)
+        closedir(folder);
+    return count;
+}
+
+/* There is a limit for these, too. Beyond it look-ups wait, cost no thread, and are taken back. When the old
+ * ones are over, so are the threads that they had. */
+ASYNC(main_a_thousand_given_up)
+{
+    static asyncio_task *tasks[1000];
+    int threads = count_threads();
+    for (unsigned i = 0; i < GIVEN_UP_MAX / THREADS_MAX + 1; i++)
+        give_up_a_batch(i * THREADS_MAX);
+    asyncio_task *queued = asyncio_create_task(look_up_later("plain.test", "192.0.2.1"));
+    for (int i = 0; i < 1000; i++)
+        tasks[i] = asyncio_create_task(look_up_for(0.001));
+    for (int i = 0; i < 1000; i++)
+        CHECK_EQUAL(asyncio_await(tasks[i]), -ETIMEDOUT);
+    CHECK_EQUAL(resolver_running(), GIVEN_UP_MAX + THREADS_MAX);
+    CHECK(!asyncio_done(queued));
+    resolver_set_gate(true);
+    CHECK_EQUAL(asyncio_await(queued), 0);
+    wait_until_running(0);
+    resolver_set_gate(false);
+    while (count_threads() > threads + THREADS_MAX)
+        asyncio_sleep(0.001);
+    return 0;
+}
+TEST(a_thousand_given_up)
 
 /* Those that are queued only are never looked up. */
 ASYNC(main_cancelled_in_queue)
@@ -444,6 +539,9 @@ int main(void)
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_beside_other_work),
         cmocka_unit_test(test_cancelled),
+        cmocka_unit_test(test_given_up),
+        cmocka_unit_test(test_queued_behind),
+        cmocka_unit_test(test_a_thousand_given_up),
         cmocka_unit_test(test_cancelled_in_queue),
         cmocka_unit_test(test_cancelled_before),
         cmocka_unit_test(test_loop_closed),
