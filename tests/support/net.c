@@ -6,6 +6,7 @@
 #include "core/loop.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,10 +52,14 @@ int net_udp(struct sockaddr_in *address)
     return fd;
 }
 
+/* With segments as they are on Ethernet. Those of the loopback interface are larger than the buffers of a
+ * narrow socket: there TCP waits 200 ms and more before it sends a part of one. */
 void net_tcp_pair(int fds[2])
 {
+    static const int segment = 1448;
     struct sockaddr_in address;
     int listener = net_listen(&address, 1);
+    MUST(setsockopt(listener, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment) == 0);
     fds[0] = net_tcp();
     MUST(connect(fds[0], (struct sockaddr *)&address, sizeof address) == 0);
     fds[1] = accept(listener, NULL, NULL);
