@@ -194,8 +194,8 @@ static void drop_slowly(void *arg)
 {
     (void)arg;
     int waits = 0;
-    while (!atomic_load(&second_ran) && waits++ < 1000)
-        usleep(1000);
+    while (!atomic_load(&second_ran) && waits++ < 50000)
+        usleep(20);
     if (!atomic_load(&second_ran))
         atomic_fetch_add(&late, 1);
     atomic_fetch_add(&dropped, 1);

@@ -161,8 +161,8 @@ static inline int end_threads(void **state)
 /* Until what other threads count is there. */
 static inline void wait_for(_Atomic int *what, int value)
 {
-    for (int i = 0; i < 10000 && atomic_load(what) < value; i++)
-        usleep(1000);
+    for (int i = 0; i < 500000 && atomic_load(what) < value; i++)
+        usleep(20);
     CHECK_EQUAL(atomic_load(what), value);
 }
 
