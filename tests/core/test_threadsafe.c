@@ -5,6 +5,7 @@
 #include "asyncio.h"
 #include "child.h"
 #include "core/loop.h"
+#include "support/repeats.h"
 #include "sys/sys.h"
 #include <errno.h>
 #include <pthread.h>
@@ -173,7 +174,7 @@ static void *post_two_and_wait(void *arg)
 static void a_post_meets_a_turn_under_way(void **state)
 {
     (void)state;
-    run_beside(post_two_and_wait, 200000 / SLOWER);
+    run_beside(post_two_and_wait, repeats(200000 / SLOWER, 50000, 200000));
 }
 
 /* A million of them, with no pause between: the loop catches up and sleeps, time and again. */

@@ -418,8 +418,3 @@ void check_prints(void (*fn)(void), const char *words)
     if (status != 0 || !strstr(text, words))
         fail_msg("status %#x, \"%s\"; \"%s\" was expected", (unsigned)status, text, words);
 }
-
-bool is_slow_build(void)
-{
-    return ASY_ASAN || ASY_TSAN || RUNNING_ON_VALGRIND || getenv("ASYNCIO_TEST_SMALL");
-}

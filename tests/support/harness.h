@@ -7,6 +7,7 @@
 #define TESTS_SUPPORT_HARNESS_H
 
 #include "asyncio.h"
+#include "support/repeats.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -99,8 +100,5 @@ void check_dies_of_late_use(void (*fn)(void), const char *words);
 
 /* fn(), in a child process, ends well, and its stderr has `words`. */
 void check_prints(void (*fn)(void), const char *words);
-
-/* Whether a checker or an emulator makes everything slow, and many stacks impossible. */
-bool is_slow_build(void);
 
 #endif

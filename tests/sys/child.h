@@ -3,7 +3,7 @@
 #ifndef TESTS_SYS_CHILD_H
 #define TESTS_SYS_CHILD_H
 
-#include "base/sanitizer.h"
+#include "support/repeats.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,7 +50,7 @@ static inline bool is_emulated(void)
 /* Under a checker or an emulator, which are slow, and whose own memory is counted as the process's. */
 static inline bool is_slow(void)
 {
-    return ASY_ASAN || ASY_TSAN || RUNNING_ON_VALGRIND || is_emulated();
+    return is_slow_build() || is_emulated();
 }
 
 #endif

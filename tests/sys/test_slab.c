@@ -172,23 +172,24 @@ static void a_dead_block_keeps_its_first_16_bytes(void **state)
 static void memory_goes_back(void **state)
 {
     (void)state;
-    enum { COUNT = 1000000, BYTES = 128 };
+    enum { BYTES = 128 };
+    size_t count = repeats(0, 200000, 1000000);
     if (is_slow())
         skip();
-    void **blocks = asy_sys_alloc(COUNT * sizeof *blocks);
+    void **blocks = asy_sys_alloc(count * sizeof *blocks);
     assert_non_null(blocks);
-    memset(blocks, 0, COUNT * sizeof *blocks);
+    memset(blocks, 0, count * sizeof *blocks);
     size_t before = memory().resident, size = 0;
     for (int round = 0; round < 2; round++) {
-        for (int i = 0; i < COUNT; i++)
+        for (size_t i = 0; i < count; i++)
             assert_non_null(blocks[i] = make_block(BYTES, 1));
         size_t full = memory().resident;
-        assert_true(full > before + COUNT * BYTES - (1 << 20));
-        assert_true(full < before + COUNT * BYTES * 102ul / 100 + (4 << 20));
+        assert_true(full > before + count * BYTES - (1 << 20));
+        assert_true(full < before + count * BYTES * 102 / 100 + (4 << 20));
         /* Every other block first: no chunk is empty until near the end. */
-        for (int i = 0; i < COUNT; i += 2)
+        for (size_t i = 0; i < count; i += 2)
             free_block(blocks[i]);
-        for (int i = 1; i < COUNT; i += 2)
+        for (size_t i = 1; i < count; i += 2)
             free_block(blocks[i]);
         assert_true(memory().resident < before + (6 << 20));
         assert_true(round == 0 || memory().size < size + (8 << 20)); /* the address space is used again */
@@ -302,7 +303,7 @@ static void *exchange(void *arg)
 {
     struct mailbox *own = arg;
     uint64_t seed = (uint64_t)(own - mailboxes) + 10;
-    for (int i = 0; i < (is_slow() ? 20000 : 200000); i++) {
+    for (size_t i = 0, end = repeats(20000, 60000, 200000); i < end; i++) {
         size_t bytes = next_random(&seed) % 50 ? 16 + next_random(&seed) % 200 : 1500;
         void *block = make_block(bytes, (unsigned char)i);
         assert_non_null(block);

@@ -127,9 +127,7 @@ static void test_allocations(void **state)
     CHECK_EQUAL(run(main_conversation), 0); /* what is made once is there now */
     count = 0;
     CHECK_EQUAL(run(main_conversation), 0);
-    const char *seeds = getenv("ASYNCIO_TEST_SEEDS");
-    bool thorough = seeds && atoi(seeds) >= 1000;
-    long total = count, step = thorough ? 1 : total / (is_slow_build() ? 100 : 500) + 1;
+    long total = count, step = is_thorough() ? 1 : total / (is_slow_build() ? 100 : 500) + 1;
     CHECK(total > 500);
     for (int all = 0; all < 2; all++) {
         for (long nth = 0; nth < total; nth += nth < 50 ? 1 : step) {
