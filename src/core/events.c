@@ -325,10 +325,7 @@ int asyncio_loop_run_once(asyncio_loop *loop, double timeout)
     int err = enter(loop, "asyncio_loop_run_once");
     if (err)
         return err;
-    bool is_limited = !(isinf(timeout) && timeout > 0);
-    int64_t latest_ns = ASY_NO_DEADLINE;
-    if (is_limited)
-        latest_ns = timeout > 0 ? asy_deadline_after(asy_loop_now_ns(loop), timeout) : 0;
+    int64_t latest_ns = timeout > 0 ? asy_deadline_after(asy_loop_now_ns(loop), timeout) : 0;
     err = poll(loop, latest_ns);
     if (!err)
         run_batch(loop);

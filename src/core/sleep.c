@@ -52,7 +52,7 @@ static int sleep_until_ns(asyncio_loop *loop, asyncio_task *task, int64_t deadli
     sleep.timer.node.key = deadline_ns;
     sleep.timer.node.place = 0;
     sleep.due = false;
-    if (deadline_ns != ASY_NO_DEADLINE && (err = asy_timer_start(loop, &sleep.timer, deadline_ns)))
+    if ((err = asy_timer_start(loop, &sleep.timer, deadline_ns)))
         return err;
     return (int)asy_wait_park(&sleep.wait);
 }

@@ -30,9 +30,7 @@ static void expire(struct timer *timer)
 
 static int start(asyncio_timeout *timeout, int64_t deadline_ns)
 {
-    int err = 0;
-    if (deadline_ns != ASY_NO_DEADLINE)
-        err = asy_timer_start(timeout->scope.task->future.loop, timer_of(timeout), deadline_ns);
+    int err = asy_timer_start(timeout->scope.task->future.loop, timer_of(timeout), deadline_ns);
     timeout->deadline_ns = err ? ASY_NO_DEADLINE : deadline_ns;
     return err;
 }
@@ -57,8 +55,6 @@ int asyncio_timeout_enter(asyncio_timeout *timeout, double delay)
     asyncio_loop *loop = asy_running_loop;
     if (!loop)
         return ASYNCIO_ENOTASK;
-    if (isinf(delay) && delay > 0)
-        return enter(timeout, ASY_NO_DEADLINE);
     return enter(timeout, asy_deadline_after(asy_loop_now_ns(loop), delay));
 }
 

@@ -32,6 +32,8 @@ static int grow(struct heap *heap)
 int asy_timer_start(asyncio_loop *loop, struct timer *timer, int64_t deadline_ns)
 {
     struct heap *heap = &loop->timers;
+    if (deadline_ns == ASY_NO_DEADLINE)
+        return 0;
     if (UNLIKELY(heap->count == heap->capacity) && grow(heap))
         return -ENOMEM;
     timer->node.key = deadline_ns;

@@ -17,7 +17,7 @@ struct timer {
     void (*fire)(struct timer *timer);
 };
 
-/* 0, or -ENOMEM when the heap cannot grow. */
+/* 0, or -ENOMEM when the heap cannot grow. One with ASY_NO_DEADLINE never fires, and is not running. */
 int asy_timer_start(struct asyncio_loop *loop, struct timer *timer, int64_t deadline_ns);
 /* Nothing happens if it is not running. */
 void asy_timer_stop(struct asyncio_loop *loop, struct timer *timer);

@@ -2,6 +2,7 @@
  * Parking a task until it is granted what it waits for. See wait.h.
  */
 #include "core/wait.h"
+#include "core/cancel.h"
 #include "core/loop.h"
 #include "core/switch.h"
 #include "core/task.h"
@@ -16,6 +17,18 @@ HOT intptr_t asy_wait_park(struct wait *wait)
     asy_switch_park(loop, task);
     task->wait = NULL;
     return wait->value;
+}
+
+intptr_t asy_wait_in(struct list *queue, const struct wait_kind *kind, void *object)
+{
+    asyncio_task *task = asy_running_loop->current;
+    int err = asy_cancel_deliver(task);
+    if (UNLIKELY(err))
+        return err;
+    struct wait wait;
+    asy_wait_init(&wait, task, kind, object);
+    list_append(queue, &wait.waiter.node);
+    return asy_wait_park(&wait);
 }
 
 HOT void asy_wait_wake(struct wait *wait, intptr_t value)

@@ -63,6 +63,10 @@ static inline void asy_wait_init(struct wait *wait, asyncio_task *task, const st
 /* Suspends the running task until the wait is granted; returns its value. */
 intptr_t asy_wait_park(struct wait *wait);
 
+/* The running task waits at the end of a queue: all of the above, after a request that is pending was
+ * delivered. Returns the value, or -ECANCELED. */
+intptr_t asy_wait_in(struct list *queue, const struct wait_kind *kind, void *object);
+
 /* Grants: the task becomes ready. The caller has unlinked the node. */
 void asy_wait_wake(struct wait *wait, intptr_t value);
 /* The same through a relay (core/ready.h). */

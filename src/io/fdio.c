@@ -73,8 +73,7 @@ int asyncio_wait_fd(int fd, int poll_events, double timeout)
     if (!record)
         return asy_fd_why_none(fd);
     struct deadline deadline = {.record = record, .task = loop->current, .timer.fire = deadline_over};
-    if (!isinf(timeout))
-        err = asy_timer_start(loop, &deadline.timer, asy_deadline_after(asy_loop_now_ns(loop), timeout));
+    err = asy_timer_start(loop, &deadline.timer, asy_deadline_after(asy_loop_now_ns(loop), timeout));
     if (err)
         return err;
     ready = wait_until_ready(loop, record, events, &deadline);

@@ -338,14 +338,7 @@ static const struct wait_kind closed_kind = {.name = "server"};
 
 static int wait_for_news(asyncio_server *server)
 {
-    asyncio_task *task = server->loop->current;
-    int err = asy_cancel_deliver(task);
-    if (err)
-        return err;
-    struct wait wait;
-    asy_wait_init(&wait, task, &closed_kind, server);
-    list_append(&server->waiters, &wait.waiter.node);
-    return (int)asy_wait_park(&wait);
+    return (int)asy_wait_in(&server->waiters, &closed_kind, server);
 }
 
 struct grace {
@@ -370,7 +363,7 @@ static int wait_for_clients(asyncio_server *server, double grace)
     int err = 0;
     if (grace <= 0)
         cancel_handlers(server);
-    else if (!isinf(grace))
+    else
         err = asy_timer_start(server->loop, &limit.timer,
                               asy_deadline_after(asy_loop_now_ns(server->loop), grace));
     while (server->client_count && !err)

@@ -209,10 +209,7 @@ int asyncio_wait_signal(int signo)
     if (err)
         return err;
     watch->waited_for = true;
-    struct wait wait;
-    asy_wait_init(&wait, loop->current, &signal_kind, watch);
-    list_append(&watch->waiters, &wait.waiter.node);
-    return (int)asy_wait_park(&wait);
+    return (int)asy_wait_in(&watch->waiters, &signal_kind, watch);
 }
 
 /* ---- Called back ----------------------------------------------------------------------------- */

@@ -148,8 +148,7 @@ int asy_stream_wait_drained(asyncio_stream *stream, size_t level, double timeout
         return err;
     struct drain_wait drain = {.level = level, .timer.fire = drain_over};
     asy_wait_init(&drain.wait, task, &drain_kind, stream);
-    if (!isinf(timeout))
-        err = asy_timer_start(loop, &drain.timer, asy_deadline_after(asy_loop_now_ns(loop), timeout));
+    err = asy_timer_start(loop, &drain.timer, asy_deadline_after(asy_loop_now_ns(loop), timeout));
     if (err)
         return err;
     list_append(&stream->drainers, &drain.wait.waiter.node);

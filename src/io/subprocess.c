@@ -136,20 +136,13 @@ static const struct wait_kind exit_kind = {.name = "process"};
 
 static int wait_for_end(asyncio_process *process)
 {
-    asyncio_loop *loop = process->loop;
     if (process->released) /* while it is communicated with */
         return -EBADF;
     if (process->ended)
         return 0;
     if (!process->record)
         return -EBADF;
-    int err = asy_cancel_deliver(loop->current);
-    if (err)
-        return err;
-    struct wait wait;
-    asy_wait_init(&wait, loop->current, &exit_kind, process);
-    list_append(&process->waiters, &wait.waiter.node);
-    return (int)asy_wait_park(&wait);
+    return (int)asy_wait_in(&process->waiters, &exit_kind, process);
 }
 
 int asyncio_process_wait(asyncio_process *process, int *returncode)

@@ -4,7 +4,6 @@
 #include "sync/sync.h"
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
-#include "core/cancel.h"
 
 /* Is there still such a loop? Aborts if it is another thread's. One that is closed, or a parent
  * process's, no longer counts. */
@@ -47,12 +46,5 @@ int asy_sync_enter(uint64_t *bound, bool at_rest, const char *call)
 
 intptr_t asy_sync_wait(asyncio_waiters *waiters, const struct wait_kind *kind, void *object)
 {
-    asyncio_task *task = asy_running_loop->current;
-    int err = asy_cancel_deliver(task);
-    if (UNLIKELY(err))
-        return err;
-    struct wait wait;
-    asy_wait_init(&wait, task, kind, object);
-    waiters_append(waiters, &wait);
-    return asy_wait_park(&wait);
+    return asy_wait_in(waiters_list(waiters), kind, object);
 }
