@@ -16,8 +16,8 @@ struct addrinfo; /* strict C hides netdb.h's */
 /*
  * getaddrinfo(3), with its parameters; *result is freed with freeaddrinfo.
  * Suspends, except for numeric hosts, which are answered at once. A cancel lets go of the
- * lookup: -ECANCELED at once, the thread's answer is dropped. Eight are made at a time, and up to 64 that were
- * given up do not count.
+ * lookup: -ECANCELED at once, the thread's answer is dropped. Eight are made at a time, and up to
+ * 64 that were given up do not count.
  * 0; ASYNCIO_EGAI_... (asyncio_strerror has gai_strerror's words); -ENOMEM, -EAGAIN (no thread),
  * -EINVAL, ASYNCIO_ENOTASK. (loop.getaddrinfo)
  */

@@ -13,8 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Look-ups at a time; and how many that were given up may go on beside them, since nothing ends a getaddrinfo.
- * Beyond that look-ups wait for these (docs/decisions/0009-look-ups-given-up.md). */
+/* Look-ups at a time; and how many that were given up may go on beside them, since nothing ends a
+ * getaddrinfo. Beyond that look-ups wait for these (docs/decisions/0009-look-ups-given-up.md). */
 #define RESOLVER_THREADS 8
 #define GIVEN_UP_MAX 64
 

@@ -76,8 +76,8 @@ int asy_offload_wait(struct pool *pool, asyncio_loop *loop, struct work *work);
 /* The same with a kind of wait of the caller's, whose cancel may refuse. */
 int asy_offload_wait_as(struct pool *pool, asyncio_loop *loop, struct work *work,
                         const struct wait_kind *kind);
-/* Nobody is interested in it any more. True if it has not begun: it is the caller's again. Else its place in the
- * pool is free for other work, within the pool's limit. */
+/* Nobody is interested in it any more. True if it has not begun: it is the caller's again. Else its place in
+ * the pool is free for other work, within the pool's limit. */
 bool asy_offload_abandon(struct work *work);
 /* Likewise, but if it has begun nothing changes. */
 bool asy_offload_take_back(struct work *work);
