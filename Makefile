@@ -1,6 +1,7 @@
 # The front door; Meson and ninja do the work. `make help` lists the targets.
 #
 #   BUILD=dir    everything is built below this folder (default: build)
+#   PREFIX=dir   where to install, now and later (at first: /usr/local); DESTDIR=dir comes before it
 #   WERROR=1     warnings are errors, in a build directory that is set up now
 #   TEST=words   more arguments for `meson test`: names of tests, --suite core, --repeat 100
 #   BENCH=words  more arguments for bench/run: questions, --quick, --markdown
@@ -19,11 +20,17 @@ PLAIN = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: build demo check check-thorough check-clang check-asan check-tsan check-valgrind \
-	check-aarch64 check-riscv64 check-musl check-cross check-all fuzz bench tidy format install clean help
+.PHONY: build lib demo check check-thorough check-clang check-asan check-tsan check-valgrind \
+	check-aarch64 check-riscv64 check-musl check-cross check-all fuzz bench tidy format install uninstall clean \
+	help
 
 build: $(BUILD)/release/build.ninja  ## build the library, the examples and the tests
 	@ninja -C $(BUILD)/release
+
+# PREFIX is the build directory's, since pkg-config's files name it.
+lib: $(BUILD)/release/build.ninja  ## build the libraries only
+	@$(if $(PREFIX),meson configure $(BUILD)/release -Dprefix=$(abspath $(PREFIX)))
+	@ninja -C $(BUILD)/release lib
 
 demo: build  ## run the first five examples, with a word on each
 	@tools/demo $(BUILD)/release
@@ -81,15 +88,19 @@ tidy:  ## check layers, banned calls, sizes and looks (also part of the suite)
 format: deps-format  ## lay out the C sources by .clang-format
 	@find src tests bench examples -name '*.[ch]' -o -name '*.cpp' | xargs clang-format -i
 
-install: build  ## install the library (DESTDIR is honoured)
+install: lib  ## install libraries, headers and manual pages (below PREFIX; DESTDIR is honoured)
 	@meson install -C $(BUILD)/release --no-rebuild
+	@[ -n "$(DESTDIR)" ] || ldconfig
+
+uninstall: lib  ## remove what install has put there (PREFIX and DESTDIR as then)
+	@DESTDIR="$(DESTDIR)" tools/uninstall $(BUILD)/release
 	@[ -n "$(DESTDIR)" ] || ldconfig
 
 clean:  ## remove everything that was built
 	rm -rf $(BUILD)
 
 help:  ## this table
-	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "%-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*  ## ' '/^[a-z0-9-]+:.*  ## / { printf "%-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # ---- Build directories, set up once --------------------------------------------
 deps-%:

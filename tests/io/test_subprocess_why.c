@@ -4,6 +4,7 @@
  */
 #include "io/file_test.h"
 #include "child.h"
+#include <limits.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
