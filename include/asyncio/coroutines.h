@@ -33,6 +33,10 @@ typedef struct asyncio_coro_type {
 /* Makes an unstarted coroutine with room for its arguments at *args. NULL: out
  * of memory. Any thread. Used by ASYNC. */
 ASYNCIO_API asyncio_coro *asyncio_coro_alloc(const asyncio_coro_type *type, void **args);
+/* The same for C++: each task has exceptions of its own, where `runtime` (__cxa_get_globals, or NULL) keeps
+ * those of a thread. */
+ASYNCIO_API asyncio_coro *asyncio_coro_alloc_cxx(const asyncio_coro_type *type, void **args,
+                                                 void *(*runtime)(void));
 
 /*
  * A coroutine without macros: fn(arg) is the body; drop(arg), which may be
@@ -105,6 +109,9 @@ static inline int asyncio_join(asyncio_future *x, intptr_t *r) { return asyncio_
  *
  * Types of arrays and of pointers to functions are written with __typeof__ or
  * a typedef. In a debugger the body appears as name_coroutine.
+ *
+ * In C++ parameters are trivially copyable. A coroutine may wait inside `catch`, and in a destructor during
+ * unwinding: each task has exceptions of its own. None may leave a coroutine: that terminates the program.
  */
 #define ASYNC(...)                                                                                \
     ASYNCIO_EXPAND_(                                                                              \
@@ -219,7 +226,7 @@ static inline int asyncio_join(asyncio_future *x, intptr_t *r) { return asyncio_
         static const asyncio_coro_type asyncio_type_ = {{__FILE__, #name, __LINE__},              \
                                                         name##_coroutine_start_, NULL, 0};        \
         void *asyncio_place_;                                                                     \
-        return asyncio_coro_alloc(&asyncio_type_, &asyncio_place_);                               \
+        return ASYNCIO_CORO_ALLOC_(&asyncio_type_, &asyncio_place_);                              \
     }                                                                                             \
     static intptr_t name##_coroutine(void)
 
@@ -244,7 +251,7 @@ static inline int asyncio_join(asyncio_future *x, intptr_t *r) { return asyncio_
         ASYNCIO_ARGS_FIT_(struct name##_coroutine_args_);                                         \
         struct name##_coroutine_args_ asyncio_args_ = {ASYNCIO_NAMES_##n(__VA_ARGS__)};           \
         void *asyncio_place_;                                                                     \
-        asyncio_coro *asyncio_coro_ = asyncio_coro_alloc(&asyncio_type_, &asyncio_place_);        \
+        asyncio_coro *asyncio_coro_ = ASYNCIO_CORO_ALLOC_(&asyncio_type_, &asyncio_place_);       \
         if (asyncio_coro_)                                                                        \
             __builtin_memcpy(asyncio_place_, &asyncio_args_, sizeof asyncio_args_);               \
         return asyncio_coro_;                                                                     \
@@ -252,6 +259,10 @@ static inline int asyncio_join(asyncio_future *x, intptr_t *r) { return asyncio_
     static intptr_t name##_coroutine(ASYNCIO_PROTO_##n(__VA_ARGS__))
 
 #ifdef __cplusplus
+/* A name of our own for what each <cxxabi.h> declares with a type of its own. Weak: a program that knows no
+ * exceptions may lack it. */
+ASYNCIO_EXTERN_C void *asyncio_exceptions_(void) __asm__("__cxa_get_globals") __attribute__((weak));
+#define ASYNCIO_CORO_ALLOC_(type, place) asyncio_coro_alloc_cxx(type, place, asyncio_exceptions_)
 #define ASYNCIO_NOEXCEPT_ noexcept
 #define ASYNCIO_FROM_VOID_(type, pointer) static_cast<type>(pointer)
 #define ASYNCIO_STATIC_ASSERT_(condition, words) static_assert(condition, words)
@@ -259,6 +270,7 @@ static inline int asyncio_join(asyncio_future *x, intptr_t *r) { return asyncio_
     static_assert(alignof(type) <= 16, "a coroutine's parameters are aligned to 16 bytes at most"); \
     static_assert(__is_trivially_copyable(type), "a coroutine's parameters are trivially copyable")
 #else
+#define ASYNCIO_CORO_ALLOC_(type, place) asyncio_coro_alloc(type, place)
 #define ASYNCIO_NOEXCEPT_
 #define ASYNCIO_FROM_VOID_(type, pointer) ((type)(pointer))
 #define ASYNCIO_STATIC_ASSERT_(condition, words) _Static_assert(condition, words)

@@ -7,6 +7,7 @@
 #include "asyncio/tasks.h"
 #include "core/contextvars.h"
 #include "core/debug.h"
+#include "core/exceptions.h"
 #include "core/loop.h"
 #include "core/message.h"
 #include "core/overflow.h"
@@ -290,6 +291,7 @@ static int enter(asyncio_loop *loop, const char *call)
 #endif
     asy_running_loop = loop;
     loop->now_ns = asy_loop_now_ns(loop);
+    asy_exceptions_enter(loop);
     asy_overflow_watch(loop);
     return 0;
 }
@@ -299,6 +301,7 @@ static void leave(asyncio_loop *loop)
     if (!loop->inside)
         asy_overflow_unwatch(loop);
     asy_vars_leave(loop);
+    asy_exceptions_leave(loop);
     asy_running_loop = NULL;
     loop->running = false;
     if (UNLIKELY(loop->inside))

@@ -39,6 +39,12 @@ struct abroad {
     void (*loop_closes)(struct abroad *abroad);
 };
 
+/* What the C++ runtime keeps for each thread: __cxa_eh_globals of the Itanium C++ ABI. See exceptions.h. */
+struct exceptions {
+    void *caught;
+    unsigned uncaught;
+};
+
 struct asyncio_loop {
     /* The switch path. */
     asyncio_task *current;       /* the task that runs; NULL: the loop itself */
@@ -54,7 +60,8 @@ struct asyncio_loop {
     struct fiber fiber;          /* the loop's own stack, while a task runs */
     uint32_t waking;             /* what asy_wait_wake queues: READY_TASK; READY_RELAY while timers fire */
     bool seeded;                 /* tasks that are ready run in random order */
-    struct list refused;         /* tasks that ended before they began: borrowed until the next poll */
+    struct exceptions *exceptions; /* this thread's, where it runs and there is C++; else NULL */
+    size_t task_count;
     struct asy_fp_control fp;    /* what a fresh task starts with */
     int64_t now_ns;              /* the clock at the last poll */
     struct asy_stacks *stacks;
@@ -71,7 +78,7 @@ struct asyncio_loop {
 
     /* Tasks. */
     struct list tasks;
-    size_t task_count;
+    struct list refused;         /* ended before they began: borrowed until the next poll */
     size_t unstarted;            /* coroutines made while it ran, not started yet */
     uint64_t completions;        /* of tasks and futures, so far */
     size_t objects;              /* tasks and futures that refer to it */
@@ -104,6 +111,7 @@ struct asyncio_loop {
     int64_t slow_ns;
     struct random random;
     asyncio_run_options options;
+    struct exceptions outer_exceptions; /* of what surrounds the run */
     bool watched;                /* for stack overflow (overflow.c) */
     struct list kept_stacks;     /* of main tasks that ended: not reused before the loop closes */
     const struct asyncio_instrument *instrument;

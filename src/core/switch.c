@@ -8,6 +8,7 @@
  * stacks.
  */
 #include "core/switch.h"
+#include "core/exceptions.h"
 #include "core/loop.h"
 #include "core/message.h"
 #include "core/task.h"
@@ -139,8 +140,21 @@ static inline __attribute__((always_inline)) void enter(asyncio_loop *loop, stru
         fiber_start(from, &next->fiber, next->stack->top, task_main, loop, &loop->fp);
 }
 
+/* What was left with the thread is the next one's. */
+static NOINLINE void park_with_exceptions(asyncio_loop *loop, asyncio_task *task)
+{
+    struct exceptions held = *loop->exceptions;
+    *loop->exceptions = (struct exceptions){0};
+    asy_switch_park(loop, task);
+    *loop->exceptions = held; /* the loop may be another thread's by now */
+}
+
 HOT NOINLINE void asy_switch_park(asyncio_loop *loop, asyncio_task *task)
 {
+    if (UNLIKELY(exceptions_are_held(loop))) {
+        park_with_exceptions(loop, task);
+        return;
+    }
     asyncio_task *next = take_next_equipped(loop);
     if (UNLIKELY(!next)) {
         loop->current = NULL;

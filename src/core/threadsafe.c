@@ -14,6 +14,7 @@
 #include "asyncio/errors.h"
 #include "asyncio/events.h"
 #include "core/contextvars.h"
+#include "core/exceptions.h"
 #include "core/loop.h"
 #include "core/post.h"
 #include "sys/sys.h"
@@ -185,6 +186,7 @@ HOT void asy_posts_collect(asyncio_loop *loop)
     if (LIKELY(!atomic_load_explicit(&loop->attention, memory_order_relaxed)))
         return;
     atomic_store(&loop->attention, false);
+    asy_exceptions_update(loop);
     collect_threads(loop);
     collect_signals(loop);
 }
