@@ -9,14 +9,17 @@
 #include "core/loop.h"
 #include "core/overflow.h"
 #include "core/task.h"
+#include "sys/stack.h"
 #include "sys/sys.h"
 #include <pthread.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-/* Beyond what the kernel itself puts there, which depends on the processor. */
-#define ALTERNATE_BYTES 16384
+/* Handlers of the program run there as well. Beyond what the kernel itself puts there: that depends on the
+ * processor, whose vector registers alone may take 11 KiB. */
+#define ALTERNATE_BYTES (64u * 1024u)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned watchers;
@@ -119,21 +122,24 @@ static void uninstall(void)
     installed = false;
 }
 
-/* This thread's alternate stack, if it is ours. A thread that has one of its own keeps it. */
-static THREAD_LOCAL void *lent;
+/* This thread's alternate stack, if it is ours. One of the program's own that is as large is kept; a smaller
+ * one comes back when ours goes. */
+static THREAD_LOCAL struct {
+    char *low; /* NULL: not lent. The guard lies right below */
+    size_t bytes, guard;
+    stack_t before;
+} lent;
+
+static void unmap_alternate_stack(void)
+{
+    asy_sys_unmap(lent.low - lent.guard, lent.guard + lent.bytes);
+    lent.low = NULL;
+}
 
 static void take_alternate_stack(void)
 {
-    stack_t stack;
-    if (!lent)
-        return;
-    if (asy_sys_sigaltstack(NULL, &stack) == 0 && stack.ss_sp == lent) {
-        stack = (stack_t){.ss_flags = SS_DISABLE};
-        if (asy_sys_sigaltstack(&stack, NULL))
-            return; /* the kernel may still use it */
-    }
-    asy_sys_free(lent);
-    lent = NULL;
+    if (lent.low && asy_sys_sigaltstack_back(lent.low, &lent.before))
+        unmap_alternate_stack();
 }
 
 /* Turns may be given in one thread, and then in others. */
@@ -152,21 +158,38 @@ static void watch_threads(void)
     has_thread_end = pthread_key_create(&thread_end, thread_ends) == 0;
 }
 
+static bool map_alternate_stack(void)
+{
+    size_t page = asy_sys_page_size();
+    size_t bytes = (ALTERNATE_BYTES + getauxval(AT_MINSIGSTKSZ) + page - 1) / page * page;
+    size_t guard = ASY_STACK_GUARD_BYTES > page ? ASY_STACK_GUARD_BYTES : page;
+    char *mapped = asy_sys_map(guard + bytes);
+    if (!mapped)
+        return false;
+    lent.low = mapped + guard;
+    lent.bytes = bytes;
+    lent.guard = guard;
+    if (asy_sys_mprotect(mapped, guard, PROT_NONE) == 0)
+        return true;
+    unmap_alternate_stack();
+    return false;
+}
+
 static void lend_alternate_stack(void)
 {
-    stack_t stack;
-    if (lent || asy_sys_sigaltstack(NULL, &stack) || !(stack.ss_flags & SS_DISABLE))
+    if (lent.low || asy_sys_sigaltstack(NULL, &lent.before))
         return;
-    size_t bytes = ALTERNATE_BYTES + getauxval(AT_MINSIGSTKSZ);
-    lent = asy_sys_alloc(bytes);
-    stack = (stack_t){.ss_sp = lent, .ss_size = bytes};
-    if (lent && asy_sys_sigaltstack(&stack, NULL)) {
-        asy_sys_free(lent);
-        lent = NULL;
+    bool is_own = !(lent.before.ss_flags & SS_DISABLE);
+    if ((is_own && lent.before.ss_size >= ALTERNATE_BYTES) || !map_alternate_stack())
+        return;
+    stack_t stack = {.ss_sp = lent.low, .ss_size = lent.bytes};
+    if (asy_sys_sigaltstack(&stack, NULL)) {
+        unmap_alternate_stack();
+        return;
     }
     pthread_once(&once, watch_threads);
-    if (lent && has_thread_end)
-        (void)pthread_setspecific(thread_end, lent); /* refused: it stays behind */
+    if (has_thread_end)
+        (void)pthread_setspecific(thread_end, lent.low); /* refused: it stays behind */
 }
 
 /* In a forked child no loop runs any more, and another thread of the parent may

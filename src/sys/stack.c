@@ -29,7 +29,6 @@
 #define OVERDUE_GIVES 512u  /* a loop that never sleeps looks at another stack that often ... */
 #define DUE_MAX 16u         /* ... while more than so many are due */
 #define TRIM_MAX 16u        /* stacks that one asy_stacks_trim deals with */
-#define GUARD_PAGES 3u
 #define SLAB_STACKS_FIRST 16u
 #define SLAB_STACKS_MAX 1024u
 #define SLAB_BYTES_MAX ((size_t)1 << 30)
@@ -60,8 +59,9 @@ static void pool_init(struct asy_stack_pool *pool, struct asy_stacks *owner, siz
     list_init(&pool->node);
     pool->reap_at = &pool->slabs;
     /* The guard makes the stride odd in pages. */
-    size_t guard_pages = GUARD_PAGES + (usable / owner->page + GUARD_PAGES + 1) % 2;
-    pool->guard = guard_pages * owner->page;
+    pool->guard = round_up(ASY_STACK_GUARD_BYTES, owner->page);
+    if ((usable + pool->guard) / owner->page % 2 == 0)
+        pool->guard += owner->page;
     pool->stride = usable + pool->guard;
     size_t max = SLAB_BYTES_MAX / pool->stride;
     pool->slab_stacks_max = (uint32_t)(max < 1 ? 1 : max < SLAB_STACKS_MAX ? max : SLAB_STACKS_MAX);

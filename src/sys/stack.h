@@ -22,6 +22,8 @@
 
 #define ASY_STACK_DEFAULT_BYTES (256u * 1024u)
 #define ASY_STACK_MIN_BYTES (16u * 1024u)
+/* What compilers take a guard to be at least, when they let frames below that size go without a probe. */
+#define ASY_STACK_GUARD_BYTES (64u * 1024u)
 
 struct asy_stack_slab;
 

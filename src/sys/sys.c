@@ -338,13 +338,23 @@ void asy_sys_sigaction_back(int signo, void (*handler)(int), const struct sigact
     errno = saved;
 }
 
-/* To ask, and to give one back, cannot fail. */
+/* To ask cannot fail. */
 int asy_sys_sigaltstack(const stack_t *stack, stack_t *old)
 {
-    if (stack && !(stack->ss_flags & SS_DISABLE) && ASY_FAULT("sigaltstack"))
+    if (stack && ASY_FAULT("sigaltstack"))
         return -ENOMEM;
     int saved = errno;
     return kernel_status(sigaltstack(stack, old), saved);
+}
+
+bool asy_sys_sigaltstack_back(const void *ours, const stack_t *old)
+{
+    stack_t now;
+    int saved = errno;
+    bool is_ours = sigaltstack(NULL, &now) == 0 && now.ss_sp == ours;
+    bool is_used = is_ours && sigaltstack(old, NULL) != 0;
+    errno = saved;
+    return !is_used;
 }
 
 void asy_sys_raise(int signo)

@@ -84,6 +84,8 @@ int asy_sys_sigaction(int signo, const struct sigaction *act, struct sigaction *
 /* Puts `old` back, if the signal's handler is still this one. Never fails for the seam's sake. */
 void asy_sys_sigaction_back(int signo, void (*handler)(int), const struct sigaction *old);
 int asy_sys_sigaltstack(const stack_t *stack, stack_t *old);
+/* Puts `old` back if `ours` is in force. False: it may still be used, since a handler runs on it. */
+bool asy_sys_sigaltstack_back(const void *ours, const stack_t *old);
 void asy_sys_raise(int signo);                      /* in this thread; never fails */
 
 #endif

@@ -4,6 +4,7 @@
 #include "asyncio.h"
 #include "child.h"
 #include "core/loop.h"
+#include "core/task.h"
 #include "support/ledger.h"
 #include "sys/sys.h"
 #include <errno.h>
@@ -107,6 +108,67 @@ static void main_itself(void **state)
     assert_child_says(&child, "stack overflow in task 'Task-1' of main_overflows");
 }
 
+/* ---- Frames that are larger than a page ------------------------------------------------------ */
+
+/* Goes down to the end of the stack, and writes so much below that, as does a frame of which only the lowest
+ * byte is used. */
+static __attribute__((noinline)) int jump(volatile char *above, size_t bytes)
+{
+    volatile char here[512];
+    const struct asy_stack *stack = asy_running_loop->current->stack;
+    here[0] = above[0];
+    if ((size_t)((volatile char *)here - stack->low) < 4096)
+        *(volatile char *)((uintptr_t)here - bytes) = 1;
+    else
+        here[1] = (char)jump(here, bytes);
+    return here[1];
+}
+
+ASYNC(jumps, size_t, bytes)
+{
+    volatile char here[1] = {0};
+    return jump(here, bytes);
+}
+
+static __attribute__((noinline)) int take_a_mebibyte(void)
+{
+    volatile char frame[1 << 20];
+    frame[0] = 1;
+    return frame[0];
+}
+
+ASYNC(takes_a_mebibyte)
+{
+    return take_a_mebibyte();
+}
+
+static void run_jump(void *arg)
+{
+    asyncio_run(jumps(*(size_t *)arg));
+}
+
+static void run_mebibyte(void *arg)
+{
+    (void)arg;
+    asyncio_run(takes_a_mebibyte());
+}
+
+static void a_large_frame_does_not_jump_over_the_guard(void **state)
+{
+    (void)state;
+    size_t sizes[] = {8 << 10, 16 << 10, 48 << 10, 60 << 10};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        child_run(&child, run_jump, &sizes[i]);
+        assert_child_signal(&child, SIGSEGV);
+        assert_child_says(&child, "stack overflow in task 'Task-1' of jumps");
+    }
+    if (ASY_STACK_CLASH_PROTECTION) {
+        child_run(&child, run_mebibyte, NULL);
+        assert_child_signal(&child, SIGSEGV);
+        assert_child_says(&child, "stack overflow in task 'Task-1' of takes_a_mebibyte");
+    }
+}
+
 /* ---- Other faults ------------------------------------------------------------------------ */
 
 /* Not quite null, which a sanitizer would see first. */
@@ -207,6 +269,132 @@ static void switched_off(void **state)
     assert_child_silent(&child);
 }
 
+/* ---- The alternate stack ------------------------------------------------------------------------ */
+
+/* Uses so much of the stack that it runs on. */
+static __attribute__((noinline)) void use_stack(size_t bytes)
+{
+    volatile char *place = __builtin_alloca(bytes);
+    for (size_t at = bytes; at > 0; at -= at < 1024 ? at : 1024)
+        place[at - 1] = 1;
+}
+
+static void greedy_handler(int signo)
+{
+    (void)signo;
+    use_stack(56 << 10);
+    dprintf(2, "it fits\n");
+}
+
+static void greedier_handler(int signo)
+{
+    (void)signo;
+    use_stack(1 << 20);
+    dprintf(2, "it fits\n");
+}
+
+ASYNC(raises, int, signo)
+{
+    raise(signo);
+    return 0;
+}
+
+static void run_a_handler(void *handler)
+{
+    stack_t none = {.ss_flags = SS_DISABLE};
+    sigaltstack(&none, NULL); /* a sanitizer has one */
+    struct sigaction action = {.sa_flags = SA_ONSTACK};
+    memcpy(&action.sa_handler, handler, sizeof action.sa_handler);
+    sigaction(SIGUSR1, &action, NULL);
+    asyncio_run(raises(SIGUSR1));
+}
+
+static void handlers_of_the_program_find_room_there_and_a_guard(void **state)
+{
+    (void)state;
+    void (*handler)(int) = greedy_handler;
+    child_run(&child, run_a_handler, &handler);
+    assert_child_exit(&child, 0);
+    assert_string_equal(child.text, "it fits\n");
+    handler = greedier_handler;
+    child_run(&child, run_a_handler, &handler);
+    assert_child_signal(&child, SIGSEGV);
+    assert_child_silent(&child);
+}
+
+static bool has_alternate_stack(void)
+{
+    stack_t stack;
+    return sigaltstack(NULL, &stack) == 0 && !(stack.ss_flags & SS_DISABLE);
+}
+
+static char programs_own[256 << 10];
+
+ASYNC(finds_one, int *, found)
+{
+    *found += has_alternate_stack();
+    return 0;
+}
+
+ASYNC(finds_its_own, bool, is_kept)
+{
+    stack_t now;
+    CHILD_CHECK(sigaltstack(NULL, &now) == 0 && !(now.ss_flags & SS_DISABLE));
+    CHILD_CHECK((now.ss_sp == programs_own) == is_kept);
+    CHILD_CHECK(now.ss_size >= 64 << 10);
+    return 0;
+}
+
+/* One that is as large as ours stays; a smaller one comes back. */
+static void run_with_stacks(void *arg)
+{
+    (void)arg;
+    static const size_t sizes[] = {16 << 10, 48 << 10, 64 << 10, 256 << 10};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        stack_t own = {.ss_sp = programs_own, .ss_size = sizes[i]}, now;
+        const struct ledger before = ledger_now();
+        CHILD_CHECK(sigaltstack(&own, NULL) == 0);
+        CHILD_CHECK(asyncio_run(finds_its_own(sizes[i] >= 64 << 10)) == 0);
+        CHILD_CHECK(sigaltstack(NULL, &now) == 0);
+        CHILD_CHECK(now.ss_sp == programs_own && now.ss_size == sizes[i]);
+        CHILD_CHECK(ledger_is(&before));
+    }
+}
+
+static void the_programs_own_is_kept_or_comes_back(void **state)
+{
+    (void)state;
+    child_run(&child, run_with_stacks, NULL);
+    assert_child_exit(&child, 0);
+}
+
+static void run_with_failures(void *arg)
+{
+    (void)arg;
+    stack_t none = {.ss_flags = SS_DISABLE};
+    sigaltstack(&none, NULL); /* a sanitizer has one */
+    const struct ledger before = ledger_now();
+    int found = 0, runs = 0, without = 0;
+    for (bool failed = true; failed; runs++) {
+        int then = found;
+        asy_fault_arm((uint64_t)runs + 1, false);
+        intptr_t result = asyncio_run(finds_one(&found));
+        failed = asy_fault.failed != NULL;
+        asy_fault_disarm();
+        without += result == 0 && found == then;
+        CHILD_CHECK(!has_alternate_stack());
+        CHILD_CHECK(ledger_is(&before));
+    }
+    CHILD_CHECK(without == 3); /* the map, its guard, and the call itself */
+}
+
+static void without_memory_for_it_all_goes_on(void **state)
+{
+    (void)state;
+    child_run(&child, run_with_failures, NULL);
+    assert_child_exit(&child, 0);
+}
+
 /* ---- Installed and taken back ---------------------------------------------------------------- */
 
 static bool is_default(void)
@@ -214,12 +402,6 @@ static bool is_default(void)
     struct sigaction action;
     return sigaction(SIGSEGV, NULL, &action) == 0 && !(action.sa_flags & SA_SIGINFO) &&
            action.sa_handler == SIG_DFL;
-}
-
-static bool has_alternate_stack(void)
-{
-    stack_t stack;
-    return sigaltstack(NULL, &stack) == 0 && !(stack.ss_flags & SS_DISABLE);
 }
 
 ASYNC(looks, bool, watched)
@@ -400,9 +582,13 @@ int main(void)
         cmocka_unit_test(the_task_its_stack_and_its_place_are_named),
         cmocka_unit_test(a_task_without_a_name_and_with_a_stack_of_its_own),
         cmocka_unit_test(main_itself),
+        cmocka_unit_test(a_large_frame_does_not_jump_over_the_guard),
         cmocka_unit_test(other_faults_die_in_silence),
         cmocka_unit_test(a_programs_own_handler_is_kept),
         cmocka_unit_test(switched_off),
+        cmocka_unit_test(handlers_of_the_program_find_room_there_and_a_guard),
+        cmocka_unit_test(the_programs_own_is_kept_or_comes_back),
+        cmocka_unit_test(without_memory_for_it_all_goes_on),
         cmocka_unit_test(all_is_put_back),
         cmocka_unit_test(between_turns_all_stays),
         cmocka_unit_test(in_a_turn),
