@@ -24,8 +24,9 @@ ASYNCIO_BEGIN_DECLS
 
 /*
  * Waits until fd is ready, for at most `timeout` seconds (ASYNCIO_FOREVER: no
- * limit; 0 or less: looks without waiting). `poll_events` are poll(2)'s: POLLIN, POLLOUT, POLLPRI, POLLRDHUP.
- * asyncio_wait_fd returns the events that hold, POLLERR and POLLHUP among them; the other two return 0.
+ * limit; 0 or less: looks without waiting). `poll_events` are poll(2)'s: POLLIN, POLLOUT, POLLPRI, POLLRDHUP;
+ * POLLERR alone waits for an error, such as one in a socket's error queue. asyncio_wait_fd returns the
+ * events that hold, POLLERR and POLLHUP among them; the other two return 0.
  * Errors: -ETIMEDOUT, -ECANCELED, -EBADF, -EINVAL (NaN, no events), -ENOMEM, ASYNCIO_ENOTASK.
  */
 ASYNCIO_API int asyncio_wait_readable(int fd, double timeout);
@@ -33,8 +34,8 @@ ASYNCIO_API int asyncio_wait_writable(int fd, double timeout);
 ASYNCIO_API int asyncio_wait_fd(int fd, int poll_events, double timeout);
 
 /* read(2), write(2), readv(2), writev(2), which wait where those would block. The number of bytes,
- * 0 at the end of the file, or the call's error; -ECANCELED, -ENOMEM, ASYNCIO_ENOTASK. SIGPIPE is
- * not raised. */
+ * 0 at the end of the file, or the call's error; -ECANCELED, -ENOMEM, ASYNCIO_ENOTASK; -EINVAL for a
+ * length, of one part or of all, above SSIZE_MAX, and for more than IOV_MAX parts. SIGPIPE is not raised. */
 ASYNCIO_API ssize_t asyncio_read(int fd, void *buf, size_t n);
 ASYNCIO_API ssize_t asyncio_write(int fd, const void *buf, size_t n);
 ASYNCIO_API ssize_t asyncio_readv(int fd, const struct iovec *parts, int count);

@@ -60,7 +60,7 @@ ASYNCIO_API int asyncio_file_from_fd(int fd, asyncio_file **file);
  * One task at a time: another gets ASYNCIO_ESTATE; but where the kernel keeps the position (O_APPEND,
  * asyncio_file_from_fd, asyncio_file_fd) it also keeps them apart, and a read that a cancel keeps from
  * the rest returns what it has. On FIFOs, terminals and the like
- * these wait in the loop, and a cancel ends them at once. (read, write)
+ * these wait in the loop, and a cancel ends them at once. -EINVAL: a length above SSIZE_MAX. (read, write)
  */
 ASYNCIO_API ssize_t asyncio_file_read(asyncio_file *file, void *buf, size_t n);
 ASYNCIO_API ssize_t asyncio_file_write(asyncio_file *file, const void *buf, size_t n);

@@ -10,6 +10,14 @@
 
 ASYNCIO_BEGIN_DECLS
 
+/*
+ * Receive what is there, at least something; 0 at the end of a stream. `flags` are recv(2)'s. MSG_WAITALL on
+ * a stream of bytes receives all n: fewer mean that the connection has ended or failed, or that the task was
+ * cancelled meanwhile; then the request stays pending, and no byte is lost (recvmsg refuses it: -EOPNOTSUPP).
+ * MSG_ERRQUEUE waits for an error, MSG_OOB for urgent data that is announced, and MSG_PEEK for more than
+ * SO_PEEK_OFF has passed; none of them waits behind tasks that receive. A length above SSIZE_MAX, here and
+ * in all that follow, is -EINVAL.
+ */
 ASYNCIO_API ssize_t asyncio_sock_recv(int fd, void *buf, size_t n, int flags);
 ASYNCIO_API ssize_t asyncio_sock_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from,
                                           socklen_t *length);
@@ -23,8 +31,9 @@ ASYNCIO_API ssize_t asyncio_sock_sendmsg(int fd, const struct msghdr *message, i
 /* Sends all n bytes; returns n. After an error or a cancel some may have been sent. (sock_sendall) */
 ASYNCIO_API ssize_t asyncio_sock_sendall(int fd, const void *buf, size_t n, int flags);
 
-/* accept(2); the new descriptor is non-blocking and close-on-exec. Errors of a
- * connection that ended before it was accepted are skipped. A cancel loses no connection. (sock_accept) */
+/* accept(2); the new descriptor is non-blocking and close-on-exec. Errors of a connection that ended before
+ * it was accepted are skipped. -EMFILE and the like once there is a connection: until then it waits, as
+ * ever. A cancel loses no connection. (sock_accept) */
 ASYNCIO_API int asyncio_sock_accept(int fd, struct sockaddr *peer, socklen_t *length);
 
 /* connect(2), until it is established or failed: 0 or the error. After an error the socket is of no use:

@@ -76,7 +76,7 @@ ASYNCIO_API int asyncio_open_pipe(int fd, const asyncio_connect_options *options
 /*
  * Reading. Suspends while nothing is there. A cancelled read loses no byte. At the end of the
  * stream: 0. Errors: the connection's, -ECANCELED, ASYNCIO_ESTATE (another task
- * reads), -EINVAL, -ENOMEM, ASYNCIO_ENOTASK.
+ * reads), -EINVAL (such as a length above SSIZE_MAX), -ENOMEM, ASYNCIO_ENOTASK.
  *
  * _read: up to n bytes, as soon as there is one.
  */
@@ -102,7 +102,8 @@ ASYNCIO_API bool asyncio_stream_at_eof(asyncio_stream *stream);
  * Writing. Suspends first while more than 64 KiB are queued, then accepts all of it, or,
  * on an error, nothing. Accepted bytes are sent in the background, in order.
  * 0; the connection's error (-EPIPE, -ECONNRESET ...), ASYNCIO_ESTATE after
- * write_eof, -ECANCELED, -EINVAL, -ENOMEM, ASYNCIO_ENOTASK. (write and drain, writelines)
+ * write_eof, -ECANCELED, -EINVAL (such as a length above SSIZE_MAX, of all parts together), -ENOMEM,
+ * ASYNCIO_ENOTASK. (write and drain, writelines)
  */
 ASYNCIO_API int asyncio_stream_write(asyncio_stream *stream, const void *buf, size_t n);
 ASYNCIO_API int asyncio_stream_writev(asyncio_stream *stream, const struct iovec *parts, int count);

@@ -20,7 +20,7 @@ static void say(const char *name, const char *why)
 /* The environment asks, it does not insist. */
 static void heed_environment(void)
 {
-    const char *name = getenv("ASYNCIO_BACKEND");
+    const char *name = secure_getenv("ASYNCIO_BACKEND");
     if (!name || !*name || !strcmp(name, "auto") || !strcmp(name, "epoll"))
         return;
     say(name, strcmp(name, "io_uring") ? "is not a backend (auto, epoll, io_uring)" : "is not available");

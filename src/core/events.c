@@ -263,6 +263,20 @@ void asy_loop_rouse(asyncio_loop *loop)
         loop->backend->ops->wake(loop->backend);
 }
 
+/* Asked for once: turns may be many and short. */
+static int own_tid(void)
+{
+    static THREAD_LOCAL struct {
+        int tid;
+        unsigned fork_generation;
+    } own;
+    if (!own.tid || own.fork_generation != asy_fork_generation) {
+        own.tid = asy_sys_gettid();
+        own.fork_generation = asy_fork_generation;
+    }
+    return own.tid;
+}
+
 static int enter(asyncio_loop *loop, const char *call)
 {
     if (!loop)
@@ -278,7 +292,7 @@ static int enter(asyncio_loop *loop, const char *call)
     asyncio_loop_ref(loop); /* until it leaves */
     /* Other threads may be looking for theirs. */
     __atomic_store_n(&loop->thread, asy_this_thread(), __ATOMIC_RELAXED);
-    loop->tid = asy_sys_gettid();
+    loop->tid = own_tid();
     loop->running = true;
     loop->dozing = false;
     atomic_store(&loop->sleeping, false);
@@ -298,8 +312,6 @@ static int enter(asyncio_loop *loop, const char *call)
 
 static void leave(asyncio_loop *loop)
 {
-    if (!loop->inside)
-        asy_overflow_unwatch(loop);
     asy_vars_leave(loop);
     asy_exceptions_leave(loop);
     asy_running_loop = NULL;
@@ -309,13 +321,21 @@ static void leave(asyncio_loop *loop)
     asyncio_loop_release(loop);
 }
 
+/* After a run of many turns. A loop inside another one stays watched for its next turn, until it closes. */
+static void leave_run(asyncio_loop *loop)
+{
+    if (!loop->inside)
+        asy_overflow_unwatch(loop);
+    leave(loop);
+}
+
 int asyncio_loop_run_forever(asyncio_loop *loop)
 {
     int err = enter(loop, "asyncio_loop_run_forever");
     if (err)
         return err;
     err = asy_loop_run(loop);
-    leave(loop);
+    leave_run(loop);
     return err;
 }
 
@@ -411,11 +431,11 @@ intptr_t asyncio_loop_run_until_complete(asyncio_loop *loop, asyncio_future *fut
     intptr_t result;
     int err = enter(loop, "asyncio_loop_run_until_complete");
     if (!err && future->loop != loop) {
-        leave(loop);
+        leave_run(loop);
         err = (int)asyncio_raise(-EINVAL, "the future belongs to another loop");
     } else if (!err) {
         err = run_until_done(loop, future);
-        leave(loop);
+        leave_run(loop);
     }
     if (err) {
         result = err;

@@ -105,7 +105,7 @@ static void watch_forks(void)
 
 static bool environment_says_debug(void)
 {
-    const char *value = getenv("ASYNCIO_DEBUG");
+    const char *value = secure_getenv("ASYNCIO_DEBUG");
     return value && *value && strcmp(value, "0") != 0;
 }
 
@@ -113,7 +113,7 @@ static uint64_t chosen_seed(const asyncio_run_options *options)
 {
     if (options->seed)
         return options->seed;
-    const char *value = getenv("ASYNCIO_SEED");
+    const char *value = secure_getenv("ASYNCIO_SEED");
     return value ? strtoull(value, NULL, 0) : 0;
 }
 

@@ -12,6 +12,7 @@
 #include "core/quarantine.h"
 #include "io/address.h"
 #include "io/endpoint.h"
+#include "io/lengths.h"
 #include "io/server.h"
 #include "io/transfer.h"
 #include "sys/slab.h"
@@ -39,10 +40,8 @@ static void check_datagram(const asyncio_datagram *datagram, const char *call)
 static int close_descriptor(asyncio_datagram *datagram)
 {
     list_remove(&datagram->owner.node);
-    asy_fd_drop(datagram->loop, datagram->record);
-    int fd = datagram->fd;
     datagram->fd = -EBADF;
-    return asy_sys_close(fd);
+    return asy_fd_close(datagram->loop, datagram->record);
 }
 
 static void loop_closes(struct fd_owner *owner)
@@ -60,13 +59,13 @@ static int adopt(asyncio_loop *loop, int fd, asyncio_datagram **out)
         return asy_fd_why_none(fd);
     asy_fd_fresh(loop, record, NULL);
     int err = asy_fd_prepare(record);
-    if (err)
-        return err;
-    if (!record->is_socket)
-        return -ENOTSOCK;
-    asyncio_datagram *datagram = asy_slab_alloc(sizeof *datagram);
-    if (!datagram)
-        return -ENOMEM;
+    if (!err && !record->is_socket)
+        err = -ENOTSOCK;
+    asyncio_datagram *datagram = err ? NULL : asy_slab_alloc(sizeof *datagram);
+    if (!datagram) {
+        asy_fd_drop(loop, record); /* it stays the caller's, who may close it by other means */
+        return err ? err : -ENOMEM;
+    }
     *datagram = (asyncio_datagram){.what = what_datagram, .loop = loop, .record = record, .fd = fd};
     datagram->owner.loop_closes = loop_closes;
     asy_fd_own(loop, &datagram->owner);
@@ -226,7 +225,7 @@ int asyncio_open_datagram(const asyncio_address *local, const asyncio_address *r
 /* The descriptor, for a call that may wait; or an error. */
 static int begin(asyncio_datagram *datagram, const void *buf, size_t n, const char *call)
 {
-    if (!datagram || (!buf && n))
+    if (!datagram || (!buf && n) || !asy_is_length(n))
         return -EINVAL;
     check_datagram(datagram, call);
     return datagram->fd;
@@ -268,6 +267,13 @@ ssize_t asyncio_datagram_sendto(asyncio_datagram *datagram, const void *buf, siz
 
 /* ---- Batches ------------------------------------------------------------------------------ */
 
+/* The same. More than an int can count is none that was meant. */
+static int begin_batch(asyncio_datagram *datagram, const struct mmsghdr *messages, unsigned count,
+                       const char *call)
+{
+    return count > INT_MAX ? -EINVAL : begin(datagram, messages, count, call);
+}
+
 static ssize_t recvmmsg_waiting(int fd, struct mmsghdr *messages, unsigned count)
 {
     TRANSFER(FD_READ, asy_sys_recvmmsg(fd, messages, count, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
@@ -275,7 +281,7 @@ static ssize_t recvmmsg_waiting(int fd, struct mmsghdr *messages, unsigned count
 
 int asyncio_datagram_recvmmsg(asyncio_datagram *datagram, struct mmsghdr *messages, unsigned count)
 {
-    int fd = begin(datagram, messages, count, "asyncio_datagram_recvmmsg");
+    int fd = begin_batch(datagram, messages, count, "asyncio_datagram_recvmmsg");
     return fd < 0 ? fd : (int)recvmmsg_waiting(fd, messages, count);
 }
 
@@ -298,7 +304,7 @@ static int sendmmsg_unix(int fd, struct mmsghdr *messages, unsigned count)
 
 int asyncio_datagram_sendmmsg(asyncio_datagram *datagram, struct mmsghdr *messages, unsigned count)
 {
-    int fd = begin(datagram, messages, count, "asyncio_datagram_sendmmsg");
+    int fd = begin_batch(datagram, messages, count, "asyncio_datagram_sendmmsg");
     if (fd < 0)
         return fd;
     const struct sockaddr *to = count ? messages->msg_hdr.msg_name : NULL;

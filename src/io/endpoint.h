@@ -1,6 +1,6 @@
 /*
  * What those who make sockets share: an address that a program has given, looked
- * up, and bound to.
+ * up, and bound to; connections that are accepted.
  */
 #ifndef ASY_IO_ENDPOINT_H
 #define ASY_IO_ENDPOINT_H
@@ -27,6 +27,9 @@ void asy_target_text(const asyncio_address *address, char text[ASY_TARGET_TEXT])
 /* Binds to the first of the addresses that has the family and can be bound to. 0; the last error, and
  * *failed is the address; -EADDRNOTAVAIL if none has the family: then *failed is NULL. */
 int asy_bind_to_any(int fd, int family, const struct addrinfo *addresses, const struct sockaddr **failed);
+
+/* accept(2) at once. -EAGAIN: there is no connection, whether or not there would be a descriptor for it. */
+int asy_accept(int fd, struct sockaddr *peer, socklen_t *length);
 
 /* "192.0.2.1", "fe80::1%eth0", without the port. */
 void asy_host_text(const struct sockaddr *address, socklen_t length, char text[ASY_HOST_TEXT]);

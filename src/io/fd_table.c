@@ -216,6 +216,7 @@ struct fd_wait {
     struct wait wait;
     struct fd_waiter waiter;
     struct fd_record *record;
+    bool keeps_request; /* to cancel: it ends the wait, and is not delivered */
 };
 
 static struct fd_waiter *entry(struct list *node)
@@ -245,9 +246,10 @@ static HOT void wake_task(struct fd_waiter *waiter, int value)
 
 static bool cancel_wait(struct wait *wait)
 {
-    list_remove(&LIST_ENTRY(wait, struct fd_wait, wait)->waiter.node);
-    asy_wait_wake(wait, -ECANCELED);
-    return true;
+    struct fd_wait *fd_wait = LIST_ENTRY(wait, struct fd_wait, wait);
+    list_remove(&fd_wait->waiter.node);
+    asy_wait_wake(wait, fd_wait->keeps_request ? -EINTR : -ECANCELED);
+    return !fd_wait->keeps_request;
 }
 
 static struct fd_waiter *first_in_turn(const struct fd_record *record, uint32_t direction)
@@ -364,6 +366,20 @@ int asy_fd_wait_again(asyncio_loop *loop, struct fd_record *record, uint32_t dir
     return wait_before(loop, record, record->waiters.next, &wait);
 }
 
+int asy_fd_wait_rest(asyncio_loop *loop, struct fd_record *record, uint32_t direction)
+{
+    if (loop->current->must_cancel)
+        return -EINTR;
+    struct fd_wait wait = {.waiter.events = direction, .waiter.takes_turns = true, .keeps_request = true};
+    return wait_before(loop, record, record->waiters.next, &wait);
+}
+
+int asy_fd_wait_event(asyncio_loop *loop, struct fd_record *record, uint32_t events)
+{
+    int err = asy_fd_register(loop, record);
+    return err ? err : asy_fd_wait(loop, record, events, false);
+}
+
 void asy_fd_wait_over(asyncio_task *task, struct fd_record *record)
 {
     struct wait *wait = task->wait;
@@ -418,7 +434,7 @@ static void wake_waiters(struct fd_record *record, uint32_t events)
         return;
     }
     if (events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP))
-        events |= EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP;
+        events |= EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLERR;
     LIST_EACH_SAFE(node, next, &record->waiters)
     if (!entry(node)->takes_turns && (entry(node)->events & events))
         wake(entry(node), 0);
@@ -503,4 +519,10 @@ void asy_fd_drop(asyncio_loop *loop, struct fd_record *record)
     if (record->mode != FD_IDLE)
         disarm(loop, record);
     reset(record);
+}
+
+int asy_fd_close(asyncio_loop *loop, struct fd_record *record)
+{
+    asy_fd_drop(loop, record);
+    return asy_sys_close(record->fd);
 }

@@ -116,6 +116,8 @@ static inline int asy_fd_prepare(struct fd_record *record)
 void asy_fd_fresh(asyncio_loop *loop, struct fd_record *record, const struct fd_record *like);
 /* Wakes whoever waits with -EBADF, and takes the registration back. */
 void asy_fd_drop(asyncio_loop *loop, struct fd_record *record);
+/* The same, and closes the descriptor. 0, or close(2)'s error. */
+int asy_fd_close(asyncio_loop *loop, struct fd_record *record);
 
 /* Waits until one of `events` may hold, then returns 0: try again. Or the error that ended the
  * wait: -ECANCELED, -EBADF, -ENOMEM ... `edge`: for a turn to transfer in that one direction,
@@ -123,6 +125,10 @@ void asy_fd_drop(asyncio_loop *loop, struct fd_record *record);
 int asy_fd_wait(asyncio_loop *loop, struct fd_record *record, uint32_t events, bool edge);
 /* A turn that led to nothing: waits for the next one, before all others. */
 int asy_fd_wait_again(asyncio_loop *loop, struct fd_record *record, uint32_t direction);
+/* The same for one that has transferred a part: a request to cancel ends the wait with -EINTR, and stays. */
+int asy_fd_wait_rest(asyncio_loop *loop, struct fd_record *record, uint32_t direction);
+/* Waits, without a turn, for the next event among `events`, and registers for good. 0 or an error. */
+int asy_fd_wait_event(asyncio_loop *loop, struct fd_record *record, uint32_t events);
 /* Do others wait for their turn in this direction? */
 bool asy_fd_has_queue_slow(const struct fd_record *record, uint32_t direction);
 static inline bool asy_fd_has_queue(const struct fd_record *record, uint32_t direction)

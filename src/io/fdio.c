@@ -6,6 +6,7 @@
 #include "asyncio/errors.h"
 #include "asyncio/tasks.h"
 #include "core/loop.h"
+#include "io/lengths.h"
 #include "io/transfer.h"
 #include "sys/sys.h"
 #include <errno.h>
@@ -13,7 +14,7 @@
 
 /* ---- Waiting until ready ----------------------------------------------------------- */
 
-static int look(int fd, int events)
+int asy_fd_look(int fd, int events)
 {
     struct pollfd one = {.fd = fd, .events = (short)events};
     int n = fd < 0 ? -EBADF : asy_sys_poll(&one, 1, 0); /* which passes over negative ones */
@@ -45,7 +46,7 @@ static int wait_until_ready(asyncio_loop *loop, struct fd_record *record, int ev
         int err = asy_fd_wait(loop, record, (uint32_t)events, false);
         if (err)
             return err;
-        int ready = look(record->fd, events);
+        int ready = asy_fd_look(record->fd, events);
         if (ready)
             return ready;
         if (deadline->over)
@@ -58,13 +59,13 @@ int asyncio_wait_fd(int fd, int poll_events, double timeout)
     asyncio_loop *loop = asy_running_loop;
     if (!loop || !loop->current)
         return ASYNCIO_ENOTASK;
-    int events = poll_events & (POLLIN | POLLOUT | POLLPRI | POLLRDHUP);
+    int events = poll_events & (POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLERR);
     if (!events || isnan(timeout))
         return -EINVAL;
     int err = asy_transfer_spend(loop, fd);
     if (err)
         return err;
-    int ready = look(fd, events);
+    int ready = asy_fd_look(fd, events);
     if (ready)
         return ready;
     if (timeout <= 0)
@@ -118,7 +119,7 @@ HOT int asy_transfer_wait(asyncio_loop *loop, struct fd_record *record, uint32_t
 int asy_transfer_shared(asyncio_loop *loop, struct fd_record *record, uint32_t direction)
 {
     for (;;) {
-        int ready = look(record->fd, (int)direction);
+        int ready = asy_fd_look(record->fd, (int)direction);
         if (ready)
             return ready < 0 ? ready : 0;
         int err = asy_fd_wait(loop, record, direction, false);
@@ -164,16 +165,28 @@ static ssize_t write_some(struct fd_record *record, int fd, const void *buf, siz
 
 ssize_t asyncio_read(int fd, void *buf, size_t n)
 {
+    if (!asy_is_length(n))
+        return -EINVAL;
     TRANSFER(FD_READ, read_some(record, fd, buf, n));
 }
 
 ssize_t asyncio_write(int fd, const void *buf, size_t n)
 {
+    if (!asy_is_length(n))
+        return -EINVAL;
     TRANSFER(FD_WRITE, write_some(record, fd, buf, n));
+}
+
+/* NULL the kernel refuses in its own words. */
+static bool are_parts(const struct iovec *parts, int count)
+{
+    return count >= 0 && count <= IOV_MAX && (!parts || asy_parts_length(parts, count) >= 0);
 }
 
 ssize_t asyncio_readv(int fd, const struct iovec *parts, int count)
 {
+    if (!are_parts(parts, count))
+        return -EINVAL;
     TRANSFER(FD_READ, asy_sys_readv(fd, parts, count));
 }
 
@@ -194,6 +207,8 @@ static ssize_t write_parts(struct fd_record *record, int fd, const struct iovec 
 
 ssize_t asyncio_writev(int fd, const struct iovec *parts, int count)
 {
+    if (!are_parts(parts, count))
+        return -EINVAL;
     TRANSFER(FD_WRITE, write_parts(record, fd, parts, count));
 }
 

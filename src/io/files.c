@@ -9,6 +9,7 @@
 #include "core/loop.h"
 #include "io/fd_table.h"
 #include "io/file.h"
+#include "io/lengths.h"
 #include "sys/files.h"
 #include "sys/net.h"
 #include "sys/process.h"
@@ -44,6 +45,14 @@ static void free_file(asyncio_file *file)
     asy_slab_free(file, file_bytes(file->path));
 }
 
+/* Its loop has forgotten it. */
+static int close_here(int fd)
+{
+    struct file_op op = {.code = FILE_CLOSE, .fd = fd};
+    asy_file_run(&op);
+    return (int)op.result;
+}
+
 asyncio_file *asy_file_ref(asyncio_file *file)
 {
     if (file)
@@ -56,7 +65,7 @@ void asy_file_unref(asyncio_file *file)
     if (!file || atomic_fetch_sub(&file->refs, 1) != 1)
         return;
     if (!file->keeps_fd)
-        asy_sys_close(file->fd);
+        close_here(file->fd);
     free_file(file);
 }
 
@@ -89,7 +98,7 @@ static void close_behind(asyncio_loop *loop, int fd)
     if (work && asy_file_start(loop, work, NULL) == 0)
         return;
     asy_sys_free(work);
-    asy_sys_close(fd);
+    close_here(fd);
 }
 
 /* On a thread, and the task waits. */
@@ -102,10 +111,10 @@ static int close_waiting(asyncio_loop *loop, int fd)
     }
     struct file_work *work = close_work(fd);
     if (!work)
-        return asy_sys_close(fd);
+        return close_here(fd);
     err = asy_file_wait(loop, work, NULL, &close_kind);
     if (err)
-        return err == -ECANCELED ? err : asy_sys_close(fd);
+        return err == -ECANCELED ? err : close_here(fd);
     err = (int)work->op.result;
     asy_file_work_free(&work->work);
     return err;
@@ -115,7 +124,7 @@ static int close_waiting(asyncio_loop *loop, int fd)
 static int close_descriptor(asyncio_loop *loop, int fd, bool writes, bool waits)
 {
     if (!writes || asy_loop_unusable(loop) || loop->backend->ops->is_virtual)
-        return asy_sys_close(fd);
+        return close_here(fd);
     if (waits && loop->current)
         return close_waiting(loop, fd);
     close_behind(loop, fd);
@@ -139,10 +148,12 @@ static int release(asyncio_file *file, bool waits)
 
 static int end_file(asyncio_file *file, bool waits)
 {
+    bool usable = !asy_loop_unusable(file->loop);
+    struct fd_record *record = usable && !file->keeps_fd ? asy_fd_find(file->loop, file->fd) : NULL;
     file->closed = true;
-    if (file->kind == FILE_POLLED && !asy_loop_unusable(file->loop))
-        asyncio_forget(file->fd); /* who waits finds out */
-    if (file->calls && !asy_loop_unusable(file->loop))
+    if (record)
+        asy_fd_drop(file->loop, record); /* who waits finds out */
+    if (file->calls && usable)
         return 0; /* the last call takes it along */
     return release(file, waits);
 }
@@ -209,8 +220,10 @@ static int settle_sequential(asyncio_file *file)
     int err = asy_fd_prepare(record);
     if (!err && record->kind != ASY_FD_SHARED)
         err = asy_fd_register(file->loop, record);
-    if (err)
+    if (err) {
+        asy_fd_drop(file->loop, record);
         return err;
+    }
     /* A FIFO that nobody has written to yet would look as if it were at its end. */
     if (record->mode == FD_EDGE)
         asy_fd_exhausted(record, FD_READ);
@@ -376,28 +389,28 @@ static ssize_t transfer_at_position(asyncio_file *file, struct file_op *op)
 ssize_t asyncio_file_read(asyncio_file *file, void *buf, size_t n)
 {
     struct file_op op = {.code = FILE_READ, .buf = buf, .n = n};
-    int err = begin(file, buf || !n, "asyncio_file_read");
+    int err = begin(file, asy_is_length(n) && (buf || !n), "asyncio_file_read");
     return err ? err : end(file, transfer_at_position(file, &op), "read");
 }
 
 ssize_t asyncio_file_write(asyncio_file *file, const void *buf, size_t n)
 {
     struct file_op op = {.code = FILE_WRITE, .buf = (void *)buf, .n = n};
-    int err = begin(file, buf || !n, "asyncio_file_write");
+    int err = begin(file, asy_is_length(n) && (buf || !n), "asyncio_file_write");
     return err ? err : end(file, transfer_at_position(file, &op), "write");
 }
 
 ssize_t asyncio_file_pread(asyncio_file *file, void *buf, size_t n, off_t offset)
 {
     struct file_op op = {.code = FILE_READ, .buf = buf, .n = n};
-    int err = begin(file, (buf || !n) && offset >= 0, "asyncio_file_pread");
+    int err = begin(file, asy_is_length(n) && (buf || !n) && offset >= 0, "asyncio_file_pread");
     return err ? err : end(file, transfer(file, &op, offset), "read");
 }
 
 ssize_t asyncio_file_pwrite(asyncio_file *file, const void *buf, size_t n, off_t offset)
 {
     struct file_op op = {.code = FILE_WRITE, .buf = (void *)buf, .n = n};
-    int err = begin(file, (buf || !n) && offset >= 0, "asyncio_file_pwrite");
+    int err = begin(file, asy_is_length(n) && (buf || !n) && offset >= 0, "asyncio_file_pwrite");
     return err ? err : end(file, transfer(file, &op, offset), "write");
 }
 

@@ -4,6 +4,7 @@
  */
 #include "asyncio/coroutines.h"
 #include "asyncio/errors.h"
+#include "asyncio/fdio.h"
 #include "asyncio/messages.h"
 #include "asyncio/tasks.h"
 #include "core/contextvars.h"
@@ -13,7 +14,6 @@
 #include "io/server.h"
 #include "io/stream.h"
 #include "io/tls_hook.h"
-#include "sys/sys.h"
 #include <errno.h>
 #include <string.h>
 
@@ -151,7 +151,7 @@ int asy_client_begin(const struct listener *listener, int fd, const struct socka
     void *place;
     asyncio_coro *coro = asyncio_coro_alloc(&client_type, &place);
     if (!coro) {
-        asy_sys_close(fd);
+        asyncio_close(fd);
         return -ENOMEM;
     }
     client = place;
@@ -165,7 +165,7 @@ int asy_client_begin(const struct listener *listener, int fd, const struct socka
         asy_fd_fresh(server->loop, record, listener->record);
     int err = record ? asy_stream_make(server->loop, fd, &options, false, &client->stream) : -ENOMEM;
     if (err) {
-        asy_sys_close(fd);
+        asyncio_close(fd);
         asy_task_free(asy_coro_begin(coro)); /* not a client yet: there is nothing to drop */
         return err;
     }

@@ -2,6 +2,7 @@
  * Servers: making the sockets they listen on.
  */
 #include "asyncio/errors.h"
+#include "asyncio/fdio.h"
 #include "asyncio/messages.h"
 #include "core/loop.h"
 #include "core/message.h"
@@ -59,7 +60,7 @@ static int listen_on(const struct sockaddr *address, socklen_t length, const asy
         return fd;
     if (has_file) /* an abstract name is the empty path here */
         asy_sys_unlink(((const struct sockaddr_un *)(const void *)address)->sun_path);
-    asy_sys_close(fd);
+    asyncio_close(fd);
     return listen_failed(address, err);
 }
 
@@ -106,7 +107,7 @@ static int add_all(asyncio_server *server, const struct addrinfo *addresses)
         }
         err = asy_server_add(server, fd);
         if (err) {
-            asy_sys_close(fd);
+            asyncio_close(fd);
             return err;
         }
     }
@@ -240,7 +241,7 @@ static int add_path(asyncio_server *server, const char *path, const struct socka
         remember(server);
     int err = asy_server_add(server, fd);
     if (err)
-        asy_sys_close(fd);
+        asyncio_close(fd);
     return err;
 }
 

@@ -16,6 +16,7 @@
 #include "core/quarantine.h"
 #include "core/timer.h"
 #include "io/address.h"
+#include "io/endpoint.h"
 #include "io/server.h"
 #include "io/stream.h"
 #include "io/tls_hook.h"
@@ -105,20 +106,14 @@ static void pause_accepting(struct listener *listener, int64_t pause_ns)
         asy_fd_watch(loop, listener->record, &listener->waiter);
 }
 
-static bool has_connection(const struct listener *listener)
-{
-    struct pollfd one = {.fd = listener->fd, .events = POLLIN};
-    return asy_sys_poll(&one, 1, 0) > 0;
-}
-
 static int accept_one(const struct listener *listener)
 {
     struct sockaddr_storage peer;
     socklen_t length = sizeof peer;
     memset(&peer, 0, sizeof peer);
-    int fd = asy_sys_accept(listener->fd, (struct sockaddr *)&peer, &length);
-    if (fd < 0) /* the kernel looks for a free descriptor first */
-        return fd != -EAGAIN && !has_connection(listener) ? -EAGAIN : fd;
+    int fd = asy_accept(listener->fd, (struct sockaddr *)&peer, &length);
+    if (fd < 0)
+        return fd;
     if (peer.ss_family == AF_INET || peer.ss_family == AF_INET6) {
         int on = 1;
         asy_sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -275,8 +270,10 @@ int asy_server_add(asyncio_server *server, int fd)
         err = asy_sys_set_nonblocking(fd);
     if (!err)
         err = asy_fd_register(server->loop, record);
-    if (err)
+    if (err) {
+        asy_fd_drop(server->loop, record);
         return err;
+    }
     struct listener *listener = &server->listeners[server->listener_count++];
     *listener = (struct listener){.server = server, .fd = fd, .record = record};
     list_init(&listener->waiter.node);
@@ -298,8 +295,7 @@ static void stop_listening(asyncio_server *server)
     for (size_t i = 0; i < server->listener_count; i++) {
         struct listener *listener = &server->listeners[i];
         list_remove(&listener->waiter.node);
-        asy_fd_drop(server->loop, listener->record);
-        asy_sys_close(listener->fd);
+        asy_fd_close(server->loop, listener->record);
     }
     asy_server_unlink(server);
 }

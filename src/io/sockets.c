@@ -3,7 +3,10 @@
  */
 #include "base/compiler.h"
 #include "asyncio/sockets.h"
+#include "asyncio/messages.h"
 #include "asyncio/tasks.h"
+#include "io/endpoint.h"
+#include "io/lengths.h"
 #include "io/transfer.h"
 #include "sys/files.h"
 #include "sys/sys.h"
@@ -23,26 +26,116 @@ static inline ssize_t note_short(struct fd_record *record, uint32_t direction, s
     return result;
 }
 
-static inline ssize_t recv_some(struct fd_record *record, int fd, void *buf, size_t n, int flags)
+static inline ssize_t recv_some(struct fd_record *record, int fd, void *buf, size_t n)
 {
-    ssize_t got = asy_sys_recv(fd, buf, n, flags | MSG_DONTWAIT);
-    return flags ? got : note_short(record, FD_READ, got, n); /* such as MSG_PEEK, which takes nothing */
+    return note_short(record, FD_READ, asy_sys_recv(fd, buf, n, MSG_DONTWAIT), n);
 }
 
 HOT ssize_t asyncio_sock_recv(int fd, void *buf, size_t n, int flags)
 {
-    TRANSFER(FD_READ, recv_some(record, fd, buf, n, flags));
+    if (UNLIKELY(flags || !asy_is_length(n)))
+        return asyncio_sock_recvfrom(fd, buf, n, flags, NULL, NULL);
+    TRANSFER(FD_READ, recv_some(record, fd, buf, n));
+}
+
+/* What announces that a call with these flags, which has found nothing, may find something now. 0: the
+ * ordinary queue. A peek may look behind what is queued (SO_PEEK_OFF), and waits for more than there is. */
+static uint32_t events_aside(int flags)
+{
+    return flags & MSG_ERRQUEUE ? EPOLLERR : flags & MSG_OOB ? EPOLLPRI : flags & MSG_PEEK ? EPOLLIN : 0;
+}
+
+static ssize_t recvfrom_aside(int fd, void *buf, size_t n, int flags, struct sockaddr *from,
+                              socklen_t *length)
+{
+    TRANSFER_ASIDE(events_aside(flags),
+                   asy_sys_recvfrom(fd, buf, n, flags | MSG_DONTWAIT, from, length));
+}
+
+static ssize_t recvmsg_aside(int fd, struct msghdr *message, int flags)
+{
+    TRANSFER_ASIDE(events_aside(flags),
+                   asy_sys_recvmsg(fd, message, flags | MSG_CMSG_CLOEXEC | MSG_DONTWAIT));
+}
+
+static ssize_t recvfrom_waiting(int fd, void *buf, size_t n, int flags, struct sockaddr *from,
+                                socklen_t *length)
+{
+    TRANSFER(FD_READ, asy_sys_recvfrom(fd, buf, n, flags | MSG_DONTWAIT, from, length));
+}
+
+static ssize_t recvmsg_waiting(int fd, struct msghdr *message, int flags)
+{
+    TRANSFER(FD_READ, asy_sys_recvmsg(fd, message, flags | MSG_CMSG_CLOEXEC | MSG_DONTWAIT));
+}
+
+/* Does MSG_WAITALL mean anything? It does not for datagrams, for errors and for urgent data. */
+static bool is_for_all(int fd, int flags)
+{
+    int type = 0;
+    socklen_t length = sizeof type;
+    return (flags & MSG_WAITALL) && !(flags & (MSG_ERRQUEUE | MSG_OOB)) &&
+           asy_sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_STREAM;
+}
+
+/* Waits for what is missing. Until something has come a request to cancel is delivered as ever; after that
+ * the wait ends with -EINTR, and the request stays. */
+static int wait_for_rest(asyncio_loop *loop, struct fd_record *record, size_t got, bool waited)
+{
+    return got ? asy_fd_wait_rest(loop, record, FD_READ) : asy_transfer_wait(loop, record, FD_READ, waited);
+}
+
+/* One transfer, however long it takes. What ends it early is told if nothing has come: else what has is. */
+static ssize_t recv_all(int fd, char *buf, size_t n, int flags, struct sockaddr *from, socklen_t *length)
+{
+    asyncio_loop *loop = asy_running_loop;
+    size_t got = 0;
+    int err;
+    struct fd_record *record = asy_transfer_begin(loop, fd, &err);
+    bool waited = false;
+    while (!err && got < n) {
+        ssize_t part = -EAGAIN;
+        if ((record->ready & FD_READ) && (waited || got || !asy_fd_has_queue(record, FD_READ)))
+            part = asy_sys_recvfrom(fd, buf + got, n - got, flags | MSG_DONTWAIT, got ? NULL : from, length);
+        if (part == 0)
+            break;
+        if (part > 0) {
+            got += (size_t)part;
+            continue;
+        }
+        err = (int)part;
+        if (err == -EAGAIN) {
+            asy_fd_exhausted(record, FD_READ);
+            err = wait_for_rest(loop, record, got, waited);
+            waited = true;
+        }
+    }
+    if (record)
+        asy_fd_pass_on(record, FD_READ);
+    return got ? (ssize_t)got : err;
 }
 
 ssize_t asyncio_sock_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from,
                               socklen_t *length)
 {
-    TRANSFER(FD_READ, asy_sys_recvfrom(fd, buf, n, flags | MSG_DONTWAIT, from, length));
+    if (!asy_is_length(n))
+        return -EINVAL;
+    bool all = is_for_all(fd, flags);
+    if (all && (flags & MSG_PEEK))
+        return asyncio_raise(-EOPNOTSUPP, "MSG_WAITALL does not go with MSG_PEEK: "
+                                          "all of it may be more than the socket can hold");
+    if (all)
+        return recv_all(fd, buf, n, flags, from, length);
+    return events_aside(flags) ? recvfrom_aside(fd, buf, n, flags, from, length)
+                               : recvfrom_waiting(fd, buf, n, flags, from, length);
 }
 
 ssize_t asyncio_sock_recvmsg(int fd, struct msghdr *message, int flags)
 {
-    TRANSFER(FD_READ, asy_sys_recvmsg(fd, message, flags | MSG_CMSG_CLOEXEC | MSG_DONTWAIT));
+    if (is_for_all(fd, flags))
+        return asyncio_raise(-EOPNOTSUPP, "asyncio_sock_recvmsg does not know MSG_WAITALL: "
+                                          "asyncio_sock_recv does");
+    return events_aside(flags) ? recvmsg_aside(fd, message, flags) : recvmsg_waiting(fd, message, flags);
 }
 
 static inline ssize_t send_some(struct fd_record *record, int fd, const void *buf, size_t n, int flags)
@@ -52,6 +145,8 @@ static inline ssize_t send_some(struct fd_record *record, int fd, const void *bu
 
 ssize_t asyncio_sock_send(int fd, const void *buf, size_t n, int flags)
 {
+    if (!asy_is_length(n))
+        return -EINVAL;
     TRANSFER(FD_WRITE, send_some(record, fd, buf, n, flags));
 }
 
@@ -108,6 +203,8 @@ static ssize_t sendto_waiting(int fd, const void *buf, size_t n, int flags, cons
 ssize_t asyncio_sock_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to,
                             socklen_t length)
 {
+    if (!asy_is_length(n))
+        return -EINVAL;
     if (!is_unix(to, length))
         return sendto_waiting(fd, buf, n, flags, to, length);
     struct iovec part = {(void *)buf, n};
@@ -139,6 +236,8 @@ static HOT ssize_t sendall(int fd, const void *buf, size_t n, int flags, size_t 
 HOT ssize_t asyncio_sock_sendall(int fd, const void *buf, size_t n, int flags)
 {
     size_t sent = 0;
+    if (!asy_is_length(n))
+        return -EINVAL;
     return sendall(fd, buf, n, flags, &sent);
 }
 
@@ -162,6 +261,18 @@ static bool is_peers(int err)
     }
 }
 
+/* At the limit of descriptors, or of memory: the kernel looks for these before it looks for a connection. */
+static bool is_shortage(int err)
+{
+    return err == -EMFILE || err == -ENFILE || err == -ENOBUFS || err == -ENOMEM;
+}
+
+int asy_accept(int fd, struct sockaddr *peer, socklen_t *length)
+{
+    int accepted = asy_sys_accept(fd, peer, length);
+    return is_shortage(accepted) && asy_fd_look(fd, POLLIN) == 0 ? -EAGAIN : accepted;
+}
+
 static int accept_one(int fd, struct sockaddr *peer, socklen_t *length)
 {
     socklen_t room = length ? *length : 0;
@@ -169,7 +280,7 @@ static int accept_one(int fd, struct sockaddr *peer, socklen_t *length)
     do {
         if (length)
             *length = room;
-        accepted = asy_sys_accept(fd, peer, length);
+        accepted = asy_accept(fd, peer, length);
     } while (accepted == -EINTR || is_peers(accepted));
     return accepted;
 }
@@ -269,6 +380,8 @@ ssize_t asyncio_sock_sendfile(int fd, int in, off_t *offset, size_t count)
 {
     size_t sent = 0;
     bool copies = false;
+    if (!asy_is_length(count))
+        return -EINVAL;
     while (sent < count) {
         size_t left = count - sent;
         ssize_t part = copies ? copy_once(fd, in, offset, left) : sendfile_once(fd, in, offset, left);

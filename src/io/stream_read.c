@@ -5,6 +5,7 @@
 #include "asyncio/streams.h"
 #include "core/loop.h"
 #include "io/file.h"
+#include "io/lengths.h"
 #include "io/stream.h"
 #include "sys/net.h"
 #include "sys/sys.h"
@@ -245,7 +246,7 @@ static ssize_t take(asyncio_stream *stream, void *buf, size_t n)
 
 ssize_t asyncio_stream_read(asyncio_stream *stream, void *buf, size_t n)
 {
-    int err = begin(stream, buf || !n, "asyncio_stream_read");
+    int err = begin(stream, asy_is_length(n) && (buf || !n), "asyncio_stream_read");
     if (err)
         return err;
     if (n == 0)
@@ -263,7 +264,7 @@ ssize_t asyncio_stream_read(asyncio_stream *stream, void *buf, size_t n)
 
 ssize_t asyncio_stream_readexactly(asyncio_stream *stream, void *buf, size_t n)
 {
-    int err = begin(stream, buf || !n, "asyncio_stream_readexactly");
+    int err = begin(stream, asy_is_length(n) && (buf || !n), "asyncio_stream_readexactly");
     if (err)
         return err;
     while (bytes_count(&stream->in) < n) {
@@ -318,7 +319,7 @@ static ssize_t read_until(asyncio_stream *stream, const void *separator, size_t 
 
 ssize_t asyncio_stream_readuntil(asyncio_stream *stream, const void *separator, size_t length, char **data)
 {
-    int err = begin(stream, separator && length && data, "asyncio_stream_readuntil");
+    int err = begin(stream, separator && length && asy_is_length(length) && data, "asyncio_stream_readuntil");
     if (err)
         return err;
     ssize_t n = read_until(stream, separator, length, data);

@@ -7,6 +7,7 @@
 #include "asyncio/streams.h"
 #include "core/cancel.h"
 #include "core/loop.h"
+#include "io/lengths.h"
 #include "io/stream.h"
 #include "io/transfer.h"
 #include "sys/net.h"
@@ -391,11 +392,8 @@ static int write_behind(asyncio_stream *stream, const struct iovec *parts, int c
     return err;
 }
 
-static int write_parts(asyncio_stream *stream, const struct iovec *parts, int count)
+static int write_parts(asyncio_stream *stream, const struct iovec *parts, int count, size_t total)
 {
-    size_t total = 0;
-    for (int i = 0; i < count; i++)
-        total += parts[i].iov_len;
     int err = total ? wait_turn(stream) : stream->write_error;
     if (!err)
         err = stream->shaking ? ASYNCIO_ESTATE : may_write(stream); /* others have run meanwhile */
@@ -411,15 +409,16 @@ static int write_parts(asyncio_stream *stream, const struct iovec *parts, int co
 
 int asyncio_stream_writev(asyncio_stream *stream, const struct iovec *parts, int count)
 {
-    int err = begin(stream, count >= 0 && (parts || !count), true, "asyncio_stream_writev");
-    return err ? err : end(stream, write_parts(stream, parts, count));
+    ssize_t total = asy_parts_length(parts, count);
+    int err = begin(stream, total >= 0, true, "asyncio_stream_writev");
+    return err ? err : end(stream, write_parts(stream, parts, count, (size_t)total));
 }
 
 int asyncio_stream_write(asyncio_stream *stream, const void *buf, size_t n)
 {
     struct iovec part = {(void *)buf, n};
-    int err = begin(stream, buf || !n, true, "asyncio_stream_write");
-    return err ? err : end(stream, write_parts(stream, &part, 1));
+    int err = begin(stream, asy_is_length(n) && (buf || !n), true, "asyncio_stream_write");
+    return err ? err : end(stream, write_parts(stream, &part, 1, n));
 }
 
 int asyncio_stream_printf(asyncio_stream *stream, const char *format, ...)

@@ -81,8 +81,11 @@ static int adopt(int fd, const asyncio_connect_options *options, bool pipe, bool
         asy_fd_fresh(loop, record, NULL); /* what had the number before may have been another file */
     asyncio_stream *stream;
     int err = asy_stream_make(loop, fd, options, pipe, &stream);
-    if (err)
+    if (err) {
+        if (!known)
+            asy_fd_drop(loop, record); /* it stays the caller's, who may close it by other means */
         return err;
+    }
     asy_stream_learn_peer(stream);
     if (options && options->tls &&
         (err = asyncio_stream_start_tls(stream, options->tls, options->server_hostname))) {
@@ -113,7 +116,6 @@ int asyncio_stream_from_file(asyncio_file *file, const asyncio_connect_options *
     if (err)
         return err;
     file->keeps_fd = true; /* the stream has it now */
-    file->kind = FILE_PLAIN;
     asy_file_drop(file);
     return 0;
 }
@@ -238,12 +240,13 @@ static void close_descriptor(asyncio_stream *stream)
 {
     if (stream->fd < 0)
         return;
-    asy_fd_drop(stream->loop, stream->record);
+    if (stream->file || stream->keeps_fd)
+        asy_fd_drop(stream->loop, stream->record);
+    else
+        asy_fd_close(stream->loop, stream->record);
     if (stream->file) {
         stream->file->keeps_fd |= stream->keeps_fd;
         asy_file_drop(stream->file);
-    } else if (!stream->keeps_fd) {
-        asy_sys_close(stream->fd);
     }
     stream->file = NULL;
     stream->fd = -EBADF;

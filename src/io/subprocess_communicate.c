@@ -8,6 +8,7 @@
 #include "asyncio/tasks.h"
 #include "asyncio/waiting.h"
 #include "core/loop.h"
+#include "io/lengths.h"
 #include "io/process.h"
 #include "sys/sys.h"
 #include <errno.h>
@@ -121,7 +122,7 @@ static int communicate(asyncio_process *process, const void *input, size_t n, as
 int asyncio_process_communicate(asyncio_process *process, const void *input, size_t n, asyncio_buffer *out,
                                 asyncio_buffer *err)
 {
-    if (!process || (n && (!input || !process->takes_input)))
+    if (!process || !asy_is_length(n) || (n && (!input || !process->takes_input)))
         return -EINVAL;
     asy_loop_check(process->loop, "asyncio_process_communicate");
     if (asy_running_loop != process->loop || !process->loop->current)

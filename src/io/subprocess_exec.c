@@ -56,7 +56,7 @@ static int open_pipe(asyncio_process *process, int i)
     int theirs = fds[i == 0 ? 0 : 1], ours = fds[i == 0 ? 1 : 0];
     err = open_stream(process, i, ours);
     if (err)
-        asy_sys_close(theirs);
+        asyncio_close(theirs);
     return err ? err : theirs;
 }
 
@@ -111,7 +111,7 @@ static int plan_and_start(asyncio_process *process, struct asy_spawn *spawn,
         err = start(process, spawn);
     for (int i = 0; i < 3; i++)
         if (opened[i] >= 0)
-            asy_sys_close(opened[i]);
+            asyncio_close(opened[i]);
     return err;
 }
 

@@ -3,6 +3,7 @@
  * about the program, its interpreter, its folder or a descriptor; this looks which. All
  * of it comes after the failure, and changes words alone.
  */
+#include "asyncio/fdio.h"
 #include "asyncio/messages.h"
 #include "core/message.h"
 #include "io/process.h"
@@ -70,7 +71,7 @@ static bool find_interpreter(const char *path, char name[PATH_MAX])
     if (fd < 0)
         return false;
     ssize_t n = asy_sys_read_at(fd, line, sizeof line - 1, 0);
-    asy_sys_close(fd);
+    asyncio_close(fd);
     line[n > 0 ? n : 0] = '\0';
     if (strncmp(line, "#!", 2) != 0)
         return false;

@@ -31,6 +31,8 @@ static inline struct fd_record *asy_transfer_begin(asyncio_loop *loop, int fd, i
     *err = LIKELY(record != NULL) ? asy_fd_prepare(record) : asy_fd_why_none(fd);
     return record;
 }
+/* poll(2) without a wait: the events that hold, 0, or an error. */
+int asy_fd_look(int fd, int events);
 /* Waits for the turn; `again`: it came, and led to nothing. */
 int asy_transfer_wait(asyncio_loop *loop, struct fd_record *record, uint32_t direction, bool again);
 int asy_transfer_shared(asyncio_loop *loop, struct fd_record *record, uint32_t direction);
@@ -59,6 +61,22 @@ ssize_t asy_write_shared(struct fd_record *record, const void *buf, size_t n);
             }                                                                                                \
             err = asy_transfer_wait(loop, record, (direction), waited);                                      \
             waited = true;                                                                                   \
+        }                                                                                                    \
+        return err;                                                                                          \
+    } while (0)
+
+/* The same for a call whose EAGAIN says nothing of the directions: its bytes come from a queue of their own,
+ * or it takes none. It is tried whoever else waits, and again when one of `events` has happened. */
+#define TRANSFER_ASIDE(events, call)                                                                         \
+    do {                                                                                                     \
+        int err;                                                                                             \
+        asyncio_loop *loop = asy_running_loop;                                                               \
+        struct fd_record *record = asy_transfer_begin(loop, fd, &err);                                       \
+        while (!err) {                                                                                       \
+            ssize_t result = (ssize_t)(call);                                                                \
+            if (result != -EAGAIN)                                                                           \
+                return result;                                                                               \
+            err = asy_fd_wait_event(loop, record, (events));                                                 \
         }                                                                                                    \
         return err;                                                                                          \
     } while (0)

@@ -28,7 +28,7 @@
 
 int asy_sys_open(const char *path, int flags, mode_t mode)
 {
-    KERNEL_INT("open", -EMFILE, open(path, flags | O_CLOEXEC, mode));
+    KERNEL_INT("open", -EMFILE, asy_sys_above_standard(open(path, flags | O_CLOEXEC, mode)));
 }
 
 int asy_sys_open_cached(const char *path, int flags)
@@ -36,7 +36,8 @@ int asy_sys_open_cached(const char *path, int flags)
     if (RUNNING_ON_VALGRIND) /* which would complain of a call that it does not know */
         return -ENOSYS;
     struct open_how how = {.flags = (unsigned)(flags | O_CLOEXEC), .resolve = RESOLVE_CACHED};
-    KERNEL_INT("open_cached", -EAGAIN, (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how));
+    KERNEL_INT("open_cached", -EAGAIN,
+               asy_sys_above_standard((int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how)));
 }
 
 ssize_t asy_sys_read_at(int fd, void *buf, size_t n, off_t offset)

@@ -61,7 +61,8 @@ int asy_sys_reopen(int fd)
 {
     char path[32];
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    KERNEL_INT("reopen", -EMFILE, open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    KERNEL_INT("reopen", -EMFILE,
+               asy_sys_above_standard(open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)));
 }
 
 int asy_sys_set_nonblocking(int fd)
@@ -212,12 +213,14 @@ ssize_t asy_sys_sendfile(int out, int in, off_t *offset, size_t count)
 
 int asy_sys_socket(int family, int type, int protocol)
 {
-    KERNEL_INT("socket", -EMFILE, socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
+    KERNEL_INT("socket", -EMFILE,
+               asy_sys_above_standard(socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol)));
 }
 
 int asy_sys_accept(int fd, struct sockaddr *peer, socklen_t *length)
 {
-    KERNEL_INT("accept", -EMFILE, accept4(fd, peer, length, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    KERNEL_INT("accept", -EMFILE,
+               asy_sys_above_standard(accept4(fd, peer, length, SOCK_CLOEXEC | SOCK_NONBLOCK)));
 }
 
 int asy_sys_connect(int fd, const struct sockaddr *to, socklen_t length)

@@ -7,6 +7,7 @@
 #include "core/task.h"
 #include "support/ledger.h"
 #include "sys/sys.h"
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -14,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <cmocka.h>
 
 static struct child child;
@@ -487,6 +489,53 @@ static void between_turns_all_stays(void **state)
     assert_child_exit(&child, 0);
 }
 
+/* What the library asks the kernel, of what has to do with all this. */
+static unsigned asked;
+
+int sigaltstack(const stack_t *restrict stack, stack_t *restrict old)
+{
+    asked++;
+    return (int)syscall(SYS_sigaltstack, stack, old);
+}
+
+int sigaction(int signo, const struct sigaction *restrict action, struct sigaction *restrict old)
+{
+    typedef int call(int, const struct sigaction *, struct sigaction *);
+    asked++;
+    return ((call *)dlsym(RTLD_NEXT, "sigaction"))(signo, action, old);
+}
+
+pid_t gettid(void)
+{
+    asked++;
+    return (pid_t)syscall(SYS_gettid);
+}
+
+/* Nobody has asked for the descriptor: a loop that gets single turns is inside another one all the same. */
+static void run_turn_by_turn(void *arg)
+{
+    (void)arg;
+    stack_t none = {.ss_flags = SS_DISABLE};
+    sigaltstack(&none, NULL); /* a sanitizer has one */
+    asyncio_loop *loop = asyncio_loop_new(NULL);
+    CHILD_CHECK(asyncio_loop_run_once(loop, 0) == 0);
+    CHILD_CHECK(!is_default() && has_alternate_stack());
+    asked = 0;
+    for (int i = 0; i < 100; i++)
+        CHILD_CHECK(asyncio_loop_run_once(loop, 0) == 0);
+    CHILD_CHECK(asked == 0);
+    CHILD_CHECK(asyncio_loop_close(loop) == 0);
+    CHILD_CHECK(is_default() && !has_alternate_stack());
+    asyncio_loop_release(loop);
+}
+
+static void an_empty_turn_asks_nothing(void **state)
+{
+    (void)state;
+    child_run(&child, run_turn_by_turn, NULL);
+    assert_child_exit(&child, 0);
+}
+
 static void overflow_inside(void *arg)
 {
     (void)arg;
@@ -591,6 +640,7 @@ int main(void)
         cmocka_unit_test(without_memory_for_it_all_goes_on),
         cmocka_unit_test(all_is_put_back),
         cmocka_unit_test(between_turns_all_stays),
+        cmocka_unit_test(an_empty_turn_asks_nothing),
         cmocka_unit_test(in_a_turn),
         cmocka_unit_test(in_another_threads_loop),
         cmocka_unit_test(in_a_forked_childs_loop_and_then_the_parents),

@@ -715,7 +715,8 @@ ASYNC(main_accept_failures)
     asyncio_close(server);
 
     accept_errors = ours;
-    close(connected_to(&address));
+    for (int i = 0; i < 2; i++) /* the kernel leaves the first one where it is */
+        close(connected_to(&address));
     CHECK_EQUAL(asyncio_sock_accept(listener, NULL, NULL), -EMFILE);
     accept_errors = NULL;
     asyncio_close(listener);
