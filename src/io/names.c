@@ -8,6 +8,7 @@
 #include "core/message.h"
 #include "io/endpoint.h"
 #include "io/offload.h"
+#include "io/resolver.h"
 #include "sys/sys.h"
 #include <errno.h>
 #include <stdio.h>
@@ -68,9 +69,12 @@ struct lookup {
 static void run_lookup(struct work *work)
 {
     struct lookup *lookup = (struct lookup *)work;
+    struct resolving resolving;
+    asy_resolver_enter(&resolving);
     int code = getaddrinfo(lookup->host, lookup->service, lookup->has_hints ? &lookup->hints : NULL,
                            &lookup->result);
     lookup->error = error_of(code, code == EAI_SYSTEM ? errno : 0);
+    asy_resolver_leave(&resolving);
 }
 
 static void free_lookup(struct work *work)
@@ -115,8 +119,11 @@ static int look_up_number(const char *host, const char *service, const struct ad
                                     .ai_protocol = hints->ai_protocol};
     numeric.ai_flags |= AI_NUMERICHOST | AI_NUMERICSERV;
     int saved = errno; /* the caller's, which musl changes on the way */
+    struct resolving resolving;
+    asy_resolver_enter(&resolving);
     int code = getaddrinfo(host, service, &numeric, result);
     int err = error_of(code, code == EAI_SYSTEM ? errno : 0);
+    asy_resolver_leave(&resolving);
     errno = saved;
     return err;
 }
@@ -166,11 +173,14 @@ struct reverse {
 static void run_reverse(struct work *work)
 {
     struct reverse *reverse = (struct reverse *)work;
+    struct resolving resolving;
+    asy_resolver_enter(&resolving);
     int code = getnameinfo((const struct sockaddr *)&reverse->address, reverse->length,
                            reverse->host_length ? reverse->host : NULL, reverse->host_length,
                            reverse->service_length ? reverse->service : NULL, reverse->service_length,
                            reverse->flags);
     reverse->error = error_of(code, code == EAI_SYSTEM ? errno : 0);
+    asy_resolver_leave(&resolving);
 }
 
 static int name_failed(int err)

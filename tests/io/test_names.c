@@ -4,6 +4,7 @@
  */
 #include "asyncio.h"
 #include "base/sanitizer.h"
+#include "io/resolver.h"
 #include "support/harness.h"
 #include "support/ledger.h"
 #include "support/resolver.h"
@@ -12,6 +13,7 @@
 #include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -449,6 +451,77 @@ static void test_forked(void **state)
     harness_settle();
 }
 
+/* A child finds no lock of the C library's held by a look-up: the fork waits for it. */
+static sem_t fork_begins;
+static bool is_watched;
+
+static void tell_of_fork(void)
+{
+    if (is_watched)
+        sem_post(&fork_begins);
+}
+
+static void *open_gate(void *arg)
+{
+    (void)arg;
+    while (sem_wait(&fork_begins) && errno == EINTR)
+        ;
+    usleep(20000); /* for the fork, which would be over by then */
+    resolver_set_gate(true);
+    return NULL;
+}
+
+/* How many look-ups a child is born with, that nobody makes there. */
+static int count_in_child(void)
+{
+    int status = -1;
+    is_watched = true;
+    pid_t child = fork();
+    if (child == 0)
+        _exit((int)resolver.running);
+    is_watched = false;
+    CHECK_EQUAL(waitpid(child, &status, 0), child);
+    return status == 0 ? 0 : WEXITSTATUS(status);
+}
+
+ASYNC(main_fork_waits)
+{
+    pthread_t thread;
+    asyncio_task *task = asyncio_create_task(look_up_later("slow.test", "192.0.2.3"));
+    wait_until_running(1);
+    CHECK_EQUAL(pthread_create(&thread, NULL, open_gate, NULL), 0);
+    CHECK_EQUAL(count_in_child(), 0);
+    CHECK_EQUAL(pthread_join(thread, NULL), 0);
+    CHECK_EQUAL(asyncio_await(task), 0);
+    resolver_set_gate(false);
+    return 0;
+}
+
+static void test_fork_waits(void **state)
+{
+    (void)state;
+    sem_init(&fork_begins, 0, 0);
+    assert_int_equal(pthread_atfork(tell_of_fork, NULL, NULL), 0); /* after the library's: called before */
+    int64_t before = atomic_exchange(&asy_resolver_fork_wait_ns, INT64_C(60000000000));
+    CHECK_EQUAL(run(main_fork_waits), 0);
+    asy_resolver_fork_wait_ns = before;
+    sem_destroy(&fork_begins);
+    harness_settle();
+}
+
+/* Not for ever: a name server may take its time. */
+ASYNC(main_fork_goes_on)
+{
+    asyncio_task *task = asyncio_create_task(look_up_later("slow.test", "192.0.2.3"));
+    wait_until_running(1);
+    CHECK_EQUAL(count_in_child(), 1);
+    resolver_set_gate(true);
+    CHECK_EQUAL(asyncio_await(task), 0);
+    resolver_set_gate(false);
+    return 0;
+}
+TEST(fork_goes_on)
+
 /* ---- getnameinfo ------------------------------------------------------------------------ */
 
 ASYNC(main_reverse)
@@ -547,6 +620,8 @@ int main(void)
         cmocka_unit_test(test_loop_closed),
         cmocka_unit_test(test_loop_abandoned),
         cmocka_unit_test(test_forked),
+        cmocka_unit_test(test_fork_goes_on),
+        cmocka_unit_test(test_fork_waits),
         cmocka_unit_test(test_reverse),
         cmocka_unit_test(test_outside_a_task),
         cmocka_unit_test(test_failures),
