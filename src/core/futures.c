@@ -4,6 +4,7 @@
 #include "core/future.h"
 #include "asyncio/errors.h"
 #include "asyncio/futures.h"
+#include "base/assert.h"
 #include "core/cancel.h"
 #include "core/contextvars.h"
 #include "core/loop.h"
@@ -64,6 +65,7 @@ asyncio_future *(asyncio_future_new)(void)
 
 void asy_future_complete(asyncio_future *future, intptr_t result)
 {
+    ASY_ASSERT(!future->done);
     future->result = result;
     future->order = ++future->loop->completions;
     future->done = true;
@@ -110,10 +112,17 @@ static void destroy(asyncio_future *future)
     asy_loop_object_freed(loop);
 }
 
+static NOINLINE void drop_last(asyncio_future *future)
+{
+    ASY_ASSERT(future->refs == 0);
+    destroy(future);
+}
+
 void asy_future_unref(asyncio_future *future)
 {
-    if (--future->refs == 0)
-        destroy(future);
+    /* One comparison for the last reference and for one too many: the common path has no frame. */
+    if ((int32_t)--future->refs <= 0)
+        drop_last(future);
 }
 
 asyncio_future *asyncio_ref_future(asyncio_future *future)

@@ -4,6 +4,7 @@
  * line that says what and where.
  */
 #include "asyncio/errors.h"
+#include "base/assert.h"
 #include "core/contextvars.h"
 #include "core/loop.h"
 #include "core/message.h"
@@ -117,6 +118,27 @@ void asy_fatal(const char *format, ...)
     va_end(args);
     if (n > 0)
         used += (size_t)n < sizeof line - used - 1 ? (size_t)n : sizeof line - used - 2;
+    write_line(line, used);
+    abort();
+}
+
+/* asyncio: broken invariant in asy_future_complete (futures.c:62): !future->done; task 'Task-3' of fetch,
+ * which waits in queue. The name is not asked for, since making one takes memory. */
+void asy_assert_failed(const struct asy_assertion *assertion, const asyncio_task *task)
+{
+    char line[LINE_MAX_BYTES];
+    const char *folder = strrchr(assertion->file, '/');
+    size_t used = append(line, 0, "asyncio: broken invariant in %s (%s:%d): %s", assertion->function,
+                         folder ? folder + 1 : assertion->file, assertion->line, assertion->condition);
+    if (!task && asy_running_loop)
+        task = asy_running_loop->current;
+    if (task && task->name)
+        used = append(line, used, "; task '%s' of %s", task->name, task->type->site.func);
+    else if (task)
+        used = append(line, used, "; task 'Task-%llu' of %s", (unsigned long long)task->id,
+                      task->type->site.func);
+    if (task && task->wait)
+        used = append(line, used, ", which waits in %s", task->wait->kind->name);
     write_line(line, used);
     abort();
 }

@@ -8,6 +8,7 @@
  * stacks.
  */
 #include "core/switch.h"
+#include "base/assert.h"
 #include "core/exceptions.h"
 #include "core/loop.h"
 #include "core/message.h"
@@ -168,6 +169,7 @@ HOT NOINLINE void asy_switch_park(asyncio_loop *loop, asyncio_task *task)
 
 HOT void asy_task_resume(asyncio_loop *loop, asyncio_task *task)
 {
+    ASY_ASSERT_TASK(!loop->current, task);
     if (task->fiber.sp || equip(loop, task))
         enter(loop, &loop->fiber, task);
 }

@@ -9,6 +9,7 @@
 #include "asyncio/taskgroups.h"
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
+#include "base/assert.h"
 #include "core/block.h"
 #include "core/cancel.h"
 #include "core/loop.h"
@@ -92,6 +93,7 @@ static void remove_child(struct child *child)
     asy_future_unref(&child->task->future);
     asy_slab_free(child, sizeof *child);
     struct wait *exit_wait = group->exit_wait;
+    ASY_ASSERT(group->pending > 0);
     if (--group->pending == 0 && exit_wait && exit_wait->state == WAIT_PENDING)
         asy_wait_wake(exit_wait, 0);
 }

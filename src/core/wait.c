@@ -2,6 +2,7 @@
  * Parking a task until it is granted what it waits for. See wait.h.
  */
 #include "core/wait.h"
+#include "base/assert.h"
 #include "core/cancel.h"
 #include "core/loop.h"
 #include "core/switch.h"
@@ -12,6 +13,7 @@ HOT intptr_t asy_wait_park(struct wait *wait)
 {
     asyncio_task *task = wait->task;
     asyncio_loop *loop = task->future.loop;
+    ASY_ASSERT_TASK(!task->wait || task->wait == wait, task);
     wait->since_ns = loop->now_ns;
     task->wait = wait;
     asy_switch_park(loop, task);
@@ -34,6 +36,7 @@ intptr_t asy_wait_in(struct list *queue, const struct wait_kind *kind, void *obj
 HOT void asy_wait_wake(struct wait *wait, intptr_t value)
 {
     asyncio_loop *loop = wait->task->future.loop;
+    ASY_ASSERT_TASK(wait->state == WAIT_PENDING, wait->task);
     wait->value = value;
     wait->state = WAIT_GRANTED;
     wait->task->ready.kind = loop->waking;
@@ -44,6 +47,7 @@ HOT void asy_wait_wake(struct wait *wait, intptr_t value)
 void asy_wait_relay(struct wait *wait, intptr_t value)
 {
     asyncio_loop *loop = wait->task->future.loop;
+    ASY_ASSERT_TASK(wait->state == WAIT_PENDING, wait->task);
     wait->value = value;
     wait->state = WAIT_GRANTED;
     wait->task->ready.kind = READY_RELAY;

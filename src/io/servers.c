@@ -9,6 +9,7 @@
 #include "asyncio/servers.h"
 #include "asyncio/errors.h"
 #include "asyncio/tasks.h"
+#include "base/assert.h"
 #include "core/cancel.h"
 #include "core/contextvars.h"
 #include "core/handles.h"
@@ -41,6 +42,7 @@ const char asy_what_server[] = "server";
 
 void asy_server_unref(asyncio_server *server)
 {
+    ASY_ASSERT(server->refs > 0);
     if (--server->refs)
         return;
     asyncio_loop *loop = server->loop;

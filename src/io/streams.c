@@ -6,6 +6,7 @@
 #include "asyncio/errors.h"
 #include "asyncio/fdio.h"
 #include "asyncio/messages.h"
+#include "base/assert.h"
 #include "core/loop.h"
 #include "core/quarantine.h"
 #include "io/file.h"
@@ -168,6 +169,7 @@ int asyncio_stream_fd(asyncio_stream *stream)
 
 void asy_stream_leave(asyncio_stream *stream)
 {
+    ASY_ASSERT(stream->users > 0);
     if (--stream->users)
         return;
     asyncio_loop *loop = stream->loop;

@@ -18,6 +18,7 @@
  * ones, and all where a checker looks on.
  */
 #include "sys/slab.h"
+#include "base/assert.h"
 #include "base/compiler.h"
 #include "base/list.h"
 #include "sys/slab_single.h"
@@ -174,6 +175,7 @@ static void chunk_release(struct cache *cache, struct chunk *chunk)
 /* A free brought `used` down to `turn`: a full chunk opens, an empty one goes. */
 static NOINLINE void chunk_turn(struct cache *cache, struct chunk *chunk)
 {
+    ASY_ASSERT(chunk->used == chunk->turn && chunk->turn != NEVER);
     if (chunk->used == 0) {
         chunk_release(cache, chunk);
         return;
@@ -202,7 +204,8 @@ static inline void chunk_put(struct cache *cache, struct chunk *chunk, struct de
 {
     block->next = chunk->free;
     chunk->free = block;
-    if (UNLIKELY(--chunk->used == chunk->turn))
+    /* The state changes when `used` comes down to the threshold, which is lower from then on. */
+    if (UNLIKELY((int32_t)(--chunk->used - chunk->turn) <= 0))
         chunk_turn(cache, chunk);
 }
 
@@ -392,7 +395,7 @@ void asy_slab_each(void (*fn)(void *block, void *arg), void *arg)
         for (uint32_t at = CHUNK_FIRST; at < chunk->bump; at += chunk->block_bytes)
             fn((char *)chunk + at, arg);
         next = it->next;
-        if (--chunk->used == chunk->turn)
+        if ((int32_t)(--chunk->used - chunk->turn) <= 0)
             chunk_turn(cache, chunk);
     }
     asy_slab_single_each(cache, fn, arg);

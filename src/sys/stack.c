@@ -17,6 +17,7 @@
  * free one: a task gives its stack back just before it leaves it.
  */
 #include "sys/stack.h"
+#include "base/assert.h"
 #include "base/compiler.h"
 #include "sys/stack_slab.h"
 #include "sys/sys.h"
@@ -355,6 +356,7 @@ void asy_stack_give(struct asy_stacks *stacks, struct asy_stack *stack)
 {
     stacks->settled = false;
     struct asy_stack_pool *pool = stack->slab->pool;
+    ASY_ASSERT(pool->live > 0 && stack->slab->busy > 0);
     pool->live--;
     stack->slab->busy--;
     if (UNLIKELY(++stack->gives % CHECK_GIVES == 0))

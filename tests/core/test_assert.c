@@ -1,0 +1,162 @@
+/*
+ * Assertions: an invariant that a test breaks on purpose ends the process with a line that names it,
+ * the task concerned, and what that waits in.
+ */
+#include "asyncio.h"
+#include "base/assert.h"
+#include "child.h"
+#include "core/future.h"
+#include "core/loop.h"
+#include "core/switch.h"
+#include "core/task.h"
+#include "core/wait.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+static struct child child;
+
+static void break_in_child(asyncio_coro *main)
+{
+    asyncio_run(main);
+}
+
+static void expect_broken(asyncio_coro *main, const char *function, const char *condition)
+{
+    child_run(&child, (void (*)(void *))(void *)break_in_child, main);
+    asyncio_coro_close(main);
+    assert_child_signal(&child, SIGABRT);
+    assert_child_says(&child, "asyncio: broken invariant in ");
+    assert_child_says(&child, function);
+    assert_child_says(&child, condition);
+}
+
+ASYNC(completes_twice)
+{
+    asyncio_future *future = asyncio_future_new();
+    asy_future_complete(future, 1);
+    asy_future_complete(future, 2);
+    return 0;
+}
+
+static void a_future_completes_once(void **state)
+{
+    (void)state;
+    expect_broken(completes_twice(), "asy_future_complete (futures.c:", "!future->done; task 'Task-");
+    assert_child_says(&child, " of completes_twice");
+}
+
+ASYNC(drops_too_many)
+{
+    asyncio_future *future = asyncio_future_new();
+    future->refs = 0;
+    asy_future_unref(future);
+    return 0;
+}
+
+static void a_reference_is_dropped_once(void **state)
+{
+    (void)state;
+    expect_broken(drops_too_many(), "drop_last (futures.c:", "future->refs == 0");
+}
+
+static const struct wait_kind planted_kind = {.name = "a planted wait"};
+
+ASYNC(wakes_twice)
+{
+    struct wait wait;
+    asy_wait_init(&wait, asyncio_current_task(), &planted_kind, NULL);
+    wait.state = WAIT_GRANTED;
+    asyncio_current_task()->wait = &wait;
+    asy_wait_wake(&wait, 0);
+    return 0;
+}
+
+static void a_wait_is_granted_once(void **state)
+{
+    (void)state;
+    expect_broken(wakes_twice(), "asy_wait_wake (wait.c:", "wait->state == WAIT_PENDING");
+    assert_child_says(&child, ", which waits in a planted wait\n");
+}
+
+ASYNC(waits_in_two)
+{
+    asyncio_task *task = asyncio_current_task();
+    struct wait first, second;
+    asy_wait_init(&first, task, &planted_kind, NULL);
+    asy_wait_init(&second, task, &planted_kind, NULL);
+    asyncio_task_set_name(task, "the waiter");
+    task->wait = &first;
+    asy_wait_park(&second);
+    return 0;
+}
+
+static void a_task_waits_in_one_place(void **state)
+{
+    (void)state;
+    expect_broken(waits_in_two(), "asy_wait_park (wait.c:", "task 'the waiter' of waits_in_two");
+}
+
+ASYNC(resumes_inside_a_task)
+{
+    asy_task_resume(asyncio_get_running_loop(), asyncio_current_task());
+    return 0;
+}
+
+static void the_loop_resumes_from_its_own_stack(void **state)
+{
+    (void)state;
+    expect_broken(resumes_inside_a_task(), "asy_task_resume (switch.c:", "!loop->current");
+}
+
+ASYNC(nothing)
+{
+    return 0;
+}
+
+ASYNC(ends_more_than_began)
+{
+    asyncio_task_group group;
+    asyncio_task_group_enter(&group);
+    asyncio_task_group_create_task(&group, nothing());
+    group.pending = 0;
+    asyncio_sleep(0);
+    return asyncio_task_group_exit(&group, 0);
+}
+
+static void a_group_counts_its_children(void **state)
+{
+    (void)state;
+    expect_broken(ends_more_than_began(), "(taskgroups.c:", "group->pending > 0");
+}
+
+static void outside_a_loop(void *arg)
+{
+    (void)arg;
+    ASY_ASSERT(child.status == 1);
+}
+
+static void outside_a_loop_no_task_is_named(void **state)
+{
+    (void)state;
+    child_run(&child, outside_a_loop, NULL);
+    assert_child_signal(&child, SIGABRT);
+    assert_child_says(&child, "asyncio: broken invariant in outside_a_loop (test_assert.c:");
+    assert_child_says(&child, "): child.status == 1\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_future_completes_once),
+        cmocka_unit_test(a_reference_is_dropped_once),
+        cmocka_unit_test(a_wait_is_granted_once),
+        cmocka_unit_test(a_task_waits_in_one_place),
+        cmocka_unit_test(the_loop_resumes_from_its_own_stack),
+        cmocka_unit_test(a_group_counts_its_children),
+        cmocka_unit_test(outside_a_loop_no_task_is_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
