@@ -12,11 +12,12 @@ static void check_query(struct input *input)
 {
     unsigned char query[ANSWER_MAX];
     char *name = take_text(input, take_byte(input));
-    ssize_t n = make_query(query, 1, name);
+    char text[NAME_BYTES];
+    ssize_t n = make_query(query, name);
     MUST(n == -EINVAL || (n >= 12 + 2 + 1 + 4 && n <= 12 + 255 + 4));
-    /* What was written is one name: its labels, then the type and the class. */
+    /* What was written is one name, that one: its labels, then the type and the class. */
     if (n > 0)
-        MUST(skip_name(query, (size_t)n, 12) + 4 == (size_t)n);
+        MUST(read_name(query, (size_t)n, 12, text) + 4 == (size_t)n && !strncmp(text, name, strlen(name)));
     free(name);
 }
 
@@ -26,13 +27,19 @@ ASYNC(fuzz_main, struct input *, input)
         check_query(input);
         return 0;
     }
+    /* A header, the question that was asked, and anything. */
+    unsigned char query[ANSWER_MAX];
     const uint8_t *bytes;
-    size_t n = take_bytes(input, &bytes, ANSWER_MAX);
-    unsigned char *answer = malloc(n ? n : 1); /* ends where it ends */
+    size_t length = (size_t)make_query(query, "name.test");
+    size_t n = take_bytes(input, &bytes, ANSWER_MAX - (length - HEADER_BYTES));
+    size_t header = n < HEADER_BYTES ? n : HEADER_BYTES;
+    unsigned char *answer = malloc(length + n - header); /* ends where it ends */
     MUST(answer);
-    memcpy(answer, bytes, n);
-    int printed = n < 12 ? 0 : print_addresses(answer, n, "name");
-    MUST(printed == -ENOENT || printed == -ENODATA || printed <= (int)n / 14);
+    memcpy(answer, query, length);
+    memcpy(answer, bytes, header);
+    memcpy(answer + length, bytes + header, n - header);
+    int err = print_addresses(answer, length + n - header, length, "name.test");
+    MUST(!err || err == -ENOENT || err == -ENODATA || err == -EBADMSG || err == -EMSGSIZE);
     free(answer);
     return 0;
 }

@@ -52,8 +52,8 @@ def name_of(query):
     return '.'.join(labels)
 
 
-def record(kind, data, name=b'\xc0\x0c'):
-    return (name + kind.to_bytes(2, 'big') + b'\0\1' + (60).to_bytes(4, 'big') +
+def record(kind, data, name=b'\xc0\x0c', class_=1):
+    return (name + kind.to_bytes(2, 'big') + class_.to_bytes(2, 'big') + (60).to_bytes(4, 'big') +
             len(data).to_bytes(2, 'big') + data)
 
 
@@ -64,24 +64,29 @@ def answer(query, records=(), code=0, id_=None):
 
 
 A, CNAME, AAAA = 1, 5, 28
-FOUND = [record(CNAME, b'\3www\xc0\x0c'), record(AAAA, bytes(16)),
-         record(A, bytes([192, 0, 2, 7]), b'\3www\xc0\x0c'), record(A, bytes([192, 0, 2, 8]))]
+WWW = b'\3WWW\xc0\x0c'
+FOUND = [record(CNAME, b'\3www\xc0\x0c'), record(AAAA, bytes(16)), record(A, bytes([192, 0, 2, 7]), WWW),
+         record(A, bytes([203, 0, 113, 1]), b'\4evil\0'), record(A, bytes([203, 0, 113, 2]), WWW, 3),
+         record(A, bytes([192, 0, 2, 8]), WWW)]
+LOOP = [record(A, bytes([192, 0, 2, 7]), b'\3abc\xc0' + bytes([12 + 5 + len('loop.example.org') + 1]))]
 
 
 class NameServer:
-    """Answers by the first label of the name; `asked` counts."""
+    """Answers by the first label of the name; `asked` counts, `numbers` and `ports` are those of the questions."""
 
     def __init__(self):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(('127.0.0.1', 0))
         self.port = self.socket.getsockname()[1]
-        self.asked = {}
+        self.asked, self.numbers, self.ports = {}, [], []
         threading.Thread(target=self.serve, daemon=True).start()
 
     def serve(self):
         while True:
             query, peer = self.socket.recvfrom(512)
             name = name_of(query)
+            self.numbers.append(query[:2])
+            self.ports.append(peer[1])
             count = self.asked[name] = self.asked.get(name, 0) + 1
             for message in self.answers(name.split('.')[0], count, query):
                 self.socket.sendto(message, peer)
@@ -107,6 +112,11 @@ class NameServer:
             'empty': [answer(query)],
             'broken': [good[:-10]],
             'endless': [good[:question_end(query)] + b'\x3f' * 100],
+            'loop': [answer(query, LOOP)],
+            'itself': [good[:question_end(query)] + b'\xc0' + bytes([question_end(query)]) + bytes(14)],
+            'cut': [good[:2] + bytes([good[2] | 2]) + good[3:]],
+            'another': [answer(query, [record(A, bytes(4), b'\4evil\0')])],
+            'opcode': [good[:2] + bytes([good[2] | 0x28]) + good[3:]] if count == 1 else [good],
         }.get(what, [])
 
 
@@ -137,13 +147,22 @@ def check_dns(program):
     check(status == 1 and 'no such name' in text, text)
     status, text = ask('empty.example.org')
     check(status == 1 and 'has no address' in text, text)
-    status, text = ask('broken.example.org')
-    check(status == 0 and text == 'broken.example.org has address 192.0.2.7\n', text)
-    status, text = ask('endless.example.org')
+    for name in ['broken', 'endless', 'loop', 'itself']:
+        status, text = ask(name + '.example.org')
+        check(status == 1 and 'the answer is broken' in text and 'has address' not in text, f'{name}: {text}')
+    status, text = ask('cut.example.org')
+    check(status == 1 and 'too long for UDP' in text and 'has address' not in text, text)
+    status, text = ask('another.example.org')
     check(status == 1 and 'has no address' in text, text)
+    check('no answer within' in ask_once('opcode.example.org')[1], 'an answer to something else')
     status, text = ask_once('silent.example.org')
     check(status == 1 and text.count('no answer') == 3, text)
     check(server.was_asked('silent.example.org', 3), server.asked)
+    # Nobody can tell the next number, or port, from those before.
+    numbers = [int.from_bytes(number, 'big') for number in server.numbers]
+    steps = {(second - first) % 65536 for first, second in zip(numbers, numbers[1:])}
+    check(len(set(numbers)) > 10 and len(steps) > 10 and max(steps) > 20000, numbers)
+    check(len(set(server.ports[-3:])) == 3, server.ports)
     for name in ['a..b', '.', 'x' * 64 + '.org', '']:
         status, text = ask(name)
         check(status == 1 and 'is no name' in text, f'{name}: {text}')
