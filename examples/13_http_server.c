@@ -2,9 +2,9 @@
  * A small HTTP/1.1 server: one page, kept-alive and pipelined connections, limits and
  * timeouts. The parsing is done by http_parser (Debian: libhttp-parser-dev).
  *
- *     13_http_server [PORT]
+ *     13_http_server [PORT [SECONDS]]
  *
- * Try it: curl -v localhost:PORT
+ * SECONDS: for a request. Try it: curl -v localhost:PORT
  */
 #include <asyncio.h>
 #include <errno.h>
@@ -12,21 +12,42 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-#define IDLE_S 30.0
+#define IDLE_S 30.0 /* between requests */
+#define SEND_S 20.0
 #define LINGER_S 2.0
 #define GRACE_S 2.0
+#define CLIENTS_MAX 10000
 #define TARGET_BYTES 256
+#define HEAD_BYTES_MAX 8192
+#define FIELDS_MAX 64
+#define FIELD_BYTES 32 /* of those that are looked at */
 #define BODY_BYTES_MAX 65536
 #define READ_BYTES 2048
 
+/* For a whole request, from its first byte: who sends it drop by drop is not waited for. */
+static double request_s = 20;
+
 static const char page[] = "Hello, world!\n";
+
+/* A field of the head, or its value: the length goes on counting where there is no more room. */
+struct text {
+    char bytes[FIELD_BYTES];
+    size_t length;
+};
 
 /* One client. Its answers are gathered, and go out when all that was read is parsed. */
 struct connection {
     http_parser parser;
+    double until; /* the request is to be there, or begun */
+    bool is_midway;
+    const char *refusal; /* of the request, in place of "400 Bad Request" */
     char target[TARGET_BYTES];
-    size_t target_length, body_length;
+    size_t target_length, head_length, body_length;
+    struct text field, value;
+    bool has_value; /* of the field */
+    unsigned fields, hosts, codings;
     bool is_last;
     char out[READ_BYTES];
     size_t out_length;
@@ -37,7 +58,10 @@ struct connection {
 
 static int flush(struct connection *connection)
 {
-    int err = asyncio_stream_write(connection->stream, connection->out, connection->out_length);
+    int err;
+    ASYNCIO_TIMEOUT(err, SEND_S) {
+        err = asyncio_stream_write(connection->stream, connection->out, connection->out_length);
+    }
     connection->out_length = 0;
     return err;
 }
@@ -52,6 +76,8 @@ static int answer(struct connection *connection, const char *status, const char 
     int n = snprintf(connection->out + connection->out_length, most,
                      "HTTP/1.1 %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n%s\r\n%s", status,
                      strlen(body), is_last ? "Connection: close\r\n" : "", is_head ? "" : body);
+    if (n < 0 || (size_t)n >= most)
+        return -EMSGSIZE;
     connection->out_length += (size_t)n;
     connection->is_last = connection->is_last || is_last;
     return 0;
@@ -59,22 +85,100 @@ static int answer(struct connection *connection, const char *status, const char 
 
 /* ---- What the parser finds ------------------------------------------------------------------ */
 
+/* The parser then stops, and the client is told. */
+static int refuse(struct connection *connection, const char *status)
+{
+    connection->refusal = status;
+    return -1;
+}
+
 static int on_begin(http_parser *parser)
 {
     struct connection *connection = parser->data;
-    connection->target_length = connection->body_length = 0;
+    connection->target_length = connection->head_length = connection->body_length = 0;
+    connection->field.length = connection->value.length = 0;
+    connection->has_value = false;
+    connection->fields = connection->hosts = connection->codings = 0;
+    connection->is_midway = true;
+    connection->until = asyncio_time() + request_s;
     return 0;
+}
+
+static int count_head(struct connection *connection, size_t n)
+{
+    connection->head_length += n;
+    return connection->head_length > HEAD_BYTES_MAX
+               ? refuse(connection, "431 Request Header Fields Too Large")
+               : 0;
 }
 
 static int on_target(http_parser *parser, const char *part, size_t n)
 {
     struct connection *connection = parser->data;
     if (connection->target_length + n >= TARGET_BYTES)
-        return -1;
+        return refuse(connection, "414 URI Too Long");
     memcpy(connection->target + connection->target_length, part, n);
     connection->target_length += n;
     connection->target[connection->target_length] = '\0';
     return 0;
+}
+
+static void append(struct text *text, const char *part, size_t n)
+{
+    if (text->length + n <= FIELD_BYTES)
+        memcpy(text->bytes + text->length, part, n);
+    text->length += n;
+}
+
+static bool is_text(const struct text *text, const char *word)
+{
+    return text->length == strlen(word) && strncasecmp(text->bytes, word, text->length) == 0;
+}
+
+/* A field and its value are complete. Where two programs take the same bytes for different requests, somebody
+ * can smuggle one past the first: what is not understood is refused. */
+static int end_field(struct connection *connection)
+{
+    bool is_coding = is_text(&connection->field, "transfer-encoding");
+    connection->hosts += is_text(&connection->field, "host");
+    connection->codings += is_coding;
+    if (is_coding && !is_text(&connection->value, "chunked"))
+        return refuse(connection, "501 Not Implemented");
+    connection->field.length = connection->value.length = 0;
+    connection->has_value = false;
+    return ++connection->fields > FIELDS_MAX ? refuse(connection, "431 Request Header Fields Too Large") : 0;
+}
+
+/* These two come in any number of pieces. A space in a field's name the parser lets pass. */
+static int on_field(http_parser *parser, const char *part, size_t n)
+{
+    struct connection *connection = parser->data;
+    if (memchr(part, ' ', n) || (connection->has_value && end_field(connection)))
+        return -1;
+    append(&connection->field, part, n);
+    return count_head(connection, n);
+}
+
+static int on_value(http_parser *parser, const char *part, size_t n)
+{
+    struct connection *connection = parser->data;
+    connection->has_value = true; /* which may be empty */
+    append(&connection->value, part, n);
+    return count_head(connection, n);
+}
+
+/* Both CONTENT-LENGTH and TRANSFER-ENCODING, or two lengths, the parser refuses by itself. */
+static int on_head(http_parser *parser)
+{
+    struct connection *connection = parser->data;
+    bool is_old = parser->http_major == 1 && parser->http_minor == 0;
+    if (connection->has_value && end_field(connection))
+        return -1;
+    if (!is_old && (parser->http_major != 1 || parser->http_minor != 1))
+        return refuse(connection, "505 HTTP Version Not Supported");
+    if (connection->hosts > 1 || (!is_old && !connection->hosts))
+        return -1;
+    return connection->codings > 1 || (is_old && connection->codings) ? -1 : 0;
 }
 
 static int on_body(http_parser *parser, const char *part, size_t n)
@@ -82,13 +186,15 @@ static int on_body(http_parser *parser, const char *part, size_t n)
     struct connection *connection = parser->data;
     (void)part;
     connection->body_length += n;
-    return connection->body_length > BODY_BYTES_MAX ? -1 : 0;
+    return connection->body_length > BODY_BYTES_MAX ? refuse(connection, "413 Content Too Large") : 0;
 }
 
 static int on_complete(http_parser *parser)
 {
     struct connection *connection = parser->data;
     bool is_last = !http_should_keep_alive(parser);
+    connection->is_midway = false;
+    connection->until = asyncio_time() + IDLE_S;
     if (is_last)
         http_parser_pause(parser, 1);
     if (parser->method != HTTP_GET && parser->method != HTTP_HEAD)
@@ -101,6 +207,9 @@ static int on_complete(http_parser *parser)
 static const http_parser_settings settings = {
     .on_message_begin = on_begin,
     .on_url = on_target,
+    .on_header_field = on_field,
+    .on_header_value = on_value,
+    .on_headers_complete = on_head,
     .on_body = on_body,
     .on_message_complete = on_complete,
 };
@@ -113,7 +222,8 @@ static int handle(struct connection *connection, const char *data, size_t n)
     http_parser *parser = &connection->parser;
     size_t parsed = http_parser_execute(parser, &settings, data, n);
     if (!connection->is_last && (HTTP_PARSER_ERRNO(parser) != HPE_OK || parsed != n || parser->upgrade))
-        answer(connection, "400 Bad Request", "what was that?\n", true);
+        answer(connection, connection->refusal ? connection->refusal : "400 Bad Request", "what was that?\n",
+               true);
     return connection->out_length ? flush(connection) : 0;
 }
 
@@ -130,22 +240,30 @@ static void linger(asyncio_stream *stream)
     }
 }
 
+/* What has come by then; 0: the end, or no request in time. */
+static ssize_t receive(struct connection *connection, char *buf, size_t room)
+{
+    double left = connection->until - asyncio_time();
+    ssize_t n;
+    ASYNCIO_TIMEOUT(n, left > 0 ? left : 0) {
+        n = asyncio_stream_read(connection->stream, buf, room);
+    }
+    if (n != -ETIMEDOUT || !connection->is_midway)
+        return n == -ETIMEDOUT ? 0 : n;
+    n = answer(connection, "408 Request Timeout", "too slow\n", true);
+    return n ? n : flush(connection);
+}
+
 ASYNC(serve, asyncio_stream *, stream)
 {
-    struct connection connection;
-    connection.stream = stream;
-    connection.is_last = false;
-    connection.out_length = 0;
+    struct connection connection = {.stream = stream, .until = asyncio_time() + IDLE_S};
     http_parser_init(&connection.parser, HTTP_REQUEST);
     connection.parser.data = &connection;
     while (!connection.is_last) {
         char buf[READ_BYTES];
-        ssize_t n = 0;
-        ASYNCIO_TIMEOUT(n, IDLE_S) {
-            n = asyncio_stream_read(stream, buf, sizeof buf);
-        }
+        ssize_t n = receive(&connection, buf, sizeof buf);
         if (n <= 0)
-            return n == -ETIMEDOUT ? 0 : n;
+            return n;
         int err = handle(&connection, buf, (size_t)n);
         if (err)
             return err;
@@ -162,7 +280,7 @@ static asyncio_coro *handler(asyncio_stream *stream, void *arg)
 
 ASYNC(async_main, int, port)
 {
-    asyncio_server_options options = {.backlog = 1024};
+    asyncio_server_options options = {.backlog = 1024, .max_connections = CLIENTS_MAX};
     asyncio_server *server;
     int err = asyncio_start_server(handler, NULL, "localhost", port, &options, &server);
     if (err)
@@ -179,5 +297,6 @@ ASYNC(async_main, int, port)
 
 int main(int argc, char **argv)
 {
+    request_s = argc > 2 ? atof(argv[2]) : request_s;
     return asyncio_main(async_main(argc > 1 ? atoi(argv[1]) : 8080));
 }

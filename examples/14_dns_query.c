@@ -35,7 +35,7 @@ static unsigned number_at(const unsigned char *at)
     return (unsigned)at[0] << 8 | at[1];
 }
 
-/* Writes the question for a name's A records, but for its number; its length, or -EINVAL for what is no name. */
+/* Writes the question for a name's A records, without a number; its length, or -EINVAL: that is no name. */
 static ssize_t make_query(unsigned char query[ANSWER_MAX], const char *name)
 {
     const unsigned char header[HEADER_BYTES] = {[2] = RECURSION, [5] = 1 /* question */};
@@ -58,8 +58,8 @@ static ssize_t make_query(unsigned char query[ANSWER_MAX], const char *name)
     return (ssize_t)(used + sizeof a_in);
 }
 
-/* Reads the name that begins at `at`, as text, which ends with a dot. A reference goes back, to something before
- * it, so that it comes to an end. Where the message goes on; 0: that is no name. */
+/* Reads the name that begins at `at`, as text, which ends with a dot. A reference goes back, to something
+ * before it, so that it comes to an end. Where the message goes on; 0: that is no name. */
 static size_t read_name(const unsigned char *message, size_t n, size_t at, char name[NAME_BYTES])
 {
     size_t used = 0, before = at, behind = 0;

@@ -72,7 +72,7 @@ LOOP = [record(A, bytes([192, 0, 2, 7]), b'\3abc\xc0' + bytes([12 + 5 + len('loo
 
 
 class NameServer:
-    """Answers by the first label of the name; `asked` counts, `numbers` and `ports` are those of the questions."""
+    """Answers by the first label of the name; counts in `asked`; `numbers` and `ports` are the questions'."""
 
     def __init__(self):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

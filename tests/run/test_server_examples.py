@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 # Where it hangs, if it is killed for that.
 faulthandler.register(signal.SIGTERM, chain=True)
@@ -216,13 +217,54 @@ def check_http(program):
         check(answers_to(server.port, get * 3, chunk=1) == hello * 3, 'piece by piece')
         old = answers_to(server.port, b'GET / HTTP/1.0\r\n\r\n' + get)
         check(old == hello.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'), old)
-        for bad in [b'what?\r\n\r\n', b'GET /' + b'x' * 1000 + b' HTTP/1.1\r\n\r\n',
-                    b'GET / HTTP/1.1\r\nx y\r\n\r\n',
-                    b'POST / HTTP/1.1\r\nContent-Length: 70000\r\n\r\n' + b'z' * 70000]:
-            text = answers_to(server.port, bad)
-            check('400 Bad Request' in text, f'{bad[:20]}: {text[:200]}')
+        chunked = b'5;x=y\r\nhello\r\n0\r\nTrailer: t\r\n\r\n'
+        post = b'POST / HTTP/1.1\r\nHost: here\r\n'
+        text = answers_to(server.port, post + b'Transfer-Encoding: Chunked\r\n\r\n' + chunked + get, chunk=1)
+        check(text.startswith('HTTP/1.1 405') and text.endswith(hello), f'chunked: {text}')
+        text = answers_to(server.port, get.replace(b'Host:', b'Empty:\r\nHost:') * 2, chunk=1)
+        check(text == hello * 2, f'an empty field: {text}')
+        for status, bad in [
+                (400, b'what?\r\n\r\n'), (414, b'GET /' + b'x' * 1000 + b' HTTP/1.1\r\nHost: here\r\n\r\n'),
+                (400, b'GET / HTTP/1.1\r\nx y\r\n\r\n'),
+                (413, post + b'Content-Length: 70000\r\n\r\n' + b'z' * 70000),
+                (413, post + b'Transfer-Encoding: chunked\r\n\r\n' + b'11170\r\n' + b'z' * 70000),
+                (431, get[:-2] + b'X: 1\r\n' * 100 + b'\r\n'),
+                (431, get[:-2] + b'X: ' + b'1' * 9000 + b'\r\n\r\n'),
+                # What two programs may understand in two ways.
+                (400, b'GET / HTTP/1.1\r\n\r\n'), (400, b'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n'),
+                (400, post + b'Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n' + chunked),
+                (400, post + b'Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n' + chunked),
+                (400, post + b'Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello'),
+                *[(400, post + b'Content-Length: ' + length + b'\r\n\r\nhello')
+                  for length in [b'+5', b'5, 5', b'-1', b'0x5', b'5 5', b'']],
+                (400, post + b'Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n' + chunked),
+                (501, post + b'Transfer-Encoding: gzip, chunked\r\n\r\n' + chunked),
+                (501, post + b'Empty:\r\nTransfer-Encoding: xchunked\r\n\r\n' + chunked),
+                (501, post + b'Transfer-Encoding: chunked\r\n x\r\n\r\n' + chunked),
+                (400, post + b'Transfer-Encoding : chunked\r\n\r\n' + chunked),
+                (400, post.replace(b'1.1', b'1.0') + b'Transfer-Encoding: chunked\r\n\r\n' + chunked),
+                (505, get.replace(b'1.1', b'1.2')), (505, get.replace(b'1.1', b'2.0'))]:
+            for chunk in [None, 1] if len(bad) < 500 else [None]:
+                text = answers_to(server.port, bad, chunk)
+                check(text.startswith(f'HTTP/1.1 {status} ') and text.count('HTTP/1.1') == 1,
+                      f'{bad[:80]}, not {status}: {text[:200]}')
         check(answers_to(server.port, b'') == '', 'nothing')
         # The end finds one connection idle.
+    # The time is that of a whole request, whatever the size of its pieces.
+    with Server(program, 0, 0.3) as server:
+        client = Client(server.port)
+        client.say('GET / HTTP/1.1\r\nHost: here\r\n')
+        began = time.monotonic()
+        client.socket.settimeout(0.02)
+        text = b''
+        while not text and time.monotonic() - began < SECONDS_MAX:
+            try:
+                client.say('X: y\r\n')
+                text = client.socket.recv(100)
+            except TimeoutError:
+                pass
+        check(text.startswith(b'HTTP/1.1 408 '), f'after {time.monotonic() - began} s: {text}')
+        client.close()
 
 
 check_echo(sys.argv[1])
