@@ -9,6 +9,7 @@
  * queue is full is not listening, and has to go.
  */
 #include <asyncio.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,8 @@
 
 #define QUEUE_MAX 100
 #define NAME_MAX_BYTES 32
+#define NAME_S 60.0
+#define CLIENTS_MAX 1000
 #define GRACE_S 2.0
 
 /* A line for several clients. The last one frees it. */
@@ -113,25 +116,40 @@ ASYNC(sends, struct client *, client)
     return err == ASYNCIO_EQUEUE_SHUTDOWN ? 0 : err;
 }
 
+/* Ends the line as text, which moves nobody's cursor and cannot look like another line. */
+static void make_harmless(char *line)
+{
+    line[strcspn(line, "\r\n")] = '\0';
+    for (; *line; line++)
+        if ((unsigned char)*line < ' ' || *line == 127)
+            *line = '?';
+}
+
 /* What this one says, until it has nothing more to say. */
 static int listen_to(struct room *room, struct client *client)
 {
     char *line;
     ssize_t n;
-    while ((n = asyncio_stream_readline(client->stream, &line)) > 0)
-        tell(room, client, "%s: %.*s\n", client->name, (int)strcspn(line, "\r\n"), line);
+    while ((n = asyncio_stream_readline(client->stream, &line)) > 0) {
+        make_harmless(line);
+        tell(room, client, "%s: %s\n", client->name, line);
+    }
     return (int)n;
 }
 
 static int ask_name(struct client *client)
 {
     char *line;
-    ssize_t n = asyncio_stream_printf(client->stream, "Your name, please:\n");
-    if (n == 0)
-        n = asyncio_stream_readline(client->stream, &line);
+    ssize_t n;
+    ASYNCIO_TIMEOUT(n, NAME_S) {
+        n = asyncio_stream_printf(client->stream, "Your name, please:\n");
+        if (n == 0)
+            n = asyncio_stream_readline(client->stream, &line);
+    }
     if (n <= 0)
-        return n ? (int)n : ASYNCIO_EINCOMPLETE;
-    snprintf(client->name, sizeof client->name, "%.*s", (int)strcspn(line, "\r\n"), line);
+        return n && n != -ETIMEDOUT ? (int)n : ASYNCIO_EINCOMPLETE;
+    make_harmless(line);
+    snprintf(client->name, sizeof client->name, "%s", *line ? line : "somebody");
     return 0;
 }
 
@@ -168,8 +186,9 @@ static asyncio_coro *handler(asyncio_stream *stream, void *arg)
 ASYNC(async_main, int, port)
 {
     struct room room = {NULL};
+    asyncio_server_options options = {.max_connections = CLIENTS_MAX};
     asyncio_server *server;
-    int err = asyncio_start_server(handler, &room, "localhost", port, NULL, &server);
+    int err = asyncio_start_server(handler, &room, "localhost", port, &options, &server);
     if (err)
         return err;
     printf("listening on port %d\n", asyncio_server_port(server));

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define FIELDS_MAX 100
+
 struct request {
     const char *host, *path;
     int port;
@@ -40,19 +42,61 @@ static void tell(asyncio_stream *stream)
         fprintf(stderr, "%s, %s, %s\n", info.version, info.cipher, info.subject);
 }
 
-/* Skips the head of the answer. The length of the body; -1: it goes on to the end. */
+static int wrong(const char *words)
+{
+    return (int)asyncio_raise(-EBADMSG, "the answer %s", words);
+}
+
+/* The value of a field of that name, behind spaces; or NULL. */
+static const char *value_of(const char *line, const char *name)
+{
+    size_t n = strlen(name);
+    if (strncasecmp(line, name, n) != 0 || line[n] != ':')
+        return NULL;
+    return line + n + 1 + strspn(line + n + 1, " \t");
+}
+
+/* Digits, and nothing behind them. -1: that is no length, or there is no such memory. */
+static long long read_length(const char *value)
+{
+    size_t digits = strspn(value, "0123456789");
+    return digits && digits < 18 && !value[digits + strspn(value + digits, " \t\r\n")] ? atoll(value) : -1;
+}
+
+/* One field of the head. */
+static int read_field(const char *line, long long *length)
+{
+    const char *value = value_of(line, "content-length");
+    if (value_of(line, "transfer-encoding"))
+        return wrong("has a coding that was not asked for");
+    if (!value)
+        return 0;
+    long long n = read_length(value);
+    if (n < 0 || (*length >= 0 && *length != n))
+        return wrong("has no length that can be understood");
+    *length = n;
+    return 0;
+}
+
+/* Tells the status, and skips the rest of the head. The length of the body; -1: it goes on to the end. */
 static int read_head(asyncio_stream *stream, long long *length)
 {
     char *line;
-    ssize_t n;
+    ssize_t n = asyncio_stream_readline(stream, &line);
     *length = -1;
-    while ((n = asyncio_stream_readline(stream, &line)) > 0) {
-        if (line[0] == '\r' || line[0] == '\n')
+    if (n > 0 && strncmp(line, "HTTP/1.", 7) != 0)
+        return wrong("is not HTTP");
+    if (n > 0)
+        fprintf(stderr, "%.*s\n", (int)strcspn(line, "\r\n"), line);
+    for (int fields = 0; n > 0 && fields <= FIELDS_MAX; fields++) {
+        n = asyncio_stream_readline(stream, &line);
+        if (n > 0 && (line[0] == '\r' || line[0] == '\n'))
             return 0;
-        if (strncasecmp(line, "content-length:", 15) == 0)
-            *length = atoll(line + 15);
+        int err = n > 0 ? read_field(line, length) : 0;
+        if (err)
+            return err;
     }
-    return n < 0 ? (int)n : ASYNCIO_EINCOMPLETE;
+    return n > 0 ? wrong("has too long a head") : n < 0 ? (int)n : ASYNCIO_EINCOMPLETE;
 }
 
 static int read_body(asyncio_stream *stream, long long length)
@@ -65,21 +109,35 @@ static int read_body(asyncio_stream *stream, long long length)
             return (int)n; /* ASYNCIO_ETLS, too, if somebody has cut the connection */
         if (n == 0)
             return length < 0 ? 0 : ASYNCIO_EINCOMPLETE;
-        fwrite(block, 1, (size_t)n, stdout);
+        if (fwrite(block, 1, (size_t)n, stdout) != (size_t)n)
+            return (int)asyncio_raise(-EIO, "the page cannot be written");
         if (length > 0)
             length -= n;
     }
-    return 0;
+    return fflush(stdout) ? (int)asyncio_raise(-EIO, "the page cannot be written") : 0;
 }
 
 static int talk(const struct request *request, asyncio_stream *stream)
 {
     long long length;
-    int err = asyncio_stream_printf(stream, "GET %s HTTP/1.0\r\nHost: %s\r\n\r\n", request->path,
-                                    request->host);
+    char port[16] = "";
+    if (request->port != 443)
+        snprintf(port, sizeof port, ":%d", request->port);
+    const char *form = strchr(request->host, ':') ? "GET %s HTTP/1.0\r\nHost: [%s]%s\r\n\r\n"
+                                                  : "GET %s HTTP/1.0\r\nHost: %s%s\r\n\r\n";
+    int err = asyncio_stream_printf(stream, form, request->path, request->host, port);
     if (!err)
         err = read_head(stream, &length);
     return err ? err : read_body(stream, length);
+}
+
+/* A space or the end of a line in either would make another request of it. */
+static bool is_one_word(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text <= ' ' || *text == 127)
+            return false;
+    return true;
 }
 
 ASYNC(get, const struct request *, request, asyncio_tls_context *, tls)
@@ -101,6 +159,8 @@ ASYNC(get, const struct request *, request, asyncio_tls_context *, tls)
 ASYNC(async_main, const struct request *, request)
 {
     asyncio_tls_context *tls;
+    if (!is_one_word(request->host) || !is_one_word(request->path))
+        return asyncio_raise(-EINVAL, "HOST and PATH have no spaces");
     int err = make_context(request, &tls);
     if (err)
         return err;

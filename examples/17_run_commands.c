@@ -45,7 +45,9 @@ static void show_end(const char *command, int status, const asyncio_buffer *outp
 {
     if (!status && !output->length)
         return;
-    printf("\r%-45s\n%s", command, output->data); /* over the line that shows how far it has come */
+    printf("\r%-45s\n", command); /* over the line that shows how far it has come */
+    if (output->length)
+        fwrite(output->data, 1, output->length, stdout);
     if (status)
         printf("(status %d)\n", status); /* minus the signal, if one has ended it */
 }

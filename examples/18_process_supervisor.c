@@ -14,6 +14,7 @@
 #define MOST 32      /* programs */
 #define PAUSE_S 0.1  /* before one that failed is started again; doubled each time */
 #define PAUSE_MAX_S 10
+#define STEADY_S 60  /* one that ran for so long has not failed again, but anew */
 #define PATIENCE_S 5 /* with one that was asked to end */
 #define LAST_WORDS_S 1
 
@@ -30,10 +31,15 @@ ASYNC(show_lines, const struct program *, program, asyncio_stream *, output)
         if (n == ASYNCIO_ELIMIT)
             n = asyncio_stream_read(output, line = piece, sizeof piece);
         if (n < 0)
-            return n;
-        printf("%s | %.*s%s", program->name, (int)n, line, line[n - 1] == '\n' ? "" : "\n");
+            break;
+        printf("%s | ", program->name);
+        fwrite(line, 1, (size_t)n, stdout);
+        if (line[n - 1] != '\n')
+            putchar('\n');
     }
-    return 0;
+    if (n < 0) /* nobody reads it any more: the program is to see that, and not to wait for ever */
+        asyncio_stream_abort(output);
+    return n;
 }
 
 ASYNC(wait_for_end, asyncio_process *, process)
@@ -61,6 +67,8 @@ static int run_once(const struct program *program, int *status)
     if (err)
         return err;
     asyncio_task *lines = asyncio_create_task(show_lines(program, asyncio_process_stdout(process)));
+    if (!lines)
+        asyncio_stream_abort(asyncio_process_stdout(process));
     err = asyncio_process_wait(process, status);
     asyncio_shield_scope shield;
     asyncio_shield_scope_enter(&shield);
@@ -69,7 +77,9 @@ static int run_once(const struct program *program, int *status)
         asyncio_wait_for(wait_for_end(process), PATIENCE_S);
         send_all(process, SIGKILL);
     }
-    asyncio_wait_for(lines, LAST_WORDS_S); /* what it has left behind may hold the pipe for ever */
+    int lost = (int)asyncio_wait_for(lines, LAST_WORDS_S);
+    if (lost && lost != -ETIMEDOUT) /* this one is fine: what it has left behind may hold the pipe for ever */
+        printf("%s: the rest of its output is lost: %s\n", program->name, asyncio_strerror(lost));
     asyncio_process_release(process);
     asyncio_shield_scope_exit(&shield);
     return err;
@@ -77,21 +87,25 @@ static int run_once(const struct program *program, int *status)
 
 ASYNC(supervise, const struct program *, program)
 {
-    double pause = PAUSE_S;
-    for (;;) {
+    for (double pause = PAUSE_S;; pause = pause * 2 < PAUSE_MAX_S ? pause * 2 : PAUSE_MAX_S) {
         int status = 0;
+        double began = asyncio_time();
         int err = run_once(program, &status);
-        if (err)
+        if (err == -ECANCELED)
             return err;
-        if (status == 0) {
+        if (!err && status == 0) {
             printf("%s has ended\n", program->name);
             return 0;
         }
-        printf("%s failed with status %d; it is started again\n", program->name, status);
+        if (err) /* the machine's fault, and the others' programs run on */
+            printf("%s cannot run: %s; it is tried again\n", program->name, asyncio_error_message());
+        else
+            printf("%s failed with status %d; it is started again\n", program->name, status);
+        if (asyncio_time() - began > STEADY_S)
+            pause = PAUSE_S;
         err = asyncio_sleep(pause);
         if (err)
             return err;
-        pause = pause * 2 < PAUSE_MAX_S ? pause * 2 : PAUSE_MAX_S;
     }
 }
 

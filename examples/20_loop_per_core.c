@@ -22,7 +22,8 @@ struct worker {
     asyncio_event is_over;  /* of its loop: tells it to end */
     asyncio_loop *first;    /* that of main */
     asyncio_event is_ready; /* of the first loop: it listens, or has failed */
-    intptr_t result;
+    bool listens;
+    intptr_t result;        /* once the thread has ended */
 };
 
 /* ---- A client ------------------------------------------------------------------------------ */
@@ -64,11 +65,12 @@ ASYNC(work, struct worker *, worker)
 {
     asyncio_server *server;
     int err = start(worker, &server);
-    asyncio_event_init(&worker->is_over);
-    worker->loop = asyncio_loop_ref(asyncio_get_running_loop());
-    asyncio_loop_call_soon_threadsafe(worker->first, set_event, &worker->is_ready);
     if (err)
         return err;
+    asyncio_event_init(&worker->is_over);
+    worker->loop = asyncio_loop_ref(asyncio_get_running_loop());
+    worker->listens = true;
+    asyncio_loop_call_soon_threadsafe(worker->first, set_event, &worker->is_ready);
     err = asyncio_event_wait(&worker->is_over);
     finish(server);
     return err;
@@ -79,10 +81,20 @@ static void *run_worker(void *arg)
     struct worker *worker = arg;
     asyncio_run_options options = {.handle_sigint = -1}; /* the first thread sees to that */
     worker->result = asyncio_run_with(work(worker), &options);
+    if (!worker->listens) /* nor ever will */
+        asyncio_loop_call_soon_threadsafe(worker->first, set_event, &worker->is_ready);
     return NULL;
 }
 
-/* Not to be cancelled before the thread has said where its loop is. */
+static void end_thread(struct worker *worker)
+{
+    pthread_join(worker->thread, NULL);
+    asyncio_loop_release(worker->loop);
+    if (worker->result < 0)
+        fprintf(stderr, "loop %d: %s\n", worker->number, asyncio_strerror(worker->result));
+}
+
+/* Not to be cancelled before the thread has said where its loop is, or that it has failed. */
 static int start_thread(struct worker *worker)
 {
     asyncio_shield_scope shield;
@@ -94,15 +106,10 @@ static int start_thread(struct worker *worker)
     asyncio_shield_scope_enter(&shield);
     asyncio_event_wait(&worker->is_ready);
     asyncio_shield_scope_exit(&shield);
-    return 0;
-}
-
-static void end_thread(struct worker *worker)
-{
-    pthread_join(worker->thread, NULL);
-    asyncio_loop_release(worker->loop);
-    if (worker->result < 0)
-        fprintf(stderr, "loop %d: %s\n", worker->number, asyncio_strerror(worker->result));
+    if (worker->listens)
+        return 0;
+    end_thread(worker);
+    return (int)worker->result;
 }
 
 /* ---- The first one ------------------------------------------------------------------------------ */

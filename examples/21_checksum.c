@@ -75,6 +75,8 @@ static int add_entry(struct tree *tree, const char *folder, const asyncio_dirent
         return -ENOMEM;
     if (type == DT_UNKNOWN && asyncio_lstat(path, &status) == 0)
         type = S_ISDIR(status.st_mode) ? DT_DIR : S_ISREG(status.st_mode) ? DT_REG : DT_LNK;
+    else if (type == DT_UNKNOWN)
+        complain(tree);
     if (type == DT_REG || type == DT_DIR)
         return add(type == DT_REG ? &tree->files : &tree->folders, path);
     free(path); /* what is neither is passed over */
@@ -130,11 +132,16 @@ struct piece {
     size_t n;
 };
 
+static int no_sum(void)
+{
+    return (int)asyncio_raise(-EIO, "OpenSSL makes no sum");
+}
+
 /* On another thread. */
 static intptr_t add_piece(void *arg)
 {
     struct piece *piece = arg;
-    return EVP_DigestUpdate(piece->digest, piece->data, piece->n) == 1 ? 0 : -EIO;
+    return EVP_DigestUpdate(piece->digest, piece->data, piece->n) == 1 ? 0 : no_sum();
 }
 
 static int add_contents(struct tree *tree, EVP_MD_CTX *digest, asyncio_file *file, char *buffer)
@@ -150,27 +157,43 @@ static int add_contents(struct tree *tree, EVP_MD_CTX *digest, asyncio_file *fil
     return (int)n;
 }
 
-static void print_sum(EVP_MD_CTX *digest, char sum[SUM_TEXT])
+static int finish_sum(EVP_MD_CTX *digest, char sum[SUM_TEXT])
 {
     unsigned char bytes[EVP_MAX_MD_SIZE];
     unsigned length = 0;
-    EVP_DigestFinal_ex(digest, bytes, &length);
+    if (EVP_DigestFinal_ex(digest, bytes, &length) != 1 || 2 * length + 1 != SUM_TEXT)
+        return no_sum();
     for (unsigned i = 0; i < length; i++)
         snprintf(sum + 2 * (size_t)i, 3, "%02x", bytes[i]);
+    return 0;
 }
 
 static int sum_file(struct tree *tree, struct file *it, EVP_MD_CTX *digest, char *buffer)
 {
     asyncio_file *file;
-    int err = asyncio_file_open(it->path, O_RDONLY, 0, &file);
+    int err = asyncio_file_open(it->path, O_RDONLY | O_NOFOLLOW, 0, &file);
     if (err)
         return err;
-    EVP_DigestInit_ex(digest, EVP_sha256(), NULL);
-    err = add_contents(tree, digest, file, buffer);
-    asyncio_file_close(file);
+    err = EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1 ? 0 : no_sum();
     if (!err)
-        print_sum(digest, it->sum);
-    return err;
+        err = add_contents(tree, digest, file, buffer);
+    asyncio_file_close(file);
+    return err ? err : finish_sum(digest, it->sum);
+}
+
+/* As sha256sum does it: a name may have the end of a line in it, and is not to look like two. */
+static void print_file(const struct file *it)
+{
+    const char *path = it->path;
+    printf("%s%s  ", strpbrk(path, "\\\n\r") ? "\\" : "", it->sum);
+    for (; *path; path++) {
+        const char *escape = *path == '\\' ? "\\\\" : *path == '\n' ? "\\n" : *path == '\r' ? "\\r" : NULL;
+        if (escape)
+            fputs(escape, stdout);
+        else
+            putchar(*path);
+    }
+    putchar('\n');
 }
 
 static void show_progress(const struct tree *tree)
@@ -216,7 +239,9 @@ ASYNC(async_main, int, count, char **, folders)
         fputc('\n', stderr);
     for (size_t i = 0; i < tree.files.count && !err; i++)
         if (tree.files.at[i].sum[0])
-            printf("%s  %s\n", tree.files.at[i].sum, tree.files.at[i].path);
+            print_file(&tree.files.at[i]);
+    if (!err && fflush(stdout))
+        err = (int)asyncio_raise(-EIO, "the sums cannot be written");
     free_found(&tree.files);
     free_found(&tree.folders);
     return !err && tree.failed ? asyncio_raise(-EIO, "%zu could not be read", tree.failed) : err;

@@ -54,6 +54,7 @@ def test_run_commands(program):
     check(max(running) == 4, f'{max(running)} run at a time, not 4')
     process = start(program, 'echo one; echo two >&2', 'kill -KILL $$')
     text = process.communicate(timeout=SECONDS_MAX)[0]
+    check('(null)' not in text, f'a command that says nothing: {text!r}')
     check('\none\ntwo\n' in text and '(status -9)\n' in text, f'output and signal in {text!r}')
     # Interrupted: what runs is killed.
     with tempfile.TemporaryDirectory() as folder:
@@ -121,6 +122,9 @@ def test_families(program):
             break
         time.sleep(0.01)
     check(not is_running(pid), 'a grandchild is left')
+    process = start(program, r"zero=printf 'a\0b\nc'")
+    text = process.communicate(timeout=SECONDS_MAX)[0]
+    check('zero | a\0b\nzero | c\n' in text, f'a line with a NUL: {text!r}')
     process = start(program, "long=head -c 200000 /dev/zero | tr '\\0' x; echo; echo after")
     text = process.communicate(timeout=SECONDS_MAX)[0]
     check(process.returncode == 0 and text.count('x') == 200000 and 'long | after\n' in text,

@@ -113,6 +113,14 @@ def check_chat(program):
         check(ben.line() == 'Ann: hello, Ben\n', 'answered')
         nobody = Client(server.port)
         nobody.close()
+        ann.say('a\x1b[2Jb\rBen: I am Ben\n')
+        check(ben.line() == 'Ann: a?[2Jb\n', 'harmless')
+        # One that has no name to say.
+        nobody = Client(server.port)
+        nobody.say('\n')
+        check(ann.line() == ben.line() == '* somebody has come\n', 'come')
+        nobody.close()
+        check(ann.line() == ben.line() == '* somebody has left\n', 'left')
         # One that never reads does not keep the others waiting, and has to go.
         deaf = Client(server.port)
         deaf.say('Deaf\n')

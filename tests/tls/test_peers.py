@@ -306,6 +306,19 @@ def example_fetches():
     expect(done.returncode == 0 and done.stdout == PAGE, done)
     done = fetch(PythonServer(), f'HTTP/1.1 200 OK\r\nContent-Length: {len(PAGE) + 1}\r\n\r\n', PAGE)
     expect(done.returncode == 1 and done.stdout == PAGE, done.stderr)
+    lengths = [f'Content-Length: {length}\r\n'
+               for length in ['+5', '', '-5', '9' * 20, '5\r\ncontent-length: 6']]
+    for fields, words in [*[(length, 'has no length') for length in lengths],
+                          ('Transfer-Encoding: chunked\r\n', 'has a coding'),
+                          ('X: y\r\n' * 1000, 'has too long a head')]:
+        done = fetch(PythonServer(), f'HTTP/1.1 200 OK\r\n{fields}\r\n', PAGE)
+        expect(done.returncode == 1 and not done.stdout and f'the answer {words}' in done.stderr, fields,
+               done.stderr)
+    done = fetch(PythonServer(), 'SSH-2.0\r\n\r\n', PAGE)
+    expect(done.returncode == 1 and not done.stdout and 'is not HTTP' in done.stderr, done.stderr)
+    for words in [['127.0.0.1', '/ HTTP/1.1\r\nX: y'], ['127.0.0.1\r\nX: y', '/']]:
+        done = subprocess.run([HTTPS_GET, *words], capture_output=True, text=True, timeout=TIMEOUT_S)
+        expect(done.returncode == 1 and 'have no spaces' in done.stderr, done.stderr)
     done = fetch(PythonServer(), 'HTTP/1.0 200 OK\r\n\r\n', PAGE, host='localhost')
     expect(done.returncode == 1 and 'hostname mismatch (localhost)' in done.stderr, done)
 
