@@ -128,6 +128,7 @@ static THREAD_LOCAL struct {
     char *low; /* NULL: not lent. The guard lies right below */
     size_t bytes, guard;
     stack_t before;
+    uint64_t seen_for; /* the loop whose turn looked last: its next one need not ask again; or 0 */
 } lent;
 
 static void unmap_alternate_stack(void)
@@ -138,6 +139,7 @@ static void unmap_alternate_stack(void)
 
 static void take_alternate_stack(void)
 {
+    lent.seen_for = 0;
     if (lent.low && asy_sys_sigaltstack_back(lent.low, &lent.before))
         unmap_alternate_stack();
 }
@@ -203,9 +205,10 @@ void asy_overflow_forked(void)
 
 void asy_overflow_watch(asyncio_loop *loop)
 {
-    if (loop->options.overflow_report < 0)
+    if (loop->options.overflow_report < 0 || (loop->watched && lent.seen_for == loop->id))
         return;
     lend_alternate_stack();
+    lent.seen_for = loop->id;
     if (loop->watched)
         return;
     loop->watched = true;

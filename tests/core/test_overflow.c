@@ -514,9 +514,10 @@ pid_t gettid(void)
 /* Nobody has asked for the descriptor: a loop that gets single turns is inside another one all the same. */
 static void run_turn_by_turn(void *arg)
 {
-    (void)arg;
     stack_t none = {.ss_flags = SS_DISABLE};
     sigaltstack(&none, NULL); /* a sanitizer has one */
+    if (arg)
+        sigaltstack(arg, NULL);
     asyncio_loop *loop = asyncio_loop_new(NULL);
     CHILD_CHECK(asyncio_loop_run_once(loop, 0) == 0);
     CHILD_CHECK(!is_default() && has_alternate_stack());
@@ -525,14 +526,18 @@ static void run_turn_by_turn(void *arg)
         CHILD_CHECK(asyncio_loop_run_once(loop, 0) == 0);
     CHILD_CHECK(asked == 0);
     CHILD_CHECK(asyncio_loop_close(loop) == 0);
-    CHILD_CHECK(is_default() && !has_alternate_stack());
+    CHILD_CHECK(is_default() && has_alternate_stack() == (arg != NULL));
     asyncio_loop_release(loop);
 }
 
 static void an_empty_turn_asks_nothing(void **state)
 {
     (void)state;
+    static char room[128 * 1024];
+    stack_t own = {.ss_sp = room, .ss_size = sizeof room};
     child_run(&child, run_turn_by_turn, NULL);
+    assert_child_exit(&child, 0);
+    child_run(&child, run_turn_by_turn, &own);
     assert_child_exit(&child, 0);
 }
 
