@@ -85,7 +85,7 @@ ASYNCIO_API int asyncio_contextvar_reset(asyncio_contextvar *var, asyncio_contex
  * NULL: out of memory. A task that is given NULL has a copy of its creator's. (copy_context)
  */
 ASYNCIO_API asyncio_context *asyncio_copy_context(void);
-/* Drops the program's reference. Accepts NULL. */
+/* Drops the program's reference to a context. Accepts NULL. */
 ASYNCIO_API void asyncio_context_release(asyncio_context *context);
 
 ASYNCIO_END_DECLS

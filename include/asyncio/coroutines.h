@@ -33,16 +33,15 @@ typedef struct asyncio_coro_type {
 /* Makes an unstarted coroutine with room for its arguments at *args. NULL: out
  * of memory. Any thread. Used by ASYNC. */
 ASYNCIO_API asyncio_coro *asyncio_coro_alloc(const asyncio_coro_type *type, void **args);
-/* The same for C++: each task has exceptions of its own, where `runtime` (__cxa_get_globals, or NULL) keeps
- * those of a thread. */
+/* Makes an unstarted coroutine for C++, as asyncio_coro_alloc: each task has exceptions of its own, where
+ * `runtime` (__cxa_get_globals, or NULL) keeps those of a thread. */
 ASYNCIO_API asyncio_coro *asyncio_coro_alloc_cxx(const asyncio_coro_type *type, void **args,
                                                  void *(*runtime)(void));
 
 /*
- * A coroutine without macros: fn(arg) is the body; drop(arg), which may be
- * NULL, runs once: right after the body has returned, or when the coroutine is
- * closed unstarted. Does not wait. Any thread.
- * NULL: out of memory (drop has run), or fn is NULL.
+ * Makes a coroutine without macros: fn(arg) is the body; drop(arg), which may be NULL, runs once: right
+ * after the body has returned, or when the coroutine is closed unstarted. Does not wait. Any thread. NULL:
+ * out of memory (drop has run), or fn is NULL.
  */
 ASYNCIO_API asyncio_coro *asyncio_coro_new(intptr_t (*fn)(void *arg), void *arg, void (*drop)(void *arg));
 ASYNCIO_API asyncio_coro *asyncio_coro_new_at(intptr_t (*fn)(void *arg), void *arg, void (*drop)(void *arg),
@@ -72,9 +71,9 @@ ASYNCIO_API intptr_t asyncio_await_task(asyncio_task *task);
 ASYNCIO_API intptr_t asyncio_await_future(asyncio_future *future);
 
 /*
- * The same with the two things apart that await folds into one: returns the status
- * of the waiting and stores what the awaited one returned in *result (which may
- * be NULL). Takes over the caller's reference.
+ * Awaits, as asyncio_await, with the two things apart that await folds into one: returns the status of the
+ * waiting and stores what the awaited one returned in *result (which may be NULL). Takes over the caller's
+ * reference.
  *
  * Status: 0 when the awaited one ended; -ECANCELED if and only if a request to
  * cancel the calling task was delivered in this call (*result is written too

@@ -32,7 +32,7 @@ struct mmsghdr; /* strict C hides sys/socket.h's */
 
 typedef struct asyncio_datagram asyncio_datagram;
 
-/* All zero means the defaults. */
+/* Options of datagram sockets: all zero means the defaults. */
 typedef struct asyncio_datagram_options {
     int family; /* AF_INET, AF_INET6; 0: that of the addresses. AF_UNIX: hosts are paths ('@': abstract) */
     int reuse_port; /* SO_REUSEPORT, before the bind; default off */
@@ -51,8 +51,8 @@ typedef struct asyncio_datagram_options {
  */
 ASYNCIO_API int asyncio_open_datagram(const asyncio_address *local, const asyncio_address *remote,
                                       const asyncio_datagram_options *options, asyncio_datagram **datagram);
-/* The same of a socket that the caller has made and set up, which belongs to it from then on (on an error
- * it does not). Does not wait. 0, -EBADF, -ENOTSOCK, -EINVAL, -ENOMEM, ASYNCIO_ENOTASK. */
+/* Makes a datagram socket of one that the caller has made and set up, which belongs to it from then on (on
+ * an error it does not). Does not wait. 0, -EBADF, -ENOTSOCK, -EINVAL, -ENOMEM, ASYNCIO_ENOTASK. */
 ASYNCIO_API int asyncio_datagram_from_fd(int fd, asyncio_datagram **datagram);
 
 /*
@@ -78,27 +78,28 @@ ASYNCIO_API ssize_t asyncio_datagram_sendto(asyncio_datagram *datagram, const vo
                                             const struct sockaddr *to, socklen_t length);
 
 /*
- * Batches: recvmmsg(2) and sendmmsg(2), in one system call each. Suspend until there is one datagram, or
- * room for one, then take or send as many as go at once. Return how many, at least 1 (0 if count is 0).
- * As in those calls: one that was longer than the room for it has MSG_TRUNC among its msg_flags; after fewer
- * than `count`, the next call tells whether that was an error. Errors as above.
+ * Receive and send batches of datagrams: recvmmsg(2) and sendmmsg(2), in one system call each. Suspend until
+ * there is one datagram, or room for one, then take or send as many as go at once. Return how many, at least
+ * 1 (0 if count is 0). As in those calls: one that was longer than the room for it has MSG_TRUNC among its
+ * msg_flags; after fewer than `count`, the next call tells whether that was an error. Errors as above.
  */
 ASYNCIO_API int asyncio_datagram_recvmmsg(asyncio_datagram *datagram, struct mmsghdr *messages,
                                           unsigned count);
 ASYNCIO_API int asyncio_datagram_sendmmsg(asyncio_datagram *datagram, struct mmsghdr *messages,
                                           unsigned count);
 
-/* getsockname(2), getpeername(2). Do not wait. (get_extra_info) */
+/* Tell the socket's own address and its peer's, as getsockname(2) and getpeername(2). Do not wait.
+ * (get_extra_info) */
 ASYNCIO_API int asyncio_datagram_sockname(asyncio_datagram *datagram, struct sockaddr *name,
                                           socklen_t *length);
 ASYNCIO_API int asyncio_datagram_peername(asyncio_datagram *datagram, struct sockaddr *name,
                                           socklen_t *length);
-/* The descriptor, still the socket's: for options such as multicast groups. Does not wait. -EINVAL
- * for NULL. */
+/* Tells the descriptor, which is still the socket's: for options such as multicast groups. Does not wait.
+ * -EINVAL for NULL. */
 ASYNCIO_API int asyncio_datagram_fd(asyncio_datagram *datagram);
 
-/* Closes it, wakes whoever waits on it, and frees it. Does not wait. Accepts NULL. 0, or close(2)'s
- * error. (close) */
+/* Closes a datagram socket, wakes whoever waits on it, and frees it. Does not wait. Accepts NULL. 0, or
+ * close(2)'s error. (close) */
 ASYNCIO_API int asyncio_datagram_close(asyncio_datagram *datagram);
 
 ASYNCIO_END_DECLS

@@ -30,24 +30,24 @@ ASYNCIO_API asyncio_loop *asyncio_get_running_loop(void);
 /* Makes a loop, with one reference. `options` may be NULL. NULL: out of memory
  * or descriptors, or options that cannot be met; asyncio_error_message says which. (new_event_loop) */
 ASYNCIO_API asyncio_loop *asyncio_loop_new(const asyncio_run_options *options);
-/* Counts a reference. Any thread. */
+/* Counts a reference to a loop. Any thread. */
 ASYNCIO_API asyncio_loop *asyncio_loop_ref(asyncio_loop *loop);
-/* Drops one; the last one frees the loop, which must be closed (an open one is closed by its
- * own thread first, as asyncio_loop_close does, whatever work is still on other threads).
- * Accepts NULL. Any thread. */
+/* Drops a reference to a loop; the last one frees the loop, which must be closed (an open one is closed by
+ * its own thread first, as asyncio_loop_close does, whatever work is still on other threads). Accepts NULL.
+ * Any thread. */
 ASYNCIO_API void asyncio_loop_release(asyncio_loop *loop);
 
-/* Runs until asyncio_loop_stop. 0; ASYNCIO_ESTATE if it runs, is closed, or another loop
- * runs in this thread; -EDEADLK when a virtual clock has nothing to wait for. (run_forever) */
+/* Runs the loop until asyncio_loop_stop. 0; ASYNCIO_ESTATE if it runs, is closed, or another loop runs in
+ * this thread; -EDEADLK when a virtual clock has nothing to wait for. (run_forever) */
 ASYNCIO_API int asyncio_loop_run_forever(asyncio_loop *loop);
 /* Runs until the future is done and returns its result; takes the reference
  * over. Errors as above; ASYNCIO_ESTATE also when the loop was stopped first. (run_until_complete) */
 ASYNCIO_API intptr_t asyncio_loop_run_until_complete(asyncio_loop *loop, asyncio_future *future);
 /* Ends run_forever after the current iteration. Callbacks queued by it stay queued. (stop) */
 ASYNCIO_API void asyncio_loop_stop(asyncio_loop *loop);
-/* Ends the work: drops callbacks and timers, reports coroutines never awaited and tasks still pending (which
- * are abandoned), gives stacks back. The object stays valid until the last
- * release. 0, also when closed already; ASYNCIO_ESTATE while it runs; -EINVAL for NULL. (close) */
+/* Ends the work of a loop: drops callbacks and timers, reports coroutines never awaited and tasks
+ * still pending (which are abandoned), gives stacks back. The object stays valid until the last release. 0,
+ * also when closed already; ASYNCIO_ESTATE while it runs; -EINVAL for NULL. (close) */
 ASYNCIO_API int asyncio_loop_close(asyncio_loop *loop);
 ASYNCIO_API bool asyncio_loop_is_running(asyncio_loop *loop);
 ASYNCIO_API bool asyncio_loop_is_closed(asyncio_loop *loop);
@@ -87,14 +87,14 @@ ASYNCIO_API asyncio_handle asyncio_loop_call_later(asyncio_loop *loop, double de
                                                    void *arg);
 ASYNCIO_API asyncio_handle asyncio_loop_call_at(asyncio_loop *loop, double when, asyncio_callback fn,
                                                 void *arg);
-/* Takes a callback back. False if it ran, was cancelled, or never was. */
+/* Takes a scheduled callback back. False if it ran, was cancelled, or never was. */
 ASYNCIO_API bool asyncio_handle_cancel(asyncio_loop *loop, asyncio_handle handle);
 ASYNCIO_API bool asyncio_handle_valid(asyncio_handle handle);
 
 /* Has fn(arg) called by the loop. Any thread. 0, -ENOMEM, -EINVAL,
  * ASYNCIO_ESTATE when it is closed. (call_soon_threadsafe) */
 ASYNCIO_API int asyncio_loop_call_soon_threadsafe(asyncio_loop *loop, asyncio_callback fn, void *arg);
-/* The same from a signal handler: takes one of 64 places. -EAGAIN when all are taken. */
+/* Has the loop call fn(arg), from a signal handler: takes one of 64 places. -EAGAIN when all are taken. */
 ASYNCIO_API int asyncio_loop_call_soon_signalsafe(asyncio_loop *loop, asyncio_callback fn, void *arg);
 
 /*
@@ -106,7 +106,7 @@ ASYNCIO_API int asyncio_loop_call_soon_signalsafe(asyncio_loop *loop, asyncio_ca
  */
 ASYNCIO_API int asyncio_loop_add_reader(asyncio_loop *loop, int fd, asyncio_callback fn, void *arg);
 ASYNCIO_API int asyncio_loop_add_writer(asyncio_loop *loop, int fd, asyncio_callback fn, void *arg);
-/* True if there was one. (remove_reader, remove_writer) */
+/* Removes the callback for a descriptor. True if there was one. (remove_reader, remove_writer) */
 ASYNCIO_API bool asyncio_loop_remove_reader(asyncio_loop *loop, int fd);
 ASYNCIO_API bool asyncio_loop_remove_writer(asyncio_loop *loop, int fd);
 

@@ -33,15 +33,17 @@ ASYNCIO_API int asyncio_wait_readable(int fd, double timeout);
 ASYNCIO_API int asyncio_wait_writable(int fd, double timeout);
 ASYNCIO_API int asyncio_wait_fd(int fd, int poll_events, double timeout);
 
-/* read(2), write(2), readv(2), writev(2), which wait where those would block. The number of bytes,
- * 0 at the end of the file, or the call's error; -ECANCELED, -ENOMEM, ASYNCIO_ENOTASK; -EINVAL for a
- * length, of one part or of all, above SSIZE_MAX, and for more than IOV_MAX parts. SIGPIPE is not raised. */
+/* Read and write a descriptor, as read(2), write(2), readv(2) and writev(2), which wait where those would
+ * block. The number of bytes, 0 at the end of the file, or the call's error; -ECANCELED, -ENOMEM,
+ * ASYNCIO_ENOTASK; -EINVAL for a length, of one part or of all, above SSIZE_MAX, and for more than IOV_MAX
+ * parts. SIGPIPE is not raised. */
 ASYNCIO_API ssize_t asyncio_read(int fd, void *buf, size_t n);
 ASYNCIO_API ssize_t asyncio_write(int fd, const void *buf, size_t n);
 ASYNCIO_API ssize_t asyncio_readv(int fd, const struct iovec *parts, int count);
 ASYNCIO_API ssize_t asyncio_writev(int fd, const struct iovec *parts, int count);
 
-/* close(2). Whoever waits on fd gets -EBADF. Never suspends; also outside a task. 0, -EBADF, -EIO. */
+/* Closes a descriptor, as close(2), and wakes those who wait on it. Whoever waits on fd gets -EBADF. Never
+ * suspends; also outside a task. 0, -EBADF, -EIO. */
 ASYNCIO_API int asyncio_close(int fd);
 
 /* The running loop forgets fd, which somebody else is about to close. Whoever

@@ -43,44 +43,46 @@ ASYNCIO_BEGIN_DECLS
 typedef struct asyncio_file asyncio_file;
 
 /*
- * open(2), always close-on-exec. `mode` counts where flags have O_CREAT. A FIFO: to read, opens at
- * once, and the first read waits for a writer; to write, waits for a reader, and a cancel ends that;
- * with O_NONBLOCK it gives -ENXIO instead. (It is tried every 10 ms: a reader that opens without waiting for
- * a writer, and leaves before the next try, is not noticed.) O_NONBLOCK changes nothing else. 0, or open's
- * error; *file is then untouched. (open)
+ * Opens a file, as open(2), always close-on-exec. `mode` counts where flags have O_CREAT. A FIFO: to read,
+ * opens at once, and the first read waits for a writer; to write, waits for a reader, and a cancel ends
+ * that; with O_NONBLOCK it gives -ENXIO instead. (It is tried every 10 ms: a reader that opens without
+ * waiting for a writer, and leaves before the next try, is not noticed.) O_NONBLOCK changes nothing else. 0,
+ * or open's error; *file is then untouched. (open)
  */
 ASYNCIO_API int asyncio_file_open(const char *path, int flags, mode_t mode, asyncio_file **file);
-/* The same of an open descriptor, which belongs to the file from then on (on an error it does not). Its
+/* Makes a file of an open descriptor, which belongs to the file from then on (on an error it does not). Its
  * position stays the descriptor's, for all who share it. Does not wait. (fdopen) */
 ASYNCIO_API int asyncio_file_from_fd(int fd, asyncio_file **file);
 
 /*
- * read(2) and write(2), at the file's position, which moves. A read of a regular file gives less than n
- * bytes only at its end; 0: it was there. A write gives less only if there was no room for the rest.
- * One task at a time: another gets ASYNCIO_ESTATE; but where the kernel keeps the position (O_APPEND,
- * asyncio_file_from_fd, asyncio_file_fd) it also keeps them apart, and a read that a cancel keeps from
- * the rest returns what it has. On FIFOs, terminals and the like
- * these wait in the loop, and a cancel ends them at once. -EINVAL: a length above SSIZE_MAX. (read, write)
+ * Read and write a file, as read(2) and write(2), at the file's position, which moves. A read of a regular
+ * file gives less than n bytes only at its end; 0: it was there. A write gives less only if there was no
+ * room for the rest. One task at a time: another gets ASYNCIO_ESTATE; but where the kernel keeps the
+ * position (O_APPEND, asyncio_file_from_fd, asyncio_file_fd) it also keeps them apart, and a read that a
+ * cancel keeps from the rest returns what it has. On FIFOs, terminals and the like these wait in the loop,
+ * and a cancel ends them at once. -EINVAL: a length above SSIZE_MAX. (read, write)
  */
 ASYNCIO_API ssize_t asyncio_file_read(asyncio_file *file, void *buf, size_t n);
 ASYNCIO_API ssize_t asyncio_file_write(asyncio_file *file, const void *buf, size_t n);
-/* The same at an offset; the position does not move, and any number of tasks may. -ESPIPE where there
- * are no positions. With O_APPEND a write goes to the end, whatever the offset (as on Linux).
+/* Read and write a file at an offset; the position does not move, and any number of tasks may. -ESPIPE where
+ * there are no positions. With O_APPEND a write goes to the end, whatever the offset (as on Linux).
  * (os.pread, os.pwrite) */
 ASYNCIO_API ssize_t asyncio_file_pread(asyncio_file *file, void *buf, size_t n, off_t offset);
 ASYNCIO_API ssize_t asyncio_file_pwrite(asyncio_file *file, const void *buf, size_t n, off_t offset);
-/* lseek(2): the new position. SEEK_SET and SEEK_CUR do not wait. -ESPIPE, ASYNCIO_ESTATE. (seek, tell) */
+/* Moves a file's position, as lseek(2): the new position. SEEK_SET and SEEK_CUR do not wait. -ESPIPE,
+ * ASYNCIO_ESTATE. (seek, tell) */
 ASYNCIO_API off_t asyncio_file_lseek(asyncio_file *file, off_t offset, int whence);
 
-/* fsync(2), fdatasync(2), ftruncate(2), fstat(2): 0 or the error. On a network file system _stat says
- * what is known here, without asking again. (os.fsync, os.ftruncate, os.fstat) */
+/* Write a file out, cut it, tell about it: fsync(2), fdatasync(2), ftruncate(2), fstat(2): 0 or the error.
+ * On a network file system _stat says what is known here, without asking again. (os.fsync, os.ftruncate,
+ * os.fstat) */
 ASYNCIO_API int asyncio_file_fsync(asyncio_file *file);
 ASYNCIO_API int asyncio_file_fdatasync(asyncio_file *file);
 ASYNCIO_API int asyncio_file_ftruncate(asyncio_file *file, off_t length);
 ASYNCIO_API int asyncio_file_stat(asyncio_file *file, struct stat *status);
 
-/* The descriptor, still the file's; its position is the file's from here on. Does not wait; any place
- * in the loop's thread. ASYNCIO_ESTATE while a task reads or writes at the position. (fileno) */
+/* Tells the descriptor, which is still the file's; its position is the file's from here on. Does not wait;
+ * any place in the loop's thread. ASYNCIO_ESTATE while a task reads or writes at the position. (fileno) */
 ASYNCIO_API int asyncio_file_fd(asyncio_file *file);
 
 /*
@@ -103,13 +105,14 @@ ASYNCIO_API int asyncio_stream_from_file(asyncio_file *file, const asyncio_conne
 
 /* ---- By path --------------------------------------------------------------------------- */
 
-/* unlink(2), rename(2), mkdir(2), rmdir(2): 0 or the error. (os.unlink, os.rename, os.mkdir, os.rmdir) */
+/* Remove and rename files, make and remove folders: unlink(2), rename(2), mkdir(2), rmdir(2): 0 or the
+ * error. (os.unlink, os.rename, os.mkdir, os.rmdir) */
 ASYNCIO_API int asyncio_unlink(const char *path);
 ASYNCIO_API int asyncio_rename(const char *from, const char *to);
 ASYNCIO_API int asyncio_mkdir(const char *path, mode_t mode);
 ASYNCIO_API int asyncio_rmdir(const char *path);
-/* stat(2), and lstat(2), which looks at a symbolic link itself. As asyncio_file_stat. (os.stat,
- * os.lstat) */
+/* Tell about a path, as stat(2) and lstat(2), which looks at a symbolic link itself. As asyncio_file_stat.
+ * (os.stat, os.lstat) */
 ASYNCIO_API int asyncio_stat(const char *path, struct stat *status);
 ASYNCIO_API int asyncio_lstat(const char *path, struct stat *status);
 
@@ -123,7 +126,8 @@ typedef struct asyncio_dirents {
     asyncio_dirent *entries;
     size_t count;
 } asyncio_dirents;
-/* Reads a directory; *dirents is untouched on an error. -ENOTDIR, -ENOENT, -EACCES ... (os.scandir) */
+/* Reads a directory as a list; *dirents is untouched on an error. -ENOTDIR, -ENOENT, -EACCES ...
+ * (os.scandir) */
 ASYNCIO_API int asyncio_scandir(const char *path, asyncio_dirents *dirents);
 /* Frees the memory, and leaves none. Accepts NULL. Any thread; does not wait. */
 ASYNCIO_API void asyncio_dirents_destroy(asyncio_dirents *dirents);

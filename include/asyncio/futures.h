@@ -63,7 +63,7 @@ ASYNCIO_API asyncio_future *asyncio_ensure_future_future(asyncio_future *future,
 ASYNCIO_END_DECLS
 
 #ifndef __cplusplus
-/* Adds a reference; gives back x, with its type. NULL gives NULL. */
+/* Adds a reference to a task or a future; gives back x, with its type. NULL gives NULL. */
 #define asyncio_ref(x)                                                                            \
     _Generic((x), asyncio_task *: asyncio_ref_task, asyncio_future *: asyncio_ref_future,         \
              void *: asyncio_ref_future)(x)
@@ -96,10 +96,10 @@ static inline asyncio_future *asyncio_ensure_any_(asyncio_future *x, const async
 #define asyncio_ensure_future(x) asyncio_ensure_any_((x), ASYNCIO_HERE)
 #endif
 
-/* True when it has ended in any way. NULL is done. (done) */
+/* Tells whether it is done: true when it has ended in any way. NULL is done. (done) */
 #define asyncio_done(x) asyncio_done_future(ASYNCIO_AS_FUTURE(x))
 
-/* True when its result is -ECANCELED. (cancelled) */
+/* Tells whether it was cancelled: true when its result is -ECANCELED. (cancelled) */
 #define asyncio_cancelled(x) asyncio_cancelled_future(ASYNCIO_AS_FUTURE(x))
 
 /* The result: a value or an error, which counts as seen; ASYNCIO_ESTATE while
@@ -107,14 +107,14 @@ static inline asyncio_future *asyncio_ensure_any_(asyncio_future *x, const async
 #define asyncio_result(x) asyncio_result_future(ASYNCIO_AS_FUTURE(x))
 
 /*
- * Requests a cancel. A task gets -ECANCELED from the call it waits in, or from
- * its next wait; the request is passed down the chain of what it awaits. A plain future is done
- * at once, with -ECANCELED. False if it was done already, or NULL, or a task of a closed loop. Each
+ * Requests a cancel of a task or a future. A task gets -ECANCELED from the call it
+ * waits in, or from its next wait; the request is passed down the chain of what it awaits. A plain future is
+ * done at once, with -ECANCELED. False if it was done already, or NULL, or a task of a closed loop. Each
  * request to a task is counted: see asyncio_task_cancelling. (cancel)
  */
 #define asyncio_cancel(x) asyncio_cancel_future(ASYNCIO_AS_FUTURE(x))
 
-/* The same with a message (copied) that whoever awaits it sees. */
+/* Requests a cancel, as asyncio_cancel, with a message (copied) that whoever awaits it sees. */
 #define asyncio_cancel_with(x, message) asyncio_cancel_with_future(ASYNCIO_AS_FUTURE(x), (message))
 
 /*

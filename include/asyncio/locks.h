@@ -43,7 +43,7 @@ typedef struct asyncio_waiters {
 
 /* ---- Lock --------------------------------------------------------------------- */
 
-/* One task at a time. (Lock) */
+/* A lock: one task at a time. (Lock) */
 typedef struct asyncio_lock {
     uint64_t loop_;  /* the number of the loop that it is bound to; 0: none */
     uint64_t owner_; /* the number of the task that holds it; 0: free */
@@ -52,7 +52,7 @@ typedef struct asyncio_lock {
 
 #define ASYNCIO_LOCK_INIT {0, 0, {NULL, NULL}}
 
-/* A free lock. Not while it is in use. NULL: nothing happens. */
+/* Makes a free lock. Not while it is in use. NULL: nothing happens. */
 ASYNCIO_API void asyncio_lock_init(asyncio_lock *lock);
 
 /*
@@ -66,8 +66,8 @@ ASYNCIO_API int asyncio_lock_acquire(asyncio_lock *lock);
  * release it, and a callback. 0; ASYNCIO_ESTATE if it is free. (Lock.release, RuntimeError) */
 ASYNCIO_API int asyncio_lock_release(asyncio_lock *lock);
 
-/* Does anybody hold it? A task that was handed the lock does, though it has not run yet.
- * (Lock.locked) */
+/* Tells whether the lock is taken. Does anybody hold it? A task that was handed the lock does, though it has
+ * not run yet. (Lock.locked) */
 ASYNCIO_API bool asyncio_lock_locked(const asyncio_lock *lock);
 
 /* ---- Event -------------------------------------------------------------------- */
@@ -87,14 +87,14 @@ ASYNCIO_API void asyncio_event_init(asyncio_event *event);
 /* Suspends until the event is set; not at all if it is. 0. (Event.wait, which returns True) */
 ASYNCIO_API int asyncio_event_wait(asyncio_event *event);
 
-/* Sets the flag: all who wait go on, in the order in which they came, also if it is cleared
- * right after. 0, also when it is set already. (Event.set) */
+/* Sets the event's flag: all who wait go on, in the order in which they came, also if it is cleared right
+ * after. 0, also when it is set already. (Event.set) */
 ASYNCIO_API int asyncio_event_set(asyncio_event *event);
 
-/* Takes the flag down: from now on tasks wait. 0. (Event.clear) */
+/* Takes the event's flag down: from now on tasks wait. 0. (Event.clear) */
 ASYNCIO_API int asyncio_event_clear(asyncio_event *event);
 
-/* (Event.is_set) */
+/* Tells whether the event is set. (Event.is_set) */
 ASYNCIO_API bool asyncio_event_is_set(const asyncio_event *event);
 
 /* ---- Condition ---------------------------------------------------------------- */
@@ -150,14 +150,14 @@ ASYNCIO_API int asyncio_condition_notify_all(asyncio_condition *condition);
 
 /* ---- Semaphores ----------------------------------------------------------------- */
 
-/* So many at a time. (Semaphore) */
+/* A semaphore: so many tasks at a time. (Semaphore) */
 typedef struct asyncio_semaphore {
     uint64_t loop_;
     asyncio_waiters waiters_;
     int value_; /* how many may pass; above 0 nobody waits */
 } asyncio_semaphore;
 
-/* One that cannot be released more often than it was acquired. (BoundedSemaphore) */
+/* A semaphore that cannot be released more often than it was acquired. (BoundedSemaphore) */
 typedef struct asyncio_bounded_semaphore {
     asyncio_semaphore semaphore_;
     int bound_;
@@ -166,12 +166,12 @@ typedef struct asyncio_bounded_semaphore {
 #define ASYNCIO_SEMAPHORE_INIT(value) {0, {NULL, NULL}, (value)}
 #define ASYNCIO_BOUNDED_SEMAPHORE_INIT(value) {ASYNCIO_SEMAPHORE_INIT(value), (value)}
 
-/* One that lets `value` tasks pass. Not while it is in use. NULL: nothing happens. A value below 0
- * makes one whose acquire and release return -EINVAL. (Semaphore(value), ValueError) */
+/* Makes a semaphore that lets `value` tasks pass. Not while it is in use. NULL: nothing happens. A value
+ * below 0 makes one whose acquire and release return -EINVAL. (Semaphore(value), ValueError) */
 ASYNCIO_API void asyncio_semaphore_init(asyncio_semaphore *semaphore, int value);
 ASYNCIO_API void asyncio_bounded_semaphore_init(asyncio_bounded_semaphore *semaphore, int value);
 
-/* Takes one away from the value. Suspends while it is 0. 0; on error, -ECANCELED included,
+/* Takes the semaphore: one away from the value. Suspends while it is 0. 0; on error, -ECANCELED included,
  * nothing was taken. (acquire, which returns True) */
 ASYNCIO_API int asyncio_semaphore_acquire(asyncio_semaphore *semaphore);
 ASYNCIO_API int asyncio_bounded_semaphore_acquire(asyncio_bounded_semaphore *semaphore);
@@ -181,7 +181,7 @@ ASYNCIO_API int asyncio_bounded_semaphore_acquire(asyncio_bounded_semaphore *sem
 ASYNCIO_API int asyncio_semaphore_release(asyncio_semaphore *semaphore);
 ASYNCIO_API int asyncio_bounded_semaphore_release(asyncio_bounded_semaphore *semaphore);
 
-/* Would acquire have to wait? (locked) */
+/* Tells whether the semaphore is taken: would acquire have to wait? (locked) */
 ASYNCIO_API bool asyncio_semaphore_locked(const asyncio_semaphore *semaphore);
 ASYNCIO_API bool asyncio_bounded_semaphore_locked(const asyncio_bounded_semaphore *semaphore);
 
@@ -202,9 +202,9 @@ typedef struct asyncio_barrier {
 
 #define ASYNCIO_BARRIER_INIT(parties) {0, {NULL, NULL}, {NULL, NULL}, (parties), 0, 0}
 
-/* One for so many parties. Not while it is in use. NULL: nothing happens. Fewer than 1 make
- * one whose wait returns -EINVAL. It must stay until all who wait have returned.
- * (Barrier(parties), ValueError) */
+/* Makes a barrier for so many parties. Not while it is in use. NULL: nothing happens. Fewer than 1 make one
+ * whose wait returns -EINVAL. It must stay until all who wait have returned. (Barrier(parties), ValueError)
+ * */
 ASYNCIO_API void asyncio_barrier_init(asyncio_barrier *barrier, int parties);
 
 /*
@@ -215,18 +215,19 @@ ASYNCIO_API void asyncio_barrier_init(asyncio_barrier *barrier, int parties);
  */
 ASYNCIO_API int asyncio_barrier_wait(asyncio_barrier *barrier);
 
-/* Back to the empty state: all who are in it, those who have yet to go on included, get
+/* Brings the barrier back to the empty state: all who are in it, those who have yet to go on included, get
  * ASYNCIO_EBROKEN; mends a broken one. 0. (Barrier.reset) */
 ASYNCIO_API int asyncio_barrier_reset(asyncio_barrier *barrier);
 
-/* Breaks it: all who wait, and all who come until it is reset, get ASYNCIO_EBROKEN. 0. (Barrier.abort) */
+/* Breaks the barrier: all who wait, and all who come until it is reset, get ASYNCIO_EBROKEN. 0.
+ * (Barrier.abort) */
 ASYNCIO_API int asyncio_barrier_abort(asyncio_barrier *barrier);
 
-/* How many have to come. (parties) */
+/* Tells how many tasks have to come. (parties) */
 ASYNCIO_API int asyncio_barrier_parties(const asyncio_barrier *barrier);
-/* How many have come; 0 unless it fills. (n_waiting) */
+/* Tells how many tasks have come; 0 unless it fills. (n_waiting) */
 ASYNCIO_API int asyncio_barrier_n_waiting(const asyncio_barrier *barrier);
-/* Was it aborted? (broken) */
+/* Tells whether the barrier is broken: was it aborted? (broken) */
 ASYNCIO_API bool asyncio_barrier_broken(const asyncio_barrier *barrier);
 
 ASYNCIO_END_DECLS

@@ -42,7 +42,7 @@ typedef struct asyncio_queue_items {
     bool lifo_;
 } asyncio_queue_items;
 
-/* A queue. In the caller's storage. (Queue, LifoQueue, PriorityQueue) */
+/* A queue, in the caller's storage. (Queue, LifoQueue, PriorityQueue) */
 typedef struct asyncio_queue {
     uint64_t loop_;
     size_t maxsize_;       /* SIZE_MAX: no limit */
@@ -83,7 +83,7 @@ ASYNCIO_API int asyncio_queue_put(asyncio_queue *queue, const void *item);
  */
 ASYNCIO_API int asyncio_queue_get(asyncio_queue *queue, void *item);
 
-/* The same without waiting: ASYNCIO_EQUEUE_FULL, ASYNCIO_EQUEUE_EMPTY. (put_nowait, get_nowait) */
+/* Put and get items without waiting: ASYNCIO_EQUEUE_FULL, ASYNCIO_EQUEUE_EMPTY. (put_nowait, get_nowait) */
 ASYNCIO_API int asyncio_queue_put_nowait(asyncio_queue *queue, const void *item);
 ASYNCIO_API int asyncio_queue_get_nowait(asyncio_queue *queue, void *item);
 

@@ -15,7 +15,7 @@ typedef enum asyncio_backend {
 } asyncio_backend;
 typedef enum asyncio_clock { ASYNCIO_CLOCK_REAL, ASYNCIO_CLOCK_VIRTUAL } asyncio_clock;
 
-/* All zero means the defaults; switches are 0 default, 1 on, -1 off. */
+/* Options of a run and of a loop: all zero means the defaults; switches are 0 default, 1 on, -1 off. */
 typedef struct asyncio_run_options {
     int debug;               /* default: the environment's ASYNCIO_DEBUG */
     asyncio_backend backend; /* default: the environment's ASYNCIO_BACKEND, else auto */
@@ -45,12 +45,12 @@ typedef struct asyncio_run_options {
 ASYNCIO_API intptr_t asyncio_run(asyncio_coro *main);
 ASYNCIO_API intptr_t asyncio_run_with(asyncio_coro *main, const asyncio_run_options *options);
 
-/* For main's `return`: runs the coroutine with SIGINT and SIGTERM handled, prints an error with its
- * message on stderr, and gives the exit status: 0 for any result >= 0, else 1;
- * 130 and 143 when SIGINT or SIGTERM ended it. */
+/* Runs the coroutine, for main's `return`, with SIGINT and SIGTERM handled, prints an error with its message
+ * on stderr, and gives the exit status: 0 for any result >= 0, else 1; 130 and 143 when SIGINT or SIGTERM
+ * ended it. */
 ASYNCIO_API int asyncio_main(asyncio_coro *main);
 
-/* Several runs on one loop. The caller's storage; fields are private. (Runner) */
+/* A runner, for several runs on one loop. The caller's storage; fields are private. (Runner) */
 typedef struct asyncio_runner {
     asyncio_loop *asyncio_loop_;
     asyncio_run_options asyncio_options_;
@@ -59,15 +59,15 @@ typedef struct asyncio_runner {
     uintptr_t asyncio_reserved_[6];
 } asyncio_runner;
 
-/* Makes the loop. 0, or a negative error as asyncio_run. `options` may be NULL. */
+/* Makes a runner and its loop. 0, or a negative error as asyncio_run. `options` may be NULL. */
 ASYNCIO_API int asyncio_runner_init(asyncio_runner *runner, const asyncio_run_options *options);
 /* Runs one main task to its end; tasks it leaves go on in the next run. The context
  * variables that it sets are there in the next one, too. */
 ASYNCIO_API intptr_t asyncio_runner_run(asyncio_runner *runner, asyncio_coro *main);
-/* The loop, borrowed; NULL once closed. */
+/* Tells the runner's loop, borrowed; NULL once closed. */
 ASYNCIO_API asyncio_loop *asyncio_runner_get_loop(asyncio_runner *runner);
-/* Cancels what is left, waits for it (at most shutdown_grace) and closes the loop. 0, also when
- * closed already; ASYNCIO_ESTATE inside a run. */
+/* Closes a runner and its loop: cancels what is left, waits for it (at most shutdown_grace) and closes the
+ * loop. 0, also when closed already; ASYNCIO_ESTATE inside a run. */
 ASYNCIO_API int asyncio_runner_close(asyncio_runner *runner);
 
 ASYNCIO_END_DECLS

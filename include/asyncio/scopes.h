@@ -26,7 +26,7 @@ typedef struct asyncio_scope {
 } asyncio_scope;
 
 /*
- * A shield scope: requests from outside are held back while it is entered, and
+ * A scope that shields what runs inside: requests from outside are held back while it is entered, and
  * delivered at the first wait after it. Only timeouts and groups entered inside
  * it still cancel. What Python lacks: cleanup that may wait.
  *
@@ -40,10 +40,10 @@ typedef struct asyncio_shield_scope {
     asyncio_scope scope;
 } asyncio_shield_scope;
 
-/* Enters it. Does not wait. 0; -EINVAL for NULL; ASYNCIO_ENOTASK. */
+/* Enters a shield scope. Does not wait. 0; -EINVAL for NULL; ASYNCIO_ENOTASK. */
 ASYNCIO_API int asyncio_shield_scope_enter(asyncio_shield_scope *shield);
-/* Leaves it. Does not wait. 0; -EINVAL for NULL; ASYNCIO_ESTATE if it is not the
- * innermost scope of the running task. */
+/* Leaves a shield scope. Does not wait. 0; -EINVAL for NULL; ASYNCIO_ESTATE if it is not the innermost scope
+ * of the running task. */
 ASYNCIO_API int asyncio_shield_scope_exit(asyncio_shield_scope *shield);
 
 /* ---- How blocks are done ----------------------------------------------------

@@ -36,7 +36,7 @@ typedef struct asyncio_server asyncio_server;
  * connection, and is reported. */
 typedef asyncio_coro *(*asyncio_client_handler)(asyncio_stream *stream, void *arg);
 
-/* All zero means the defaults. */
+/* Options of a server: all zero means the defaults. */
 typedef struct asyncio_server_options {
     int backlog;                  /* of listen(2); 0: 100, or what a socket that listens already has */
     int reuse_port;               /* SO_REUSEPORT; default off */
@@ -55,15 +55,15 @@ typedef struct asyncio_server_options {
  */
 ASYNCIO_API int asyncio_start_server(asyncio_client_handler handler, void *arg, const char *host, int port,
                                      const asyncio_server_options *options, asyncio_server **server);
-/* On a Unix socket; '@' begins an abstract name. The file of a socket that is there already is replaced,
- * whether it is left over or another server's, who goes on with the clients that it has; any other file is
- * in the way: -EADDRINUSE. Removed when the server closes, if still the same. Does not wait.
+/* Starts a server on a Unix socket; '@' begins an abstract name. The file of a socket that is there already
+ * is replaced, whether it is left over or another server's, who goes on with the clients that it has; any
+ * other file is in the way: -EADDRINUSE. Removed when the server closes, if still the same. Does not wait.
  * (start_unix_server) */
 ASYNCIO_API int asyncio_start_unix_server(asyncio_client_handler handler, void *arg, const char *path,
                                           const asyncio_server_options *options, asyncio_server **server);
-/* On a socket that listens, or is bound, which is the server's on success. If it listens already its backlog
- * stays as it is, unless options have one. Does not wait. 0; -EBADF, -ENOTSOCK, -EOPNOTSUPP, -EINVAL,
- * -ENOMEM, ASYNCIO_ENOTASK. (start_server with sock) */
+/* Starts a server on a socket that listens, or is bound, which is the server's on success. If it listens
+ * already its backlog stays as it is, unless options have one. Does not wait. 0; -EBADF, -ENOTSOCK,
+ * -EOPNOTSUPP, -EINVAL, -ENOMEM, ASYNCIO_ENOTASK. (start_server with sock) */
 ASYNCIO_API int asyncio_start_server_on(int fd, asyncio_client_handler handler, void *arg,
                                         const asyncio_server_options *options, asyncio_server **server);
 
@@ -71,7 +71,7 @@ ASYNCIO_API int asyncio_start_server_on(int fd, asyncio_client_handler handler, 
  * when somebody closes it meanwhile. ASYNCIO_ESTATE: closed already, or another task is in this call.
  * (serve_forever) */
 ASYNCIO_API int asyncio_server_serve_forever(asyncio_server *server);
-/* Stops listening. Clients go on. Does not wait. Repeating it does nothing. (close) */
+/* Closes a server: it stops listening. Clients go on. Does not wait. Repeating it does nothing. (close) */
 ASYNCIO_API void asyncio_server_close(asyncio_server *server);
 /*
  * Waits until the server is closed, then until its handlers have ended. After `grace` seconds of that
@@ -85,9 +85,10 @@ ASYNCIO_API int asyncio_server_wait_closed(asyncio_server *server, double grace)
 ASYNCIO_API void asyncio_server_close_clients(asyncio_server *server);
 /* Every client's stream fails with -ECONNABORTED. Does not wait. (abort_clients) */
 ASYNCIO_API void asyncio_server_abort_clients(asyncio_server *server);
-/* The port of the first listening socket; -EINVAL if it has none. (sockets) */
+/* Tells the port of the first listening socket; -EINVAL if it has none. (sockets) */
 ASYNCIO_API int asyncio_server_port(asyncio_server *server);
-/* Stores up to `capacity` listening descriptors, still the server's; returns how many there are. (sockets) */
+/* Lists a server's sockets: stores up to `capacity` listening descriptors, still the server's; returns how
+ * many there are. (sockets) */
 ASYNCIO_API int asyncio_server_fds(asyncio_server *server, int *out, size_t capacity);
 /* Closes the server, cancels its handlers, leaves the rest to the loop, and
  * frees it. Does not wait. Accepts NULL. */

@@ -21,13 +21,13 @@
 ASYNCIO_BEGIN_DECLS
 
 /*
- * Waits until the signal comes. Suspends. The first wait for a signal installs the handler, which
- * stays until the loop closes, whether or not somebody waits: the action from before does not come
- * back meanwhile, and one that comes between two waits is kept, and ends the next wait at once. A wait
- * that is cancelled before it begins installs nothing. All tasks that wait for it are told. A request
- * to cancel ends the wait with -ECANCELED; a signal that came first wins. 0; -EINVAL for a number that
- * is no signal or cannot be caught (SIGKILL, SIGSTOP, and SIGSEGV, SIGBUS, SIGFPE and SIGILL, which
- * cannot wait for a loop), -ECANCELED, -ENOMEM, ASYNCIO_ENOTASK. (Not in Python.)
+ * Waits until a signal comes. Suspends. The first wait for a signal installs the handler, which stays until
+ * the loop closes, whether or not somebody waits: the action from before does not come back meanwhile, and
+ * one that comes between two waits is kept, and ends the next wait at once. A wait that is cancelled before
+ * it begins installs nothing. All tasks that wait for it are told. A request to cancel ends the wait with
+ * -ECANCELED; a signal that came first wins. 0; -EINVAL for a number that is no signal or cannot be caught
+ * (SIGKILL, SIGSTOP, and SIGSEGV, SIGBUS, SIGFPE and SIGILL, which cannot wait for a loop), -ECANCELED,
+ * -ENOMEM, ASYNCIO_ENOTASK. (Not in Python.)
  */
 ASYNCIO_API int asyncio_wait_signal(int signo);
 
@@ -39,8 +39,8 @@ ASYNCIO_API int asyncio_wait_signal(int signo);
  */
 ASYNCIO_API int asyncio_loop_add_signal_handler(asyncio_loop *loop, int signo, asyncio_callback fn,
                                                 void *arg);
-/* True if there was one; it is not called any more. Loop's thread; does not wait.
- * (loop.remove_signal_handler) */
+/* Removes the callback for a signal. True if there was one; it is not called any more. Loop's thread; does
+ * not wait. (loop.remove_signal_handler) */
 ASYNCIO_API bool asyncio_loop_remove_signal_handler(asyncio_loop *loop, int signo);
 
 ASYNCIO_END_DECLS

@@ -37,7 +37,7 @@ typedef struct asyncio_address {
     int port;
 } asyncio_address;
 
-/* All zero means the defaults. */
+/* Options of connections and streams: all zero means the defaults. */
 typedef struct asyncio_connect_options {
     double happy_eyeballs_delay; /* seconds between attempts (RFC 8305); 0: 0.25; < 0: one after the other */
     const asyncio_address *local;  /* bind to this first; port 0: any */
@@ -60,8 +60,9 @@ typedef struct asyncio_connect_options {
  */
 ASYNCIO_API int asyncio_open_connection(const char *host, int port, const asyncio_connect_options *options,
                                         asyncio_stream **stream);
-/* The same over a Unix socket; a path that begins with '@' is an abstract name. Waits while the listener's
- * queue is full. TLS needs a server_hostname; local is not looked at. (open_unix_connection) */
+/* Connects to a Unix socket, on the same terms; a path that begins with '@' is an abstract name. Waits while
+ * the listener's queue is full. TLS needs a server_hostname; local is not looked at. (open_unix_connection)
+ * */
 ASYNCIO_API int asyncio_open_unix_connection(const char *path, const asyncio_connect_options *options,
                                              asyncio_stream **stream);
 /* Makes a stream of a connected descriptor, which belongs to it from then on (on an error it does
@@ -69,23 +70,22 @@ ASYNCIO_API int asyncio_open_unix_connection(const char *path, const asyncio_con
  * options ask for TLS. 0, -EBADF, -EINVAL, -ENOMEM, ASYNCIO_ENOTASK. */
 ASYNCIO_API int asyncio_stream_from_fd(int fd, const asyncio_connect_options *options,
                                        asyncio_stream **stream);
-/* The same for a pipe or a terminal; 0, 1 and 2 are never made non-blocking, and not closed with the stream.
- * (connect_read_pipe, connect_write_pipe) */
+/* Makes a stream of a pipe or a terminal, on the same terms; 0, 1 and 2 are never made non-blocking, and not
+ * closed with the stream. (connect_read_pipe, connect_write_pipe) */
 ASYNCIO_API int asyncio_open_pipe(int fd, const asyncio_connect_options *options, asyncio_stream **stream);
 
 /*
- * Reading. Suspends while nothing is there. A cancelled read loses no byte. At the end of the
- * stream: 0. Errors: the connection's, -ECANCELED, ASYNCIO_ESTATE (another task
- * reads), -EINVAL (such as a length above SSIZE_MAX), -ENOMEM, ASYNCIO_ENOTASK.
- *
- * _read: up to n bytes, as soon as there is one.
+ * Reads up to n bytes, as soon as there is one; suspends while nothing is there. A cancelled read loses no
+ * byte. At the end of the stream: 0. Errors, of the other reads, too: the connection's, -ECANCELED,
+ * ASYNCIO_ESTATE (another task reads), -EINVAL (such as a length above SSIZE_MAX), -ENOMEM, ASYNCIO_ENOTASK.
+ * (read)
  */
 ASYNCIO_API ssize_t asyncio_stream_read(asyncio_stream *stream, void *buf, size_t n);
-/* Exactly n bytes, or ASYNCIO_EINCOMPLETE at the end, which leaves what came in the stream. n may
+/* Reads exactly n bytes, or ASYNCIO_EINCOMPLETE at the end, which leaves what came in the stream. n may
  * exceed the limit. (readexactly) */
 ASYNCIO_API ssize_t asyncio_stream_readexactly(asyncio_stream *stream, void *buf, size_t n);
 /*
- * A line with its '\n', or through a separator: *line points into the stream, is followed by a NUL,
+ * Reads a line with its '\n', or through a separator: *line points into the stream, is followed by a NUL,
  * and stays valid until the next read, close or start_tls begins. Returns its length. At the end
  * readline gives the partial last line, then 0; readuntil gives ASYNCIO_EINCOMPLETE, and the bytes
  * stay. Longer than the limit: ASYNCIO_ELIMIT, and they stay, too. (readline, readuntil)
@@ -93,13 +93,13 @@ ASYNCIO_API ssize_t asyncio_stream_readexactly(asyncio_stream *stream, void *buf
 ASYNCIO_API ssize_t asyncio_stream_readline(asyncio_stream *stream, char **line);
 ASYNCIO_API ssize_t asyncio_stream_readuntil(asyncio_stream *stream, const void *separator, size_t length,
                                              char **data);
-/* The number of bytes that are there already. */
+/* Tells the number of bytes that are there already. */
 ASYNCIO_API size_t asyncio_stream_buffered(asyncio_stream *stream);
-/* The end was seen, and nothing is left to read. (at_eof) */
+/* Tells whether the end of the stream was seen, and nothing is left to read. (at_eof) */
 ASYNCIO_API bool asyncio_stream_at_eof(asyncio_stream *stream);
 
 /*
- * Writing. Suspends first while more than 64 KiB are queued, then accepts all of it, or,
+ * Writes to the stream. Suspends first while more than 64 KiB are queued, then accepts all of it, or,
  * on an error, nothing. Accepted bytes are sent in the background, in order.
  * 0; the connection's error (-EPIPE, -ECONNRESET ...), ASYNCIO_ESTATE after
  * write_eof, -ECANCELED, -EINVAL (such as a length above SSIZE_MAX, of all parts together), -ENOMEM,
@@ -109,9 +109,10 @@ ASYNCIO_API int asyncio_stream_write(asyncio_stream *stream, const void *buf, si
 ASYNCIO_API int asyncio_stream_writev(asyncio_stream *stream, const struct iovec *parts, int count);
 ASYNCIO_API int asyncio_stream_printf(asyncio_stream *stream, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* Waits until at most 16 KiB are queued. 0 or as above. (drain) */
+/* Waits until at most 16 KiB of what was written are queued. 0 or as above. (drain) */
 ASYNCIO_API int asyncio_stream_drain(asyncio_stream *stream);
-/* No more writes: the peer sees the end once all is sent. Does not wait. 0 or as above. (write_eof) */
+/* Ends the output of a stream: no more writes: the peer sees the end once all is sent. Does not wait. 0 or
+ * as above. (write_eof) */
 ASYNCIO_API int asyncio_stream_write_eof(asyncio_stream *stream);
 
 /* Sends what is queued, closes, and frees, whatever it returns, also when cancelled. Suspends while bytes
@@ -125,22 +126,22 @@ ASYNCIO_API int asyncio_stream_close(asyncio_stream *stream);
  * another task then returns -ECONNABORTED. Does not wait. Accepts NULL. (abort) */
 ASYNCIO_API void asyncio_stream_abort(asyncio_stream *stream);
 
-/* TLS over the stream from here on; the context (asyncio/tls.h) tells whether as client or as server.
+/* Starts TLS over the stream from here on; the context (asyncio/tls.h) tells whether as client or as server.
  * A client verifies server_hostname, which may be NULL only if the context does not verify names. Bytes that
  * were buffered already go to TLS. Suspends. 0; ASYNCIO_ETLS with words, or the connection's error,
- * -ETIMEDOUT, -ECANCELED: the stream is of no use then but to be closed; -EINVAL, -ENOMEM,
- * ASYNCIO_ESTATE (TLS already, another task reads, write_eof was called), ASYNCIO_ENOTASK. (start_tls) */
+ * -ETIMEDOUT, -ECANCELED: the stream is of no use then but to be closed; -EINVAL, -ENOMEM, ASYNCIO_ESTATE
+ * (TLS already, another task reads, write_eof was called), ASYNCIO_ENOTASK. (start_tls) */
 ASYNCIO_API int asyncio_stream_start_tls(asyncio_stream *stream, asyncio_tls_context *tls,
                                          const char *server_hostname);
 
-/* getpeername(2), getsockname(2). Do not wait. A TCP connection's peer stays known after a reset.
- * (get_extra_info) */
+/* Tell the stream's peer and its own address, as getpeername(2) and getsockname(2). Do not wait. A TCP
+ * connection's peer stays known after a reset. (get_extra_info) */
 ASYNCIO_API int asyncio_stream_peername(asyncio_stream *stream, struct sockaddr *name, socklen_t *length);
 ASYNCIO_API int asyncio_stream_sockname(asyncio_stream *stream, struct sockaddr *name, socklen_t *length);
-/* The descriptor, still the stream's. */
+/* Tells the descriptor, which is still the stream's. */
 ASYNCIO_API int asyncio_stream_fd(asyncio_stream *stream);
-/* Inside a server's handler: the stream is the handler's from here on, and outlives it. 0;
- * ASYNCIO_ESTATE if no server owns it. */
+/* Keeps a stream beyond its handler. Inside a server's handler: the stream is the handler's from here on,
+ * and outlives it. 0; ASYNCIO_ESTATE if no server owns it. */
 ASYNCIO_API int asyncio_stream_detach(asyncio_stream *stream);
 /* Copies until the end of `from`, with backpressure, and without memory of its own while nothing comes;
  * does not close. Suspends. The number of bytes, or the first error of either; what `to` did not

@@ -1,5 +1,5 @@
 /*
- * Child processes.
+ * Child processes: programs that are started, talked to and waited for.
  *
  *     asyncio_process *process;
  *     asyncio_buffer out;
@@ -41,7 +41,7 @@ typedef struct asyncio_process asyncio_process;
 #define ASYNCIO_STDOUT (-2)  /* stderr only: where stdout goes */
 #define ASYNCIO_DEVNULL (-3) /* /dev/null */
 
-/* All zero means the defaults: everything inherited. */
+/* Options of a child process: all zero means the defaults: everything inherited. */
 typedef struct asyncio_subprocess_options {
     int stdin_fd, stdout_fd, stderr_fd;
     const char *cwd;        /* the folder that it starts in; a relative program is looked for from there */
@@ -54,19 +54,19 @@ typedef struct asyncio_subprocess_options {
 } asyncio_subprocess_options;
 
 /*
- * Starts a program: argv[0], looked for in this process's PATH unless it has a slash, with these
- * arguments, NULL at the end. `options` may be NULL. May suspend, before anything is made. On a
- * cancel, or any other error, nothing is left, and *process is untouched. 0; what kept the program
- * from running (-ENOENT, -EACCES also for an empty name, -ENOEXEC, -E2BIG ...), with a message that names
- * the program, the interpreter of a script, its folder or the descriptor; -EINVAL for options that cannot
- * be, in words; -EPERM for a group that it cannot join; -EMFILE, -EAGAIN, -ENOMEM, -EBADF, -ECANCELED,
- * -ENOSYS, ASYNCIO_ENOTASK.
- * (create_subprocess_exec)
+ * Starts a program as a child process: argv[0], looked for in this process's PATH unless
+ * it has a slash, with these arguments, NULL at the end. `options` may be NULL. May suspend, before anything
+ * is made. On a cancel, or any other error, nothing is left, and *process is untouched. 0; what kept the
+ * program from running (-ENOENT, -EACCES also for an empty name, -ENOEXEC, -E2BIG ...), with a message that
+ * names the program, the interpreter of a script, its folder or the descriptor; -EINVAL for options that
+ * cannot be, in words; -EPERM for a group that it cannot join; -EMFILE, -EAGAIN, -ENOMEM, -EBADF,
+ * -ECANCELED, -ENOSYS, ASYNCIO_ENOTASK. (create_subprocess_exec)
  */
 ASYNCIO_API int asyncio_create_subprocess_exec(const char *const argv[],
                                                const asyncio_subprocess_options *options,
                                                asyncio_process **process);
-/* The same with a command for /bin/sh; the process is the shell. (create_subprocess_shell) */
+/* Starts a command by /bin/sh as a child process, on the same terms; the process is the shell.
+ * (create_subprocess_shell) */
 ASYNCIO_API int asyncio_create_subprocess_shell(const char *command,
                                                 const asyncio_subprocess_options *options,
                                                 asyncio_process **process);
@@ -79,7 +79,8 @@ ASYNCIO_API int asyncio_create_subprocess_shell(const char *command,
  * ASYNCIO_ENOTASK, -EINVAL. (wait)
  */
 ASYNCIO_API int asyncio_process_wait(asyncio_process *process, int *returncode);
-/* False while it runs; then true, and *returncode (may be NULL) as above. Does not wait. (returncode) */
+/* Tells how a process ended. False while it runs; then true, and *returncode (may be NULL) as above. Does
+ * not wait. (returncode) */
 ASYNCIO_API bool asyncio_process_returncode(asyncio_process *process, int *returncode);
 
 /* Bytes in memory of their own. */
@@ -102,17 +103,19 @@ ASYNCIO_API void asyncio_buffer_destroy(asyncio_buffer *buffer);
 ASYNCIO_API int asyncio_process_communicate(asyncio_process *process, const void *input, size_t n,
                                             asyncio_buffer *out, asyncio_buffer *err);
 
-/* Sends a signal; SIGTERM; SIGKILL. Nothing happens to one that has ended, and nothing to what it has
- * started: for that give it a `process_group`. Do not wait. 0; -EPERM, -EINVAL. (send_signal,
- * terminate, kill) */
+/* Sends a signal to a process; SIGTERM; SIGKILL. Nothing happens to one that has ended, and
+ * nothing to what it has started: for that give it a `process_group`. Do not wait. 0; -EPERM, -EINVAL.
+ * (send_signal, terminate, kill) */
 ASYNCIO_API int asyncio_process_send_signal(asyncio_process *process, int signo);
 ASYNCIO_API int asyncio_process_terminate(asyncio_process *process);
 ASYNCIO_API int asyncio_process_kill(asyncio_process *process);
 
-/* Its number, for people: it may be another's as soon as this one has ended. Does not wait. (pid) */
+/* Tells the number of a process, for people: it may be another's as soon as this one has ended. Does not
+ * wait. (pid) */
 ASYNCIO_API pid_t asyncio_process_pid(asyncio_process *process);
-/* The streams at the other ends of its pipes, borrowed; NULL where there is none, or it was closed. Closing
- * stdin early is how to tell the process that there is no more input. Do not wait. (stdin, stdout, stderr) */
+/* Tell the streams at the other ends of its pipes, borrowed; NULL where there is none, or it was closed.
+ * Closing stdin early is how to tell the process that there is no more input. Do not wait. (stdin, stdout,
+ * stderr) */
 ASYNCIO_API asyncio_stream *asyncio_process_stdin(asyncio_process *process);
 ASYNCIO_API asyncio_stream *asyncio_process_stdout(asyncio_process *process);
 ASYNCIO_API asyncio_stream *asyncio_process_stderr(asyncio_process *process);

@@ -1,5 +1,5 @@
 /*
- * Task groups (asyncio.TaskGroup): a scope that owns tasks. It is left when all
+ * Task groups (asyncio.TaskGroup) are scopes that own tasks. One is left when all
  * of them have ended; when one fails, the others and the body are cancelled.
  *
  *     asyncio_task_group group;
@@ -20,7 +20,7 @@ ASYNCIO_BEGIN_DECLS
 
 #define ASYNCIO_TASK_GROUP_ERRORS 8
 
-/* The caller's storage, no initialiser. All fields are private. */
+/* A task group, in the caller's storage, without an initialiser. All fields are private. */
 typedef struct asyncio_task_group {
     asyncio_scope scope;
     void *children[2];
@@ -32,7 +32,7 @@ typedef struct asyncio_task_group {
     bool aborting, exiting;
 } asyncio_task_group;
 
-/* Enters the group. Does not wait. 0; -EINVAL for NULL; ASYNCIO_ENOTASK. (__aenter__) */
+/* Enters a task group. Does not wait. 0; -EINVAL for NULL; ASYNCIO_ENOTASK. (__aenter__) */
 ASYNCIO_API int asyncio_task_group_enter(asyncio_task_group *group);
 
 /*
@@ -48,14 +48,14 @@ ASYNCIO_API asyncio_task *asyncio_task_group_create_task_at(asyncio_task_group *
 #define asyncio_task_group_create_task(group, coro)                                               \
     asyncio_task_group_create_task_at((group), (coro), ASYNCIO_HERE)
 
-/* Ends the group early: cancels the children and the body. The exit then
- * returns no -ECANCELED for it. Repeating it does nothing. Does not wait. (cancel) */
+/* Ends a task group early: cancels the children and the body. The exit then returns no -ECANCELED for it.
+ * Repeating it does nothing. Does not wait. (cancel) */
 ASYNCIO_API void asyncio_task_group_cancel(asyncio_task_group *group);
 
 /*
- * Leaves the group: waits until every child has ended. Suspends. `err` is the
- * body's outcome; one below 0 counts as a failure and cancels the children. A
- * request to cancel the caller cancels the children, too. (__aexit__)
+ * Leaves a task group: waits until every child has ended. Suspends. `err` is the body's outcome; one below 0
+ * counts as a failure and cancels the children. A request to cancel the caller cancels the children, too.
+ * (__aexit__)
  *
  * Returns one failure as itself, several as ASYNCIO_EGROUP (see _error), else
  * -ECANCELED if the caller was cancelled, else err. Cancelled children are no
@@ -92,7 +92,7 @@ ASYNCIO_API void asyncio_task_group_block_end(asyncio_task_group_block *block);
 ASYNCIO_END_DECLS
 
 /*
- * ASYNCIO_TASK_GROUP(group, err) { ... }: the group as a block.
+ * ASYNCIO_TASK_GROUP(group, err) { ... }: a task group as a block.
  *
  * `err` is a signed variable of the caller's: 0 on entry, the group's outcome
  * after the block. The end of the block and `continue` wait for all children;

@@ -11,7 +11,7 @@
 
 ASYNCIO_BEGIN_DECLS
 
-/* All zero means the defaults. */
+/* Options of a new task: all zero means the defaults. */
 typedef struct asyncio_task_options {
     const char *name;         /* copied; NULL: "Task-<n>" */
     size_t stack_size;        /* bytes; 0: the loop's */
@@ -31,7 +31,7 @@ typedef struct asyncio_task_options {
  */
 ASYNCIO_API asyncio_task *asyncio_create_task(asyncio_coro *coro);
 ASYNCIO_API asyncio_task *asyncio_create_task_with(asyncio_coro *coro, const asyncio_task_options *options);
-/* The same on a given loop of this thread: from a callback, or before it runs.
+/* Makes a task, as asyncio_create_task, on a given loop of this thread: from a callback, or before it runs.
  * A closed loop: a task that has ended with ASYNCIO_ESTATE. */
 ASYNCIO_API asyncio_task *asyncio_loop_create_task(asyncio_loop *loop, asyncio_coro *coro);
 ASYNCIO_API asyncio_task *asyncio_create_task_at(asyncio_coro *coro, const asyncio_site *site);
@@ -59,7 +59,7 @@ ASYNCIO_API int asyncio_task_cancelling(asyncio_task *task);
 
 /* The task's name, borrowed until it is renamed or ends. Never NULL. (get_name) */
 ASYNCIO_API const char *asyncio_task_name(asyncio_task *task);
-/* Copies the name. -ENOMEM; -EINVAL for NULL. (set_name) */
+/* Sets a task's name, by a copy. -ENOMEM; -EINVAL for NULL. (set_name) */
 ASYNCIO_API int asyncio_task_set_name(asyncio_task *task, const char *name);
 
 /*
@@ -68,7 +68,7 @@ ASYNCIO_API int asyncio_task_set_name(asyncio_task *task, const char *name);
  * 0, -ECANCELED, -EINVAL for NaN, -ENOMEM, ASYNCIO_ENOTASK. (sleep)
  */
 ASYNCIO_API int asyncio_sleep(double seconds);
-/* The same until asyncio_time() reads `when`. */
+/* Waits, as asyncio_sleep, until asyncio_time() reads `when`. */
 ASYNCIO_API int asyncio_sleep_until(double when);
 
 /* The running loop's clock, in seconds; in a thread without one the system's

@@ -26,7 +26,7 @@ ASYNCIO_API intptr_t asyncio_to_thread(intptr_t (*fn)(void *arg), void *arg);
 /* Makes an executor of at most so many threads; 0: processors + 4, at most 32, as the default one.
  * NULL: out of memory. Any thread. (ThreadPoolExecutor) */
 ASYNCIO_API asyncio_executor *asyncio_executor_new(unsigned threads);
-/* Gives it up: work that is queued still runs, then its threads end. Does not wait. Accepts NULL.
+/* Gives an executor up: work that is queued still runs, then its threads end. Does not wait. Accepts NULL.
  * Any thread, also one of its own. */
 ASYNCIO_API void asyncio_executor_release(asyncio_executor *executor);
 

@@ -18,7 +18,7 @@
 
 ASYNCIO_BEGIN_DECLS
 
-/* On the caller's stack. All fields are private. */
+/* A time limit for what runs inside, on the caller's stack. All fields are private. */
 typedef struct asyncio_timeout {
     asyncio_scope scope;
     int64_t deadline_ns;
@@ -26,34 +26,31 @@ typedef struct asyncio_timeout {
 } asyncio_timeout;
 
 /*
- * Enters the scope, with a deadline `delay` seconds from now, or when
- * asyncio_time() reads `when`. A deadline that has passed fires in the loop's
- * next iteration: a body that never suspends succeeds. ASYNCIO_FOREVER: none.
- * Does not wait. 0; -EINVAL for NULL or NaN; -ENOMEM; ASYNCIO_ENOTASK.
- * (timeout, timeout_at)
+ * Enters a timeout, with a deadline `delay` seconds from now, or when asyncio_time() reads `when`. A
+ * deadline that has passed fires in the loop's next iteration: a body that never suspends succeeds.
+ * ASYNCIO_FOREVER: none. Does not wait. 0; -EINVAL for NULL or NaN; -ENOMEM; ASYNCIO_ENOTASK. (timeout,
+ * timeout_at)
  */
 ASYNCIO_API int asyncio_timeout_enter(asyncio_timeout *timeout, double delay);
 ASYNCIO_API int asyncio_timeout_enter_at(asyncio_timeout *timeout, double when);
 
 /*
- * Leaves the scope and returns what it turned `err` into: -ETIMEDOUT if it has
- * expired, err is -ECANCELED, and nobody else requested a cancel meanwhile; else
- * err. Its own request, if not delivered yet, is withdrawn; that of an outer timeout or
- * group that came meanwhile is delivered at the next wait. Does not wait.
- * ASYNCIO_ESTATE if it is not the innermost scope of the running task; -EINVAL for NULL.
- * (__aexit__)
+ * Leaves a timeout and returns what it turned `err` into: -ETIMEDOUT if it has expired, err is -ECANCELED,
+ * and nobody else requested a cancel meanwhile; else err. Its own request, if not delivered yet, is
+ * withdrawn; that of an outer timeout or group that came meanwhile is delivered at the next wait. Does not
+ * wait. ASYNCIO_ESTATE if it is not the innermost scope of the running task; -EINVAL for NULL. (__aexit__)
  */
 ASYNCIO_API intptr_t asyncio_timeout_exit(asyncio_timeout *timeout, intptr_t err);
 
-/* Moves the deadline to `when`, on the loop's clock; ASYNCIO_FOREVER switches it
- * off. Does not wait. 0; -EINVAL for NULL or NaN; -ENOMEM; ASYNCIO_ESTATE if it is not
- * entered or has expired. (reschedule) */
+/* Moves a timeout's deadline to `when`, on the loop's clock; ASYNCIO_FOREVER switches it off. Does not wait.
+ * 0; -EINVAL for NULL or NaN; -ENOMEM; ASYNCIO_ESTATE if it is not entered or has expired. (reschedule) */
 ASYNCIO_API int asyncio_timeout_reschedule(asyncio_timeout *timeout, double when);
 
-/* The deadline on the loop's clock; ASYNCIO_FOREVER: none. (when) */
+/* Tells a timeout's deadline on the loop's clock; ASYNCIO_FOREVER: none. (when) */
 ASYNCIO_API double asyncio_timeout_when(const asyncio_timeout *timeout);
 
-/* Has it expired? Also after the exit, and when the body swallowed the cancel. (expired) */
+/* Tells whether the timeout has expired. Also after the exit, and when the body swallowed the cancel.
+ * (expired) */
 ASYNCIO_API bool asyncio_timeout_expired(const asyncio_timeout *timeout);
 
 /*
@@ -101,7 +98,7 @@ static inline intptr_t asyncio_wait_for(asyncio_future *x, double t) { return as
 #endif
 
 /*
- * ASYNCIO_TIMEOUT(err, seconds) { ... }: the scope as a block.
+ * ASYNCIO_TIMEOUT(err, seconds) { ... }: a time limit for a block.
  *
  * `err` is a signed variable of the caller's. It is 0 on entry, and is converted
  * when the block is left by its end, by `break` or by `continue`, which leave the block and

@@ -37,27 +37,27 @@ ASYNCIO_BEGIN_DECLS
  */
 ASYNCIO_API int asyncio_tls_context_new_client(asyncio_tls_context **context);
 ASYNCIO_API int asyncio_tls_context_new_server(asyncio_tls_context **context);
-/* Drops the owner's reference. Accepts NULL. */
+/* Drops the owner's reference to a context. Accepts NULL. */
 ASYNCIO_API void asyncio_tls_context_release(asyncio_tls_context *context);
 
 /*
- * The own certificate, with those between it and the authority behind it, and its key, in PEM; key_file
- * NULL: it is in chain_file, too. A key with a password is refused. 0; -ENOENT and the like;
+ * Loads the own certificate, with those between it and the authority behind it, and its key, in PEM;
+ * key_file NULL: it is in chain_file, too. A key with a password is refused. 0; -ENOENT and the like;
  * ASYNCIO_ETLS with words; -EINVAL. (load_cert_chain)
  */
 ASYNCIO_API int asyncio_tls_context_load_cert(asyncio_tls_context *context, const char *chain_file,
                                               const char *key_file);
 /*
- * The authorities to trust: a PEM file, or a directory as `openssl rehash` makes it, whose files are read
- * during handshakes. May be repeated. A client then trusts these alone, and no more the system's. A
+ * Loads the authorities to trust: a PEM file, or a directory as `openssl rehash` makes it, whose files are
+ * read during handshakes. May be repeated. A client then trusts these alone, and no more the system's. A
  * server needs it to verify clients. 0; -ENOENT and the like; ASYNCIO_ETLS; -EINVAL. (load_verify_locations)
  */
 ASYNCIO_API int asyncio_tls_context_load_ca(asyncio_tls_context *context, const char *file_or_directory);
-/* The system's authorities, besides those that were loaded. 0; ASYNCIO_ETLS. (load_default_certs) */
+/* Trusts the system's authorities, besides those that were loaded. 0; ASYNCIO_ETLS. (load_default_certs) */
 ASYNCIO_API int asyncio_tls_context_load_system_ca(asyncio_tls_context *context);
 /*
- * The protocols to agree on, the preferred first, and NULL: {"h2", "http/1.1", NULL}. A server takes the
- * first of its own that the client has. With none in common the connection goes on without one; see
+ * Sets the protocols to agree on, the preferred first, and NULL: {"h2", "http/1.1", NULL}. A server takes
+ * the first of its own that the client has. With none in common the connection goes on without one; see
  * asyncio_tls_info and asyncio_tls_context_require_alpn. 0; -EINVAL for a name that is empty or longer than
  * 255; -ENOMEM. (set_alpn_protocols)
  */
@@ -67,13 +67,13 @@ ASYNCIO_API int asyncio_tls_context_set_alpn(asyncio_tls_context *context, const
 ASYNCIO_API int asyncio_tls_context_require_alpn(asyncio_tls_context *context);
 
 /*
- * Several sites on one address: clients that ask a server for this name (SNI) get what `site` says, another
- * server's context: its certificate, authorities, demand for client certificates, protocols and versions;
- * the timeouts are those of `context`. "*.example.org" is for names with one part more; a name itself goes
- * before. Who asks for no name, or another, gets what `context` says, or is refused if that has no
- * certificate. `site`, which has its certificate and no names of its own, is kept, may be released, and may
- * be added for several names. 0; -EEXIST: the name was added before; -EINVAL: not a name, such as an
- * address, or not such contexts; -ENOMEM. (sni_callback)
+ * Adds a site to a server: several sites on one address: clients that ask a server for this name (SNI) get
+ * what `site` says, another server's context: its certificate, authorities, demand for client certificates,
+ * protocols and versions; the timeouts are those of `context`. "*.example.org" is for names with one part
+ * more; a name itself goes before. Who asks for no name, or another, gets what `context` says, or is refused
+ * if that has no certificate. `site`, which has its certificate and no names of its own, is kept, may be
+ * released, and may be added for several names. 0; -EEXIST: the name was added before; -EINVAL: not a name,
+ * such as an address, or not such contexts; -ENOMEM. (sni_callback)
  */
 ASYNCIO_API int asyncio_tls_context_add_server_name(asyncio_tls_context *context, const char *name,
                                                     asyncio_tls_context *site);
@@ -85,20 +85,21 @@ typedef enum asyncio_tls_version {
     ASYNCIO_TLS_1_3
 } asyncio_tls_version;
 
-/* The oldest and the newest version to accept; by default TLS 1.2, and the newest there is. 0; -EINVAL.
+/* Sets the oldest and the newest version to accept; by default TLS 1.2, and the newest there is. 0; -EINVAL.
  * (minimum_version, maximum_version) */
 ASYNCIO_API int asyncio_tls_context_set_versions(asyncio_tls_context *context, asyncio_tls_version oldest,
                                                  asyncio_tls_version newest);
 /* A server demands a certificate of its clients, of an authority that was loaded; who has none is refused.
  * 0; -EINVAL for a client's. (verify_mode = CERT_REQUIRED) */
 ASYNCIO_API int asyncio_tls_context_require_client_cert(asyncio_tls_context *context);
-/* The same, but who has none is let in: asyncio_tls_info tells whether one was `verified`. One that cannot be
- * verified is refused. 0; -EINVAL for a client's. (verify_mode = CERT_OPTIONAL) */
+/* A server asks its clients for a certificate, and lets in who has none: asyncio_tls_info tells whether one
+ * was `verified`. One that cannot be verified is refused. 0; -EINVAL for a client's. (verify_mode =
+ * CERT_OPTIONAL) */
 ASYNCIO_API int asyncio_tls_context_request_client_cert(asyncio_tls_context *context);
 /*
- * Seconds that a handshake may take, 60 by default, and that the peer may take to answer the goodbye
- * of asyncio_stream_close, 30. 0: the default; ASYNCIO_FOREVER: no limit; below 0, for the goodbye: it is
- * sent, and no answer waited for. 0; -EINVAL. (ssl_handshake_timeout, ssl_shutdown_timeout)
+ * Sets the seconds that a handshake may take, 60 by default, and that the peer may take to answer the
+ * goodbye of asyncio_stream_close, 30. 0: the default; ASYNCIO_FOREVER: no limit; below 0, for the goodbye:
+ * it is sent, and no answer waited for. 0; -EINVAL. (ssl_handshake_timeout, ssl_shutdown_timeout)
  */
 ASYNCIO_API int asyncio_tls_context_set_timeouts(asyncio_tls_context *context, double handshake,
                                                  double shutdown);

@@ -36,7 +36,7 @@ typedef struct asyncio_awaitable asyncio_awaitable;
 typedef struct asyncio_loop asyncio_loop;
 typedef struct asyncio_context asyncio_context;
 
-/* A place in the source: where a task, a future or a coroutine was made. */
+/* A place in the source code: where a task, a future or a coroutine was made. */
 typedef struct asyncio_site {
     const char *file;
     const char *func;

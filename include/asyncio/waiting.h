@@ -49,15 +49,16 @@ typedef struct asyncio_as_completed {
     uint64_t last;
 } asyncio_as_completed;
 
-/* Does not wait. 0; -EINVAL as asyncio_wait (an empty set is allowed); ASYNCIO_ENOTASK. */
+/* Begins an iteration in the order of completion. Does not wait. 0; -EINVAL as asyncio_wait (an empty set is
+ * allowed); ASYNCIO_ENOTASK. */
 ASYNCIO_API int asyncio_as_completed_init_futures(asyncio_as_completed *it, asyncio_future **set, size_t n,
                                                   double timeout);
 #define asyncio_as_completed_init(it, set, n, timeout)                                            \
     asyncio_as_completed_init_futures((it), ASYNCIO_AS_FUTURES(set), (n), (timeout))
 
-/* 1: set[*index] is the next one done; 0: no more; -ETIMEDOUT: the time is over and
- * nothing more is done; -ECANCELED, -ENOMEM, ASYNCIO_ENOTASK. Suspends unless one is done already. Cancels
- * none of the set; after an error it may be called again. */
+/* Waits for the next one that is done. 1: set[*index] is the next one done; 0: no more; -ETIMEDOUT: the time
+ * is over and nothing more is done; -ECANCELED, -ENOMEM, ASYNCIO_ENOTASK. Suspends unless one is done
+ * already. Cancels none of the set; after an error it may be called again. */
 ASYNCIO_API int asyncio_as_completed_next(asyncio_as_completed *it, size_t *index);
 
 /*
