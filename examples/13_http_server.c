@@ -15,7 +15,6 @@
 #include <strings.h>
 
 #define IDLE_S 30.0 /* between requests */
-#define SEND_S 20.0
 #define LINGER_S 2.0
 #define GRACE_S 2.0
 #define CLIENTS_MAX 10000
@@ -26,7 +25,7 @@
 #define BODY_BYTES_MAX 65536
 #define READ_BYTES 2048
 
-/* For a whole request, from its first byte: who sends it drop by drop is not waited for. */
+/* For a whole request, from its first byte to its answer: who sends it drop by drop is not waited for. */
 static double request_s = 20;
 
 static const char page[] = "Hello, world!\n";
@@ -58,10 +57,7 @@ struct connection {
 
 static int flush(struct connection *connection)
 {
-    int err;
-    ASYNCIO_TIMEOUT(err, SEND_S) {
-        err = asyncio_stream_write(connection->stream, connection->out, connection->out_length);
-    }
+    int err = asyncio_stream_write(connection->stream, connection->out, connection->out_length);
     connection->out_length = 0;
     return err;
 }
@@ -240,18 +236,34 @@ static void linger(asyncio_stream *stream)
     }
 }
 
-/* What has come by then; 0: the end, or no request in time. */
-static ssize_t receive(struct connection *connection, char *buf, size_t room)
+static int tell_of_timeout(struct connection *connection)
 {
+    int err;
+    ASYNCIO_TIMEOUT(err, LINGER_S) {
+        err = answer(connection, "408 Request Timeout", "too slow\n", true);
+        if (!err)
+            err = flush(connection);
+    }
+    return err;
+}
+
+/* Takes in what comes, and answers it, by the time that there is: 0, or an error. */
+static int go_on(struct connection *connection)
+{
+    char buf[READ_BYTES];
     double left = connection->until - asyncio_time();
     ssize_t n;
     ASYNCIO_TIMEOUT(n, left > 0 ? left : 0) {
-        n = asyncio_stream_read(connection->stream, buf, room);
+        n = asyncio_stream_read(connection->stream, buf, sizeof buf);
+        if (n > 0)
+            n = handle(connection, buf, (size_t)n);
+        else
+            connection->is_last = true;
     }
-    if (n != -ETIMEDOUT || !connection->is_midway)
-        return n == -ETIMEDOUT ? 0 : n;
-    n = answer(connection, "408 Request Timeout", "too slow\n", true);
-    return n ? n : flush(connection);
+    if (n != -ETIMEDOUT)
+        return (int)n;
+    connection->is_last = true;
+    return connection->is_midway ? tell_of_timeout(connection) : 0;
 }
 
 ASYNC(serve, asyncio_stream *, stream)
@@ -260,11 +272,7 @@ ASYNC(serve, asyncio_stream *, stream)
     http_parser_init(&connection.parser, HTTP_REQUEST);
     connection.parser.data = &connection;
     while (!connection.is_last) {
-        char buf[READ_BYTES];
-        ssize_t n = receive(&connection, buf, sizeof buf);
-        if (n <= 0)
-            return n;
-        int err = handle(&connection, buf, (size_t)n);
+        int err = go_on(&connection);
         if (err)
             return err;
     }
