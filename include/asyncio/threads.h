@@ -46,6 +46,17 @@ ASYNCIO_API void asyncio_executor_release(asyncio_executor *executor);
 ASYNCIO_API asyncio_future *asyncio_run_in_executor(asyncio_executor *executor, intptr_t (*fn)(void *arg),
                                                     void *arg, void (*drop)(void *arg));
 
+/*
+ * Ends the threads of all executors, of names and of files: those that have nothing to do at once, those that
+ * are busy after what they do and what is queued. Blocks until they are gone, for at most `timeout` seconds
+ * (ASYNCIO_FOREVER: no limit). Later calls begin new ones. For a plugin that contains the library and is
+ * about to be unloaded, after its last loop is closed: dlclose(3) does the same at last, but waits without
+ * limit, and meanwhile keeps other threads from loading anything, the resolver's among them. 0;
+ * -ETIMEDOUT: some are left; ASYNCIO_ESTATE on a thread that runs a loop; -EDEADLK on a thread of an
+ * executor; -EINVAL for NaN. (executor.shutdown)
+ */
+ASYNCIO_API int asyncio_shutdown_threads(double timeout);
+
 /* The other direction: what another thread gets for a coroutine that it submitted. Any thread. */
 typedef struct asyncio_thread_future asyncio_thread_future;
 

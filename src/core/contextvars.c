@@ -7,6 +7,7 @@
 #include "asyncio/messages.h"
 #include "sys/slab.h"
 #include "sys/sys.h"
+#include "sys/thread.h"
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -173,7 +174,7 @@ static void drop_thread_context(void *arg)
 
 static void make_thread_end(void)
 {
-    has_thread_end = pthread_key_create(&thread_end, drop_thread_context) == 0;
+    has_thread_end = asy_sys_thread_key(&thread_end, drop_thread_context);
 }
 
 /* Has the thread's context freed at its end. Where there is no key left, it stays for good. */

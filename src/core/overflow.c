@@ -11,6 +11,7 @@
 #include "core/task.h"
 #include "sys/stack.h"
 #include "sys/sys.h"
+#include "sys/thread.h"
 #include <pthread.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -157,7 +158,7 @@ static void thread_ends(void *stack)
 
 static void watch_threads(void)
 {
-    has_thread_end = pthread_key_create(&thread_end, thread_ends) == 0;
+    has_thread_end = asy_sys_thread_key(&thread_end, thread_ends);
 }
 
 static bool map_alternate_stack(void)

@@ -11,7 +11,9 @@
 #include "core/message.h"
 #include "io/offload.h"
 #include "sys/sys.h"
+#include "sys/thread.h"
 #include <errno.h>
+#include <math.h>
 
 struct asyncio_executor {
     struct pool pool;
@@ -31,6 +33,19 @@ void asyncio_executor_release(asyncio_executor *executor)
 {
     if (executor)
         asy_pool_retire(&executor->pool);
+}
+
+int asyncio_shutdown_threads(double timeout)
+{
+    if (isnan(timeout))
+        return -EINVAL;
+    if (asy_running_loop)
+        return (int)asyncio_raise(ASYNCIO_ESTATE, "%s: this thread runs a loop", __func__);
+    if (asy_sys_thread_self())
+        return (int)asyncio_raise(-EDEADLK, "%s: this is a thread of an executor", __func__);
+    int64_t timeout_ns = timeout > 0 ? asy_ns_from_seconds(timeout) : 0;
+    unsigned left = asy_sys_threads_end(timeout_ns == ASY_NO_DEADLINE ? -1 : timeout_ns);
+    return left ? (int)asyncio_raise(-ETIMEDOUT, "%s: %u threads are at work still", __func__, left) : 0;
 }
 
 /* ---- to_thread ------------------------------------------------------------------------

@@ -91,29 +91,26 @@ static void settle(struct pool *pool)
 
 struct idler {
     struct list node; /* in the pool's `idle`, until called */
-    _Atomic uint32_t called;
+    struct asy_thread *thread;
 };
 
 /* Locked. Whom to wake once it is not, in a place that may be gone by then. */
 static const _Atomic uint32_t *call_idler(struct pool *pool)
 {
-    struct idler *idler = LIST_ENTRY(list_take_first(&pool->idle), struct idler, node);
-    atomic_store_explicit(&idler->called, 1, memory_order_release);
-    return &idler->called;
+    return asy_sys_thread_call(LIST_ENTRY(list_take_first(&pool->idle), struct idler, node)->thread);
 }
 
-/* Locked, but while it waits. False: for long enough, and nobody called. */
+/* Locked, but while it waits. False: for long enough, or all threads are to end; and nobody called. */
 static bool wait_to_be_called(struct pool *pool)
 {
-    struct idler self = {.called = 0};
-    bool in_time = true;
+    struct idler self = {.thread = asy_sys_thread_self()};
+    asy_sys_thread_rests(self.thread);
     list_prepend(&pool->idle, &self.node);
     pthread_mutex_unlock(&pool->lock);
-    while (in_time && !atomic_load_explicit(&self.called, memory_order_acquire))
-        in_time = asy_sys_futex_wait(&self.called, 0, asy_pool_idle_ns);
+    asy_sys_thread_sleep(self.thread, asy_pool_idle_ns);
     pthread_mutex_lock(&pool->lock);
     list_remove(&self.node);
-    return atomic_load_explicit(&self.called, memory_order_relaxed);
+    return asy_sys_thread_was_called(self.thread);
 }
 
 void asy_pool_retire(struct pool *pool)
@@ -260,7 +257,7 @@ static void hand_back(struct pool *pool, struct work *work)
         free_lost(pool, work);
 }
 
-static void *pool_thread(void *arg)
+static void pool_thread(void *arg)
 {
     struct pool *pool = arg;
     struct work *work;
@@ -274,7 +271,6 @@ static void *pool_thread(void *arg)
     }
     pool->threads--;
     leave_locked(pool);
-    return NULL;
 }
 
 /* ---- Handing over -------------------------------------------------------------------------- */

@@ -239,7 +239,7 @@ int asy_sys_spawn(const struct asy_spawn *spawn, pid_t *pid)
 
 /* In place of a pidfd. Once it has written, which does not fail, it does not touch the
  * descriptor any more. */
-static void *wait_in_thread(void *arg)
+static void wait_in_thread(void *arg)
 {
     const uint64_t packed = (uint64_t)(uintptr_t)arg, one = 1;
     siginfo_t info;
@@ -247,7 +247,6 @@ static void *wait_in_thread(void *arg)
         ;
     while (write((int)(packed & UINT32_MAX), &one, sizeof one) < 0 && errno == EINTR)
         ;
-    return NULL;
 }
 
 static int open_thread(struct asy_child *child)

@@ -23,6 +23,7 @@
 #include "base/list.h"
 #include "sys/slab_single.h"
 #include "sys/sys.h"
+#include "sys/thread.h"
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -33,6 +34,7 @@
 #define CLASS_BYTES 64u
 #define CLASSES (ASY_SLAB_MAX / CLASS_BYTES)
 #define REGION_CHUNKS 64u /* one bit each */
+#define REGION_BYTES ((REGION_CHUNKS + 1) * CHUNK_BYTES)
 #define SPARES_MAX 32u    /* 2 MiB */
 #define NEVER UINT32_MAX
 
@@ -63,11 +65,14 @@ struct cache {
     struct list spares;
     uint32_t spare_count;
     struct cache *next;    /* among the orphans */
+    struct cache *older;   /* among all */
     _Alignas(64) _Atomic(struct dead *) foreign; /* freed by other threads, not yet collected */
 };
 
 struct region {
     struct list node;      /* on region_list while it has a free chunk */
+    struct region *older;  /* among all */
+    char *map;
     char *chunks;
     uint64_t free;         /* a bit for each chunk */
 };
@@ -81,10 +86,11 @@ static THREAD_LOCAL struct cache *own;
 static THREAD_LOCAL struct cache *here;
 
 static pthread_mutex_t orphans_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct cache *orphans;
+static struct cache *orphans, *all_caches;
 
 static pthread_mutex_t regions_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct list region_list = {&region_list, &region_list};
+static struct region *all_regions;
 
 /* ---- Regions -------------------------------------------------------------- */
 
@@ -93,13 +99,16 @@ static struct region *region_new(void)
     struct region *region = asy_sys_alloc(sizeof *region);
     if (!region)
         return NULL;
-    char *map = asy_sys_map((REGION_CHUNKS + 1) * CHUNK_BYTES);
+    char *map = asy_sys_map(REGION_BYTES);
     if (!map) {
         asy_sys_free(region);
         return NULL;
     }
     region->chunks = map + (-(uintptr_t)map & (CHUNK_BYTES - 1));
     region->free = UINT64_MAX;
+    region->map = map;
+    region->older = all_regions;
+    all_regions = region;
     list_append(&region_list, &region->node);
     return region;
 }
@@ -256,6 +265,10 @@ static struct cache *cache_new(void)
     cache->spare_count = 0;
     cache->next = NULL;
     atomic_init(&cache->foreign, NULL);
+    pthread_mutex_lock(&orphans_lock);
+    cache->older = all_caches;
+    all_caches = cache;
+    pthread_mutex_unlock(&orphans_lock);
     return cache;
 }
 
@@ -302,7 +315,7 @@ static void after_fork(void)
 
 static void begin(void)
 {
-    has_thread_end = pthread_key_create(&thread_end, cache_orphan) == 0;
+    has_thread_end = asy_sys_thread_key(&thread_end, cache_orphan);
     pthread_atfork(before_fork, after_fork, after_fork);
 }
 
@@ -326,6 +339,19 @@ static struct cache *cache_adopt(void)
     if (!asy_slab_single_only())
         here = cache;
     return cache;
+}
+
+void asy_slab_unload(void)
+{
+    for (struct region *region = all_regions, *older; region; region = older) {
+        older = region->older;
+        asy_sys_unmap(region->map, REGION_BYTES);
+        asy_sys_free(region);
+    }
+    for (struct cache *cache = all_caches, *older; cache; cache = older) {
+        older = cache->older;
+        asy_sys_free(cache);
+    }
 }
 
 /* ---- The interface -------------------------------------------------------- */

@@ -37,4 +37,7 @@ void asy_slab_free(void *block, size_t bytes);
  * other. Slow: for reports at close. */
 void asy_slab_each(void (*fn)(void *block, void *arg), void *arg);
 
+/* The library is unloaded: gives all memory back, whoever has it. Nothing here is called any more. */
+void asy_slab_unload(void);
+
 #endif

@@ -3,7 +3,9 @@
  */
 #include "sys/thread.h"
 #include "sys/sys.h"
+#include "sys/unload.h"
 #include <errno.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
@@ -12,11 +14,106 @@
 #include <time.h>
 #include <unistd.h>
 
+/* ---- All that were started ----------------------------------------------------------------- */
+
+enum { CALLED = 1, TO_END = 2 }; /* in asy_thread.called */
+
+static struct {
+    pthread_mutex_t lock;
+    struct list running;        /* those that have begun */
+    _Atomic unsigned count;     /* those that were started, and have not ended */
+    _Atomic unsigned enders;    /* calls that wait for the end of all */
+    _Atomic uint32_t endings;   /* a futex for them */
+    bool has_last, is_left;     /* is_left: nobody joins any more */
+    pthread_t last;             /* to end: joined by the next to end, as is the one before by this */
+} all = {.lock = PTHREAD_MUTEX_INITIALIZER, .running = {&all.running, &all.running}};
+
+static _Thread_local struct asy_thread *self_here;
+
+struct asy_thread *asy_sys_thread_self(void)
+{
+    return self_here;
+}
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&all.lock);
+}
+
+static void in_parent(void)
+{
+    pthread_mutex_unlock(&all.lock);
+}
+
+/* The threads are the parent's. */
+static void in_child(void)
+{
+    list_init(&all.running);
+    atomic_store(&all.count, 0);
+    atomic_store(&all.enders, 0);
+    all.has_last = false;
+    pthread_mutex_unlock(&all.lock);
+}
+
+static void watch_ends(void)
+{
+    pthread_atfork(before_fork, in_parent, in_child);
+    asy_sys_unload_begin();
+}
+
+/* ---- Begun and ended ------------------------------------------------------------------------ */
+
+struct start {
+    void (*fn)(void *);
+    void *arg;
+    const char *name;
+};
+
+static void sign_on(struct asy_thread *self)
+{
+    pthread_mutex_lock(&all.lock);
+    list_append(&all.running, &self->node);
+    if (all.is_left)
+        pthread_detach(self->id);
+    pthread_mutex_unlock(&all.lock);
+}
+
+/* Whoever joins the last to end knows that all before it are gone. */
+static void sign_off(struct asy_thread *self)
+{
+    pthread_mutex_lock(&all.lock);
+    bool has_before = all.has_last;
+    pthread_t before = all.last;
+    list_remove(&self->node);
+    all.has_last = !all.is_left;
+    all.last = self->id;
+    atomic_fetch_sub(&all.count, 1);
+    atomic_fetch_add(&all.endings, 1);
+    pthread_mutex_unlock(&all.lock);
+    asy_sys_futex_wake(&all.endings, INT_MAX);
+    if (has_before)
+        pthread_join(before, NULL);
+}
+
+static void *run_thread(void *arg)
+{
+    struct start start = *(struct start *)arg;
+    struct asy_thread self = {.id = pthread_self(), .called = 0};
+    asy_sys_free(arg);
+    pthread_setname_np(self.id, start.name);
+    self_here = &self;
+    sign_on(&self);
+    start.fn(start.arg);
+    sign_off(&self);
+    return NULL;
+}
+
 /* A thread's stack at least; musl's own is 128 KiB, and a user's function may run on it. */
 #define STACK_BYTES ((size_t)1024 * 1024)
 
-static int create_thread(pthread_t *thread, void *(*fn)(void *), void *arg)
+static int create_thread(struct start *start)
 {
+    pthread_t id;
     pthread_attr_t attributes;
     size_t bytes;
     int err = pthread_attr_init(&attributes);
@@ -24,32 +121,128 @@ static int create_thread(pthread_t *thread, void *(*fn)(void *), void *arg)
         return err;
     if (pthread_attr_getstacksize(&attributes, &bytes) == 0 && bytes < STACK_BYTES)
         pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    err = pthread_create(thread, &attributes, fn, arg);
+    err = pthread_create(&id, &attributes, run_thread, start);
     pthread_attr_destroy(&attributes);
     return err;
 }
 
-int asy_sys_thread_start(void *(*fn)(void *), void *arg, const char *name)
+/* A program's handlers run on its own threads, but those of a fault where it happens: a new one inherits
+ * this mask. */
+static int create_masked(struct start *start)
 {
-    if (ASY_FAULT("thread_start"))
-        return -EAGAIN;
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
     sigset_t blocked, before;
-    pthread_t thread;
-    /* A program's handlers run on its own threads, but those of a fault where it happens: a new one
-     * inherits this mask. */
     sigfillset(&blocked);
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
         sigdelset(&blocked, faults[i]);
     pthread_sigmask(SIG_SETMASK, &blocked, &before);
-    int err = create_thread(&thread, fn, arg);
-    if (!err) {
-        pthread_setname_np(thread, name); /* first: one that is detached may be gone by now */
-        pthread_detach(thread);
-    }
+    int err = create_thread(start);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return err;
+}
+
+int asy_sys_thread_start(void (*fn)(void *), void *arg, const char *name)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    if (ASY_FAULT("thread_start"))
+        return -EAGAIN;
+    pthread_once(&once, watch_ends);
+    struct start *start = asy_sys_alloc(sizeof *start);
+    if (!start)
+        return -EAGAIN;
+    *start = (struct start){fn, arg, name};
+    atomic_fetch_add(&all.count, 1);
+    int err = create_masked(start);
+    if (err) {
+        atomic_fetch_sub(&all.count, 1);
+        asy_sys_free(start);
+    }
     return -err;
 }
+
+/* ---- With nothing to do, and all to end --------------------------------------------------------- */
+
+void asy_sys_thread_rests(struct asy_thread *self)
+{
+    atomic_store(&self->called, 0);
+    if (atomic_load(&all.enders)) /* who comes later finds us among those that run */
+        atomic_fetch_or(&self->called, TO_END);
+}
+
+void asy_sys_thread_sleep(struct asy_thread *self, int64_t timeout_ns)
+{
+    bool in_time = true;
+    while (in_time && !atomic_load_explicit(&self->called, memory_order_acquire))
+        in_time = asy_sys_futex_wait(&self->called, 0, timeout_ns);
+}
+
+bool asy_sys_thread_was_called(struct asy_thread *self)
+{
+    return atomic_load_explicit(&self->called, memory_order_relaxed) & CALLED;
+}
+
+const _Atomic uint32_t *asy_sys_thread_call(struct asy_thread *thread)
+{
+    atomic_fetch_or(&thread->called, CALLED);
+    return &thread->called;
+}
+
+/* Locked. */
+static void call_all_to_end(void)
+{
+    LIST_EACH(node, &all.running) {
+        struct asy_thread *thread = LIST_ENTRY(node, struct asy_thread, node);
+        atomic_fetch_or(&thread->called, TO_END);
+        asy_sys_futex_wake(&thread->called, 1);
+    }
+}
+
+/* Locked before and after. How many threads other than this one are left. */
+static unsigned wait_for_ends(int64_t timeout_ns)
+{
+    const unsigned own = self_here ? 1 : 0;
+    int64_t begin_ns = asy_sys_now_ns();
+    for (;;) {
+        uint32_t endings = atomic_load(&all.endings);
+        unsigned count = atomic_load(&all.count);
+        int64_t left_ns = timeout_ns < 0 ? -1 : timeout_ns - (asy_sys_now_ns() - begin_ns);
+        if (count <= own || (timeout_ns >= 0 && left_ns <= 0))
+            return count <= own ? 0 : count - own;
+        pthread_mutex_unlock(&all.lock);
+        asy_sys_futex_wait(&all.endings, endings, left_ns);
+        pthread_mutex_lock(&all.lock);
+    }
+}
+
+unsigned asy_sys_threads_end(int64_t timeout_ns)
+{
+    atomic_fetch_add(&all.enders, 1);
+    pthread_mutex_lock(&all.lock);
+    call_all_to_end();
+    unsigned left = wait_for_ends(timeout_ns);
+    bool has_last = all.has_last;
+    pthread_t last = all.last;
+    all.has_last = false;
+    pthread_mutex_unlock(&all.lock);
+    atomic_fetch_sub(&all.enders, 1);
+    if (has_last) /* what is left for it to do is libc's */
+        pthread_join(last, NULL);
+    return left;
+}
+
+void asy_sys_threads_leave(void)
+{
+    pthread_mutex_lock(&all.lock);
+    all.is_left = true;
+    LIST_EACH(node, &all.running)
+        pthread_detach(LIST_ENTRY(node, struct asy_thread, node)->id);
+    if (all.has_last)
+        pthread_detach(all.last);
+    all.has_last = false;
+    pthread_mutex_unlock(&all.lock);
+}
+
+/* ---- Sleeping ---------------------------------------------------------------------------------- */
 
 bool asy_sys_futex_wait(_Atomic uint32_t *word, uint32_t value, int64_t timeout_ns)
 {

@@ -1,0 +1,10 @@
+/*
+ * The end of the library: with the program, or with the plugin that it is part of.
+ */
+#ifndef ASY_SYS_UNLOAD_H
+#define ASY_SYS_UNLOAD_H
+
+/* From now on the end is looked after. Again: nothing happens. */
+void asy_sys_unload_begin(void);
+
+#endif
