@@ -21,8 +21,8 @@ PLAIN = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
 .PHONY: build lib demo check check-thorough check-clang check-asan check-tsan check-valgrind \
-	check-aarch64 check-riscv64 check-musl check-cross check-all fuzz bench tidy format install uninstall clean \
-	help
+	check-aarch64 check-riscv64 check-musl check-cross check-packages check-all fuzz bench single tidy format install \
+	uninstall clean help
 
 build: $(BUILD)/release/build.ninja  ## build the library, the examples and the tests
 	@ninja -C $(BUILD)/release
@@ -64,11 +64,16 @@ check-musl: deps-musl $(BUILD)/musl/build.ninja  ## the suite with musl, Alpine'
 
 check-cross: check-aarch64 check-riscv64  ## both
 
+check-packages: deps-packages lib  ## make each package, and use it as its users would (TEST=names)
+	@tests/packages/run $(BUILD) $(TEST)
+
 # Goes on after a failure, and adds everything up at the end.
-CHECKS = check-thorough check-clang check-asan check-tsan check-valgrind check-musl check-aarch64 check-riscv64
+CHECKS = check-thorough check-clang check-asan check-tsan check-valgrind check-musl check-aarch64 check-riscv64 \
+	check-packages
 LOGS = release/meson-logs/testlog-thorough clang/meson-logs/testlog asan/meson-logs/testlog-sanitizer \
 	tsan/meson-logs/testlog-sanitizer release/meson-logs/testlog-valgrind \
-	musl/meson-logs/testlog-musl aarch64/meson-logs/testlog-emulator riscv64/meson-logs/testlog-emulator
+	musl/meson-logs/testlog-musl aarch64/meson-logs/testlog-emulator riscv64/meson-logs/testlog-emulator \
+	packages/testlog
 
 check-all:  ## all of the checks above
 	@rm -f $(LOGS:%=$(BUILD)/%.json)
@@ -80,6 +85,10 @@ fuzz: deps-fuzz $(BUILD)/fuzz/build.ninja  ## let clang look for bytes that brea
 
 bench: deps-bench $(BUILD)/release/build.ninja  ## measure, with the peers beside it
 	@bench/run $(BUILD)/release $(BENCH)
+
+single:  ## the library as one source and one header, in build/single
+	@tools/single $(BUILD)/single
+	@wc -l $(BUILD)/single/*
 
 tidy:  ## check layers, banned calls, sizes and looks (also part of the suite)
 	@tools/tidy

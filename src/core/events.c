@@ -104,7 +104,7 @@ static bool waits_for_others(asyncio_loop *loop, int64_t deadline_ns)
 }
 
 /* Waits, if nothing is ready, until something is, but not past latest_ns. */
-static HOT int poll(asyncio_loop *loop, int64_t latest_ns)
+static HOT int poll_backend(asyncio_loop *loop, int64_t latest_ns)
 {
     bool waits = !loop->ready.first && !loop->stopping;
     int64_t deadline_ns = waits ? asy_timers_next(&loop->timers) : 0;
@@ -209,7 +209,7 @@ HOT int asy_loop_run(asyncio_loop *loop)
 {
     int err = 0;
     do {
-        err = poll(loop, ASY_NO_DEADLINE);
+        err = poll_backend(loop, ASY_NO_DEADLINE);
         if (err)
             break;
         run_batch(loop);
@@ -349,7 +349,7 @@ int asyncio_loop_run_once(asyncio_loop *loop, double timeout)
     if (err)
         return err;
     int64_t latest_ns = timeout > 0 ? asy_deadline_after(asy_loop_now_ns(loop), timeout) : 0;
-    err = poll(loop, latest_ns);
+    err = poll_backend(loop, latest_ns);
     if (!err)
         run_batch(loop);
     loop->stopping = false;
