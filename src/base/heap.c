@@ -90,15 +90,15 @@ static inline uint32_t give_place(struct heap *heap, struct heap_node *node)
     return slot;
 }
 
-void heap_insert(struct heap *heap, struct heap_node *node)
+void asy_heap_insert(struct heap *heap, struct heap_node *node)
 {
     uint32_t place = take_place(heap, node);
     sift_up(heap, (uint32_t)heap->count++, (struct heap_slot){node->key, place});
 }
 
-void heap_remove(struct heap *heap, struct heap_node *node)
+void asy_heap_remove(struct heap *heap, struct heap_node *node)
 {
-    if (!heap_contains(node))
+    if (!asy_heap_contains(node))
         return;
     uint32_t hole = give_place(heap, node);
 

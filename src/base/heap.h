@@ -44,19 +44,19 @@ struct heap {
 
 #define HEAP_CAPACITY_MAX (UINT32_MAX / 2)
 
-static inline bool heap_contains(const struct heap_node *node)
+static inline bool asy_heap_contains(const struct heap_node *node)
 {
     return node->place != 0;
 }
 
-static inline struct heap_node *heap_first(const struct heap *heap)
+static inline struct heap_node *asy_heap_first(const struct heap *heap)
 {
     return heap->count ? heap->places[heap->slots[0].place].node : NULL;
 }
 
 /* node->key is set by the caller; there must be room (count < capacity). */
-void heap_insert(struct heap *heap, struct heap_node *node);
+void asy_heap_insert(struct heap *heap, struct heap_node *node);
 /* Nothing happens if the node is not in the heap. */
-void heap_remove(struct heap *heap, struct heap_node *node);
+void asy_heap_remove(struct heap *heap, struct heap_node *node);
 
 #endif

@@ -18,13 +18,13 @@ static inline uint64_t rotate_left(uint64_t x, unsigned bits)
     return (x << bits) | (x >> (64 - bits));
 }
 
-void random_seed(struct random *r, uint64_t seed)
+void asy_random_seed(struct random *r, uint64_t seed)
 {
     for (int i = 0; i < 4; i++)
         r->state[i] = splitmix64(&seed);
 }
 
-uint64_t random_next(struct random *r)
+uint64_t asy_random_next(struct random *r)
 {
     uint64_t *s = r->state;
     uint64_t result = rotate_left(s[1] * 5, 7) * 9;
@@ -41,13 +41,13 @@ uint64_t random_next(struct random *r)
 /* The product's high half is the number. Its low half says how far into that
  * number's share of the 2^64 inputs this one lies; the first 2^64 mod bound of each
  * are thrown away, which leaves every number a share of the same size. */
-uint64_t random_below(struct random *r, uint64_t bound)
+uint64_t asy_random_below(struct random *r, uint64_t bound)
 {
-    unsigned __int128 product = (unsigned __int128)random_next(r) * bound;
+    unsigned __int128 product = (unsigned __int128)asy_random_next(r) * bound;
     if ((uint64_t)product < bound) {
         uint64_t excess = -bound % bound;
         while ((uint64_t)product < excess)
-            product = (unsigned __int128)random_next(r) * bound;
+            product = (unsigned __int128)asy_random_next(r) * bound;
     }
     return (uint64_t)(product >> 64);
 }

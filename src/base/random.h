@@ -11,9 +11,9 @@ struct random {
     uint64_t state[4];
 };
 
-void random_seed(struct random *r, uint64_t seed);
-uint64_t random_next(struct random *r);
+void asy_random_seed(struct random *r, uint64_t seed);
+uint64_t asy_random_next(struct random *r);
 /* Uniform in 0 .. bound - 1; bound > 0. */
-uint64_t random_below(struct random *r, uint64_t bound);
+uint64_t asy_random_below(struct random *r, uint64_t bound);
 
 #endif

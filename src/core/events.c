@@ -50,7 +50,7 @@ static void shuffle_tasks(asyncio_loop *loop)
             tasks[task_count++] = entry;
     }
     for (size_t i = task_count; i > 1; i--) {
-        size_t j = (size_t)random_below(&loop->random, i);
+        size_t j = (size_t)asy_random_below(&loop->random, i);
         struct ready *swapped = tasks[i - 1];
         tasks[i - 1] = tasks[j];
         tasks[j] = swapped;

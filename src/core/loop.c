@@ -151,7 +151,7 @@ static void init(asyncio_loop *loop, const asyncio_run_options *options)
     loop->debug = options->debug > 0 || (options->debug == 0 && environment_says_debug());
     uint64_t seed = chosen_seed(options);
     loop->seeded = seed != 0;
-    random_seed(&loop->random, seed);
+    asy_random_seed(&loop->random, seed);
     asy_debug_update(loop);
 }
 

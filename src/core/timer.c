@@ -37,7 +37,7 @@ int asy_timer_start(asyncio_loop *loop, struct timer *timer, int64_t deadline_ns
     if (UNLIKELY(heap->count == heap->capacity) && grow(heap))
         return -ENOMEM;
     timer->node.key = deadline_ns;
-    heap_insert(heap, &timer->node);
+    asy_heap_insert(heap, &timer->node);
     if (UNLIKELY(loop->instrument != NULL))
         asy_trace_time(loop, ASYNCIO_TRACE_TIMER, loop->current, deadline_ns);
     return 0;
@@ -45,15 +45,15 @@ int asy_timer_start(asyncio_loop *loop, struct timer *timer, int64_t deadline_ns
 
 void asy_timer_stop(asyncio_loop *loop, struct timer *timer)
 {
-    heap_remove(&loop->timers, &timer->node);
+    asy_heap_remove(&loop->timers, &timer->node);
 }
 
 void asy_timers_fire(asyncio_loop *loop, int64_t now_ns)
 {
     loop->waking = READY_RELAY; /* as behind the callbacks that asyncio would queue */
     while (loop->timers.count && asy_timers_next(&loop->timers) <= now_ns) {
-        struct heap_node *first = heap_first(&loop->timers);
-        heap_remove(&loop->timers, first);
+        struct heap_node *first = asy_heap_first(&loop->timers);
+        asy_heap_remove(&loop->timers, first);
         struct timer *timer = LIST_ENTRY(first, struct timer, node);
         timer->fire(timer);
     }

@@ -9,9 +9,9 @@
 
 #define PAGE_BYTES 4096
 
-int bytes_reserve(struct bytes *bytes, size_t n)
+int asy_bytes_reserve(struct bytes *bytes, size_t n)
 {
-    size_t count = bytes_count(bytes);
+    size_t count = asy_bytes_count(bytes);
     if (bytes->capacity - bytes->end > n && bytes->data)
         return 0;
     if (bytes->data && bytes->start >= count && bytes->capacity - count > n) {
@@ -38,9 +38,9 @@ int bytes_reserve(struct bytes *bytes, size_t n)
     return 0;
 }
 
-int bytes_append(struct bytes *bytes, const void *data, size_t n)
+int asy_bytes_append(struct bytes *bytes, const void *data, size_t n)
 {
-    int err = bytes_reserve(bytes, n);
+    int err = asy_bytes_reserve(bytes, n);
     if (err)
         return err;
     if (n)
@@ -49,14 +49,14 @@ int bytes_append(struct bytes *bytes, const void *data, size_t n)
     return 0;
 }
 
-void bytes_consume(struct bytes *bytes, size_t n)
+void asy_bytes_consume(struct bytes *bytes, size_t n)
 {
     bytes->start += n;
     if (bytes->start == bytes->end)
         bytes->start = bytes->end = 0;
 }
 
-void bytes_free(struct bytes *bytes)
+void asy_bytes_free(struct bytes *bytes)
 {
     asy_sys_free(bytes->data);
     *bytes = (struct bytes){0};

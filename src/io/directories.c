@@ -35,9 +35,9 @@ static int collect(const char *block, size_t n, struct bytes *names, size_t *cou
         if (is_dot(entry->name))
             continue;
         size_t length = strlen(entry->name) + 1;
-        int err = bytes_append(names, &entry->type, 1);
+        int err = asy_bytes_append(names, &entry->type, 1);
         if (!err)
-            err = bytes_append(names, entry->name, length);
+            err = asy_bytes_append(names, entry->name, length);
         if (err)
             return err;
         ++*count;
@@ -69,7 +69,7 @@ static int by_name(const void *a, const void *b)
 
 static int make_table(const struct bytes *names, size_t count, asyncio_dirents *dirents)
 {
-    size_t table_bytes = count * sizeof(asyncio_dirent), names_bytes = bytes_count(names);
+    size_t table_bytes = count * sizeof(asyncio_dirent), names_bytes = asy_bytes_count(names);
     asyncio_dirent *entries = asy_sys_alloc(table_bytes + names_bytes);
     if (!entries)
         return -ENOMEM;
@@ -96,7 +96,7 @@ int asy_scan_run(const char *path, asyncio_dirents *dirents)
     int err = read_names(fd, &names, &count);
     if (!err)
         err = make_table(&names, count, dirents);
-    bytes_free(&names);
+    asy_bytes_free(&names);
     asy_sys_close(fd);
     return err;
 }

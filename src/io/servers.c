@@ -81,7 +81,7 @@ static void resume(struct timer *timer)
 
 static bool is_paused(const asyncio_server *server)
 {
-    return heap_contains(&server->pause.node);
+    return asy_heap_contains(&server->pause.node);
 }
 
 static void report_pause(const struct listener *listener, int err)

@@ -35,7 +35,7 @@ static void write_done(struct work *work)
         asy_stream_fail_writes(stream, (int)result);
         return;
     }
-    bytes_consume(&stream->out, (size_t)result);
+    asy_bytes_consume(&stream->out, (size_t)result);
     asy_stream_flush(stream);
 }
 
@@ -43,7 +43,7 @@ int asy_stream_write_file(asyncio_stream *stream)
 {
     if (stream->file_write)
         return 0;
-    size_t n = bytes_count(&stream->out);
+    size_t n = asy_bytes_count(&stream->out);
     n = n < WRITE_BYTES_MAX ? n : WRITE_BYTES_MAX;
     struct file_write *write = asy_sys_calloc(1, sizeof *write + n);
     if (!write)

@@ -19,18 +19,18 @@
 
 size_t asyncio_filter_take_(asyncio_stream *stream, void *buf, size_t n, bool *ended)
 {
-    size_t count = bytes_count(&stream->wire);
+    size_t count = asy_bytes_count(&stream->wire);
     *ended = !count && stream->wire_ended;
     n = n < count ? n : count;
     if (n)
         memcpy(buf, stream->wire.data + stream->wire.start, n);
-    bytes_consume(&stream->wire, n);
+    asy_bytes_consume(&stream->wire, n);
     return n;
 }
 
 int asyncio_filter_give_(asyncio_stream *stream, const void *data, size_t n)
 {
-    return stream->write_error || stream->ended ? 0 : bytes_append(&stream->out, data, n);
+    return stream->write_error || stream->ended ? 0 : asy_bytes_append(&stream->out, data, n);
 }
 
 _Static_assert(ASYNCIO_FILTER_PEER_ == ASY_ADDRESS_TEXT, "room for an address");
@@ -44,7 +44,7 @@ void asyncio_filter_peer_(asyncio_stream *stream, char text[ASYNCIO_FILTER_PEER_
 
 size_t asyncio_filter_queued_(asyncio_stream *stream)
 {
-    return bytes_count(&stream->out);
+    return asy_bytes_count(&stream->out);
 }
 
 void *asyncio_filter_of_(asyncio_stream *stream, const struct asy_stream_filter_ops *ops)

@@ -52,7 +52,7 @@ static int take_buffer(asyncio_stream *stream, struct bytes *into, size_t n)
 {
     struct fd_table *table = (struct fd_table *)stream->loop->io;
     if (into->data || n != FILL_BYTES || !table->input)
-        return bytes_reserve(into, n);
+        return asy_bytes_reserve(into, n);
     *into = (struct bytes){.data = table->input, .capacity = FILL_BYTES + 1};
     table->input = NULL;
     return 0;
@@ -62,7 +62,7 @@ static void give_buffer(asyncio_stream *stream, struct bytes *into)
 {
     struct fd_table *table = (struct fd_table *)stream->loop->io;
     if (ASY_ASAN || RUNNING_ON_VALGRIND || into->capacity != FILL_BYTES + 1 || table->input) {
-        bytes_free(into);
+        asy_bytes_free(into);
         return;
     }
     table->input = into->data;
@@ -99,7 +99,7 @@ static ssize_t receive_waiting(asyncio_stream *stream, struct bytes *into, void 
         ssize_t got = receive_into(stream, into, buf, n);
         if (got != -EAGAIN)
             return stream->closed ? -EBADF : got;
-        if (into && into->data && !bytes_count(into))
+        if (into && into->data && !asy_bytes_count(into))
             give_buffer(stream, into);
         asy_fd_exhausted(stream->record, FD_READ);
         int err = asy_fd_wait(stream->loop, stream->record, FD_READ, true);
@@ -117,7 +117,7 @@ static bool is_lasting(ssize_t err)
 static ssize_t pull(asyncio_stream *stream, void *buf, size_t n)
 {
     ssize_t got = stream->filter_ops->pull(stream->filter, buf, n);
-    if (bytes_count(&stream->out))
+    if (asy_bytes_count(&stream->out))
         asy_stream_flush(stream);
     return got;
 }
@@ -137,7 +137,7 @@ static ssize_t receive_filtered(asyncio_stream *stream, void *buf, size_t n)
 {
     struct bytes *in = &stream->in;
     for (bool again = false;; again = true) {
-        int err = buf ? 0 : bytes_reserve(in, n);
+        int err = buf ? 0 : asy_bytes_reserve(in, n);
         if (err)
             return err;
         char *to = buf ? buf : in->data + in->end;
@@ -146,8 +146,8 @@ static ssize_t receive_filtered(asyncio_stream *stream, void *buf, size_t n)
             in->end += (size_t)got;
         if (got != -EAGAIN)
             return got;
-        if (!bytes_count(in))
-            bytes_free(in);
+        if (!asy_bytes_count(in))
+            asy_bytes_free(in);
         /* Whoever sends without end what is no data does not keep others from running. */
         err = again ? asy_budget_yield(stream->loop) : 0;
         if (!err)
@@ -185,7 +185,7 @@ static ssize_t get_more(asyncio_stream *stream, void *buf, size_t n)
 
 ssize_t asy_stream_fill(asyncio_stream *stream, size_t wanted)
 {
-    size_t room = bytes_count(&stream->in) ? MORE_BYTES : FILL_BYTES;
+    size_t room = asy_bytes_count(&stream->in) ? MORE_BYTES : FILL_BYTES;
     return get_more(stream, NULL, wanted < room ? room : wanted);
 }
 
@@ -236,11 +236,11 @@ static ssize_t end(asyncio_stream *stream, ssize_t result)
 
 static ssize_t take(asyncio_stream *stream, void *buf, size_t n)
 {
-    size_t count = bytes_count(&stream->in);
+    size_t count = asy_bytes_count(&stream->in);
     n = n < count ? n : count;
     if (n)
         memcpy(buf, stream->in.data + stream->in.start, n);
-    bytes_consume(&stream->in, n);
+    asy_bytes_consume(&stream->in, n);
     return (ssize_t)n;
 }
 
@@ -251,10 +251,10 @@ ssize_t asyncio_stream_read(asyncio_stream *stream, void *buf, size_t n)
         return err;
     if (n == 0)
         return end(stream, 0);
-    if (!bytes_count(&stream->in)) {
+    if (!asy_bytes_count(&stream->in)) {
         bool direct = n >= (stream->filter ? FILTER_DIRECT_BYTES : DIRECT_BYTES);
         if (direct && stream->in.data)
-            bytes_free(&stream->in);
+            asy_bytes_free(&stream->in);
         ssize_t got = direct ? get_more(stream, buf, n) : asy_stream_fill(stream, 1);
         if (direct || got <= 0)
             return end(stream, got);
@@ -267,8 +267,8 @@ ssize_t asyncio_stream_readexactly(asyncio_stream *stream, void *buf, size_t n)
     int err = begin(stream, asy_is_length(n) && (buf || !n), "asyncio_stream_readexactly");
     if (err)
         return err;
-    while (bytes_count(&stream->in) < n) {
-        ssize_t got = asy_stream_fill(stream, n - bytes_count(&stream->in));
+    while (asy_bytes_count(&stream->in) < n) {
+        ssize_t got = asy_stream_fill(stream, n - asy_bytes_count(&stream->in));
         if (got <= 0)
             return end(stream, got ? got : ASYNCIO_EINCOMPLETE);
     }
@@ -290,7 +290,7 @@ static ssize_t hand_out(asyncio_stream *stream, size_t n, char **data)
  * need not be looked at again. */
 static size_t find(const asyncio_stream *stream, const void *separator, size_t length, size_t *scanned)
 {
-    size_t count = bytes_count(&stream->in);
+    size_t count = asy_bytes_count(&stream->in);
     if (count < length)
         return 0;
     const char *from = stream->in.data + stream->in.start;
@@ -332,8 +332,8 @@ ssize_t asyncio_stream_readline(asyncio_stream *stream, char **line)
     if (err)
         return err;
     ssize_t n = read_until(stream, "\n", 1, line);
-    if (n == 0 && bytes_count(&stream->in))
-        n = hand_out(stream, bytes_count(&stream->in), line);
+    if (n == 0 && asy_bytes_count(&stream->in))
+        n = hand_out(stream, asy_bytes_count(&stream->in), line);
     return end(stream, n);
 }
 
@@ -342,7 +342,7 @@ size_t asyncio_stream_buffered(asyncio_stream *stream)
     if (!stream)
         return 0;
     asy_stream_check(stream, "asyncio_stream_buffered");
-    return bytes_count(&stream->in);
+    return asy_bytes_count(&stream->in);
 }
 
 bool asyncio_stream_at_eof(asyncio_stream *stream)
@@ -350,7 +350,7 @@ bool asyncio_stream_at_eof(asyncio_stream *stream)
     if (!stream)
         return true;
     asy_stream_check(stream, "asyncio_stream_at_eof");
-    return stream->eof && !bytes_count(&stream->in);
+    return stream->eof && !asy_bytes_count(&stream->in);
 }
 
 /* ---- From one to the other ------------------------------------------------------------------ */
@@ -364,16 +364,16 @@ static ssize_t copy(asyncio_stream *from, asyncio_stream *to)
     ssize_t copied = 0;
     size_t wanted = FILL_BYTES;
     for (;;) {
-        ssize_t got = bytes_count(in) ? 1 : asy_stream_fill(from, wanted);
+        ssize_t got = asy_bytes_count(in) ? 1 : asy_stream_fill(from, wanted);
         if (got <= 0)
             return got < 0 ? got : copied;
-        size_t n = bytes_count(in);
+        size_t n = asy_bytes_count(in);
         int err = asyncio_stream_write(to, in->data + in->start, n);
         if (err)
             return err;
         wanted = n > FILL_BYTES / 2 ? COPY_BYTES : FILL_BYTES;
-        if (bytes_count(in) == n) /* else it was dropped meanwhile */
-            bytes_consume(in, n);
+        if (asy_bytes_count(in) == n) /* else it was dropped meanwhile */
+            asy_bytes_consume(in, n);
         copied += (ssize_t)n;
     }
 }

@@ -76,7 +76,7 @@ static struct wait *wait_at(struct list *node)
 
 static void note_level(asyncio_stream *stream)
 {
-    size_t queued = bytes_count(&stream->out);
+    size_t queued = asy_bytes_count(&stream->out);
     if (queued > STREAM_HIGH_WATER)
         stream->is_full = true;
     else if (queued <= STREAM_LOW_WATER)
@@ -95,7 +95,7 @@ static void wake_writer(asyncio_stream *stream)
 
 void asy_stream_wake_drainers(asyncio_stream *stream)
 {
-    size_t queued = bytes_count(&stream->out);
+    size_t queued = asy_bytes_count(&stream->out);
     note_level(stream);
     if (!stream->has_waiters)
         return;
@@ -142,7 +142,7 @@ int asy_stream_wait_drained(asyncio_stream *stream, size_t level, double timeout
 {
     asyncio_loop *loop = stream->loop;
     asyncio_task *task = loop->current;
-    if (stream->write_error || bytes_count(&stream->out) <= level)
+    if (stream->write_error || asy_bytes_count(&stream->out) <= level)
         return stream->write_error;
     int err = asy_cancel_deliver(task);
     if (err)
@@ -170,7 +170,7 @@ void asy_stream_fail_writes(asyncio_stream *stream, int err)
     if (!stream->write_error)
         stream->write_error = err;
     list_remove(&stream->flusher.node);
-    bytes_free(&stream->out);
+    asy_bytes_free(&stream->out);
     asy_stream_wake_drainers(stream);
 }
 
@@ -225,11 +225,11 @@ static int wait_to_flush(asyncio_stream *stream, bool again)
 /* `again`: its turn has come. It keeps its place until all is sent: nobody else's bytes come in between. */
 static void flush(asyncio_stream *stream, bool again)
 {
-    while (bytes_count(&stream->out) && !stream->write_error) {
-        struct iovec part = {stream->out.data + stream->out.start, bytes_count(&stream->out)};
+    while (asy_bytes_count(&stream->out) && !stream->write_error) {
+        struct iovec part = {stream->out.data + stream->out.start, asy_bytes_count(&stream->out)};
         ssize_t sent = transmit(stream, &part, 1);
         if (sent >= 0) {
-            bytes_consume(&stream->out, (size_t)sent);
+            asy_bytes_consume(&stream->out, (size_t)sent);
             continue;
         }
         if (sent != -EAGAIN) {
@@ -241,8 +241,8 @@ static void flush(asyncio_stream *stream, bool again)
             lose_output(stream, err);
         break;
     }
-    if (!bytes_count(&stream->out)) {
-        bytes_free(&stream->out);
+    if (!asy_bytes_count(&stream->out)) {
+        asy_bytes_free(&stream->out);
         end_output(stream);
     }
     asy_stream_wake_drainers(stream);
@@ -301,7 +301,7 @@ static int queue_rest(asyncio_stream *stream, const struct iovec *parts, int cou
             done -= parts[i].iov_len;
             continue;
         }
-        int err = bytes_append(&stream->out, (const char *)parts[i].iov_base + done, parts[i].iov_len - done);
+        int err = asy_bytes_append(&stream->out, (const char *)parts[i].iov_base + done, parts[i].iov_len - done);
         if (err)
             return err;
         done = 0;
@@ -322,7 +322,7 @@ static int write_direct(asyncio_stream *stream, const struct iovec *parts, int c
         return 0;
     int err = queue_rest(stream, parts, count, done);
     if (err) {
-        bytes_free(&stream->out);
+        asy_bytes_free(&stream->out);
         if (done) /* a torn write cannot be taken back */
             asy_stream_fail_writes(stream, err);
         return err;
@@ -336,7 +336,7 @@ static int push(asyncio_stream *stream, const char *data, size_t n, bool torn)
 {
     while (n && !stream->write_error) {
         size_t slice = n < SLICE_BYTES ? n : SLICE_BYTES;
-        int err = bytes_reserve(&stream->out, slice + FILTER_EXTRA_BYTES);
+        int err = asy_bytes_reserve(&stream->out, slice + FILTER_EXTRA_BYTES);
         if (err && !torn)
             return err;
         if (!err)
@@ -385,7 +385,7 @@ static int write_filtered(asyncio_stream *stream, const struct iovec *parts, int
 /* Behind what is queued already: all or nothing. */
 static int write_behind(asyncio_stream *stream, const struct iovec *parts, int count)
 {
-    size_t queued = bytes_count(&stream->out);
+    size_t queued = asy_bytes_count(&stream->out);
     int err = queue_rest(stream, parts, count, 0);
     if (err)
         stream->out.end = stream->out.start + queued;
@@ -399,7 +399,7 @@ static int write_parts(asyncio_stream *stream, const struct iovec *parts, int co
         err = stream->shaking ? ASYNCIO_ESTATE : may_write(stream); /* others have run meanwhile */
     if (!err && total)
         err = stream->filter                ? write_filtered(stream, parts, count, total)
-              : bytes_count(&stream->out) ? write_behind(stream, parts, count)
+              : asy_bytes_count(&stream->out) ? write_behind(stream, parts, count)
                                             : write_direct(stream, parts, count, total);
     note_level(stream);
     if (stream->has_waiters)
@@ -469,7 +469,7 @@ int asyncio_stream_write_eof(asyncio_stream *stream)
         asy_stream_flush(stream);
         return stream->write_error;
     }
-    if (!bytes_count(&stream->out))
+    if (!asy_bytes_count(&stream->out))
         end_output(stream);
     return 0;
 }

@@ -173,9 +173,9 @@ void asy_stream_leave(asyncio_stream *stream)
     if (--stream->users)
         return;
     asyncio_loop *loop = stream->loop;
-    bytes_free(&stream->in);
-    bytes_free(&stream->wire);
-    bytes_free(&stream->out);
+    asy_bytes_free(&stream->in);
+    asy_bytes_free(&stream->wire);
+    asy_bytes_free(&stream->out);
     stream->what = NULL;
     asy_object_free(loop, stream, sizeof *stream);
     asy_loop_object_freed(loop);
@@ -294,7 +294,7 @@ static bool is_orphan(const asyncio_stream *stream)
 static size_t count_untaken(const asyncio_stream *stream)
 {
     int sent = asy_sys_untaken(stream->fd);
-    return bytes_count(&stream->out) + (sent > 0 ? (size_t)sent : 0);
+    return asy_bytes_count(&stream->out) + (sent > 0 ? (size_t)sent : 0);
 }
 
 /* How many looks in a row must find nothing new: the timeout is exact to a quarter. */
@@ -325,12 +325,12 @@ static int flush_and_wait(asyncio_stream *stream)
 {
     bool parting = stream->filter && !stream->shaking && !stream->write_error;
     /* The peer, which has left, may not be there to hear the answer. */
-    bool answers = parting && stream->eof && !bytes_count(&stream->out);
+    bool answers = parting && stream->eof && !asy_bytes_count(&stream->out);
     if (parting) {
         stream->filter_ops->shutdown(stream->filter);
         asy_stream_flush(stream);
     }
-    if (bytes_count(&stream->out)) {
+    if (asy_bytes_count(&stream->out)) {
         if (!stream->loop->current)
             return ASYNCIO_ENOTASK;
         int err = wait_flushed(stream);
@@ -355,7 +355,7 @@ int asy_stream_close(asyncio_stream *stream, size_t *lost)
 {
     *lost = 0;
     if (is_orphan(stream)) {
-        int err = bytes_count(&stream->out) ? -ECONNABORTED : 0;
+        int err = asy_bytes_count(&stream->out) ? -ECONNABORTED : 0;
         leave_holder(stream);
         asy_stream_leave(stream);
         return err;
@@ -372,7 +372,7 @@ int asy_stream_close(asyncio_stream *stream, size_t *lost)
     asyncio_file *file = NULL;
     if (!stream->closed) {
         file = take_file(stream);
-        *lost = bytes_count(&stream->out);
+        *lost = asy_bytes_count(&stream->out);
         asy_stream_destroy(stream, *lost > 0);
     } else if (err == -EBADF) {
         err = -ECONNABORTED;

@@ -23,8 +23,8 @@ void asy_process_leave(asyncio_process *process)
 {
     if (--process->users)
         return;
-    bytes_free(&process->output[0]);
-    bytes_free(&process->output[1]);
+    asy_bytes_free(&process->output[0]);
+    asy_bytes_free(&process->output[1]);
     asyncio_loop *loop = process->loop;
     asy_sys_free(process);
     asy_loop_object_freed(loop);

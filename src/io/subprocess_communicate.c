@@ -48,7 +48,7 @@ static int collect(asyncio_process *process, int i, bool wanted)
 {
     struct bytes *into = &process->output[i - 1];
     while (process->streams[i]) {
-        int err = bytes_reserve(into, READ_BYTES);
+        int err = asy_bytes_reserve(into, READ_BYTES);
         if (err)
             return err;
         ssize_t n = asyncio_stream_read(process->streams[i], into->data + into->end,
@@ -109,9 +109,9 @@ static int communicate(asyncio_process *process, const void *input, size_t n, as
     if (!status)
         status = asyncio_process_wait(process, NULL);
     if (!status && out)
-        status = bytes_reserve(&process->output[0], 1);
+        status = asy_bytes_reserve(&process->output[0], 1);
     if (!status && err)
-        status = bytes_reserve(&process->output[1], 1);
+        status = asy_bytes_reserve(&process->output[1], 1);
     if (status)
         return status;
     hand_over(&process->output[0], out);

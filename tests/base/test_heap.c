@@ -43,8 +43,8 @@ static void model_insert(struct model *m, struct heap_node *node, int64_t key)
     m->sorted[at] = node;
 
     node->key = key;
-    heap_insert(&m->heap, node);
-    assert_true(heap_contains(node));
+    asy_heap_insert(&m->heap, node);
+    assert_true(asy_heap_contains(node));
 }
 
 static void model_remove(struct model *m, size_t at)
@@ -53,14 +53,14 @@ static void model_remove(struct model *m, size_t at)
     m->count--;
     memmove(&m->sorted[at], &m->sorted[at + 1], (m->count - at) * sizeof m->sorted[0]);
 
-    heap_remove(&m->heap, node);
-    assert_false(heap_contains(node));
+    asy_heap_remove(&m->heap, node);
+    assert_false(asy_heap_contains(node));
 }
 
 static void check_first(const struct model *m)
 {
     assert_int_equal(m->heap.count, m->count);
-    assert_ptr_equal(heap_first(&m->heap), m->count ? m->sorted[0] : NULL);
+    assert_ptr_equal(asy_heap_first(&m->heap), m->count ? m->sorted[0] : NULL);
 }
 
 /* Every node knows its place, which knows its slot; no child comes before its parent. */
@@ -84,16 +84,16 @@ static void run_model(uint64_t seed, uint64_t keys)
 {
     struct model *m = model_new();
     struct random r;
-    random_seed(&r, seed);
+    asy_random_seed(&r, seed);
     for (int i = 0; i < OPERATIONS; i++) {
-        struct heap_node *node = &m->nodes[random_below(&r, NODES_MAX)];
+        struct heap_node *node = &m->nodes[asy_random_below(&r, NODES_MAX)];
         uint64_t growth = i / 5000 % 2 ? 30 : 70;
-        if (!heap_contains(node) && random_below(&r, 100) < growth)
-            model_insert(m, node, (int64_t)(random_below(&r, keys) - keys / 2));
-        else if (m->count && random_below(&r, 4) == 0)
+        if (!asy_heap_contains(node) && asy_random_below(&r, 100) < growth)
+            model_insert(m, node, (int64_t)(asy_random_below(&r, keys) - keys / 2));
+        else if (m->count && asy_random_below(&r, 4) == 0)
             model_remove(m, 0);
         else if (m->count)
-            model_remove(m, random_below(&r, m->count));
+            model_remove(m, asy_random_below(&r, m->count));
         check_first(m);
         if (i % 100 == 0)
             check_all(m);
@@ -125,7 +125,7 @@ static void test_equal_keys_leave_as_they_came(void **state)
     for (size_t i = 0; i < NODES_MAX; i++)
         model_insert(m, &m->nodes[i], 7);
     for (size_t i = 0; i < NODES_MAX; i++) {
-        assert_ptr_equal(heap_first(&m->heap), &m->nodes[i]);
+        assert_ptr_equal(asy_heap_first(&m->heap), &m->nodes[i]);
         model_remove(m, 0);
     }
     free(m);
@@ -137,12 +137,12 @@ static void test_return_goes_behind_its_equals(void **state)
     struct model *m = model_new();
     for (size_t i = 0; i < 3; i++)
         model_insert(m, &m->nodes[i], 7);
-    heap_remove(&m->heap, &m->nodes[0]);
-    heap_insert(&m->heap, &m->nodes[0]);
+    asy_heap_remove(&m->heap, &m->nodes[0]);
+    asy_heap_insert(&m->heap, &m->nodes[0]);
     for (size_t i = 0; i < 3; i++) {
-        struct heap_node *first = heap_first(&m->heap);
+        struct heap_node *first = asy_heap_first(&m->heap);
         assert_ptr_equal(first, &m->nodes[(i + 1) % 3]);
-        heap_remove(&m->heap, first);
+        asy_heap_remove(&m->heap, first);
     }
     free(m);
 }
@@ -165,13 +165,13 @@ static void test_removal_of_an_absent_node_does_nothing(void **state)
 {
     (void)state;
     struct model *m = model_new();
-    heap_remove(&m->heap, &m->nodes[1]);
-    assert_null(heap_first(&m->heap));
+    asy_heap_remove(&m->heap, &m->nodes[1]);
+    assert_null(asy_heap_first(&m->heap));
     model_insert(m, &m->nodes[0], 1);
-    heap_remove(&m->heap, &m->nodes[1]);
+    asy_heap_remove(&m->heap, &m->nodes[1]);
     check_first(m);
     model_remove(m, 0);
-    heap_remove(&m->heap, &m->nodes[0]);
+    asy_heap_remove(&m->heap, &m->nodes[0]);
     check_first(m);
     free(m);
 }

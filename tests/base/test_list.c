@@ -147,9 +147,9 @@ static void test_model(void **state)
     struct random r;
     items_init(items);
     list_init(&head);
-    random_seed(&r, 1);
+    asy_random_seed(&r, 1);
     for (int i = 0; i < 20000; i++) {
-        int value = (int)random_below(&r, ITEMS_MAX);
+        int value = (int)asy_random_below(&r, ITEMS_MAX);
         struct list *node = &items[value].node;
         size_t at = 0;
         while (at < count && values[at] != value)
@@ -157,7 +157,7 @@ static void test_model(void **state)
         if (at < count) {
             list_remove(node);
             array_remove(values, &count, at);
-        } else if ((at = random_below(&r, count + 1)) == count) {
+        } else if ((at = asy_random_below(&r, count + 1)) == count) {
             list_append(&head, node);
             array_insert(values, &count, at, value);
         } else {

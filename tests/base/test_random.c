@@ -16,7 +16,7 @@ static void test_seed(void **state)
     static const uint64_t expected[] = {0xe220a8397b1dcdaf, 0x6e789e6aa1b965f4, 0x06c45d188009454f,
                                         0xf88bb8a8724c81ec};
     struct random r;
-    random_seed(&r, 0);
+    asy_random_seed(&r, 0);
     for (int i = 0; i < 4; i++)
         assert_true(r.state[i] == expected[i]);
 }
@@ -31,7 +31,7 @@ static void test_sequence(void **state)
     };
     struct random r = {{1, 2, 3, 4}};
     for (int i = 0; i < 10; i++)
-        assert_true(random_next(&r) == expected[i]);
+        assert_true(asy_random_next(&r) == expected[i]);
 }
 
 static void test_same_seed_same_numbers(void **state)
@@ -39,13 +39,13 @@ static void test_same_seed_same_numbers(void **state)
     (void)state;
     struct random a, b, other;
     int differ = 0;
-    random_seed(&a, 42);
-    random_seed(&b, 42);
-    random_seed(&other, 43);
+    asy_random_seed(&a, 42);
+    asy_random_seed(&b, 42);
+    asy_random_seed(&other, 43);
     for (int i = 0; i < 1000; i++) {
-        uint64_t x = random_next(&a);
-        assert_true(x == random_next(&b));
-        differ += x != random_next(&other);
+        uint64_t x = asy_random_next(&a);
+        assert_true(x == asy_random_next(&b));
+        differ += x != asy_random_next(&other);
     }
     assert_int_equal(differ, 1000);
 }
@@ -59,20 +59,20 @@ static void test_below_is_pinned(void **state)
         0, 1, 5, 391, 1497179249, 2648436617965840161, 3515805966490203214, 2,
     };
     struct random r;
-    random_seed(&r, 1);
+    asy_random_seed(&r, 1);
     for (int i = 0; i < 8; i++)
-        assert_true(random_below(&r, bounds[i]) == expected[i]);
+        assert_true(asy_random_below(&r, bounds[i]) == expected[i]);
 }
 
 static void test_below_stays_below(void **state)
 {
     (void)state;
     struct random r;
-    random_seed(&r, 2);
+    asy_random_seed(&r, 2);
     for (uint64_t bound = 1; bound; bound <<= 1) {
         for (int i = 0; i < 100; i++) {
-            assert_true(random_below(&r, bound) < bound);
-            assert_true(random_below(&r, bound | (bound - 1)) < (bound | (bound - 1)));
+            assert_true(asy_random_below(&r, bound) < bound);
+            assert_true(asy_random_below(&r, bound | (bound - 1)) < (bound | (bound - 1)));
         }
     }
 }
@@ -83,9 +83,9 @@ static void test_below_is_even(void **state)
     (void)state;
     struct random r;
     int seen[10] = {0};
-    random_seed(&r, 3);
+    asy_random_seed(&r, 3);
     for (int i = 0; i < 100000; i++)
-        seen[random_below(&r, 10)]++;
+        seen[asy_random_below(&r, 10)]++;
     for (int i = 0; i < 10; i++)
         assert_in_range(seen[i], 9430, 10570);
 }
@@ -98,9 +98,9 @@ static void test_below_has_no_bias_at_large_bounds(void **state)
     const uint64_t bound = 3ull << 62;
     struct random r;
     int multiples_of_three = 0;
-    random_seed(&r, 4);
+    asy_random_seed(&r, 4);
     for (int i = 0; i < 100000; i++)
-        multiples_of_three += random_below(&r, bound) % 3 == 0;
+        multiples_of_three += asy_random_below(&r, bound) % 3 == 0;
     assert_in_range(multiples_of_three, 32440, 34230);
 }
 

@@ -1387,7 +1387,7 @@ static struct random dice;
 
 static int roll(int sides)
 {
-    return (int)random_below(&dice, (uint64_t)sides);
+    return (int)asy_random_below(&dice, (uint64_t)sides);
 }
 
 static struct model *model_copy(const struct model *of)
@@ -1496,7 +1496,7 @@ ASYNC(model_main)
 
 static void run_model(uint64_t seed)
 {
-    random_seed(&dice, seed);
+    asy_random_seed(&dice, seed);
     CHECK_EQUAL(run_seeded(model_main, seed), 0);
 }
 

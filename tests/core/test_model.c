@@ -42,7 +42,7 @@ static struct {
 
 static unsigned dice(unsigned sides)
 {
-    return (unsigned)random_below(&model.random, sides);
+    return (unsigned)asy_random_below(&model.random, sides);
 }
 
 ASYNC_DECLARE(node, struct node *, self);
@@ -266,7 +266,7 @@ static size_t nodes_in_all;
 static void run_model(uint64_t seed)
 {
     memset(&model, 0, sizeof model);
-    random_seed(&model.random, seed);
+    asy_random_seed(&model.random, seed);
     CHECK_EQUAL(run_seeded(model_main, seed), 0);
     nodes_in_all += model.count;
 }
@@ -284,7 +284,7 @@ static void test_model(void **state)
 static void run_model_fifo(uint64_t seed)
 {
     memset(&model, 0, sizeof model);
-    random_seed(&model.random, seed);
+    asy_random_seed(&model.random, seed);
     CHECK_EQUAL(run_seeded(model_main, 0), 0);
 }
 

@@ -22,7 +22,7 @@ static struct random dice;
 
 static unsigned below(unsigned n)
 {
-    return (unsigned)random_below(&dice, n);
+    return (unsigned)asy_random_below(&dice, n);
 }
 
 static double some_time(void)
@@ -299,7 +299,7 @@ ASYNC(main_of_the_tree)
 static void one_tree(uint64_t seed)
 {
     for (uint64_t i = 0; i < 8; i++) {
-        random_seed(&dice, seed * 8 + i);
+        asy_random_seed(&dice, seed * 8 + i);
         CHECK_EQUAL(run_seeded(main_of_the_tree, seed), 0);
     }
 }
@@ -324,7 +324,7 @@ ASYNC(quiet_tree)
 
 static void one_quiet_tree(uint64_t seed)
 {
-    random_seed(&dice, seed);
+    asy_random_seed(&dice, seed);
     CHECK_EQUAL(run_seeded(quiet_tree, seed), 0);
 }
 

@@ -66,14 +66,14 @@ static void fire(void *arg)
 /* In eighths of a second, so that many are equal and none is rounded. */
 static double some_time(struct random *random)
 {
-    return (double)random_below(random, TIMERS / 10) / 8;
+    return (double)asy_random_below(random, TIMERS / 10) / 8;
 }
 
 static void a_hundred_thousand_fire_in_order(void **state)
 {
     (void)state;
     struct random random;
-    random_seed(&random, 20);
+    asy_random_seed(&random, 20);
     open_loop(&simulated);
     size_t made = 0, left = TIMERS;
     for (size_t i = 0; i < TIMERS; i++) {
@@ -81,7 +81,7 @@ static void a_hundred_thousand_fire_in_order(void **state)
         entries[i].handle = asyncio_loop_call_at(loop, entries[i].when, fire, &entries[i]);
         assert_true(asyncio_handle_valid(entries[i].handle));
         /* Every other time, take one back at random; half of these are made anew. */
-        struct entry *taken = &entries[random_below(&random, i + 1)];
+        struct entry *taken = &entries[asy_random_below(&random, i + 1)];
         if (i % 2 || taken->cancelled)
             continue;
         assert_true(asyncio_handle_cancel(loop, taken->handle));

@@ -422,18 +422,18 @@ static struct random any;
 
 static double any_time(void)
 {
-    return (double)random_below(&any, 12) * 0.125; /* exact, so that many things happen at once */
+    return (double)asy_random_below(&any, 12) * 0.125; /* exact, so that many things happen at once */
 }
 
 static void set_up_any(void)
 {
     struct host hosts[HOSTS_MAX];
-    size_t count = 1 + random_below(&any, HOSTS_MAX);
+    size_t count = 1 + asy_random_below(&any, HOSTS_MAX);
     for (size_t i = 0; i < count; i++)
-        hosts[i] = (struct host){.family = 4 + 2 * (int)random_below(&any, 2),
+        hosts[i] = (struct host){.family = 4 + 2 * (int)asy_random_below(&any, 2),
                                  .takes_s = any_time(),
-                                 .err = random_below(&any, 3) ? -ECONNREFUSED : 0,
-                                 .manner = random_below(&any, 2) ? STUBBORN : PLAIN};
+                                 .err = asy_random_below(&any, 3) ? -ECONNREFUSED : 0,
+                                 .manner = asy_random_below(&any, 2) ? STUBBORN : PLAIN};
     set_up(hosts, count);
 }
 
@@ -487,7 +487,7 @@ ASYNC(main_any_cancelled)
 
 static void run_any(uint64_t seed)
 {
-    random_seed(&any, seed);
+    asy_random_seed(&any, seed);
     for (int i = 0; i < 20; i++) {
         CHECK_EQUAL(run_seeded(main_any, seed), 0);
         CHECK_EQUAL(run_seeded(main_any_cancelled, seed), 0);

@@ -23,7 +23,7 @@ static struct model model;
 
 static size_t choose(size_t below)
 {
-    return (size_t)random_below(&model.random, below);
+    return (size_t)asy_random_below(&model.random, below);
 }
 
 /* Few different letters, so that separators, and beginnings of them, are frequent. */
@@ -180,7 +180,7 @@ ASYNC(main_model)
 
 static void one_model(uint64_t seed)
 {
-    random_seed(&model.random, seed);
+    asy_random_seed(&model.random, seed);
     make_text();
     CHECK_EQUAL(run(main_model), 0);
 }

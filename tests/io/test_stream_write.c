@@ -117,11 +117,11 @@ ASYNC(main_water)
     int peer;
     asyncio_stream *stream = narrow_stream(&peer);
     CHECK_EQUAL(asyncio_stream_write(stream, much, MUCH - 100), 0);
-    CHECK(bytes_count(&stream->out) > STREAM_HIGH_WATER);
+    CHECK(asy_bytes_count(&stream->out) > STREAM_HIGH_WATER);
     CHECK_EQUAL(asyncio_stream_write(stream, NULL, 0), 0); /* nothing needs no room */
     asyncio_task *writer = asyncio_create_task(write_all(stream, much + MUCH - 100, 100));
     settle();
-    for (int idle = 0; bytes_count(&stream->out) > STREAM_LOW_WATER && idle < PATIENCE; idle++) {
+    for (int idle = 0; asy_bytes_count(&stream->out) > STREAM_LOW_WATER && idle < PATIENCE; idle++) {
         CHECK(!asyncio_done(writer));
         char block[4096];
         ssize_t n = recv(peer, block, sizeof block, MSG_DONTWAIT);
@@ -171,7 +171,7 @@ ASYNC(main_several_writers)
         ssize_t part = recv(peer, got + n, sizeof got - n, MSG_DONTWAIT);
         if (part > 0)
             n += (size_t)part, idle = 0;
-        CHECK(bytes_count(&stream->out) <= STREAM_HIGH_WATER + EACH);
+        CHECK(asy_bytes_count(&stream->out) <= STREAM_HIGH_WATER + EACH);
         give_time(part > 0);
     }
     CHECK_EQUAL(asyncio_gather_array(NULL, writers, WRITERS), 0);
@@ -246,7 +246,7 @@ ASYNC(main_all_or_nothing)
     asyncio_stream *stream = narrow_stream(&peer);
     size_t queued = 30000;
     CHECK_EQUAL(asyncio_stream_write(stream, much, queued), 0);
-    CHECK(bytes_count(&stream->out) > 0 && !stream->is_full);
+    CHECK(asy_bytes_count(&stream->out) > 0 && !stream->is_full);
     for (int i = 0; i < 3; i++) {
         struct iovec parts[2] = {{much + queued, 100}, {much + queued + 100, 200000}};
         asy_fault_arm(1, true);

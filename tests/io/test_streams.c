@@ -688,7 +688,7 @@ ASYNC(main_copy)
         part = recv(b, arrived + got, n - got, MSG_DONTWAIT);
         got += part > 0 ? (size_t)part : 0;
         asyncio_sleep(0);
-        CHECK(bytes_count(&right->out) <= 2 * STREAM_HIGH_WATER);
+        CHECK(asy_bytes_count(&right->out) <= 2 * STREAM_HIGH_WATER);
     }
     CHECK(memcmp(block, arrived, n) == 0);
     peer_sends(b, "answer");

@@ -658,16 +658,16 @@ int posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t *to, int fd, int
 static void check_inheritance(struct random *random, int most)
 {
     int inherit[INHERITED_MAX];
-    size_t count = random_below(random, INHERITED_MAX + 1);
+    size_t count = asy_random_below(random, INHERITED_MAX + 1);
     char wanted[1024] = "", number[32];
     size_t used = 0;
     for (size_t i = 0; i < count; i++) {
-        bool is_far = random_below(random, 4) == 0;
-        inherit[i] = is_far ? most - 1 - (int)random_below(random, 3) : (int)random_below(random, 18);
+        bool is_far = asy_random_below(random, 4) == 0;
+        inherit[i] = is_far ? most - 1 - (int)asy_random_below(random, 3) : (int)asy_random_below(random, 18);
         int file = memfd_create("file", MFD_CLOEXEC), fd = fcntl(file, F_DUPFD_CLOEXEC, 100);
         close(file);
         if (inherit[i] > 2 && fcntl(inherit[i], F_GETFD) < 0) /* some close on exec, and some do not */
-            CHILD_CHECK(dup3(fd, inherit[i], random_below(random, 2) ? O_CLOEXEC : 0) == inherit[i]);
+            CHILD_CHECK(dup3(fd, inherit[i], asy_random_below(random, 2) ? O_CLOEXEC : 0) == inherit[i]);
         close(fd);
     }
     for (int fd = 3; fd < most; fd = fd < 30 || fd >= most - 4 ? fd + 1 : most - 4)
@@ -696,7 +696,7 @@ static void check_inheritance(struct random *random, int most)
 ASYNC(inherits, int, most)
 {
     struct random random;
-    random_seed(&random, 7);
+    asy_random_seed(&random, 7);
     for (int i = 0; i < (is_slow_build() ? 10 : 60); i++)
         check_inheritance(&random, most);
     return 0;

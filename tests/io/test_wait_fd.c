@@ -305,7 +305,7 @@ static struct random dice;
 
 static int choose(int below)
 {
-    return (int)random_below(&dice, (uint64_t)below);
+    return (int)asy_random_below(&dice, (uint64_t)below);
 }
 
 static void replace(int i, bool close_first)
@@ -410,7 +410,7 @@ ASYNC(main_any_order)
 
 static void any_order(uint64_t seed)
 {
-    random_seed(&dice, seed);
+    asy_random_seed(&dice, seed);
     CHECK_EQUAL(run(main_any_order), 0);
 }
 

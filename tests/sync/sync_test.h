@@ -109,7 +109,7 @@ static __attribute__((unused)) intptr_t outcomes[WORKERS];
 
 static __attribute__((unused)) int draw(int bound)
 {
-    return (int)random_below(&draws, (uint64_t)bound);
+    return (int)asy_random_below(&draws, (uint64_t)bound);
 }
 
 static __attribute__((unused)) bool waiters_are_line(const asyncio_waiters *waiters, const struct line *line)
@@ -152,7 +152,7 @@ static coroutine_function model_main;
 
 static __attribute__((unused)) void run_model_with(uint64_t seed)
 {
-    random_seed(&draws, seed);
+    asy_random_seed(&draws, seed);
     CHECK_EQUAL(run_seeded(model_main, seed), 0);
 }
 

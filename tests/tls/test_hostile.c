@@ -119,7 +119,7 @@ static size_t ticks, most_queued;
 ASYNC(tick, asyncio_stream *, stream)
 {
     for (;; ticks++) {
-        size_t queued = bytes_count(&stream->out);
+        size_t queued = asy_bytes_count(&stream->out);
         most_queued = queued > most_queued ? queued : most_queued;
         int err = asyncio_sleep(0);
         if (err)
