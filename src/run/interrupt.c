@@ -1,7 +1,7 @@
 /*
  * SIGINT and SIGTERM while a runner runs.
  *
- * The process's signal handler (io/signal_dispatch.c) asks here only where no
+ * The process's signal handler (process/signal_dispatch.c) asks here only where no
  * loop watches the signal, in whatever thread it has come.
  */
 #include "run/interrupt.h"

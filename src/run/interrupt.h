@@ -7,7 +7,7 @@
 
 #include "asyncio/runners.h"
 #include "base/list.h"
-#include "io/signal_dispatch.h"
+#include "process/signal_dispatch.h"
 #include <signal.h>
 #include <stdatomic.h>
 

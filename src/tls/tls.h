@@ -2,7 +2,7 @@
  * The TLS library from within.
  *
  * A context is an SSL_CTX with what OpenSSL does not keep for us. A filter
- * (io/stream.h) is one SSL between a stream and its descriptor, over a BIO that reads what the
+ * (fd/stream.h) is one SSL between a stream and its descriptor, over a BIO that reads what the
  * stream has received and adds to what it is to send. So no call of OpenSSL ever waits or
  * enters the kernel, and between a call and the look at OpenSSL's error queue, which is the
  * thread's, no other task runs.
@@ -14,8 +14,8 @@
 
 #include "asyncio/tls.h"
 #include "base/list.h"
-#include "io/stream.h"
-#include "io/tls_hook.h"
+#include "fd/stream.h"
+#include "fd/tls_hook.h"
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <time.h>

@@ -3,10 +3,10 @@
  * service may give, and their order for a connection.
  */
 #include "fuzz/fuzz.h"
-#include "io/address.h"
-#include "io/endpoint.h"
-#include "io/happy_eyeballs.h"
-#include "io/server.h"
+#include "fd/address.h"
+#include "net/endpoint.h"
+#include "net/happy_eyeballs.h"
+#include "net/server.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <sys/un.h>

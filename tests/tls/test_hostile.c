@@ -4,7 +4,7 @@
  * and sent by the test.
  */
 #include "tls/tls_test.h"
-#include "io/stream.h"
+#include "fd/stream.h"
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 

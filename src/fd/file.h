@@ -1,0 +1,48 @@
+/*
+ * Open files from within.
+ *
+ * `refs` counts the program, and each call that is on a thread: the last one closes the
+ * descriptor. The program's reference is dropped when the owner has closed the file and no task is in a call
+ * of it (`calls`); tasks of a loop that has closed do not count, since they never leave.
+ */
+#ifndef ASY_FD_FILE_H
+#define ASY_FD_FILE_H
+
+#include "asyncio/files.h"
+#include "fd/file_op.h"
+#include <stdatomic.h>
+
+enum file_kind {
+    FILE_FRESH,    /* nobody has looked; O_NONBLOCK may be set */
+    FILE_PLAIN,    /* read and written by file_op.h */
+    FILE_POLLED,   /* a FIFO, a terminal, a socket: as a descriptor, by fdio.h */
+};
+
+struct asyncio_file {
+    asyncio_loop *loop;
+    off_t position;         /* of _read and _write; below 0: the descriptor has it */
+    _Atomic uint32_t refs;
+    uint32_t calls;         /* the loop's thread */
+    int fd;
+    uint8_t kind;           /* enum file_kind */
+    bool closed;
+    bool moving;            /* a task reads or writes at `position` */
+    bool writes;            /* it was opened to write, too */
+    bool nonblocking;       /* O_NONBLOCK was asked for, and stays */
+    bool keeps_fd;          /* the descriptor is not closed with it */
+    struct luck luck;
+    char path[];            /* for messages */
+};
+
+/* Accept NULL. Any thread. */
+asyncio_file *asy_file_ref(asyncio_file *file);
+void asy_file_unref(asyncio_file *file);
+
+/* A file over a descriptor that is looked at, and is no FIFO or the like. NULL: out of memory. */
+asyncio_file *asy_file_adopt(asyncio_loop *loop, int fd, bool keeps_fd);
+/* Closed, as _close does; what may take a while is done behind the caller's back. */
+void asy_file_drop(asyncio_file *file);
+/* Some bytes from its position. For a stream. */
+ssize_t asy_file_read_some(asyncio_file *file, void *buf, size_t n);
+
+#endif

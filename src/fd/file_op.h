@@ -1,0 +1,90 @@
+/*
+ * A call on a file as data: what is to be done, with what, and what came of it. All calls on
+ * files go through here, whoever carries them out:
+ *
+ *   asy_file_try      now, on the loop's thread, if the kernel need not wait for that
+ *   asy_file_offload  on a thread of the files' own, which is waited for
+ *   asy_file_run      here and now, and it may block: what those threads do
+ *
+ * A backend that can do files would take the place of the second.
+ */
+#ifndef ASY_FD_FILE_OP_H
+#define ASY_FD_FILE_OP_H
+
+#include "asyncio/files.h"
+#include "threads/offload.h"
+
+enum file_code {
+    FILE_OPEN,      /* path, flags, mode: a descriptor */
+    FILE_CLOSE,     /* fd */
+    FILE_READ,      /* fd, buf, n, offset */
+    FILE_WRITE,     /* the same; as much as there is room for */
+    FILE_SEEK,      /* fd, offset, flags: whence */
+    FILE_SYNC,      /* fd, flags: data only */
+    FILE_TRUNCATE,  /* fd, offset: length */
+    FILE_STAT,      /* fd, status */
+    FILE_COPY,      /* fd, to_fd, flags, offset, n: how far it came; 0: at the end */
+    FILE_PATH_STAT, /* path, flags: O_NOFOLLOW, status */
+    FILE_UNLINK,    /* path */
+    FILE_RENAME,    /* path, to */
+    FILE_MKDIR,     /* path, mode */
+    FILE_RMDIR,     /* path */
+    FILE_SCAN,      /* path: dirents */
+};
+
+/* Whether it pays to try a call at once. A file system that never has the answer at hand
+ * is asked less and less often. */
+struct luck {
+    bool never;      /* it does not know how */
+    uint8_t misses;  /* in a row */
+    uint8_t skip;    /* so many calls are not tried */
+};
+
+struct file_op {
+    enum file_code code;
+    int fd, to_fd;
+    int flags;
+    mode_t mode;
+    bool partial;    /* a read need not fill the buffer */
+    off_t offset;    /* below 0: at the descriptor's own position */
+    void *buf;
+    size_t n, done;  /* `done`: bytes read at once, before the rest is waited for */
+    const char *path, *to;
+    struct stat *status;
+    struct luck *luck; /* of reads */
+    asyncio_dirents dirents;
+    intptr_t result;
+};
+
+/* True: done, and op->result is what came of it. */
+bool asy_file_try(struct file_op *op);
+void asy_file_run(struct file_op *op);
+/* Has it run on a thread, and waits; `file`, which may be NULL, lives until it has. Its result, or
+ * -ECANCELED, -EAGAIN, -ENOMEM when it did not run. */
+intptr_t asy_file_offload(asyncio_file *file, struct file_op *op);
+/* Tries, then has it run. */
+intptr_t asy_file_call(asyncio_file *file, struct file_op *op);
+
+/* One that nobody waits for: the block, made by asy_sys_calloc, which is freed when it has run, unless
+ * `done` is set: that is called on the loop's thread then, and frees it by work.free. */
+struct file_work {
+    struct work work;
+    struct file_op op;
+    asyncio_file *file;
+};
+/* 0, or -EAGAIN: no thread could be made, and the block is still the caller's. */
+int asy_file_start(asyncio_loop *loop, struct file_work *work, asyncio_file *file);
+void asy_file_work_free(struct work *work);
+/* The same, and waits, with a kind of wait of the caller's. 0: it has run, and is to be freed. On an error
+ * it is none of the caller's any more. */
+int asy_file_wait(asyncio_loop *loop, struct file_work *work, asyncio_file *file,
+                  const struct wait_kind *kind);
+
+/* The result; an error gets a message: what was tried, with what, and why it failed. */
+intptr_t asy_file_said(intptr_t result, const char *verb, const char *path);
+
+/* ---- directories.c, copyfile.c ---------------------------------------------------------------- */
+int asy_scan_run(const char *path, asyncio_dirents *dirents);
+intptr_t asy_copy_run(const struct file_op *op);
+
+#endif

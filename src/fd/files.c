@@ -1,0 +1,501 @@
+/*
+ * Open files. See asyncio/files.h, and file_op.h for how calls are carried out.
+ */
+#include "asyncio/files.h"
+#include "asyncio/errors.h"
+#include "asyncio/fdio.h"
+#include "asyncio/tasks.h"
+#include "core/cancel.h"
+#include "core/loop.h"
+#include "fd/fd_table.h"
+#include "fd/file.h"
+#include "fd/lengths.h"
+#include "sys/files.h"
+#include "sys/net.h"
+#include "sys/process.h"
+#include "sys/slab.h"
+#include "sys/sys.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- Made, and ended ------------------------------------------------------------------ */
+
+static size_t file_bytes(const char *path)
+{
+    return sizeof(asyncio_file) + strlen(path) + 1;
+}
+
+/* Without a descriptor yet. */
+static asyncio_file *make_file(asyncio_loop *loop, const char *path)
+{
+    size_t bytes = file_bytes(path);
+    asyncio_file *file = asy_slab_alloc(bytes);
+    if (!file)
+        return NULL;
+    *file = (asyncio_file){.loop = loop, .fd = -1};
+    atomic_init(&file->refs, 1);
+    memcpy(file->path, path, bytes - sizeof *file);
+    asy_loop_object_made(loop);
+    return file;
+}
+
+static void free_file(asyncio_file *file)
+{
+    asy_slab_free(file, file_bytes(file->path));
+}
+
+/* Its loop has forgotten it. */
+static int close_here(int fd)
+{
+    struct file_op op = {.code = FILE_CLOSE, .fd = fd};
+    asy_file_run(&op);
+    return (int)op.result;
+}
+
+asyncio_file *asy_file_ref(asyncio_file *file)
+{
+    if (file)
+        atomic_fetch_add(&file->refs, 1);
+    return file;
+}
+
+void asy_file_unref(asyncio_file *file)
+{
+    if (!file || atomic_fetch_sub(&file->refs, 1) != 1)
+        return;
+    if (!file->keeps_fd)
+        close_here(file->fd);
+    free_file(file);
+}
+
+/* ---- Descriptors, closed ---------------------------------------------------------------- */
+
+static bool close_goes_on(struct wait *wait)
+{
+    struct work *work = wait->object;
+    work->wait = NULL;
+    asy_wait_wake(wait, -ECANCELED);
+    return true;
+}
+
+static const struct wait_kind close_kind = {.name = "closing a file", .cancel = close_goes_on};
+
+static struct file_work *close_work(int fd)
+{
+    struct file_work *work = asy_sys_calloc(1, sizeof *work);
+    if (!work)
+        return NULL;
+    work->op = (struct file_op){.code = FILE_CLOSE, .fd = fd};
+    work->work.goes_on = true; /* nobody else has the descriptor */
+    return work;
+}
+
+/* On a thread, and nobody waits. */
+static void close_behind(asyncio_loop *loop, int fd)
+{
+    struct file_work *work = close_work(fd);
+    if (work && asy_file_start(loop, work, NULL) == 0)
+        return;
+    asy_sys_free(work);
+    close_here(fd);
+}
+
+/* On a thread, and the task waits. */
+static int close_waiting(asyncio_loop *loop, int fd)
+{
+    int err = asy_cancel_deliver(loop->current);
+    if (err) {
+        close_behind(loop, fd);
+        return err;
+    }
+    struct file_work *work = close_work(fd);
+    if (!work)
+        return close_here(fd);
+    err = asy_file_wait(loop, work, NULL, &close_kind);
+    if (err)
+        return err == -ECANCELED ? err : close_here(fd);
+    err = (int)work->op.result;
+    asy_file_work_free(&work->work);
+    return err;
+}
+
+/* By whoever may wait for it. `waits`: the caller is a task that may, too. */
+static int close_descriptor(asyncio_loop *loop, int fd, bool writes, bool waits)
+{
+    if (!writes || asy_loop_unusable(loop) || loop->backend->ops->is_virtual)
+        return close_here(fd);
+    if (waits && loop->current)
+        return close_waiting(loop, fd);
+    close_behind(loop, fd);
+    return 0;
+}
+
+/* The program is done with it, and no task is in a call. */
+static int release(asyncio_file *file, bool waits)
+{
+    asyncio_loop *loop = file->loop;
+    int err = 0;
+    if (!file->keeps_fd && atomic_load(&file->refs) == 1) {
+        file->keeps_fd = true;
+        err = close_descriptor(loop, file->fd, file->writes, waits);
+        asy_file_said(err, "close", file->path);
+    }
+    asy_file_unref(file);
+    asy_loop_object_freed(loop);
+    return err;
+}
+
+static int end_file(asyncio_file *file, bool waits)
+{
+    bool usable = !asy_loop_unusable(file->loop);
+    struct fd_record *record = usable && !file->keeps_fd ? asy_fd_find(file->loop, file->fd) : NULL;
+    file->closed = true;
+    if (record)
+        asy_fd_drop(file->loop, record); /* who waits finds out */
+    if (file->calls && usable)
+        return 0; /* the last call takes it along */
+    return release(file, waits);
+}
+
+int asyncio_file_close(asyncio_file *file)
+{
+    if (!file)
+        return 0;
+    asy_loop_check(file->loop, "asyncio_file_close");
+    return end_file(file, true);
+}
+
+void asy_file_drop(asyncio_file *file)
+{
+    end_file(file, false);
+}
+
+/* ---- Calls ---------------------------------------------------------------------------------- */
+
+static intptr_t end(asyncio_file *file, intptr_t result, const char *verb)
+{
+    asy_file_said(result, verb, file->path);
+    if (--file->calls == 0 && file->closed)
+        release(file, false);
+    return result;
+}
+
+/* 0: the call is in progress, until `end`. */
+static int begin(asyncio_file *file, bool valid, const char *call)
+{
+    if (!file)
+        return -EINVAL;
+    asy_loop_check(file->loop, call);
+    if (!file->loop->current)
+        return ASYNCIO_ENOTASK;
+    if (!valid || file->closed)
+        return valid ? -EBADF : -EINVAL;
+    file->calls++;
+    int err = asy_budget_spend(file->loop);
+    if (!err && file->closed) /* meanwhile */
+        err = -EBADF;
+    return err ? (int)end(file, err, "use") : 0;
+}
+
+/* A call that needs the descriptor and nothing else of the file. */
+static int call(asyncio_file *file, struct file_op *op, bool valid, const char *verb, const char *name)
+{
+    int err = begin(file, valid, name);
+    if (err)
+        return err;
+    op->fd = file->fd;
+    return (int)end(file, asy_file_call(file, op), verb);
+}
+
+/* ---- What it is -------------------------------------------------------------------------------- */
+
+/* Something without positions: waited for in the loop, if that is possible. */
+static int settle_sequential(asyncio_file *file)
+{
+    struct fd_record *record = asy_fd_record(file->loop, file->fd);
+    if (!record)
+        return asy_fd_why_none(file->fd);
+    asy_fd_fresh(file->loop, record, NULL);
+    int err = asy_fd_prepare(record);
+    if (!err && record->kind != ASY_FD_SHARED)
+        err = asy_fd_register(file->loop, record);
+    if (err) {
+        asy_fd_drop(file->loop, record);
+        return err;
+    }
+    /* A FIFO that nobody has written to yet would look as if it were at its end. */
+    if (record->mode == FD_EDGE)
+        asy_fd_exhausted(record, FD_READ);
+    file->kind = record->kind == ASY_FD_READY ? FILE_PLAIN : FILE_POLLED;
+    file->position = -1;
+    return 0;
+}
+
+/* Looks what kind of file it is, when that matters for the first time. */
+static int settle(asyncio_file *file)
+{
+    if (file->kind != FILE_FRESH)
+        return 0;
+    off_t at = asy_sys_lseek(file->fd, 0, SEEK_CUR);
+    int err = at >= 0 ? 0 : (int)at;
+    if (!err)
+        file->kind = FILE_PLAIN;
+    else if (err == -ESPIPE || err == -EINVAL)
+        err = settle_sequential(file);
+    if (!err && file->kind == FILE_PLAIN && !file->nonblocking) /* which was set to open it */
+        err = asy_sys_set_blocking(file->fd);
+    if (err)
+        file->kind = FILE_FRESH;
+    return err;
+}
+
+/* ---- Opened -------------------------------------------------------------------------------------- */
+
+/* Nothing tells that a FIFO has got a reader, but that it can be opened. */
+#define READER_PAUSE_S 0.01
+
+/* Whether there is none yet. Or -ECANCELED and the like. */
+static int lacks_reader(const char *path, int flags)
+{
+    struct stat status;
+    struct file_op op = {.code = FILE_PATH_STAT, .path = path, .status = &status};
+    if ((flags & O_NONBLOCK) || (flags & O_ACCMODE) != O_WRONLY)
+        return false;
+    int err = (int)asy_file_call(NULL, &op);
+    return err ? err : S_ISFIFO(status.st_mode);
+}
+
+/* The descriptor, without O_NONBLOCK or with it. */
+static intptr_t open_path(const char *path, int flags, mode_t mode)
+{
+    for (;;) {
+        struct file_op op = {.code = FILE_OPEN, .path = path, .flags = flags, .mode = mode};
+        intptr_t fd = asy_file_call(NULL, &op);
+        int waits = fd == -ENXIO ? lacks_reader(path, flags) : false;
+        if (waits <= 0)
+            return waits ? waits : fd;
+        int err = asyncio_sleep(READER_PAUSE_S);
+        if (err)
+            return err;
+    }
+}
+
+int asyncio_file_open(const char *path, int flags, mode_t mode, asyncio_file **out)
+{
+    asyncio_loop *loop = asy_running_loop;
+    if (!loop || !loop->current)
+        return ASYNCIO_ENOTASK;
+    if (!path || !out)
+        return -EINVAL;
+    int err = asy_budget_spend(loop);
+    if (err)
+        return err;
+    asyncio_file *file = make_file(loop, path); /* first: a descriptor must have a place to go to */
+    if (!file)
+        return -ENOMEM;
+    intptr_t fd = asy_file_said(open_path(path, flags, mode), "open", path);
+    if (fd < 0) {
+        file->keeps_fd = true;
+        release(file, false);
+        return (int)fd;
+    }
+    file->fd = (int)fd;
+    file->writes = (flags & O_ACCMODE) != O_RDONLY;
+    file->nonblocking = flags & O_NONBLOCK;
+    file->position = flags & O_APPEND ? -1 : 0;
+    *out = file;
+    return 0;
+}
+
+asyncio_file *asy_file_adopt(asyncio_loop *loop, int fd, bool keeps_fd)
+{
+    char name[32];
+    snprintf(name, sizeof name, "descriptor %d", fd);
+    asyncio_file *file = make_file(loop, name);
+    if (!file)
+        return NULL;
+    file->fd = fd;
+    file->kind = FILE_PLAIN;
+    file->position = -1;
+    file->keeps_fd = keeps_fd;
+    file->writes = asy_sys_access_mode(fd) != O_RDONLY;
+    return file;
+}
+
+int asyncio_file_from_fd(int fd, asyncio_file **out)
+{
+    asyncio_loop *loop = asy_running_loop;
+    if (!loop || !loop->current)
+        return ASYNCIO_ENOTASK;
+    if (!out || fd < 0)
+        return out ? -EBADF : -EINVAL;
+    asyncio_file *file = asy_file_adopt(loop, fd, true);
+    if (!file)
+        return -ENOMEM;
+    file->kind = FILE_FRESH;
+    file->nonblocking = true; /* not ours to change */
+    int err = settle(file);
+    file->keeps_fd = err != 0;
+    if (err)
+        release(file, false);
+    else
+        *out = file;
+    return err;
+}
+
+/* ---- Read and written ------------------------------------------------------------------------- */
+
+#define AT_POSITION (-1)
+
+/* FIFOs and the like. */
+static ssize_t transfer_polled(asyncio_file *file, const struct file_op *op, off_t offset)
+{
+    if (offset != AT_POSITION)
+        return -ESPIPE;
+    return op->code == FILE_READ ? asyncio_read(file->fd, op->buf, op->n)
+                                 : asyncio_write(file->fd, op->buf, op->n);
+}
+
+/* At once if that is possible; else it is time to know what kind of file it is. */
+static ssize_t transfer(asyncio_file *file, struct file_op *op, off_t offset)
+{
+    op->fd = file->fd;
+    op->luck = &file->luck;
+    op->offset = offset == AT_POSITION ? file->position : offset;
+    if (file->kind != FILE_POLLED && asy_file_try(op))
+        return op->result;
+    int err = settle(file);
+    if (err)
+        return err;
+    if (file->kind == FILE_POLLED)
+        return transfer_polled(file, op, offset);
+    op->offset = offset == AT_POSITION ? file->position : offset;
+    return asy_file_offload(file, op);
+}
+
+static ssize_t transfer_at_position(asyncio_file *file, struct file_op *op)
+{
+    if (file->moving)
+        return ASYNCIO_ESTATE;
+    file->moving = file->position >= 0;
+    ssize_t n = transfer(file, op, AT_POSITION);
+    if (n > 0 && file->position >= 0)
+        file->position += n;
+    file->moving = false;
+    return n;
+}
+
+ssize_t asyncio_file_read(asyncio_file *file, void *buf, size_t n)
+{
+    struct file_op op = {.code = FILE_READ, .buf = buf, .n = n};
+    int err = begin(file, asy_is_length(n) && (buf || !n), "asyncio_file_read");
+    return err ? err : end(file, transfer_at_position(file, &op), "read");
+}
+
+ssize_t asyncio_file_write(asyncio_file *file, const void *buf, size_t n)
+{
+    struct file_op op = {.code = FILE_WRITE, .buf = (void *)buf, .n = n};
+    int err = begin(file, asy_is_length(n) && (buf || !n), "asyncio_file_write");
+    return err ? err : end(file, transfer_at_position(file, &op), "write");
+}
+
+ssize_t asyncio_file_pread(asyncio_file *file, void *buf, size_t n, off_t offset)
+{
+    struct file_op op = {.code = FILE_READ, .buf = buf, .n = n};
+    int err = begin(file, asy_is_length(n) && (buf || !n) && offset >= 0, "asyncio_file_pread");
+    return err ? err : end(file, transfer(file, &op, offset), "read");
+}
+
+ssize_t asyncio_file_pwrite(asyncio_file *file, const void *buf, size_t n, off_t offset)
+{
+    struct file_op op = {.code = FILE_WRITE, .buf = (void *)buf, .n = n};
+    int err = begin(file, asy_is_length(n) && (buf || !n) && offset >= 0, "asyncio_file_pwrite");
+    return err ? err : end(file, transfer(file, &op, offset), "write");
+}
+
+ssize_t asy_file_read_some(asyncio_file *file, void *buf, size_t n)
+{
+    struct file_op op = {.code = FILE_READ, .buf = buf, .n = n, .partial = true};
+    file->calls++;
+    ssize_t got = transfer(file, &op, AT_POSITION);
+    return end(file, got == -EAGAIN ? -ENOMEM : got, "read"); /* no thread: there is nothing to wait for */
+}
+
+/* ---- The position ---------------------------------------------------------------------------------- */
+
+static off_t seek(asyncio_file *file, off_t offset, int whence)
+{
+    int err = settle(file);
+    if (err)
+        return err;
+    if (file->kind == FILE_POLLED)
+        return -ESPIPE;
+    if (file->moving)
+        return ASYNCIO_ESTATE;
+    off_t at;
+    if (whence != SEEK_SET && whence != SEEK_CUR) {
+        struct file_op op = {.code = FILE_SEEK, .fd = file->fd, .offset = offset, .flags = whence};
+        file->moving = file->position >= 0;
+        at = asy_file_call(file, &op);
+        file->moving = false;
+    } else if (file->position < 0) {
+        return asy_sys_lseek(file->fd, offset, whence);
+    } else if (__builtin_add_overflow(whence == SEEK_CUR ? file->position : 0, offset, &at)) {
+        return -EOVERFLOW;
+    } else if (at < 0) {
+        return -EINVAL;
+    }
+    if (at >= 0 && file->position >= 0)
+        file->position = at;
+    return at;
+}
+
+off_t asyncio_file_lseek(asyncio_file *file, off_t offset, int whence)
+{
+    int err = begin(file, true, "asyncio_file_lseek");
+    return err ? err : end(file, seek(file, offset, whence), "seek in");
+}
+
+int asyncio_file_fd(asyncio_file *file)
+{
+    if (!file)
+        return -EINVAL;
+    asy_loop_check(file->loop, "asyncio_file_fd");
+    if (file->moving)
+        return ASYNCIO_ESTATE;
+    off_t position = file->position;
+    int err = settle(file);
+    if (!err && position >= 0 && file->kind == FILE_PLAIN)
+        err = (int)(asy_sys_lseek(file->fd, position, SEEK_SET) < 0);
+    if (err)
+        return err < 0 ? err : -EIO;
+    file->position = -1;
+    return file->fd;
+}
+
+/* ---- The rest ---------------------------------------------------------------------------------------- */
+
+int asyncio_file_fsync(asyncio_file *file)
+{
+    struct file_op op = {.code = FILE_SYNC};
+    return call(file, &op, true, "sync", "asyncio_file_fsync");
+}
+
+int asyncio_file_fdatasync(asyncio_file *file)
+{
+    struct file_op op = {.code = FILE_SYNC, .flags = true};
+    return call(file, &op, true, "sync", "asyncio_file_fdatasync");
+}
+
+int asyncio_file_ftruncate(asyncio_file *file, off_t length)
+{
+    struct file_op op = {.code = FILE_TRUNCATE, .offset = length};
+    return call(file, &op, length >= 0, "truncate", "asyncio_file_ftruncate");
+}
+
+int asyncio_file_stat(asyncio_file *file, struct stat *status)
+{
+    struct file_op op = {.code = FILE_STAT, .status = status};
+    return call(file, &op, status, "stat", "asyncio_file_stat");
+}

@@ -1,0 +1,146 @@
+/*
+ * Streams from within.
+ *
+ *   input    bytes read from the descriptor and not yet by the program: [start, end)
+ *            of `in`. Filled only while somebody reads, so the peer is slowed down
+ *            by who does not. An idle stream has no buffer.
+ *   output   bytes accepted and not yet sent: `out`. Sent at once where the
+ *            descriptor takes them, else by the stream's waiter when it does.
+ *
+ * A regular file has no readiness to wait for: then `file` reads, and writes what is queued
+ * (stream_file.c). A filter (TLS) stands between both and the descriptor. Every call in progress
+ * counts as a user; a closed stream is freed by the last one. When the loop closes over
+ * it, its descriptor is closed, and the rest is left to its owner.
+ */
+#ifndef ASY_FD_STREAM_H
+#define ASY_FD_STREAM_H
+
+#include "asyncio/files.h"
+#include "asyncio/streams.h"
+#include "base/list.h"
+#include "core/quarantine.h"
+#include "fd/address.h"
+#include "fd/bytes.h"
+#include "fd/fd_table.h"
+
+/* What the TLS library plugs in. Nothing here waits. It takes its input from the stream
+ * (asyncio_filter_take_) and gives it what is to be sent (asyncio_filter_give_). */
+struct asy_stream_filter_ops {
+    /* Goes on with the handshake: 0 done, -EAGAIN more input is needed, or an error. */
+    int (*handshake)(void *filter);
+    /* The handshake cannot go on, for this reason, which it tells with its own words: err. */
+    int (*give_up)(void *filter, int err, const char *words);
+    /* Plain bytes out of it: their number, 0 at the end, -EAGAIN, or an error. */
+    ssize_t (*pull)(void *filter, void *buf, size_t n);
+    /* Plain bytes into it: takes all of them. 0 or an error. */
+    int (*push)(void *filter, const void *data, size_t n);
+    /* Says goodbye. Repeating it does nothing. */
+    void (*shutdown)(void *filter);
+    /* How many seconds the peer has to answer that. */
+    double (*shutdown_timeout)(const void *filter);
+    void (*free)(void *filter);
+};
+
+/* A server or a process that has the stream beside the program. */
+struct stream_holder {
+    /* Forgets the stream, which is closed or about to be. Called once. */
+    void (*forget_stream)(struct stream_holder *holder, asyncio_stream *stream);
+    bool frees_stream; /* when the loop closes: the program has no pointer to it */
+};
+
+/* What each call looks at comes first: with many connections it has left the cache. */
+struct asyncio_stream {
+    const char *what;             /* asy_what_stream; NULL: freed */
+    asyncio_loop *loop;
+    struct fd_record *record;
+    asyncio_file *file;           /* of a regular file: it has the descriptor; or NULL */
+    void *filter;
+    int fd;
+    uint32_t users;
+    bool is_socket, keeps_fd;     /* the latter: stdin, stdout, stderr are not closed with it */
+    bool closed;                  /* the descriptor is gone; freed by the last user */
+    bool closing;                 /* _close has begun: no more writes */
+    bool reading;                 /* a task is in a read */
+    bool eof;                     /* the end of the input was seen */
+    bool ends, ended;             /* write_eof was called; and has been carried out */
+    bool terminated;              /* in.data[in.start] is a NUL that stands for `covered` */
+    char covered;
+    bool shaking;                 /* the filter's handshake is not done */
+    bool is_full;                 /* high water was passed, and low water is not reached yet */
+    bool has_waiters;             /* drainers and writers may not be empty */
+    int read_error, write_error;  /* stay */
+    struct bytes in, out;
+
+    size_t limit;
+    double close_timeout;
+    struct fd_waiter flusher;
+    struct list drainers;         /* of struct drain_wait */
+    struct list writers;          /* of struct wait; the first keeps its place until it runs */
+    struct fd_owner owner;
+    struct file_write *file_write; /* in progress, on a thread; or NULL */
+
+    const struct asy_stream_filter_ops *filter_ops;
+    struct bytes wire;            /* from the descriptor, for the filter */
+    bool wire_ended;              /* no more of it will come */
+
+    union asy_peer peer;          /* of a TCP connection: the kernel forgets it after a reset */
+
+    struct stream_holder *holder; /* beside the program; or NULL */
+};
+
+extern HIDDEN const char asy_what_stream[];
+/* First in each public call. */
+static inline void asy_stream_check(const asyncio_stream *stream, const char *call)
+{
+    asy_object_check(stream->what, asy_what_stream, stream->loop, call);
+}
+
+#define STREAM_HIGH_WATER (64 * 1024)
+#define STREAM_LOW_WATER (16 * 1024)
+
+/* Makes a stream of a descriptor, which it owns on success. 0 or a negative errno. */
+int asy_stream_make(asyncio_loop *loop, int fd, const asyncio_connect_options *options, bool pipe,
+                    asyncio_stream **out);
+/* Remembers whom it is connected to. */
+void asy_stream_learn_peer(asyncio_stream *stream);
+static inline void asy_stream_use(asyncio_stream *stream)
+{
+    stream->users++;
+}
+void asy_stream_leave(asyncio_stream *stream);
+/* What asyncio_stream_close does. *lost: how many bytes that were accepted the peer has not taken in time. */
+int asy_stream_close(asyncio_stream *stream, size_t *lost);
+/* Closes the descriptor, drops everything, wakes everybody. Freed once unused. */
+void asy_stream_destroy(asyncio_stream *stream, bool reset);
+
+/* The input ends here; with an error, everything fails with it, and buffers are dropped. */
+void asy_stream_end_input(asyncio_stream *stream, int err);
+
+/* ---- stream_read.c, stream_write.c -------------------------------------------------- */
+/* One attempt to get more input, waiting for it if need be: the number of bytes, 0 at the
+ * end, or an error, which stays. */
+ssize_t asy_stream_fill(asyncio_stream *stream, size_t wanted);
+/* One lot of input for the filter; waits for it. `goodbye`: for a stream that closes. 0, or an error,
+ * after which there may be no filter. */
+int asy_stream_feed(asyncio_stream *stream, bool goodbye);
+/* Makes readers that wait, and those to come, fail with this. */
+void asy_stream_fail_reads(asyncio_stream *stream, int err);
+/* The descriptor takes no more: what is queued is lost, and writes fail with this. */
+void asy_stream_fail_writes(asyncio_stream *stream, int err);
+/* Sends what is queued, now and in the background. */
+void asy_stream_flush(asyncio_stream *stream);
+/* Waits until at most `level` bytes are queued, or the deadline. */
+int asy_stream_wait_drained(asyncio_stream *stream, size_t level, double timeout);
+void asy_stream_wake_drainers(asyncio_stream *stream);
+
+/* ---- stream_file.c ------------------------------------------------------------------------ */
+/* Has a thread write what is queued, one block after the other. 0 or a negative errno. */
+int asy_stream_write_file(asyncio_stream *stream);
+/* What is being written is nobody's business any more. */
+void asy_stream_leave_file(asyncio_stream *stream);
+
+/* ---- stream_filter.c ------------------------------------------------------------------ */
+/* The filter has said goodbye, and all is sent: waits for the peer's answer. 0, -ETIMEDOUT, -ECANCELED. */
+int asy_stream_await_goodbye(asyncio_stream *stream);
+
+#endif

@@ -1,0 +1,184 @@
+/*
+ * A filter, such as TLS, between a stream and its descriptor. It neither waits nor
+ * enters the kernel: it takes from `wire` what came, and adds to `out` what is to be sent.
+ */
+#include "asyncio/errors.h"
+#include "asyncio/messages.h"
+#include "asyncio/timeouts.h"
+#include "core/loop.h"
+#include "core/message.h"
+#include "fd/address.h"
+#include "fd/stream.h"
+#include "fd/tls_hook.h"
+#include "sys/net.h"
+#include "sys/sys.h"
+#include <errno.h>
+#include <string.h>
+
+/* ---- What a filter calls --------------------------------------------------------------- */
+
+size_t asyncio_filter_take_(asyncio_stream *stream, void *buf, size_t n, bool *ended)
+{
+    size_t count = asy_bytes_count(&stream->wire);
+    *ended = !count && stream->wire_ended;
+    n = n < count ? n : count;
+    if (n)
+        memcpy(buf, stream->wire.data + stream->wire.start, n);
+    asy_bytes_consume(&stream->wire, n);
+    return n;
+}
+
+int asyncio_filter_give_(asyncio_stream *stream, const void *data, size_t n)
+{
+    return stream->write_error || stream->ended ? 0 : asy_bytes_append(&stream->out, data, n);
+}
+
+_Static_assert(ASYNCIO_FILTER_PEER_ == ASY_ADDRESS_TEXT, "room for an address");
+
+void asyncio_filter_peer_(asyncio_stream *stream, char text[ASYNCIO_FILTER_PEER_])
+{
+    text[0] = '\0';
+    if (asy_peer_length(&stream->peer))
+        asy_address_text(&stream->peer.any, text);
+}
+
+size_t asyncio_filter_queued_(asyncio_stream *stream)
+{
+    return asy_bytes_count(&stream->out);
+}
+
+void *asyncio_filter_of_(asyncio_stream *stream, const struct asy_stream_filter_ops *ops)
+{
+    asy_stream_check(stream, "asyncio_stream_tls_info");
+    return stream->filter_ops == ops && !stream->shaking ? stream->filter : NULL;
+}
+
+void *asyncio_filter_alloc_(size_t bytes)
+{
+    return asy_sys_calloc(1, bytes);
+}
+
+void asyncio_filter_free_(void *memory)
+{
+    asy_sys_free(memory);
+}
+
+/* ---- Hello ------------------------------------------------------------------------------- */
+
+/* What had been read ahead belongs to the filter. */
+static void hand_over_input(asyncio_stream *stream)
+{
+    if (stream->terminated)
+        stream->in.data[stream->in.start] = stream->covered;
+    stream->terminated = false;
+    stream->wire = stream->in;
+    stream->in = (struct bytes){0};
+    stream->wire_ended = stream->eof;
+    stream->eof = false;
+}
+
+/* It is not the filter that has failed. A stream that was closed meanwhile has none. */
+static int tell_filter(asyncio_stream *stream, int err, const char *words)
+{
+    char text[ASY_WORDS];
+    if (!stream->filter)
+        return err;
+    return stream->filter_ops->give_up(stream->filter, err, words ? words : asy_words(err, text));
+}
+
+static int shake_hands(asyncio_stream *stream)
+{
+    for (;;) {
+        int err = stream->filter_ops->handshake(stream->filter);
+        asy_stream_flush(stream);
+        if (err != -EAGAIN)
+            return err;
+        err = stream->write_error ? stream->write_error : asy_stream_feed(stream, false);
+        if (err)
+            return tell_filter(stream, err, NULL);
+        if (stream->eof) /* not the peer's doing: a server tells its clients to come to an end */
+            return tell_filter(stream, -ECONNRESET, "the connection is to end");
+    }
+}
+
+int asyncio_filter_set_(asyncio_stream *stream, const struct asy_stream_filter_ops *ops, void *filter)
+{
+    stream->filter_ops = ops;
+    stream->filter = filter;
+    stream->reading = stream->shaking = true;
+    asy_stream_use(stream);
+    hand_over_input(stream);
+    int err = stream->read_error ? tell_filter(stream, stream->read_error, NULL) : shake_hands(stream);
+    stream->reading = false;
+    if (!err)
+        stream->shaking = false;
+    else if (!stream->closed) { /* in the middle of a handshake it is of no more use */
+        int lasting = err == -ECANCELED || err == -ENOMEM ? -ECONNABORTED : err;
+        asy_stream_fail_writes(stream, lasting);
+        asy_stream_fail_reads(stream, lasting);
+    }
+    asy_stream_leave(stream);
+    return err;
+}
+
+static const struct asy_tls_hooks *the_hooks;
+
+void asyncio_tls_hook_(const struct asy_tls_hooks *hooks)
+{
+    __atomic_store_n(&the_hooks, hooks, __ATOMIC_RELEASE);
+}
+
+const struct asy_tls_hooks *asy_tls_hooks(void)
+{
+    return __atomic_load_n(&the_hooks, __ATOMIC_ACQUIRE);
+}
+
+int asyncio_stream_start_tls(asyncio_stream *stream, asyncio_tls_context *tls, const char *server_hostname)
+{
+    const struct asy_tls_hooks *hooks = asy_tls_hooks();
+    if (!stream || !tls || !hooks)
+        return -EINVAL;
+    asy_stream_check(stream, "asyncio_stream_start_tls");
+    if (!stream->loop->current)
+        return ASYNCIO_ENOTASK;
+    if (stream->filter || stream->reading || stream->closing || stream->ends)
+        return (int)asyncio_raise(ASYNCIO_ESTATE, "TLS cannot start: the stream has it, is read or ends");
+    return hooks->start(stream, tls, server_hostname);
+}
+
+/* ---- Goodbye ------------------------------------------------------------------------------ */
+
+/* Reads and drops until the peer's goodbye, the end, or an error, none of which matters any more. */
+static int drop_input(asyncio_stream *stream)
+{
+    char dropped[512];
+    for (;;) {
+        ssize_t got = stream->filter_ops->pull(stream->filter, dropped, sizeof dropped);
+        if (got > 0)
+            continue;
+        if (got != -EAGAIN)
+            return 0;
+        int err = asy_budget_yield(stream->loop);
+        if (!err)
+            err = asy_stream_feed(stream, true);
+        if (err)
+            return err;
+    }
+}
+
+int asy_stream_await_goodbye(asyncio_stream *stream)
+{
+    double timeout = stream->filter_ops->shutdown_timeout(stream->filter);
+    if (timeout < 0 || stream->read_error || stream->eof || !stream->loop->current)
+        return 0;
+    asyncio_timeout limit;
+    int err = asyncio_timeout_enter(&limit, timeout);
+    if (err)
+        return err;
+    if (stream->is_socket && !stream->ended)
+        asy_sys_shutdown(stream->fd, SHUT_WR); /* a peer that knows no goodbye sees the end */
+    stream->ended = true;
+    asy_stream_fail_reads(stream, -EBADF);
+    err = drop_input(stream);
+    return (int)asyncio_timeout_exit(&limit, err == -ECANCELED ? err : 0);
+}

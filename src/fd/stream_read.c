@@ -1,0 +1,390 @@
+/*
+ * Reading from a stream.
+ */
+#include "asyncio/errors.h"
+#include "asyncio/streams.h"
+#include "core/loop.h"
+#include "fd/file.h"
+#include "fd/lengths.h"
+#include "fd/stream.h"
+#include "sys/net.h"
+#include "sys/sys.h"
+#include <errno.h>
+#include <string.h>
+
+/* Blocks of memory are powers of two, and a byte is kept for a NUL. */
+#define FILL_BYTES (16 * 1024 - 1)
+/* The same behind what is there already: less, so that there may be room for it. */
+#define MORE_BYTES (4 * 1024)
+/* From the descriptor, for a filter. */
+#define FEED_BYTES (32 * 1024 - 1)
+/* Less than this is not asked for at a time: of a filter, and of the descriptor. */
+#define FILTER_DIRECT_BYTES 4096
+#define DIRECT_BYTES 1024
+
+/* ---- From the descriptor ------------------------------------------------------------ */
+
+static bool is_readable(const asyncio_stream *stream)
+{
+    struct pollfd one = {.fd = stream->fd, .events = POLLIN};
+    return asy_sys_poll(&one, 1, 0) > 0;
+}
+
+/* One system call: the number of bytes, 0, or -EAGAIN or an error. */
+static ssize_t receive(asyncio_stream *stream, void *buf, size_t n)
+{
+    struct fd_record *record = stream->record;
+    if (stream->file) /* waits by itself */
+        return asy_file_read_some(stream->file, buf, n);
+    if (record->kind == ASY_FD_SHARED && !is_readable(stream)) /* to be asked first: it may block */
+        return -EAGAIN;
+    ssize_t got = stream->is_socket ? asy_sys_recv(stream->fd, buf, n, 0) : asy_sys_read(stream->fd, buf, n);
+    if (got == -EAGAIN)
+        asy_fd_exhausted(record, FD_READ);
+    else if (got > 0 && (size_t)got < n)
+        asy_fd_short(record, FD_READ);
+    return got == -EIO && record->hangs_up ? 0 : got;
+}
+
+/* A stream that waits has no buffer, and one that is read gets the loop's spare one, which the last
+ * one that was read gave back: it is in the cache still. Checkers see each buffer go. */
+static int take_buffer(asyncio_stream *stream, struct bytes *into, size_t n)
+{
+    struct fd_table *table = (struct fd_table *)stream->loop->io;
+    if (into->data || n != FILL_BYTES || !table->input)
+        return asy_bytes_reserve(into, n);
+    *into = (struct bytes){.data = table->input, .capacity = FILL_BYTES + 1};
+    table->input = NULL;
+    return 0;
+}
+
+static void give_buffer(asyncio_stream *stream, struct bytes *into)
+{
+    struct fd_table *table = (struct fd_table *)stream->loop->io;
+    if (ASY_ASAN || RUNNING_ON_VALGRIND || into->capacity != FILL_BYTES + 1 || table->input) {
+        asy_bytes_free(into);
+        return;
+    }
+    table->input = into->data;
+    *into = (struct bytes){0};
+}
+
+/* One attempt, into `into` or `buf`. */
+static ssize_t receive_into(asyncio_stream *stream, struct bytes *into, void *buf, size_t n)
+{
+    if (!(stream->record->ready & FD_READ))
+        return -EAGAIN;
+    if (!into)
+        return receive(stream, buf, n);
+    int err = take_buffer(stream, into, n);
+    if (err)
+        return err;
+    ssize_t got = receive(stream, into->data + into->end, into->capacity - into->end - 1);
+    if (got > 0)
+        into->end += (size_t)got;
+    return got;
+}
+
+/* The same, waiting. A stream that waits with nothing buffered needs no buffer. `goodbye`: it
+ * closes, and reads on although its readers have failed. */
+static ssize_t receive_waiting(asyncio_stream *stream, struct bytes *into, void *buf, size_t n, bool goodbye)
+{
+    for (;;) {
+        if (stream->closed)
+            return -EBADF;
+        if (!goodbye && (stream->read_error || stream->eof)) { /* while it waited */
+            asy_fd_pass_on(stream->record, FD_READ);
+            return stream->read_error;
+        }
+        ssize_t got = receive_into(stream, into, buf, n);
+        if (got != -EAGAIN)
+            return stream->closed ? -EBADF : got;
+        if (into && into->data && !asy_bytes_count(into))
+            give_buffer(stream, into);
+        asy_fd_exhausted(stream->record, FD_READ);
+        int err = asy_fd_wait(stream->loop, stream->record, FD_READ, true);
+        if (err)
+            return err;
+    }
+}
+
+static bool is_lasting(ssize_t err)
+{
+    return err < 0 && err != -ECANCELED && err != -ENOMEM && err != ASYNCIO_ENOTASK;
+}
+
+/* Its answers, if it has any, are sent; whether they can be is not the reader's business. */
+static ssize_t pull(asyncio_stream *stream, void *buf, size_t n)
+{
+    ssize_t got = stream->filter_ops->pull(stream->filter, buf, n);
+    if (asy_bytes_count(&stream->out))
+        asy_stream_flush(stream);
+    return got;
+}
+
+int asy_stream_feed(asyncio_stream *stream, bool goodbye)
+{
+    ssize_t got = receive_waiting(stream, &stream->wire, NULL, FEED_BYTES, goodbye);
+    if (got < 0)
+        return (int)got;
+    if (got == 0)
+        stream->wire_ended = true;
+    return stream->filter ? 0 : -EBADF;
+}
+
+/* Plain bytes into buf, at least one; or into the stream's buffer, if that is NULL. */
+static ssize_t receive_filtered(asyncio_stream *stream, void *buf, size_t n)
+{
+    struct bytes *in = &stream->in;
+    for (bool again = false;; again = true) {
+        int err = buf ? 0 : asy_bytes_reserve(in, n);
+        if (err)
+            return err;
+        char *to = buf ? buf : in->data + in->end;
+        ssize_t got = pull(stream, to, buf ? n : in->capacity - in->end - 1);
+        if (got > 0 && !buf)
+            in->end += (size_t)got;
+        if (got != -EAGAIN)
+            return got;
+        if (!asy_bytes_count(in))
+            asy_bytes_free(in);
+        /* Whoever sends without end what is no data does not keep others from running. */
+        err = again ? asy_budget_yield(stream->loop) : 0;
+        if (!err)
+            err = asy_stream_feed(stream, false);
+        if (err || stream->eof)
+            return err;
+    }
+}
+
+/* Of the connection, and not only of what had been sent into it. A write may have been told of it,
+ * which nothing tells twice. */
+static bool is_of_both_directions(int err)
+{
+    return err == -ECONNRESET || err == -ETIMEDOUT || err == -EHOSTUNREACH || err == -ENETUNREACH ||
+           err == -ENETDOWN;
+}
+
+/* Some bytes, at least one: into buf, or into the stream's buffer, if that is NULL. */
+static ssize_t get_more(asyncio_stream *stream, void *buf, size_t n)
+{
+    if (stream->read_error)
+        return stream->read_error;
+    if (stream->eof)
+        return 0;
+    ssize_t got = stream->filter ? receive_filtered(stream, buf, n)
+                                 : receive_waiting(stream, buf ? NULL : &stream->in, buf, n, false);
+    if (got == 0 && !stream->eof && is_of_both_directions(stream->write_error))
+        got = stream->write_error;
+    if (got == 0)
+        stream->eof = true;
+    else if (is_lasting(got) && !stream->read_error)
+        stream->read_error = (int)got;
+    return got;
+}
+
+ssize_t asy_stream_fill(asyncio_stream *stream, size_t wanted)
+{
+    size_t room = asy_bytes_count(&stream->in) ? MORE_BYTES : FILL_BYTES;
+    return get_more(stream, NULL, wanted < room ? room : wanted);
+}
+
+/* ---- To the program --------------------------------------------------------------------- */
+
+/* The line handed out before is over: what its NUL covered comes back. */
+static void uncover(asyncio_stream *stream)
+{
+    if (stream->terminated)
+        stream->in.data[stream->in.start] = stream->covered;
+    stream->terminated = false;
+}
+
+static int may_read(const asyncio_stream *stream)
+{
+    return stream->closed ? -EBADF : stream->reading || stream->closing ? ASYNCIO_ESTATE : 0;
+}
+
+static int begin(asyncio_stream *stream, bool valid, const char *call)
+{
+    if (!stream)
+        return -EINVAL;
+    asy_stream_check(stream, call);
+    if (!stream->loop->current)
+        return ASYNCIO_ENOTASK;
+    int err = valid ? may_read(stream) : -EINVAL;
+    if (err)
+        return err;
+    asy_stream_use(stream);
+    err = asy_budget_spend(stream->loop);
+    if (!err)
+        err = may_read(stream); /* others have run meanwhile */
+    if (err) {
+        asy_stream_leave(stream);
+        return err;
+    }
+    uncover(stream);
+    stream->reading = true;
+    return 0;
+}
+
+static ssize_t end(asyncio_stream *stream, ssize_t result)
+{
+    stream->reading = false;
+    asy_stream_leave(stream);
+    return result;
+}
+
+static ssize_t take(asyncio_stream *stream, void *buf, size_t n)
+{
+    size_t count = asy_bytes_count(&stream->in);
+    n = n < count ? n : count;
+    if (n)
+        memcpy(buf, stream->in.data + stream->in.start, n);
+    asy_bytes_consume(&stream->in, n);
+    return (ssize_t)n;
+}
+
+ssize_t asyncio_stream_read(asyncio_stream *stream, void *buf, size_t n)
+{
+    int err = begin(stream, asy_is_length(n) && (buf || !n), "asyncio_stream_read");
+    if (err)
+        return err;
+    if (n == 0)
+        return end(stream, 0);
+    if (!asy_bytes_count(&stream->in)) {
+        bool direct = n >= (stream->filter ? FILTER_DIRECT_BYTES : DIRECT_BYTES);
+        if (direct && stream->in.data)
+            asy_bytes_free(&stream->in);
+        ssize_t got = direct ? get_more(stream, buf, n) : asy_stream_fill(stream, 1);
+        if (direct || got <= 0)
+            return end(stream, got);
+    }
+    return end(stream, take(stream, buf, n));
+}
+
+ssize_t asyncio_stream_readexactly(asyncio_stream *stream, void *buf, size_t n)
+{
+    int err = begin(stream, asy_is_length(n) && (buf || !n), "asyncio_stream_readexactly");
+    if (err)
+        return err;
+    while (asy_bytes_count(&stream->in) < n) {
+        ssize_t got = asy_stream_fill(stream, n - asy_bytes_count(&stream->in));
+        if (got <= 0)
+            return end(stream, got ? got : ASYNCIO_EINCOMPLETE);
+    }
+    return end(stream, take(stream, buf, n));
+}
+
+/* Hands out the first n bytes, with a NUL behind them. */
+static ssize_t hand_out(asyncio_stream *stream, size_t n, char **data)
+{
+    *data = stream->in.data + stream->in.start;
+    stream->in.start += n;
+    stream->covered = stream->in.data[stream->in.start];
+    stream->in.data[stream->in.start] = '\0';
+    stream->terminated = true;
+    return (ssize_t)n;
+}
+
+/* Bytes up to and with the separator, of those that are there; 0: not found. `scanned`
+ * need not be looked at again. */
+static size_t find(const asyncio_stream *stream, const void *separator, size_t length, size_t *scanned)
+{
+    size_t count = asy_bytes_count(&stream->in);
+    if (count < length)
+        return 0;
+    const char *from = stream->in.data + stream->in.start;
+    const char *found = length == 1 ? memchr(from + *scanned, *(const char *)separator, count - *scanned)
+                                    : memmem(from + *scanned, count - *scanned, separator, length);
+    *scanned = count - length + 1;
+    return found ? (size_t)(found - from) + length : 0;
+}
+
+/* 0: the end came first. The limit is that of what stands before the separator. */
+static ssize_t read_until(asyncio_stream *stream, const void *separator, size_t length, char **data)
+{
+    size_t scanned = 0;
+    for (;;) {
+        size_t n = find(stream, separator, length, &scanned);
+        size_t before = n ? n - length : scanned;
+        if (before > stream->limit)
+            return ASYNCIO_ELIMIT;
+        if (n)
+            return hand_out(stream, n, data);
+        ssize_t got = asy_stream_fill(stream, 1);
+        if (got <= 0)
+            return got;
+    }
+}
+
+ssize_t asyncio_stream_readuntil(asyncio_stream *stream, const void *separator, size_t length, char **data)
+{
+    int err = begin(stream, separator && length && asy_is_length(length) && data, "asyncio_stream_readuntil");
+    if (err)
+        return err;
+    ssize_t n = read_until(stream, separator, length, data);
+    return end(stream, n ? n : ASYNCIO_EINCOMPLETE);
+}
+
+ssize_t asyncio_stream_readline(asyncio_stream *stream, char **line)
+{
+    int err = begin(stream, line != NULL, "asyncio_stream_readline");
+    if (err)
+        return err;
+    ssize_t n = read_until(stream, "\n", 1, line);
+    if (n == 0 && asy_bytes_count(&stream->in))
+        n = hand_out(stream, asy_bytes_count(&stream->in), line);
+    return end(stream, n);
+}
+
+size_t asyncio_stream_buffered(asyncio_stream *stream)
+{
+    if (!stream)
+        return 0;
+    asy_stream_check(stream, "asyncio_stream_buffered");
+    return asy_bytes_count(&stream->in);
+}
+
+bool asyncio_stream_at_eof(asyncio_stream *stream)
+{
+    if (!stream)
+        return true;
+    asy_stream_check(stream, "asyncio_stream_at_eof");
+    return stream->eof && !asy_bytes_count(&stream->in);
+}
+
+/* ---- From one to the other ------------------------------------------------------------------ */
+
+#define COPY_BYTES (64 * 1024 - 1)
+
+/* What waits has no memory of its own, and nothing is copied on the way. */
+static ssize_t copy(asyncio_stream *from, asyncio_stream *to)
+{
+    struct bytes *in = &from->in;
+    ssize_t copied = 0;
+    size_t wanted = FILL_BYTES;
+    for (;;) {
+        ssize_t got = asy_bytes_count(in) ? 1 : asy_stream_fill(from, wanted);
+        if (got <= 0)
+            return got < 0 ? got : copied;
+        size_t n = asy_bytes_count(in);
+        int err = asyncio_stream_write(to, in->data + in->start, n);
+        if (err)
+            return err;
+        wanted = n > FILL_BYTES / 2 ? COPY_BYTES : FILL_BYTES;
+        if (asy_bytes_count(in) == n) /* else it was dropped meanwhile */
+            asy_bytes_consume(in, n);
+        copied += (ssize_t)n;
+    }
+}
+
+ssize_t asyncio_stream_copy(asyncio_stream *from, asyncio_stream *to)
+{
+    int err = begin(from, to != NULL, "asyncio_stream_copy");
+    if (err)
+        return err;
+    asy_stream_use(to);
+    ssize_t copied = copy(from, to);
+    asy_stream_leave(to);
+    return end(from, copied);
+}

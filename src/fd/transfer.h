@@ -1,0 +1,84 @@
+/*
+ * The shape of every transfer: try the call; where it would block, wait and
+ * try again; then let the next waiter have his turn.
+ */
+#ifndef ASY_FD_TRANSFER_H
+#define ASY_FD_TRANSFER_H
+
+#include "asyncio/errors.h"
+#include "core/loop.h"
+#include "fd/fd_table.h"
+#include "sys/net.h"
+#include <errno.h>
+
+/* The budget is spent: lets others run, who may close the descriptor, and open another file with its
+ * number: then -EBADF, as for who waits. 0, -ECANCELED. */
+int asy_transfer_yield(asyncio_loop *loop, int fd);
+/* Takes one call from the budget. 0 or an error. */
+static inline int asy_transfer_spend(asyncio_loop *loop, int fd)
+{
+    if (UNLIKELY(!loop || !loop->current))
+        return ASYNCIO_ENOTASK;
+    return LIKELY(--loop->budget) ? 0 : asy_transfer_yield(loop, fd);
+}
+/* The prepared record of fd, with one call taken from the budget; or *err. */
+static inline struct fd_record *asy_transfer_begin(asyncio_loop *loop, int fd, int *err)
+{
+    *err = asy_transfer_spend(loop, fd);
+    if (UNLIKELY(*err))
+        return NULL;
+    struct fd_record *record = asy_fd_record(loop, fd);
+    *err = LIKELY(record != NULL) ? asy_fd_prepare(record) : asy_fd_why_none(fd);
+    return record;
+}
+/* poll(2) without a wait: the events that hold, 0, or an error. */
+int asy_fd_look(int fd, int events);
+/* Waits for the turn; `again`: it came, and led to nothing. */
+int asy_transfer_wait(asyncio_loop *loop, struct fd_record *record, uint32_t direction, bool again);
+int asy_transfer_shared(asyncio_loop *loop, struct fd_record *record, uint32_t direction);
+/* write(2) to a shared one that is ready: as much as cannot block. */
+ssize_t asy_write_shared(struct fd_record *record, const void *buf, size_t n);
+
+/* The body of a function with a parameter fd. `call` may use `record`. A
+ * direction known to be exhausted is not tried in vain, and nobody who waits is overtaken. */
+#define TRANSFER(direction, call)                                                                            \
+    do {                                                                                                     \
+        int err;                                                                                             \
+        bool waited = false;                                                                                 \
+        asyncio_loop *loop = asy_running_loop;                                                               \
+        struct fd_record *record = asy_transfer_begin(loop, fd, &err);                                       \
+        while (LIKELY(!err)) {                                                                               \
+            if (UNLIKELY(record->kind == ASY_FD_SHARED) &&                                                   \
+                (err = asy_transfer_shared(loop, record, (direction))))                                      \
+                break;                                                                                       \
+            if ((record->ready & (direction)) && (waited || !asy_fd_has_queue(record, (direction)))) {       \
+                ssize_t result = (ssize_t)(call);                                                            \
+                if (LIKELY(result != -EAGAIN)) {                                                             \
+                    asy_fd_pass_on(record, (direction));                                                     \
+                    return result;                                                                           \
+                }                                                                                            \
+                asy_fd_exhausted(record, (direction));                                                       \
+            }                                                                                                \
+            err = asy_transfer_wait(loop, record, (direction), waited);                                      \
+            waited = true;                                                                                   \
+        }                                                                                                    \
+        return err;                                                                                          \
+    } while (0)
+
+/* The same for a call whose EAGAIN says nothing of the directions: its bytes come from a queue of their own,
+ * or it takes none. It is tried whoever else waits, and again when one of `events` has happened. */
+#define TRANSFER_ASIDE(events, call)                                                                         \
+    do {                                                                                                     \
+        int err;                                                                                             \
+        asyncio_loop *loop = asy_running_loop;                                                               \
+        struct fd_record *record = asy_transfer_begin(loop, fd, &err);                                       \
+        while (!err) {                                                                                       \
+            ssize_t result = (ssize_t)(call);                                                                \
+            if (result != -EAGAIN)                                                                           \
+                return result;                                                                               \
+            err = asy_fd_wait_event(loop, record, (events));                                                 \
+        }                                                                                                    \
+        return err;                                                                                          \
+    } while (0)
+
+#endif

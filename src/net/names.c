@@ -1,0 +1,248 @@
+/*
+ * Names: getaddrinfo and getnameinfo on threads of their own.
+ */
+#include "asyncio/names.h"
+#include "asyncio/errors.h"
+#include "asyncio/messages.h"
+#include "core/loop.h"
+#include "core/message.h"
+#include "net/endpoint.h"
+#include "threads/offload.h"
+#include "net/resolver.h"
+#include "sys/sys.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Look-ups at a time; and how many that were given up may go on beside them, since nothing ends a
+ * getaddrinfo. Beyond that look-ups wait for these (docs/decisions/0009-look-ups-given-up.md). */
+#define RESOLVER_THREADS 8
+#define GIVEN_UP_MAX 64
+
+static struct pool resolvers = POOL_INIT(resolvers, RESOLVER_THREADS, GIVEN_UP_MAX, "asyncio-names");
+
+/* EAI_ codes as ours. For EAI_SYSTEM what errno said. */
+static int error_of(int code, int system_error)
+{
+    switch (code) {
+    case 0:
+        return 0;
+    case EAI_BADFLAGS:
+        return ASYNCIO_EGAI_BADFLAGS;
+    case EAI_NONAME:
+        return ASYNCIO_EGAI_NONAME;
+    case EAI_AGAIN:
+        return ASYNCIO_EGAI_AGAIN;
+    case EAI_FAIL:
+        return ASYNCIO_EGAI_FAIL;
+    case EAI_NODATA:
+        return ASYNCIO_EGAI_NODATA;
+    case EAI_FAMILY:
+        return ASYNCIO_EGAI_FAMILY;
+    case EAI_SOCKTYPE:
+        return ASYNCIO_EGAI_SOCKTYPE;
+    case EAI_SERVICE:
+        return ASYNCIO_EGAI_SERVICE;
+    case EAI_ADDRFAMILY:
+        return ASYNCIO_EGAI_ADDRFAMILY;
+    case EAI_MEMORY:
+        return ASYNCIO_EGAI_MEMORY;
+    case EAI_OVERFLOW:
+        return ASYNCIO_EGAI_OVERFLOW;
+    default:
+        return system_error ? -system_error : ASYNCIO_EGAI_SYSTEM;
+    }
+}
+
+/* ---- getaddrinfo ---------------------------------------------------------------------- */
+
+struct lookup {
+    struct work work;
+    char *host, *service;       /* in the block itself, or NULL */
+    bool has_hints;
+    struct addrinfo hints;
+    struct addrinfo *result;
+    int error;
+    char text[];
+};
+
+static void run_lookup(struct work *work)
+{
+    struct lookup *lookup = (struct lookup *)work;
+    struct resolving resolving;
+    asy_resolver_enter(&resolving);
+    int code = getaddrinfo(lookup->host, lookup->service, lookup->has_hints ? &lookup->hints : NULL,
+                           &lookup->result);
+    lookup->error = error_of(code, code == EAI_SYSTEM ? errno : 0);
+    asy_resolver_leave(&resolving);
+}
+
+static void free_lookup(struct work *work)
+{
+    struct lookup *lookup = (struct lookup *)work;
+    if (lookup->result)
+        freeaddrinfo(lookup->result);
+    asy_sys_free(lookup);
+}
+
+static struct lookup *make_lookup(const char *host, const char *service, const struct addrinfo *hints)
+{
+    size_t host_bytes = host ? strlen(host) + 1 : 0, service_bytes = service ? strlen(service) + 1 : 0;
+    struct lookup *lookup = asy_sys_calloc(1, sizeof *lookup + host_bytes + service_bytes);
+    if (!lookup)
+        return NULL;
+    lookup->work.run = run_lookup;
+    lookup->work.free = free_lookup;
+    if (host)
+        lookup->host = memcpy(lookup->text, host, host_bytes);
+    if (service)
+        lookup->service = memcpy(lookup->text + host_bytes, service, service_bytes);
+    if (hints) {
+        lookup->has_hints = true;
+        lookup->hints = (struct addrinfo){.ai_flags = hints->ai_flags,
+                                          .ai_family = hints->ai_family,
+                                          .ai_socktype = hints->ai_socktype,
+                                          .ai_protocol = hints->ai_protocol};
+    }
+    return lookup;
+}
+
+/* A number needs no name server. Anything else is for a thread. */
+static int look_up_number(const char *host, const char *service, const struct addrinfo *hints,
+                          struct addrinfo **result)
+{
+    struct addrinfo numeric = {0};
+    if (hints)
+        numeric = (struct addrinfo){.ai_flags = hints->ai_flags,
+                                    .ai_family = hints->ai_family,
+                                    .ai_socktype = hints->ai_socktype,
+                                    .ai_protocol = hints->ai_protocol};
+    numeric.ai_flags |= AI_NUMERICHOST | AI_NUMERICSERV;
+    int saved = errno; /* the caller's, which musl changes on the way */
+    struct resolving resolving;
+    asy_resolver_enter(&resolving);
+    int code = getaddrinfo(host, service, &numeric, result);
+    int err = error_of(code, code == EAI_SYSTEM ? errno : 0);
+    asy_resolver_leave(&resolving);
+    errno = saved;
+    return err;
+}
+
+int asyncio_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+                        struct addrinfo **result)
+{
+    asyncio_loop *loop = asy_running_loop;
+    if (!loop || !loop->current)
+        return ASYNCIO_ENOTASK;
+    if (!result || (!host && !service))
+        return -EINVAL;
+    int err = asy_budget_spend(loop);
+    if (err)
+        return err;
+    if (look_up_number(host, service, hints, result) == 0)
+        return 0;
+    struct lookup *lookup = make_lookup(host, service, hints);
+    if (!lookup)
+        return -ENOMEM;
+    err = asy_offload_wait(&resolvers, loop, &lookup->work);
+    if (err)
+        return err;
+    err = lookup->error;
+    if (err) {
+        char words[ASY_WORDS];
+        asyncio_raise(err, "look up %s: %s", host ? host : service, asy_words(err, words));
+    } else {
+        *result = lookup->result;
+        lookup->result = NULL;
+    }
+    free_lookup(&lookup->work);
+    return err;
+}
+
+/* ---- getnameinfo ------------------------------------------------------------------------- */
+
+struct reverse {
+    struct work work;
+    struct sockaddr_storage address;
+    socklen_t length;
+    socklen_t host_length, service_length;
+    int flags, error;
+    char host[NI_MAXHOST], service[NI_MAXSERV];
+};
+
+static void run_reverse(struct work *work)
+{
+    struct reverse *reverse = (struct reverse *)work;
+    struct resolving resolving;
+    asy_resolver_enter(&resolving);
+    int code = getnameinfo((const struct sockaddr *)&reverse->address, reverse->length,
+                           reverse->host_length ? reverse->host : NULL, reverse->host_length,
+                           reverse->service_length ? reverse->service : NULL, reverse->service_length,
+                           reverse->flags);
+    reverse->error = error_of(code, code == EAI_SYSTEM ? errno : 0);
+    asy_resolver_leave(&resolving);
+}
+
+static int name_failed(int err)
+{
+    char words[ASY_WORDS];
+    if (err)
+        asyncio_raise(err, "look up the name of an address: %s", asy_words(err, words));
+    return err;
+}
+
+/* Numbers are written without asking anybody. */
+static bool is_number(const char *host, const char *service, int flags)
+{
+    return (!host || (flags & NI_NUMERICHOST)) && (!service || (flags & NI_NUMERICSERV));
+}
+
+static void free_reverse(struct work *work)
+{
+    asy_sys_free(work);
+}
+
+static socklen_t at_most(socklen_t length, socklen_t most)
+{
+    return length < most ? length : most;
+}
+
+int asyncio_getnameinfo(const struct sockaddr *address, socklen_t length, char *host, socklen_t host_length,
+                        char *service, socklen_t service_length, int flags)
+{
+    asyncio_loop *loop = asy_running_loop;
+    if (!loop || !loop->current)
+        return ASYNCIO_ENOTASK;
+    if (!address || length > sizeof(struct sockaddr_storage))
+        return -EINVAL;
+    int err = asy_budget_spend(loop);
+    if (err)
+        return err;
+    if (is_number(host, service, flags)) {
+        int saved = errno;
+        int code = getnameinfo(address, length, host, host_length, service, service_length, flags);
+        err = error_of(code, code == EAI_SYSTEM ? errno : 0);
+        errno = saved;
+        return name_failed(err);
+    }
+    struct reverse *reverse = asy_sys_calloc(1, sizeof *reverse);
+    if (!reverse)
+        return -ENOMEM;
+    memcpy(&reverse->address, address, length);
+    reverse->work.run = run_reverse;
+    reverse->work.free = free_reverse;
+    reverse->length = length;
+    reverse->host_length = host ? at_most(host_length, NI_MAXHOST) : 0;
+    reverse->service_length = service ? at_most(service_length, NI_MAXSERV) : 0;
+    reverse->flags = flags;
+    err = asy_offload_wait(&resolvers, loop, &reverse->work);
+    if (err)
+        return err;
+    err = reverse->error;
+    if (!err && reverse->host_length)
+        memcpy(host, reverse->host, reverse->host_length);
+    if (!err && reverse->service_length)
+        memcpy(service, reverse->service, reverse->service_length);
+    free_reverse(&reverse->work);
+    return name_failed(err);
+}

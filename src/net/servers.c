@@ -1,0 +1,474 @@
+/*
+ * Servers: accepting, and ending. The tasks that serve are in server_clients.c.
+ *
+ * A listener is a waiter of its descriptor, not a task. When it is ready, a
+ * bounded number of connections is accepted, and a task begins for each. With
+ * no descriptors left, or as many clients as are allowed, it waits for a
+ * second, or for a client to end.
+ */
+#include "asyncio/servers.h"
+#include "asyncio/errors.h"
+#include "asyncio/tasks.h"
+#include "base/assert.h"
+#include "core/cancel.h"
+#include "core/contextvars.h"
+#include "core/handles.h"
+#include "core/loop.h"
+#include "core/quarantine.h"
+#include "core/timer.h"
+#include "fd/address.h"
+#include "net/endpoint.h"
+#include "net/server.h"
+#include "fd/stream.h"
+#include "fd/tls_hook.h"
+#include "sys/net.h"
+#include "sys/slab.h"
+#include "sys/sys.h"
+#include <errno.h>
+#include <math.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ACCEPTS_AT_ONCE 64
+#define PAUSE_NS INT64_C(1000000000)
+#define SHORT_PAUSE_NS INT64_C(1000000)
+
+const char asy_what_server[] = "server";
+
+/* ---- References ----------------------------------------------------------------------- */
+
+void asy_server_unref(asyncio_server *server)
+{
+    ASY_ASSERT(server->refs > 0);
+    if (--server->refs)
+        return;
+    asyncio_loop *loop = server->loop;
+    list_remove(&server->owner.node);
+    asy_sys_free(server->path);
+    asy_sys_free(server->listeners);
+    asy_vars_drop(server->context);
+    if (server->options.tls)
+        asy_tls_hooks()->unref(server->options.tls);
+    asy_object_free(loop, server, sizeof *server);
+    asy_loop_object_freed(loop);
+}
+
+void asy_server_wake_waiters(asyncio_server *server)
+{
+    struct list *node;
+    while ((node = list_take_first(&server->waiters))) {
+        struct waiter *waiter = LIST_ENTRY(node, struct waiter, node);
+        asy_wait_wake(LIST_ENTRY(waiter, struct wait, waiter), 0);
+    }
+}
+
+/* ---- Accepting ----------------------------------------------------------------------------- */
+
+static bool takes_no_more(const asyncio_server *server)
+{
+    int most = server->options.max_connections;
+    return server->closed || server->loop->ending || (most > 0 && server->client_count >= (size_t)most);
+}
+
+static void resume(struct timer *timer)
+{
+    asyncio_server *server = LIST_ENTRY(timer, asyncio_server, pause);
+    asy_server_watch(server);
+}
+
+static bool is_paused(const asyncio_server *server)
+{
+    return asy_heap_contains(&server->pause.node);
+}
+
+static void report_pause(const struct listener *listener, int err)
+{
+    char address[ASY_ADDRESS_TEXT], text[ASY_ADDRESS_TEXT + 80];
+    struct sockaddr_storage name = {0};
+    socklen_t length = sizeof name;
+    asy_sys_getsockname(listener->fd, (struct sockaddr *)&name, &length);
+    asy_address_text((const struct sockaddr *)&name, address);
+    snprintf(text, sizeof text, "accepting connections on %s is paused for a second", address);
+    asyncio_exception_context context = {.message = text, .error = err};
+    asy_report(listener->server->loop, &context);
+}
+
+/* Where not even a timer is to be had, the next connection makes it go on. */
+static void pause_accepting(struct listener *listener, int64_t pause_ns)
+{
+    asyncio_server *server = listener->server;
+    asyncio_loop *loop = server->loop;
+    if (server->closed || is_paused(server))
+        return;
+    if (asy_timer_start(loop, &server->pause, asy_loop_now_ns(loop) + pause_ns) &&
+        list_is_empty(&listener->waiter.node))
+        asy_fd_watch(loop, listener->record, &listener->waiter);
+}
+
+static int accept_one(const struct listener *listener)
+{
+    struct sockaddr_storage peer;
+    socklen_t length = sizeof peer;
+    memset(&peer, 0, sizeof peer);
+    int fd = asy_accept(listener->fd, (struct sockaddr *)&peer, &length);
+    if (fd < 0)
+        return fd;
+    if (peer.ss_family == AF_INET || peer.ss_family == AF_INET6) {
+        int on = 1;
+        asy_sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    }
+    return asy_client_begin(listener, fd, &peer);
+}
+
+/* Of this one connection, or of the network: the next one may be better. All else would come again. */
+static bool may_go_on(int err)
+{
+    static const int passing[] = {ECONNABORTED, EINTR, EPROTO, EPERM, ENETDOWN, ENETUNREACH, EHOSTDOWN,
+                                  EHOSTUNREACH, ENONET, ENOPROTOOPT, EOPNOTSUPP, ETIMEDOUT};
+    for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)
+        if (err == -passing[i])
+            return true;
+    return err >= 0;
+}
+
+static void watch(struct listener *listener);
+
+/* Reports may be answered by closing the server. */
+static void accept_some(struct listener *listener)
+{
+    asyncio_server *server = listener->server;
+    for (int i = 0; i < ACCEPTS_AT_ONCE && !takes_no_more(server); i++) {
+        int err = accept_one(listener);
+        if (err == -EAGAIN) {
+            asy_fd_exhausted(listener->record, FD_READ);
+            break;
+        }
+        if (!may_go_on(err)) {
+            pause_accepting(listener, PAUSE_NS);
+            report_pause(listener, err);
+            return;
+        }
+    }
+    watch(listener);
+}
+
+static void listener_ready(struct fd_waiter *waiter, int gone)
+{
+    struct listener *listener = LIST_ENTRY(waiter, struct listener, waiter);
+    asyncio_server *server = listener->server;
+    if (gone || is_paused(server)) /* by another listener: then all are looked at again */
+        return;
+    server->refs++;
+    accept_some(listener);
+    asy_server_unref(server);
+}
+
+/* Waits for the next connection; or, if there may be one already, for the next turn of the loop. */
+static void more(void *arg)
+{
+    asyncio_server *server = arg;
+    server->turn_queued = false;
+    for (size_t i = 0; i < server->listener_count && !server->closed && !is_paused(server); i++)
+        if (server->listeners[i].record->ready & FD_READ) {
+            list_remove(&server->listeners[i].waiter.node);
+            accept_some(&server->listeners[i]);
+        }
+    asy_server_unref(server);
+}
+
+static void queue_turn(struct listener *listener)
+{
+    asyncio_server *server = listener->server;
+    if (server->turn_queued)
+        return;
+    if (asy_call_soon(server->loop, more, server)) {
+        pause_accepting(listener, SHORT_PAUSE_NS);
+        return;
+    }
+    server->turn_queued = true;
+    server->refs++;
+}
+
+static void watch(struct listener *listener)
+{
+    asyncio_server *server = listener->server;
+    if (takes_no_more(server) || is_paused(server))
+        return;
+    listener->waiter.events = FD_READ;
+    listener->waiter.ready = listener_ready;
+    if (list_is_empty(&listener->waiter.node) &&
+        asy_fd_watch(server->loop, listener->record, &listener->waiter))
+        pause_accepting(listener, PAUSE_NS);
+    else if (listener->record->ready & FD_READ)
+        queue_turn(listener);
+}
+
+void asy_server_watch(asyncio_server *server)
+{
+    if (server->closed)
+        return;
+    for (size_t i = 0; i < server->listener_count; i++)
+        watch(&server->listeners[i]);
+}
+
+/* ---- Starting --------------------------------------------------------------------------------- */
+
+static void loop_closes(struct fd_owner *owner);
+
+static bool are_valid(const asyncio_server_options *options)
+{
+    const struct asy_tls_hooks *tls = asy_tls_hooks();
+    return !isnan(options->close_timeout) && (!options->tls || (tls && tls->is_server(options->tls)));
+}
+
+int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_server_options *options,
+                   size_t room, asyncio_server **out)
+{
+    asyncio_loop *loop = asy_running_loop;
+    if (!loop || !loop->current)
+        return ASYNCIO_ENOTASK;
+    if (!handler || (options && !are_valid(options)))
+        return -EINVAL;
+    asyncio_server *server = asy_slab_alloc(sizeof *server);
+    if (!server)
+        return -ENOMEM;
+    memset(server, 0, sizeof *server);
+    server->listeners = asy_sys_calloc(room, sizeof *server->listeners);
+    if (!server->listeners) {
+        asy_slab_free(server, sizeof *server);
+        return -ENOMEM;
+    }
+    server->what = asy_what_server;
+    server->loop = loop;
+    server->context = asy_vars_inherit(loop);
+    server->handler = handler;
+    server->arg = arg;
+    server->refs = 1;
+    server->pause.fire = resume;
+    if (options)
+        server->options = *options;
+    if (server->options.tls)
+        asy_tls_hooks()->ref(server->options.tls);
+    list_init(&server->clients);
+    list_init(&server->waiters);
+    list_init(&server->owner.node);
+    server->owner.loop_closes = loop_closes;
+    asy_loop_object_made(loop);
+    *out = server;
+    return 0;
+}
+
+int asy_server_add(asyncio_server *server, int fd)
+{
+    struct fd_record *record = asy_fd_record(server->loop, fd);
+    if (!record)
+        return asy_fd_why_none(fd);
+    asy_fd_fresh(server->loop, record, NULL);
+    int err = asy_fd_prepare(record);
+    if (!err && fd <= STDERR_FILENO) /* the only one of these that is ours alone */
+        err = asy_sys_set_nonblocking(fd);
+    if (!err)
+        err = asy_fd_register(server->loop, record);
+    if (err) {
+        asy_fd_drop(server->loop, record);
+        return err;
+    }
+    struct listener *listener = &server->listeners[server->listener_count++];
+    *listener = (struct listener){.server = server, .fd = fd, .record = record};
+    list_init(&listener->waiter.node);
+    return 0;
+}
+
+void asy_server_begin(asyncio_server *server)
+{
+    asy_fd_own(server->loop, &server->owner);
+    asy_server_watch(server);
+}
+
+/* ---- Ending -------------------------------------------------------------------------------------- */
+
+static void stop_listening(asyncio_server *server)
+{
+    server->closed = true;
+    asy_timer_stop(server->loop, &server->pause);
+    for (size_t i = 0; i < server->listener_count; i++) {
+        struct listener *listener = &server->listeners[i];
+        list_remove(&listener->waiter.node);
+        asy_fd_close(server->loop, listener->record);
+    }
+    asy_server_unlink(server);
+}
+
+static void close_server(asyncio_server *server)
+{
+    if (server->closed)
+        return;
+    stop_listening(server);
+    asy_server_wake_waiters(server);
+}
+
+void asyncio_server_close(asyncio_server *server)
+{
+    if (!server)
+        return;
+    asy_server_check(server, "asyncio_server_close");
+    close_server(server);
+}
+
+/* Who serves or waits will never run again: the owner's is the last reference. */
+static void loop_closes(struct fd_owner *owner)
+{
+    asyncio_server *server = LIST_ENTRY(owner, asyncio_server, owner);
+    if (!server->closed)
+        stop_listening(server);
+    list_init(&server->clients);
+    list_init(&server->waiters);
+    server->client_count = 0;
+    server->refs = 1;
+    if (!server->what)
+        asy_server_unref(server);
+}
+
+static const struct wait_kind closed_kind = {.name = "server"};
+
+static int wait_for_news(asyncio_server *server)
+{
+    return (int)asy_wait_in(&server->waiters, &closed_kind, server);
+}
+
+struct grace {
+    struct timer timer;
+    asyncio_server *server;
+};
+
+static void cancel_handlers(asyncio_server *server)
+{
+    LIST_EACH(node, &server->clients)
+        asyncio_cancel(LIST_ENTRY(node, struct client, node)->task);
+}
+
+static void grace_over(struct timer *timer)
+{
+    cancel_handlers(LIST_ENTRY(timer, struct grace, timer)->server);
+}
+
+static int wait_for_clients(asyncio_server *server, double grace)
+{
+    struct grace limit = {.server = server, .timer.fire = grace_over};
+    int err = 0;
+    if (grace <= 0)
+        cancel_handlers(server);
+    else
+        err = asy_timer_start(server->loop, &limit.timer,
+                              asy_deadline_after(asy_loop_now_ns(server->loop), grace));
+    while (server->client_count && !err)
+        err = wait_for_news(server);
+    asy_timer_stop(server->loop, &limit.timer);
+    return err;
+}
+
+static int wait_until_closed(asyncio_server *server)
+{
+    int err = 0;
+    while (!server->closed && !err)
+        err = wait_for_news(server);
+    return err;
+}
+
+int asyncio_server_wait_closed(asyncio_server *server, double grace)
+{
+    if (!server || isnan(grace))
+        return -EINVAL;
+    asy_server_check(server, "asyncio_server_wait_closed");
+    if (!server->loop->current)
+        return ASYNCIO_ENOTASK;
+    server->refs++;
+    int err = wait_until_closed(server);
+    if (!err)
+        err = wait_for_clients(server, grace);
+    asy_server_unref(server);
+    return err;
+}
+
+int asyncio_server_serve_forever(asyncio_server *server)
+{
+    if (!server)
+        return -EINVAL;
+    asy_server_check(server, "asyncio_server_serve_forever");
+    if (!server->loop->current)
+        return ASYNCIO_ENOTASK;
+    if (server->closed || server->is_served)
+        return ASYNCIO_ESTATE;
+    server->refs++;
+    server->is_served = true;
+    wait_until_closed(server);
+    server->is_served = false;
+    close_server(server); /* its owner may have released it */
+    wait_for_clients(server, ASYNCIO_FOREVER);
+    asy_server_unref(server);
+    return -ECANCELED;
+}
+
+void asyncio_server_close_clients(asyncio_server *server)
+{
+    if (!server)
+        return;
+    asy_server_check(server, "asyncio_server_close_clients");
+    LIST_EACH(node, &server->clients) {
+        struct client *client = LIST_ENTRY(node, struct client, node);
+        if (client->stream)
+            asy_stream_end_input(client->stream, 0);
+    }
+}
+
+void asyncio_server_abort_clients(asyncio_server *server)
+{
+    if (!server)
+        return;
+    asy_server_check(server, "asyncio_server_abort_clients");
+    LIST_EACH(node, &server->clients) {
+        struct client *client = LIST_ENTRY(node, struct client, node);
+        if (client->stream)
+            asy_stream_end_input(client->stream, -ECONNABORTED);
+    }
+}
+
+void asyncio_server_release(asyncio_server *server)
+{
+    if (!server)
+        return;
+    asy_server_check(server, "asyncio_server_release");
+    server->what = NULL;
+    close_server(server);
+    cancel_handlers(server);
+    asy_server_unref(server);
+}
+
+/* ---- Looking at it ---------------------------------------------------------------------------------- */
+
+int asyncio_server_port(asyncio_server *server)
+{
+    struct sockaddr_storage name;
+    socklen_t length = sizeof name;
+    if (!server)
+        return -EINVAL;
+    asy_server_check(server, "asyncio_server_port");
+    if (server->closed || !server->listener_count)
+        return -EINVAL;
+    int err = asy_sys_getsockname(server->listeners[0].fd, (struct sockaddr *)&name, &length);
+    return err ? err : asy_address_port((const struct sockaddr *)&name);
+}
+
+int asyncio_server_fds(asyncio_server *server, int *out, size_t capacity)
+{
+    if (!server || (!out && capacity))
+        return -EINVAL;
+    asy_server_check(server, "asyncio_server_fds");
+    size_t count = server->closed ? 0 : server->listener_count;
+    for (size_t i = 0; i < count && i < capacity; i++)
+        out[i] = server->listeners[i].fd;
+    return (int)count;
+}

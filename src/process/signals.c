@@ -1,0 +1,253 @@
+/*
+ * The signals that a loop watches. See asyncio/signals.h.
+ *
+ * The process's handler (signal_dispatch.c) marks a watch and posts it to the
+ * loop, once until the loop has looked: so the loop's places for signals suffice
+ * for all the signals there are. A watch is never freed before its loop closes, since
+ * a post may be on its way; taken out of the dispatcher, it is idle.
+ */
+#include "asyncio/signals.h"
+#include "asyncio/errors.h"
+#include "base/signal_names.h"
+#include "core/cancel.h"
+#include "core/contextvars.h"
+#include "core/handles.h"
+#include "core/loop.h"
+#include "core/task.h"
+#include "process/signal_dispatch.h"
+#include "sys/sys.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+struct watch {
+    struct signal_watch dispatched;
+    struct list node; /* among the loop's */
+    asyncio_loop *loop;
+    int signo;
+    bool watching;          /* the dispatcher has it */
+
+    /* Any thread. */
+    _Atomic bool marked;    /* the signal came, and the loop has not seen it */
+    _Atomic bool posted;    /* and will soon */
+
+    /* Of add_signal_handler; NULL: none. */
+    asyncio_callback fn;
+    void *arg;
+    asyncio_context *context;
+
+    /* Of asyncio_wait_signal. */
+    bool waited_for;        /* there was a wait: from then on one is kept */
+    bool kept;              /* it came, and nobody waited */
+    struct list waiters;
+};
+
+struct watches {
+    struct asy_io_hooks hooks;
+    asyncio_loop *loop;
+    struct list all;
+};
+
+/* ---- A signal's way -------------------------------------------------------------------------- */
+
+static void wake_waiters(struct watch *watch)
+{
+    watch->kept = watch->waited_for && list_is_empty(&watch->waiters);
+    struct list *node;
+    while ((node = list_take_first(&watch->waiters))) {
+        struct waiter *waiter = LIST_ENTRY(node, struct waiter, node);
+        asy_wait_wake(LIST_ENTRY(waiter, struct wait, waiter), 0);
+    }
+}
+
+/* In the loop. */
+static void deliver(void *arg)
+{
+    struct watch *watch = arg;
+    atomic_store(&watch->posted, false);
+    if (!atomic_exchange(&watch->marked, false))
+        return; /* nobody watches any more, or a wait has seen it */
+    wake_waiters(watch);
+    asyncio_callback fn = watch->fn;
+    if (!fn)
+        return;
+    asy_vars_enter(watch->loop, asy_vars_ref(watch->context));
+    fn(watch->arg); /* may take itself back */
+}
+
+/* In the handler. Where no place is left the mark stays, for the next one that comes, or the next wait. */
+static void came(struct signal_watch *dispatched)
+{
+    struct watch *watch = LIST_ENTRY(dispatched, struct watch, dispatched);
+    atomic_store(&watch->marked, true);
+    if (!atomic_exchange(&watch->posted, true) &&
+        asyncio_loop_call_soon_signalsafe(watch->loop, deliver, watch))
+        atomic_store(&watch->posted, false);
+}
+
+/* ---- Watches --------------------------------------------------------------------------------- */
+
+static void stop(struct watch *watch)
+{
+    if (watch->watching)
+        asy_signal_unwatch(watch->signo, &watch->dispatched);
+    watch->watching = false;
+}
+
+static void close_watches(struct asy_io_hooks *hooks)
+{
+    struct watches *watches = (struct watches *)hooks;
+    LIST_EACH_SAFE(node, next, &watches->all) {
+        struct watch *watch = LIST_ENTRY(node, struct watch, node);
+        stop(watch);
+        asy_vars_put(&watch->context, NULL);
+        asy_sys_free(watch);
+    }
+    asy_sys_free(watches);
+}
+
+static struct watch *find(asyncio_loop *loop, int signo)
+{
+    struct watches *watches = (struct watches *)loop->signals;
+    if (!watches)
+        return NULL;
+    LIST_EACH(node, &watches->all)
+        if (LIST_ENTRY(node, struct watch, node)->signo == signo)
+            return LIST_ENTRY(node, struct watch, node);
+    return NULL;
+}
+
+static struct watch *make(asyncio_loop *loop, int signo)
+{
+    struct watches *watches = (struct watches *)loop->signals;
+    if (!watches) {
+        watches = asy_sys_calloc(1, sizeof *watches);
+        if (!watches)
+            return NULL;
+        watches->hooks.close = close_watches;
+        watches->loop = loop;
+        list_init(&watches->all);
+        loop->signals = &watches->hooks;
+    }
+    struct watch *watch = asy_sys_calloc(1, sizeof *watch);
+    if (!watch)
+        return NULL;
+    watch->dispatched.came = came;
+    watch->loop = loop;
+    watch->signo = signo;
+    list_init(&watch->waiters);
+    list_append(&watches->all, &watch->node);
+    return watch;
+}
+
+/* One that came when no place was left for it. */
+static void post_again(struct watch *watch)
+{
+    if (atomic_load(&watch->marked) && !atomic_exchange(&watch->posted, true) &&
+        asy_call_soon(watch->loop, deliver, watch))
+        atomic_store(&watch->posted, false);
+}
+
+/* Where the handler returns to, a fault happens again. What else there is to refuse, the kernel does. */
+static bool is_catchable(int signo)
+{
+    return signo > 0 && signo != SIGSEGV && signo != SIGBUS && signo != SIGFPE && signo != SIGILL;
+}
+
+/* The loop's watch of a signal, at work from here on. 0 or a negative errno. */
+static int begin(asyncio_loop *loop, int signo, struct watch **out)
+{
+    struct watch *watch = find(loop, signo);
+    if (!watch)
+        watch = make(loop, signo);
+    if (!watch)
+        return -ENOMEM;
+    *out = watch;
+    if (watch->watching) {
+        post_again(watch);
+        return 0;
+    }
+    atomic_store(&watch->marked, false);
+    int err = asy_signal_watch(signo, &watch->dispatched);
+    watch->watching = err == 0;
+    return err;
+}
+
+/* ---- Waited for ------------------------------------------------------------------------------ */
+
+static void describe(const struct wait *wait, char *text, size_t bytes)
+{
+    const struct watch *watch = wait->object;
+    const char *name = asy_signal_name(watch->signo);
+    if (name)
+        snprintf(text, bytes, " %s", name);
+    else
+        snprintf(text, bytes, " %d", watch->signo);
+}
+
+static const struct wait_kind signal_kind = {.name = "signal", .describe = describe};
+
+int asyncio_wait_signal(int signo)
+{
+    asyncio_loop *loop = asy_running_loop;
+    if (!loop || !loop->current)
+        return ASYNCIO_ENOTASK;
+    if (!is_catchable(signo))
+        return -EINVAL;
+    int err = asy_budget_spend(loop);
+    if (err)
+        return err;
+    struct watch *watch = find(loop, signo);
+    if (watch && watch->kept) {
+        watch->kept = false;
+        return 0;
+    }
+    err = asy_cancel_deliver(loop->current); /* before a handler is installed for nobody */
+    if (!err)
+        err = begin(loop, signo, &watch);
+    if (err)
+        return err;
+    watch->waited_for = true;
+    return (int)asy_wait_in(&watch->waiters, &signal_kind, watch);
+}
+
+/* ---- Called back ----------------------------------------------------------------------------- */
+
+int asyncio_loop_add_signal_handler(asyncio_loop *loop, int signo, asyncio_callback fn, void *arg)
+{
+    if (!loop || !fn || !is_catchable(signo))
+        return -EINVAL;
+    asy_loop_check(loop, "asyncio_loop_add_signal_handler");
+    if (asy_loop_unusable(loop))
+        return ASYNCIO_ESTATE;
+    asyncio_context *context;
+    int err = asy_vars_capture(loop, &context);
+    if (err)
+        return err;
+    struct watch *watch;
+    err = begin(loop, signo, &watch);
+    if (err) {
+        asy_vars_drop(context);
+        return err;
+    }
+    watch->fn = fn;
+    watch->arg = arg;
+    asy_vars_put(&watch->context, context);
+    return 0;
+}
+
+bool asyncio_loop_remove_signal_handler(asyncio_loop *loop, int signo)
+{
+    if (!loop)
+        return false;
+    asy_loop_check(loop, "asyncio_loop_remove_signal_handler");
+    struct watch *watch = asy_loop_unusable(loop) ? NULL : find(loop, signo);
+    if (!watch || !watch->fn)
+        return false;
+    watch->fn = NULL;
+    asy_vars_put(&watch->context, NULL);
+    if (!watch->waited_for)
+        stop(watch);
+    return true;
+}

@@ -1,0 +1,223 @@
+/*
+ * Child processes: made. Nothing here waits, but for the turn before it begins:
+ * what can fail is done before the process is started where that is possible,
+ * and where it is not the process is killed and reaped.
+ */
+#include "asyncio/errors.h"
+#include "asyncio/fdio.h"
+#include "asyncio/messages.h"
+#include "asyncio/subprocess.h"
+#include "core/loop.h"
+#include "core/message.h"
+#include "process/process.h"
+#include "sys/net.h"
+#include "sys/process.h"
+#include "sys/sys.h"
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- Its descriptors ------------------------------------------------------------------------- */
+
+static void forget_process_stream(struct stream_holder *holder, asyncio_stream *stream)
+{
+    asyncio_process *process = LIST_ENTRY(holder, asyncio_process, holder);
+    for (int i = 0; i < 3; i++)
+        if (process->streams[i] == stream)
+            process->streams[i] = NULL;
+}
+
+/* Makes stream i over our end of a pipe, which is closed if that fails. */
+static int open_stream(asyncio_process *process, int i, int fd)
+{
+    struct fd_record *record = asy_fd_record(process->loop, fd);
+    if (record)
+        asy_fd_fresh(process->loop, record, NULL);
+    int err = asy_stream_make(process->loop, fd, NULL, true, &process->streams[i]);
+    if (err) {
+        asyncio_close(fd);
+        return err;
+    }
+    process->holder.forget_stream = forget_process_stream;
+    process->streams[i]->holder = &process->holder;
+    return 0;
+}
+
+/* A pipe between the child's descriptor i and a stream of ours; the child's end of it, or an error. */
+static int open_pipe(asyncio_process *process, int i)
+{
+    int fds[2];
+    int err = asy_sys_pipe(fds);
+    if (err)
+        return err;
+    int theirs = fds[i == 0 ? 0 : 1], ours = fds[i == 0 ? 1 : 0];
+    err = open_stream(process, i, ours);
+    if (err)
+        asyncio_close(theirs);
+    return err ? err : theirs;
+}
+
+/* What the child's descriptor i becomes; *opened is what is to be closed here afterwards, or -1. */
+static int plan_descriptor(asyncio_process *process, int i, int wish, int *plan, int *opened)
+{
+    *opened = -1;
+    if (wish == 0)
+        *plan = ASY_SPAWN_INHERIT;
+    else if (wish == ASYNCIO_DEVNULL)
+        *plan = ASY_SPAWN_NULL;
+    else if (wish == ASYNCIO_STDOUT)
+        *plan = ASY_SPAWN_LIKE_1;
+    else if (wish == ASYNCIO_PIPE)
+        *plan = *opened = open_pipe(process, i);
+    else if (wish <= STDERR_FILENO && wish != i) /* which another may have taken by then */
+        *plan = *opened = asy_sys_dup(wish);
+    else
+        *plan = wish;
+    bool opens = wish == ASYNCIO_PIPE || (wish > 0 && wish <= STDERR_FILENO && wish != i);
+    return opens && *opened < 0 ? *opened : 0;
+}
+
+/* ---- Started --------------------------------------------------------------------------------- */
+
+static int start(asyncio_process *process, const struct asy_spawn *spawn)
+{
+    int err = asy_sys_spawn(spawn, &process->child.pid);
+    if (err)
+        return err;
+    err = asy_sys_child_open(&process->child);
+    if (err == -ESRCH) { /* SIGCHLD is ignored here, or somebody waits for all and any */
+        asy_process_lost(process);
+        return 0;
+    }
+    if (!err)
+        err = asy_process_watch(process);
+    if (!err)
+        return 0;
+    asy_sys_kill_and_reap(process->child.pid);
+    asy_sys_child_close(&process->child, true);
+    return err;
+}
+
+static int plan_and_start(asyncio_process *process, struct asy_spawn *spawn,
+                          const asyncio_subprocess_options *options)
+{
+    int opened[3] = {-1, -1, -1}, err = 0;
+    for (int i = 0; i < 3 && !err; i++)
+        err = plan_descriptor(process, i, asy_process_stdio(options, i), &spawn->stdio[i], &opened[i]);
+    if (!err)
+        err = start(process, spawn);
+    for (int i = 0; i < 3; i++)
+        if (opened[i] >= 0)
+            asyncio_close(opened[i]);
+    return err;
+}
+
+static asyncio_process *make(asyncio_loop *loop, const asyncio_subprocess_options *options, const char *name)
+{
+    asyncio_process *process = asy_sys_calloc(1, sizeof *process);
+    if (!process)
+        return NULL;
+    process->loop = loop;
+    process->users = 1;
+    process->child.fd = -1;
+    list_init(&process->waiters);
+    list_init(&process->watcher.node);
+    process->detach = options->detach > 0;
+    process->takes_input = options->stdin_fd == ASYNCIO_PIPE;
+    snprintf(process->name, sizeof process->name, "%s", name);
+    asy_loop_object_made(loop);
+    return process;
+}
+
+static bool is_stdio(const asyncio_subprocess_options *options)
+{
+    for (int i = 0; i < 3; i++) {
+        int wish = asy_process_stdio(options, i);
+        if (wish < ASYNCIO_DEVNULL || (wish == ASYNCIO_STDOUT && i != 2))
+            return false;
+    }
+    return true;
+}
+
+static bool is_inheritance(const asyncio_subprocess_options *options)
+{
+    if (options->inherit_count && !options->inherit)
+        return false;
+    for (size_t i = 0; i < options->inherit_count; i++)
+        if (options->inherit[i] < 0)
+            return false;
+    return options->inherit_count <= INT_MAX / 2;
+}
+
+/* 0, or -EINVAL with what is wrong. */
+static int check(const char *name, const asyncio_subprocess_options *options)
+{
+    const char *wrong = NULL;
+    if (!is_stdio(options))
+        wrong = "there is no such stdin, stdout or stderr";
+    else if (!is_inheritance(options))
+        wrong = "inherit has what is no descriptor";
+    else if (options->process_group < -1)
+        wrong = "there is no such process_group";
+    else if (options->process_group > 1 && options->detach > 0)
+        wrong = "with detach it is in a session of its own, and cannot join a process_group";
+    return wrong ? (int)asyncio_raise(-EINVAL, "run %s: %s", name, wrong) : 0;
+}
+
+static int create(const char *const argv[], const char *name, const asyncio_subprocess_options *options,
+                  asyncio_process **out)
+{
+    static const asyncio_subprocess_options defaults;
+    asyncio_loop *loop = asy_running_loop;
+    options = options ? options : &defaults;
+    if (!loop || !loop->current)
+        return ASYNCIO_ENOTASK;
+    if (!argv || !argv[0] || !out)
+        return -EINVAL;
+    if (!argv[0][0]) /* Python looks for it in the folders of PATH, and tries to run these */
+        return (int)asyncio_raise(-EACCES, "run '': permission denied (an empty name)");
+    int err = check(argv[0], options);
+    if (!err)
+        err = asy_budget_spend(loop);
+    if (err)
+        return err;
+    if (loop->backend->ops->is_virtual)
+        return (int)asyncio_raise(-ENOSYS, "run %s: not under a virtual clock", argv[0]);
+    asyncio_process *process = make(loop, options, name);
+    if (!process)
+        return asy_process_refused(-ENOMEM, argv[0], options);
+    struct asy_spawn spawn = {
+        .argv = argv,
+        .env = options->env,
+        .cwd = options->cwd,
+        .keep = options->inherit,
+        .keep_count = options->inherit_count,
+        .new_session = process->detach,
+        .new_group = options->process_group == 1,
+        .group = options->process_group > 1 ? options->process_group : 0,
+    };
+    err = plan_and_start(process, &spawn, options);
+    if (err) {
+        for (int i = 0; i < 3; i++)
+            asyncio_stream_abort(process->streams[i]);
+        asy_process_leave(process);
+        return asy_process_refused(err, argv[0], options);
+    }
+    *out = process;
+    return 0;
+}
+
+int asyncio_create_subprocess_exec(const char *const argv[], const asyncio_subprocess_options *options,
+                                   asyncio_process **process)
+{
+    return create(argv, argv && argv[0] ? argv[0] : "", options, process);
+}
+
+int asyncio_create_subprocess_shell(const char *command, const asyncio_subprocess_options *options,
+                                    asyncio_process **process)
+{
+    const char *const argv[] = {"/bin/sh", "-c", command, NULL};
+    return command ? create(argv, command, options, process) : -EINVAL;
+}

@@ -1,0 +1,170 @@
+/*
+ * Child processes: why one could not be started. The kernel says a number, which may be
+ * about the program, its interpreter, its folder or a descriptor; this looks which. All
+ * of it comes after the failure, and changes words alone.
+ */
+#include "asyncio/fdio.h"
+#include "asyncio/messages.h"
+#include "core/message.h"
+#include "process/process.h"
+#include "sys/files.h"
+#include "sys/process.h"
+#include "sys/sys.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_PATH "/bin:/usr/bin" /* what posix_spawnp takes where PATH is not set */
+#define SCRIPTS_MAX 4                /* so many scripts may interpret one another */
+
+/* ---- The program, as the child looked for it --------------------------------------------- */
+
+static bool exists(const char *path, struct stat *status)
+{
+    return asy_sys_stat_path(path, true, status) == 0;
+}
+
+/* A path as it is seen from the folder that the child starts in; NULL: this process's. */
+static bool join_path(char out[PATH_MAX], const char *folder, const char *path)
+{
+    bool is_relative = folder && path[0] != '/';
+    int length = snprintf(out, PATH_MAX, "%s%s%s", is_relative ? folder : "", is_relative ? "/" : "", path);
+    return length > 0 && length < PATH_MAX;
+}
+
+/* In the folders of PATH. False: in none. */
+static bool find_in_path(char out[PATH_MAX], const char *folder, const char *name)
+{
+    const char *path = secure_getenv("PATH");
+    struct stat status;
+    path = path ? path : DEFAULT_PATH;
+    for (;;) {
+        char candidate[PATH_MAX];
+        int length = (int)strcspn(path, ":");
+        int whole = snprintf(candidate, sizeof candidate, "%.*s%s%s", length, path, length ? "/" : "", name);
+        if (whole < PATH_MAX && join_path(out, folder, candidate) && exists(out, &status))
+            return true;
+        path += length;
+        if (!*path++)
+            return false;
+    }
+}
+
+static bool find_program(char out[PATH_MAX], const char *folder, const char *name)
+{
+    struct stat status;
+    if (!strchr(name, '/'))
+        return find_in_path(out, folder, name);
+    return join_path(out, folder, name) && exists(out, &status);
+}
+
+/* ---- Its interpreter ----------------------------------------------------------------------- */
+
+/* What the first line of a script names, as people are to read it. False: it is no script. */
+static bool find_interpreter(const char *path, char name[PATH_MAX])
+{
+    char line[256]; /* as much as the kernel looks at */
+    int fd = asy_sys_open(path, O_RDONLY | O_NONBLOCK, 0);
+    if (fd < 0)
+        return false;
+    ssize_t n = asy_sys_read_at(fd, line, sizeof line - 1, 0);
+    asyncio_close(fd);
+    line[n > 0 ? n : 0] = '\0';
+    if (strncmp(line, "#!", 2) != 0)
+        return false;
+    const char *begin = line + 2 + strspn(line + 2, " \t");
+    int length = (int)strcspn(begin, " \t\r\n");
+    const char *end = begin[length] == '\r' ? "\\r" : ""; /* from Windows: to the kernel it is of the name */
+    snprintf(name, PATH_MAX, "%.*s%s", length, begin, end);
+    return true;
+}
+
+static bool is_runnable(const struct stat *status)
+{
+    return S_ISREG(status->st_mode) && (status->st_mode & 0111);
+}
+
+/* The first of a chain of interpreters that cannot be run. False: the program is not to blame on one. */
+static bool find_culprit(const char *path, const char *folder, char name[PATH_MAX])
+{
+    char at[PATH_MAX];
+    struct stat status;
+    if (!join_path(at, NULL, path))
+        return false;
+    for (int i = 0; i < SCRIPTS_MAX && find_interpreter(at, name); i++)
+        if (!join_path(at, folder, name) || !exists(at, &status) || !is_runnable(&status))
+            return true;
+    return false;
+}
+
+/* ---- In words -------------------------------------------------------------------------------- */
+
+#define REASON_BYTES (PATH_MAX + 64)
+
+/* What is wrong with a program that is there; NULL: nothing that can be seen. */
+static const char *find_flaw(int err, const char *path)
+{
+    struct stat status;
+    if (err == -ENOEXEC)
+        return "it is no program for this machine, and no script that begins with #!";
+    if (err != -EACCES || !exists(path, &status))
+        return NULL;
+    if (S_ISDIR(status.st_mode))
+        return "it is a directory";
+    if (!is_runnable(&status))
+        return "it is no executable file";
+    return asy_sys_is_noexec(path) ? "its file system is mounted noexec" : NULL;
+}
+
+/* Why it could not be run, in brackets, or "". */
+static void explain(int err, const char *path, const char *folder, char reason[REASON_BYTES])
+{
+    char name[PATH_MAX];
+    const char *flaw = find_flaw(err, path);
+    if (flaw)
+        snprintf(reason, REASON_BYTES, " (%s)", flaw);
+    else if (find_culprit(path, folder, name))
+        snprintf(reason, REASON_BYTES, " (its interpreter: %s)", name);
+    else if (err == -ENOENT)
+        snprintf(reason, REASON_BYTES, " (it is there, but not the loader that it names)");
+}
+
+/* One of the caller's that is not open; or -1. */
+static int closed_descriptor(const asyncio_subprocess_options *options)
+{
+    for (int i = 0; i < 3; i++) {
+        int fd = asy_process_stdio(options, i);
+        if (fd > 0 && asy_sys_access_mode(fd) == -EBADF)
+            return fd;
+    }
+    for (size_t i = 0; i < options->inherit_count; i++)
+        if (asy_sys_access_mode(options->inherit[i]) == -EBADF)
+            return options->inherit[i];
+    return -1;
+}
+
+static bool cannot_enter(const char *folder)
+{
+    char inside[PATH_MAX];
+    struct stat status;
+    return !join_path(inside, folder, ".") || !exists(inside, &status);
+}
+
+int asy_process_refused(int err, const char *name, const asyncio_subprocess_options *options)
+{
+    char text[ASY_WORDS], path[PATH_MAX], reason[REASON_BYTES] = "";
+    const char *folder = options->cwd, *words = asy_words(err, text);
+    int fd = err == -EBADF ? closed_descriptor(options) : -1;
+    if (fd >= 0)
+        return (int)asyncio_raise(err, "run %s: descriptor %d: %s", name, fd, words);
+    if (folder && cannot_enter(folder))
+        return (int)asyncio_raise(err, "run %s: its folder %s: %s", name, folder, words);
+    if (find_program(path, folder, name))
+        explain(err, path, folder, reason);
+    if (folder)
+        return (int)asyncio_raise(err, "run %s in %s: %s%s", name, folder, words, reason);
+    return (int)asyncio_raise(err, "run %s: %s%s", name, words, reason);
+}
