@@ -374,6 +374,6 @@ void asyncio_context_release(asyncio_context *context)
 {
     if (!context)
         return;
-    asy_vars_check(context, "asyncio_context_release");
+    asy_vars_check(context, __func__);
     asy_vars_unref(context);
 }

@@ -24,7 +24,7 @@ void asyncio_loop_set_debug(asyncio_loop *loop, bool on)
 {
     if (!loop)
         return;
-    asy_loop_check(loop, "asyncio_loop_set_debug");
+    asy_loop_check(loop, __func__);
     loop->debug = on;
     asy_debug_update(loop);
 }
@@ -33,7 +33,7 @@ bool asyncio_loop_get_debug(asyncio_loop *loop)
 {
     if (!loop)
         return false;
-    asy_loop_check(loop, "asyncio_loop_get_debug");
+    asy_loop_check(loop, __func__);
     return loop->debug;
 }
 
@@ -41,7 +41,7 @@ void asyncio_loop_set_slow_callback_duration(asyncio_loop *loop, double seconds)
 {
     if (!loop)
         return;
-    asy_loop_check(loop, "asyncio_loop_set_slow_callback_duration");
+    asy_loop_check(loop, __func__);
     if (seconds >= 0)
         loop->slow_ns = asy_ns_from_seconds(seconds);
 }
@@ -50,7 +50,7 @@ void asyncio_loop_set_instrument(asyncio_loop *loop, const asyncio_instrument *i
 {
     if (!loop)
         return;
-    asy_loop_check(loop, "asyncio_loop_set_instrument");
+    asy_loop_check(loop, __func__);
     loop->instrument = instrument && instrument->event ? instrument : NULL;
     asy_debug_update(loop);
 }

@@ -331,7 +331,7 @@ static void leave_run(asyncio_loop *loop)
 
 int asyncio_loop_run_forever(asyncio_loop *loop)
 {
-    int err = enter(loop, "asyncio_loop_run_forever");
+    int err = enter(loop, __func__);
     if (err)
         return err;
     err = asy_loop_run(loop);
@@ -345,7 +345,7 @@ int asyncio_loop_run_once(asyncio_loop *loop, double timeout)
 {
     if (isnan(timeout))
         return -EINVAL;
-    int err = enter(loop, "asyncio_loop_run_once");
+    int err = enter(loop, __func__);
     if (err)
         return err;
     int64_t latest_ns = timeout > 0 ? asy_deadline_after(asy_loop_now_ns(loop), timeout) : 0;
@@ -361,7 +361,7 @@ int asyncio_loop_fd(asyncio_loop *loop)
 {
     if (!loop)
         return -EINVAL;
-    asy_loop_check(loop, "asyncio_loop_fd");
+    asy_loop_check(loop, __func__);
     if (asy_loop_unusable(loop))
         return ASYNCIO_ESTATE;
     int fd = loop->backend->ops->fd(loop->backend);
@@ -377,7 +377,7 @@ double asyncio_loop_timeout(asyncio_loop *loop)
 {
     if (!loop)
         return ASYNCIO_FOREVER;
-    asy_loop_check(loop, "asyncio_loop_timeout");
+    asy_loop_check(loop, __func__);
     if (asy_loop_unusable(loop))
         return ASYNCIO_FOREVER;
     if (has_work(loop))
@@ -429,7 +429,7 @@ intptr_t asyncio_loop_run_until_complete(asyncio_loop *loop, asyncio_future *fut
     if (!future)
         return asy_null_awaited();
     intptr_t result;
-    int err = enter(loop, "asyncio_loop_run_until_complete");
+    int err = enter(loop, __func__);
     if (!err && future->loop != loop) {
         leave_run(loop);
         err = (int)asyncio_raise(-EINVAL, "the future belongs to another loop");
@@ -455,7 +455,7 @@ void asyncio_loop_stop(asyncio_loop *loop)
 {
     if (!loop)
         return;
-    asy_loop_check(loop, "asyncio_loop_stop");
+    asy_loop_check(loop, __func__);
     loop->stopping = true;
     asy_loop_queued(loop);
     if (loop->batch > loop->ready.count)
@@ -471,7 +471,7 @@ bool asyncio_loop_is_running(asyncio_loop *loop)
 {
     if (!loop)
         return false;
-    asy_loop_check(loop, "asyncio_loop_is_running");
+    asy_loop_check(loop, __func__);
     return loop->running && !asy_loop_is_parents(loop);
 }
 
@@ -479,7 +479,7 @@ bool asyncio_loop_is_closed(asyncio_loop *loop)
 {
     if (!loop)
         return true;
-    asy_loop_check(loop, "asyncio_loop_is_closed");
+    asy_loop_check(loop, __func__);
     return loop->closed;
 }
 
@@ -487,7 +487,7 @@ double asyncio_loop_time(asyncio_loop *loop)
 {
     if (!loop)
         return asyncio_time();
-    asy_loop_check(loop, "asyncio_loop_time");
+    asy_loop_check(loop, __func__);
     return (double)asy_loop_now_ns(loop) / 1e9;
 }
 

@@ -190,12 +190,12 @@ static int set(asyncio_future *future, intptr_t result, const char *call)
 
 int asyncio_future_set_result(asyncio_future *future, intptr_t result)
 {
-    return result < 0 ? -EINVAL : set(future, result, "asyncio_future_set_result");
+    return result < 0 ? -EINVAL : set(future, result, __func__);
 }
 
 int asyncio_future_set_error(asyncio_future *future, intptr_t err)
 {
-    return err >= 0 ? -EINVAL : set(future, err, "asyncio_future_set_error");
+    return err >= 0 ? -EINVAL : set(future, err, __func__);
 }
 
 bool asyncio_cancel_with_future(asyncio_future *future, const char *message)

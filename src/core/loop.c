@@ -304,7 +304,7 @@ int asyncio_loop_close(asyncio_loop *loop)
 {
     if (!loop)
         return -EINVAL;
-    asy_loop_check(loop, "asyncio_loop_close");
+    asy_loop_check(loop, __func__);
     if (loop->closed)
         return 0;
     if (asy_loop_is_parents(loop))
@@ -377,7 +377,7 @@ void asyncio_loop_release(asyncio_loop *loop)
     if (left & REFS_PROGRAM)
         return;
     if (!loop->closed) {
-        asy_loop_check(loop, "asyncio_loop_release");
+        asy_loop_check(loop, __func__);
         close_loop(loop);
     }
     asy_loop_let_go(loop);

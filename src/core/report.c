@@ -153,7 +153,7 @@ void asyncio_loop_set_exception_handler(asyncio_loop *loop, asyncio_exception_ha
 {
     if (!loop)
         return;
-    asy_loop_check(loop, "asyncio_loop_set_exception_handler");
+    asy_loop_check(loop, __func__);
     loop->exception_handler = fn;
     loop->exception_arg = arg;
 }
@@ -162,6 +162,6 @@ void asyncio_loop_call_exception_handler(asyncio_loop *loop, const asyncio_excep
 {
     if (!loop || !context)
         return;
-    asy_loop_check(loop, "asyncio_loop_call_exception_handler");
+    asy_loop_check(loop, __func__);
     asy_report(loop, context);
 }

@@ -181,7 +181,7 @@ void asyncio_task_group_cancel(asyncio_task_group *group)
 {
     if (!group || !group->scope.entered)
         return;
-    asy_loop_check(group->scope.task->future.loop, "asyncio_task_group_cancel");
+    asy_loop_check(group->scope.task->future.loop, __func__);
     abort_all(group);
 }
 

@@ -279,7 +279,7 @@ const char *asyncio_task_name(asyncio_task *task)
 {
     if (!task)
         return "";
-    check(task, "asyncio_task_name");
+    check(task, __func__);
     if (!task->name) {
         char text[32];
         snprintf(text, sizeof text, "Task-%llu", (unsigned long long)task->id);
@@ -292,7 +292,7 @@ int asyncio_task_set_name(asyncio_task *task, const char *name)
 {
     if (!task || !name)
         return -EINVAL;
-    check(task, "asyncio_task_set_name");
+    check(task, __func__);
     char *copy = copy_of(name);
     if (!copy)
         return -ENOMEM;
@@ -305,7 +305,7 @@ int asyncio_task_cancelling(asyncio_task *task)
 {
     if (!task)
         return 0;
-    check(task, "asyncio_task_cancelling");
+    check(task, __func__);
     return (int)task->cancels;
 }
 
@@ -313,7 +313,7 @@ int asyncio_task_uncancel(asyncio_task *task)
 {
     if (!task)
         return 0;
-    check(task, "asyncio_task_uncancel");
+    check(task, __func__);
     if (task->future.done)
         return 0;
     if (task->cancels && --task->cancels == 0)

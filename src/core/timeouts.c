@@ -89,7 +89,7 @@ int asyncio_timeout_reschedule(asyncio_timeout *timeout, double when)
     if (!timeout->scope.entered || timeout->scope.requested)
         return ASYNCIO_ESTATE;
     asyncio_loop *loop = timeout->scope.task->future.loop;
-    asy_loop_check(loop, "asyncio_timeout_reschedule");
+    asy_loop_check(loop, __func__);
     asy_timer_stop(loop, timer_of(timeout));
     return start(timeout, asy_ns_from_seconds(when));
 }

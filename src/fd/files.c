@@ -162,7 +162,7 @@ int asyncio_file_close(asyncio_file *file)
 {
     if (!file)
         return 0;
-    asy_loop_check(file->loop, "asyncio_file_close");
+    asy_loop_check(file->loop, __func__);
     return end_file(file, true);
 }
 
@@ -389,28 +389,28 @@ static ssize_t transfer_at_position(asyncio_file *file, struct file_op *op)
 ssize_t asyncio_file_read(asyncio_file *file, void *buf, size_t n)
 {
     struct file_op op = {.code = FILE_READ, .buf = buf, .n = n};
-    int err = begin(file, asy_is_length(n) && (buf || !n), "asyncio_file_read");
+    int err = begin(file, asy_is_length(n) && (buf || !n), __func__);
     return err ? err : end(file, transfer_at_position(file, &op), "read");
 }
 
 ssize_t asyncio_file_write(asyncio_file *file, const void *buf, size_t n)
 {
     struct file_op op = {.code = FILE_WRITE, .buf = (void *)buf, .n = n};
-    int err = begin(file, asy_is_length(n) && (buf || !n), "asyncio_file_write");
+    int err = begin(file, asy_is_length(n) && (buf || !n), __func__);
     return err ? err : end(file, transfer_at_position(file, &op), "write");
 }
 
 ssize_t asyncio_file_pread(asyncio_file *file, void *buf, size_t n, off_t offset)
 {
     struct file_op op = {.code = FILE_READ, .buf = buf, .n = n};
-    int err = begin(file, asy_is_length(n) && (buf || !n) && offset >= 0, "asyncio_file_pread");
+    int err = begin(file, asy_is_length(n) && (buf || !n) && offset >= 0, __func__);
     return err ? err : end(file, transfer(file, &op, offset), "read");
 }
 
 ssize_t asyncio_file_pwrite(asyncio_file *file, const void *buf, size_t n, off_t offset)
 {
     struct file_op op = {.code = FILE_WRITE, .buf = (void *)buf, .n = n};
-    int err = begin(file, asy_is_length(n) && (buf || !n) && offset >= 0, "asyncio_file_pwrite");
+    int err = begin(file, asy_is_length(n) && (buf || !n) && offset >= 0, __func__);
     return err ? err : end(file, transfer(file, &op, offset), "write");
 }
 
@@ -453,7 +453,7 @@ static off_t seek(asyncio_file *file, off_t offset, int whence)
 
 off_t asyncio_file_lseek(asyncio_file *file, off_t offset, int whence)
 {
-    int err = begin(file, true, "asyncio_file_lseek");
+    int err = begin(file, true, __func__);
     return err ? err : end(file, seek(file, offset, whence), "seek in");
 }
 
@@ -461,7 +461,7 @@ int asyncio_file_fd(asyncio_file *file)
 {
     if (!file)
         return -EINVAL;
-    asy_loop_check(file->loop, "asyncio_file_fd");
+    asy_loop_check(file->loop, __func__);
     if (file->moving)
         return ASYNCIO_ESTATE;
     off_t position = file->position;
@@ -479,23 +479,23 @@ int asyncio_file_fd(asyncio_file *file)
 int asyncio_file_fsync(asyncio_file *file)
 {
     struct file_op op = {.code = FILE_SYNC};
-    return call(file, &op, true, "sync", "asyncio_file_fsync");
+    return call(file, &op, true, "sync", __func__);
 }
 
 int asyncio_file_fdatasync(asyncio_file *file)
 {
     struct file_op op = {.code = FILE_SYNC, .flags = true};
-    return call(file, &op, true, "sync", "asyncio_file_fdatasync");
+    return call(file, &op, true, "sync", __func__);
 }
 
 int asyncio_file_ftruncate(asyncio_file *file, off_t length)
 {
     struct file_op op = {.code = FILE_TRUNCATE, .offset = length};
-    return call(file, &op, length >= 0, "truncate", "asyncio_file_ftruncate");
+    return call(file, &op, length >= 0, "truncate", __func__);
 }
 
 int asyncio_file_stat(asyncio_file *file, struct stat *status)
 {
     struct file_op op = {.code = FILE_STAT, .status = status};
-    return call(file, &op, status, "stat", "asyncio_file_stat");
+    return call(file, &op, status, "stat", __func__);
 }

@@ -172,20 +172,20 @@ static bool take_away(asyncio_loop *loop, int fd, bool reads, const char *call)
 
 int asyncio_loop_add_reader(asyncio_loop *loop, int fd, asyncio_callback fn, void *arg)
 {
-    return add(loop, fd, fn, arg, true, "asyncio_loop_add_reader");
+    return add(loop, fd, fn, arg, true, __func__);
 }
 
 int asyncio_loop_add_writer(asyncio_loop *loop, int fd, asyncio_callback fn, void *arg)
 {
-    return add(loop, fd, fn, arg, false, "asyncio_loop_add_writer");
+    return add(loop, fd, fn, arg, false, __func__);
 }
 
 bool asyncio_loop_remove_reader(asyncio_loop *loop, int fd)
 {
-    return take_away(loop, fd, true, "asyncio_loop_remove_reader");
+    return take_away(loop, fd, true, __func__);
 }
 
 bool asyncio_loop_remove_writer(asyncio_loop *loop, int fd)
 {
-    return take_away(loop, fd, false, "asyncio_loop_remove_writer");
+    return take_away(loop, fd, false, __func__);
 }

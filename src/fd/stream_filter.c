@@ -138,7 +138,7 @@ int asyncio_stream_start_tls(asyncio_stream *stream, asyncio_tls_context *tls, c
     const struct asy_tls_hooks *hooks = asy_tls_hooks();
     if (!stream || !tls || !hooks)
         return -EINVAL;
-    asy_stream_check(stream, "asyncio_stream_start_tls");
+    asy_stream_check(stream, __func__);
     if (!stream->loop->current)
         return ASYNCIO_ENOTASK;
     if (stream->filter || stream->reading || stream->closing || stream->ends)

@@ -246,7 +246,7 @@ static ssize_t take(asyncio_stream *stream, void *buf, size_t n)
 
 ssize_t asyncio_stream_read(asyncio_stream *stream, void *buf, size_t n)
 {
-    int err = begin(stream, asy_is_length(n) && (buf || !n), "asyncio_stream_read");
+    int err = begin(stream, asy_is_length(n) && (buf || !n), __func__);
     if (err)
         return err;
     if (n == 0)
@@ -264,7 +264,7 @@ ssize_t asyncio_stream_read(asyncio_stream *stream, void *buf, size_t n)
 
 ssize_t asyncio_stream_readexactly(asyncio_stream *stream, void *buf, size_t n)
 {
-    int err = begin(stream, asy_is_length(n) && (buf || !n), "asyncio_stream_readexactly");
+    int err = begin(stream, asy_is_length(n) && (buf || !n), __func__);
     if (err)
         return err;
     while (asy_bytes_count(&stream->in) < n) {
@@ -319,7 +319,7 @@ static ssize_t read_until(asyncio_stream *stream, const void *separator, size_t 
 
 ssize_t asyncio_stream_readuntil(asyncio_stream *stream, const void *separator, size_t length, char **data)
 {
-    int err = begin(stream, separator && length && asy_is_length(length) && data, "asyncio_stream_readuntil");
+    int err = begin(stream, separator && length && asy_is_length(length) && data, __func__);
     if (err)
         return err;
     ssize_t n = read_until(stream, separator, length, data);
@@ -328,7 +328,7 @@ ssize_t asyncio_stream_readuntil(asyncio_stream *stream, const void *separator, 
 
 ssize_t asyncio_stream_readline(asyncio_stream *stream, char **line)
 {
-    int err = begin(stream, line != NULL, "asyncio_stream_readline");
+    int err = begin(stream, line != NULL, __func__);
     if (err)
         return err;
     ssize_t n = read_until(stream, "\n", 1, line);
@@ -341,7 +341,7 @@ size_t asyncio_stream_buffered(asyncio_stream *stream)
 {
     if (!stream)
         return 0;
-    asy_stream_check(stream, "asyncio_stream_buffered");
+    asy_stream_check(stream, __func__);
     return asy_bytes_count(&stream->in);
 }
 
@@ -349,7 +349,7 @@ bool asyncio_stream_at_eof(asyncio_stream *stream)
 {
     if (!stream)
         return true;
-    asy_stream_check(stream, "asyncio_stream_at_eof");
+    asy_stream_check(stream, __func__);
     return stream->eof && !asy_bytes_count(&stream->in);
 }
 
@@ -380,7 +380,7 @@ static ssize_t copy(asyncio_stream *from, asyncio_stream *to)
 
 ssize_t asyncio_stream_copy(asyncio_stream *from, asyncio_stream *to)
 {
-    int err = begin(from, to != NULL, "asyncio_stream_copy");
+    int err = begin(from, to != NULL, __func__);
     if (err)
         return err;
     asy_stream_use(to);

@@ -411,14 +411,14 @@ static int write_parts(asyncio_stream *stream, const struct iovec *parts, int co
 int asyncio_stream_writev(asyncio_stream *stream, const struct iovec *parts, int count)
 {
     ssize_t total = asy_parts_length(parts, count);
-    int err = begin(stream, total >= 0, true, "asyncio_stream_writev");
+    int err = begin(stream, total >= 0, true, __func__);
     return err ? err : end(stream, write_parts(stream, parts, count, (size_t)total));
 }
 
 int asyncio_stream_write(asyncio_stream *stream, const void *buf, size_t n)
 {
     struct iovec part = {(void *)buf, n};
-    int err = begin(stream, asy_is_length(n) && (buf || !n), true, "asyncio_stream_write");
+    int err = begin(stream, asy_is_length(n) && (buf || !n), true, __func__);
     return err ? err : end(stream, write_parts(stream, &part, 1, n));
 }
 
@@ -449,7 +449,7 @@ int asyncio_stream_printf(asyncio_stream *stream, const char *format, ...)
 
 int asyncio_stream_drain(asyncio_stream *stream)
 {
-    int err = begin(stream, true, false, "asyncio_stream_drain");
+    int err = begin(stream, true, false, __func__);
     return err ? err : end(stream, asy_stream_wait_drained(stream, STREAM_LOW_WATER, ASYNCIO_FOREVER));
 }
 
@@ -457,7 +457,7 @@ int asyncio_stream_write_eof(asyncio_stream *stream)
 {
     if (!stream)
         return -EINVAL;
-    asy_stream_check(stream, "asyncio_stream_write_eof");
+    asy_stream_check(stream, __func__);
     if (stream->write_error)
         return stream->write_error;
     if (stream->ends)

@@ -108,7 +108,7 @@ int asyncio_stream_from_file(asyncio_file *file, const asyncio_connect_options *
 {
     if (!file || !stream)
         return -EINVAL;
-    asy_loop_check(file->loop, "asyncio_stream_from_file");
+    asy_loop_check(file->loop, __func__);
     if (file->calls || atomic_load(&file->refs) > 1)
         return ASYNCIO_ESTATE;
     int fd = asyncio_file_fd(file);
@@ -140,7 +140,7 @@ int asyncio_stream_peername(asyncio_stream *stream, struct sockaddr *name, sockl
 {
     if (!stream || !name || !length)
         return -EINVAL;
-    asy_stream_check(stream, "asyncio_stream_peername");
+    asy_stream_check(stream, __func__);
     socklen_t known = asy_peer_length(&stream->peer);
     if (!known)
         return asy_sys_getpeername(stream->fd, name, length);
@@ -153,7 +153,7 @@ int asyncio_stream_sockname(asyncio_stream *stream, struct sockaddr *name, sockl
 {
     if (!stream || !name || !length)
         return -EINVAL;
-    asy_stream_check(stream, "asyncio_stream_sockname");
+    asy_stream_check(stream, __func__);
     return asy_sys_getsockname(stream->fd, name, length);
 }
 
@@ -161,7 +161,7 @@ int asyncio_stream_fd(asyncio_stream *stream)
 {
     if (!stream)
         return -EINVAL;
-    asy_stream_check(stream, "asyncio_stream_fd");
+    asy_stream_check(stream, __func__);
     return stream->fd;
 }
 
@@ -386,7 +386,7 @@ int asyncio_stream_close(asyncio_stream *stream)
 {
     if (!stream)
         return 0;
-    asy_stream_check(stream, "asyncio_stream_close");
+    asy_stream_check(stream, __func__);
     size_t lost;
     return asy_stream_close(stream, &lost);
 }
@@ -395,7 +395,7 @@ void asyncio_stream_abort(asyncio_stream *stream)
 {
     if (!stream)
         return;
-    asy_stream_check(stream, "asyncio_stream_abort");
+    asy_stream_check(stream, __func__);
     leave_holder(stream);
     if (is_orphan(stream))
         asy_stream_leave(stream);

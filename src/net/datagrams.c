@@ -242,26 +242,26 @@ static ssize_t receive_one(int fd, void *buf, size_t n, struct sockaddr *from, s
 ssize_t asyncio_datagram_recvfrom(asyncio_datagram *datagram, void *buf, size_t n, struct sockaddr *from,
                                   socklen_t *length)
 {
-    int fd = begin(datagram, buf, n, "asyncio_datagram_recvfrom");
+    int fd = begin(datagram, buf, n, __func__);
     return fd < 0 ? fd : receive_one(fd, buf, n, from, length);
 }
 
 ssize_t asyncio_datagram_recv(asyncio_datagram *datagram, void *buf, size_t n)
 {
-    int fd = begin(datagram, buf, n, "asyncio_datagram_recv");
+    int fd = begin(datagram, buf, n, __func__);
     return fd < 0 ? fd : receive_one(fd, buf, n, NULL, NULL);
 }
 
 ssize_t asyncio_datagram_send(asyncio_datagram *datagram, const void *buf, size_t n)
 {
-    int fd = begin(datagram, buf, n, "asyncio_datagram_send");
+    int fd = begin(datagram, buf, n, __func__);
     return fd < 0 ? fd : asyncio_sock_send(fd, buf, n, 0);
 }
 
 ssize_t asyncio_datagram_sendto(asyncio_datagram *datagram, const void *buf, size_t n,
                                 const struct sockaddr *to, socklen_t length)
 {
-    int fd = begin(datagram, buf, n, "asyncio_datagram_sendto");
+    int fd = begin(datagram, buf, n, __func__);
     return fd < 0 ? fd : asyncio_sock_sendto(fd, buf, n, 0, to, length);
 }
 
@@ -281,7 +281,7 @@ static ssize_t recvmmsg_waiting(int fd, struct mmsghdr *messages, unsigned count
 
 int asyncio_datagram_recvmmsg(asyncio_datagram *datagram, struct mmsghdr *messages, unsigned count)
 {
-    int fd = begin_batch(datagram, messages, count, "asyncio_datagram_recvmmsg");
+    int fd = begin_batch(datagram, messages, count, __func__);
     return fd < 0 ? fd : (int)recvmmsg_waiting(fd, messages, count);
 }
 
@@ -304,7 +304,7 @@ static int sendmmsg_unix(int fd, struct mmsghdr *messages, unsigned count)
 
 int asyncio_datagram_sendmmsg(asyncio_datagram *datagram, struct mmsghdr *messages, unsigned count)
 {
-    int fd = begin_batch(datagram, messages, count, "asyncio_datagram_sendmmsg");
+    int fd = begin_batch(datagram, messages, count, __func__);
     if (fd < 0)
         return fd;
     const struct sockaddr *to = count ? messages->msg_hdr.msg_name : NULL;
@@ -319,7 +319,7 @@ int asyncio_datagram_sockname(asyncio_datagram *datagram, struct sockaddr *name,
 {
     if (!datagram || !name || !length)
         return -EINVAL;
-    check_datagram(datagram, "asyncio_datagram_sockname");
+    check_datagram(datagram, __func__);
     return asy_sys_getsockname(datagram->fd, name, length);
 }
 
@@ -327,7 +327,7 @@ int asyncio_datagram_peername(asyncio_datagram *datagram, struct sockaddr *name,
 {
     if (!datagram || !name || !length)
         return -EINVAL;
-    check_datagram(datagram, "asyncio_datagram_peername");
+    check_datagram(datagram, __func__);
     return asy_sys_getpeername(datagram->fd, name, length);
 }
 
@@ -335,7 +335,7 @@ int asyncio_datagram_fd(asyncio_datagram *datagram)
 {
     if (!datagram)
         return -EINVAL;
-    check_datagram(datagram, "asyncio_datagram_fd");
+    check_datagram(datagram, __func__);
     return datagram->fd;
 }
 
@@ -343,7 +343,7 @@ int asyncio_datagram_close(asyncio_datagram *datagram)
 {
     if (!datagram)
         return 0;
-    check_datagram(datagram, "asyncio_datagram_close");
+    check_datagram(datagram, __func__);
     int err = datagram->fd < 0 ? 0 : close_descriptor(datagram);
     asyncio_loop *loop = datagram->loop;
     datagram->what = NULL;

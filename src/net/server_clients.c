@@ -124,7 +124,7 @@ int asyncio_stream_detach(asyncio_stream *stream)
 {
     if (!stream)
         return -EINVAL;
-    asy_stream_check(stream, "asyncio_stream_detach");
+    asy_stream_check(stream, __func__);
     struct stream_holder *holder = stream->holder;
     if (!holder || holder->forget_stream != forget_client_stream)
         return ASYNCIO_ESTATE;

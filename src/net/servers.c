@@ -314,7 +314,7 @@ void asyncio_server_close(asyncio_server *server)
 {
     if (!server)
         return;
-    asy_server_check(server, "asyncio_server_close");
+    asy_server_check(server, __func__);
     close_server(server);
 }
 
@@ -382,7 +382,7 @@ int asyncio_server_wait_closed(asyncio_server *server, double grace)
 {
     if (!server || isnan(grace))
         return -EINVAL;
-    asy_server_check(server, "asyncio_server_wait_closed");
+    asy_server_check(server, __func__);
     if (!server->loop->current)
         return ASYNCIO_ENOTASK;
     server->refs++;
@@ -397,7 +397,7 @@ int asyncio_server_serve_forever(asyncio_server *server)
 {
     if (!server)
         return -EINVAL;
-    asy_server_check(server, "asyncio_server_serve_forever");
+    asy_server_check(server, __func__);
     if (!server->loop->current)
         return ASYNCIO_ENOTASK;
     if (server->closed || server->is_served)
@@ -416,7 +416,7 @@ void asyncio_server_close_clients(asyncio_server *server)
 {
     if (!server)
         return;
-    asy_server_check(server, "asyncio_server_close_clients");
+    asy_server_check(server, __func__);
     LIST_EACH(node, &server->clients) {
         struct client *client = LIST_ENTRY(node, struct client, node);
         if (client->stream)
@@ -428,7 +428,7 @@ void asyncio_server_abort_clients(asyncio_server *server)
 {
     if (!server)
         return;
-    asy_server_check(server, "asyncio_server_abort_clients");
+    asy_server_check(server, __func__);
     LIST_EACH(node, &server->clients) {
         struct client *client = LIST_ENTRY(node, struct client, node);
         if (client->stream)
@@ -440,7 +440,7 @@ void asyncio_server_release(asyncio_server *server)
 {
     if (!server)
         return;
-    asy_server_check(server, "asyncio_server_release");
+    asy_server_check(server, __func__);
     server->what = NULL;
     close_server(server);
     cancel_handlers(server);
@@ -455,7 +455,7 @@ int asyncio_server_port(asyncio_server *server)
     socklen_t length = sizeof name;
     if (!server)
         return -EINVAL;
-    asy_server_check(server, "asyncio_server_port");
+    asy_server_check(server, __func__);
     if (server->closed || !server->listener_count)
         return -EINVAL;
     int err = asy_sys_getsockname(server->listeners[0].fd, (struct sockaddr *)&name, &length);
@@ -466,7 +466,7 @@ int asyncio_server_fds(asyncio_server *server, int *out, size_t capacity)
 {
     if (!server || (!out && capacity))
         return -EINVAL;
-    asy_server_check(server, "asyncio_server_fds");
+    asy_server_check(server, __func__);
     size_t count = server->closed ? 0 : server->listener_count;
     for (size_t i = 0; i < count && i < capacity; i++)
         out[i] = server->listeners[i].fd;

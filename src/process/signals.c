@@ -218,7 +218,7 @@ int asyncio_loop_add_signal_handler(asyncio_loop *loop, int signo, asyncio_callb
 {
     if (!loop || !fn || !is_catchable(signo))
         return -EINVAL;
-    asy_loop_check(loop, "asyncio_loop_add_signal_handler");
+    asy_loop_check(loop, __func__);
     if (asy_loop_unusable(loop))
         return ASYNCIO_ESTATE;
     asyncio_context *context;
@@ -241,7 +241,7 @@ bool asyncio_loop_remove_signal_handler(asyncio_loop *loop, int signo)
 {
     if (!loop)
         return false;
-    asy_loop_check(loop, "asyncio_loop_remove_signal_handler");
+    asy_loop_check(loop, __func__);
     struct watch *watch = asy_loop_unusable(loop) ? NULL : find(loop, signo);
     if (!watch || !watch->fn)
         return false;

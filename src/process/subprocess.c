@@ -149,7 +149,7 @@ int asyncio_process_wait(asyncio_process *process, int *returncode)
 {
     if (!process)
         return -EINVAL;
-    asy_loop_check(process->loop, "asyncio_process_wait");
+    asy_loop_check(process->loop, __func__);
     if (asy_running_loop != process->loop || !process->loop->current)
         return ASYNCIO_ENOTASK;
     int err = asy_budget_spend(process->loop);
@@ -167,7 +167,7 @@ bool asyncio_process_returncode(asyncio_process *process, int *returncode)
 {
     if (!process)
         return false;
-    asy_loop_check(process->loop, "asyncio_process_returncode");
+    asy_loop_check(process->loop, __func__);
     if (process->ended && returncode)
         *returncode = process->returncode;
     return process->ended;
@@ -179,7 +179,7 @@ int asyncio_process_send_signal(asyncio_process *process, int signo)
 {
     if (!process || signo < 0)
         return -EINVAL;
-    asy_loop_check(process->loop, "asyncio_process_send_signal");
+    asy_loop_check(process->loop, __func__);
     if (process->child.fd < 0 || asy_loop_is_parents(process->loop))
         return 0;
     int err = asy_sys_child_signal(&process->child, signo);
@@ -202,7 +202,7 @@ pid_t asyncio_process_pid(asyncio_process *process)
 {
     if (!process)
         return -EINVAL;
-    asy_loop_check(process->loop, "asyncio_process_pid");
+    asy_loop_check(process->loop, __func__);
     return process->child.pid;
 }
 
@@ -216,17 +216,17 @@ static asyncio_stream *stream_of(asyncio_process *process, int i, const char *ca
 
 asyncio_stream *asyncio_process_stdin(asyncio_process *process)
 {
-    return stream_of(process, 0, "asyncio_process_stdin");
+    return stream_of(process, 0, __func__);
 }
 
 asyncio_stream *asyncio_process_stdout(asyncio_process *process)
 {
-    return stream_of(process, 1, "asyncio_process_stdout");
+    return stream_of(process, 1, __func__);
 }
 
 asyncio_stream *asyncio_process_stderr(asyncio_process *process)
 {
-    return stream_of(process, 2, "asyncio_process_stderr");
+    return stream_of(process, 2, __func__);
 }
 
 /* ---- Released -------------------------------------------------------------------------------- */
@@ -235,7 +235,7 @@ void asyncio_process_release(asyncio_process *process)
 {
     if (!process)
         return;
-    asy_loop_check(process->loop, "asyncio_process_release");
+    asy_loop_check(process->loop, __func__);
     if (asy_loop_is_parents(process->loop))
         return; /* and so is the process */
     process->released = true;

@@ -124,7 +124,7 @@ int asyncio_process_communicate(asyncio_process *process, const void *input, siz
 {
     if (!process || !asy_is_length(n) || (n && (!input || !process->takes_input)))
         return -EINVAL;
-    asy_loop_check(process->loop, "asyncio_process_communicate");
+    asy_loop_check(process->loop, __func__);
     if (asy_running_loop != process->loop || !process->loop->current)
         return ASYNCIO_ENOTASK;
     if (process->communicating)

@@ -201,7 +201,7 @@ int asyncio_runner_close(asyncio_runner *runner)
     asyncio_loop *loop = runner->asyncio_loop_;
     if (!loop)
         return 0;
-    asy_loop_check(loop, "asyncio_runner_close");
+    asy_loop_check(loop, __func__);
     if (asy_loop_is_parents(loop))
         return (int)asyncio_raise(ASYNCIO_ESTATE,
                                   "asyncio_runner_close: the loop belongs to the parent process");
