@@ -21,7 +21,7 @@ PLAIN = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
 .PHONY: build lib demo check check-thorough check-clang check-asan check-tsan check-valgrind \
-	check-aarch64 check-riscv64 check-musl check-cross check-packages check-all fuzz bench single tidy format install \
+	check-aarch64 check-riscv64 check-musl check-cross check-packages check-all fuzz bench docs single tidy format install \
 	uninstall clean help
 
 build: $(BUILD)/release/build.ninja  ## build the library, the examples and the tests
@@ -85,6 +85,9 @@ fuzz: deps-fuzz $(BUILD)/fuzz/build.ninja  ## let clang look for bytes that brea
 
 bench: deps-bench $(BUILD)/release/build.ninja  ## measure, with the peers beside it
 	@bench/run $(BUILD)/release $(BENCH)
+
+docs: deps-docs  ## the guide and the reference as web pages, in build/docs
+	@tools/docs $(BUILD)/docs
 
 single:  ## the library as one source and one header, in build/single
 	@tools/single $(BUILD)/single
