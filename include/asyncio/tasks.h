@@ -54,7 +54,8 @@ ASYNCIO_API size_t asyncio_all_tasks(asyncio_task **out, size_t capacity);
 /* Takes one request to cancel back; returns how many remain. At 0 one that is
  * not delivered yet is dropped. NULL or an ended task: 0. (uncancel) */
 ASYNCIO_API int asyncio_task_uncancel(asyncio_task *task);
-/* Requests made minus requests taken back. (cancelling) */
+/* Requests made minus requests taken back. Those that tasks which await it pass on, in one
+ * step of the loop, count once. (cancelling) */
 ASYNCIO_API int asyncio_task_cancelling(asyncio_task *task);
 
 /* The task's name, borrowed until it is renamed or ends. Never NULL. (get_name) */

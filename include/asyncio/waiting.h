@@ -33,7 +33,9 @@ ASYNCIO_API ptrdiff_t asyncio_wait_futures(asyncio_future **set, size_t n, doubl
 
 /*
  * An iterator over a set in the order of completion. On the caller's stack;
- * nothing to free. The set stays borrowed while it is used. (as_completed)
+ * nothing to free, also when it is left early: what it needs goes with the
+ * futures of the set. The set stays borrowed while it is used, each future until it was handed out; all
+ * steps together take time in proportion to the set. Not to be copied once it was stepped. (as_completed)
  *
  *     asyncio_as_completed it;
  *     size_t i;
@@ -44,9 +46,9 @@ ASYNCIO_API ptrdiff_t asyncio_wait_futures(asyncio_future **set, size_t n, doubl
  */
 typedef struct asyncio_as_completed {
     asyncio_future **set;
-    size_t count, left, placed;
+    size_t count, left, placed, logged;
     int64_t deadline_ns;
-    uint64_t last;
+    void *log;
 } asyncio_as_completed;
 
 /* Begins an iteration in the order of completion. Does not wait. 0; -EINVAL as asyncio_wait (an empty set is

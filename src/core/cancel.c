@@ -16,11 +16,13 @@
 #include <errno.h>
 
 /* A gather passes a request on to many: that is recursion, and stacks are
- * finite. Chains of awaits are followed without. What lies deeper is marked
- * (TASK_IN_CANCEL) and reached from the loop's list of tasks.
+ * finite. Chains of awaits are followed without. What lies deeper is put off, in a queue
+ * (TASK_IN_CANCEL).
  *
  * However many ways lead to a task that waits, a request is passed on by it once: a wait
- * keeps the number of the last one that came by. */
+ * keeps the number of the last one that came by. Requests that come while no task has run, and none was
+ * taken back or delivered, share a number: what the first one reached cannot have changed, and the next
+ * one ends where it meets its trace. So each of a chain's tasks can be asked, and it is walked once. */
 #define DEPTH_MAX 64
 
 /* The request that is being passed down. One at a time: nothing here waits or
@@ -29,8 +31,20 @@ static THREAD_LOCAL struct {
     struct message *message;
     uint64_t number; /* never 0 */
     unsigned depth;
-    bool deferred;
+    asyncio_task *first_deferred, *last_deferred;
 } pass;
+
+/* Takes the message over. One with a message shows it all the way: no trace ends it, its own none. */
+static void begin_pass(asyncio_loop *loop, struct message *message)
+{
+    if (loop->passed_at != loop->turn || loop->passed_by != loop->current || message)
+        loop->passes++;
+    loop->passed_at = loop->turn;
+    loop->passed_by = loop->current;
+    pass.message = message;
+    pass.number = loop->passes + 1;
+    pass.depth = 0;
+}
 
 /* ---- Pending requests ----------------------------------------------------------- */
 
@@ -72,6 +86,7 @@ static void keep_pending(asyncio_task *task, asyncio_scope *source)
 static struct message *take_requests(asyncio_task *task)
 {
     struct message *message = NULL;
+    task->future.loop->passes++;
     asyncio_scope *scope = task->scopes;
     for (; scope && scope->kind != SCOPE_SHIELD; scope = scope->outer)
         scope->pending = false;
@@ -103,6 +118,9 @@ int asy_cancel_deliver_now(asyncio_task *task)
 
 void asy_cancel_withdraw(asyncio_task *task, asyncio_scope *scope)
 {
+    if (scope && !scope->pending)
+        return;
+    task->future.loop->passes++;
     if (scope) {
         scope->pending = false;
     } else {
@@ -148,22 +166,45 @@ void asy_cancel_again(asyncio_task *task, const asyncio_scope *left)
 
 /* ---- On its way down --------------------------------------------------------------- */
 
-/* Does `task` wait, through awaits, for itself? */
+/* The task that `task` awaits; NULL: none. */
+static asyncio_task *awaited_by(const asyncio_task *task)
+{
+    const struct wait *wait = task->wait;
+    if (!wait || wait->kind != &asy_wait_await || wait->state != WAIT_PENDING)
+        return NULL;
+    asyncio_future *awaited = wait->object;
+    return awaited->kind == OBJECT_TASK ? (asyncio_task *)awaited : NULL;
+}
+
+/* Has this request come by here before, and been passed on? */
+static bool was_here(const asyncio_task *task)
+{
+    const struct wait *wait = task->wait;
+    return wait && wait->state == WAIT_PENDING && wait->pass == pass.number;
+}
+
+/* Does `task` wait, through awaits, for itself or for tasks that wait for each other? Where
+ * the request was before it has been looked at. By a mark that is moved on ever more rarely. */
+static bool leads_into_circle(const asyncio_task *task)
+{
+    const asyncio_task *mark = task;
+    size_t steps = 0, steps_max = 1;
+    while (!was_here(task) && (task = awaited_by(task))) {
+        if (task == mark)
+            return true;
+        if (++steps == steps_max) {
+            mark = task;
+            steps = 0;
+            steps_max *= 2;
+        }
+    }
+    return false;
+}
+
 bool asy_awaits_itself(const asyncio_task *task)
 {
-    const asyncio_task *at = task;
-    for (size_t left = task->future.loop->task_count; left; left--) {
-        const struct wait *wait = at->wait;
-        if (!wait || wait->kind != &asy_wait_await || wait->state != WAIT_PENDING)
-            return false;
-        const asyncio_future *next = wait->object;
-        if (next->kind != OBJECT_TASK)
-            return false;
-        at = (const asyncio_task *)next;
-        if (at == task)
-            return true;
-    }
-    return true; /* it leads into a circle */
+    pass.number = UINT64_MAX; /* no request is under way: nothing has been looked at */
+    return leads_into_circle(task);
 }
 
 static void delivered(struct wait *wait)
@@ -182,27 +223,19 @@ static void cut(asyncio_task *task)
     asy_wait_cancelled(task->wait);
 }
 
-/* Has this request come by here before, and been passed on? */
-static bool was_here(const asyncio_task *task)
+/* Does `task`, where the request was before, wait, through awaits, for a gather that is passing it on right
+ * now, and thus for whoever has just come to `task`? What does not now never will. */
+static bool leads_back(asyncio_task *task)
 {
-    const struct wait *wait = task->wait;
-    return wait && wait->state == WAIT_PENDING && wait->pass == pass.number;
-}
-
-/* Does `task` wait, through awaits, for a gather that is passing this request on right now, and
- * thus for whoever has just come to `task`? */
-static bool leads_back(const asyncio_task *task)
-{
-    for (size_t left = task->future.loop->task_count; left; left--) {
-        const struct wait *wait = task->wait;
-        if (!wait || wait->state != WAIT_PENDING)
-            return false;
-        if (wait->kind != &asy_wait_await)
-            return wait->passing;
-        const asyncio_future *next = wait->object;
-        if (next->kind != OBJECT_TASK)
-            return false;
-        task = (const asyncio_task *)next;
+    asyncio_task *at = task, *next;
+    while (was_here(at) && !at->wait->leads_on && (next = awaited_by(at)))
+        at = next;
+    if (was_here(at) && at->wait->passing)
+        return true;
+    for (at = task; was_here(at) && !at->wait->leads_on; at = next) {
+        at->wait->leads_on = true;
+        if (!(next = awaited_by(at)))
+            break;
     }
     return false;
 }
@@ -213,12 +246,15 @@ static bool end_wait(struct wait *wait, asyncio_task **next)
 {
     *next = NULL;
     wait->pass = pass.number;
+    wait->leads_on = false;
     if (wait->kind != &asy_wait_await) {
         wait->passing = true;
         bool ends = wait->kind->cancel ? wait->kind->cancel(wait) : asy_wait_cancelled(wait);
         wait->passing = false;
         if (ends)
             delivered(wait);
+        else
+            wait->pass = 0;
         return ends;
     }
     asyncio_future *awaited = wait->object;
@@ -255,12 +291,12 @@ static asyncio_task *request(asyncio_task *task, asyncio_scope *source)
 /* From task to task; `from`, which may be NULL, awaits the first one. */
 static void request_chain(asyncio_task *from, asyncio_task *task, asyncio_scope *source)
 {
-    if (task && !is_held_back(task, source) && asy_awaits_itself(task)) {
+    if (task && !is_held_back(task, source) && leads_into_circle(task)) {
         task->cancels++;
         cut(task);
         return;
     }
-    while (task && !was_here(task)) {
+    while (task && (!was_here(task) || is_held_back(task, source))) {
         from = task;
         task = request(task, source);
         source = NULL;
@@ -273,6 +309,19 @@ static void request_chain(asyncio_task *from, asyncio_task *task, asyncio_scope 
         task->cancels++; /* another way to the same; it is being seen to */
 }
 
+static void defer(asyncio_task *task)
+{
+    if (task->flags & TASK_IN_CANCEL)
+        return;
+    task->flags |= TASK_IN_CANCEL;
+    task->next_in_cancel = NULL;
+    if (pass.first_deferred)
+        pass.last_deferred->next_in_cancel = task;
+    else
+        pass.first_deferred = task;
+    pass.last_deferred = task;
+}
+
 void asy_cancel_pass(asyncio_future *future)
 {
     if (future->done)
@@ -283,9 +332,8 @@ void asy_cancel_pass(asyncio_future *future)
         return;
     }
     asyncio_task *task = (asyncio_task *)future;
-    if (pass.depth >= DEPTH_MAX) {
-        task->flags |= TASK_IN_CANCEL;
-        pass.deferred = true;
+    if (pass.depth >= DEPTH_MAX && task->wait) {
+        defer(task);
         return;
     }
     pass.depth++;
@@ -293,31 +341,26 @@ void asy_cancel_pass(asyncio_future *future)
     pass.depth--;
 }
 
-/* What was too deep, from the top again; as often as it takes. */
-static void pass_deferred(asyncio_loop *loop)
+/* What was too deep, from the top again. */
+static void end_pass(asyncio_loop *loop)
 {
-    while (pass.deferred) {
-        pass.deferred = false;
-        LIST_EACH(node, &loop->tasks) {
-            asyncio_task *task = LIST_ENTRY(node, asyncio_task, all);
-            if (!(task->flags & TASK_IN_CANCEL))
-                continue;
-            task->flags &= (uint8_t)~TASK_IN_CANCEL;
-            request_chain(NULL, task, NULL);
-        }
+    asyncio_task *task;
+    while ((task = pass.first_deferred)) {
+        pass.first_deferred = task->next_in_cancel;
+        task->flags &= (uint8_t)~TASK_IN_CANCEL;
+        request_chain(NULL, task, NULL);
     }
+    if (pass.message)
+        loop->passes++;
+    asy_message_unref(pass.message);
 }
 
 /* Takes the message over. */
 static void pass_down(asyncio_task *task, asyncio_scope *source, struct message *message)
 {
-    pass.message = message;
-    pass.number++;
-    pass.depth = 0;
-    pass.deferred = false;
+    begin_pass(task->future.loop, message);
     request_chain(NULL, task, source);
-    pass_deferred(task->future.loop);
-    asy_message_unref(message);
+    end_pass(task->future.loop);
 }
 
 bool asy_task_cancel(asyncio_task *task, const char *message)
@@ -338,17 +381,12 @@ void asy_scope_request(asyncio_scope *scope)
 /* The request was counted when it was made. */
 void asy_cancel_forward(asyncio_task *task, struct wait *wait)
 {
-    struct message *message = take_requests(task);
+    begin_pass(task->future.loop, take_requests(task));
     task->wait = wait;
-    pass.message = message;
-    pass.number++;
-    pass.depth = 0;
-    pass.deferred = false;
     asyncio_task *next;
-    if (asy_awaits_itself(task))
+    if (leads_into_circle(task))
         cut(task);
     else if (end_wait(wait, &next))
         request_chain(task, next, NULL);
-    pass_deferred(task->future.loop);
-    asy_message_unref(message);
+    end_pass(task->future.loop);
 }

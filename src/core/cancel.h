@@ -53,7 +53,7 @@ void asy_cancel_again(asyncio_task *task, const asyncio_scope *left);
 bool asy_cancel_from_outside(const asyncio_task *task, const asyncio_scope *left);
 bool asy_cancel_from_around(const asyncio_task *task, const asyncio_scope *left);
 
-/* Does the task wait, through awaits, for itself? */
+/* Does the task wait, through awaits, for itself, or for tasks that wait for each other? */
 bool asy_awaits_itself(const asyncio_task *task);
 
 #endif

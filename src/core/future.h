@@ -51,7 +51,9 @@ struct asyncio_future {
 /* One who is to be told when a future completes. */
 struct waiter {
     struct list node;
-    /* Called once, off the list; must not wait and may not free the future. */
+    /* Called off the list; must not wait and may not free the future. It may put itself on the list
+     * again: then it is called once more when the future is freed, with NULL, as are those who never heard
+     * of a completion. */
     void (*notify)(struct waiter *waiter, asyncio_future *future);
 };
 

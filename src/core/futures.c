@@ -63,17 +63,37 @@ asyncio_future *(asyncio_future_new)(void)
     return asyncio_future_new_at(NULL);
 }
 
+static inline void notify_one(struct list *node, asyncio_future *future)
+{
+    struct waiter *waiter = LIST_ENTRY(node, struct waiter, node);
+    waiter->notify(waiter, future);
+}
+
+/* Who is told may come back onto the future's list, to hear of its end. */
+static NOINLINE void notify_all(asyncio_future *future)
+{
+    struct list told, *node;
+    list_init(&told);
+    list_splice(&told, &future->waiters);
+    while ((node = list_take_first(&told)))
+        notify_one(node, future);
+}
+
 void asy_future_complete(asyncio_future *future, intptr_t result)
 {
     ASY_ASSERT(!future->done);
     future->result = result;
     future->order = ++future->loop->completions;
     future->done = true;
-    struct list *node;
-    while ((node = list_take_first(&future->waiters))) {
-        struct waiter *waiter = LIST_ENTRY(node, struct waiter, node);
-        waiter->notify(waiter, future);
+    struct list *first = future->waiters.next;
+    if (first == &future->waiters)
+        return;
+    if (UNLIKELY(first->next != &future->waiters)) {
+        notify_all(future);
+        return;
     }
+    list_remove(first);
+    notify_one(first, future);
 }
 
 static COLD void report_unseen(asyncio_future *future)
@@ -95,7 +115,7 @@ static void destroy(asyncio_future *future)
         if (--future->refs)
             return;
     }
-    /* Callbacks of a future that never completed go with it. */
+    /* Callbacks of a future that never completed go with it, and so do logs. */
     struct list *node;
     while ((node = list_take_first(&future->waiters))) {
         struct waiter *waiter = LIST_ENTRY(node, struct waiter, node);

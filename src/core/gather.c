@@ -163,20 +163,17 @@ static void wait_for_end(asyncio_future *future, asyncio_task *task)
     asy_wait_park(&wait);
 }
 
-static bool stands_before(asyncio_awaitable *const *awaitables, size_t i)
-{
-    for (size_t j = 0; j < i; j++)
-        if (awaitables[j] == awaitables[i])
-            return true;
-    return false;
-}
-
-/* From the end, so that a coroutine that is there twice is alive until its first place is reached. */
+/* A coroutine may be there twice: it goes with its last place, which a count in the block itself tells. */
 static void release_each(asyncio_awaitable *const *awaitables, size_t n)
 {
-    for (size_t i = n; i-- > 0;) {
+    for (size_t i = 0; i < n; i++) {
         asyncio_future *x = (asyncio_future *)(void *)awaitables[i];
-        if (x && !(x->kind == OBJECT_CORO && stands_before(awaitables, i)))
+        if (x && x->kind == OBJECT_CORO)
+            x->refs++;
+    }
+    for (size_t i = 0; i < n; i++) {
+        asyncio_future *x = (asyncio_future *)(void *)awaitables[i];
+        if (x && !(x->kind == OBJECT_CORO && --x->refs > 1))
             asyncio_release_future(x);
     }
 }

@@ -143,6 +143,7 @@ static void init(asyncio_loop *loop, const asyncio_run_options *options)
     list_init(&loop->refused);
     list_init(&loop->abroad);
     loop->waking = READY_TASK;
+    loop->look_hops = ASY_LOOK_HOPS_MAX;
     asy_posts_init(loop);
     atomic_init(&loop->refs, 1);
     loop->thread = asy_this_thread();
@@ -178,6 +179,7 @@ int asy_loop_new(const asyncio_run_options *options, asyncio_loop **out)
         asy_sys_free(loop);
         return (int)asyncio_raise(err, "no event loop could be made: %s", asyncio_strerror(err));
     }
+    loop->is_strict = loop->seeded || loop->backend->ops->is_virtual;
     register_loop(loop);
     *out = loop;
     return 0;

@@ -45,14 +45,21 @@ struct exceptions {
     unsigned uncaught;
 };
 
+/* How many entries run at most before the loop looks whether a poll is due. */
+#define ASY_LOOK_HOPS_MAX 8
+
 struct asyncio_loop {
     /* The switch path. */
     asyncio_task *current;       /* the task that runs; NULL: the loop itself */
     struct ready_queue ready;
     uint32_t batch;              /* entries left before the iteration is looked at again */
-    uint32_t hops;               /* since the last poll */
+    uint32_t hops;               /* since the last poll, those of the batch among them */
+    uint32_t look_hops;          /* how many run between two looks at the clock; 1 while they are long */
+    size_t ready_then;           /* of what was ready when the iteration began, what is not in `batch` yet */
+    size_t ahead;                /* timers that stand before what was ready */
     bool step_by_step;           /* debug or instrument: every step through the loop */
     bool stopping;
+    bool is_late;                /* a look at the clock has ended the batch */
     bool dozing;                 /* between two turns inside another loop, not told of anything yet */
     bool inside;                 /* another loop polls its descriptor */
     uint32_t budget;             /* calls that the running task may make without giving way */
@@ -60,6 +67,7 @@ struct asyncio_loop {
     struct fiber fiber;          /* the loop's own stack, while a task runs */
     uint32_t waking;             /* what asy_wait_wake queues: READY_TASK; READY_RELAY while timers fire */
     bool seeded;                 /* tasks that are ready run in random order */
+    bool is_strict;              /* an iteration is what was ready when it began, no more and no less */
     struct exceptions *exceptions; /* this thread's, where it runs and there is C++; else NULL */
     size_t task_count;
     struct asy_fp_control fp;    /* what a fresh task starts with */
@@ -81,6 +89,9 @@ struct asyncio_loop {
     struct list refused;         /* ended before they began: borrowed until the next poll */
     size_t unstarted;            /* coroutines made while it ran, not started yet */
     uint64_t completions;        /* of tasks and futures, so far */
+    uint64_t passes;             /* requests to cancel that needed a number of their own (cancel.c); */
+    uint64_t passed_at;          /* in which turn the last one came, */
+    asyncio_task *passed_by;     /* and from which task */
     size_t objects;              /* tasks and futures that refer to it */
     uint64_t next_id, last_id;   /* a block of task numbers, taken from the process */
 

@@ -54,10 +54,12 @@ int asy_scope_check(const asyncio_scope *scope)
 void asy_scope_exit(asyncio_scope *scope)
 {
     asyncio_task *task = scope->task;
+    bool matters = scope->pending || scope->kind == SCOPE_SHIELD;
     scope->entered = false;
     scope->pending = false;
     task->scopes = scope->outer;
-    asy_cancel_look_again(task);
+    if (matters) /* else all is as it was, however many there are around it */
+        asy_cancel_look_again(task);
 }
 
 /* ---- Shields -------------------------------------------------------------------- */

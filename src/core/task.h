@@ -45,6 +45,7 @@ struct asyncio_task {
     uint8_t flags;                      /* enum task_flag */
     uint32_t cancels;                   /* requests made minus requests taken back */
     struct message *cancel_message;     /* of the request that waits */
+    asyncio_task *next_in_cancel;       /* among those that a request has yet to reach */
     struct asyncio_scope *scopes;       /* the innermost timeout, group or shield */
     asyncio_context *context;           /* core/contextvars.h */
 

@@ -43,7 +43,8 @@ struct wait {
     uint8_t state;                  /* enum wait_state */
     bool requested;                 /* a request was delivered here, or passed on */
     bool passing;                   /* one is being passed on now: `kind->cancel` runs */
-    uint64_t pass;                  /* the last request that came by (cancel.c) */
+    bool leads_on;                  /* the last one that came by is in no circle */
+    uint64_t pass;                  /* the number of that one (cancel.c); 0: none */
 };
 
 static inline void asy_wait_init(struct wait *wait, asyncio_task *task, const struct wait_kind *kind,
@@ -79,6 +80,9 @@ bool asy_wait_cancelled(struct wait *wait);
 /* How many calls that need not wait a task may make, one after the other, before
  * it has to give way once: a lock that is free, a queue that has something. */
 #define ASY_BUDGET 128
+/* Of a transfer, that many bytes count as one more call: about 1 MiB a step. */
+#define ASY_CALL_BYTES 8192
+#define ASY_STEP_BYTES ((size_t)ASY_BUDGET * ASY_CALL_BYTES)
 
 /* Spends one call from the running task's budget. When it is gone, the task yields once, which is a wait like
  * any other: 0, or -ECANCELED. Comes before the operation. (sleep.c) */
@@ -86,6 +90,18 @@ int asy_budget_yield(asyncio_loop *loop);
 static inline int asy_budget_spend(asyncio_loop *loop)
 {
     return LIKELY(--loop->budget) ? 0 : asy_budget_yield(loop);
+}
+/* What a transfer has moved is spent, too. The last call is left: the next one gives way before it begins. */
+static inline void asy_budget_charge(asyncio_loop *loop, size_t bytes)
+{
+    size_t calls = bytes / ASY_CALL_BYTES;
+    if (UNLIKELY(calls))
+        loop->budget = calls < loop->budget ? loop->budget - (uint32_t)calls : 1;
+}
+/* For a call that goes on and on: between two transfers it gives way, as it would before the next call. */
+static inline int asy_budget_go_on(asyncio_loop *loop)
+{
+    return LIKELY(loop->budget > 1) ? 0 : asy_budget_yield(loop);
 }
 
 #endif

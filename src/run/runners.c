@@ -61,9 +61,9 @@ static void time_is_over(void *arg)
     asyncio_loop_stop(limit->loop);
 }
 
-/* Runs the loop until the leftovers have ended, and the work in other threads that is owed, or the
- * grace is over. */
-static void run_leftovers(asyncio_loop *loop, double grace)
+/* Cancels what is left and runs the loop until it has ended, and the work in other threads that is owed, or
+ * the grace is over. */
+static void end_leftovers(asyncio_loop *loop, double grace)
 {
     struct limit limit = {loop, false};
     asyncio_handle handle = {0};
@@ -72,6 +72,7 @@ static void run_leftovers(asyncio_loop *loop, double grace)
         if (!asyncio_handle_valid(handle))
             time_is_over(&limit); /* one iteration, then */
     }
+    cancel_leftovers(loop);
     int err;
     do { /* a leftover may stop the loop, too */
         err = asyncio_loop_run_forever(loop);
@@ -111,10 +112,8 @@ static void shut_down(asyncio_loop *loop, const asyncio_run_options *options)
     size_t count;
     loop->ending = true;
     asyncio_task **tasks = leftover_tasks(loop, &count);
-    if (!list_is_empty(&loop->tasks) || loop->owed) {
-        cancel_leftovers(loop);
-        run_leftovers(loop, grace);
-    }
+    if (!list_is_empty(&loop->tasks) || loop->owed)
+        end_leftovers(loop, grace);
     if (list_is_empty(&loop->tasks)) { /* the callbacks of those that ended last */
         asyncio_loop_stop(loop);
         asyncio_loop_run_forever(loop);
