@@ -23,8 +23,6 @@
  * much time, whichever is over first. */
 #define POLL_HOPS 64
 #define POLL_NS 100000
-/* How many hops pass between two looks at that. */
-#define LOOK_HOPS 8
 
 THREAD_LOCAL HIDDEN asyncio_loop *asy_running_loop;
 
@@ -141,17 +139,51 @@ static HOT int poll_backend(asyncio_loop *loop, int64_t latest_ns)
     return UNLIKELY(err) ? wait_failed(loop, err) : 0;
 }
 
+/* Is there anything that a poll could bring without being posted? */
+static inline bool is_polled(const asyncio_loop *loop)
+{
+    return loop->timers.count || loop->io;
+}
+
+/* Of what was ready when the iteration began, as much runs as is not to be asked about before. */
+static inline void begin_stretch(asyncio_loop *loop, size_t most)
+{
+    loop->batch = (uint32_t)(most < loop->ready_then ? most : loop->ready_then);
+    loop->hops += loop->batch;
+    loop->ready_then -= loop->batch;
+}
+
+/* Timers and descriptors wait: is it time to see to them? */
+static NOINLINE bool is_poll_due(asyncio_loop *loop)
+{
+    if (loop->hops >= POLL_HOPS)
+        return true;
+    bool late = asy_loop_now_ns(loop) - loop->now_ns >= POLL_NS;
+    if (late)
+        loop->look_hops = 1;
+    else if (loop->look_hops < ASY_LOOK_HOPS_MAX)
+        loop->look_hops *= 2;
+    return late;
+}
+
 /* May the tasks go on among themselves, without a poll? */
 bool asy_loop_goes_on(asyncio_loop *loop)
 {
-    if (loop->step_by_step || loop->stopping || loop->backend->ops->is_virtual || loop->seeded)
+    if (UNLIKELY(loop->step_by_step || loop->is_strict || loop->stopping)) {
+        begin_stretch(loop, loop->ready_then);
+        return loop->batch;
+    }
+    bool polled = is_polled(loop);
+    if (atomic_load_explicit(&loop->attention, memory_order_relaxed) || (polled && is_poll_due(loop)))
         return false;
-    loop->hops += LOOK_HOPS;
-    if (loop->hops >= POLL_HOPS || atomic_load_explicit(&loop->attention, memory_order_relaxed))
+    if (loop->ready_then) {
+        begin_stretch(loop, polled ? loop->look_hops : POLL_HOPS);
+        return true;
+    }
+    if (loop->hops >= POLL_HOPS)
         return false;
-    if ((loop->timers.count || loop->io) && asy_loop_now_ns(loop) - loop->now_ns >= POLL_NS)
-        return false;
-    loop->batch = LOOK_HOPS;
+    loop->batch = polled ? loop->look_hops : ASY_LOOK_HOPS_MAX; /* of what has come since */
+    loop->hops += loop->batch;
     return true;
 }
 
@@ -159,9 +191,12 @@ bool asy_loop_goes_on(asyncio_loop *loop)
 static void step(asyncio_loop *loop, asyncio_task *task)
 {
     uint32_t batch = loop->batch;
+    size_t ready_then = loop->ready_then;
     loop->batch = 0;
+    loop->ready_then = 0;
     asy_step_hooks(loop, task);
     loop->batch = batch;
+    loop->ready_then = ready_then;
 }
 
 static COLD _Noreturn void returned_in_child(void)
@@ -185,7 +220,8 @@ static HOT void run_batch(asyncio_loop *loop)
 {
     if (UNLIKELY(loop->seeded))
         shuffle_tasks(loop);
-    loop->batch = (uint32_t)loop->ready.count;
+    loop->ready_then = loop->ready.count;
+    begin_stretch(loop, loop->look_hops);
     struct ready *entry;
     while ((entry = loop->ready.first)) {
         if (loop->batch == 0 && !asy_loop_goes_on(loop))

@@ -56,10 +56,8 @@ struct asyncio_loop {
     uint32_t hops;               /* since the last poll, those of the batch among them */
     uint32_t look_hops;          /* how many run between two looks at the clock; 1 while they are long */
     size_t ready_then;           /* of what was ready when the iteration began, what is not in `batch` yet */
-    size_t ahead;                /* timers that stand before what was ready */
     bool step_by_step;           /* debug or instrument: every step through the loop */
     bool stopping;
-    bool is_late;                /* a look at the clock has ended the batch */
     bool dozing;                 /* between two turns inside another loop, not told of anything yet */
     bool inside;                 /* another loop polls its descriptor */
     uint32_t budget;             /* calls that the running task may make without giving way */

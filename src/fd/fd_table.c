@@ -380,6 +380,22 @@ int asy_fd_wait_event(asyncio_loop *loop, struct fd_record *record, uint32_t eve
     return err ? err : asy_fd_wait(loop, record, events, false);
 }
 
+int asy_fd_give_way(asyncio_loop *loop, struct fd_record *record, uint32_t direction)
+{
+    uint32_t generation = record->generation;
+    int err = asy_cancel_deliver(loop->current);
+    if (err || record->generation != generation)
+        return err ? err : -EBADF;
+    struct fd_wait wait = {.waiter.events = direction, .waiter.takes_turns = true, .record = record};
+    asy_wait_init(&wait.wait, loop->current, direction == FD_READ ? &read_kind : &write_kind, record);
+    wait.waiter.ready = wake_task;
+    list_prepend(&record->waiters, &wait.waiter.node);
+    give_turn(record, &wait.waiter);
+    err = (int)asy_wait_park(&wait.wait);
+    list_remove(&wait.waiter.node);
+    return record->generation != generation ? -EBADF : err;
+}
+
 void asy_fd_wait_over(asyncio_task *task, struct fd_record *record)
 {
     struct wait *wait = task->wait;

@@ -74,6 +74,8 @@ struct asyncio_stream {
     size_t limit;
     double close_timeout;
     struct fd_waiter flusher;
+    struct callback next_flush;   /* goes on when others have had their turn */
+    bool has_next_flush;
     struct list drainers;         /* of struct drain_wait */
     struct list writers;          /* of struct wait; the first keeps its place until it runs */
     struct fd_owner owner;

@@ -33,6 +33,7 @@ static bool is_readable(const asyncio_stream *stream)
 /* One system call: the number of bytes, 0, or -EAGAIN or an error. */
 static ssize_t receive(asyncio_stream *stream, void *buf, size_t n)
 {
+    n = n < ASY_STEP_BYTES ? n : ASY_STEP_BYTES; /* a peer may send as fast as one call reads */
     struct fd_record *record = stream->record;
     if (stream->file) /* waits by itself */
         return asy_file_read_some(stream->file, buf, n);
@@ -176,6 +177,8 @@ static ssize_t get_more(asyncio_stream *stream, void *buf, size_t n)
                                  : receive_waiting(stream, buf ? NULL : &stream->in, buf, n, false);
     if (got == 0 && !stream->eof && is_of_both_directions(stream->write_error))
         got = stream->write_error;
+    if (got > 0)
+        asy_budget_charge(stream->loop, (size_t)got);
     if (got == 0)
         stream->eof = true;
     else if (is_lasting(got) && !stream->read_error)
@@ -268,7 +271,8 @@ ssize_t asyncio_stream_readexactly(asyncio_stream *stream, void *buf, size_t n)
     if (err)
         return err;
     while (asy_bytes_count(&stream->in) < n) {
-        ssize_t got = asy_stream_fill(stream, n - asy_bytes_count(&stream->in));
+        err = asy_budget_go_on(stream->loop);
+        ssize_t got = err ? err : asy_stream_fill(stream, n - asy_bytes_count(&stream->in));
         if (got <= 0)
             return end(stream, got ? got : ASYNCIO_EINCOMPLETE);
     }
@@ -311,7 +315,8 @@ static ssize_t read_until(asyncio_stream *stream, const void *separator, size_t 
             return ASYNCIO_ELIMIT;
         if (n)
             return hand_out(stream, n, data);
-        ssize_t got = asy_stream_fill(stream, 1);
+        int err = asy_budget_go_on(stream->loop);
+        ssize_t got = err ? err : asy_stream_fill(stream, 1);
         if (got <= 0)
             return got;
     }

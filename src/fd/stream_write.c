@@ -34,6 +34,17 @@ static bool is_writable(const asyncio_stream *stream)
     return asy_sys_poll(&one, 1, 0) > 0;
 }
 
+/* How many of the parts, at least one, are no more than a step's bytes together. */
+static int cut_parts(const struct iovec *parts, int count)
+{
+    size_t total = parts[0].iov_len;
+    int n = 1;
+    while (n < count && n < PARTS_MAX && parts[n].iov_len <= ASY_STEP_BYTES &&
+           (total += parts[n].iov_len) <= ASY_STEP_BYTES)
+        n++;
+    return n;
+}
+
 /* One system call, if it is worth trying: the number of bytes, -EAGAIN, or an error. */
 static ssize_t transmit(asyncio_stream *stream, const struct iovec *parts, int count)
 {
@@ -41,8 +52,12 @@ static ssize_t transmit(asyncio_stream *stream, const struct iovec *parts, int c
     if (stream->file || !(record->ready & FD_WRITE))
         return -EAGAIN;
     ssize_t sent;
-    if (count > PARTS_MAX)
-        count = PARTS_MAX;
+    struct iovec first = parts[0];
+    if (first.iov_len > ASY_STEP_BYTES)
+        first.iov_len = ASY_STEP_BYTES;
+    count = cut_parts(parts, count);
+    if (count == 1)
+        parts = &first;
     if (record->kind == ASY_FD_SHARED) {
         sent = is_writable(stream) ? asy_write_shared(record, parts[0].iov_base, parts[0].iov_len) : -EAGAIN;
     } else if (!stream->is_socket) {
@@ -53,6 +68,8 @@ static ssize_t transmit(asyncio_stream *stream, const struct iovec *parts, int c
         struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
         sent = asy_sys_sendmsg(stream->fd, &message, MSG_NOSIGNAL);
     }
+    if (sent > 0)
+        asy_budget_charge(stream->loop, (size_t)sent);
     if (sent == -EAGAIN)
         asy_fd_exhausted(record, FD_WRITE);
     return sent;
@@ -222,14 +239,60 @@ static int wait_to_flush(asyncio_stream *stream, bool again)
                  : asy_fd_watch(stream->loop, stream->record, &stream->flusher);
 }
 
+static void flush(asyncio_stream *stream, bool again);
+
+static void end_next_flush(struct callback *callback)
+{
+    asy_stream_leave(LIST_ENTRY(callback, asyncio_stream, next_flush));
+}
+
+static void run_next_flush(struct callback *callback)
+{
+    asyncio_stream *stream = LIST_ENTRY(callback, asyncio_stream, next_flush);
+    bool lost_place = list_is_empty(&stream->flusher.node);
+    stream->has_next_flush = false;
+    list_remove(&stream->flusher.node);
+    stream->flusher.has_turn = false;
+    if (!stream->closed && lost_place && asy_bytes_count(&stream->out)) {
+        asy_stream_fail_writes(stream, -EBADF); /* somebody has closed the descriptor under it */
+    } else if (!stream->closed) {
+        flush(stream, true);
+        if (!stream->closed)
+            asy_fd_pass_on(stream->record, FD_WRITE);
+    }
+    end_next_flush(callback);
+}
+
+static const struct callback_kind next_flush_kind = {run_next_flush, end_next_flush};
+
+/* A peer that reads as fast as this is sent would keep all others from running. Its place is kept. */
+static void flush_next_turn(asyncio_stream *stream)
+{
+    if (stream->has_next_flush)
+        return;
+    stream->has_next_flush = true;
+    stream->flusher = (struct fd_waiter){
+        .events = FD_WRITE, .takes_turns = true, .has_turn = true, .ready = flusher_ready};
+    list_prepend(&stream->record->waiters, &stream->flusher.node);
+    asy_stream_use(stream);
+    callback_push(&stream->loop->ready, &stream->next_flush, &next_flush_kind);
+    asy_loop_queued(stream->loop);
+}
+
 /* `again`: its turn has come. It keeps its place until all is sent: nobody else's bytes come in between. */
 static void flush(asyncio_stream *stream, bool again)
 {
+    size_t sent_now = 0;
     while (asy_bytes_count(&stream->out) && !stream->write_error) {
+        if (sent_now >= ASY_STEP_BYTES) {
+            flush_next_turn(stream);
+            break;
+        }
         struct iovec part = {stream->out.data + stream->out.start, asy_bytes_count(&stream->out)};
         ssize_t sent = transmit(stream, &part, 1);
         if (sent >= 0) {
             asy_bytes_consume(&stream->out, (size_t)sent);
+            sent_now += (size_t)sent;
             continue;
         }
         if (sent != -EAGAIN) {

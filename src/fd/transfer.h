@@ -54,6 +54,8 @@ ssize_t asy_write_shared(struct fd_record *record, const void *buf, size_t n);
             if ((record->ready & (direction)) && (waited || !asy_fd_has_queue(record, (direction)))) {       \
                 ssize_t result = (ssize_t)(call);                                                            \
                 if (LIKELY(result != -EAGAIN)) {                                                             \
+                    if (LIKELY(result > 0))                                                                  \
+                        asy_budget_charge(loop, (size_t)result);                                             \
                     asy_fd_pass_on(record, (direction));                                                     \
                     return result;                                                                           \
                 }                                                                                            \

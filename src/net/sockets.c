@@ -215,30 +215,45 @@ ssize_t asyncio_sock_sendto(int fd, const void *buf, size_t n, int flags, const 
 
 /* ---- All of it ---------------------------------------------------------------------------- */
 
-/* What is left, as far as it goes now; n when it is done. */
-static ssize_t send_rest(struct fd_record *record, int fd, const char *buf, size_t n, int flags, size_t *sent)
+struct sending {
+    const char *buf;
+    size_t n, sent;
+    size_t in_step; /* of it, since others have run */
+    int flags;
+};
+
+/* What is left, as far as it goes now; n when it is done. `is_ours`: the turn, which is kept while
+ * others run. */
+static ssize_t send_rest(struct fd_record *record, struct sending *it, bool *is_ours)
 {
     do {
-        ssize_t part = send_some(record, fd, buf + *sent, n - *sent, flags);
+        if (it->in_step >= ASY_STEP_BYTES) {
+            int err = asy_fd_give_way(asy_running_loop, record, FD_WRITE);
+            if (err)
+                return err;
+            *is_ours = true;
+            it->in_step = 0;
+        }
+        size_t n = it->n - it->sent < ASY_STEP_BYTES ? it->n - it->sent : ASY_STEP_BYTES;
+        ssize_t part = send_some(record, record->fd, it->buf + it->sent, n, it->flags);
         if (part < 0)
             return part;
-        *sent += (size_t)part;
-    } while (*sent < n && (record->ready & FD_WRITE));
-    return *sent < n ? -EAGAIN : (ssize_t)n;
+        it->sent += (size_t)part;
+        it->in_step += (size_t)part;
+    } while (it->sent < it->n && (record->ready & FD_WRITE));
+    return it->sent < it->n ? -EAGAIN : (ssize_t)it->n;
 }
 
 /* One transfer, however long it takes: nobody else's bytes come in between. */
-static HOT ssize_t sendall(int fd, const void *buf, size_t n, int flags, size_t *sent)
+static HOT ssize_t sendall(int fd, struct sending *it)
 {
-    TRANSFER(FD_WRITE, send_rest(record, fd, buf, n, flags, sent));
+    TRANSFER(FD_WRITE, send_rest(record, it, &waited));
 }
 
 HOT ssize_t asyncio_sock_sendall(int fd, const void *buf, size_t n, int flags)
 {
-    size_t sent = 0;
-    if (!asy_is_length(n))
-        return -EINVAL;
-    return sendall(fd, buf, n, flags, &sent);
+    struct sending it = {.buf = buf, .n = n, .flags = flags};
+    return asy_is_length(n) ? sendall(fd, &it) : -EINVAL;
 }
 
 /* ---- Connections ------------------------------------------------------------------- */
@@ -365,12 +380,12 @@ static ssize_t copy_once(int fd, int in, off_t *offset, size_t count)
     if (record->generation != generation)
         n = -EBADF;
     if (n > 0) {
-        size_t got = (size_t)n, sent = 0;
-        n = sendall(fd, block, got, 0, &sent);
+        struct sending it = {.buf = block, .n = (size_t)n};
+        n = sendall(fd, &it);
         if (offset)
-            *offset += (off_t)sent;
-        else if (sent < got) /* a pipe takes nothing back */
-            asy_sys_lseek(in, (off_t)sent - (off_t)got, SEEK_CUR);
+            *offset += (off_t)it.sent;
+        else if (it.sent < it.n) /* a pipe takes nothing back */
+            asy_sys_lseek(in, (off_t)it.sent - (off_t)it.n, SEEK_CUR);
     }
     asy_sys_free(block);
     return n;
@@ -383,7 +398,7 @@ ssize_t asyncio_sock_sendfile(int fd, int in, off_t *offset, size_t count)
     if (!asy_is_length(count))
         return -EINVAL;
     while (sent < count) {
-        size_t left = count - sent;
+        size_t left = count - sent < ASY_STEP_BYTES ? count - sent : ASY_STEP_BYTES;
         ssize_t part = copies ? copy_once(fd, in, offset, left) : sendfile_once(fd, in, offset, left);
         if (!copies && (part == -EINVAL || part == -ENOSYS)) {
             copies = true;

@@ -138,7 +138,14 @@ ASYNC(yields_times, int, times)
     return 0;
 }
 
-static uint64_t polls_of(const asyncio_run_options *options, int times)
+ASYNC(both_yield, int, times)
+{
+    asyncio_task *other = asyncio_create_task(yields_times(times));
+    asyncio_await(yields_times(times));
+    return asyncio_await(other);
+}
+
+static uint64_t polls_of(const asyncio_run_options *options, asyncio_coro *coro)
 {
     open_loop(options);
     struct asy_backend_ops ops = *loop->backend->ops, *counting = &ops;
@@ -146,8 +153,7 @@ static uint64_t polls_of(const asyncio_run_options *options, int times)
     counting->needs_poll = count_poll;
     loop->backend->ops = counting;
     polls = 0;
-    asyncio_release(asyncio_loop_create_task(loop, yields_times(times)));
-    assert_int_equal(asyncio_loop_run_until_complete(loop, started(yields_times(times))), 0);
+    assert_int_equal(asyncio_loop_run_until_complete(loop, started(coro)), 0);
     loop->backend->ops = real;
     uint64_t seen = polls;
     close_loop();
@@ -158,11 +164,11 @@ static uint64_t polls_of(const asyncio_run_options *options, int times)
 static void the_poll_is_amortised(void **state)
 {
     (void)state;
-    uint64_t seen = polls_of(NULL, 6400);
+    uint64_t seen = polls_of(NULL, both_yield(6400));
     assert_in_range(seen, 2 * 6400 / 72, 2 * 6400 / 32);
-    assert_true(polls_of(&simulated, 1000) >= 1000);
+    assert_true(polls_of(&simulated, both_yield(1000)) >= 1000);
     static const asyncio_run_options seeded = {.seed = 7};
-    assert_true(polls_of(&seeded, 1000) >= 1000);
+    assert_true(polls_of(&seeded, both_yield(1000)) >= 1000);
 }
 
 static void note_yields(void *out)
@@ -210,6 +216,46 @@ static void a_timer_waits_for_a_few_slow_hops_at_most(void **state)
     assert_int_equal(asyncio_loop_run_until_complete(loop, started(yields_slowly(&seen_at))), 0);
     assert_true(seen_at <= 32);
     close_loop();
+}
+
+/* ---- Many tasks, each with much to do ------------------------------------------------------------- */
+
+#define BUSY_TASKS 500
+
+/* Items that are there, each of which takes a while: 200 us in all, without a wait. */
+ASYNC(drains_items, asyncio_queue *, queue)
+{
+    int item;
+    for (int i = 0; i < 20; i++) {
+        double until = asyncio_time() + 0.00001;
+        asyncio_queue_put_nowait(queue, &i);
+        asyncio_queue_get(queue, &item);
+        while (asyncio_time() < until)
+            continue;
+    }
+    return 0;
+}
+
+ASYNC(starts_many)
+{
+    static asyncio_task *tasks[BUSY_TASKS];
+    asyncio_queue queue;
+    asyncio_queue_init(&queue, sizeof(int), 0);
+    asyncio_handle timer = asyncio_loop_call_later(loop, 1000, stop, NULL);
+    for (int i = 0; i < BUSY_TASKS; i++)
+        tasks[i] = asyncio_create_task(drains_items(&queue));
+    for (int i = 0; i < BUSY_TASKS; i++)
+        asyncio_await(tasks[i]);
+    asyncio_handle_cancel(loop, timer);
+    asyncio_queue_destroy(&queue);
+    return 0;
+}
+
+/* What was ready when an iteration began is no reason not to poll, either. */
+static void a_poll_comes_between_many_ready_tasks(void **state)
+{
+    (void)state;
+    assert_true(polls_of(NULL, starts_many()) >= BUSY_TASKS / 16);
 }
 
 /* ---- Seeds --------------------------------------------------------------------------------- */
@@ -280,6 +326,7 @@ int main(void)
         cmocka_unit_test(the_poll_is_amortised),
         cmocka_unit_test(a_post_waits_for_a_few_hops_at_most),
         cmocka_unit_test(a_timer_waits_for_a_few_slow_hops_at_most),
+        cmocka_unit_test(a_poll_comes_between_many_ready_tasks),
         cmocka_unit_test(a_seed_orders_tasks_and_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
