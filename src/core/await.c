@@ -36,7 +36,7 @@ static intptr_t wait_for_future(asyncio_task *task, asyncio_future *future, bool
     if (UNLIKELY(task->must_cancel))
         asy_cancel_forward(task, &wait);
     intptr_t result = asy_wait_park(&wait);
-    *requested = wait.requested;
+    *requested = wait.is_requested;
     return result;
 }
 
@@ -68,7 +68,7 @@ static inline __attribute__((always_inline)) intptr_t await(asyncio_future *futu
     if (UNLIKELY(!task)) {
         result = ASYNCIO_ENOTASK;
         *status = ASYNCIO_ENOTASK;
-    } else if (future->done) {
+    } else if (future->is_done) {
         result = future->result;
     } else if (UNLIKELY((result = refuse(task, future)) != 0)) {
         *status = (int)result;
@@ -78,7 +78,7 @@ static inline __attribute__((always_inline)) intptr_t await(asyncio_future *futu
         if (requested && result == -ECANCELED)
             *status = -ECANCELED;
     }
-    if (future->done && *status != ASYNCIO_ENOTASK) {
+    if (future->is_done && *status != ASYNCIO_ENOTASK) {
         future->flags |= FUTURE_SEEN;
         if (out)
             *out = result;

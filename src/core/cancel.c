@@ -37,9 +37,9 @@ static THREAD_LOCAL struct {
 /* Takes the message over. One with a message shows it all the way: no trace ends it, its own none. */
 static void begin_pass(asyncio_loop *loop, struct message *message)
 {
-    if (loop->passed_at != loop->turn || loop->passed_by != loop->current || message)
+    if (loop->passed_at != loop->steps || loop->passed_by != loop->current || message)
         loop->passes++;
-    loop->passed_at = loop->turn;
+    loop->passed_at = loop->steps;
     loop->passed_by = loop->current;
     pass.message = message;
     pass.number = loop->passes + 1;
@@ -58,7 +58,7 @@ static bool is_held_back(const asyncio_task *task, const asyncio_scope *source)
 }
 
 /* Sets must_cancel: is there a request that nothing holds back? */
-void asy_cancel_look_again(asyncio_task *task)
+void asy_cancel_update(asyncio_task *task)
 {
     const asyncio_scope *scope = task->scopes;
     for (; scope && scope->kind != SCOPE_SHIELD; scope = scope->outer) {
@@ -67,7 +67,7 @@ void asy_cancel_look_again(asyncio_task *task)
             return;
         }
     }
-    task->must_cancel = !scope && task->requested;
+    task->must_cancel = !scope && task->is_requested;
 }
 
 static void keep_pending(asyncio_task *task, asyncio_scope *source)
@@ -75,10 +75,10 @@ static void keep_pending(asyncio_task *task, asyncio_scope *source)
     if (source) {
         source->pending = true;
     } else {
-        task->requested = true;
+        task->is_requested = true;
         asy_message_set(&task->cancel_message, asy_message_ref(pass.message));
     }
-    asy_cancel_look_again(task);
+    asy_cancel_update(task);
 }
 
 /* All that nothing holds back are delivered at once. The message of the one
@@ -90,8 +90,8 @@ static struct message *take_requests(asyncio_task *task)
     asyncio_scope *scope = task->scopes;
     for (; scope && scope->kind != SCOPE_SHIELD; scope = scope->outer)
         scope->pending = false;
-    if (!scope && task->requested) {
-        task->requested = false;
+    if (!scope && task->is_requested) {
+        task->is_requested = false;
         message = task->cancel_message;
         task->cancel_message = NULL;
     }
@@ -124,10 +124,10 @@ void asy_cancel_withdraw(asyncio_task *task, asyncio_scope *scope)
     if (scope) {
         scope->pending = false;
     } else {
-        task->requested = false;
+        task->is_requested = false;
         asy_message_set(&task->cancel_message, NULL);
     }
-    asy_cancel_look_again(task);
+    asy_cancel_update(task);
 }
 
 static bool requested_during(const asyncio_scope *scope, const asyncio_scope *left)
@@ -157,11 +157,11 @@ bool asy_cancel_from_around(const asyncio_task *task, const asyncio_scope *left)
 void asy_cancel_again(asyncio_task *task, const asyncio_scope *left)
 {
     if (asy_cancel_from_outside(task, left))
-        task->requested = true;
+        task->is_requested = true;
     for (asyncio_scope *scope = task->scopes; scope && scope->kind != SCOPE_SHIELD; scope = scope->outer)
         if (requested_during(scope, left))
             scope->pending = true;
-    asy_cancel_look_again(task);
+    asy_cancel_update(task);
 }
 
 /* ---- On its way down --------------------------------------------------------------- */
@@ -201,7 +201,7 @@ static bool leads_into_circle(const asyncio_task *task)
     return false;
 }
 
-bool asy_awaits_itself(const asyncio_task *task)
+bool asy_cancel_is_circle(const asyncio_task *task)
 {
     pass.number = UINT64_MAX; /* no request is under way: nothing has been looked at */
     return leads_into_circle(task);
@@ -209,7 +209,7 @@ bool asy_awaits_itself(const asyncio_task *task)
 
 static void delivered(struct wait *wait)
 {
-    wait->requested = true;
+    wait->is_requested = true;
     asy_message_set(&wait->task->future.message, asy_message_ref(pass.message));
 }
 
@@ -230,7 +230,7 @@ static bool leads_back(asyncio_task *task)
     asyncio_task *at = task, *next;
     while (was_here(at) && !at->wait->leads_on && (next = awaited_by(at)))
         at = next;
-    if (was_here(at) && at->wait->passing)
+    if (was_here(at) && at->wait->is_passing)
         return true;
     for (at = task; was_here(at) && !at->wait->leads_on; at = next) {
         at->wait->leads_on = true;
@@ -248,9 +248,9 @@ static bool end_wait(struct wait *wait, asyncio_task **next)
     wait->pass = pass.number;
     wait->leads_on = false;
     if (wait->kind != &asy_wait_await) {
-        wait->passing = true;
+        wait->is_passing = true;
         bool ends = wait->kind->cancel ? wait->kind->cancel(wait) : asy_wait_cancelled(wait);
-        wait->passing = false;
+        wait->is_passing = false;
         if (ends)
             delivered(wait);
         else
@@ -259,7 +259,7 @@ static bool end_wait(struct wait *wait, asyncio_task **next)
     }
     asyncio_future *awaited = wait->object;
     if (awaited->kind == OBJECT_TASK) {
-        wait->requested = true;
+        wait->is_requested = true;
         *next = (asyncio_task *)awaited;
         return true;
     }
@@ -279,7 +279,7 @@ static asyncio_task *request(asyncio_task *task, asyncio_scope *source)
         return NULL;
     }
     if (wait->state == WAIT_GRANTED) {
-        wait->requested = true;
+        wait->is_requested = true;
         return NULL;
     }
     asyncio_task *next;
@@ -324,7 +324,7 @@ static void defer(asyncio_task *task)
 
 void asy_cancel_pass(asyncio_future *future)
 {
-    if (future->done)
+    if (future->is_done)
         return;
     if (future->kind != OBJECT_TASK) {
         asy_message_set(&future->message, asy_message_ref(pass.message));
@@ -365,7 +365,7 @@ static void pass_down(asyncio_task *task, asyncio_scope *source, struct message 
 
 bool asy_task_cancel(asyncio_task *task, const char *message)
 {
-    if (task->future.done || asy_loop_unusable(task->future.loop)) /* abandoned: it never runs again */
+    if (task->future.is_done || asy_loop_unusable(task->future.loop)) /* abandoned: it never runs again */
         return false;
     pass_down(task, NULL, asy_message_new(-ECANCELED, message));
     return true;
@@ -374,7 +374,7 @@ bool asy_task_cancel(asyncio_task *task, const char *message)
 void asy_scope_request(asyncio_scope *scope)
 {
     scope->requested = true;
-    scope->requested_at = scope->task->future.loop->turn;
+    scope->requested_at = scope->task->future.loop->steps;
     pass_down(scope->task, scope, NULL);
 }
 

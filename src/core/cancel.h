@@ -38,7 +38,7 @@ void asy_cancel_forward(asyncio_task *task, struct wait *wait);
 void asy_scope_request(asyncio_scope *scope);
 
 /* Sets must_cancel anew: is there a request that no shield holds back? */
-void asy_cancel_look_again(asyncio_task *task);
+void asy_cancel_update(asyncio_task *task);
 
 /* Takes an undelivered request back: a scope's, or asyncio_cancel's (NULL). */
 void asy_cancel_withdraw(asyncio_task *task, asyncio_scope *scope);
@@ -54,6 +54,6 @@ bool asy_cancel_from_outside(const asyncio_task *task, const asyncio_scope *left
 bool asy_cancel_from_around(const asyncio_task *task, const asyncio_scope *left);
 
 /* Does the task wait, through awaits, for itself, or for tasks that wait for each other? */
-bool asy_awaits_itself(const asyncio_task *task);
+bool asy_cancel_is_circle(const asyncio_task *task);
 
 #endif

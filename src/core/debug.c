@@ -17,7 +17,7 @@
 
 void asy_debug_update(asyncio_loop *loop)
 {
-    loop->step_by_step = loop->debug || loop->instrument;
+    loop->is_stepping = loop->debug || loop->instrument;
 }
 
 void asyncio_loop_set_debug(asyncio_loop *loop, bool on)
@@ -78,7 +78,7 @@ static bool is_slow(const asyncio_loop *loop, int64_t begun_ns, double *took)
 
 static const char *gave_way_in(const asyncio_task *task)
 {
-    if (task->future.done)
+    if (task->future.is_done)
         return NULL;
     return task->wait ? task->wait->kind->name : "ready";
 }
@@ -95,9 +95,9 @@ void asy_step_hooks(asyncio_loop *loop, asyncio_task *task)
         asy_report_task(loop, task, 0, "a step took %.3f seconds without waiting", took);
     if (loop->instrument) {
         asyncio_trace_event event = {.task = task};
-        event.kind = task->future.done ? ASYNCIO_TRACE_TASK_DONE : ASYNCIO_TRACE_STEP_END;
+        event.kind = task->future.is_done ? ASYNCIO_TRACE_TASK_DONE : ASYNCIO_TRACE_STEP_END;
         event.what = gave_way_in(task);
-        event.result = task->future.done ? task->future.result : 0;
+        event.result = task->future.is_done ? task->future.result : 0;
         asy_trace_emit(loop, &event);
     }
     asy_future_unref(&task->future);
@@ -150,7 +150,7 @@ void asy_deadlock_report(asyncio_loop *loop)
         char text[256];
         describe_wait(task, text, sizeof text);
         asy_report_task(loop, task, 0, "%s %s%s", asyncio_task_name(task), text,
-                        asy_awaits_itself(task) ? ", in a circle" : "");
+                        asy_cancel_is_circle(task) ? ", in a circle" : "");
         if (++told == 20)
             break;
     }

@@ -73,9 +73,9 @@ static bool others_may_wake(asyncio_loop *loop)
 static COLD void about_to_wait(asyncio_loop *loop, int64_t deadline_ns)
 {
     if (loop->debug && deadline_ns == ASY_NO_DEADLINE && !loop->backend->ops->is_virtual &&
-        !loop->deadlocked && !loop->signals && !others_may_wake(loop) &&
+        !loop->is_deadlocked && !loop->signals && !others_may_wake(loop) &&
         !loop->backend->ops->needs_poll(loop->backend)) {
-        loop->deadlocked = true;
+        loop->is_deadlocked = true;
         asy_deadlock_report(loop);
     }
     if (loop->instrument)
@@ -98,13 +98,13 @@ static bool waits_for_others(asyncio_loop *loop, int64_t deadline_ns)
 {
     if (deadline_ns <= 0 || !loop->backend->ops->is_virtual)
         return false;
-    return loop->elsewhere || (deadline_ns == ASY_NO_DEADLINE && others_may_wake(loop));
+    return loop->awaited_work || (deadline_ns == ASY_NO_DEADLINE && others_may_wake(loop));
 }
 
 /* Waits, if nothing is ready, until something is, but not past latest_ns. */
 static HOT int poll_backend(asyncio_loop *loop, int64_t latest_ns)
 {
-    bool waits = !loop->ready.first && !loop->stopping;
+    bool waits = !loop->ready.first && !loop->is_stopping;
     int64_t deadline_ns = waits ? asy_timers_next(&loop->timers) : 0;
     int err = 0;
     if (UNLIKELY(deadline_ns > latest_ns))
@@ -112,21 +112,21 @@ static HOT int poll_backend(asyncio_loop *loop, int64_t latest_ns)
     if (waits) {
         asy_loop_give_spare_stack(loop);
         asy_stacks_trim(loop->stacks);
-        atomic_store(&loop->sleeping, true);
+        atomic_store(&loop->is_sleeping, true);
         if (asy_posts_pending(loop))
             deadline_ns = 0;
     }
-    if (UNLIKELY(waits && loop->step_by_step))
+    if (UNLIKELY(waits && loop->is_stepping))
         about_to_wait(loop, deadline_ns);
     /* Inside another loop always: what made the descriptor readable has to be taken. */
     if (UNLIKELY(waits_for_others(loop, deadline_ns)))
         loop->backend->ops->wait_for_others(loop->backend, deadline_ns);
-    else if (deadline_ns > 0 || UNLIKELY(loop->inside) || loop->backend->ops->needs_poll(loop->backend))
+    else if (deadline_ns > 0 || UNLIKELY(loop->is_embedded) || loop->backend->ops->needs_poll(loop->backend))
         err = loop->backend->ops->wait(loop->backend, deadline_ns);
     /* In no order: who still sees it up wakes once more than needed. */
     if (waits)
-        atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed);
-    if (UNLIKELY(waits && loop->step_by_step && loop->instrument))
+        atomic_store_explicit(&loop->is_sleeping, false, memory_order_relaxed);
+    if (UNLIKELY(waits && loop->is_stepping && loop->instrument))
         asy_trace(loop, ASYNCIO_TRACE_WAIT_END, NULL);
     asy_posts_collect(loop);
     if (UNLIKELY(!list_is_empty(&loop->refused)))
@@ -169,12 +169,12 @@ static NOINLINE bool is_poll_due(asyncio_loop *loop)
 /* May the tasks go on among themselves, without a poll? */
 bool asy_loop_goes_on(asyncio_loop *loop)
 {
-    if (UNLIKELY(loop->step_by_step || loop->is_strict || loop->stopping)) {
+    if (UNLIKELY(loop->is_stepping || loop->is_strict || loop->is_stopping)) {
         begin_stretch(loop, loop->ready_then);
         return loop->batch;
     }
     bool polled = is_polled(loop);
-    if (atomic_load_explicit(&loop->attention, memory_order_relaxed) || (polled && is_poll_due(loop)))
+    if (atomic_load_explicit(&loop->has_posts, memory_order_relaxed) || (polled && is_poll_due(loop)))
         return false;
     if (loop->ready_then) {
         begin_stretch(loop, polled ? loop->look_hops : POLL_HOPS);
@@ -207,7 +207,7 @@ static COLD _Noreturn void returned_in_child(void)
 
 static void run_callback(asyncio_loop *loop, struct callback *callback)
 {
-    if (UNLIKELY(loop->step_by_step))
+    if (UNLIKELY(loop->is_stepping))
         asy_callback_hooks(loop, callback);
     else
         callback->kind->run(callback);
@@ -218,7 +218,7 @@ static void run_callback(asyncio_loop *loop, struct callback *callback)
 
 static HOT void run_batch(asyncio_loop *loop)
 {
-    if (UNLIKELY(loop->seeded))
+    if (UNLIKELY(loop->is_seeded))
         shuffle_tasks(loop);
     loop->ready_then = loop->ready.count;
     begin_stretch(loop, loop->look_hops);
@@ -233,7 +233,7 @@ static HOT void run_batch(asyncio_loop *loop)
         } else if (entry->kind == READY_RELAY) {
             entry->kind = READY_TASK;
             ready_push(&loop->ready, entry);
-        } else if (UNLIKELY(loop->step_by_step)) {
+        } else if (UNLIKELY(loop->is_stepping)) {
             step(loop, LIST_ENTRY(entry, asyncio_task, ready));
         } else {
             asy_task_resume(loop, LIST_ENTRY(entry, asyncio_task, ready));
@@ -249,8 +249,8 @@ HOT int asy_loop_run(asyncio_loop *loop)
         if (err)
             break;
         run_batch(loop);
-    } while (!loop->stopping);
-    loop->stopping = false;
+    } while (!loop->is_stopping);
+    loop->is_stopping = false;
     return err;
 }
 
@@ -279,22 +279,22 @@ static void learn_own_stack(struct fiber *fiber)
 /* What would make the next iteration begin without a wait. */
 static bool has_work(asyncio_loop *loop)
 {
-    return loop->ready.first || loop->stopping || asy_posts_pending(loop);
+    return loop->ready.first || loop->is_stopping || asy_posts_pending(loop);
 }
 
 /* Inside another loop, between two turns: the loop counts as asleep, so that a post makes its
  * descriptor readable, and so does what is queued in this thread. */
 static void doze(asyncio_loop *loop)
 {
-    loop->dozing = true;
-    atomic_store(&loop->sleeping, true);
+    loop->is_dozing = true;
+    atomic_store(&loop->is_sleeping, true);
     if (has_work(loop))
         asy_loop_rouse(loop);
 }
 
 void asy_loop_rouse(asyncio_loop *loop)
 {
-    loop->dozing = false;
+    loop->is_dozing = false;
     if (!asy_loop_is_parents(loop))
         loop->backend->ops->wake(loop->backend);
 }
@@ -321,17 +321,17 @@ static int enter(asyncio_loop *loop, const char *call)
         return (int)asyncio_raise(ASYNCIO_ESTATE, "%s: the loop belongs to the parent process", call);
     if (asy_running_loop)
         return (int)asyncio_raise(ASYNCIO_ESTATE, "%s: a loop runs in this thread already", call);
-    if (loop->running)
+    if (loop->is_running)
         return (int)asyncio_raise(ASYNCIO_ESTATE, "%s: the loop runs in another thread", call);
-    if (loop->closed)
+    if (loop->is_closed)
         return (int)asyncio_raise(ASYNCIO_ESTATE, "%s: the loop is closed", call);
     asyncio_loop_ref(loop); /* until it leaves */
     /* Other threads may be looking for theirs. */
     __atomic_store_n(&loop->thread, asy_this_thread(), __ATOMIC_RELAXED);
     loop->tid = own_tid();
-    loop->running = true;
-    loop->dozing = false;
-    atomic_store(&loop->sleeping, false);
+    loop->is_running = true;
+    loop->is_dozing = false;
+    atomic_store(&loop->is_sleeping, false);
     asy_fp_control_save(&loop->fp);
 #if ASY_TSAN
     loop->fiber.tsan = __tsan_get_current_fiber();
@@ -351,8 +351,8 @@ static void leave(asyncio_loop *loop)
     asy_vars_leave(loop);
     asy_exceptions_leave(loop);
     asy_running_loop = NULL;
-    loop->running = false;
-    if (UNLIKELY(loop->inside))
+    loop->is_running = false;
+    if (UNLIKELY(loop->is_embedded))
         doze(loop);
     asyncio_loop_release(loop);
 }
@@ -360,7 +360,7 @@ static void leave(asyncio_loop *loop)
 /* After a run of many turns. A loop inside another one stays watched for its next turn, until it closes. */
 static void leave_run(asyncio_loop *loop)
 {
-    if (!loop->inside)
+    if (!loop->is_embedded)
         asy_overflow_unwatch(loop);
     leave(loop);
 }
@@ -388,7 +388,7 @@ int asyncio_loop_run_once(asyncio_loop *loop, double timeout)
     err = poll_backend(loop, latest_ns);
     if (!err)
         run_batch(loop);
-    loop->stopping = false;
+    loop->is_stopping = false;
     leave(loop);
     return err;
 }
@@ -401,9 +401,9 @@ int asyncio_loop_fd(asyncio_loop *loop)
     if (asy_loop_unusable(loop))
         return ASYNCIO_ESTATE;
     int fd = loop->backend->ops->fd(loop->backend);
-    if (fd >= 0 && !loop->inside) {
-        loop->inside = true;
-        if (!loop->running)
+    if (fd >= 0 && !loop->is_embedded) {
+        loop->is_embedded = true;
+        if (!loop->is_running)
             doze(loop);
     }
     return fd;
@@ -449,7 +449,7 @@ static int run_until_done(asyncio_loop *loop, asyncio_future *future)
 {
     struct until_done until = {.waiter.notify = until_is_done};
     list_init(&until.waiter.node);
-    if (future->done)
+    if (future->is_done)
         until_is_done(&until.waiter, future);
     else
         list_append(&future->waiters, &until.waiter.node);
@@ -475,7 +475,7 @@ intptr_t asyncio_loop_run_until_complete(asyncio_loop *loop, asyncio_future *fut
     }
     if (err) {
         result = err;
-    } else if (!future->done) {
+    } else if (!future->is_done) {
         result = asyncio_raise(ASYNCIO_ESTATE, "the loop was stopped before the future was done");
     } else {
         result = future->result;
@@ -492,7 +492,7 @@ void asyncio_loop_stop(asyncio_loop *loop)
     if (!loop)
         return;
     asy_loop_check(loop, __func__);
-    loop->stopping = true;
+    loop->is_stopping = true;
     asy_loop_queued(loop);
     if (loop->batch > loop->ready.count)
         loop->batch = (uint32_t)loop->ready.count;
@@ -508,7 +508,7 @@ bool asyncio_loop_is_running(asyncio_loop *loop)
     if (!loop)
         return false;
     asy_loop_check(loop, __func__);
-    return loop->running && !asy_loop_is_parents(loop);
+    return loop->is_running && !asy_loop_is_parents(loop);
 }
 
 bool asyncio_loop_is_closed(asyncio_loop *loop)
@@ -516,7 +516,7 @@ bool asyncio_loop_is_closed(asyncio_loop *loop)
     if (!loop)
         return true;
     asy_loop_check(loop, __func__);
-    return loop->closed;
+    return loop->is_closed;
 }
 
 double asyncio_loop_time(asyncio_loop *loop)

@@ -37,7 +37,7 @@ struct asyncio_future {
     /* These 16 bytes survive in a freed block (sys/slab.h). */
     uint32_t refs;
     uint8_t kind;              /* enum object_kind */
-    bool done;
+    bool is_done;
     uint16_t flags;            /* enum future_flag */
     const asyncio_site *site;  /* where it was made */
 

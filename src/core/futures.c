@@ -39,7 +39,7 @@ void asy_future_init(asyncio_future *future, asyncio_loop *loop, const asyncio_s
 {
     future->refs = 1;
     future->kind = OBJECT_FUTURE;
-    future->done = false;
+    future->is_done = false;
     future->flags = 0;
     future->site = site;
     future->loop = loop;
@@ -81,10 +81,10 @@ static NOINLINE void notify_all(asyncio_future *future)
 
 void asy_future_complete(asyncio_future *future, intptr_t result)
 {
-    ASY_ASSERT(!future->done);
+    ASY_ASSERT(!future->is_done);
     future->result = result;
     future->order = ++future->loop->completions;
-    future->done = true;
+    future->is_done = true;
     struct list *first = future->waiters.next;
     if (first == &future->waiters)
         return;
@@ -108,7 +108,7 @@ static COLD void report_unseen(asyncio_future *future)
 
 static void destroy(asyncio_future *future)
 {
-    if (future->done && future->result < 0 && future->result != -ECANCELED &&
+    if (future->is_done && future->result < 0 && future->result != -ECANCELED &&
         !(future->flags & FUTURE_SEEN)) {
         future->refs = 1; /* the handler may look at it */
         report_unseen(future);
@@ -173,7 +173,7 @@ bool asyncio_done_future(asyncio_future *future)
     if (!future)
         return true;
     asy_future_check(future, "asyncio_done");
-    return future->done;
+    return future->is_done;
 }
 
 bool asyncio_cancelled_future(asyncio_future *future)
@@ -181,7 +181,7 @@ bool asyncio_cancelled_future(asyncio_future *future)
     if (!future)
         return false;
     asy_future_check(future, "asyncio_cancelled");
-    return future->done && future->result == -ECANCELED;
+    return future->is_done && future->result == -ECANCELED;
 }
 
 intptr_t asyncio_result_future(asyncio_future *future)
@@ -189,7 +189,7 @@ intptr_t asyncio_result_future(asyncio_future *future)
     if (!future)
         return -ENOMEM;
     asy_future_check(future, "asyncio_result");
-    if (!future->done)
+    if (!future->is_done)
         return ASYNCIO_ESTATE;
     future->flags |= FUTURE_SEEN;
     return future->result;
@@ -202,7 +202,7 @@ static int set(asyncio_future *future, intptr_t result, const char *call)
     asy_future_check(future, call);
     if (future->kind == OBJECT_TASK)
         return -EINVAL;
-    if (future->done)
+    if (future->is_done)
         return ASYNCIO_ESTATE;
     asy_future_complete(future, result);
     return 0;
@@ -225,7 +225,7 @@ bool asyncio_cancel_with_future(asyncio_future *future, const char *message)
     asy_future_check(future, "asyncio_cancel");
     if (future->kind == OBJECT_TASK)
         return asy_task_cancel((asyncio_task *)future, message);
-    if (future->done)
+    if (future->is_done)
         return false;
     asy_message_set(&future->message, asy_message_new(-ECANCELED, message));
     asy_future_complete(future, -ECANCELED);
@@ -288,7 +288,7 @@ static void queue_done_callback(struct done_callback *done)
 static void notify_done_callback(struct waiter *waiter, asyncio_future *future)
 {
     struct done_callback *done = LIST_ENTRY(waiter, struct done_callback, waiter);
-    if (future && !future->loop->closed)
+    if (future && !future->loop->is_closed)
         queue_done_callback(done);
     else
         free_done_callback(done);
@@ -301,7 +301,7 @@ int asyncio_add_done_callback_future(asyncio_future *future, asyncio_done_callba
     asy_future_check(future, "asyncio_add_done_callback");
     if (!fn)
         return -EINVAL;
-    if (!future->loop || future->loop->closed)
+    if (!future->loop || future->loop->is_closed)
         return ASYNCIO_ESTATE;
     asyncio_context *context;
     if (asy_vars_capture(future->loop, &context))
@@ -314,7 +314,7 @@ int asyncio_add_done_callback_future(asyncio_future *future, asyncio_done_callba
     *done = (struct done_callback){.fn = fn, .arg = arg, .future = future, .context = context};
     done->waiter.notify = notify_done_callback;
     list_init(&done->waiter.node);
-    if (future->done)
+    if (future->is_done)
         queue_done_callback(done);
     else
         list_append(&future->waiters, &done->waiter.node);

@@ -22,14 +22,14 @@ struct child {
     struct waiter waiter;
     struct gather *gather;
     asyncio_future *future; /* NULL: a child that could not be made */
-    bool repeated;          /* it stands in an earlier place already, which sees to its cancel */
+    bool is_repeated;          /* it stands in an earlier place already, which sees to its cancel */
 };
 
 struct gather {
     struct wait wait;
     struct child *children;
     size_t count, pending;
-    bool settled;
+    bool is_settled;
     intptr_t error;         /* the first child's that failed */
     asyncio_future *failed; /* whose that is, for its message */
 };
@@ -54,22 +54,22 @@ static void child_done(struct waiter *waiter, asyncio_future *future)
     (void)future;
     gather->pending--;
     note_error(gather, child);
-    bool fails = gather->error && !gather->settled && !gather->wait.requested;
+    bool fails = gather->error && !gather->is_settled && !gather->wait.is_requested;
     if ((gather->pending == 0 || fails) && gather->wait.state == WAIT_PENDING)
-        asy_wait_relay(&gather->wait, gather->settled ? 0 : gather->error);
+        asy_wait_relay(&gather->wait, gather->is_settled ? 0 : gather->error);
 }
 
 static void cancel_children(struct gather *gather)
 {
     for (size_t i = 0; i < gather->count; i++)
-        if (gather->children[i].future && !gather->children[i].repeated)
+        if (gather->children[i].future && !gather->children[i].is_repeated)
             asy_cancel_pass(gather->children[i].future);
 }
 
 static bool cancel_gather(struct wait *wait)
 {
     struct gather *gather = LIST_ENTRY(wait, struct gather, wait);
-    wait->requested = true;
+    wait->is_requested = true;
     cancel_children(gather);
     return true;
 }
@@ -98,9 +98,9 @@ static int check_argument(asyncio_future *x, const asyncio_task *task)
         return 0;
     }
     asy_future_check(x, "asyncio_gather");
-    if (!x->done && x == &task->future)
+    if (!x->is_done && x == &task->future)
         return (int)asyncio_raise(-EINVAL, "asyncio_gather: a task cannot wait for itself");
-    if (!x->done && x->loop != task->future.loop)
+    if (!x->is_done && x->loop != task->future.loop)
         return (int)asyncio_raise(-EINVAL, "asyncio_gather: a task or future belongs to another loop");
     return 0;
 }
@@ -127,7 +127,7 @@ static int check_arguments(asyncio_awaitable *const *awaitables, size_t n, const
 static bool is_to_end(const asyncio_future *x)
 {
     const asyncio_loop *loop = asy_running_loop;
-    return x && x->kind != OBJECT_CORO && !x->done && loop && x->loop == loop &&
+    return x && x->kind != OBJECT_CORO && !x->is_done && loop && x->loop == loop &&
            !(loop->current && x == &loop->current->future);
 }
 
@@ -187,7 +187,7 @@ static int refuse(intptr_t results[], asyncio_awaitable *const *awaitables, size
         asyncio_future *x = (asyncio_future *)(void *)awaitables[i];
         if (task && is_to_end(x))
             wait_for_end(x, task);
-        bool ended = x && x->kind != OBJECT_CORO && x->done;
+        bool ended = x && x->kind != OBJECT_CORO && x->is_done;
         if (results)
             results[i] = ended ? x->result : x ? err : -ENOMEM;
         if (ended)
@@ -214,10 +214,10 @@ static void add_child(struct gather *gather, size_t i, asyncio_awaitable *awaita
     child->gather = gather;
     child->waiter.notify = child_done;
     child->future = asyncio_ensure_future_future((asyncio_future *)(void *)awaitable, site);
-    child->repeated = false;
+    child->is_repeated = false;
     list_init(&child->waiter.node);
-    if (child->future && !child->future->done) {
-        child->repeated = is_repeated(gather, child->future);
+    if (child->future && !child->future->is_done) {
+        child->is_repeated = is_repeated(gather, child->future);
         list_append(&child->future->waiters, &child->waiter.node);
         gather->pending++;
     } else {
@@ -228,20 +228,20 @@ static void add_child(struct gather *gather, size_t i, asyncio_awaitable *awaita
 static void wait_for_children(struct gather *gather, asyncio_task *task)
 {
     asy_wait_init(&gather->wait, task, &gather_kind, gather);
-    if (gather->pending && !(gather->error && !gather->settled)) {
+    if (gather->pending && !(gather->error && !gather->is_settled)) {
         if (task->must_cancel)
             asy_cancel_forward(task, &gather->wait);
         asy_wait_park(&gather->wait);
     }
     if (!gather->pending)
         return;
-    bool requested = gather->wait.requested;
+    bool requested = gather->wait.is_requested;
     asy_wait_init(&gather->wait, task, &drain_kind, gather);
-    gather->wait.requested = requested;
-    gather->settled = true;
+    gather->wait.is_requested = requested;
+    gather->is_settled = true;
     gather->wait.state = WAIT_GRANTED; /* the task runs: what ends at once wakes nobody */
     for (size_t i = 0; i < gather->count; i++)
-        if (!gather->children[i].repeated)
+        if (!gather->children[i].is_repeated)
             asyncio_cancel_future(gather->children[i].future);
     gather->wait.state = WAIT_PENDING;
     if (gather->pending)
@@ -254,7 +254,7 @@ static int collect(struct gather *gather, intptr_t results[], bool settled)
         if (results)
             results[i] = outcome(&gather->children[i]);
     int err = settled ? 0 : gather->error < INT_MIN ? INT_MIN : (int)gather->error;
-    if (gather->wait.requested)
+    if (gather->wait.is_requested)
         err = -ECANCELED;
     else if (err && gather->failed)
         asy_message_inherit(gather->failed);
@@ -283,7 +283,7 @@ int asyncio_gather_at(intptr_t results[], asyncio_awaitable *const *awaitables, 
     int err = check_arguments(awaitables, n, task);
     if (err)
         return refuse(results, awaitables, n, task, err);
-    struct gather gather = {.count = n, .settled = settled};
+    struct gather gather = {.count = n, .is_settled = settled};
     size_t bytes = n * sizeof *gather.children;
     gather.children = asy_slab_alloc(bytes);
     if (!gather.children)

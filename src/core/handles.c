@@ -240,7 +240,7 @@ bool asyncio_handle_cancel(asyncio_loop *loop, asyncio_handle public)
     if (!loop || !asyncio_handle_valid(public))
         return false;
     asy_loop_check(loop, __func__);
-    struct handle *handle = loop->closed ? NULL : find(loop, public);
+    struct handle *handle = loop->is_closed ? NULL : find(loop, public);
     if (!handle)
         return false;
     if (handle->state == HANDLE_TIMED) {

@@ -40,7 +40,7 @@ static void unregister_loop(asyncio_loop *loop)
 /* Not under the lock: nobody's, once the loop is closed. */
 static bool is_closed(const asyncio_loop *loop)
 {
-    return __atomic_load_n(&loop->closed, __ATOMIC_RELAXED);
+    return __atomic_load_n(&loop->is_closed, __ATOMIC_RELAXED);
 }
 
 static bool is_here(const asyncio_loop *loop)
@@ -142,7 +142,7 @@ static void init(asyncio_loop *loop, const asyncio_run_options *options)
     list_init(&loop->kept_stacks);
     list_init(&loop->refused);
     list_init(&loop->abroad);
-    loop->waking = READY_TASK;
+    loop->wake_kind = READY_TASK;
     loop->look_hops = ASY_LOOK_HOPS_MAX;
     asy_posts_init(loop);
     atomic_init(&loop->refs, 1);
@@ -151,7 +151,7 @@ static void init(asyncio_loop *loop, const asyncio_run_options *options)
     loop->slow_ns = DEFAULT_SLOW_NS;
     loop->debug = options->debug > 0 || (options->debug == 0 && environment_says_debug());
     uint64_t seed = chosen_seed(options);
-    loop->seeded = seed != 0;
+    loop->is_seeded = seed != 0;
     asy_random_seed(&loop->random, seed);
     asy_debug_update(loop);
 }
@@ -179,7 +179,7 @@ int asy_loop_new(const asyncio_run_options *options, asyncio_loop **out)
         asy_sys_free(loop);
         return (int)asyncio_raise(err, "no event loop could be made: %s", asyncio_strerror(err));
     }
-    loop->is_strict = loop->seeded || loop->backend->ops->is_virtual;
+    loop->is_strict = loop->is_seeded || loop->backend->ops->is_virtual;
     register_loop(loop);
     *out = loop;
     return 0;
@@ -266,10 +266,10 @@ static void end_kept_stacks(asyncio_loop *loop, bool in_use)
 static void close_loop(asyncio_loop *loop)
 {
     /* First: what is called from here on can add nothing. */
-    __atomic_store_n(&loop->closed, true, __ATOMIC_RELAXED);
-    loop->dozing = false;
+    __atomic_store_n(&loop->is_closed, true, __ATOMIC_RELAXED);
+    loop->is_dozing = false;
     asy_overflow_unwatch(loop); /* one inside another loop is watched until now */
-    bool in_use = loop->owed > 0;
+    bool in_use = loop->shutdown_work > 0;
     struct list *abroad;
     while ((abroad = list_take_first(&loop->abroad))) {
         struct abroad *told = LIST_ENTRY(abroad, struct abroad, node);
@@ -307,12 +307,12 @@ int asyncio_loop_close(asyncio_loop *loop)
     if (!loop)
         return -EINVAL;
     asy_loop_check(loop, __func__);
-    if (loop->closed)
+    if (loop->is_closed)
         return 0;
     if (asy_loop_is_parents(loop))
         return (int)asyncio_raise(ASYNCIO_ESTATE,
                                   "asyncio_loop_close: the loop belongs to the parent process");
-    if (loop->running)
+    if (loop->is_running)
         return (int)asyncio_raise(ASYNCIO_ESTATE, "asyncio_loop_close: the loop runs");
     asyncio_loop_ref(loop); /* handlers and drop functions are called, and may release theirs */
     close_loop(loop);
@@ -358,7 +358,7 @@ void asy_loop_objects_went(asyncio_loop *loop)
 
 bool asy_loop_is_shared(asyncio_loop *loop)
 {
-    return (atomic_load(&loop->refs) & REFS_PROGRAM) > 1 + (uint64_t)loop->running;
+    return (atomic_load(&loop->refs) & REFS_PROGRAM) > 1 + (uint64_t)loop->is_running;
 }
 
 asyncio_loop *asyncio_loop_ref(asyncio_loop *loop)
@@ -378,7 +378,7 @@ void asyncio_loop_release(asyncio_loop *loop)
     } while (!atomic_compare_exchange_weak(&loop->refs, &refs, left));
     if (left & REFS_PROGRAM)
         return;
-    if (!loop->closed) {
+    if (!loop->is_closed) {
         asy_loop_check(loop, __func__);
         close_loop(loop);
     }

@@ -56,15 +56,15 @@ struct asyncio_loop {
     uint32_t hops;               /* since the last poll, those of the batch among them */
     uint32_t look_hops;          /* how many run between two looks at the clock; 1 while they are long */
     size_t ready_then;           /* of what was ready when the iteration began, what is not in `batch` yet */
-    bool step_by_step;           /* debug or instrument: every step through the loop */
-    bool stopping;
-    bool dozing;                 /* between two turns inside another loop, not told of anything yet */
-    bool inside;                 /* another loop polls its descriptor */
+    bool is_stepping;           /* debug or instrument: every step through the loop */
+    bool is_stopping;
+    bool is_dozing;                 /* between two turns inside another loop, not told of anything yet */
+    bool is_embedded;                 /* another loop polls its descriptor */
     uint32_t budget;             /* calls that the running task may make without giving way */
     uint64_t id;                 /* never used again in this process: what locks and queues know it by */
     struct fiber fiber;          /* the loop's own stack, while a task runs */
-    uint32_t waking;             /* what asy_wait_wake queues: READY_TASK; READY_RELAY while timers fire */
-    bool seeded;                 /* tasks that are ready run in random order */
+    uint32_t wake_kind;             /* what asy_wait_wake queues: READY_TASK; READY_RELAY while timers fire */
+    bool is_seeded;                 /* tasks that are ready run in random order */
     bool is_strict;              /* an iteration is what was ready when it began, no more and no less */
     struct exceptions *exceptions; /* this thread's, where it runs and there is C++; else NULL */
     size_t task_count;
@@ -72,7 +72,7 @@ struct asyncio_loop {
     int64_t now_ns;              /* the clock at the last poll */
     struct asy_stacks *stacks;
     struct asy_stack *spare_stack; /* the one used last, at hand for the next fresh task */
-    uint64_t turn;               /* steps begun */
+    uint64_t steps;               /* steps begun */
 
     /* The poll. */
     struct heap timers;
@@ -104,31 +104,31 @@ struct asyncio_loop {
     struct asy_io_hooks *signals; /* as `io`: NULL while none was used */
 
     struct list abroad;          /* what other threads have in hand (struct abroad) */
-    size_t elsewhere;            /* work among it that is waited for: a virtual clock stands still */
-    size_t owed;                 /* work among it that no task waits for, but the shutdown */
+    size_t awaited_work;            /* work among it that is waited for: a virtual clock stands still */
+    size_t shutdown_work;                 /* work among it that no task waits for, but the shutdown */
 
     struct quarantine *quarantine; /* released blocks, in debug mode */
 
     /* State. */
     uintptr_t thread;            /* who may call */
     unsigned fork_generation;
-    bool running, debug, deadlocked;
-    bool closed;                 /* other threads may look: written and, by them, read as an atomic */
-    bool reporting;              /* the exception handler runs */
-    bool ending;                 /* the runner shuts down: servers take no more clients */
+    bool is_running, debug, is_deadlocked;
+    bool is_closed;                 /* other threads may look: written and, by them, read as an atomic */
+    bool is_reporting;              /* the exception handler runs */
+    bool is_shutting_down;                 /* the runner shuts down: servers take no more clients */
     size_t leftovers;            /* tasks that the shutdown cancelled and waits for */
     int64_t slow_ns;
     struct random random;
     asyncio_run_options options;
     struct exceptions outer_exceptions; /* of what surrounds the run */
-    bool watched;                /* for stack overflow (overflow.c) */
+    bool is_watched;                /* for stack overflow (overflow.c) */
     struct list kept_stacks;     /* of main tasks that ended: not reused before the loop closes */
     const struct asyncio_instrument *instrument;
 
     /* Any thread. */
     _Atomic uint64_t refs;       /* the program's, other threads', and two marks: see loop.c */
-    _Atomic bool attention;      /* something was posted */
-    _Atomic bool sleeping;       /* and a wake-up is needed to have it seen */
+    _Atomic bool has_posts;      /* something was posted */
+    _Atomic bool is_sleeping;       /* and a wake-up is needed to have it seen */
     _Atomic(struct post *) posts;
     _Atomic uint32_t signal_tail;
     uint32_t signal_head;
@@ -163,7 +163,7 @@ static inline bool asy_loop_is_parents(const asyncio_loop *loop)
 }
 static inline bool asy_loop_unusable(const asyncio_loop *loop)
 {
-    return loop->closed || asy_loop_is_parents(loop);
+    return loop->is_closed || asy_loop_is_parents(loop);
 }
 /* Is there a loop with this id, in this process and not closed? Aborts if it is another thread's. */
 bool asy_loop_is_open(uint64_t id, const char *call);
@@ -211,7 +211,7 @@ bool asy_loop_goes_on(asyncio_loop *loop);
 COLD void asy_loop_rouse(asyncio_loop *loop);
 static inline void asy_loop_queued(asyncio_loop *loop)
 {
-    if (UNLIKELY(loop->dozing))
+    if (UNLIKELY(loop->is_dozing))
         asy_loop_rouse(loop);
 }
 

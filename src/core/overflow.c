@@ -206,13 +206,13 @@ void asy_overflow_forked(void)
 
 void asy_overflow_watch(asyncio_loop *loop)
 {
-    if (loop->options.overflow_report < 0 || (loop->watched && lent.seen_for == loop->id))
+    if (loop->options.overflow_report < 0 || (loop->is_watched && lent.seen_for == loop->id))
         return;
     lend_alternate_stack();
     lent.seen_for = loop->id;
-    if (loop->watched)
+    if (loop->is_watched)
         return;
-    loop->watched = true;
+    loop->is_watched = true;
     pthread_mutex_lock(&lock);
     if (watchers++ == 0)
         install();
@@ -221,9 +221,9 @@ void asy_overflow_watch(asyncio_loop *loop)
 
 void asy_overflow_unwatch(asyncio_loop *loop)
 {
-    if (!loop->watched)
+    if (!loop->is_watched)
         return;
-    loop->watched = false;
+    loop->is_watched = false;
     pthread_mutex_lock(&lock);
     if (--watchers == 0)
         uninstall();

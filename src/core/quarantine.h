@@ -33,7 +33,7 @@ static inline void asy_object_check(const char *what, const char *wanted, const 
 /* Frees an object's block, which is marked as dead. */
 static inline void asy_object_free(asyncio_loop *loop, void *block, size_t bytes)
 {
-    if (UNLIKELY(loop && loop->debug && !loop->closed))
+    if (UNLIKELY(loop && loop->debug && !loop->is_closed))
         asy_quarantine_put(loop, block, bytes);
     else
         asy_slab_free(block, bytes);

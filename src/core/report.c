@@ -63,7 +63,7 @@ static void print_report(const asyncio_exception_context *context)
 void asy_report(asyncio_loop *loop, const asyncio_exception_context *context)
 {
     /* What fails in the handler itself, it is not asked to handle. */
-    if (!loop || !loop->exception_handler || loop->reporting) {
+    if (!loop || !loop->exception_handler || loop->is_reporting) {
         print_report(context);
         return;
     }
@@ -72,9 +72,9 @@ void asy_report(asyncio_loop *loop, const asyncio_exception_context *context)
     asyncio_task *hidden = asy_task_hide(), *whose = context->task ? context->task : hidden;
     asyncio_context *before = loop->context;
     loop->context = asy_vars_ref(whose ? whose->context : before);
-    loop->reporting = true;
+    loop->is_reporting = true;
     loop->exception_handler(loop, context, loop->exception_arg);
-    loop->reporting = false;
+    loop->is_reporting = false;
     asy_task_show(hidden);
     asy_vars_put(&loop->context, before);
 }

@@ -15,7 +15,7 @@
 static void count_pending(asyncio_scope *entered)
 {
     if (entered->kind == SCOPE_GROUP)
-        entered->cancelling -= entered->task->requested;
+        entered->cancelling -= entered->task->is_requested;
     for (asyncio_scope *scope = entered->outer; scope; scope = scope->outer) {
         if (!scope->pending)
             continue;
@@ -34,7 +34,7 @@ int asy_scope_enter(asyncio_scope *scope, enum scope_kind kind)
     *scope = (asyncio_scope){.outer = task->scopes, .task = task, .entered = true};
     scope->kind = (unsigned char)kind;
     scope->cancelling = (int)task->cancels;
-    scope->entered_at = task->future.loop->turn;
+    scope->entered_at = task->future.loop->steps;
     if (UNLIKELY(task->must_cancel))
         count_pending(scope);
     task->scopes = scope;
@@ -59,7 +59,7 @@ void asy_scope_exit(asyncio_scope *scope)
     scope->pending = false;
     task->scopes = scope->outer;
     if (matters) /* else all is as it was, however many there are around it */
-        asy_cancel_look_again(task);
+        asy_cancel_update(task);
 }
 
 /* ---- Shields -------------------------------------------------------------------- */
@@ -68,7 +68,7 @@ int asyncio_shield_scope_enter(asyncio_shield_scope *shield)
 {
     int err = asy_scope_enter(shield ? &shield->scope : NULL, SCOPE_SHIELD);
     if (!err)
-        asy_cancel_look_again(shield->scope.task);
+        asy_cancel_update(shield->scope.task);
     return err;
 }
 

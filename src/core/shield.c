@@ -33,10 +33,10 @@ static intptr_t shield(asyncio_task *task, asyncio_future *future)
 {
     if (future == &task->future)
         return asyncio_raise(-EINVAL, "a task cannot await itself");
-    if (future->loop != task->future.loop && !future->done)
+    if (future->loop != task->future.loop && !future->is_done)
         return asyncio_raise(-EINVAL, "the awaited task or future belongs to another loop");
-    intptr_t result = future->done ? future->result : wait_for(task, future);
-    if (future->done && result == future->result) {
+    intptr_t result = future->is_done ? future->result : wait_for(task, future);
+    if (future->is_done && result == future->result) {
         future->flags |= FUTURE_SEEN;
         if (result < 0)
             asy_message_inherit(future);

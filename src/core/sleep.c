@@ -14,13 +14,13 @@
 struct sleep {
     struct wait wait;
     struct timer timer;
-    bool due; /* fired; the relay stands in the queue */
+    bool is_due; /* fired; the relay stands in the queue */
 };
 
 static void wake_sleeper(struct timer *timer)
 {
     struct sleep *sleep = LIST_ENTRY(timer, struct sleep, timer);
-    sleep->due = true;
+    sleep->is_due = true;
     sleep->wait.task->ready.kind = READY_RELAY;
     ready_push(&sleep->wait.task->future.loop->ready, &sleep->wait.task->ready);
 }
@@ -29,7 +29,7 @@ static void wake_sleeper(struct timer *timer)
 static bool cancel_sleep(struct wait *wait)
 {
     struct sleep *sleep = LIST_ENTRY(wait, struct sleep, wait);
-    if (!sleep->due) {
+    if (!sleep->is_due) {
         asy_timer_stop(wait->task->future.loop, &sleep->timer);
         asy_wait_wake(wait, -ECANCELED);
         return true;
@@ -51,7 +51,7 @@ static int sleep_until_ns(asyncio_loop *loop, asyncio_task *task, int64_t deadli
     sleep.timer.fire = wake_sleeper;
     sleep.timer.node.key = deadline_ns;
     sleep.timer.node.place = 0;
-    sleep.due = false;
+    sleep.is_due = false;
     if ((err = asy_timer_start(loop, &sleep.timer, deadline_ns)))
         return err;
     return (int)asy_wait_park(&sleep.wait);

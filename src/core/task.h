@@ -41,7 +41,7 @@ struct asyncio_task {
     struct wait *wait;                  /* what it waits in; on its own stack */
     uint64_t steps;                     /* how often it was resumed */
     bool must_cancel;                   /* a request waits for the next wait, and nothing holds it back */
-    bool requested;                     /* asyncio_cancel's request is not delivered yet */
+    bool is_requested;                     /* asyncio_cancel's request is not delivered yet */
     uint8_t flags;                      /* enum task_flag */
     uint32_t cancels;                   /* requests made minus requests taken back */
     struct message *cancel_message;     /* of the request that waits */

@@ -74,7 +74,7 @@ static void init(asyncio_task *task, asyncio_loop *loop, const asyncio_site *sit
     task->stack = NULL;
     task->wait = NULL;
     task->must_cancel = false;
-    task->requested = false;
+    task->is_requested = false;
     task->flags = 0;
     task->cancels = 0;
     task->cancel_message = NULL;
@@ -114,7 +114,7 @@ asyncio_task *asy_task_refused(asyncio_loop *loop, asyncio_coro *coro, const asy
     task->future.flags = FUTURE_SEEN;
     task->future.result = err;
     task->future.order = 0;
-    task->future.done = true;
+    task->future.is_done = true;
     return task;
 }
 
@@ -314,7 +314,7 @@ int asyncio_task_uncancel(asyncio_task *task)
     if (!task)
         return 0;
     check(task, __func__);
-    if (task->future.done)
+    if (task->future.is_done)
         return 0;
     if (task->cancels && --task->cancels == 0)
         asy_cancel_withdraw(task, NULL);

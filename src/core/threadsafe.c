@@ -34,8 +34,8 @@ static struct post closed_mark;
 void asy_posts_init(asyncio_loop *loop)
 {
     atomic_init(&loop->posts, NULL);
-    atomic_init(&loop->attention, false);
-    atomic_init(&loop->sleeping, false);
+    atomic_init(&loop->has_posts, false);
+    atomic_init(&loop->is_sleeping, false);
     atomic_init(&loop->signal_tail, 0);
     for (uint32_t i = 0; i < ASY_SIGNAL_PLACES; i++)
         atomic_init(&loop->signal_places[i].turn, i);
@@ -43,8 +43,8 @@ void asy_posts_init(asyncio_loop *loop)
 
 static void wake(asyncio_loop *loop)
 {
-    atomic_store(&loop->attention, true);
-    if (atomic_exchange(&loop->sleeping, false))
+    atomic_store(&loop->has_posts, true);
+    if (atomic_exchange(&loop->is_sleeping, false))
         loop->backend->ops->wake(loop->backend);
 }
 
@@ -183,9 +183,9 @@ static void collect_signals(asyncio_loop *loop)
 
 HOT void asy_posts_collect(asyncio_loop *loop)
 {
-    if (LIKELY(!atomic_load_explicit(&loop->attention, memory_order_relaxed)))
+    if (LIKELY(!atomic_load_explicit(&loop->has_posts, memory_order_relaxed)))
         return;
-    atomic_store(&loop->attention, false);
+    atomic_store(&loop->has_posts, false);
     asy_exceptions_update(loop);
     collect_threads(loop);
     collect_signals(loop);
@@ -193,7 +193,7 @@ HOT void asy_posts_collect(asyncio_loop *loop)
 
 HOT bool asy_posts_pending(asyncio_loop *loop)
 {
-    return atomic_load(&loop->attention);
+    return atomic_load(&loop->has_posts);
 }
 
 void asy_posts_close(asyncio_loop *loop)

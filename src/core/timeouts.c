@@ -142,7 +142,7 @@ static intptr_t end_now(asyncio_future *x, int err)
         return err;
     }
     asyncio_task *task = asy_current_task();
-    if (x->done || x == &task->future || x->loop != task->future.loop)
+    if (x->is_done || x == &task->future || x->loop != task->future.loop)
         return asyncio_await_future(x);
     asyncio_cancel_future(x);
     intptr_t result;
@@ -156,7 +156,7 @@ intptr_t asyncio_wait_for_future(asyncio_future *x, double timeout)
 {
     if (!x)
         return asy_null_awaited();
-    bool done = x->kind != OBJECT_CORO && x->done;
+    bool done = x->kind != OBJECT_CORO && x->is_done;
     if (isnan(timeout) || !asy_current_task()) {
         asyncio_release_future(x);
         return isnan(timeout) ? -EINVAL : ASYNCIO_ENOTASK;

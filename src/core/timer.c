@@ -50,14 +50,14 @@ void asy_timer_stop(asyncio_loop *loop, struct timer *timer)
 
 void asy_timers_fire(asyncio_loop *loop, int64_t now_ns)
 {
-    loop->waking = READY_RELAY; /* as behind the callbacks that asyncio would queue */
+    loop->wake_kind = READY_RELAY; /* as behind the callbacks that asyncio would queue */
     while (loop->timers.count && asy_timers_next(&loop->timers) <= now_ns) {
         struct heap_node *first = asy_heap_first(&loop->timers);
         asy_heap_remove(&loop->timers, first);
         struct timer *timer = LIST_ENTRY(first, struct timer, node);
         timer->fire(timer);
     }
-    loop->waking = READY_TASK;
+    loop->wake_kind = READY_TASK;
 }
 
 int64_t asy_ns_from_seconds(double seconds)

@@ -39,7 +39,7 @@ HOT void asy_wait_wake(struct wait *wait, intptr_t value)
     ASY_ASSERT_TASK(wait->state == WAIT_PENDING, wait->task);
     wait->value = value;
     wait->state = WAIT_GRANTED;
-    wait->task->ready.kind = loop->waking;
+    wait->task->ready.kind = loop->wake_kind;
     ready_push(&loop->ready, &wait->task->ready);
     asy_loop_queued(loop);
 }

@@ -41,8 +41,8 @@ struct wait {
     int64_t since_ns;               /* the loop's cached clock when the wait began */
     intptr_t value;                 /* the outcome, once granted */
     uint8_t state;                  /* enum wait_state */
-    bool requested;                 /* a request was delivered here, or passed on */
-    bool passing;                   /* one is being passed on now: `kind->cancel` runs */
+    bool is_requested;                 /* a request was delivered here, or passed on */
+    bool is_passing;                   /* one is being passed on now: `kind->cancel` runs */
     bool leads_on;                  /* the last one that came by is in no circle */
     uint64_t pass;                  /* the number of that one (cancel.c); 0: none */
 };
@@ -56,8 +56,8 @@ static inline void asy_wait_init(struct wait *wait, asyncio_task *task, const st
     wait->object = object;
     wait->value = 0;
     wait->state = WAIT_PENDING;
-    wait->requested = false;
-    wait->passing = false;
+    wait->is_requested = false;
+    wait->is_passing = false;
     wait->pass = 0;
 }
 

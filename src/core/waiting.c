@@ -33,7 +33,7 @@ static int check_set(asyncio_future **set, size_t n, const asyncio_task *task)
             err = (int)asyncio_raise(-EINVAL, "asyncio_wait: a task or future is there twice");
             break;
         }
-        if (!future->done && (future->loop != task->future.loop || future == &task->future))
+        if (!future->is_done && (future->loop != task->future.loop || future == &task->future))
             err = (int)asyncio_raise(-EINVAL, "asyncio_wait: another loop's future, or the task itself");
         future->flags |= FUTURE_MARKED;
     }
@@ -45,12 +45,12 @@ static int check_set(asyncio_future **set, size_t n, const asyncio_task *task)
 
 static bool is_done(const asyncio_future *future)
 {
-    return !future || future->done;
+    return !future || future->is_done;
 }
 
 static bool has_failed(const asyncio_future *future)
 {
-    return !future || (future->done && future->result < 0 && future->result != -ECANCELED);
+    return !future || (future->is_done && future->result < 0 && future->result != -ECANCELED);
 }
 
 /* ---- Waiting ---------------------------------------------------------------------- */
@@ -316,7 +316,7 @@ static struct log *open_log(const asyncio_as_completed *it)
             continue;
         list_append(&future->waiters, &entry->waiter.node);
         log->attached++;
-        if (future->done)
+        if (future->is_done)
             note_completion(entry, future);
     }
     qsort(log->completed, log->done, sizeof(struct entry *), by_entry);

@@ -100,8 +100,8 @@ intptr_t asy_copy_run(const struct file_op *op)
 
 struct copy {
     asyncio_file *from, *to;
-    bool made;              /* `to` was not there before */
-    bool with_holes;        /* `to` can have some: it is a regular file, and an empty one */
+    bool is_made;              /* `to` was not there before */
+    bool can_have_holes;        /* `to` can have some: it is a regular file, and an empty one */
     struct stat status;     /* of `from` */
 };
 
@@ -109,7 +109,7 @@ static int open_target(struct copy *copy, const char *to)
 {
     mode_t mode = copy->status.st_mode & 0777;
     int err = asyncio_file_open(to, O_WRONLY | O_CREAT | O_EXCL, mode, &copy->to);
-    copy->made = copy->with_holes = !err;
+    copy->is_made = copy->can_have_holes = !err;
     if (err != -EEXIST)
         return err;
     /* A FIFO's reader is not waited for. */
@@ -128,8 +128,8 @@ static int empty_target(struct copy *copy, const char *to)
         return err;
     if (target.st_dev == copy->status.st_dev && target.st_ino == copy->status.st_ino)
         return (int)asyncio_raise(-EINVAL, "copy to %s: it is the same file", to);
-    copy->with_holes = S_ISREG(target.st_mode);
-    return copy->with_holes ? asyncio_file_ftruncate(copy->to, 0) : 0;
+    copy->can_have_holes = S_ISREG(target.st_mode);
+    return copy->can_have_holes ? asyncio_file_ftruncate(copy->to, 0) : 0;
 }
 
 static ssize_t copy_pieces(const struct copy *copy)
@@ -137,7 +137,7 @@ static ssize_t copy_pieces(const struct copy *copy)
     struct file_op op = {.code = FILE_COPY,
                          .fd = copy->from->fd,
                          .to_fd = copy->to->fd,
-                         .flags = copy->with_holes ? COPY_WITH_HOLES : 0,
+                         .flags = copy->can_have_holes ? COPY_WITH_HOLES : 0,
                          .n = PIECE_BYTES};
     for (;;) {
         int err = asy_budget_spend(asy_running_loop);
@@ -157,7 +157,7 @@ static ssize_t copy_contents(struct copy *copy, const char *from, const char *to
     }
     if (!err)
         err = open_target(copy, to);
-    if (!err && !copy->made)
+    if (!err && !copy->is_made)
         err = empty_target(copy, to);
     if (err)
         return err;
@@ -192,7 +192,7 @@ ssize_t asyncio_copyfile(const char *from, const char *to)
     if (err && n >= 0)
         n = err;
     asyncio_file_close(copy.from);
-    if (n < 0 && copy.made)
+    if (n < 0 && copy.is_made)
         remove_target(to);
     return n;
 }

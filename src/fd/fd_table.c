@@ -89,7 +89,7 @@ struct fd_record *asy_fd_make_record(asyncio_loop *loop, int fd)
     return record;
 }
 
-int asy_fd_why_none(int fd)
+int asy_fd_record_error(int fd)
 {
     int kind = asy_sys_fd_kind(fd);
     return kind < 0 ? kind : -ENOMEM;
@@ -109,7 +109,7 @@ int asy_fd_prepare_slow(struct fd_record *record)
     if (err)
         return err;
     record->kind = (uint8_t)kind;
-    record->known = true;
+    record->is_known = true;
     return 0;
 }
 
@@ -118,7 +118,7 @@ static void reset(struct fd_record *record)
 {
     record->ready = FD_READ | FD_WRITE;
     record->stays = 0;
-    record->known = record->is_socket = record->short_is_end = false;
+    record->is_known = record->is_socket = record->short_is_end = false;
     record->is_terminal = record->hangs_up = false;
     if (record->reopened >= 0)
         asy_sys_close(record->reopened);
@@ -126,12 +126,12 @@ static void reset(struct fd_record *record)
     record->kind = ASY_FD_POLLABLE;
 }
 
-void asy_fd_fresh(asyncio_loop *loop, struct fd_record *record, const struct fd_record *like)
+void asy_fd_record_reset(asyncio_loop *loop, struct fd_record *record, const struct fd_record *like)
 {
     asy_fd_drop(loop, record);
     if (!like)
         return;
-    record->known = true;
+    record->is_known = true;
     record->is_socket = like->is_socket;
     record->short_is_end = like->short_is_end;
 }
@@ -161,11 +161,11 @@ static void disarm(asyncio_loop *loop, struct fd_record *record)
 
 HOT int asy_fd_register(asyncio_loop *loop, struct fd_record *record)
 {
-    if (record->mode == FD_EDGE || record->kind == ASY_FD_READY)
+    if (record->mode == FD_EDGE || record->kind == ASY_FD_ALWAYS_READY)
         return 0;
     int err = arm(loop, record, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET);
-    if (err == -EPERM && record->known) {
-        record->kind = ASY_FD_READY; /* such as /dev/zero */
+    if (err == -EPERM && record->is_known) {
+        record->kind = ASY_FD_ALWAYS_READY; /* such as /dev/zero */
         record->stays = record->ready = FD_READ | FD_WRITE;
         return 0;
     }
@@ -196,7 +196,7 @@ static int arm_once(asyncio_loop *loop, struct fd_record *record)
 
 void asy_fd_settle(asyncio_loop *loop, struct fd_record *record)
 {
-    if (record->mode == FD_IDLE || (record->mode == FD_EDGE && (record->known || record->callbacks)))
+    if (record->mode == FD_IDLE || (record->mode == FD_EDGE && (record->is_known || record->callbacks)))
         return;
     /* Those who still wait have a registration that is there already. */
     if (record->mode == FD_EDGE)
@@ -329,7 +329,7 @@ static inline __attribute__((always_inline)) int wait_before(asyncio_loop *loop,
     bool turn = wait->waiter.takes_turns;
     list_insert_before(place, &wait->waiter.node);
     int err = turn ? asy_fd_register(loop, record) : arm_once(loop, record);
-    if (err || (turn && record->kind == ASY_FD_READY)) {
+    if (err || (turn && record->kind == ASY_FD_ALWAYS_READY)) {
         list_remove(&wait->waiter.node);
         return err;
     }
@@ -396,7 +396,7 @@ int asy_fd_give_way(asyncio_loop *loop, struct fd_record *record, uint32_t direc
     return record->generation != generation ? -EBADF : err;
 }
 
-void asy_fd_wait_over(asyncio_task *task, struct fd_record *record)
+void asy_fd_end_wait(asyncio_task *task, struct fd_record *record)
 {
     struct wait *wait = task->wait;
     if (wait && wait->object == record && wait->state == WAIT_PENDING)

@@ -47,7 +47,7 @@ struct fd_record {
     uint32_t generation;
     uint8_t mode;         /* enum fd_mode */
     uint8_t kind;         /* enum asy_fd_kind, once known */
-    bool known;           /* the kind was looked up, and the descriptor prepared */
+    bool is_known;           /* the kind was looked up, and the descriptor prepared */
     bool is_socket;
     bool is_terminal, hangs_up;
     bool short_is_end;    /* a transfer of less than was asked for: it is empty now, or full (TCP) */
@@ -92,14 +92,14 @@ static inline struct fd_record *asy_fd_find(asyncio_loop *loop, int fd)
     const struct fd_table *table = (const struct fd_table *)loop->io;
     return LIKELY(table && (unsigned)fd < table->capacity) ? table->records[fd] : NULL;
 }
-/* The same, made if need be. NULL: asy_fd_why_none says why. */
+/* The same, made if need be. NULL: asy_fd_record_error says why. */
 struct fd_record *asy_fd_make_record(asyncio_loop *loop, int fd);
 static inline struct fd_record *asy_fd_record(asyncio_loop *loop, int fd)
 {
     struct fd_record *record = asy_fd_find(loop, fd);
     return LIKELY(record != NULL) ? record : asy_fd_make_record(loop, fd);
 }
-int asy_fd_why_none(int fd);
+int asy_fd_record_error(int fd);
 /* There is a record, and so there is a table. list_remove(&owner->node) takes it back. */
 static inline void asy_fd_own(asyncio_loop *loop, struct fd_owner *owner)
 {
@@ -109,11 +109,11 @@ static inline void asy_fd_own(asyncio_loop *loop, struct fd_owner *owner)
 int asy_fd_prepare_slow(struct fd_record *record);
 static inline int asy_fd_prepare(struct fd_record *record)
 {
-    return LIKELY(record->known) ? 0 : asy_fd_prepare_slow(record);
+    return LIKELY(record->is_known) ? 0 : asy_fd_prepare_slow(record);
 }
 /* A new file behind the number: nothing that was known holds. `like`, unless NULL: it came,
  * non-blocking, out of that listener. */
-void asy_fd_fresh(asyncio_loop *loop, struct fd_record *record, const struct fd_record *like);
+void asy_fd_record_reset(asyncio_loop *loop, struct fd_record *record, const struct fd_record *like);
 /* Wakes whoever waits with -EBADF, and takes the registration back. */
 void asy_fd_drop(asyncio_loop *loop, struct fd_record *record);
 /* The same, and closes the descriptor. 0, or close(2)'s error. */
@@ -138,7 +138,7 @@ static inline bool asy_fd_has_queue(const struct fd_record *record, uint32_t dir
     return UNLIKELY(!list_is_empty(&record->waiters)) && asy_fd_has_queue_slow(record, direction);
 }
 /* Ends a task's wait for this record, if it is in one, as if the descriptor were ready. */
-void asy_fd_wait_over(asyncio_task *task, struct fd_record *record);
+void asy_fd_end_wait(asyncio_task *task, struct fd_record *record);
 /* The same for a waiter that is no task: it is called once, registered for good.
  * 0 or a negative errno; list_remove(&waiter->node) takes it back. */
 int asy_fd_watch(asyncio_loop *loop, struct fd_record *record, struct fd_waiter *waiter);
@@ -163,7 +163,7 @@ static inline void asy_fd_pass_on(struct fd_record *record, uint32_t direction)
         asy_fd_pass_on_slow(record, direction);
 }
 
-/* Registers for good. 0, or a negative errno; a file that cannot be waited for becomes ASY_FD_READY. */
+/* Registers for good. 0, or a negative errno; a file that cannot be waited for becomes ASY_FD_ALWAYS_READY. */
 int asy_fd_register(asyncio_loop *loop, struct fd_record *record);
 /* Somebody has left: takes back what is registered for nobody any more. */
 void asy_fd_settle(asyncio_loop *loop, struct fd_record *record);

@@ -35,7 +35,7 @@ static void deadline_over(struct timer *timer)
 {
     struct deadline *deadline = LIST_ENTRY(timer, struct deadline, timer);
     deadline->over = true;
-    asy_fd_wait_over(deadline->task, deadline->record);
+    asy_fd_end_wait(deadline->task, deadline->record);
 }
 
 /* Waits for `events` of a record until the deadline. The events, or an error. */
@@ -72,7 +72,7 @@ int asyncio_wait_fd(int fd, int poll_events, double timeout)
         return -ETIMEDOUT;
     struct fd_record *record = asy_fd_record(loop, fd);
     if (!record)
-        return asy_fd_why_none(fd);
+        return asy_fd_record_error(fd);
     struct deadline deadline = {.record = record, .task = loop->current, .timer.fire = deadline_over};
     err = asy_timer_start(loop, &deadline.timer, asy_deadline_after(asy_loop_now_ns(loop), timeout));
     if (err)
@@ -109,7 +109,7 @@ int asy_transfer_yield(asyncio_loop *loop, int fd)
 
 HOT int asy_transfer_wait(asyncio_loop *loop, struct fd_record *record, uint32_t direction, bool again)
 {
-    if (UNLIKELY(again && record->kind == ASY_FD_READY))
+    if (UNLIKELY(again && record->kind == ASY_FD_ALWAYS_READY))
         return asyncio_sleep(PAUSE_S);
     return again ? asy_fd_wait_again(loop, record, direction) : asy_fd_wait(loop, record, direction, true);
 }
@@ -160,7 +160,7 @@ static ssize_t write_some(struct fd_record *record, int fd, const void *buf, siz
         return asy_sys_send(fd, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (record->kind == ASY_FD_SHARED)
         return asy_write_shared(record, buf, n);
-    return record->kind == ASY_FD_READY ? asy_sys_write(fd, buf, n) : asy_sys_write_quietly(fd, buf, n);
+    return record->kind == ASY_FD_ALWAYS_READY ? asy_sys_write(fd, buf, n) : asy_sys_write_quietly(fd, buf, n);
 }
 
 ssize_t asyncio_read(int fd, void *buf, size_t n)

@@ -25,12 +25,12 @@ struct asyncio_file {
     uint32_t calls;         /* the loop's thread */
     int fd;
     uint8_t kind;           /* enum file_kind */
-    bool closed;
-    bool moving;            /* a task reads or writes at `position` */
-    bool writes;            /* it was opened to write, too */
-    bool nonblocking;       /* O_NONBLOCK was asked for, and stays */
+    bool is_closed;
+    bool is_moving;            /* a task reads or writes at `position` */
+    bool can_write;            /* it was opened to write, too */
+    bool is_nonblocking;       /* O_NONBLOCK was asked for, and stays */
     bool keeps_fd;          /* the descriptor is not closed with it */
-    struct luck luck;
+    struct try_history luck;
     char path[];            /* for messages */
 };
 

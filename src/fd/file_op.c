@@ -26,7 +26,7 @@ static struct pool file_threads = POOL_INIT(file_threads, FILE_THREADS, 0, "asyn
 #define MISSES_FREE 3
 #define MISSES_MAX 9
 
-static bool is_worth_trying(struct luck *luck)
+static bool is_worth_trying(struct try_history *luck)
 {
     if (luck->never)
         return false;
@@ -38,7 +38,7 @@ static bool is_worth_trying(struct luck *luck)
 }
 
 /* What a call at once has led to. True: the answer. */
-static bool is_answer(struct luck *luck, intptr_t result)
+static bool is_answer(struct try_history *luck, intptr_t result)
 {
     if (result == -EAGAIN) {
         luck->misses = luck->misses < MISSES_MAX ? luck->misses + 1 : MISSES_MAX;
@@ -85,7 +85,7 @@ static bool try_read(struct file_op *op)
 }
 
 /* Paths are looked up in memory or not at all; that says nothing of where they lead, so that all share it. */
-static THREAD_LOCAL struct luck path_luck;
+static THREAD_LOCAL struct try_history path_luck;
 
 /* A descriptor; an error that no thread would get rid of; or -EAGAIN. */
 static int open_cached(const char *path, int flags)
@@ -228,7 +228,7 @@ void asy_file_run(struct file_op *op)
 static void run_work(struct work *base)
 {
     struct file_work *work = (struct file_work *)base;
-    bool is_orphan = __atomic_load_n(&base->loop->closed, __ATOMIC_RELAXED);
+    bool is_orphan = __atomic_load_n(&base->loop->is_closed, __ATOMIC_RELAXED);
     if (is_orphan && work->op.code != FILE_CLOSE)
         work->op.result = -ECANCELED;
     else
@@ -322,7 +322,7 @@ intptr_t asy_file_call(asyncio_file *file, struct file_op *op)
 
 /* ---- In words ------------------------------------------------------------------------------------ */
 
-intptr_t asy_file_said(intptr_t result, const char *verb, const char *path)
+intptr_t asy_file_report_error(intptr_t result, const char *verb, const char *path)
 {
     char words[ASY_WORDS];
     if (result < 0 && result != -ECANCELED && result != ASYNCIO_ENOTASK)

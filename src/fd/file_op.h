@@ -34,7 +34,7 @@ enum file_code {
 
 /* Whether it pays to try a call at once. A file system that never has the answer at hand
  * is asked less and less often. */
-struct luck {
+struct try_history {
     bool never;      /* it does not know how */
     uint8_t misses;  /* in a row */
     uint8_t skip;    /* so many calls are not tried */
@@ -51,7 +51,7 @@ struct file_op {
     size_t n, done;  /* `done`: bytes read at once, before the rest is waited for */
     const char *path, *to;
     struct stat *status;
-    struct luck *luck; /* of reads */
+    struct try_history *luck; /* of reads */
     asyncio_dirents dirents;
     intptr_t result;
 };
@@ -81,7 +81,7 @@ int asy_file_wait(asyncio_loop *loop, struct file_work *work, asyncio_file *file
                   const struct wait_kind *kind);
 
 /* The result; an error gets a message: what was tried, with what, and why it failed. */
-intptr_t asy_file_said(intptr_t result, const char *verb, const char *path);
+intptr_t asy_file_report_error(intptr_t result, const char *verb, const char *path);
 
 /* ---- directories.c, copyfile.c ---------------------------------------------------------------- */
 int asy_scan_run(const char *path, asyncio_dirents *dirents);

@@ -138,8 +138,8 @@ static int release(asyncio_file *file, bool waits)
     int err = 0;
     if (!file->keeps_fd && atomic_load(&file->refs) == 1) {
         file->keeps_fd = true;
-        err = close_descriptor(loop, file->fd, file->writes, waits);
-        asy_file_said(err, "close", file->path);
+        err = close_descriptor(loop, file->fd, file->can_write, waits);
+        asy_file_report_error(err, "close", file->path);
     }
     asy_file_unref(file);
     asy_loop_object_freed(loop);
@@ -150,7 +150,7 @@ static int end_file(asyncio_file *file, bool waits)
 {
     bool usable = !asy_loop_unusable(file->loop);
     struct fd_record *record = usable && !file->keeps_fd ? asy_fd_find(file->loop, file->fd) : NULL;
-    file->closed = true;
+    file->is_closed = true;
     if (record)
         asy_fd_drop(file->loop, record); /* who waits finds out */
     if (file->calls && usable)
@@ -175,8 +175,8 @@ void asy_file_drop(asyncio_file *file)
 
 static intptr_t end(asyncio_file *file, intptr_t result, const char *verb)
 {
-    asy_file_said(result, verb, file->path);
-    if (--file->calls == 0 && file->closed)
+    asy_file_report_error(result, verb, file->path);
+    if (--file->calls == 0 && file->is_closed)
         release(file, false);
     return result;
 }
@@ -189,11 +189,11 @@ static int begin(asyncio_file *file, bool valid, const char *call)
     asy_loop_check(file->loop, call);
     if (!file->loop->current)
         return ASYNCIO_ENOTASK;
-    if (!valid || file->closed)
+    if (!valid || file->is_closed)
         return valid ? -EBADF : -EINVAL;
     file->calls++;
     int err = asy_budget_spend(file->loop);
-    if (!err && file->closed) /* meanwhile */
+    if (!err && file->is_closed) /* meanwhile */
         err = -EBADF;
     return err ? (int)end(file, err, "use") : 0;
 }
@@ -215,8 +215,8 @@ static int settle_sequential(asyncio_file *file)
 {
     struct fd_record *record = asy_fd_record(file->loop, file->fd);
     if (!record)
-        return asy_fd_why_none(file->fd);
-    asy_fd_fresh(file->loop, record, NULL);
+        return asy_fd_record_error(file->fd);
+    asy_fd_record_reset(file->loop, record, NULL);
     int err = asy_fd_prepare(record);
     if (!err && record->kind != ASY_FD_SHARED)
         err = asy_fd_register(file->loop, record);
@@ -227,7 +227,7 @@ static int settle_sequential(asyncio_file *file)
     /* A FIFO that nobody has written to yet would look as if it were at its end. */
     if (record->mode == FD_EDGE)
         asy_fd_exhausted(record, FD_READ);
-    file->kind = record->kind == ASY_FD_READY ? FILE_PLAIN : FILE_POLLED;
+    file->kind = record->kind == ASY_FD_ALWAYS_READY ? FILE_PLAIN : FILE_POLLED;
     file->position = -1;
     return 0;
 }
@@ -243,7 +243,7 @@ static int settle(asyncio_file *file)
         file->kind = FILE_PLAIN;
     else if (err == -ESPIPE || err == -EINVAL)
         err = settle_sequential(file);
-    if (!err && file->kind == FILE_PLAIN && !file->nonblocking) /* which was set to open it */
+    if (!err && file->kind == FILE_PLAIN && !file->is_nonblocking) /* which was set to open it */
         err = asy_sys_set_blocking(file->fd);
     if (err)
         file->kind = FILE_FRESH;
@@ -294,15 +294,15 @@ int asyncio_file_open(const char *path, int flags, mode_t mode, asyncio_file **o
     asyncio_file *file = make_file(loop, path); /* first: a descriptor must have a place to go to */
     if (!file)
         return -ENOMEM;
-    intptr_t fd = asy_file_said(open_path(path, flags, mode), "open", path);
+    intptr_t fd = asy_file_report_error(open_path(path, flags, mode), "open", path);
     if (fd < 0) {
         file->keeps_fd = true;
         release(file, false);
         return (int)fd;
     }
     file->fd = (int)fd;
-    file->writes = (flags & O_ACCMODE) != O_RDONLY;
-    file->nonblocking = flags & O_NONBLOCK;
+    file->can_write = (flags & O_ACCMODE) != O_RDONLY;
+    file->is_nonblocking = flags & O_NONBLOCK;
     file->position = flags & O_APPEND ? -1 : 0;
     *out = file;
     return 0;
@@ -319,7 +319,7 @@ asyncio_file *asy_file_adopt(asyncio_loop *loop, int fd, bool keeps_fd)
     file->kind = FILE_PLAIN;
     file->position = -1;
     file->keeps_fd = keeps_fd;
-    file->writes = asy_sys_access_mode(fd) != O_RDONLY;
+    file->can_write = asy_sys_access_mode(fd) != O_RDONLY;
     return file;
 }
 
@@ -334,7 +334,7 @@ int asyncio_file_from_fd(int fd, asyncio_file **out)
     if (!file)
         return -ENOMEM;
     file->kind = FILE_FRESH;
-    file->nonblocking = true; /* not ours to change */
+    file->is_nonblocking = true; /* not ours to change */
     int err = settle(file);
     file->keeps_fd = err != 0;
     if (err)
@@ -376,13 +376,13 @@ static ssize_t transfer(asyncio_file *file, struct file_op *op, off_t offset)
 
 static ssize_t transfer_at_position(asyncio_file *file, struct file_op *op)
 {
-    if (file->moving)
+    if (file->is_moving)
         return ASYNCIO_ESTATE;
-    file->moving = file->position >= 0;
+    file->is_moving = file->position >= 0;
     ssize_t n = transfer(file, op, AT_POSITION);
     if (n > 0 && file->position >= 0)
         file->position += n;
-    file->moving = false;
+    file->is_moving = false;
     return n;
 }
 
@@ -431,14 +431,14 @@ static off_t seek(asyncio_file *file, off_t offset, int whence)
         return err;
     if (file->kind == FILE_POLLED)
         return -ESPIPE;
-    if (file->moving)
+    if (file->is_moving)
         return ASYNCIO_ESTATE;
     off_t at;
     if (whence != SEEK_SET && whence != SEEK_CUR) {
         struct file_op op = {.code = FILE_SEEK, .fd = file->fd, .offset = offset, .flags = whence};
-        file->moving = file->position >= 0;
+        file->is_moving = file->position >= 0;
         at = asy_file_call(file, &op);
-        file->moving = false;
+        file->is_moving = false;
     } else if (file->position < 0) {
         return asy_sys_lseek(file->fd, offset, whence);
     } else if (__builtin_add_overflow(whence == SEEK_CUR ? file->position : 0, offset, &at)) {
@@ -462,7 +462,7 @@ int asyncio_file_fd(asyncio_file *file)
     if (!file)
         return -EINVAL;
     asy_loop_check(file->loop, __func__);
-    if (file->moving)
+    if (file->is_moving)
         return ASYNCIO_ESTATE;
     off_t position = file->position;
     int err = settle(file);

@@ -20,7 +20,7 @@ static int begin(bool valid)
 static int call(struct file_op *op, const char *verb)
 {
     int err = begin(op->path != NULL);
-    return err ? err : (int)asy_file_said(asy_file_call(NULL, op), verb, op->path);
+    return err ? err : (int)asy_file_report_error(asy_file_call(NULL, op), verb, op->path);
 }
 
 int asyncio_unlink(const char *path)

@@ -18,7 +18,7 @@ struct watcher {
     asyncio_callback fn; /* NULL: none */
     void *arg;
     asyncio_context *context; /* in which it was added */
-    bool queued;
+    bool is_queued;
 };
 
 struct watchers {
@@ -31,12 +31,12 @@ struct watchers {
 static bool is_ready(const struct fd_record *record, int events)
 {
     struct pollfd one = {.fd = record->fd, .events = (short)events};
-    return record->kind == ASY_FD_READY || asy_sys_poll(&one, 1, 0) != 0;
+    return record->kind == ASY_FD_ALWAYS_READY || asy_sys_poll(&one, 1, 0) != 0;
 }
 
 static void free_if_unused(struct watchers *watchers)
 {
-    if (watchers->reader.fn || watchers->writer.fn || watchers->reader.queued || watchers->writer.queued)
+    if (watchers->reader.fn || watchers->writer.fn || watchers->reader.is_queued || watchers->writer.is_queued)
         return;
     if (watchers->record)
         watchers->record->callbacks = NULL;
@@ -50,9 +50,9 @@ static const struct callback_kind watcher_kind;
 static void queue(struct watcher *watcher, int events)
 {
     struct watchers *watchers = watcher->of;
-    if (!watcher->fn || watcher->queued || !watchers->record || !is_ready(watchers->record, events))
+    if (!watcher->fn || watcher->is_queued || !watchers->record || !is_ready(watchers->record, events))
         return;
-    watcher->queued = true;
+    watcher->is_queued = true;
     callback_push(&watchers->loop->ready, &watcher->callback, &watcher_kind);
     asy_loop_queued(watchers->loop);
 }
@@ -71,7 +71,7 @@ static void run_watcher(struct callback *callback)
     asy_vars_enter(watchers->loop, asy_vars_ref(watcher->context));
     if (fn)
         fn(watcher->arg); /* still marked as queued: it may take itself back */
-    watcher->queued = false;
+    watcher->is_queued = false;
     queue(watcher, watcher == &watchers->reader ? POLLIN | POLLRDHUP : POLLOUT);
     free_if_unused(watchers);
 }
@@ -79,7 +79,7 @@ static void run_watcher(struct callback *callback)
 static void drop_watcher(struct callback *callback)
 {
     struct watcher *watcher = (struct watcher *)callback;
-    watcher->queued = false;
+    watcher->is_queued = false;
     watcher->fn = NULL;
     free_if_unused(watcher->of);
 }
@@ -124,16 +124,16 @@ static int add(asyncio_loop *loop, int fd, asyncio_callback fn, void *arg, bool 
         return ASYNCIO_ESTATE;
     struct fd_record *record = asy_fd_record(loop, fd);
     if (!record)
-        return asy_fd_why_none(fd);
-    int kind = record->known ? record->kind : asy_sys_fd_kind(fd);
+        return asy_fd_record_error(fd);
+    int kind = record->is_known ? record->kind : asy_sys_fd_kind(fd);
     if (kind < 0)
         return kind;
     kind &= ASY_FD_KINDS;
-    if (kind == ASY_FD_READY)
+    if (kind == ASY_FD_ALWAYS_READY)
         return -EPERM;
     struct watchers *watchers = watchers_of(loop, record);
     int err = watchers ? asy_fd_register(loop, record) : -ENOMEM;
-    if (!err && record->kind == ASY_FD_READY)
+    if (!err && record->kind == ASY_FD_ALWAYS_READY)
         err = -EPERM;
     asyncio_context *context = NULL;
     if (!err)

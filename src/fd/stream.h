@@ -58,14 +58,14 @@ struct asyncio_stream {
     int fd;
     uint32_t users;
     bool is_socket, keeps_fd;     /* the latter: stdin, stdout, stderr are not closed with it */
-    bool closed;                  /* the descriptor is gone; freed by the last user */
-    bool closing;                 /* _close has begun: no more writes */
-    bool reading;                 /* a task is in a read */
-    bool eof;                     /* the end of the input was seen */
+    bool is_closed;                  /* the descriptor is gone; freed by the last user */
+    bool is_closing;                 /* _close has begun: no more writes */
+    bool is_reading;                 /* a task is in a read */
+    bool is_at_end;                     /* the end of the input was seen */
     bool ends, ended;             /* write_eof was called; and has been carried out */
-    bool terminated;              /* in.data[in.start] is a NUL that stands for `covered` */
+    bool is_terminated;              /* in.data[in.start] is a NUL that stands for `covered` */
     char covered;
-    bool shaking;                 /* the filter's handshake is not done */
+    bool is_shaking;                 /* the filter's handshake is not done */
     bool is_full;                 /* high water was passed, and low water is not reached yet */
     bool has_waiters;             /* drainers and writers may not be empty */
     int read_error, write_error;  /* stay */
@@ -83,7 +83,7 @@ struct asyncio_stream {
 
     const struct asy_stream_filter_ops *filter_ops;
     struct bytes wire;            /* from the descriptor, for the filter */
-    bool wire_ended;              /* no more of it will come */
+    bool is_wire_at_end;              /* no more of it will come */
 
     union asy_peer peer;          /* of a TCP connection: the kernel forgets it after a reset */
 

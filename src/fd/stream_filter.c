@@ -20,7 +20,7 @@
 size_t asyncio_filter_take_(asyncio_stream *stream, void *buf, size_t n, bool *ended)
 {
     size_t count = asy_bytes_count(&stream->wire);
-    *ended = !count && stream->wire_ended;
+    *ended = !count && stream->is_wire_at_end;
     n = n < count ? n : count;
     if (n)
         memcpy(buf, stream->wire.data + stream->wire.start, n);
@@ -50,7 +50,7 @@ size_t asyncio_filter_queued_(asyncio_stream *stream)
 void *asyncio_filter_of_(asyncio_stream *stream, const struct asy_stream_filter_ops *ops)
 {
     asy_stream_check(stream, "asyncio_stream_tls_info");
-    return stream->filter_ops == ops && !stream->shaking ? stream->filter : NULL;
+    return stream->filter_ops == ops && !stream->is_shaking ? stream->filter : NULL;
 }
 
 void *asyncio_filter_alloc_(size_t bytes)
@@ -68,13 +68,13 @@ void asyncio_filter_free_(void *memory)
 /* What had been read ahead belongs to the filter. */
 static void hand_over_input(asyncio_stream *stream)
 {
-    if (stream->terminated)
+    if (stream->is_terminated)
         stream->in.data[stream->in.start] = stream->covered;
-    stream->terminated = false;
+    stream->is_terminated = false;
     stream->wire = stream->in;
     stream->in = (struct bytes){0};
-    stream->wire_ended = stream->eof;
-    stream->eof = false;
+    stream->is_wire_at_end = stream->is_at_end;
+    stream->is_at_end = false;
 }
 
 /* It is not the filter that has failed. A stream that was closed meanwhile has none. */
@@ -96,7 +96,7 @@ static int shake_hands(asyncio_stream *stream)
         err = stream->write_error ? stream->write_error : asy_stream_feed(stream, false);
         if (err)
             return tell_filter(stream, err, NULL);
-        if (stream->eof) /* not the peer's doing: a server tells its clients to come to an end */
+        if (stream->is_at_end) /* not the peer's doing: a server tells its clients to come to an end */
             return tell_filter(stream, -ECONNRESET, "the connection is to end");
     }
 }
@@ -105,14 +105,14 @@ int asyncio_filter_set_(asyncio_stream *stream, const struct asy_stream_filter_o
 {
     stream->filter_ops = ops;
     stream->filter = filter;
-    stream->reading = stream->shaking = true;
+    stream->is_reading = stream->is_shaking = true;
     asy_stream_use(stream);
     hand_over_input(stream);
     int err = stream->read_error ? tell_filter(stream, stream->read_error, NULL) : shake_hands(stream);
-    stream->reading = false;
+    stream->is_reading = false;
     if (!err)
-        stream->shaking = false;
-    else if (!stream->closed) { /* in the middle of a handshake it is of no more use */
+        stream->is_shaking = false;
+    else if (!stream->is_closed) { /* in the middle of a handshake it is of no more use */
         int lasting = err == -ECANCELED || err == -ENOMEM ? -ECONNABORTED : err;
         asy_stream_fail_writes(stream, lasting);
         asy_stream_fail_reads(stream, lasting);
@@ -141,7 +141,7 @@ int asyncio_stream_start_tls(asyncio_stream *stream, asyncio_tls_context *tls, c
     asy_stream_check(stream, __func__);
     if (!stream->loop->current)
         return ASYNCIO_ENOTASK;
-    if (stream->filter || stream->reading || stream->closing || stream->ends)
+    if (stream->filter || stream->is_reading || stream->is_closing || stream->ends)
         return (int)asyncio_raise(ASYNCIO_ESTATE, "TLS cannot start: the stream has it, is read or ends");
     return hooks->start(stream, tls, server_hostname);
 }
@@ -169,7 +169,7 @@ static int drop_input(asyncio_stream *stream)
 int asy_stream_await_goodbye(asyncio_stream *stream)
 {
     double timeout = stream->filter_ops->shutdown_timeout(stream->filter);
-    if (timeout < 0 || stream->read_error || stream->eof || !stream->loop->current)
+    if (timeout < 0 || stream->read_error || stream->is_at_end || !stream->loop->current)
         return 0;
     asyncio_timeout limit;
     int err = asyncio_timeout_enter(&limit, timeout);

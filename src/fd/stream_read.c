@@ -91,15 +91,15 @@ static ssize_t receive_into(asyncio_stream *stream, struct bytes *into, void *bu
 static ssize_t receive_waiting(asyncio_stream *stream, struct bytes *into, void *buf, size_t n, bool goodbye)
 {
     for (;;) {
-        if (stream->closed)
+        if (stream->is_closed)
             return -EBADF;
-        if (!goodbye && (stream->read_error || stream->eof)) { /* while it waited */
+        if (!goodbye && (stream->read_error || stream->is_at_end)) { /* while it waited */
             asy_fd_pass_on(stream->record, FD_READ);
             return stream->read_error;
         }
         ssize_t got = receive_into(stream, into, buf, n);
         if (got != -EAGAIN)
-            return stream->closed ? -EBADF : got;
+            return stream->is_closed ? -EBADF : got;
         if (into && into->data && !asy_bytes_count(into))
             give_buffer(stream, into);
         asy_fd_exhausted(stream->record, FD_READ);
@@ -129,7 +129,7 @@ int asy_stream_feed(asyncio_stream *stream, bool goodbye)
     if (got < 0)
         return (int)got;
     if (got == 0)
-        stream->wire_ended = true;
+        stream->is_wire_at_end = true;
     return stream->filter ? 0 : -EBADF;
 }
 
@@ -153,7 +153,7 @@ static ssize_t receive_filtered(asyncio_stream *stream, void *buf, size_t n)
         err = again ? asy_budget_yield(stream->loop) : 0;
         if (!err)
             err = asy_stream_feed(stream, false);
-        if (err || stream->eof)
+        if (err || stream->is_at_end)
             return err;
     }
 }
@@ -171,16 +171,16 @@ static ssize_t get_more(asyncio_stream *stream, void *buf, size_t n)
 {
     if (stream->read_error)
         return stream->read_error;
-    if (stream->eof)
+    if (stream->is_at_end)
         return 0;
     ssize_t got = stream->filter ? receive_filtered(stream, buf, n)
                                  : receive_waiting(stream, buf ? NULL : &stream->in, buf, n, false);
-    if (got == 0 && !stream->eof && is_of_both_directions(stream->write_error))
+    if (got == 0 && !stream->is_at_end && is_of_both_directions(stream->write_error))
         got = stream->write_error;
     if (got > 0)
         asy_budget_charge(stream->loop, (size_t)got);
     if (got == 0)
-        stream->eof = true;
+        stream->is_at_end = true;
     else if (is_lasting(got) && !stream->read_error)
         stream->read_error = (int)got;
     return got;
@@ -197,14 +197,14 @@ ssize_t asy_stream_fill(asyncio_stream *stream, size_t wanted)
 /* The line handed out before is over: what its NUL covered comes back. */
 static void uncover(asyncio_stream *stream)
 {
-    if (stream->terminated)
+    if (stream->is_terminated)
         stream->in.data[stream->in.start] = stream->covered;
-    stream->terminated = false;
+    stream->is_terminated = false;
 }
 
 static int may_read(const asyncio_stream *stream)
 {
-    return stream->closed ? -EBADF : stream->reading || stream->closing ? ASYNCIO_ESTATE : 0;
+    return stream->is_closed ? -EBADF : stream->is_reading || stream->is_closing ? ASYNCIO_ESTATE : 0;
 }
 
 static int begin(asyncio_stream *stream, bool valid, const char *call)
@@ -226,13 +226,13 @@ static int begin(asyncio_stream *stream, bool valid, const char *call)
         return err;
     }
     uncover(stream);
-    stream->reading = true;
+    stream->is_reading = true;
     return 0;
 }
 
 static ssize_t end(asyncio_stream *stream, ssize_t result)
 {
-    stream->reading = false;
+    stream->is_reading = false;
     asy_stream_leave(stream);
     return result;
 }
@@ -286,7 +286,7 @@ static ssize_t hand_out(asyncio_stream *stream, size_t n, char **data)
     stream->in.start += n;
     stream->covered = stream->in.data[stream->in.start];
     stream->in.data[stream->in.start] = '\0';
-    stream->terminated = true;
+    stream->is_terminated = true;
     return (ssize_t)n;
 }
 
@@ -355,7 +355,7 @@ bool asyncio_stream_at_eof(asyncio_stream *stream)
     if (!stream)
         return true;
     asy_stream_check(stream, __func__);
-    return stream->eof && !asy_bytes_count(&stream->in);
+    return stream->is_at_end && !asy_bytes_count(&stream->in);
 }
 
 /* ---- From one to the other ------------------------------------------------------------------ */

@@ -253,11 +253,11 @@ static void run_next_flush(struct callback *callback)
     stream->has_next_flush = false;
     list_remove(&stream->flusher.node);
     stream->flusher.has_turn = false;
-    if (!stream->closed && lost_place && asy_bytes_count(&stream->out)) {
+    if (!stream->is_closed && lost_place && asy_bytes_count(&stream->out)) {
         asy_stream_fail_writes(stream, -EBADF); /* somebody has closed the descriptor under it */
-    } else if (!stream->closed) {
+    } else if (!stream->is_closed) {
         flush(stream, true);
-        if (!stream->closed)
+        if (!stream->is_closed)
             asy_fd_pass_on(stream->record, FD_WRITE);
     }
     end_next_flush(callback);
@@ -329,7 +329,7 @@ static void flusher_ready(struct fd_waiter *flusher, int err)
 
 static int may_write(const asyncio_stream *stream)
 {
-    return stream->closed ? -EBADF : stream->ends || stream->closing ? ASYNCIO_ESTATE : 0;
+    return stream->is_closed ? -EBADF : stream->ends || stream->is_closing ? ASYNCIO_ESTATE : 0;
 }
 
 /* `writes`: else it only waits. */
@@ -460,7 +460,7 @@ static int write_parts(asyncio_stream *stream, const struct iovec *parts, int co
 {
     int err = total ? wait_turn(stream) : stream->write_error;
     if (!err)
-        err = stream->shaking ? ASYNCIO_ESTATE : may_write(stream); /* others have run meanwhile */
+        err = stream->is_shaking ? ASYNCIO_ESTATE : may_write(stream); /* others have run meanwhile */
     if (!err && total)
         err = stream->filter                ? write_filtered(stream, parts, count, total)
               : asy_bytes_count(&stream->out) ? write_behind(stream, parts, count)
@@ -525,7 +525,7 @@ int asyncio_stream_write_eof(asyncio_stream *stream)
         return stream->write_error;
     if (stream->ends)
         return 0;
-    if (stream->shaking || asy_loop_is_parents(stream->loop))
+    if (stream->is_shaking || asy_loop_is_parents(stream->loop))
         return ASYNCIO_ESTATE;
     stream->ends = true;
     if (stream->filter) {

@@ -35,7 +35,7 @@ int asy_stream_make(asyncio_loop *loop, int fd, const asyncio_connect_options *o
     options = options ? options : &defaults;
     struct fd_record *record = asy_fd_record(loop, fd);
     if (!record)
-        return asy_fd_why_none(fd);
+        return asy_fd_record_error(fd);
     int err = asy_fd_prepare(record);
     if (err)
         return err;
@@ -56,7 +56,7 @@ int asy_stream_make(asyncio_loop *loop, int fd, const asyncio_connect_options *o
     list_init(&stream->flusher.node);
     list_init(&stream->drainers);
     list_init(&stream->writers);
-    if (record->kind == ASY_FD_READY && !(stream->file = asy_file_adopt(loop, fd, stream->keeps_fd))) {
+    if (record->kind == ASY_FD_ALWAYS_READY && !(stream->file = asy_file_adopt(loop, fd, stream->keeps_fd))) {
         asy_slab_free(stream, sizeof *stream);
         return -ENOMEM;
     }
@@ -77,9 +77,9 @@ static int adopt(int fd, const asyncio_connect_options *options, bool pipe, bool
         return -EINVAL;
     struct fd_record *record = asy_fd_record(loop, fd);
     if (!record)
-        return asy_fd_why_none(fd);
+        return asy_fd_record_error(fd);
     if (!known)
-        asy_fd_fresh(loop, record, NULL); /* what had the number before may have been another file */
+        asy_fd_record_reset(loop, record, NULL); /* what had the number before may have been another file */
     asyncio_stream *stream;
     int err = asy_stream_make(loop, fd, options, pipe, &stream);
     if (err) {
@@ -201,12 +201,12 @@ void asy_stream_fail_reads(asyncio_stream *stream, int err)
 static void forget_input(asyncio_stream *stream)
 {
     stream->in.end = stream->in.start;
-    stream->terminated = false;
+    stream->is_terminated = false;
 }
 
 void asy_stream_end_input(asyncio_stream *stream, int err)
 {
-    stream->eof = true;
+    stream->is_at_end = true;
     if (err) {
         forget_input(stream);
         stream->read_error = err;
@@ -218,7 +218,7 @@ void asy_stream_end_input(asyncio_stream *stream, int err)
 /* Nothing goes in or out any more; those who wait find that out. */
 static void detach(asyncio_stream *stream)
 {
-    stream->closed = true;
+    stream->is_closed = true;
     list_remove(&stream->owner.node);
     list_remove(&stream->flusher.node);
     asy_stream_leave_file(stream);
@@ -287,7 +287,7 @@ static void loop_closes(struct fd_owner *owner)
 /* The loop has closed, and the descriptor with it: nothing is left but the memory. */
 static bool is_orphan(const asyncio_stream *stream)
 {
-    return stream->closed && stream->loop->closed;
+    return stream->is_closed && stream->loop->is_closed;
 }
 
 /* What has been accepted and the peer has not taken, here and in the kernel. */
@@ -323,9 +323,9 @@ static int wait_flushed(asyncio_stream *stream)
 /* Everything sent, or why not. */
 static int flush_and_wait(asyncio_stream *stream)
 {
-    bool parting = stream->filter && !stream->shaking && !stream->write_error;
+    bool parting = stream->filter && !stream->is_shaking && !stream->write_error;
     /* The peer, which has left, may not be there to hear the answer. */
-    bool answers = parting && stream->eof && !asy_bytes_count(&stream->out);
+    bool answers = parting && stream->is_at_end && !asy_bytes_count(&stream->out);
     if (parting) {
         stream->filter_ops->shutdown(stream->filter);
         asy_stream_flush(stream);
@@ -360,17 +360,17 @@ int asy_stream_close(asyncio_stream *stream, size_t *lost)
         asy_stream_leave(stream);
         return err;
     }
-    if (stream->closing)
+    if (stream->is_closing)
         return ASYNCIO_ESTATE;
     if (asy_loop_is_parents(stream->loop)) {
         asy_stream_destroy(stream, false);
         return ASYNCIO_ESTATE;
     }
-    stream->closing = true;
+    stream->is_closing = true;
     asy_stream_use(stream); /* others may abort it meanwhile */
     int err = flush_and_wait(stream);
     asyncio_file *file = NULL;
-    if (!stream->closed) {
+    if (!stream->is_closed) {
         file = take_file(stream);
         *lost = asy_bytes_count(&stream->out);
         asy_stream_destroy(stream, *lost > 0);

@@ -28,7 +28,7 @@ static inline struct fd_record *asy_transfer_begin(asyncio_loop *loop, int fd, i
     if (UNLIKELY(*err))
         return NULL;
     struct fd_record *record = asy_fd_record(loop, fd);
-    *err = LIKELY(record != NULL) ? asy_fd_prepare(record) : asy_fd_why_none(fd);
+    *err = LIKELY(record != NULL) ? asy_fd_prepare(record) : asy_fd_record_error(fd);
     return record;
 }
 /* poll(2) without a wait: the events that hold, 0, or an error. */

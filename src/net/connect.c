@@ -27,7 +27,7 @@
 /* Why an attempt failed. */
 struct failure {
     int err;
-    bool at_bind;                 /* it came no further than to bind, */
+    bool is_at_bind;                 /* it came no further than to bind, */
     const struct sockaddr *local; /* to this; NULL: there is none of the family */
     char host[ASY_HOST_TEXT];     /* what it was to connect to */
 };
@@ -82,7 +82,7 @@ static int connect_socket(const struct dial *dial, int fd, const struct addrinfo
     if (local) {
         int err = asy_bind_to_any(fd, to->ai_family, dial->locals, &failure->local);
         if (err) {
-            failure->at_bind = true;
+            failure->is_at_bind = true;
             return err;
         }
     }
@@ -95,7 +95,7 @@ static int connect_socket(const struct dial *dial, int fd, const struct addrinfo
 static int dial_connect(void *arg, const struct addrinfo *to)
 {
     struct dial *dial = arg;
-    struct failure failure = {.at_bind = false};
+    struct failure failure = {.is_at_bind = false};
     int fd = asy_sys_socket(to->ai_family, to->ai_socktype, to->ai_protocol);
     failure.err = fd < 0 ? fd : connect_socket(dial, fd, to, &failure);
     if (!failure.err)
@@ -137,11 +137,11 @@ static int attempts_failed(const struct dial *dial, size_t tried)
     if (!dial->remote.host || strcmp(dial->remote.host, last->host) != 0)
         snprintf(found, sizeof found, " (%s)", last->host);
     asy_words(last->err, words);
-    if (last->at_bind && last->local) {
+    if (last->is_at_bind && last->local) {
         char local[ASY_ADDRESS_TEXT];
         asy_address_text(last->local, local);
         snprintf(step, sizeof step, "bind to %s: ", local);
-    } else if (last->at_bind) {
+    } else if (last->is_at_bind) {
         snprintf(step, sizeof step, "no local address of its family: ");
     }
     if (tried > 1)

@@ -56,8 +56,8 @@ static int adopt(asyncio_loop *loop, int fd, asyncio_datagram **out)
 {
     struct fd_record *record = asy_fd_record(loop, fd);
     if (!record)
-        return asy_fd_why_none(fd);
-    asy_fd_fresh(loop, record, NULL);
+        return asy_fd_record_error(fd);
+    asy_fd_record_reset(loop, record, NULL);
     int err = asy_fd_prepare(record);
     if (!err && !record->is_socket)
         err = -ENOTSOCK;

@@ -28,7 +28,7 @@ struct asyncio_server {
     asyncio_server_options options;
     asyncio_context *context;    /* in which it was started: the clients' have copies */
     uint32_t refs;               /* the owner's, each client's, each waiter's */
-    bool closed, turn_queued;
+    bool is_closed, is_turn_queued;
     bool is_served;              /* a task is in serve_forever */
     struct fd_owner owner;
     struct listener *listeners;

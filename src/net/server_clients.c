@@ -40,7 +40,7 @@ static void client_over(struct client *client)
     list_remove(&client->node);
     server->client_count--;
     asy_server_watch(server);
-    if (!server->client_count && server->closed)
+    if (!server->client_count && server->is_closed)
         asy_server_wake_waiters(server);
     asy_server_unref(server);
 }
@@ -101,7 +101,7 @@ static intptr_t start_client(void *args)
 static void drop_client(void *args)
 {
     struct client *client = args;
-    if (!client->server->loop->closed)
+    if (!client->server->loop->is_closed)
         report_client(client, -ENOMEM, "no task could serve a client");
     close_stream(client, false);
     client_over(client);
@@ -162,7 +162,7 @@ int asy_client_begin(const struct listener *listener, int fd, const struct socka
     asyncio_connect_options options = {.limit = server->options.limit,
                                        .close_timeout = server->options.close_timeout};
     if (record)
-        asy_fd_fresh(server->loop, record, listener->record);
+        asy_fd_record_reset(server->loop, record, listener->record);
     int err = record ? asy_stream_make(server->loop, fd, &options, false, &client->stream) : -ENOMEM;
     if (err) {
         asyncio_close(fd);

@@ -70,7 +70,7 @@ void asy_server_wake_waiters(asyncio_server *server)
 static bool takes_no_more(const asyncio_server *server)
 {
     int most = server->options.max_connections;
-    return server->closed || server->loop->ending || (most > 0 && server->client_count >= (size_t)most);
+    return server->is_closed || server->loop->is_shutting_down || (most > 0 && server->client_count >= (size_t)most);
 }
 
 static void resume(struct timer *timer)
@@ -101,7 +101,7 @@ static void pause_accepting(struct listener *listener, int64_t pause_ns)
 {
     asyncio_server *server = listener->server;
     asyncio_loop *loop = server->loop;
-    if (server->closed || is_paused(server))
+    if (server->is_closed || is_paused(server))
         return;
     if (asy_timer_start(loop, &server->pause, asy_loop_now_ns(loop) + pause_ns) &&
         list_is_empty(&listener->waiter.node))
@@ -170,8 +170,8 @@ static void listener_ready(struct fd_waiter *waiter, int gone)
 static void more(void *arg)
 {
     asyncio_server *server = arg;
-    server->turn_queued = false;
-    for (size_t i = 0; i < server->listener_count && !server->closed && !is_paused(server); i++)
+    server->is_turn_queued = false;
+    for (size_t i = 0; i < server->listener_count && !server->is_closed && !is_paused(server); i++)
         if (server->listeners[i].record->ready & FD_READ) {
             list_remove(&server->listeners[i].waiter.node);
             accept_some(&server->listeners[i]);
@@ -182,13 +182,13 @@ static void more(void *arg)
 static void queue_turn(struct listener *listener)
 {
     asyncio_server *server = listener->server;
-    if (server->turn_queued)
+    if (server->is_turn_queued)
         return;
     if (asy_call_soon(server->loop, more, server)) {
         pause_accepting(listener, SHORT_PAUSE_NS);
         return;
     }
-    server->turn_queued = true;
+    server->is_turn_queued = true;
     server->refs++;
 }
 
@@ -208,7 +208,7 @@ static void watch(struct listener *listener)
 
 void asy_server_watch(asyncio_server *server)
 {
-    if (server->closed)
+    if (server->is_closed)
         return;
     for (size_t i = 0; i < server->listener_count; i++)
         watch(&server->listeners[i]);
@@ -265,8 +265,8 @@ int asy_server_add(asyncio_server *server, int fd)
 {
     struct fd_record *record = asy_fd_record(server->loop, fd);
     if (!record)
-        return asy_fd_why_none(fd);
-    asy_fd_fresh(server->loop, record, NULL);
+        return asy_fd_record_error(fd);
+    asy_fd_record_reset(server->loop, record, NULL);
     int err = asy_fd_prepare(record);
     if (!err && fd <= STDERR_FILENO) /* the only one of these that is ours alone */
         err = asy_sys_set_nonblocking(fd);
@@ -292,7 +292,7 @@ void asy_server_begin(asyncio_server *server)
 
 static void stop_listening(asyncio_server *server)
 {
-    server->closed = true;
+    server->is_closed = true;
     asy_timer_stop(server->loop, &server->pause);
     for (size_t i = 0; i < server->listener_count; i++) {
         struct listener *listener = &server->listeners[i];
@@ -304,7 +304,7 @@ static void stop_listening(asyncio_server *server)
 
 static void close_server(asyncio_server *server)
 {
-    if (server->closed)
+    if (server->is_closed)
         return;
     stop_listening(server);
     asy_server_wake_waiters(server);
@@ -322,7 +322,7 @@ void asyncio_server_close(asyncio_server *server)
 static void loop_closes(struct fd_owner *owner)
 {
     asyncio_server *server = LIST_ENTRY(owner, asyncio_server, owner);
-    if (!server->closed)
+    if (!server->is_closed)
         stop_listening(server);
     list_init(&server->clients);
     list_init(&server->waiters);
@@ -373,7 +373,7 @@ static int wait_for_clients(asyncio_server *server, double grace)
 static int wait_until_closed(asyncio_server *server)
 {
     int err = 0;
-    while (!server->closed && !err)
+    while (!server->is_closed && !err)
         err = wait_for_news(server);
     return err;
 }
@@ -400,7 +400,7 @@ int asyncio_server_serve_forever(asyncio_server *server)
     asy_server_check(server, __func__);
     if (!server->loop->current)
         return ASYNCIO_ENOTASK;
-    if (server->closed || server->is_served)
+    if (server->is_closed || server->is_served)
         return ASYNCIO_ESTATE;
     server->refs++;
     server->is_served = true;
@@ -456,7 +456,7 @@ int asyncio_server_port(asyncio_server *server)
     if (!server)
         return -EINVAL;
     asy_server_check(server, __func__);
-    if (server->closed || !server->listener_count)
+    if (server->is_closed || !server->listener_count)
         return -EINVAL;
     int err = asy_sys_getsockname(server->listeners[0].fd, (struct sockaddr *)&name, &length);
     return err ? err : asy_address_port((const struct sockaddr *)&name);
@@ -467,7 +467,7 @@ int asyncio_server_fds(asyncio_server *server, int *out, size_t capacity)
     if (!server || (!out && capacity))
         return -EINVAL;
     asy_server_check(server, __func__);
-    size_t count = server->closed ? 0 : server->listener_count;
+    size_t count = server->is_closed ? 0 : server->listener_count;
     for (size_t i = 0; i < count && i < capacity; i++)
         out[i] = server->listeners[i].fd;
     return (int)count;

@@ -313,7 +313,7 @@ int asyncio_sock_accept(int fd, struct sockaddr *peer, socklen_t *length)
     /* No memory: then nothing is known of it, either, and it is looked at when it is used. */
     struct fd_record *record = asy_fd_record(asy_running_loop, accepted);
     if (record)
-        asy_fd_fresh(asy_running_loop, record, asy_fd_find(asy_running_loop, fd));
+        asy_fd_record_reset(asy_running_loop, record, asy_fd_find(asy_running_loop, fd));
     return accepted;
 }
 
@@ -352,8 +352,8 @@ int asyncio_sock_connect(int fd, const struct sockaddr *to, socklen_t length)
         return err;
     struct fd_record *record = asy_fd_record(loop, fd);
     if (!record)
-        return asy_fd_why_none(fd);
-    asy_fd_fresh(loop, record, NULL);
+        return asy_fd_record_error(fd);
+    asy_fd_record_reset(loop, record, NULL);
     err = asy_fd_prepare(record);
     if (!err)
         err = begin_to_connect(record, to, length);

@@ -21,14 +21,14 @@ struct asyncio_process {
     struct fd_waiter watcher; /* in that record: the process has ended */
     struct list waiters;      /* tasks */
 
-    bool detach, released;
-    bool ended;
+    bool is_detached, is_released;
+    bool has_ended;
     int returncode;           /* once it has */
 
     struct stream_holder holder; /* of the streams */
     asyncio_stream *streams[3];  /* NULL: no pipe, or closed */
     bool takes_input;         /* stdin is, or was, a pipe */
-    bool communicating;
+    bool is_communicating;
     size_t fed;               /* how much of the input the stream has accepted */
     struct bytes output[2];   /* stdout and stderr, as far as they were read */
     char name[48];            /* for people */

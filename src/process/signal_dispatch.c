@@ -18,7 +18,7 @@ static struct signal {
     _Atomic(struct signal_hook *) hook;
     _Atomic int at_work; /* handlers that may have seen one of these */
     /* Under the lock. */
-    bool installed;
+    bool is_installed;
     struct sigaction old;
 } signals[SIGNALS];
 
@@ -90,9 +90,9 @@ static void in_child(void)
 {
     for (int signo = 1; signo < SIGNALS; signo++) {
         struct signal *signal = &signals[signo];
-        if (signal->installed)
+        if (signal->is_installed)
             asy_sys_sigaction_back(signo, on_signal, &signal->old);
-        signal->installed = false;
+        signal->is_installed = false;
         atomic_store(&signal->watches, NULL);
         atomic_store(&signal->hook, NULL);
         atomic_store(&signal->at_work, 0);
@@ -130,16 +130,16 @@ static int install(struct signal *signal, int signo)
     if (err)
         return err;
     signal->old = now;
-    signal->installed = true;
+    signal->is_installed = true;
     return 0;
 }
 
 /* First: a signal that comes from here on follows what was there before. */
 static void put_back(struct signal *signal, int signo)
 {
-    if (signal->installed)
+    if (signal->is_installed)
         asy_sys_sigaction_back(signo, on_signal, &signal->old);
-    signal->installed = false;
+    signal->is_installed = false;
 }
 
 /* The lock stays held meanwhile; no handler takes it. */

@@ -26,11 +26,11 @@ struct watch {
     struct list node; /* among the loop's */
     asyncio_loop *loop;
     int signo;
-    bool watching;          /* the dispatcher has it */
+    bool is_watched;          /* the dispatcher has it */
 
     /* Any thread. */
-    _Atomic bool marked;    /* the signal came, and the loop has not seen it */
-    _Atomic bool posted;    /* and will soon */
+    _Atomic bool is_marked;    /* the signal came, and the loop has not seen it */
+    _Atomic bool is_posted;    /* and will soon */
 
     /* Of add_signal_handler; NULL: none. */
     asyncio_callback fn;
@@ -38,8 +38,8 @@ struct watch {
     asyncio_context *context;
 
     /* Of asyncio_wait_signal. */
-    bool waited_for;        /* there was a wait: from then on one is kept */
-    bool kept;              /* it came, and nobody waited */
+    bool was_waited_for;        /* there was a wait: from then on one is kept */
+    bool is_kept;              /* it came, and nobody waited */
     struct list waiters;
 };
 
@@ -53,7 +53,7 @@ struct watches {
 
 static void wake_waiters(struct watch *watch)
 {
-    watch->kept = watch->waited_for && list_is_empty(&watch->waiters);
+    watch->is_kept = watch->was_waited_for && list_is_empty(&watch->waiters);
     struct list *node;
     while ((node = list_take_first(&watch->waiters))) {
         struct waiter *waiter = LIST_ENTRY(node, struct waiter, node);
@@ -65,8 +65,8 @@ static void wake_waiters(struct watch *watch)
 static void deliver(void *arg)
 {
     struct watch *watch = arg;
-    atomic_store(&watch->posted, false);
-    if (!atomic_exchange(&watch->marked, false))
+    atomic_store(&watch->is_posted, false);
+    if (!atomic_exchange(&watch->is_marked, false))
         return; /* nobody watches any more, or a wait has seen it */
     wake_waiters(watch);
     asyncio_callback fn = watch->fn;
@@ -80,19 +80,19 @@ static void deliver(void *arg)
 static void came(struct signal_watch *dispatched)
 {
     struct watch *watch = LIST_ENTRY(dispatched, struct watch, dispatched);
-    atomic_store(&watch->marked, true);
-    if (!atomic_exchange(&watch->posted, true) &&
+    atomic_store(&watch->is_marked, true);
+    if (!atomic_exchange(&watch->is_posted, true) &&
         asyncio_loop_call_soon_signalsafe(watch->loop, deliver, watch))
-        atomic_store(&watch->posted, false);
+        atomic_store(&watch->is_posted, false);
 }
 
 /* ---- Watches --------------------------------------------------------------------------------- */
 
 static void stop(struct watch *watch)
 {
-    if (watch->watching)
+    if (watch->is_watched)
         asy_signal_unwatch(watch->signo, &watch->dispatched);
-    watch->watching = false;
+    watch->is_watched = false;
 }
 
 static void close_watches(struct asy_io_hooks *hooks)
@@ -144,9 +144,9 @@ static struct watch *make(asyncio_loop *loop, int signo)
 /* One that came when no place was left for it. */
 static void post_again(struct watch *watch)
 {
-    if (atomic_load(&watch->marked) && !atomic_exchange(&watch->posted, true) &&
+    if (atomic_load(&watch->is_marked) && !atomic_exchange(&watch->is_posted, true) &&
         asy_call_soon(watch->loop, deliver, watch))
-        atomic_store(&watch->posted, false);
+        atomic_store(&watch->is_posted, false);
 }
 
 /* Where the handler returns to, a fault happens again. What else there is to refuse, the kernel does. */
@@ -164,13 +164,13 @@ static int begin(asyncio_loop *loop, int signo, struct watch **out)
     if (!watch)
         return -ENOMEM;
     *out = watch;
-    if (watch->watching) {
+    if (watch->is_watched) {
         post_again(watch);
         return 0;
     }
-    atomic_store(&watch->marked, false);
+    atomic_store(&watch->is_marked, false);
     int err = asy_signal_watch(signo, &watch->dispatched);
-    watch->watching = err == 0;
+    watch->is_watched = err == 0;
     return err;
 }
 
@@ -199,8 +199,8 @@ int asyncio_wait_signal(int signo)
     if (err)
         return err;
     struct watch *watch = find(loop, signo);
-    if (watch && watch->kept) {
-        watch->kept = false;
+    if (watch && watch->is_kept) {
+        watch->is_kept = false;
         return 0;
     }
     err = asy_cancel_deliver(loop->current); /* before a handler is installed for nobody */
@@ -208,7 +208,7 @@ int asyncio_wait_signal(int signo)
         err = begin(loop, signo, &watch);
     if (err)
         return err;
-    watch->waited_for = true;
+    watch->was_waited_for = true;
     return (int)asy_wait_in(&watch->waiters, &signal_kind, watch);
 }
 
@@ -247,7 +247,7 @@ bool asyncio_loop_remove_signal_handler(asyncio_loop *loop, int signo)
         return false;
     watch->fn = NULL;
     asy_vars_put(&watch->context, NULL);
-    if (!watch->waited_for)
+    if (!watch->was_waited_for)
         stop(watch);
     return true;
 }

@@ -47,12 +47,12 @@ static void let_go(asyncio_process *process)
         asy_fd_drop(process->loop, process->record);
     }
     process->record = NULL;
-    asy_sys_child_close(&process->child, process->ended);
+    asy_sys_child_close(&process->child, process->has_ended);
 }
 
 static void finish(asyncio_process *process, int returncode)
 {
-    process->ended = true;
+    process->has_ended = true;
     process->returncode = returncode;
     let_go(process);
     wake_waiters(process, 0);
@@ -61,7 +61,7 @@ static void finish(asyncio_process *process, int returncode)
 void asy_process_lost(asyncio_process *process)
 {
     finish(process, RETURNCODE_LOST);
-    if (!process->released)
+    if (!process->is_released)
         asy_report_site(process->loop, NULL, 0,
                         "somebody else has reaped process %d (%s): its exit status is lost, %d is reported",
                         (int)process->child.pid, process->name, RETURNCODE_LOST);
@@ -71,7 +71,7 @@ void asy_process_lost(asyncio_process *process)
 static bool reap(asyncio_process *process)
 {
     int returncode = 0;
-    if (process->ended)
+    if (process->has_ended)
         return true;
     int got = asy_sys_child_reap(&process->child, &returncode);
     if (got > 0)
@@ -86,7 +86,7 @@ static bool reap(asyncio_process *process)
 /* Nobody will tell any more when it ends. It was killed, if it is to be. */
 static void end_unwatched(asyncio_process *process)
 {
-    if (!process->detach)
+    if (!process->is_detached)
         asy_sys_child_wait(&process->child, KILLED_MS);
     if (!reap(process))
         let_go(process);
@@ -97,7 +97,7 @@ static void unwatched(asyncio_process *process)
 {
     process->record = NULL;
     wake_waiters(process, -EBADF);
-    if (process->released)
+    if (process->is_released)
         end_unwatched(process);
 }
 
@@ -118,8 +118,8 @@ int asy_process_watch(asyncio_process *process)
 {
     struct fd_record *record = asy_fd_record(process->loop, process->child.fd);
     if (!record)
-        return asy_fd_why_none(process->child.fd);
-    asy_fd_fresh(process->loop, record, NULL);
+        return asy_fd_record_error(process->child.fd);
+    asy_fd_record_reset(process->loop, record, NULL);
     process->watcher.events = FD_READ;
     process->watcher.ready = on_event;
     int err = asy_fd_watch(process->loop, record, &process->watcher);
@@ -136,9 +136,9 @@ static const struct wait_kind exit_kind = {.name = "process"};
 
 static int wait_for_end(asyncio_process *process)
 {
-    if (process->released) /* while it is communicated with */
+    if (process->is_released) /* while it is communicated with */
         return -EBADF;
-    if (process->ended)
+    if (process->has_ended)
         return 0;
     if (!process->record)
         return -EBADF;
@@ -168,9 +168,9 @@ bool asyncio_process_returncode(asyncio_process *process, int *returncode)
     if (!process)
         return false;
     asy_loop_check(process->loop, __func__);
-    if (process->ended && returncode)
+    if (process->has_ended && returncode)
         *returncode = process->returncode;
-    return process->ended;
+    return process->has_ended;
 }
 
 /* ---- Signalled ------------------------------------------------------------------------------- */
@@ -238,13 +238,13 @@ void asyncio_process_release(asyncio_process *process)
     asy_loop_check(process->loop, __func__);
     if (asy_loop_is_parents(process->loop))
         return; /* and so is the process */
-    process->released = true;
+    process->is_released = true;
     for (int i = 0; i < 3; i++)
         asyncio_stream_abort(process->streams[i]);
     wake_waiters(process, -EBADF);
-    if (!process->ended && !process->detach)
+    if (!process->has_ended && !process->is_detached)
         asy_sys_child_signal(&process->child, SIGKILL);
-    if (!process->record && !process->ended)
+    if (!process->record && !process->has_ended)
         end_unwatched(process);
     asy_process_leave(process); /* the loop's turn, if it still watches it */
 }

@@ -127,12 +127,12 @@ int asyncio_process_communicate(asyncio_process *process, const void *input, siz
     asy_loop_check(process->loop, __func__);
     if (asy_running_loop != process->loop || !process->loop->current)
         return ASYNCIO_ENOTASK;
-    if (process->communicating)
+    if (process->is_communicating)
         return ASYNCIO_ESTATE;
-    process->communicating = true;
+    process->is_communicating = true;
     asy_process_use(process);
     int status = communicate(process, input, n, out, err);
-    process->communicating = false;
+    process->is_communicating = false;
     asy_process_leave(process);
     return status;
 }

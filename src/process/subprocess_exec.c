@@ -34,7 +34,7 @@ static int open_stream(asyncio_process *process, int i, int fd)
 {
     struct fd_record *record = asy_fd_record(process->loop, fd);
     if (record)
-        asy_fd_fresh(process->loop, record, NULL);
+        asy_fd_record_reset(process->loop, record, NULL);
     int err = asy_stream_make(process->loop, fd, NULL, true, &process->streams[i]);
     if (err) {
         asyncio_close(fd);
@@ -124,7 +124,7 @@ static asyncio_process *make(asyncio_loop *loop, const asyncio_subprocess_option
     process->child.fd = -1;
     list_init(&process->waiters);
     list_init(&process->watcher.node);
-    process->detach = options->detach > 0;
+    process->is_detached = options->detach > 0;
     process->takes_input = options->stdin_fd == ASYNCIO_PIPE;
     snprintf(process->name, sizeof process->name, "%s", name);
     asy_loop_object_made(loop);
@@ -194,7 +194,7 @@ static int create(const char *const argv[], const char *name, const asyncio_subp
         .cwd = options->cwd,
         .keep = options->inherit,
         .keep_count = options->inherit_count,
-        .new_session = process->detach,
+        .new_session = process->is_detached,
         .new_group = options->process_group == 1,
         .group = options->process_group > 1 ? options->process_group : 0,
     };

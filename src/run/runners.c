@@ -51,13 +51,13 @@ static void cancel_leftovers(asyncio_loop *loop)
 
 struct limit {
     asyncio_loop *loop;
-    bool over;
+    bool is_over;
 };
 
 static void time_is_over(void *arg)
 {
     struct limit *limit = arg;
-    limit->over = true;
+    limit->is_over = true;
     asyncio_loop_stop(limit->loop);
 }
 
@@ -76,13 +76,13 @@ static void end_leftovers(asyncio_loop *loop, double grace)
     int err;
     do { /* a leftover may stop the loop, too */
         err = asyncio_loop_run_forever(loop);
-    } while (!err && !limit.over && (loop->leftovers || loop->owed));
+    } while (!err && !limit.is_over && (loop->leftovers || loop->shutdown_work));
     asyncio_handle_cancel(loop, handle);
 }
 
 static void report_leftover(asyncio_loop *loop, asyncio_task *task, double grace)
 {
-    if (!task->future.done) {
+    if (!task->future.is_done) {
         task->future.flags |= FUTURE_QUIET; /* asyncio_loop_close need not say so again */
         const char *in = task->wait ? task->wait->kind->name : NULL;
         char time[64] = "";
@@ -100,9 +100,9 @@ static void report_leftover(asyncio_loop *loop, asyncio_task *task, double grace
 
 static void report_owed(asyncio_loop *loop, double grace)
 {
-    if (loop->owed)
+    if (loop->shutdown_work)
         asy_report_site(loop, NULL, 0, "%zu function%s of executors did not return within %g s of the end of "
-                        "asyncio_run; abandoned", loop->owed, loop->owed == 1 ? "" : "s", grace);
+                        "asyncio_run; abandoned", loop->shutdown_work, loop->shutdown_work == 1 ? "" : "s", grace);
 }
 
 static void shut_down(asyncio_loop *loop, const asyncio_run_options *options)
@@ -110,9 +110,9 @@ static void shut_down(asyncio_loop *loop, const asyncio_run_options *options)
     double grace = options->shutdown_grace == 0 ? DEFAULT_GRACE_S : options->shutdown_grace;
     grace = grace < 0 ? 0 : grace;
     size_t count;
-    loop->ending = true;
+    loop->is_shutting_down = true;
     asyncio_task **tasks = leftover_tasks(loop, &count);
-    if (!list_is_empty(&loop->tasks) || loop->owed)
+    if (!list_is_empty(&loop->tasks) || loop->shutdown_work)
         end_leftovers(loop, grace);
     if (list_is_empty(&loop->tasks)) { /* the callbacks of those that ended last */
         asyncio_loop_stop(loop);
@@ -147,7 +147,7 @@ asyncio_loop *asyncio_runner_get_loop(asyncio_runner *runner)
 /* Was it the signal, and nobody else, that ended main? */
 static bool ended_by(const struct interrupt *interrupt, const asyncio_task *main)
 {
-    return atomic_load(&interrupt->signo) && main->future.done && main->future.result == -ECANCELED &&
+    return atomic_load(&interrupt->signo) && main->future.is_done && main->future.result == -ECANCELED &&
            main->cancels == 1;
 }
 
@@ -161,7 +161,7 @@ static intptr_t run(asyncio_runner *runner, asyncio_coro *coro, int *signo)
         return asyncio_raise(ASYNCIO_ESTATE, loop ? "asyncio_run: a loop runs in this thread already"
                                                   : "asyncio_runner_run: the runner is closed");
     }
-    if (!loop->running)
+    if (!loop->is_running)
         loop->thread = asy_this_thread();
     asyncio_task *main = asyncio_loop_create_task(loop, coro);
     main->flags |= TASK_KEEP_STACK;
@@ -179,7 +179,7 @@ static intptr_t run(asyncio_runner *runner, asyncio_coro *coro, int *signo)
     runner->asyncio_begun_ = true;
     asyncio_release(main);
     /* Nobody is left who could use what lies in main's frame: no task, and no function on another thread. */
-    if (list_is_empty(&loop->tasks) && !loop->owed && !asy_loop_unusable(loop))
+    if (list_is_empty(&loop->tasks) && !loop->shutdown_work && !asy_loop_unusable(loop))
         asy_loop_give_kept_stacks(loop);
     return result;
 }
@@ -204,7 +204,7 @@ int asyncio_runner_close(asyncio_runner *runner)
     if (asy_loop_is_parents(loop))
         return (int)asyncio_raise(ASYNCIO_ESTATE,
                                   "asyncio_runner_close: the loop belongs to the parent process");
-    if (loop->running || asy_running_loop)
+    if (loop->is_running || asy_running_loop)
         return (int)asyncio_raise(ASYNCIO_ESTATE, "asyncio_runner_close: a loop runs in this thread");
     runner->asyncio_loop_ = NULL;
     shut_down(loop, &runner->asyncio_options_);

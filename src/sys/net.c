@@ -48,7 +48,7 @@ int asy_sys_fd_kind(int fd)
         return err;
     }
     if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) || S_ISBLK(status.st_mode))
-        return ASY_FD_READY;
+        return ASY_FD_ALWAYS_READY;
     int kind = S_ISCHR(status.st_mode) ? device_kind(fd) : 0;
     kind |= kind & ASY_FD_TERMINAL || fd <= STDERR_FILENO ? ASY_FD_SHARED : ASY_FD_POLLABLE;
     if (S_ISSOCK(status.st_mode))

@@ -50,7 +50,7 @@ struct chunk {
     uint32_t bump;         /* offset of the first block that was never used */
     uint32_t block_bytes;
     uint32_t used;         /* blocks that are out */
-    uint32_t turn;         /* when a free brings `used` down to this, the state changes */
+    uint32_t threshold;         /* when a free brings `used` down to this, the state changes */
     struct list node;      /* among all chunks of the cache, or among its spares */
     struct list open;      /* on the list of its class while open, else on none */
     struct region *region;
@@ -150,7 +150,7 @@ static inline struct chunk *chunk_of(void *block)
     return (struct chunk *)(void *)((char *)block - ((uintptr_t)block & (CHUNK_BYTES - 1)));
 }
 
-static struct chunk *chunk_new(struct cache *cache, size_t class)
+static struct chunk *chunk_new(struct cache *cache, size_t size_class)
 {
     struct chunk *chunk;
     if (!list_is_empty(&cache->spares)) {
@@ -162,7 +162,7 @@ static struct chunk *chunk_new(struct cache *cache, size_t class)
     chunk->home = cache;
     chunk->free = NULL;
     chunk->bump = CHUNK_FIRST;
-    chunk->block_bytes = (uint32_t)(class + 1) * CLASS_BYTES;
+    chunk->block_bytes = (uint32_t)(size_class + 1) * CLASS_BYTES;
     chunk->used = 0;
     list_init(&chunk->open);
     list_append(&cache->chunks, &chunk->node);
@@ -182,15 +182,15 @@ static void chunk_release(struct cache *cache, struct chunk *chunk)
 }
 
 /* A free brought `used` down to `turn`: a full chunk opens, an empty one goes. */
-static NOINLINE void chunk_turn(struct cache *cache, struct chunk *chunk)
+static NOINLINE void chunk_passes_threshold(struct cache *cache, struct chunk *chunk)
 {
-    ASY_ASSERT(chunk->used == chunk->turn && chunk->turn != NEVER);
+    ASY_ASSERT(chunk->used == chunk->threshold && chunk->threshold != NEVER);
     if (chunk->used == 0) {
         chunk_release(cache, chunk);
         return;
     }
     list_append(&cache->open[chunk->block_bytes / CLASS_BYTES - 1], &chunk->open);
-    chunk->turn = 0;
+    chunk->threshold = 0;
 }
 
 /* A block of `bytes`; NULL when the chunk is exhausted. */
@@ -214,8 +214,8 @@ static inline void chunk_put(struct cache *cache, struct chunk *chunk, struct de
     block->next = chunk->free;
     chunk->free = block;
     /* The state changes when `used` comes down to the threshold, which is lower from then on. */
-    if (UNLIKELY((int32_t)(--chunk->used - chunk->turn) <= 0))
-        chunk_turn(cache, chunk);
+    if (UNLIKELY((int32_t)(--chunk->used - chunk->threshold) <= 0))
+        chunk_passes_threshold(cache, chunk);
 }
 
 /* ---- Caches --------------------------------------------------------------- */
@@ -232,21 +232,21 @@ static void collect(struct cache *cache)
 }
 
 /* A block, when the current chunk of the class is exhausted. */
-static NOINLINE void *take_dry(struct cache *cache, size_t class)
+static NOINLINE void *take_dry(struct cache *cache, size_t size_class)
 {
     collect(cache);
-    struct chunk *chunk = cache->current[class];
-    uint32_t bytes = (uint32_t)(class + 1) * CLASS_BYTES;
+    struct chunk *chunk = cache->current[size_class];
+    uint32_t bytes = (uint32_t)(size_class + 1) * CLASS_BYTES;
     void *block;
     while (!(block = chunk_take(chunk, bytes))) {
         if (chunk != &no_chunk)
-            chunk->turn = chunk->used - 1; /* full */
-        struct list *open = list_take_first(&cache->open[class]);
-        chunk = open ? LIST_ENTRY(open, struct chunk, open) : chunk_new(cache, class);
-        cache->current[class] = chunk ? chunk : &no_chunk;
+            chunk->threshold = chunk->used - 1; /* full */
+        struct list *open = list_take_first(&cache->open[size_class]);
+        chunk = open ? LIST_ENTRY(open, struct chunk, open) : chunk_new(cache, size_class);
+        cache->current[size_class] = chunk ? chunk : &no_chunk;
         if (!chunk)
             return NULL;
-        chunk->turn = NEVER;
+        chunk->threshold = NEVER;
     }
     return block;
 }
@@ -256,9 +256,9 @@ static struct cache *cache_new(void)
     struct cache *cache = asy_sys_alloc_aligned(_Alignof(struct cache), sizeof *cache);
     if (!cache)
         return NULL;
-    for (size_t class = 0; class < CLASSES; class++) {
-        cache->current[class] = &no_chunk;
-        list_init(&cache->open[class]);
+    for (size_t size_class = 0; size_class < CLASSES; size_class++) {
+        cache->current[size_class] = &no_chunk;
+        list_init(&cache->open[size_class]);
     }
     list_init(&cache->chunks);
     list_init(&cache->spares);
@@ -278,11 +278,11 @@ static void cache_orphan(void *arg)
     struct cache *cache = arg;
     own = here = NULL;
     collect(cache);
-    for (size_t class = 0; class < CLASSES; class++) {
-        struct chunk *chunk = cache->current[class];
+    for (size_t size_class = 0; size_class < CLASSES; size_class++) {
+        struct chunk *chunk = cache->current[size_class];
         if (chunk != &no_chunk && chunk->used == 0) {
             chunk_release(cache, chunk);
-            cache->current[class] = &no_chunk;
+            cache->current[size_class] = &no_chunk;
         }
     }
     while (!list_is_empty(&cache->spares))
@@ -378,9 +378,9 @@ void *asy_slab_alloc(size_t bytes)
     struct cache *cache = here;
     if (UNLIKELY(cache == NULL || bytes > ASY_SLAB_MAX))
         return alloc_slow(bytes);
-    size_t class = class_of(bytes);
-    void *block = chunk_take(cache->current[class], (uint32_t)(class + 1) * CLASS_BYTES);
-    return LIKELY(block != NULL) ? block : take_dry(cache, class);
+    size_t size_class = class_of(bytes);
+    void *block = chunk_take(cache->current[size_class], (uint32_t)(size_class + 1) * CLASS_BYTES);
+    return LIKELY(block != NULL) ? block : take_dry(cache, size_class);
 }
 
 /* The block's cache belongs to another thread, or to none. */
@@ -421,8 +421,8 @@ void asy_slab_each(void (*fn)(void *block, void *arg), void *arg)
         for (uint32_t at = CHUNK_FIRST; at < chunk->bump; at += chunk->block_bytes)
             fn((char *)chunk + at, arg);
         next = it->next;
-        if ((int32_t)(--chunk->used - chunk->turn) <= 0)
-            chunk_turn(cache, chunk);
+        if ((int32_t)(--chunk->used - chunk->threshold) <= 0)
+            chunk_passes_threshold(cache, chunk);
     }
     asy_slab_single_each(cache, fn, arg);
 }

@@ -36,7 +36,7 @@
 #define USABLE_MAX ((size_t)1 << 46)
 
 struct asy_stacks {
-    bool settled;                /* there is nothing to give back, until something changes */
+    bool is_settled;                /* there is nothing to give back, until something changes */
     struct asy_stack_pool first; /* of the default size */
     struct list others;
     size_t page;
@@ -110,7 +110,7 @@ static bool grow(struct asy_stack_pool *pool)
             list_append(&pool->partly_cold, &slab->cold_node);
             pool->slab_count++;
             pool->cold_count += count;
-            pool->owner->settled = false;
+            pool->owner->is_settled = false;
             pool->slab_stacks = count <= pool->slab_stacks_max / 2 ? count * 2 : pool->slab_stacks_max;
             return true;
         }
@@ -199,7 +199,7 @@ static NOINLINE struct asy_stack *take_cold(struct asy_stack_pool *pool, int *er
     }
     struct asy_stack_slab *slab = LIST_ENTRY(pool->partly_cold.next, struct asy_stack_slab, cold_node);
     struct asy_stack *stack = stack_at(slab->cold.next);
-    if (!(stack->flags & ASY_STACK_READY)) {
+    if (!(stack->flags & ASY_STACK_MAPPED)) {
         int status = asy_stack_make_ready(stack, &pool->owner->guards);
         if (status < 0) {
             *error = status;
@@ -308,13 +308,13 @@ static void trim_pool(struct asy_stack_pool *pool, unsigned *budget)
     while (*budget && pool->due_count && check_depth(pool))
         --*budget;
     if (pool->due_count || warm_count(pool) + pool->cold_count > warm_max(pool))
-        pool->owner->settled = false;
+        pool->owner->is_settled = false;
 }
 
 static NOINLINE void trim(struct asy_stacks *stacks)
 {
     unsigned budget = TRIM_MAX;
-    stacks->settled = true;
+    stacks->is_settled = true;
     trim_pool(&stacks->first, &budget);
     LIST_EACH(it, &stacks->others)
         trim_pool(LIST_ENTRY(it, struct asy_stack_pool, node), &budget);
@@ -322,7 +322,7 @@ static NOINLINE void trim(struct asy_stacks *stacks)
 
 HOT void asy_stacks_trim(struct asy_stacks *stacks)
 {
-    if (!stacks->settled)
+    if (!stacks->is_settled)
         trim(stacks);
 }
 
@@ -354,7 +354,7 @@ struct asy_stack *asy_stack_take(struct asy_stacks *stacks, size_t bytes, int *e
 
 void asy_stack_give(struct asy_stacks *stacks, struct asy_stack *stack)
 {
-    stacks->settled = false;
+    stacks->is_settled = false;
     struct asy_stack_pool *pool = stack->slab->pool;
     ASY_ASSERT(pool->live > 0 && stack->slab->busy > 0);
     pool->live--;
@@ -374,7 +374,7 @@ void asy_stack_give(struct asy_stacks *stacks, struct asy_stack *stack)
 
 void asy_stack_abandon(struct asy_stacks *stacks, struct asy_stack *stack)
 {
-    stacks->settled = false;
+    stacks->is_settled = false;
     struct asy_stack_pool *pool = stack->slab->pool;
     stack->flags |= ASY_STACK_ABANDONED;
     pool->live--;
@@ -389,9 +389,9 @@ struct asy_stacks *asy_stacks_new(size_t default_bytes)
     struct asy_stacks *stacks = asy_sys_alloc(sizeof *stacks);
     if (!stacks)
         return NULL;
-    stacks->settled = true;
+    stacks->is_settled = true;
     stacks->page = asy_sys_page_size();
-    stacks->guards = (struct asy_stack_guards){.install = true};
+    stacks->guards = (struct asy_stack_guards){.must_install = true};
     list_init(&stacks->others);
     stacks->first.usable = ASY_STACK_DEFAULT_BYTES; /* what asy_stacks_size goes by */
     size_t usable = asy_stacks_size(stacks, default_bytes);
@@ -431,7 +431,7 @@ size_t asy_stacks_size(const struct asy_stacks *stacks, size_t bytes)
 
 void asy_stacks_use_mprotect(struct asy_stacks *stacks)
 {
-    stacks->guards.install = false;
+    stacks->guards.must_install = false;
 }
 
 /* Called while a task is out of stack, maybe inside this file: the lists are
@@ -444,7 +444,7 @@ static struct asy_stack *find_guard(struct asy_stack_pool *pool, uintptr_t addre
         if (offset >= slab->bytes)
             continue;
         struct asy_stack *stack = &slab->stacks[offset / pool->stride];
-        return offset % pool->stride < pool->guard && (stack->flags & ASY_STACK_READY) ? stack : NULL;
+        return offset % pool->stride < pool->guard && (stack->flags & ASY_STACK_MAPPED) ? stack : NULL;
     }
     return NULL;
 }
@@ -470,7 +470,7 @@ static void add_stat(const struct asy_stack_pool *pool, struct asy_stacks_stat *
 
 void asy_stacks_stat(const struct asy_stacks *stacks, struct asy_stacks_stat *stat)
 {
-    *stat = (struct asy_stacks_stat){.guard_install = stacks->guards.install};
+    *stat = (struct asy_stacks_stat){.guard_install = stacks->guards.must_install};
     add_stat(&stacks->first, stat);
     LIST_EACH(it, &stacks->others)
         add_stat(LIST_ENTRY(it, const struct asy_stack_pool, node), stat);

@@ -121,7 +121,7 @@ static int make_guard(struct asy_stack *stack, struct asy_stack_guards *guards)
 {
     size_t bytes = stack->slab->pool->guard;
     char *guard = stack->low - bytes;
-    if (guards->install) {
+    if (guards->must_install) {
         int error = asy_sys_madvise(guard, bytes, MADV_GUARD_INSTALL);
         /* Emulators accept advice that they do not know; so look once. */
         if (error == 0 && (guards->is_proven || !asy_sys_is_readable(guard))) {
@@ -131,7 +131,7 @@ static int make_guard(struct asy_stack *stack, struct asy_stack_guards *guards)
         /* EINVAL: an older kernel, or one that has no such guards in locked memory. */
         if (error != 0 && error != -EINVAL && error != -ENOSYS)
             return error;
-        guards->install = false;
+        guards->must_install = false;
     }
     return asy_sys_mprotect(guard, bytes, PROT_NONE);
 }
@@ -143,7 +143,7 @@ int asy_stack_make_ready(struct asy_stack *stack, struct asy_stack_guards *guard
         return error;
     if (!tell_made(stack))
         return -ENOMEM;
-    stack->flags |= ASY_STACK_READY;
+    stack->flags |= ASY_STACK_MAPPED;
     return 0;
 }
 
@@ -161,7 +161,7 @@ void asy_stack_slab_free(struct asy_stack_slab *slab)
             if (end > above)
                 asy_sys_unmap(above, (size_t)(end - above));
             end = above - stride;
-        } else if (stack->flags & ASY_STACK_READY) {
+        } else if (stack->flags & ASY_STACK_MAPPED) {
             tell_unmapped(stack);
         }
     }

@@ -9,7 +9,7 @@
 #include "sys/stack.h"
 
 enum {
-    ASY_STACK_READY = 1,     /* has been taken before: guarded, and known to the checkers */
+    ASY_STACK_MAPPED = 1,     /* has been taken before: guarded, and known to the checkers */
     ASY_STACK_COLD = 2,      /* free, and no memory of it is committed; on its slab's cold list */
     ASY_STACK_DUE = 4,       /* its depth is to be looked at; while free on the due list */
     ASY_STACK_ABANDONED = 8,
@@ -45,7 +45,7 @@ struct asy_stack_slab {
 
 /* How guards are made; learnt on the way. */
 struct asy_stack_guards {
-    bool install;            /* MADV_GUARD_INSTALL is to be tried first */
+    bool must_install;            /* MADV_GUARD_INSTALL is to be tried first */
     bool is_proven;          /* it was seen to do what it says */
 };
 

@@ -43,7 +43,7 @@ void asy_pool_init(struct pool *pool, unsigned threads_max, const char *name)
     pool->threads_max = threads_max;
     pool->abandoned_max = 0;
     pool->name = name;
-    pool->retired = false;
+    pool->is_retired = false;
     atomic_init(&pool->process, process_now());
 }
 
@@ -74,7 +74,7 @@ static void free_pool(struct pool *pool)
 /* A piece of work, or a thread, leaves the pool, which is locked. Frees a retired one with the last. */
 static void leave_locked(struct pool *pool)
 {
-    bool last = pool->retired && !pool->threads && !pool->outstanding;
+    bool last = pool->is_retired && !pool->threads && !pool->outstanding;
     pthread_mutex_unlock(&pool->lock);
     if (last)
         free_pool(pool);
@@ -117,7 +117,7 @@ void asy_pool_retire(struct pool *pool)
 {
     begin_anew_in_child(pool);
     pthread_mutex_lock(&pool->lock);
-    pool->retired = true;
+    pool->is_retired = true;
     while (!list_is_empty(&pool->idle))
         asy_sys_futex_wake(call_idler(pool), 1);
     leave_locked(pool);
@@ -128,9 +128,9 @@ void asy_pool_retire(struct pool *pool)
 /* Nothing waits for it any more that would stand still with a virtual clock. */
 static void uncount(struct work *work)
 {
-    if (work->counted)
-        work->loop->elsewhere--;
-    work->counted = false;
+    if (work->is_counted)
+        work->loop->awaited_work--;
+    work->is_counted = false;
 }
 
 static void come_back(struct work *work, void (*then)(struct work *work))
@@ -197,19 +197,19 @@ static unsigned count_places(const struct pool *pool)
 static struct work *next_work(struct pool *pool)
 {
     while (list_is_empty(&pool->queue))
-        if (pool->retired || pool->threads > count_places(pool) || !wait_to_be_called(pool))
+        if (pool->is_retired || pool->threads > count_places(pool) || !wait_to_be_called(pool))
             return NULL;
     struct work *work = LIST_ENTRY(list_take_first(&pool->queue), struct work, node);
     pool->queued--;
-    work->begun = work->running = true;
+    work->has_begun = work->is_running = true;
     return work;
 }
 
 /* Locked. */
 static void end_work(struct pool *pool, struct work *work)
 {
-    work->running = false;
-    if (work->abandoned)
+    work->is_running = false;
+    if (work->is_abandoned)
         pool->abandoned--;
 }
 
@@ -307,7 +307,7 @@ int asy_offload(struct pool *pool, asyncio_loop *loop, struct work *work)
     work->post.callback.kind = &back_kind;
     work->loop = loop;
     work->pool = pool;
-    work->begun = work->running = work->abandoned = false;
+    work->has_begun = work->is_running = work->is_abandoned = false;
     work->abroad.loop_closes = loop_closes;
     begin_anew_in_child(pool);
     pthread_mutex_lock(&pool->lock);
@@ -315,8 +315,8 @@ int asy_offload(struct pool *pool, asyncio_loop *loop, struct work *work)
     if (!err) {
         asy_loop_hold(loop);
         list_append(&loop->abroad, &work->abroad.node);
-        loop->elsewhere++;
-        work->counted = true;
+        loop->awaited_work++;
+        work->is_counted = true;
         pool->outstanding++;
         pool->queued++;
         list_append(&pool->queue, &work->node);
@@ -330,7 +330,7 @@ int asy_offload(struct pool *pool, asyncio_loop *loop, struct work *work)
 /* Locked. False: it has begun. */
 static bool take_from_queue(struct pool *pool, struct work *work)
 {
-    if (work->begun)
+    if (work->has_begun)
         return false;
     list_remove(&work->node);
     pool->queued--;
@@ -360,9 +360,9 @@ bool asy_offload_take_back(struct work *work)
 /* Locked. The thread goes on, and another comes to what is queued. */
 static void give_place_up(struct pool *pool, struct work *work, const _Atomic uint32_t **wake)
 {
-    if (!work->running || work->abandoned)
+    if (!work->is_running || work->is_abandoned)
         return;
-    work->abandoned = true;
+    work->is_abandoned = true;
     pool->abandoned++;
     if (pool->queued > pool->returning)
         need_thread(pool, wake);

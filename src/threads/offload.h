@@ -23,10 +23,10 @@ struct work {
     asyncio_loop *loop;           /* held, while the pool has it */
     struct pool *pool;
     struct wait *wait;            /* who waits; NULL: nobody, any more. Loop's thread */
-    bool begun, running;          /* under the pool's lock */
-    bool abandoned;               /* likewise: nobody waits for it any more, and it was running then */
+    bool has_begun, is_running;          /* under the pool's lock */
+    bool is_abandoned;               /* likewise: nobody waits for it any more, and it was running then */
     bool goes_on;                 /* is done even if the loop closes before it has begun, whoever waits */
-    bool counted;                 /* in the loop's `elsewhere`. Loop's thread */
+    bool is_counted;                 /* in the loop's `elsewhere`. Loop's thread */
     void (*run)(struct work *work);  /* on a thread of the pool */
     void (*done)(struct work *work); /* on the loop's thread, where nobody waits by `wait`; NULL: free */
     void (*lost)(struct work *work); /* likewise, when the loop closes first, with `free` to come; or NULL */
@@ -44,7 +44,7 @@ struct pool {
     unsigned abandoned_max;       /* as many of them do not count against threads_max */
     size_t outstanding;           /* work that has not come back to its loop */
     const char *name;             /* of its threads */
-    bool retired;                 /* in a block of its own, freed by the last thread */
+    bool is_retired;                 /* in a block of its own, freed by the last thread */
     _Atomic unsigned process;     /* whose threads these are: see begin_anew_in_child */
 };
 

@@ -26,7 +26,7 @@ enum { PENDING, AWAITED, DONE };
 struct asyncio_thread_future {
     struct post start;           /* the submission */
     struct post cancel;          /* a request to cancel, while `cancelling` */
-    _Atomic bool cancelling;
+    _Atomic bool is_cancelling;
     _Atomic unsigned refs;
     _Atomic uint32_t done;
     asyncio_loop *loop;          /* a reference */
@@ -104,7 +104,7 @@ static void start_submitted(struct callback *callback)
 {
     asyncio_thread_future *future = (asyncio_thread_future *)callback;
     asyncio_loop *loop = future->loop;
-    if (loop->ending) {
+    if (loop->is_shutting_down) {
         refuse(future, "the loop is about to close");
         return;
     }
@@ -119,7 +119,7 @@ static const struct callback_kind submitted_kind = {start_submitted, drop_submit
 static asyncio_thread_future *cancelled_by(struct callback *callback)
 {
     asyncio_thread_future *future = LIST_ENTRY(callback, asyncio_thread_future, cancel.callback);
-    atomic_store(&future->cancelling, false);
+    atomic_store(&future->is_cancelling, false);
     return future;
 }
 
@@ -208,7 +208,7 @@ bool asyncio_thread_future_cancel(asyncio_thread_future *future)
 {
     if (!future || is_done(future) || asy_loop_is_parents(future->loop))
         return false;
-    if (atomic_exchange(&future->cancelling, true))
+    if (atomic_exchange(&future->is_cancelling, true))
         return true; /* the one before is on its way still */
     atomic_fetch_add(&future->refs, 1);
     int err = asy_post(future->loop, &future->cancel);

@@ -44,7 +44,7 @@ ASYNC(completes_twice)
 static void a_future_completes_once(void **state)
 {
     (void)state;
-    expect_broken(completes_twice(), "asy_future_complete (futures.c:", "!future->done; task 'Task-");
+    expect_broken(completes_twice(), "asy_future_complete (futures.c:", "!future->is_done; task 'Task-");
     assert_child_says(&child, " of completes_twice");
 }
 

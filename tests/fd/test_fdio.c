@@ -730,9 +730,9 @@ ASYNC(main_dup)
     CHECK(!asyncio_done(task));
     CHECK_EQUAL(task->steps, steps);
     /* Asleep, the loop stays asleep. */
-    uint64_t turns = asyncio_get_running_loop()->turn;
+    uint64_t turns = asyncio_get_running_loop()->steps;
     asyncio_sleep(0.01);
-    CHECK(asyncio_get_running_loop()->turn - turns < 5);
+    CHECK(asyncio_get_running_loop()->steps - turns < 5);
     put(other[1], "fresh");
     CHECK_EQUAL(asyncio_await(task), 5);
     CHECK_TEXT(text, "fresh");

@@ -46,7 +46,7 @@ static void check_none_is_stale(void)
 {
     const struct fd_table *table = (const struct fd_table *)asyncio_get_running_loop()->io;
     for (size_t i = 0; table && i < table->capacity; i++)
-        if (table->records[i] && table->records[i]->known && fcntl((int)i, F_GETFD) < 0)
+        if (table->records[i] && table->records[i]->is_known && fcntl((int)i, F_GETFD) < 0)
             harness_failed(__FILE__, __LINE__, "%zu is closed, and known", i);
 }
 

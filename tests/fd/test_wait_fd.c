@@ -195,9 +195,9 @@ ASYNC(main_copy_goes_on)
     CHECK_EQUAL(write(number.old_peer, "stale", 5), 5);
     settle();
     CHECK(!asyncio_done(task));
-    uint64_t turns = asyncio_get_running_loop()->turn;
+    uint64_t turns = asyncio_get_running_loop()->steps;
     asyncio_sleep(0.01);
-    CHECK(asyncio_get_running_loop()->turn - turns < 5);
+    CHECK(asyncio_get_running_loop()->steps - turns < 5);
     /* It was woken in vain, and waits at the new file since. */
     CHECK_EQUAL(write(number.peer, "x", 1), 1);
     CHECK_EQUAL(asyncio_await(task), POLLIN);

@@ -157,10 +157,10 @@ static void finish(void)
 /* While nothing happens, the loop sleeps. */
 static void check_idle(double seconds)
 {
-    uint64_t turns = asyncio_get_running_loop()->turn;
+    uint64_t turns = asyncio_get_running_loop()->steps;
     double cpu = cpu_time();
     asyncio_sleep(seconds);
-    CHECK(asyncio_get_running_loop()->turn - turns < 100); /* and not by the thousand */
+    CHECK(asyncio_get_running_loop()->steps - turns < 100); /* and not by the thousand */
     CHECK(is_slow_build() || cpu_time() - cpu < seconds / 4);
 }
 
@@ -259,8 +259,8 @@ ASYNC(main_never_reads)
     wait_for_count(&begun, 11);
     /* Until sockets are full, the kernel's growing ones, too. */
     uint64_t turns = 0;
-    for (int i = 0; i < 200 && asyncio_get_running_loop()->turn - turns > 5; i++) {
-        turns = asyncio_get_running_loop()->turn;
+    for (int i = 0; i < 200 && asyncio_get_running_loop()->steps - turns > 5; i++) {
+        turns = asyncio_get_running_loop()->steps;
         asyncio_sleep(0.02);
     }
     size_t before = heap_bytes();

@@ -321,10 +321,10 @@ ASYNC(main_unix_datagrams)
             queued++;
         CHECK(queued > 0);
         asyncio_task *task = asyncio_create_task(sendto_unix(sender, to, length, by_message));
-        uint64_t turns = asyncio_get_running_loop()->turn;
+        uint64_t turns = asyncio_get_running_loop()->steps;
         asyncio_sleep(0.01);
         CHECK(!asyncio_done(task));
-        CHECK(asyncio_get_running_loop()->turn - turns < 30); /* it is no busy waiting */
+        CHECK(asyncio_get_running_loop()->steps - turns < 30); /* it is no busy waiting */
         for (int i = 0; i < queued + 1; i++)
             CHECK_EQUAL(asyncio_sock_recv(receiver, text, sizeof text, 0), 1);
         CHECK_EQUAL(asyncio_await(task), 1);

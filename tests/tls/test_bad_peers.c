@@ -307,14 +307,14 @@ ASYNC(main_never_reads)
         CHECK_EQUAL(asyncio_stream_write(deaf[i], "pour\n", 5), 0);
     }
     wait_for_count(&begun, 6);
-    for (int i = 0; i < 200 && asyncio_get_running_loop()->turn - turns > 5; i++) {
-        turns = asyncio_get_running_loop()->turn;
+    for (int i = 0; i < 200 && asyncio_get_running_loop()->steps - turns > 5; i++) {
+        turns = asyncio_get_running_loop()->steps;
         asyncio_sleep(0.02);
     }
     size_t before = heap_bytes();
-    turns = asyncio_get_running_loop()->turn;
+    turns = asyncio_get_running_loop()->steps;
     asyncio_sleep(0.1);
-    CHECK(asyncio_get_running_loop()->turn - turns < 10);
+    CHECK(asyncio_get_running_loop()->steps - turns < 10);
     CHECK(heap_bytes() <= before + 4096);
     for (unsigned i = 0; i < 5; i++) {
         check_good();
