@@ -96,9 +96,9 @@ single:  ## the library as one source and one header, in build/single
 tidy:  ## check layers, banned calls, sizes and looks (also part of the suite)
 	@tools/tidy
 
-# Public headers are laid out by hand: they are read more than compiled.
+# Public headers and examples are laid out by hand: they are read more than compiled.
 format: deps-format  ## lay out the C sources by .clang-format
-	@find src tests bench examples -name '*.[ch]' -o -name '*.cpp' | xargs clang-format -i
+	@tools/tidy --laid-out | xargs clang-format -i
 
 install: lib  ## install libraries, headers and manual pages (below PREFIX; DESTDIR is honoured)
 	@meson install -C $(BUILD)/release --no-rebuild

@@ -111,31 +111,31 @@ static void stacks_free(struct stack *stacks, size_t n)
 static bench_ring ring;
 static struct stack *ring_stacks;
 
-#define KIND(name, mark, fp)                                                                      \
-    static void name(struct stack *self)                                                          \
-    {                                                                                             \
-        BENCH_OWN_CODE(mark);                                                                     \
-        BENCH_RING_LOOP(&ring, self == ring_stacks, (switch_to(self, turn_next(), fp), 1));       \
-        switch_to(self, &main_stack, fp);                                                         \
+#define KIND(name, mark, fp)                                                                                 \
+    static void name(struct stack *self)                                                                     \
+    {                                                                                                        \
+        BENCH_OWN_CODE(mark);                                                                                \
+        BENCH_RING_LOOP(&ring, self == ring_stacks, (switch_to(self, turn_next(), fp), 1));                  \
+        switch_to(self, &main_stack, fp);                                                                    \
     }
 
-#define RING(suffix, fp)                                                                          \
-    KIND(pass_0##suffix, 0, fp)                                                                   \
-    KIND(pass_1##suffix, 1, fp)                                                                   \
-    KIND(pass_2##suffix, 2, fp)                                                                   \
-    KIND(pass_3##suffix, 3, fp)                                                                   \
-    static int64_t measure_ring##suffix(void *arg, uint64_t times)                                \
-    {                                                                                             \
-        static void (*const kinds[BENCH_KINDS])(struct stack *) = {                               \
-            pass_0##suffix, pass_1##suffix, pass_2##suffix, pass_3##suffix};                      \
-        struct stack *stacks = (struct stack *)arg;                                               \
-        for (size_t i = 0; i < ring.n; i++)                                                       \
-            stack_make(&stacks[i], kinds[i % ring.kinds], fp);                                    \
-        ring.times = times;                                                                       \
-        turn_set(stacks, ring.n);                                                                 \
-        /* The first to come to its end leaves the ring, which is then left as it is. */          \
-        switch_to(&main_stack, &stacks[0], fp);                                                   \
-        return ring.took_ns;                                                                      \
+#define RING(suffix, fp)                                                                                     \
+    KIND(pass_0##suffix, 0, fp)                                                                              \
+    KIND(pass_1##suffix, 1, fp)                                                                              \
+    KIND(pass_2##suffix, 2, fp)                                                                              \
+    KIND(pass_3##suffix, 3, fp)                                                                              \
+    static int64_t measure_ring##suffix(void *arg, uint64_t times)                                           \
+    {                                                                                                        \
+        static void (*const kinds[BENCH_KINDS])(struct stack *) = {pass_0##suffix, pass_1##suffix,           \
+                                                                   pass_2##suffix, pass_3##suffix};          \
+        struct stack *stacks = (struct stack *)arg;                                                          \
+        for (size_t i = 0; i < ring.n; i++)                                                                  \
+            stack_make(&stacks[i], kinds[i % ring.kinds], fp);                                               \
+        ring.times = times;                                                                                  \
+        turn_set(stacks, ring.n);                                                                            \
+        /* The first to come to its end leaves the ring, which is then left as it is. */                     \
+        switch_to(&main_stack, &stacks[0], fp);                                                              \
+        return ring.took_ns;                                                                                 \
     }
 
 RING(_, 0)
@@ -154,65 +154,65 @@ static void question_switch(const char *variant)
 
 /* ---- spawn, gather -------------------------------------------------------- */
 
-#define SPAWN(suffix, fp)                                                                         \
-    static void child_return##suffix(struct stack *self)                                          \
-    {                                                                                             \
-        self->value++;                                                                            \
-        switch_to(self, &main_stack, fp);                                                         \
-    }                                                                                             \
-    static int64_t spawn##suffix(void *arg, uint64_t times)                                       \
-    {                                                                                             \
-        struct stack *stack = (struct stack *)arg;                                                \
-        int64_t began = bench_now_ns();                                                           \
-        for (uint64_t i = 0; i < times; i++) {                                                    \
-            stack_make(stack, child_return##suffix, fp);                                          \
-            stack->value = (intptr_t)i;                                                           \
-            switch_to(&main_stack, stack, fp);                                                    \
-        }                                                                                         \
-        return bench_now_ns() - began;                                                            \
-    }                                                                                             \
-    static int64_t gather##suffix(void *arg, uint64_t times)                                      \
-    {                                                                                             \
-        struct stack *stack = (struct stack *)arg;                                                \
-        volatile intptr_t results[CHILDREN];                                                      \
-        int64_t began = bench_now_ns();                                                           \
-        for (uint64_t i = 0; i < times; i++) {                                                    \
-            for (size_t j = 0; j < CHILDREN; j++) {                                               \
-                stack_make(stack, child_return##suffix, fp);                                      \
-                stack->value = (intptr_t)j;                                                       \
-                switch_to(&main_stack, stack, fp);                                                \
-                results[j] = stack->value;                                                        \
-            }                                                                                     \
-        }                                                                                         \
-        (void)results[0];                                                                         \
-        return bench_now_ns() - began;                                                            \
-    }                                                                                             \
-    static void child_yield##suffix(struct stack *self)                                           \
-    {                                                                                             \
-        switch_to(self, self->times ? &main_stack : turn_next(), fp);                             \
-        self->value++;                                                                            \
-        switch_to(self, self->times ? &main_stack : turn_next(), fp);                             \
-    }                                                                                             \
-    static int64_t gather_yield##suffix(void *arg, uint64_t times)                                \
-    {                                                                                             \
-        struct stack *stacks = (struct stack *)arg;                                               \
-        volatile intptr_t results[CHILDREN];                                                      \
-        int64_t began = bench_now_ns();                                                           \
-        for (uint64_t i = 0; i < times; i++) {                                                    \
-            for (size_t j = 0; j < CHILDREN; j++) {                                               \
-                stack_make(&stacks[j], child_yield##suffix, fp);                                  \
-                stacks[j].times = j == CHILDREN - 1;                                              \
-                stacks[j].value = (intptr_t)j;                                                    \
-            }                                                                                     \
-            for (int pass = 0; pass < 2; pass++) {                                                \
-                turn_set(stacks, CHILDREN);                                                       \
-                switch_to(&main_stack, &stacks[0], fp);                                           \
-            }                                                                                     \
-            for (size_t j = 0; j < CHILDREN; j++)                                                 \
-                results[j] = stacks[j].value;                                                     \
-        }                                                                                         \
-        (void)results[0];                                                                         \
-        return bench_now_ns() - began;                                                            \
+#define SPAWN(suffix, fp)                                                                                    \
+    static void child_return##suffix(struct stack *self)                                                     \
+    {                                                                                                        \
+        self->value++;                                                                                       \
+        switch_to(self, &main_stack, fp);                                                                    \
+    }                                                                                                        \
+    static int64_t spawn##suffix(void *arg, uint64_t times)                                                  \
+    {                                                                                                        \
+        struct stack *stack = (struct stack *)arg;                                                           \
+        int64_t began = bench_now_ns();                                                                      \
+        for (uint64_t i = 0; i < times; i++) {                                                               \
+            stack_make(stack, child_return##suffix, fp);                                                     \
+            stack->value = (intptr_t)i;                                                                      \
+            switch_to(&main_stack, stack, fp);                                                               \
+        }                                                                                                    \
+        return bench_now_ns() - began;                                                                       \
+    }                                                                                                        \
+    static int64_t gather##suffix(void *arg, uint64_t times)                                                 \
+    {                                                                                                        \
+        struct stack *stack = (struct stack *)arg;                                                           \
+        volatile intptr_t results[CHILDREN];                                                                 \
+        int64_t began = bench_now_ns();                                                                      \
+        for (uint64_t i = 0; i < times; i++) {                                                               \
+            for (size_t j = 0; j < CHILDREN; j++) {                                                          \
+                stack_make(stack, child_return##suffix, fp);                                                 \
+                stack->value = (intptr_t)j;                                                                  \
+                switch_to(&main_stack, stack, fp);                                                           \
+                results[j] = stack->value;                                                                   \
+            }                                                                                                \
+        }                                                                                                    \
+        (void)results[0];                                                                                    \
+        return bench_now_ns() - began;                                                                       \
+    }                                                                                                        \
+    static void child_yield##suffix(struct stack *self)                                                      \
+    {                                                                                                        \
+        switch_to(self, self->times ? &main_stack : turn_next(), fp);                                        \
+        self->value++;                                                                                       \
+        switch_to(self, self->times ? &main_stack : turn_next(), fp);                                        \
+    }                                                                                                        \
+    static int64_t gather_yield##suffix(void *arg, uint64_t times)                                           \
+    {                                                                                                        \
+        struct stack *stacks = (struct stack *)arg;                                                          \
+        volatile intptr_t results[CHILDREN];                                                                 \
+        int64_t began = bench_now_ns();                                                                      \
+        for (uint64_t i = 0; i < times; i++) {                                                               \
+            for (size_t j = 0; j < CHILDREN; j++) {                                                          \
+                stack_make(&stacks[j], child_yield##suffix, fp);                                             \
+                stacks[j].times = j == CHILDREN - 1;                                                         \
+                stacks[j].value = (intptr_t)j;                                                               \
+            }                                                                                                \
+            for (int pass = 0; pass < 2; pass++) {                                                           \
+                turn_set(stacks, CHILDREN);                                                                  \
+                switch_to(&main_stack, &stacks[0], fp);                                                      \
+            }                                                                                                \
+            for (size_t j = 0; j < CHILDREN; j++)                                                            \
+                results[j] = stacks[j].value;                                                                \
+        }                                                                                                    \
+        (void)results[0];                                                                                    \
+        return bench_now_ns() - began;                                                                       \
     }
 
 SPAWN(_, 0)

@@ -37,12 +37,12 @@ static inline int bench_is_quick(void)
 }
 
 /* A message and exit status 1: a benchmark that cannot go on has no figure. */
-#define BENCH_CHECK(condition)                                                                    \
-    do {                                                                                          \
-        if (!(condition)) {                                                                       \
-            fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition);         \
-            exit(1);                                                                              \
-        }                                                                                         \
+#define BENCH_CHECK(condition)                                                                               \
+    do {                                                                                                     \
+        if (!(condition)) {                                                                                  \
+            fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition);                    \
+            exit(1);                                                                                         \
+        }                                                                                                    \
     } while (0)
 
 /* ---- Figures -------------------------------------------------------------- */
@@ -126,21 +126,21 @@ static inline bench_ring bench_ring_of(const char *variant)
 #define BENCH_OWN_CODE(mark) __asm__ volatile("# kind %c0" : : "i"(mark))
 
 /* The loop itself; `yield` is an expression that is true if all is well. */
-#define BENCH_RING_LOOP(ring, is_first, yield)                                                    \
-    do {                                                                                          \
-        const uint64_t settled_ = 2, last_ = settled_ + (ring)->times;                            \
-        uint64_t look_ = (is_first) ? settled_ : UINT64_MAX;                                      \
-        int64_t began_ = 0;                                                                       \
-        for (uint64_t i_ = 0; i_ < last_ + 2; i_++) {                                             \
-            if (i_ == look_ && look_ != last_) {                                                  \
-                look_ = last_;                                                                    \
-                began_ = bench_now_ns();                                                          \
-            } else if (i_ == look_) {                                                             \
-                (ring)->took_ns = bench_now_ns() - began_;                                        \
-            }                                                                                     \
-            if (!(yield))                                                                         \
-                break;                                                                            \
-        }                                                                                         \
+#define BENCH_RING_LOOP(ring, is_first, yield)                                                               \
+    do {                                                                                                     \
+        const uint64_t settled_ = 2, last_ = settled_ + (ring)->times;                                       \
+        uint64_t look_ = (is_first) ? settled_ : UINT64_MAX;                                                 \
+        int64_t began_ = 0;                                                                                  \
+        for (uint64_t i_ = 0; i_ < last_ + 2; i_++) {                                                        \
+            if (i_ == look_ && look_ != last_) {                                                             \
+                look_ = last_;                                                                               \
+                began_ = bench_now_ns();                                                                     \
+            } else if (i_ == look_) {                                                                        \
+                (ring)->took_ns = bench_now_ns() - began_;                                                   \
+            }                                                                                                \
+            if (!(yield))                                                                                    \
+                break;                                                                                       \
+        }                                                                                                    \
     } while (0)
 
 /* ---- Memory --------------------------------------------------------------- */

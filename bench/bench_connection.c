@@ -37,9 +37,8 @@ static size_t resident_bytes(void)
 /* Connects, and stays until the pipe is closed. */
 static void be_client(int port, size_t count, int pipe_end)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                                  .sin_port = htons((uint16_t)port)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
     char byte;
     for (size_t i = 0; i < count; i++) {
         int fd = socket(AF_INET, SOCK_STREAM, 0);

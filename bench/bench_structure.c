@@ -112,8 +112,8 @@ static const struct {
     bench_function measure;
     double each;
 } questions[] = {
-    {"call", measure_call, 1},       {"wait_for", measure_wait_for, 1}, {"yield", measure_yield, 1},
-    {"limited", measure_limited, 1}, {"timeout", measure_timeout, 1},   {"block", measure_block, 1},
+    {"call", measure_call, 1},          {"wait_for", measure_wait_for, 1}, {"yield", measure_yield, 1},
+    {"limited", measure_limited, 1},    {"timeout", measure_timeout, 1},   {"block", measure_block, 1},
     {"group", measure_group, CHILDREN},
 };
 

@@ -7,12 +7,12 @@
 #include <asyncio.h>
 
 /* The same loop in functions of their own. */
-#define KIND(name, mark)                                                                          \
-    ASYNC(name, bench_ring *, ring, bool, is_first)                                               \
-    {                                                                                             \
-        BENCH_OWN_CODE(mark);                                                                     \
-        BENCH_RING_LOOP(ring, is_first, asyncio_sleep(0) == 0);                                   \
-        return 0;                                                                                 \
+#define KIND(name, mark)                                                                                     \
+    ASYNC(name, bench_ring *, ring, bool, is_first)                                                          \
+    {                                                                                                        \
+        BENCH_OWN_CODE(mark);                                                                                \
+        BENCH_RING_LOOP(ring, is_first, asyncio_sleep(0) == 0);                                              \
+        return 0;                                                                                            \
     }
 
 KIND(pass_0, 0)

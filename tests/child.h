@@ -33,12 +33,12 @@ struct child {
 };
 
 /* In place of cmocka's asserts, which do not work in a child. */
-#define CHILD_CHECK(condition)                                                                    \
-    do {                                                                                          \
-        if (!(condition)) {                                                                       \
-            dprintf(2, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                    \
-            _exit(CHILD_FAILED);                                                                  \
-        }                                                                                         \
+#define CHILD_CHECK(condition)                                                                               \
+    do {                                                                                                     \
+        if (!(condition)) {                                                                                  \
+            dprintf(2, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                               \
+            _exit(CHILD_FAILED);                                                                             \
+        }                                                                                                    \
     } while (0)
 
 /* The child starts with default actions: cmocka and sanitizers have theirs. One that hangs ends with the
@@ -110,25 +110,25 @@ static inline size_t child_count(const struct child *child, const char *words)
     return count;
 }
 
-#define assert_child_exit(child, wanted)                                                          \
-    do {                                                                                          \
-        if (child_exit(child) != (wanted))                                                        \
-            print_error("status %#x; it printed:\n%s\n", (unsigned)(child)->status, (child)->text); \
-        assert_int_equal(child_exit(child), (wanted));                                            \
+#define assert_child_exit(child, wanted)                                                                     \
+    do {                                                                                                     \
+        if (child_exit(child) != (wanted))                                                                   \
+            print_error("status %#x; it printed:\n%s\n", (unsigned)(child)->status, (child)->text);          \
+        assert_int_equal(child_exit(child), (wanted));                                                       \
     } while (0)
 
-#define assert_child_signal(child, wanted)                                                        \
-    do {                                                                                          \
-        if (child_signal(child) != (wanted))                                                      \
-            print_error("status %#x; it printed:\n%s\n", (unsigned)(child)->status, (child)->text); \
-        assert_int_equal(child_signal(child), (wanted));                                          \
+#define assert_child_signal(child, wanted)                                                                   \
+    do {                                                                                                     \
+        if (child_signal(child) != (wanted))                                                                 \
+            print_error("status %#x; it printed:\n%s\n", (unsigned)(child)->status, (child)->text);          \
+        assert_int_equal(child_signal(child), (wanted));                                                     \
     } while (0)
 
-#define assert_child_says(child, words)                                                           \
-    do {                                                                                          \
-        if (!strstr((child)->text, (words)))                                                      \
-            print_error("no \"%s\" in:\n%s\n", (words), (child)->text);                           \
-        assert_non_null(strstr((child)->text, (words)));                                          \
+#define assert_child_says(child, words)                                                                      \
+    do {                                                                                                     \
+        if (!strstr((child)->text, (words)))                                                                 \
+            print_error("no \"%s\" in:\n%s\n", (words), (child)->text);                                      \
+        assert_non_null(strstr((child)->text, (words)));                                                     \
     } while (0)
 
 #define assert_child_silent(child) assert_string_equal((child)->text, "")

@@ -3,8 +3,8 @@
  * through an eventfd, edge-triggered: it is written by whoever wakes, and never
  * read, since each write is an edge.
  */
-#include "base/compiler.h"
 #include "backend/backend.h"
+#include "base/compiler.h"
 #include "sys/sys.h"
 #include <errno.h>
 

@@ -147,7 +147,7 @@ static const struct entry errnos[] = {
 };
 
 #define OWN_FIRST 1025
-#define OWN(code, text) [-(code) - OWN_FIRST] = {#code, text}
+#define OWN(code, text) [-(code)-OWN_FIRST] = {#code, text}
 
 static const struct entry owns[] = {
     OWN(ASYNCIO_ESTATE, "invalid state"),
@@ -163,7 +163,7 @@ static const struct entry owns[] = {
 };
 
 #define GAI_FIRST 1281
-#define GAI(code, text) [-(code) - GAI_FIRST] = {#code, text}
+#define GAI(code, text) [-(code)-GAI_FIRST] = {#code, text}
 
 static const struct entry gais[] = {
     GAI(ASYNCIO_EGAI_BADFLAGS, "Bad value for ai_flags"),

@@ -17,7 +17,7 @@
 
 struct heap_node {
     int64_t key;
-    uint32_t place;     /* its number + 1; 0: not in a heap */
+    uint32_t place; /* its number + 1; 0: not in a heap */
 };
 
 /* The key is kept beside, so that a comparison looks no further unless keys are equal. */
@@ -37,8 +37,8 @@ struct heap {
     struct heap_place *places;
     size_t count;
     uint32_t capacity;
-    uint32_t places_used;   /* those from here on were never used */
-    uint32_t free;          /* a free place's number + 1; 0: none */
+    uint32_t places_used; /* those from here on were never used */
+    uint32_t free;        /* a free place's number + 1; 0: none */
     uint64_t sequence;
 };
 

@@ -43,10 +43,10 @@ struct span {
 struct own {
     asyncio_context head;
     uint32_t span_count;
-    struct shared *values;  /* NULL: no variable is set */
-    uintptr_t thread;       /* which may use it, if the program holds it */
-    uint64_t id;            /* never used again in this process */
-    uint64_t tokens;        /* given so far, numbered from 1 */
+    struct shared *values;        /* NULL: no variable is set */
+    uintptr_t thread;             /* which may use it, if the program holds it */
+    uint64_t id;                  /* never used again in this process */
+    uint64_t tokens;              /* given so far, numbered from 1 */
     struct span spans[SPANS_MAX]; /* in order, not adjacent */
 };
 

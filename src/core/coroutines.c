@@ -44,7 +44,8 @@ static COLD _Noreturn void used_again(const asyncio_future *coro)
     const asyncio_site *site = coro->kind == OBJECT_DEAD || coro->kind == OBJECT_TASK ? coro->site : NULL;
     if (site)
         asy_fatal("a coroutine was used again after it had been awaited, started or closed; it was made at "
-                  "%s:%d in %s", site->file, site->line, site->func);
+                  "%s:%d in %s",
+                  site->file, site->line, site->func);
     asy_fatal("a coroutine was used again after it had been awaited, started or closed");
 }
 

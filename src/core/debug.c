@@ -142,8 +142,7 @@ void asy_deadlock_report(asyncio_loop *loop)
     if (list_is_empty(&loop->tasks))
         return;
     asy_report_site(loop, NULL, 0, "deadlock: %zu task%s, and nothing left that could wake one",
-                    loop->task_count,
-                    loop->task_count == 1 ? " waits" : "s wait");
+                    loop->task_count, loop->task_count == 1 ? " waits" : "s wait");
     size_t told = 0;
     LIST_EACH(node, &loop->tasks) {
         asyncio_task *task = LIST_ENTRY(node, asyncio_task, all);

@@ -8,7 +8,7 @@
 
 struct asy_runtime asy_runtime = {{&asy_runtime.loops, &asy_runtime.loops}};
 
-#define AT(type, field) (uint32_t)offsetof(type, field)
+#define AT(type, field) (uint32_t) offsetof(type, field)
 
 extern const struct asyncio_debug_v1 asyncio_debug_v1;
 __attribute__((section("asyncio_debug"), used, visibility("default")))

@@ -19,9 +19,9 @@ struct asy_runtime {
 extern struct asy_runtime asy_runtime;
 
 struct asyncio_debug_v1 {
-    char magic[8];                   /* "asyncio\0" */
-    uint32_t version;                /* 1 */
-    uint32_t size;                   /* of this struct */
+    char magic[8];                     /* "asyncio\0" */
+    uint32_t version;                  /* 1 */
+    uint32_t size;                     /* of this struct */
     const struct asy_runtime *runtime; /* head of the list of loops: {next, prev} */
 
     /* Offsets are in bytes from the start of the struct named, sizes in bytes. */
@@ -50,7 +50,7 @@ struct asyncio_debug_v1 {
     struct {
         uint32_t return_address, frame_pointer, size;
     } context;
-    uint8_t kind_future, kind_task;  /* values of future.kind */
+    uint8_t kind_future, kind_task; /* values of future.kind */
     uint8_t reserved[6];
 };
 

@@ -26,9 +26,9 @@ enum object_kind {
 };
 
 enum future_flag {
-    FUTURE_SEEN = 1 << 0,      /* somebody looked at the result */
-    FUTURE_QUIET = 1 << 1,     /* its failure is nobody's business: made to carry a refusal, or abandoned */
-    FUTURE_MARKED = 1 << 2,    /* seen already by whoever looks for doubles */
+    FUTURE_SEEN = 1 << 0,   /* somebody looked at the result */
+    FUTURE_QUIET = 1 << 1,  /* its failure is nobody's business: made to carry a refusal, or abandoned */
+    FUTURE_MARKED = 1 << 2, /* seen already by whoever looks for doubles */
 };
 
 struct message;
@@ -36,16 +36,16 @@ struct message;
 struct asyncio_future {
     /* These 16 bytes survive in a freed block (sys/slab.h). */
     uint32_t refs;
-    uint8_t kind;              /* enum object_kind */
+    uint8_t kind; /* enum object_kind */
     bool is_done;
-    uint16_t flags;            /* enum future_flag */
-    const asyncio_site *site;  /* where it was made */
+    uint16_t flags;           /* enum future_flag */
+    const asyncio_site *site; /* where it was made */
 
     asyncio_loop *loop;
-    intptr_t result;           /* once done */
-    uint64_t order;            /* once done: the loop's how manieth completion it was */
+    intptr_t result; /* once done */
+    uint64_t order;  /* once done: the loop's how manieth completion it was */
     struct list waiters;
-    struct message *message;   /* goes with a result that equals its code */
+    struct message *message; /* goes with a result that equals its code */
 };
 
 /* One who is to be told when a future completes. */

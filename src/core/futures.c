@@ -1,12 +1,12 @@
 /*
  * Futures: completion, references, callbacks; and awaiting one.
  */
-#include "core/future.h"
-#include "asyncio/errors.h"
 #include "asyncio/futures.h"
+#include "asyncio/errors.h"
 #include "base/assert.h"
 #include "core/cancel.h"
 #include "core/contextvars.h"
+#include "core/future.h"
 #include "core/loop.h"
 #include "core/message.h"
 #include "core/quarantine.h"
@@ -246,7 +246,7 @@ struct done_callback {
     struct waiter waiter;     /* until then */
     asyncio_done_callback fn;
     void *arg;
-    asyncio_future *future;   /* borrowed while it waits, a reference once queued */
+    asyncio_future *future; /* borrowed while it waits, a reference once queued */
     asyncio_context *context;
 };
 

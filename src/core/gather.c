@@ -22,7 +22,7 @@ struct child {
     struct waiter waiter;
     struct gather *gather;
     asyncio_future *future; /* NULL: a child that could not be made */
-    bool is_repeated;          /* it stands in an earlier place already, which sees to its cancel */
+    bool is_repeated;       /* it stands in an earlier place already, which sees to its cancel */
 };
 
 struct gather {

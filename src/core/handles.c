@@ -4,10 +4,10 @@
  * number of a use of it: no loop uses another's numbers, so that a stale one, or one of
  * another loop, is told without a look at memory that may be gone.
  */
+#include "core/handles.h"
 #include "asyncio/errors.h"
 #include "asyncio/events.h"
 #include "core/contextvars.h"
-#include "core/handles.h"
 #include "core/loop.h"
 #include "sys/sys.h"
 #include <errno.h>
@@ -22,9 +22,9 @@ struct handle {
     void *arg;
     asyncio_context *context;
     asyncio_loop *loop;
-    uint64_t id;              /* of its present use; never 0 */
+    uint64_t id; /* of its present use; never 0 */
     uint32_t state;
-    uint32_t place;           /* in the loop's table, from 1 */
+    uint32_t place; /* in the loop's table, from 1 */
     struct handle *next_free;
 };
 
@@ -85,7 +85,7 @@ void asy_handles_destroy(asyncio_loop *loop)
 /* The handle, if this is its present use. */
 static struct handle *find(const asyncio_loop *loop, asyncio_handle public)
 {
-    size_t at = (uintptr_t)public.asyncio_slot_ - 1; /* of a refused one: beyond all */
+    size_t at = (uintptr_t) public.asyncio_slot_ - 1; /* of a refused one: beyond all */
     if (at / CHUNK_HANDLES >= loop->handle_chunk_count)
         return NULL;
     struct handle *handle = &loop->handle_chunks[at / CHUNK_HANDLES]->handles[at % CHUNK_HANDLES];

@@ -211,7 +211,9 @@ static void abandon(asyncio_loop *loop, asyncio_task *task)
 {
     if (!(task->future.flags & FUTURE_QUIET)) /* else the shutdown has told */
         asy_report_task(loop, task, 0, "task was destroyed but it is pending%s%s",
-                        task->wait ? "; it waits in " : task->fiber.sp ? "" : "; it never ran",
+                        task->wait       ? "; it waits in "
+                        : task->fiber.sp ? ""
+                                         : "; it never ran",
                         task->wait ? task->wait->kind->name : "");
     struct wait *wait = task->wait;
     if (wait && wait->state == WAIT_GRANTED && wait->kind->revoke)

@@ -50,51 +50,51 @@ struct exceptions {
 
 struct asyncio_loop {
     /* The switch path. */
-    asyncio_task *current;       /* the task that runs; NULL: the loop itself */
+    asyncio_task *current; /* the task that runs; NULL: the loop itself */
     struct ready_queue ready;
-    uint32_t batch;              /* entries left before the iteration is looked at again */
-    uint32_t hops;               /* since the last poll, those of the batch among them */
-    uint32_t look_hops;          /* how many run between two looks at the clock; 1 while they are long */
-    size_t ready_then;           /* of what was ready when the iteration began, what is not in `batch` yet */
-    bool is_stepping;           /* debug or instrument: every step through the loop */
+    uint32_t batch;     /* entries left before the iteration is looked at again */
+    uint32_t hops;      /* since the last poll, those of the batch among them */
+    uint32_t look_hops; /* how many run between two looks at the clock; 1 while they are long */
+    size_t ready_then;  /* of what was ready when the iteration began, what is not in `batch` yet */
+    bool is_stepping;   /* debug or instrument: every step through the loop */
     bool is_stopping;
-    bool is_dozing;                 /* between two turns inside another loop, not told of anything yet */
-    bool is_embedded;                 /* another loop polls its descriptor */
-    uint32_t budget;             /* calls that the running task may make without giving way */
-    uint64_t id;                 /* never used again in this process: what locks and queues know it by */
-    struct fiber fiber;          /* the loop's own stack, while a task runs */
-    uint32_t wake_kind;             /* what asy_wait_wake queues: READY_TASK; READY_RELAY while timers fire */
-    bool is_seeded;                 /* tasks that are ready run in random order */
-    bool is_strict;              /* an iteration is what was ready when it began, no more and no less */
+    bool is_dozing;                /* between two turns inside another loop, not told of anything yet */
+    bool is_embedded;              /* another loop polls its descriptor */
+    uint32_t budget;               /* calls that the running task may make without giving way */
+    uint64_t id;                   /* never used again in this process: what locks and queues know it by */
+    struct fiber fiber;            /* the loop's own stack, while a task runs */
+    uint32_t wake_kind;            /* what asy_wait_wake queues: READY_TASK; READY_RELAY while timers fire */
+    bool is_seeded;                /* tasks that are ready run in random order */
+    bool is_strict;                /* an iteration is what was ready when it began, no more and no less */
     struct exceptions *exceptions; /* this thread's, where it runs and there is C++; else NULL */
     size_t task_count;
-    struct asy_fp_control fp;    /* what a fresh task starts with */
-    int64_t now_ns;              /* the clock at the last poll */
+    struct asy_fp_control fp; /* what a fresh task starts with */
+    int64_t now_ns;           /* the clock at the last poll */
     struct asy_stacks *stacks;
     struct asy_stack *spare_stack; /* the one used last, at hand for the next fresh task */
-    uint64_t steps;               /* steps begun */
+    uint64_t steps;                /* steps begun */
 
     /* The poll. */
     struct heap timers;
     struct asy_backend *backend;
-    struct asy_io_hooks *io;     /* descriptors; NULL while none was used */
+    struct asy_io_hooks *io; /* descriptors; NULL while none was used */
 
-    struct list node;            /* among the process's loops: for tools that look from outside */
-    int tid;                     /* of the thread that runs it, for people */
+    struct list node; /* among the process's loops: for tools that look from outside */
+    int tid;          /* of the thread that runs it, for people */
 
     /* Tasks. */
     struct list tasks;
-    struct list refused;         /* ended before they began: borrowed until the next poll */
-    size_t unstarted;            /* coroutines made while it ran, not started yet */
-    uint64_t completions;        /* of tasks and futures, so far */
-    uint64_t passes;             /* requests to cancel that needed a number of their own (cancel.c); */
-    uint64_t passed_at;          /* in which turn the last one came, */
-    asyncio_task *passed_by;     /* and from which task */
-    size_t objects;              /* tasks and futures that refer to it */
-    uint64_t next_id, last_id;   /* a block of task numbers, taken from the process */
+    struct list refused;       /* ended before they began: borrowed until the next poll */
+    size_t unstarted;          /* coroutines made while it ran, not started yet */
+    uint64_t completions;      /* of tasks and futures, so far */
+    uint64_t passes;           /* requests to cancel that needed a number of their own (cancel.c); */
+    uint64_t passed_at;        /* in which turn the last one came, */
+    asyncio_task *passed_by;   /* and from which task */
+    size_t objects;            /* tasks and futures that refer to it */
+    uint64_t next_id, last_id; /* a block of task numbers, taken from the process */
 
     /* Callbacks. */
-    asyncio_context *context;    /* what one runs in (core/contextvars.h) */
+    asyncio_context *context; /* what one runs in (core/contextvars.h) */
     struct handle *free_handles;
     struct handle_chunk **handle_chunks;
     size_t handle_chunk_count;
@@ -103,32 +103,32 @@ struct asyncio_loop {
 
     struct asy_io_hooks *signals; /* as `io`: NULL while none was used */
 
-    struct list abroad;          /* what other threads have in hand (struct abroad) */
-    size_t awaited_work;            /* work among it that is waited for: a virtual clock stands still */
-    size_t shutdown_work;                 /* work among it that no task waits for, but the shutdown */
+    struct list abroad;   /* what other threads have in hand (struct abroad) */
+    size_t awaited_work;  /* work among it that is waited for: a virtual clock stands still */
+    size_t shutdown_work; /* work among it that no task waits for, but the shutdown */
 
     struct quarantine *quarantine; /* released blocks, in debug mode */
 
     /* State. */
-    uintptr_t thread;            /* who may call */
+    uintptr_t thread; /* who may call */
     unsigned fork_generation;
     bool is_running, debug, is_deadlocked;
-    bool is_closed;                 /* other threads may look: written and, by them, read as an atomic */
-    bool is_reporting;              /* the exception handler runs */
-    bool is_shutting_down;                 /* the runner shuts down: servers take no more clients */
-    size_t leftovers;            /* tasks that the shutdown cancelled and waits for */
+    bool is_closed;        /* other threads may look: written and, by them, read as an atomic */
+    bool is_reporting;     /* the exception handler runs */
+    bool is_shutting_down; /* the runner shuts down: servers take no more clients */
+    size_t leftovers;      /* tasks that the shutdown cancelled and waits for */
     int64_t slow_ns;
     struct random random;
     asyncio_run_options options;
     struct exceptions outer_exceptions; /* of what surrounds the run */
-    bool is_watched;                /* for stack overflow (overflow.c) */
-    struct list kept_stacks;     /* of main tasks that ended: not reused before the loop closes */
+    bool is_watched;                    /* for stack overflow (overflow.c) */
+    struct list kept_stacks;            /* of main tasks that ended: not reused before the loop closes */
     const struct asyncio_instrument *instrument;
 
     /* Any thread. */
-    _Atomic uint64_t refs;       /* the program's, other threads', and two marks: see loop.c */
-    _Atomic bool has_posts;      /* something was posted */
-    _Atomic bool is_sleeping;       /* and a wake-up is needed to have it seen */
+    _Atomic uint64_t refs;    /* the program's, other threads', and two marks: see loop.c */
+    _Atomic bool has_posts;   /* something was posted */
+    _Atomic bool is_sleeping; /* and a wake-up is needed to have it seen */
     _Atomic(struct post *) posts;
     _Atomic uint32_t signal_tail;
     uint32_t signal_head;

@@ -2,10 +2,10 @@
  * Messages: counted texts that go with an error code. Each task keeps its
  * latest; a thread keeps one for what fails outside tasks.
  */
-#include "core/message.h"
 #include "asyncio/errors.h"
 #include "core/future.h"
 #include "core/loop.h"
+#include "core/message.h"
 #include "core/task.h"
 #include "sys/sys.h"
 #include <ctype.h>

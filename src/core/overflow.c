@@ -5,9 +5,9 @@
  * action was in force, and taken back when the last loop that asked for it stops;
  * a loop inside another one, whose turns are many and short, asks from its first turn until it closes.
  */
+#include "core/overflow.h"
 #include "base/compiler.h"
 #include "core/loop.h"
-#include "core/overflow.h"
 #include "core/task.h"
 #include "sys/stack.h"
 #include "sys/sys.h"

@@ -30,7 +30,6 @@ struct post {
  * or the parent process's: then it is still the poster's. */
 int asy_post(asyncio_loop *loop, struct post *post);
 
-
 void asy_posts_init(asyncio_loop *loop);
 /* Moves what other threads and signal handlers posted to the ready queue. */
 void asy_posts_collect(asyncio_loop *loop);

@@ -3,8 +3,8 @@
  * quarantine: it is not used again soon after its release, so that its marks stay. The oldest goes back to
  * the allocator when the quarantine is full, all of them when the loop closes.
  */
-#include "core/loop.h"
 #include "core/quarantine.h"
+#include "core/loop.h"
 #include "sys/slab.h"
 #include "sys/sys.h"
 

@@ -45,8 +45,8 @@ static void print_report(const asyncio_exception_context *context)
     size_t used = append(line, 0, "asyncio: %s", context->message ? context->message : "unhandled error");
     if (context->error < 0) {
         const struct message *message = context->task ? context->task->future.message : NULL;
-        const char *words = message && message->code == context->error ? message->text
-                                                                       : asyncio_strerror(context->error);
+        const char *words =
+            message && message->code == context->error ? message->text : asyncio_strerror(context->error);
         used = append(line, used, ": %s (%s)", words, asyncio_errname(context->error));
     }
     if (context->task) {
@@ -146,7 +146,8 @@ void asy_assert_failed(const struct asy_assertion *assertion, const asyncio_task
 void asy_wrong_thread(const char *call)
 {
     asy_fatal("%s was called from a thread that does not run the loop; only calls whose name ends in "
-              "_threadsafe or _signalsafe may be", call);
+              "_threadsafe or _signalsafe may be",
+              call);
 }
 
 void asyncio_loop_set_exception_handler(asyncio_loop *loop, asyncio_exception_handler fn, void *arg)

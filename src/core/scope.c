@@ -1,13 +1,13 @@
 /*
  * Scopes: entering and leaving them, shields, and what the block macros call.
  */
-#include "asyncio/scopes.h"
+#include "core/scope.h"
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
+#include "asyncio/scopes.h"
 #include "core/block.h"
 #include "core/cancel.h"
 #include "core/loop.h"
-#include "core/scope.h"
 #include <errno.h>
 
 /* What is pending now may be delivered inside, and is not to be lost there: it counts as if it
@@ -102,7 +102,7 @@ intptr_t asy_block_err(const asyncio_block *block)
     case sizeof(int32_t):
         return *(const int32_t *)block->err;
     default:
-        return (intptr_t)*(const int64_t *)block->err;
+        return *(const int64_t *)block->err;
     }
 }
 

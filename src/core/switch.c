@@ -184,7 +184,8 @@ void asy_returned_in_scope(const asyncio_site *body)
 static COLD _Noreturn void returned_in_child(const asyncio_site *body)
 {
     asy_fatal("coroutine '%s' returned in a forked child process; the loop belongs to the parent: "
-              "end the child with _exit, or run a loop of its own in it", body->func);
+              "end the child with _exit, or run a loop of its own in it",
+              body->func);
 }
 
 /* What lies in main's frame must last when it has returned (task.h: TASK_KEEP_STACK), but what

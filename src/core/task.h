@@ -27,9 +27,9 @@
 #define ASY_STACK_MAX_BYTES ((size_t)1 << 30)
 
 enum task_flag {
-    TASK_KEEP_STACK = 1 << 0,   /* main: its frame outlives it until the shutdown is over */
-    TASK_IN_CANCEL = 1 << 1,    /* a request on its way down has yet to reach it */
-    TASK_LEFTOVER = 1 << 2,     /* cancelled by the shutdown, which waits for it */
+    TASK_KEEP_STACK = 1 << 0, /* main: its frame outlives it until the shutdown is over */
+    TASK_IN_CANCEL = 1 << 1,  /* a request on its way down has yet to reach it */
+    TASK_LEFTOVER = 1 << 2,   /* cancelled by the shutdown, which waits for it */
 };
 
 struct asyncio_task {
@@ -38,22 +38,22 @@ struct asyncio_task {
     struct ready ready;
     struct fiber fiber;
     struct asy_stack *stack;
-    struct wait *wait;                  /* what it waits in; on its own stack */
-    uint64_t steps;                     /* how often it was resumed */
-    bool must_cancel;                   /* a request waits for the next wait, and nothing holds it back */
-    bool is_requested;                     /* asyncio_cancel's request is not delivered yet */
-    uint8_t flags;                      /* enum task_flag */
-    uint32_t cancels;                   /* requests made minus requests taken back */
-    struct message *cancel_message;     /* of the request that waits */
-    asyncio_task *next_in_cancel;       /* among those that a request has yet to reach */
-    struct asyncio_scope *scopes;       /* the innermost timeout, group or shield */
-    asyncio_context *context;           /* core/contextvars.h */
+    struct wait *wait;              /* what it waits in; on its own stack */
+    uint64_t steps;                 /* how often it was resumed */
+    bool must_cancel;               /* a request waits for the next wait, and nothing holds it back */
+    bool is_requested;              /* asyncio_cancel's request is not delivered yet */
+    uint8_t flags;                  /* enum task_flag */
+    uint32_t cancels;               /* requests made minus requests taken back */
+    struct message *cancel_message; /* of the request that waits */
+    asyncio_task *next_in_cancel;   /* among those that a request has yet to reach */
+    struct asyncio_scope *scopes;   /* the innermost timeout, group or shield */
+    asyncio_context *context;       /* core/contextvars.h */
 
     const asyncio_coro_type *type;
-    char *name;                         /* NULL: made from the id when asked for */
+    char *name; /* NULL: made from the id when asked for */
     uint64_t id;
-    struct list all;                    /* among the loop's tasks */
-    size_t stack_bytes;                 /* wanted; 0: the loop's */
+    struct list all;    /* among the loop's tasks */
+    size_t stack_bytes; /* wanted; 0: the loop's */
 };
 
 /* The arguments of a coroutine start here, aligned to 16 bytes. */

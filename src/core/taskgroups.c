@@ -23,7 +23,7 @@ struct child {
     struct callback callback; /* once the task has ended, if there is something to do */
     struct list node;         /* among the group's children */
     asyncio_task_group *group;
-    asyncio_task *task;       /* a reference */
+    asyncio_task *task; /* a reference */
 };
 
 static struct list *children_of(asyncio_task_group *group)
@@ -221,8 +221,8 @@ static intptr_t outcome(asyncio_task_group *group, asyncio_task *task, intptr_t 
     bool by_itself = group->scope.requested;
     if (by_itself) {
         asyncio_task_uncancel(task);
-        by_itself = !asy_cancel_from_around(task, &group->scope) &&
-                    !asy_cancel_from_outside(task, &group->scope);
+        by_itself =
+            !asy_cancel_from_around(task, &group->scope) && !asy_cancel_from_outside(task, &group->scope);
     }
     if (group->error_count)
         return failed(group, task);

@@ -34,17 +34,17 @@ struct wait_kind {
 };
 
 struct wait {
-    struct waiter waiter;           /* its node: the place in the object's queue */
+    struct waiter waiter; /* its node: the place in the object's queue */
     asyncio_task *task;
     const struct wait_kind *kind;
-    void *object;                   /* what is waited for; the kind tells its type */
-    int64_t since_ns;               /* the loop's cached clock when the wait began */
-    intptr_t value;                 /* the outcome, once granted */
-    uint8_t state;                  /* enum wait_state */
-    bool is_requested;                 /* a request was delivered here, or passed on */
-    bool is_passing;                   /* one is being passed on now: `kind->cancel` runs */
-    bool leads_on;                  /* the last one that came by is in no circle */
-    uint64_t pass;                  /* the number of that one (cancel.c); 0: none */
+    void *object;      /* what is waited for; the kind tells its type */
+    int64_t since_ns;  /* the loop's cached clock when the wait began */
+    intptr_t value;    /* the outcome, once granted */
+    uint8_t state;     /* enum wait_state */
+    bool is_requested; /* a request was delivered here, or passed on */
+    bool is_passing;   /* one is being passed on now: `kind->cancel` runs */
+    bool leads_on;     /* the last one that came by is in no circle */
+    uint64_t pass;     /* the number of that one (cancel.c); 0: none */
 };
 
 static inline void asy_wait_init(struct wait *wait, asyncio_task *task, const struct wait_kind *kind,

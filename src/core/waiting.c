@@ -223,16 +223,16 @@ ptrdiff_t asyncio_wait_futures(asyncio_future **set, size_t n, double timeout, a
 struct entry {
     struct waiter waiter;
     struct log *log;
-    uint64_t order;            /* once the future is done: its own */
+    uint64_t order; /* once the future is done: its own */
 };
 
 struct log {
     const asyncio_as_completed *of;
     size_t count, done;
-    size_t attached;           /* entries whose futures are alive */
-    struct list readers;       /* of struct wait: those who have come to its end */
-    struct entry **completed;  /* `done` of them */
-    struct entry entries[];    /* by place */
+    size_t attached;          /* entries whose futures are alive */
+    struct list readers;      /* of struct wait: those who have come to its end */
+    struct entry **completed; /* `done` of them */
+    struct entry entries[];   /* by place */
 };
 
 static size_t log_bytes(size_t count)

@@ -100,9 +100,9 @@ intptr_t asy_copy_run(const struct file_op *op)
 
 struct copy {
     asyncio_file *from, *to;
-    bool is_made;              /* `to` was not there before */
-    bool can_have_holes;        /* `to` can have some: it is a regular file, and an empty one */
-    struct stat status;     /* of `from` */
+    bool is_made;        /* `to` was not there before */
+    bool can_have_holes; /* `to` can have some: it is a regular file, and an empty one */
+    struct stat status;  /* of `from` */
 };
 
 static int open_target(struct copy *copy, const char *to)

@@ -227,7 +227,7 @@ static struct fd_waiter *entry(struct list *node)
 static uint32_t events_waited_for(const struct fd_record *record)
 {
     uint32_t events = 0;
-    LIST_EACH (node, &record->waiters)
+    LIST_EACH(node, &record->waiters)
         events |= entry(node)->events;
     return events;
 }
@@ -254,7 +254,7 @@ static bool cancel_wait(struct wait *wait)
 
 static struct fd_waiter *first_in_turn(const struct fd_record *record, uint32_t direction)
 {
-    LIST_EACH (node, &record->waiters)
+    LIST_EACH(node, &record->waiters)
         if (entry(node)->takes_turns && (entry(node)->events & direction))
             return entry(node);
     return NULL;
@@ -452,8 +452,8 @@ static void wake_waiters(struct fd_record *record, uint32_t events)
     if (events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP))
         events |= EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLERR;
     LIST_EACH_SAFE(node, next, &record->waiters)
-    if (!entry(node)->takes_turns && (entry(node)->events & events))
-        wake(entry(node), 0);
+        if (!entry(node)->takes_turns && (entry(node)->events & events))
+            wake(entry(node), 0);
     asy_fd_pass_on(record, FD_READ);
     asy_fd_pass_on(record, FD_WRITE);
 }

@@ -45,17 +45,17 @@ enum fd_mode { FD_IDLE, FD_EDGE, FD_ONCE };
 struct fd_record {
     int fd;
     uint32_t generation;
-    uint8_t mode;         /* enum fd_mode */
-    uint8_t kind;         /* enum asy_fd_kind, once known */
-    bool is_known;           /* the kind was looked up, and the descriptor prepared */
+    uint8_t mode;  /* enum fd_mode */
+    uint8_t kind;  /* enum asy_fd_kind, once known */
+    bool is_known; /* the kind was looked up, and the descriptor prepared */
     bool is_socket;
     bool is_terminal, hangs_up;
-    bool short_is_end;    /* a transfer of less than was asked for: it is empty now, or full (TCP) */
-    uint32_t ready;       /* FD_READ | FD_WRITE */
-    uint32_t stays;       /* those of them that nothing takes down */
-    int reopened;         /* a terminal's second descriptor, which we may make non-blocking; or -1 */
-    struct list waiters;  /* of fd_waiter */
-    void *callbacks;      /* of add_reader and add_writer (readers.c) */
+    bool short_is_end;   /* a transfer of less than was asked for: it is empty now, or full (TCP) */
+    uint32_t ready;      /* FD_READ | FD_WRITE */
+    uint32_t stays;      /* those of them that nothing takes down */
+    int reopened;        /* a terminal's second descriptor, which we may make non-blocking; or -1 */
+    struct list waiters; /* of fd_waiter */
+    void *callbacks;     /* of add_reader and add_writer (readers.c) */
 };
 
 /* One who waits in a record's list: a task, or a stream that has bytes to send. */
@@ -83,7 +83,7 @@ struct fd_table {
     struct fd_record **records; /* by number; NULL where there is none */
     size_t capacity;
     uint32_t generation;
-    char *input;               /* the buffer that a stream used last (stream_read.c), or NULL */
+    char *input; /* the buffer that a stream used last (stream_read.c), or NULL */
 };
 
 /* The running loop's record of fd; NULL if there is none. */
@@ -163,7 +163,8 @@ static inline void asy_fd_pass_on(struct fd_record *record, uint32_t direction)
         asy_fd_pass_on_slow(record, direction);
 }
 
-/* Registers for good. 0, or a negative errno; a file that cannot be waited for becomes ASY_FD_ALWAYS_READY. */
+/* Registers for good. 0 or a negative errno. A file that cannot be waited for becomes
+ * ASY_FD_ALWAYS_READY. */
 int asy_fd_register(asyncio_loop *loop, struct fd_record *record);
 /* Somebody has left: takes back what is registered for nobody any more. */
 void asy_fd_settle(asyncio_loop *loop, struct fd_record *record);

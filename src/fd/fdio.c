@@ -160,7 +160,8 @@ static ssize_t write_some(struct fd_record *record, int fd, const void *buf, siz
         return asy_sys_send(fd, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (record->kind == ASY_FD_SHARED)
         return asy_write_shared(record, buf, n);
-    return record->kind == ASY_FD_ALWAYS_READY ? asy_sys_write(fd, buf, n) : asy_sys_write_quietly(fd, buf, n);
+    return record->kind == ASY_FD_ALWAYS_READY ? asy_sys_write(fd, buf, n)
+                                               : asy_sys_write_quietly(fd, buf, n);
 }
 
 ssize_t asyncio_read(int fd, void *buf, size_t n)

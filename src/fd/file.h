@@ -13,25 +13,25 @@
 #include <stdatomic.h>
 
 enum file_kind {
-    FILE_FRESH,    /* nobody has looked; O_NONBLOCK may be set */
-    FILE_PLAIN,    /* read and written by file_op.h */
-    FILE_POLLED,   /* a FIFO, a terminal, a socket: as a descriptor, by fdio.h */
+    FILE_FRESH,  /* nobody has looked; O_NONBLOCK may be set */
+    FILE_PLAIN,  /* read and written by file_op.h */
+    FILE_POLLED, /* a FIFO, a terminal, a socket: as a descriptor, by fdio.h */
 };
 
 struct asyncio_file {
     asyncio_loop *loop;
-    off_t position;         /* of _read and _write; below 0: the descriptor has it */
+    off_t position; /* of _read and _write; below 0: the descriptor has it */
     _Atomic uint32_t refs;
-    uint32_t calls;         /* the loop's thread */
+    uint32_t calls; /* the loop's thread */
     int fd;
-    uint8_t kind;           /* enum file_kind */
+    uint8_t kind; /* enum file_kind */
     bool is_closed;
-    bool is_moving;            /* a task reads or writes at `position` */
-    bool can_write;            /* it was opened to write, too */
-    bool is_nonblocking;       /* O_NONBLOCK was asked for, and stays */
-    bool keeps_fd;          /* the descriptor is not closed with it */
+    bool is_moving;      /* a task reads or writes at `position` */
+    bool can_write;      /* it was opened to write, too */
+    bool is_nonblocking; /* O_NONBLOCK was asked for, and stays */
+    bool keeps_fd;       /* the descriptor is not closed with it */
     struct try_history luck;
-    char path[];            /* for messages */
+    char path[]; /* for messages */
 };
 
 /* Accept NULL. Any thread. */

@@ -35,9 +35,9 @@ enum file_code {
 /* Whether it pays to try a call at once. A file system that never has the answer at hand
  * is asked less and less often. */
 struct try_history {
-    bool never;      /* it does not know how */
-    uint8_t misses;  /* in a row */
-    uint8_t skip;    /* so many calls are not tried */
+    bool never;     /* it does not know how */
+    uint8_t misses; /* in a row */
+    uint8_t skip;   /* so many calls are not tried */
 };
 
 struct file_op {
@@ -45,10 +45,10 @@ struct file_op {
     int fd, to_fd;
     int flags;
     mode_t mode;
-    bool partial;    /* a read need not fill the buffer */
-    off_t offset;    /* below 0: at the descriptor's own position */
+    bool partial; /* a read need not fill the buffer */
+    off_t offset; /* below 0: at the descriptor's own position */
     void *buf;
-    size_t n, done;  /* `done`: bytes read at once, before the rest is waited for */
+    size_t n, done; /* `done`: bytes read at once, before the rest is waited for */
     const char *path, *to;
     struct stat *status;
     struct try_history *luck; /* of reads */

@@ -36,7 +36,8 @@ static bool is_ready(const struct fd_record *record, int events)
 
 static void free_if_unused(struct watchers *watchers)
 {
-    if (watchers->reader.fn || watchers->writer.fn || watchers->reader.is_queued || watchers->writer.is_queued)
+    if (watchers->reader.fn || watchers->writer.fn || watchers->reader.is_queued ||
+        watchers->writer.is_queued)
         return;
     if (watchers->record)
         watchers->record->callbacks = NULL;

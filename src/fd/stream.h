@@ -50,42 +50,42 @@ struct stream_holder {
 
 /* What each call looks at comes first: with many connections it has left the cache. */
 struct asyncio_stream {
-    const char *what;             /* asy_what_stream; NULL: freed */
+    const char *what; /* asy_what_stream; NULL: freed */
     asyncio_loop *loop;
     struct fd_record *record;
-    asyncio_file *file;           /* of a regular file: it has the descriptor; or NULL */
+    asyncio_file *file; /* of a regular file: it has the descriptor; or NULL */
     void *filter;
     int fd;
     uint32_t users;
-    bool is_socket, keeps_fd;     /* the latter: stdin, stdout, stderr are not closed with it */
-    bool is_closed;                  /* the descriptor is gone; freed by the last user */
-    bool is_closing;                 /* _close has begun: no more writes */
-    bool is_reading;                 /* a task is in a read */
-    bool is_at_end;                     /* the end of the input was seen */
-    bool ends, ended;             /* write_eof was called; and has been carried out */
-    bool is_terminated;              /* in.data[in.start] is a NUL that stands for `covered` */
+    bool is_socket, keeps_fd; /* the latter: stdin, stdout, stderr are not closed with it */
+    bool is_closed;           /* the descriptor is gone; freed by the last user */
+    bool is_closing;          /* _close has begun: no more writes */
+    bool is_reading;          /* a task is in a read */
+    bool is_at_end;           /* the end of the input was seen */
+    bool ends, ended;         /* write_eof was called; and has been carried out */
+    bool is_terminated;       /* in.data[in.start] is a NUL that stands for `covered` */
     char covered;
-    bool is_shaking;                 /* the filter's handshake is not done */
-    bool is_full;                 /* high water was passed, and low water is not reached yet */
-    bool has_waiters;             /* drainers and writers may not be empty */
-    int read_error, write_error;  /* stay */
+    bool is_shaking;             /* the filter's handshake is not done */
+    bool is_full;                /* high water was passed, and low water is not reached yet */
+    bool has_waiters;            /* drainers and writers may not be empty */
+    int read_error, write_error; /* stay */
     struct bytes in, out;
 
     size_t limit;
     double close_timeout;
     struct fd_waiter flusher;
-    struct callback next_flush;   /* goes on when others have had their turn */
+    struct callback next_flush; /* goes on when others have had their turn */
     bool has_next_flush;
-    struct list drainers;         /* of struct drain_wait */
-    struct list writers;          /* of struct wait; the first keeps its place until it runs */
+    struct list drainers; /* of struct drain_wait */
+    struct list writers;  /* of struct wait; the first keeps its place until it runs */
     struct fd_owner owner;
     struct file_write *file_write; /* in progress, on a thread; or NULL */
 
     const struct asy_stream_filter_ops *filter_ops;
-    struct bytes wire;            /* from the descriptor, for the filter */
-    bool is_wire_at_end;              /* no more of it will come */
+    struct bytes wire;   /* from the descriptor, for the filter */
+    bool is_wire_at_end; /* no more of it will come */
 
-    union asy_peer peer;          /* of a TCP connection: the kernel forgets it after a reset */
+    union asy_peer peer; /* of a TCP connection: the kernel forgets it after a reset */
 
     struct stream_holder *holder; /* beside the program; or NULL */
 };

@@ -49,8 +49,8 @@ int asy_stream_write_file(asyncio_stream *stream)
     if (!write)
         return -ENOMEM;
     memcpy(write->data, stream->out.data + stream->out.start, n);
-    write->work.op = (struct file_op){
-        .code = FILE_WRITE, .fd = stream->fd, .offset = -1, .buf = write->data, .n = n};
+    write->work.op =
+        (struct file_op){.code = FILE_WRITE, .fd = stream->fd, .offset = -1, .buf = write->data, .n = n};
     write->work.work.done = write_done;
     int err = asy_file_start(stream->loop, &write->work, stream->file);
     if (err) {

@@ -271,8 +271,8 @@ static void flush_next_turn(asyncio_stream *stream)
     if (stream->has_next_flush)
         return;
     stream->has_next_flush = true;
-    stream->flusher = (struct fd_waiter){
-        .events = FD_WRITE, .takes_turns = true, .has_turn = true, .ready = flusher_ready};
+    stream->flusher =
+        (struct fd_waiter){.events = FD_WRITE, .takes_turns = true, .has_turn = true, .ready = flusher_ready};
     list_prepend(&stream->record->waiters, &stream->flusher.node);
     asy_stream_use(stream);
     callback_push(&stream->loop->ready, &stream->next_flush, &next_flush_kind);
@@ -364,8 +364,8 @@ static int queue_rest(asyncio_stream *stream, const struct iovec *parts, int cou
             done -= parts[i].iov_len;
             continue;
         }
-        int err = asy_bytes_append(&stream->out, (const char *)parts[i].iov_base + done,
-                                   parts[i].iov_len - done);
+        int err =
+            asy_bytes_append(&stream->out, (const char *)parts[i].iov_base + done, parts[i].iov_len - done);
         if (err)
             return err;
         done = 0;
@@ -462,9 +462,9 @@ static int write_parts(asyncio_stream *stream, const struct iovec *parts, int co
     if (!err)
         err = stream->is_shaking ? ASYNCIO_ESTATE : may_write(stream); /* others have run meanwhile */
     if (!err && total)
-        err = stream->filter                ? write_filtered(stream, parts, count, total)
+        err = stream->filter                  ? write_filtered(stream, parts, count, total)
               : asy_bytes_count(&stream->out) ? write_behind(stream, parts, count)
-                                            : write_direct(stream, parts, count, total);
+                                              : write_direct(stream, parts, count, total);
     note_level(stream);
     if (stream->has_waiters)
         wake_writer(stream);

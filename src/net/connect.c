@@ -9,10 +9,10 @@
 #include "core/loop.h"
 #include "core/message.h"
 #include "fd/address.h"
+#include "fd/stream.h"
 #include "net/endpoint.h"
 #include "net/happy_eyeballs.h"
 #include "net/server.h"
-#include "fd/stream.h"
 #include "sys/net.h"
 #include "sys/sys.h"
 #include <errno.h>
@@ -27,7 +27,7 @@
 /* Why an attempt failed. */
 struct failure {
     int err;
-    bool is_at_bind;                 /* it came no further than to bind, */
+    bool is_at_bind;              /* it came no further than to bind, */
     const struct sockaddr *local; /* to this; NULL: there is none of the family */
     char host[ASY_HOST_TEXT];     /* what it was to connect to */
 };

@@ -11,10 +11,10 @@
 #include "core/message.h"
 #include "core/quarantine.h"
 #include "fd/address.h"
-#include "net/endpoint.h"
 #include "fd/lengths.h"
-#include "net/server.h"
 #include "fd/transfer.h"
+#include "net/endpoint.h"
+#include "net/server.h"
 #include "sys/slab.h"
 #include "sys/sys.h"
 #include <string.h>
@@ -194,9 +194,8 @@ static int open_by_path(const asyncio_address *local, const asyncio_address *rem
         err = asy_unix_address(remote->host, &names[1], &found[1].ai_addrlen);
     if (err)
         return err;
-    const struct ends ends = {.options = options,
-                              .locals = local ? &found[0] : NULL,
-                              .remotes = remote ? &found[1] : NULL};
+    const struct ends ends = {
+        .options = options, .locals = local ? &found[0] : NULL, .remotes = remote ? &found[1] : NULL};
     return open_any(&ends);
 }
 

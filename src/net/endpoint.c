@@ -63,9 +63,8 @@ int asy_look_up(const asyncio_address *address, int family, int type, enum asy_p
     const char *host = address->host;
     if (is_local && host && !*host)
         host = NULL;
-    struct addrinfo hints = {.ai_flags = AI_NUMERICSERV | (is_local ? AI_PASSIVE : 0),
-                             .ai_family = family,
-                             .ai_socktype = type};
+    struct addrinfo hints = {
+        .ai_flags = AI_NUMERICSERV | (is_local ? AI_PASSIVE : 0), .ai_family = family, .ai_socktype = type};
     int err = asyncio_getaddrinfo(host, service, &hints, result);
     if (!err)
         drop_duplicates(*result);

@@ -7,9 +7,9 @@
 #include "core/loop.h"
 #include "core/message.h"
 #include "net/endpoint.h"
-#include "threads/offload.h"
 #include "net/resolver.h"
 #include "sys/sys.h"
+#include "threads/offload.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,7 +58,7 @@ static int error_of(int code, int system_error)
 
 struct lookup {
     struct work work;
-    char *host, *service;       /* in the block itself, or NULL */
+    char *host, *service; /* in the block itself, or NULL */
     bool has_hints;
     struct addrinfo hints;
     struct addrinfo *result;

@@ -21,23 +21,23 @@ struct listener {
 };
 
 struct asyncio_server {
-    const char *what;            /* asy_what_server; NULL: the owner has released it */
+    const char *what; /* asy_what_server; NULL: the owner has released it */
     asyncio_loop *loop;
     asyncio_client_handler handler;
     void *arg;
     asyncio_server_options options;
-    asyncio_context *context;    /* in which it was started: the clients' have copies */
-    uint32_t refs;               /* the owner's, each client's, each waiter's */
+    asyncio_context *context; /* in which it was started: the clients' have copies */
+    uint32_t refs;            /* the owner's, each client's, each waiter's */
     bool is_closed, is_turn_queued;
-    bool is_served;              /* a task is in serve_forever */
+    bool is_served; /* a task is in serve_forever */
     struct fd_owner owner;
     struct listener *listeners;
     size_t listener_count;
     struct list clients;
     size_t client_count;
-    struct list waiters;         /* for it to be closed, and for the last client */
-    struct timer pause;          /* accepting goes on when it fires */
-    char *path;                  /* of a Unix socket, to be removed */
+    struct list waiters; /* for it to be closed, and for the last client */
+    struct timer pause;  /* accepting goes on when it fires */
+    char *path;          /* of a Unix socket, to be removed */
     dev_t device;
     ino_t inode;
 };
@@ -67,7 +67,7 @@ void asy_server_wake_waiters(asyncio_server *server);
 /* ---- server_clients.c ----------------------------------------------------------------- */
 /* The arguments of the task that serves it. */
 struct client {
-    struct list node;         /* among the server's clients */
+    struct list node; /* among the server's clients */
     asyncio_server *server;
     struct stream_holder holder;
     asyncio_stream *stream;   /* NULL: closed or detached by the handler */

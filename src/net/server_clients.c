@@ -11,9 +11,9 @@
 #include "core/coro.h"
 #include "core/loop.h"
 #include "fd/address.h"
-#include "net/server.h"
 #include "fd/stream.h"
 #include "fd/tls_hook.h"
+#include "net/server.h"
 #include <errno.h>
 #include <string.h>
 

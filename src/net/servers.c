@@ -17,10 +17,10 @@
 #include "core/quarantine.h"
 #include "core/timer.h"
 #include "fd/address.h"
-#include "net/endpoint.h"
-#include "net/server.h"
 #include "fd/stream.h"
 #include "fd/tls_hook.h"
+#include "net/endpoint.h"
+#include "net/server.h"
 #include "sys/net.h"
 #include "sys/slab.h"
 #include "sys/sys.h"
@@ -70,7 +70,8 @@ void asy_server_wake_waiters(asyncio_server *server)
 static bool takes_no_more(const asyncio_server *server)
 {
     int most = server->options.max_connections;
-    return server->is_closed || server->loop->is_shutting_down || (most > 0 && server->client_count >= (size_t)most);
+    return server->is_closed || server->loop->is_shutting_down ||
+           (most > 0 && server->client_count >= (size_t)most);
 }
 
 static void resume(struct timer *timer)
@@ -126,8 +127,8 @@ static int accept_one(const struct listener *listener)
 /* Of this one connection, or of the network: the next one may be better. All else would come again. */
 static bool may_go_on(int err)
 {
-    static const int passing[] = {ECONNABORTED, EINTR, EPROTO, EPERM, ENETDOWN, ENETUNREACH, EHOSTDOWN,
-                                  EHOSTUNREACH, ENONET, ENOPROTOOPT, EOPNOTSUPP, ETIMEDOUT};
+    static const int passing[] = {ECONNABORTED, EINTR,        EPROTO, EPERM,       ENETDOWN,   ENETUNREACH,
+                                  EHOSTDOWN,    EHOSTUNREACH, ENONET, ENOPROTOOPT, EOPNOTSUPP, ETIMEDOUT};
     for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)
         if (err == -passing[i])
             return true;

@@ -1,13 +1,13 @@
 /*
  * Sockets: the waiting twins of the system calls. See asyncio/sockets.h.
  */
-#include "base/compiler.h"
 #include "asyncio/sockets.h"
 #include "asyncio/messages.h"
 #include "asyncio/tasks.h"
-#include "net/endpoint.h"
+#include "base/compiler.h"
 #include "fd/lengths.h"
 #include "fd/transfer.h"
+#include "net/endpoint.h"
 #include "sys/files.h"
 #include "sys/sys.h"
 #include <stdlib.h>
@@ -48,8 +48,7 @@ static uint32_t events_aside(int flags)
 static ssize_t recvfrom_aside(int fd, void *buf, size_t n, int flags, struct sockaddr *from,
                               socklen_t *length)
 {
-    TRANSFER_ASIDE(events_aside(flags),
-                   asy_sys_recvfrom(fd, buf, n, flags | MSG_DONTWAIT, from, length));
+    TRANSFER_ASIDE(events_aside(flags), asy_sys_recvfrom(fd, buf, n, flags | MSG_DONTWAIT, from, length));
 }
 
 static ssize_t recvmsg_aside(int fd, struct msghdr *message, int flags)

@@ -14,7 +14,7 @@
 #include "sys/process.h"
 
 struct asyncio_process {
-    asyncio_loop *loop;       /* its struct stays for as long as this one, closed or not */
+    asyncio_loop *loop; /* its struct stays for as long as this one, closed or not */
     uint32_t users;
     struct asy_child child;
     struct fd_record *record; /* of child.fd; NULL: the loop does not watch it (any more) */
@@ -23,15 +23,15 @@ struct asyncio_process {
 
     bool is_detached, is_released;
     bool has_ended;
-    int returncode;           /* once it has */
+    int returncode; /* once it has */
 
     struct stream_holder holder; /* of the streams */
     asyncio_stream *streams[3];  /* NULL: no pipe, or closed */
-    bool takes_input;         /* stdin is, or was, a pipe */
+    bool takes_input;            /* stdin is, or was, a pipe */
     bool is_communicating;
-    size_t fed;               /* how much of the input the stream has accepted */
-    struct bytes output[2];   /* stdout and stderr, as far as they were read */
-    char name[48];            /* for people */
+    size_t fed;             /* how much of the input the stream has accepted */
+    struct bytes output[2]; /* stdout and stderr, as far as they were read */
+    char name[48];          /* for people */
 };
 
 static inline void asy_process_use(asyncio_process *process)

@@ -26,11 +26,11 @@ struct watch {
     struct list node; /* among the loop's */
     asyncio_loop *loop;
     int signo;
-    bool is_watched;          /* the dispatcher has it */
+    bool is_watched; /* the dispatcher has it */
 
     /* Any thread. */
-    _Atomic bool is_marked;    /* the signal came, and the loop has not seen it */
-    _Atomic bool is_posted;    /* and will soon */
+    _Atomic bool is_marked; /* the signal came, and the loop has not seen it */
+    _Atomic bool is_posted; /* and will soon */
 
     /* Of add_signal_handler; NULL: none. */
     asyncio_callback fn;
@@ -38,8 +38,8 @@ struct watch {
     asyncio_context *context;
 
     /* Of asyncio_wait_signal. */
-    bool was_waited_for;        /* there was a wait: from then on one is kept */
-    bool is_kept;              /* it came, and nobody waited */
+    bool was_waited_for; /* there was a wait: from then on one is kept */
+    bool is_kept;        /* it came, and nobody waited */
     struct list waiters;
 };
 

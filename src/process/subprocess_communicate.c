@@ -51,8 +51,8 @@ static int collect(asyncio_process *process, int i, bool wanted)
         int err = asy_bytes_reserve(into, READ_BYTES);
         if (err)
             return err;
-        ssize_t n = asyncio_stream_read(process->streams[i], into->data + into->end,
-                                        into->capacity - into->end - 1);
+        ssize_t n =
+            asyncio_stream_read(process->streams[i], into->data + into->end, into->capacity - into->end - 1);
         if (n <= 0)
             return (int)n;
         if (wanted)

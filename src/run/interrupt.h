@@ -14,9 +14,9 @@
 struct interrupt {
     asyncio_loop *loop;
     asyncio_task *main;
-    _Atomic int signo;          /* the first signal that came, or 0 */
+    _Atomic int signo; /* the first signal that came, or 0 */
     struct signal_hook hook;
-    bool hooked[2];             /* SIGINT, SIGTERM */
+    bool hooked[2]; /* SIGINT, SIGTERM */
 };
 
 void asy_interrupt_install(struct interrupt *interrupt, asyncio_loop *loop, asyncio_task *main,

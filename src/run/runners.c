@@ -101,8 +101,10 @@ static void report_leftover(asyncio_loop *loop, asyncio_task *task, double grace
 static void report_owed(asyncio_loop *loop, double grace)
 {
     if (loop->shutdown_work)
-        asy_report_site(loop, NULL, 0, "%zu function%s of executors did not return within %g s of the end of "
-                        "asyncio_run; abandoned", loop->shutdown_work, loop->shutdown_work == 1 ? "" : "s", grace);
+        asy_report_site(loop, NULL, 0,
+                        "%zu function%s of executors did not return within %g s of the end of "
+                        "asyncio_run; abandoned",
+                        loop->shutdown_work, loop->shutdown_work == 1 ? "" : "s", grace);
 }
 
 static void shut_down(asyncio_loop *loop, const asyncio_run_options *options)

@@ -70,9 +70,9 @@ static inline bool sync_is_here(uint64_t bound)
 
 /* How a call that can wait begins: the object belongs to the loop of the running task, which
  * has spent one call of its budget. A macro, so that `at_rest` is only looked at where it counts. */
-#define SYNC_ENTER(bound, at_rest)                                                                \
-    (LIKELY(sync_is_here(*(bound)) && asy_running_loop->current)                                  \
-         ? asy_budget_spend(asy_running_loop)                                                     \
+#define SYNC_ENTER(bound, at_rest)                                                                           \
+    (LIKELY(sync_is_here(*(bound)) && asy_running_loop->current)                                             \
+         ? asy_budget_spend(asy_running_loop)                                                                \
          : asy_sync_enter((bound), (at_rest), __func__))
 
 /* How a call that changes an object and does not wait begins. Aborts in a wrong thread. */

@@ -1,8 +1,8 @@
 /*
  * The wrappers of net.h.
  */
-#include "base/compiler.h"
 #include "sys/net.h"
+#include "base/compiler.h"
 #include "sys/kernel_call.h"
 #include "sys/sys.h"
 #include <errno.h>
@@ -100,8 +100,8 @@ static void hold_sigpipe(struct quiet *quiet)
     sigemptyset(&sigpipe);
     sigaddset(&sigpipe, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &sigpipe, &quiet->before);
-    quiet->was_pending = sigismember(&quiet->before, SIGPIPE) && !sigpending(&pending) &&
-                         sigismember(&pending, SIGPIPE);
+    quiet->was_pending =
+        sigismember(&quiet->before, SIGPIPE) && !sigpending(&pending) && sigismember(&pending, SIGPIPE);
 }
 
 /* `may_have`: the call in between may have raised it. errno stays. */

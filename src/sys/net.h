@@ -16,9 +16,9 @@
 
 /* What kind of file a descriptor refers to, as far as waiting is concerned. */
 enum asy_fd_kind {
-    ASY_FD_POLLABLE, /* a socket, a pipe: may be made non-blocking */
-    ASY_FD_SHARED,   /* a terminal, stdin, stdout, stderr: others see the same flags */
-    ASY_FD_ALWAYS_READY,    /* a regular file, a directory: never waited for */
+    ASY_FD_POLLABLE,     /* a socket, a pipe: may be made non-blocking */
+    ASY_FD_SHARED,       /* a terminal, stdin, stdout, stderr: others see the same flags */
+    ASY_FD_ALWAYS_READY, /* a regular file, a directory: never waited for */
     ASY_FD_KINDS = 3,
     /* And of what it is, besides. */
     ASY_FD_SOCKET = 4,

@@ -13,7 +13,7 @@
 
 /* What becomes of a descriptor of the child's: one of these, or a descriptor to copy. */
 #define ASY_SPAWN_INHERIT (-1)
-#define ASY_SPAWN_NULL (-2) /* /dev/null */
+#define ASY_SPAWN_NULL (-2)   /* /dev/null */
 #define ASY_SPAWN_LIKE_1 (-3) /* whatever its 1 is */
 
 struct asy_spawn {
@@ -21,11 +21,11 @@ struct asy_spawn {
     const char *const *env;  /* NULL: as here */
     const char *cwd;         /* NULL: as here */
     int stdio[3];
-    const int *keep;         /* beyond 2: these stay open under their numbers, all others are closed */
+    const int *keep; /* beyond 2: these stay open under their numbers, all others are closed */
     size_t keep_count;
     bool new_session;
     bool new_group;
-    pid_t group;             /* to join, unless 0 */
+    pid_t group; /* to join, unless 0 */
 };
 
 /* Starts a program, with no signal blocked and none handled; those that are ignored are reset, too, but for
@@ -46,7 +46,7 @@ int asy_sys_access_mode(int fd);
  */
 struct asy_child {
     pid_t pid;
-    int fd;         /* close-on-exec; -1 once it is closed */
+    int fd; /* close-on-exec; -1 once it is closed */
     bool by_thread;
 };
 

@@ -35,7 +35,7 @@
 #define CLASSES (ASY_SLAB_MAX / CLASS_BYTES)
 #define REGION_CHUNKS 64u /* one bit each */
 #define REGION_BYTES ((REGION_CHUNKS + 1) * CHUNK_BYTES)
-#define SPARES_MAX 32u    /* 2 MiB */
+#define SPARES_MAX 32u /* 2 MiB */
 #define NEVER UINT32_MAX
 
 /* A freed block. What its last user left in the first 16 bytes stays. */
@@ -46,13 +46,13 @@ struct dead {
 
 struct chunk {
     struct cache *home;
-    struct dead *free;     /* freed blocks, latest first */
-    uint32_t bump;         /* offset of the first block that was never used */
+    struct dead *free; /* freed blocks, latest first */
+    uint32_t bump;     /* offset of the first block that was never used */
     uint32_t block_bytes;
-    uint32_t used;         /* blocks that are out */
-    uint32_t threshold;         /* when a free brings `used` down to this, the state changes */
-    struct list node;      /* among all chunks of the cache, or among its spares */
-    struct list open;      /* on the list of its class while open, else on none */
+    uint32_t used;      /* blocks that are out */
+    uint32_t threshold; /* when a free brings `used` down to this, the state changes */
+    struct list node;   /* among all chunks of the cache, or among its spares */
+    struct list open;   /* on the list of its class while open, else on none */
     struct region *region;
 };
 
@@ -61,20 +61,20 @@ _Static_assert(sizeof(struct chunk) <= CHUNK_FIRST, "a chunk's own words fit in 
 struct cache {
     struct chunk *current[CLASSES];
     struct list open[CLASSES];
-    struct list chunks;    /* all, in whatever state but spare */
+    struct list chunks; /* all, in whatever state but spare */
     struct list spares;
     uint32_t spare_count;
-    struct cache *next;    /* among the orphans */
-    struct cache *older;   /* among all */
+    struct cache *next;                          /* among the orphans */
+    struct cache *older;                         /* among all */
     _Alignas(64) _Atomic(struct dead *) foreign; /* freed by other threads, not yet collected */
 };
 
 struct region {
-    struct list node;      /* on region_list while it has a free chunk */
-    struct region *older;  /* among all */
+    struct list node;     /* on region_list while it has a free chunk */
+    struct region *older; /* among all */
     char *map;
     char *chunks;
-    uint64_t free;         /* a bit for each chunk */
+    uint64_t free; /* a bit for each chunk */
 };
 
 /* In place of a current chunk where there is none: it is always exhausted. */

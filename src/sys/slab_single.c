@@ -14,9 +14,9 @@
 #define BUCKETS 1024u
 
 struct single {
-    struct single *next;   /* in the bucket */
+    struct single *next; /* in the bucket */
     const void *home;
-    uintptr_t hidden;      /* ~ the block's address */
+    uintptr_t hidden; /* ~ the block's address */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

@@ -27,16 +27,16 @@
 #define WARM_MIN 1024u
 #define KEEP_BYTES (32u * 1024u)
 #define CHECK_GIVES 64u
-#define OVERDUE_GIVES 512u  /* a loop that never sleeps looks at another stack that often ... */
-#define DUE_MAX 16u         /* ... while more than so many are due */
-#define TRIM_MAX 16u        /* stacks that one asy_stacks_trim deals with */
+#define OVERDUE_GIVES 512u /* a loop that never sleeps looks at another stack that often ... */
+#define DUE_MAX 16u        /* ... while more than so many are due */
+#define TRIM_MAX 16u       /* stacks that one asy_stacks_trim deals with */
 #define SLAB_STACKS_FIRST 16u
 #define SLAB_STACKS_MAX 1024u
 #define SLAB_BYTES_MAX ((size_t)1 << 30)
 #define USABLE_MAX ((size_t)1 << 46)
 
 struct asy_stacks {
-    bool is_settled;                /* there is nothing to give back, until something changes */
+    bool is_settled;             /* there is nothing to give back, until something changes */
     struct asy_stack_pool first; /* of the default size */
     struct list others;
     size_t page;
@@ -66,8 +66,7 @@ static void pool_init(struct asy_stack_pool *pool, struct asy_stacks *owner, siz
     pool->stride = usable + pool->guard;
     size_t max = SLAB_BYTES_MAX / pool->stride;
     pool->slab_stacks_max = (uint32_t)(max < 1 ? 1 : max < SLAB_STACKS_MAX ? max : SLAB_STACKS_MAX);
-    pool->slab_stacks =
-        pool->slab_stacks_max < SLAB_STACKS_FIRST ? pool->slab_stacks_max : SLAB_STACKS_FIRST;
+    pool->slab_stacks = pool->slab_stacks_max < SLAB_STACKS_FIRST ? pool->slab_stacks_max : SLAB_STACKS_FIRST;
 }
 
 /* The pool for `bytes`, made if it is the first request of its size. */

@@ -28,19 +28,19 @@
 struct asy_stack_slab;
 
 struct asy_stack {
-    struct list node;            /* on its pool's warm or cold list while free */
+    struct list node; /* on its pool's warm or cold list while free */
     struct asy_stack_slab *slab;
-    char *low;                   /* lowest usable address; the guard lies right below */
-    char *top;                   /* where the first frame goes: 16-byte aligned, coloured */
-    void *owner;                 /* the task that runs on it; for the overflow report */
-    uint32_t gives;              /* how often it came back since its depth was last looked at */
-    uint32_t flags;              /* the pool's own (stack_slab.h) */
-    void *checker;               /* thread sanitizer's fibre, or Valgrind's stack id */
+    char *low;      /* lowest usable address; the guard lies right below */
+    char *top;      /* where the first frame goes: 16-byte aligned, coloured */
+    void *owner;    /* the task that runs on it; for the overflow report */
+    uint32_t gives; /* how often it came back since its depth was last looked at */
+    uint32_t flags; /* the pool's own (stack_slab.h) */
+    void *checker;  /* thread sanitizer's fibre, or Valgrind's stack id */
 };
 
 _Static_assert(sizeof(void *) != 8 || sizeof(struct asy_stack) == 64, "a descriptor is one cache line");
 
-struct asy_stacks;               /* a loop's pools, one a size */
+struct asy_stacks; /* a loop's pools, one a size */
 
 /* Makes the pools; `default_bytes` 0 is ASY_STACK_DEFAULT_BYTES. NULL: out of memory. */
 struct asy_stacks *asy_stacks_new(size_t default_bytes);
@@ -79,7 +79,7 @@ void asy_stacks_use_mprotect(struct asy_stacks *stacks);
 /* For tests and reports. `warm` and `cold` are free stacks, with and without memory. */
 struct asy_stacks_stat {
     size_t live, warm, cold, slabs, abandoned;
-    bool guard_install;          /* guards by MADV_GUARD_INSTALL, as far as is known; else mprotect */
+    bool guard_install; /* guards by MADV_GUARD_INSTALL, as far as is known; else mprotect */
 };
 void asy_stacks_stat(const struct asy_stacks *stacks, struct asy_stacks_stat *stat);
 

@@ -9,44 +9,44 @@
 #include "sys/stack.h"
 
 enum {
-    ASY_STACK_MAPPED = 1,     /* has been taken before: guarded, and known to the checkers */
-    ASY_STACK_COLD = 2,      /* free, and no memory of it is committed; on its slab's cold list */
-    ASY_STACK_DUE = 4,       /* its depth is to be looked at; while free on the due list */
+    ASY_STACK_MAPPED = 1, /* has been taken before: guarded, and known to the checkers */
+    ASY_STACK_COLD = 2,   /* free, and no memory of it is committed; on its slab's cold list */
+    ASY_STACK_DUE = 4,    /* its depth is to be looked at; while free on the due list */
     ASY_STACK_ABANDONED = 8,
 };
 
 /* The stacks of one size. */
 struct asy_stack_pool {
-    struct list warm;        /* free and touched, latest first */
-    struct list due;         /* the same, but their depth is to be looked at */
+    struct list warm; /* free and touched, latest first */
+    struct list due;  /* the same, but their depth is to be looked at */
     size_t live, warm_count, due_count, cold_count;
     struct list slabs;
     struct list partly_cold; /* the slabs that have cold stacks */
     struct list *reap_at;    /* how far the look-out for idle slabs has come */
     struct asy_stacks *owner;
-    struct list node;        /* among the owner's pools */
+    struct list node; /* among the owner's pools */
     size_t usable, guard, stride;
-    uint32_t slab_stacks;    /* size of the next slab */
+    uint32_t slab_stacks; /* size of the next slab */
     uint32_t slab_stacks_max;
     size_t slab_count, abandoned;
 };
 
 struct asy_stack_slab {
-    struct list node;        /* on its pool's slabs */
-    struct list cold_node;   /* on its pool's partly_cold, if it has cold stacks */
+    struct list node;      /* on its pool's slabs */
+    struct list cold_node; /* on its pool's partly_cold, if it has cold stacks */
     struct list cold;
     struct asy_stack_pool *pool;
     uint32_t count;
-    uint32_t busy;           /* live or abandoned */
-    char *base;              /* the first stride */
-    size_t bytes;            /* all strides */
+    uint32_t busy; /* live or abandoned */
+    char *base;    /* the first stride */
+    size_t bytes;  /* all strides */
     _Alignas(64) struct asy_stack stacks[];
 };
 
 /* How guards are made; learnt on the way. */
 struct asy_stack_guards {
-    bool must_install;            /* MADV_GUARD_INSTALL is to be tried first */
-    bool is_proven;          /* it was seen to do what it says */
+    bool must_install; /* MADV_GUARD_INSTALL is to be tried first */
+    bool is_proven;    /* it was seen to do what it says */
 };
 
 /* A slab whose `count` stacks are all cold. NULL: the mapping was refused. */

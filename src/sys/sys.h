@@ -25,15 +25,15 @@
 struct asy_fault {
     _Atomic bool armed;
     _Atomic bool sticky;
-    _Atomic uint64_t calls;       /* calls seen since it was armed */
-    _Atomic uint64_t fail_at;     /* 0: only count */
-    const char *_Atomic failed;   /* name of the wrapper that failed last, or NULL */
+    _Atomic uint64_t calls;     /* calls seen since it was armed */
+    _Atomic uint64_t fail_at;   /* 0: only count */
+    const char *_Atomic failed; /* name of the wrapper that failed last, or NULL */
 };
 extern struct asy_fault asy_fault;
 
 /* True when this call is to fail. Out of line: only reached when armed. */
 bool asy_fault_hit(const char *call);
-#define ASY_FAULT(call) \
+#define ASY_FAULT(call)                                                                                      \
     (__builtin_expect(atomic_load_explicit(&asy_fault.armed, memory_order_relaxed), 0) && asy_fault_hit(call))
 
 void asy_fault_arm(uint64_t fail_at, bool sticky);
@@ -41,11 +41,11 @@ void asy_fault_arm(uint64_t fail_at, bool sticky);
 uint64_t asy_fault_disarm(void);
 
 /* ---- Memory --------------------------------------------------------------- */
-void *asy_sys_alloc(size_t bytes);                  /* uninitialised; NULL: out of memory */
-void *asy_sys_calloc(size_t count, size_t bytes);   /* zeroed */
+void *asy_sys_alloc(size_t bytes);                /* uninitialised; NULL: out of memory */
+void *asy_sys_calloc(size_t count, size_t bytes); /* zeroed */
 void *asy_sys_alloc_aligned(size_t alignment, size_t bytes);
-void *asy_sys_realloc(void *p, size_t bytes);       /* NULL: failed, p unchanged */
-void asy_sys_free(void *p);                         /* accepts NULL */
+void *asy_sys_realloc(void *p, size_t bytes); /* NULL: failed, p unchanged */
+void asy_sys_free(void *p);                   /* accepts NULL */
 
 /* Address space for stacks: private, anonymous, readable and writable, not
  * reserved in swap, never transparent huge pages. NULL when refused. */
@@ -59,8 +59,8 @@ bool asy_sys_is_readable(const void *p);
 size_t asy_sys_page_size(void);
 
 /* ---- Time, randomness, identity -------------------------------------------- */
-int64_t asy_sys_now_ns(void);                       /* CLOCK_MONOTONIC */
-uint64_t asy_sys_random(void);                      /* getrandom, or the clock if refused */
+int64_t asy_sys_now_ns(void);  /* CLOCK_MONOTONIC */
+uint64_t asy_sys_random(void); /* getrandom, or the clock if refused */
 bool asy_sys_is_main_thread(void);
 int asy_sys_gettid(void);
 
@@ -68,16 +68,16 @@ int asy_sys_gettid(void);
  * Where 0, 1 or 2 is closed, the next descriptor made gets its number, and what is printed; ours never do. */
 /* For the wrappers, with errno: the same open file under a number above 2, close-on-exec. -1 stays -1. */
 int asy_sys_above_standard(int fd);
-int asy_sys_epoll_create(void);                     /* close-on-exec */
+int asy_sys_epoll_create(void); /* close-on-exec */
 int asy_sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event);
 /* timeout_ns < 0: no limit. Falls back to milliseconds, rounded up, where the
  * kernel lacks epoll_pwait2. */
 int asy_sys_epoll_wait(int epfd, struct epoll_event *events, int max, int64_t timeout_ns);
-int asy_sys_eventfd(void);                          /* non-blocking, close-on-exec */
-void asy_sys_eventfd_signal(int fd);                /* cannot fail: no fault, either */
+int asy_sys_eventfd(void);           /* non-blocking, close-on-exec */
+void asy_sys_eventfd_signal(int fd); /* cannot fail: no fault, either */
 ssize_t asy_sys_read(int fd, void *buf, size_t n);
 ssize_t asy_sys_write(int fd, const void *buf, size_t n);
-int asy_sys_close(int fd);                          /* never fails for the seam's sake */
+int asy_sys_close(int fd); /* never fails for the seam's sake */
 
 /* ---- Signals ----------------------------------------------------------------- */
 int asy_sys_sigaction(int signo, const struct sigaction *act, struct sigaction *old);
@@ -86,6 +86,6 @@ void asy_sys_sigaction_back(int signo, void (*handler)(int), const struct sigact
 int asy_sys_sigaltstack(const stack_t *stack, stack_t *old);
 /* Puts `old` back if `ours` is in force. False: it may still be used, since a handler runs on it. */
 bool asy_sys_sigaltstack_back(const void *ours, const stack_t *old);
-void asy_sys_raise(int signo);                      /* in this thread; never fails */
+void asy_sys_raise(int signo); /* in this thread; never fails */
 
 #endif

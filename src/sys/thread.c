@@ -20,12 +20,12 @@ enum { CALLED = 1, TO_END = 2 }; /* in asy_thread.called */
 
 static struct {
     pthread_mutex_t lock;
-    struct list running;        /* those that have begun */
-    _Atomic unsigned count;     /* those that were started, and have not ended */
-    _Atomic unsigned enders;    /* calls that wait for the end of all */
-    _Atomic uint32_t endings;   /* a futex for them */
-    bool has_last, is_left;     /* is_left: nobody joins any more */
-    pthread_t last;             /* to end: joined by the next to end, as is the one before by this */
+    struct list running;      /* those that have begun */
+    _Atomic unsigned count;   /* those that were started, and have not ended */
+    _Atomic unsigned enders;  /* calls that wait for the end of all */
+    _Atomic uint32_t endings; /* a futex for them */
+    bool has_last, is_left;   /* is_left: nobody joins any more */
+    pthread_t last;           /* to end: joined by the next to end, as is the one before by this */
 } all = {.lock = PTHREAD_MUTEX_INITIALIZER, .running = {&all.running, &all.running}};
 
 static _Thread_local struct asy_thread *self_here;

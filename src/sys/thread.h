@@ -17,9 +17,9 @@ int asy_sys_thread_start(void (*fn)(void *), void *arg, const char *name);
 
 /* One that we have started, in its own frame. */
 struct asy_thread {
-    struct list node;         /* among those that run */
+    struct list node; /* among those that run */
     pthread_t id;
-    _Atomic uint32_t called;  /* bits: by whoever has work; since all are to end. Sleeps on it */
+    _Atomic uint32_t called; /* bits: by whoever has work; since all are to end. Sleeps on it */
 };
 /* The calling thread; NULL: it is none of ours. */
 struct asy_thread *asy_sys_thread_self(void);

@@ -9,9 +9,9 @@
 #include "core/contextvars.h"
 #include "core/loop.h"
 #include "core/message.h"
-#include "threads/offload.h"
 #include "sys/sys.h"
 #include "sys/thread.h"
+#include "threads/offload.h"
 #include <errno.h>
 #include <math.h>
 
@@ -136,8 +136,8 @@ intptr_t asyncio_to_thread(intptr_t (*fn)(void *), void *arg)
 
 struct executor_call {
     struct work work;
-    struct waiter ended;        /* on the future: somebody else may complete it, as a rule by a cancel */
-    asyncio_future *future;     /* a reference, until it is done */
+    struct waiter ended;    /* on the future: somebody else may complete it, as a rule by a cancel */
+    asyncio_future *future; /* a reference, until it is done */
     intptr_t (*fn)(void *);
     void *arg;
     void (*drop)(void *);

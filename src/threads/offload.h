@@ -18,14 +18,14 @@
 
 struct work {
     struct post post;
-    struct list node;             /* in the pool's queue */
-    struct abroad abroad;         /* among what its loop has abroad. Loop's thread */
-    asyncio_loop *loop;           /* held, while the pool has it */
+    struct list node;     /* in the pool's queue */
+    struct abroad abroad; /* among what its loop has abroad. Loop's thread */
+    asyncio_loop *loop;   /* held, while the pool has it */
     struct pool *pool;
-    struct wait *wait;            /* who waits; NULL: nobody, any more. Loop's thread */
-    bool has_begun, is_running;          /* under the pool's lock */
+    struct wait *wait;               /* who waits; NULL: nobody, any more. Loop's thread */
+    bool has_begun, is_running;      /* under the pool's lock */
     bool is_abandoned;               /* likewise: nobody waits for it any more, and it was running then */
-    bool goes_on;                 /* is done even if the loop closes before it has begun, whoever waits */
+    bool goes_on;                    /* is done even if the loop closes before it has begun, whoever waits */
     bool is_counted;                 /* in the loop's `elsewhere`. Loop's thread */
     void (*run)(struct work *work);  /* on a thread of the pool */
     void (*done)(struct work *work); /* on the loop's thread, where nobody waits by `wait`; NULL: free */
@@ -35,17 +35,17 @@ struct work {
 
 struct pool {
     pthread_mutex_t lock;
-    struct list queue;            /* work that no thread has taken yet */
-    struct list idle;             /* threads that wait for some, the latest first */
+    struct list queue; /* work that no thread has taken yet */
+    struct list idle;  /* threads that wait for some, the latest first */
     size_t queued;
-    unsigned returning;           /* threads that hand work back right now, and then look at the queue */
+    unsigned returning; /* threads that hand work back right now, and then look at the queue */
     unsigned threads, threads_max;
-    unsigned abandoned;           /* threads that run what is abandoned: */
-    unsigned abandoned_max;       /* as many of them do not count against threads_max */
-    size_t outstanding;           /* work that has not come back to its loop */
-    const char *name;             /* of its threads */
-    bool is_retired;                 /* in a block of its own, freed by the last thread */
-    _Atomic unsigned process;     /* whose threads these are: see begin_anew_in_child */
+    unsigned abandoned;       /* threads that run what is abandoned: */
+    unsigned abandoned_max;   /* as many of them do not count against threads_max */
+    size_t outstanding;       /* work that has not come back to its loop */
+    const char *name;         /* of its threads */
+    bool is_retired;          /* in a block of its own, freed by the last thread */
+    _Atomic unsigned process; /* whose threads these are: see begin_anew_in_child */
 };
 
 #define POOL_INIT(variable, most, most_abandoned, thread_name)                                               \

@@ -24,19 +24,19 @@
 enum { PENDING, AWAITED, DONE };
 
 struct asyncio_thread_future {
-    struct post start;           /* the submission */
-    struct post cancel;          /* a request to cancel, while `cancelling` */
+    struct post start;  /* the submission */
+    struct post cancel; /* a request to cancel, while `cancelling` */
     _Atomic bool is_cancelling;
     _Atomic unsigned refs;
     _Atomic uint32_t done;
-    asyncio_loop *loop;          /* a reference */
-    asyncio_coro *coro;          /* until it is started */
-    asyncio_context *context;    /* a copy of the submitter's, until then */
-    asyncio_task *task;          /* from then on until its end, a reference. Loop's thread */
-    struct waiter ended;         /* on the task */
+    asyncio_loop *loop;       /* a reference */
+    asyncio_coro *coro;       /* until it is started */
+    asyncio_context *context; /* a copy of the submitter's, until then */
+    asyncio_task *task;       /* from then on until its end, a reference. Loop's thread */
+    struct waiter ended;      /* on the task */
     struct abroad abroad;
     intptr_t result;
-    struct message *message;     /* of the result, or NULL */
+    struct message *message; /* of the result, or NULL */
 };
 
 static void unref(asyncio_thread_future *future)

@@ -1,9 +1,9 @@
 /*
  * Contexts: made, set up, released. See asyncio/tls.h.
  */
-#include "asyncio/tls.h"
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
+#include "asyncio/tls.h"
 #include "tls/tls.h"
 #include <errno.h>
 #include <math.h>
@@ -239,8 +239,7 @@ static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *lengt
     const asyncio_tls_context *context = arg;
     unsigned char *chosen;
     (void)ssl;
-    int result =
-        SSL_select_next_proto(&chosen, length, context->alpn, context->alpn_bytes, offered, bytes);
+    int result = SSL_select_next_proto(&chosen, length, context->alpn, context->alpn_bytes, offered, bytes);
     *out = chosen;
     if (result == OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_OK;

@@ -63,8 +63,8 @@ static int outcome(struct tls_filter *filter, int result)
     if (kind == SSL_ERROR_ZERO_RETURN && filter->is_ready)
         return 0;
     unsigned long error = ERR_peek_error();
-    bool at_end = ERR_GET_LIB(error) == ERR_LIB_SSL &&
-                  ERR_GET_REASON(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+    bool at_end =
+        ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
     if (filter->lacks_memory) {
         ERR_clear_error();
         return fail(filter, -ENOMEM, "out of memory");

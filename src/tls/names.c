@@ -12,7 +12,7 @@
 /* Python's ssl refuses an empty part, too: to OpenSSL ".example.org" is every name that ends so. */
 static const char *look_at_part(size_t length)
 {
-    return length == 0 ? "nothing stands before one of its dots"
+    return length == 0                ? "nothing stands before one of its dots"
            : length > PART_MAX_LENGTH ? "a part of it is longer than 63 characters"
                                       : NULL;
 }

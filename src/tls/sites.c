@@ -164,8 +164,8 @@ int asy_tls_hear_client(SSL *ssl, int *alert, void *arg)
                       SSL_AD_UNRECOGNIZED_NAME);
     if (site && !settle_at(filter, site))
         return refuse(filter, "the context for the name cannot be used", alert, SSL_AD_INTERNAL_ERROR);
-    int proposes = SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation,
-                                             &data, &bytes);
+    int proposes =
+        SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &data, &bytes);
     if (filter->site->requires_alpn && proposes != 1)
         return refuse(filter, "the client proposes no protocol (ALPN)", alert,
                       SSL_AD_NO_APPLICATION_PROTOCOL);

@@ -22,15 +22,15 @@
 
 struct asyncio_tls_context {
     SSL_CTX *ssl;
-    uint32_t refs;             /* atomic */
+    uint32_t refs; /* atomic */
     bool is_server;
     bool verifies, verifies_names, resumes, requires_alpn;
-    bool wants_password;       /* of a key that is being loaded */
-    bool has_authorities;      /* else the system's are loaded by the first handshake */
+    bool wants_password;  /* of a key that is being loaded */
+    bool has_authorities; /* else the system's are loaded by the first handshake */
     double handshake_timeout, shutdown_timeout;
-    unsigned char *alpn;       /* as on the wire: each with its length before it */
+    unsigned char *alpn; /* as on the wire: each with its length before it */
     unsigned alpn_bytes;
-    struct site *sites;        /* a server's, for names */
+    struct site *sites; /* a server's, for names */
     size_t site_count;
 
     /* A client's sessions, the latest first; any thread. */
@@ -45,7 +45,7 @@ struct asyncio_tls_context {
 struct tls_name {
     char text[TLS_NAME_BYTES]; /* in small letters, without a last dot; not of an IPv6 address */
     unsigned char address[16];
-    size_t address_bytes;      /* 0: it is no address */
+    size_t address_bytes; /* 0: it is no address */
 };
 
 struct tls_filter {
@@ -60,13 +60,13 @@ struct tls_filter {
     time_t trusted_until;      /* what the session says that is resumed, if one is */
     int error;                 /* stays, with its words */
     char *words;
-    bool has_heard;            /* a client's hello */
-    bool is_ready;             /* the handshake is done */
-    bool has_left;             /* the goodbye was said */
-    bool lacks_memory;         /* the stream's, in the call of OpenSSL in progress */
-    bool reads;                /* that call reads: what it sends are answers */
-    bool is_swamped;           /* too many of these wait for the peer to read them */
-    size_t answers;            /* bytes of answers since all was sent */
+    bool has_heard;    /* a client's hello */
+    bool is_ready;     /* the handshake is done */
+    bool has_left;     /* the goodbye was said */
+    bool lacks_memory; /* the stream's, in the call of OpenSSL in progress */
+    bool reads;        /* that call reads: what it sends are answers */
+    bool is_swamped;   /* too many of these wait for the peer to read them */
+    size_t answers;    /* bytes of answers since all was sent */
 };
 
 /* ---- context.c ------------------------------------------------------------------------ */

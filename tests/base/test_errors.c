@@ -2,8 +2,8 @@
  * The words and names of errors: all of Linux's, as the C library has them, and
  * the library's own; the names of signals.
  */
-#include <asyncio/errors.h>
 #include "base/signal_names.h"
+#include <asyncio/errors.h>
 #include <errno.h>
 #include <limits.h>
 #include <netdb.h>
@@ -15,19 +15,26 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define CODE(code) {code, #code}
+#define CODE(code)                                                                                           \
+    {                                                                                                        \
+        code, #code                                                                                          \
+    }
 
 static const struct {
     int code;
     const char *name;
 } own[] = {
-    CODE(ASYNCIO_ESTATE), CODE(ASYNCIO_ENOTASK), CODE(ASYNCIO_EINCOMPLETE), CODE(ASYNCIO_ELIMIT),
-    CODE(ASYNCIO_EGROUP), CODE(ASYNCIO_EQUEUE_EMPTY), CODE(ASYNCIO_EQUEUE_FULL),
-    CODE(ASYNCIO_EQUEUE_SHUTDOWN), CODE(ASYNCIO_EBROKEN), CODE(ASYNCIO_ETLS),
-    CODE(ASYNCIO_EGAI_BADFLAGS), CODE(ASYNCIO_EGAI_NONAME), CODE(ASYNCIO_EGAI_AGAIN),
-    CODE(ASYNCIO_EGAI_FAIL), CODE(ASYNCIO_EGAI_NODATA), CODE(ASYNCIO_EGAI_FAMILY),
-    CODE(ASYNCIO_EGAI_SOCKTYPE), CODE(ASYNCIO_EGAI_SERVICE), CODE(ASYNCIO_EGAI_ADDRFAMILY),
-    CODE(ASYNCIO_EGAI_MEMORY), CODE(ASYNCIO_EGAI_SYSTEM), CODE(ASYNCIO_EGAI_OVERFLOW),
+    CODE(ASYNCIO_ESTATE),          CODE(ASYNCIO_ENOTASK),
+    CODE(ASYNCIO_EINCOMPLETE),     CODE(ASYNCIO_ELIMIT),
+    CODE(ASYNCIO_EGROUP),          CODE(ASYNCIO_EQUEUE_EMPTY),
+    CODE(ASYNCIO_EQUEUE_FULL),     CODE(ASYNCIO_EQUEUE_SHUTDOWN),
+    CODE(ASYNCIO_EBROKEN),         CODE(ASYNCIO_ETLS),
+    CODE(ASYNCIO_EGAI_BADFLAGS),   CODE(ASYNCIO_EGAI_NONAME),
+    CODE(ASYNCIO_EGAI_AGAIN),      CODE(ASYNCIO_EGAI_FAIL),
+    CODE(ASYNCIO_EGAI_NODATA),     CODE(ASYNCIO_EGAI_FAMILY),
+    CODE(ASYNCIO_EGAI_SOCKTYPE),   CODE(ASYNCIO_EGAI_SERVICE),
+    CODE(ASYNCIO_EGAI_ADDRFAMILY), CODE(ASYNCIO_EGAI_MEMORY),
+    CODE(ASYNCIO_EGAI_SYSTEM),     CODE(ASYNCIO_EGAI_OVERFLOW),
 };
 
 #define OWN_COUNT (sizeof own / sizeof own[0])

@@ -41,7 +41,7 @@ static void check_values(struct list *head, const int *values, size_t count)
     assert_int_equal(list_is_empty(head), count == 0);
 }
 
-#define CHECK(head, ...) \
+#define CHECK(head, ...)                                                                                     \
     check_values(head, (const int[]){__VA_ARGS__}, sizeof((const int[]){__VA_ARGS__}) / sizeof(int))
 
 static void test_ends(void **state)
@@ -171,11 +171,8 @@ static void test_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ends),
-        cmocka_unit_test(test_remove),
-        cmocka_unit_test(test_take_first),
-        cmocka_unit_test(test_splice),
-        cmocka_unit_test(test_model),
+        cmocka_unit_test(test_ends),   cmocka_unit_test(test_remove), cmocka_unit_test(test_take_first),
+        cmocka_unit_test(test_splice), cmocka_unit_test(test_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,7 @@ static const char *plugin;
 static asyncio_coro *load(void)
 {
     void *library = dlopen(plugin, RTLD_NOW | RTLD_LOCAL);
-    asyncio_coro *(*make)(void) = library ? (asyncio_coro *(*)(void))dlsym(library, "plugin_main") : NULL;
+    asyncio_coro *(*make)(void) = library ? (asyncio_coro * (*)(void)) dlsym(library, "plugin_main") : NULL;
     if (!make)
         fprintf(stderr, "%s\n", dlerror());
     return make ? make() : NULL;

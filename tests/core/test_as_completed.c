@@ -30,11 +30,11 @@ static void drop(asyncio_task *tasks[], int n)
     }
 }
 
-#define TEST_OF(main) \
-    static void test_##main(void **state) \
-    { \
-        (void)state; \
-        assert_int_equal(run(main), 0); \
+#define TEST_OF(main)                                                                                        \
+    static void test_##main(void **state)                                                                    \
+    {                                                                                                        \
+        (void)state;                                                                                         \
+        assert_int_equal(run(main), 0);                                                                      \
     }
 
 ASYNC(in_order)

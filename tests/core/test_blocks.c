@@ -33,11 +33,11 @@ static int cancelling(void)
     return asyncio_task_cancelling(asyncio_current_task());
 }
 
-#define TEST_OF(main) \
-    static void test_##main(void **state) \
-    { \
-        (void)state; \
-        assert_int_equal(run(main), 0); \
+#define TEST_OF(main)                                                                                        \
+    static void test_##main(void **state)                                                                    \
+    {                                                                                                        \
+        (void)state;                                                                                         \
+        assert_int_equal(run(main), 0);                                                                      \
     }
 
 /* ---- Timeouts ------------------------------------------------------------ */
@@ -401,7 +401,8 @@ ASYNC(all_three)
     ASYNCIO_TIMEOUT(outer, 2) {
         ASYNCIO_TASK_GROUP(g, err) {
             asyncio_task_group_create_task(&g, sleeps(9, 0));
-            ASYNCIO_SHIELD_SCOPE {
+            ASYNCIO_SHIELD_SCOPE
+            {
                 ASYNCIO_TIMEOUT(inner, 1)
                     inner = asyncio_sleep(9);
                 CHECK_EQUAL(inner, -ETIMEDOUT);
@@ -478,18 +479,12 @@ static void test_debug_reports(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_timeout_ways_out),
-        cmocka_unit_test(test_timeout_in_loops),
-        cmocka_unit_test(test_timeout_nested),
-        cmocka_unit_test(test_timeout_returns),
-        cmocka_unit_test(test_types_of_err),
-        cmocka_unit_test(test_skipped),
-        cmocka_unit_test(test_group_ways_out),
-        cmocka_unit_test(test_group_broken_off),
-        cmocka_unit_test(test_group_returns),
-        cmocka_unit_test(test_cancelled_during_a_return),
-        cmocka_unit_test(test_group_in_loops),
-        cmocka_unit_test(test_all_three),
+        cmocka_unit_test(test_timeout_ways_out), cmocka_unit_test(test_timeout_in_loops),
+        cmocka_unit_test(test_timeout_nested),   cmocka_unit_test(test_timeout_returns),
+        cmocka_unit_test(test_types_of_err),     cmocka_unit_test(test_skipped),
+        cmocka_unit_test(test_group_ways_out),   cmocka_unit_test(test_group_broken_off),
+        cmocka_unit_test(test_group_returns),    cmocka_unit_test(test_cancelled_during_a_return),
+        cmocka_unit_test(test_group_in_loops),   cmocka_unit_test(test_all_three),
         cmocka_unit_test(test_debug_reports),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

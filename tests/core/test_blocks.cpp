@@ -17,7 +17,8 @@ static void failed(int line, const char *condition)
 
 #define CHECK(condition) ((condition) ? (void)0 : failed(__LINE__, #condition))
 
-namespace {
+namespace
+{
 
 ASYNC(sleeps, double, delay, intptr_t, result)
 {
@@ -27,8 +28,13 @@ ASYNC(sleeps, double, delay, intptr_t, result)
 
 struct counted {
     int &ends;
-    explicit counted(int &count) : ends(count) {}
-    ~counted() { ends++; }
+    explicit counted(int &count) : ends(count)
+    {
+    }
+    ~counted()
+    {
+        ends++;
+    }
 };
 
 ASYNC(returns, int, way, int *, ends)
@@ -73,7 +79,8 @@ ASYNC(blocks)
     ASYNCIO_TIMEOUT(err, NAN)
         CHECK(false);
     CHECK(err == -EINVAL);
-    ASYNCIO_SHIELD_SCOPE {
+    ASYNCIO_SHIELD_SCOPE
+    {
         asyncio_cancel(asyncio_current_task());
         CHECK(asyncio_sleep(1) == 0);
     }

@@ -819,8 +819,8 @@ ASYNC(all_ways)
     int err = asyncio_gather(results, asyncio_ref(deep), sleeps(1, 2),
                              passes_on(asyncio_create_task(sleeps(3, 1))));
     intptr_t late = asyncio_await(deep);
-    int other = asyncio_gather_settled(results, sleeps(1, 1), ignores_one(1),
-                                       asyncio_create_task(sleeps(0, 3)));
+    int other =
+        asyncio_gather_settled(results, sleeps(1, 1), ignores_one(1), asyncio_create_task(sleeps(0, 3)));
     return err ? err : other ? other : late;
 }
 

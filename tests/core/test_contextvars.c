@@ -2,9 +2,9 @@
  * Context variables: who sees what of whom; tokens; threads; and no allocation where
  * nothing is set.
  */
-#include "support/harness.h"
 #include "base/random.h"
 #include "core/contextvars.h"
+#include "support/harness.h"
 #include "support/ledger.h"
 #include "sys/sys.h"
 #include <errno.h>
@@ -1473,10 +1473,13 @@ ASYNC_DEFINE(actor, struct model *, model, int, depth)
     intptr_t err = 0;
     for (int i = 0; i < 20 && !err; i++) {
         switch (roll(6)) {
-        case 0: case 1: case 2:
+        case 0:
+        case 1:
+        case 2:
             model_set(model);
             break;
-        case 3: case 4:
+        case 3:
+        case 4:
             model_reset(model);
             break;
         default:

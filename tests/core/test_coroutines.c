@@ -2,8 +2,8 @@
  * Coroutines: parameters and their conversions, awaiting in place, disposal,
  * reports of those never awaited, and other threads.
  */
-#include "support/harness.h"
 #include "support/elsewhere.h"
+#include "support/harness.h"
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -14,12 +14,30 @@
 
 /* ---- 0 to 8 parameters ------------------------------------------------------------ */
 
-ASYNC(p0) { return 100; }
-ASYNC(p1, int, a) { return a; }
-ASYNC(p2, int, a, int, b) { return a * 10 + b; }
-ASYNC(p3, int, a, int, b, int, c) { return (a * 10 + b) * 10 + c; }
-ASYNC(p4, int, a, int, b, int, c, int, d) { return ((a * 10 + b) * 10 + c) * 10 + d; }
-ASYNC(p5, int, a, int, b, int, c, int, d, int, e) { return asyncio_await(p4(a, b, c, d)) * 10 + e; }
+ASYNC(p0)
+{
+    return 100;
+}
+ASYNC(p1, int, a)
+{
+    return a;
+}
+ASYNC(p2, int, a, int, b)
+{
+    return a * 10 + b;
+}
+ASYNC(p3, int, a, int, b, int, c)
+{
+    return (a * 10 + b) * 10 + c;
+}
+ASYNC(p4, int, a, int, b, int, c, int, d)
+{
+    return ((a * 10 + b) * 10 + c) * 10 + d;
+}
+ASYNC(p5, int, a, int, b, int, c, int, d, int, e)
+{
+    return asyncio_await(p4(a, b, c, d)) * 10 + e;
+}
 ASYNC(p6, int, a, int, b, int, c, int, d, int, e, int, f)
 {
     return asyncio_await(p5(a, b, c, d, e)) * 10 + f;
@@ -78,24 +96,54 @@ static int evaluate(int i)
     return i;
 }
 
-ASYNC(takes_int, int, i) { return i; }
-ASYNC(takes_double, double, d) { return (intptr_t)(d * 2); }
-ASYNC(takes_char, char, c) { return c; }
-ASYNC(takes_bool, bool, b) { return b; }
-ASYNC(takes_float, float, f) { return (intptr_t)(f * 4); }
-ASYNC(takes_u8, uint8_t, u) { return u; }
-ASYNC(takes_i64, int64_t, i) { return i; }
-ASYNC(takes_const, const int, i, const char *const, text) { return i + (int)strlen(text); }
+ASYNC(takes_int, int, i)
+{
+    return i;
+}
+ASYNC(takes_double, double, d)
+{
+    return (intptr_t)(d * 2);
+}
+ASYNC(takes_char, char, c)
+{
+    return c;
+}
+ASYNC(takes_bool, bool, b)
+{
+    return b;
+}
+ASYNC(takes_float, float, f)
+{
+    return (intptr_t)(f * 4);
+}
+ASYNC(takes_u8, uint8_t, u)
+{
+    return u;
+}
+ASYNC(takes_i64, int64_t, i)
+{
+    return i;
+}
+ASYNC(takes_const, const int, i, const char *const, text)
+{
+    return i + (int)strlen(text);
+}
 ASYNC(takes_pair, struct pair, pair, int, more)
 {
     return pair.a + (int)pair.b + (int)strlen(pair.text) + more;
 }
-ASYNC(takes_function, operation, f, int, a, int, b) { return f(a, b); }
+ASYNC(takes_function, operation, f, int, a, int, b)
+{
+    return f(a, b);
+}
 ASYNC(takes_typeof, __typeof__(int (*)(int, int)), f, __typeof__(int (*)[2]), array)
 {
     return f((*array)[0], (*array)[1]);
 }
-ASYNC(takes_pointer, const void *, p) { return (intptr_t)p; }
+ASYNC(takes_pointer, const void *, p)
+{
+    return (intptr_t)p;
+}
 ASYNC(takes_aligned, long double, x, char, c)
 {
     return (intptr_t)x + c + ((uintptr_t)&x % 16 == 0 ? 0 : 1000);
@@ -509,16 +557,11 @@ static void test_cancel_sweep(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parameters),
-        cmocka_unit_test(test_conversions),
-        cmocka_unit_test(test_elsewhere),
-        cmocka_unit_test(test_in_place),
-        cmocka_unit_test(test_drop),
-        cmocka_unit_test(test_nested_run),
-        cmocka_unit_test(test_never_awaited),
-        cmocka_unit_test(test_used_twice),
-        cmocka_unit_test(test_other_threads),
-        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_parameters),    cmocka_unit_test(test_conversions),
+        cmocka_unit_test(test_elsewhere),     cmocka_unit_test(test_in_place),
+        cmocka_unit_test(test_drop),          cmocka_unit_test(test_nested_run),
+        cmocka_unit_test(test_never_awaited), cmocka_unit_test(test_used_twice),
+        cmocka_unit_test(test_other_threads), cmocka_unit_test(test_failures),
         cmocka_unit_test(test_cancel_sweep),
     };
     return cmocka_run_group_tests_name("coroutines", tests, NULL, NULL);

@@ -16,10 +16,10 @@ static void failed(int line, const char *condition)
     std::fprintf(stderr, "%s:%d: %s\n", __FILE__, line, condition);
 }
 
-#define CHECK(condition) \
-    ((condition) ? (void)0 : failed(__LINE__, #condition))
+#define CHECK(condition) ((condition) ? (void)0 : failed(__LINE__, #condition))
 
-namespace {
+namespace
+{
 
 struct point {
     int x, y;

@@ -147,7 +147,7 @@ static void a_slow_step_is_reported_with_name_and_place(void **state)
         assert_true(of_slow >= 1);
         report_count = 0;
         asyncio_loop_set_slow_callback_duration(loop, ASYNCIO_FOREVER);
-        asyncio_loop_set_slow_callback_duration(loop, -1);     /* ignored */
+        asyncio_loop_set_slow_callback_duration(loop, -1); /* ignored */
         asyncio_loop_set_slow_callback_duration(loop, 0.0 / 0.0);
         assert_int_equal(run(starts_a_slow_one()), 0);
         assert_int_equal(report_count, 0);
@@ -289,8 +289,8 @@ static void print_all(void *arg)
     asyncio_release(task);
     asyncio_loop_stop(loop);
     asyncio_loop_run_forever(loop);
-    asyncio_exception_context context = {.message = "bad weather", .error = -EIO, .file = "sky.c", .line = 7,
-                                         .peer = "10.0.0.7:80"};
+    asyncio_exception_context context = {
+        .message = "bad weather", .error = -EIO, .file = "sky.c", .line = 7, .peer = "10.0.0.7:80"};
     asyncio_loop_call_exception_handler(loop, &context);
     context = (asyncio_exception_context){0};
     asyncio_loop_call_exception_handler(loop, &context);

@@ -24,7 +24,8 @@ static void failed(int line, const char *condition)
 
 #define CHECK(condition) ((condition) ? (void)0 : failed(__LINE__, #condition))
 
-namespace {
+namespace
+{
 
 struct error {
     int number;
@@ -251,7 +252,9 @@ ASYNC(leaves_some_behind)
     return 0;
 }
 
-void ignore(asyncio_loop *, const asyncio_exception_context *, void *) {}
+void ignore(asyncio_loop *, const asyncio_exception_context *, void *)
+{
+}
 
 /* Tasks that hold one are abandoned with their loop. */
 void left_behind()
@@ -322,7 +325,10 @@ void in_two_threads()
 /* ---- One that leaves a coroutine ends the program ------------------------------------------ */
 
 struct named : std::exception {
-    const char *what() const noexcept override { return "words of the exception"; }
+    const char *what() const noexcept override
+    {
+        return "words of the exception";
+    }
 };
 
 ASYNC(throws)

@@ -66,7 +66,8 @@ ASYNC(order_main)
     CHECK_EQUAL(asyncio_gather(NULL, value(9), value(8)), 0);
     CHECK_EQUAL(asyncio_gather(r, value(0), value(1), value(2), value(3), value(4), value(5), value(6),
                                value(7), value(8), value(9), value(10), value(11), value(12), value(13),
-                               value(14), value(15)), 0);
+                               value(14), value(15)),
+                0);
     for (int i = 0; i < 16; i++)
         CHECK_EQUAL(r[i], i);
     CHECK_EQUAL(asyncio_gather_settled(r, value(-EIO), sleeps(1, 2), value(-ECANCELED)), 0);
@@ -509,8 +510,8 @@ static void test_error_before_the_request(void **state)
 ASYNC(requested_before_main)
 {
     struct seen seen;
-    asyncio_task *task = asyncio_create_task(gathers_and_waits(asyncio_create_task(sleeps(9, 1)),
-                                                               asyncio_create_task(value(2)), &seen));
+    asyncio_task *task = asyncio_create_task(
+        gathers_and_waits(asyncio_create_task(sleeps(9, 1)), asyncio_create_task(value(2)), &seen));
     asyncio_cancel(task);
     CHECK_EQUAL(asyncio_await(asyncio_ref(task)), 0);
     CHECK_EQUAL(seen.err, -ECANCELED);
@@ -520,8 +521,8 @@ ASYNC(requested_before_main)
     CHECK_EQUAL(asyncio_task_cancelling(task), 1);
     asyncio_release(task);
 
-    task = asyncio_create_task(gathers_and_waits((asyncio_task *)asyncio_future_new(),
-                                                 (asyncio_task *)asyncio_future_new(), &seen));
+    task = asyncio_create_task(
+        gathers_and_waits((asyncio_task *)asyncio_future_new(), (asyncio_task *)asyncio_future_new(), &seen));
     asyncio_cancel(task);
     CHECK_EQUAL(asyncio_await(task), 0);
     CHECK_EQUAL(seen.err, -ECANCELED);

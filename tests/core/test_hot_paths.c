@@ -35,10 +35,10 @@ static intptr_t run(asyncio_coro *coro, bool real)
     return asyncio_run_with(coro, real ? NULL : &simulated);
 }
 
-#define assert_counts(coro, real, wanted)                                                         \
-    do {                                                                                          \
-        assert_int_equal(run(coro, real), 0);                                                     \
-        assert_int_equal(calls, (wanted));                                                        \
+#define assert_counts(coro, real, wanted)                                                                    \
+    do {                                                                                                     \
+        assert_int_equal(run(coro, real), 0);                                                                \
+        assert_int_equal(calls, (wanted));                                                                   \
     } while (0)
 
 /* ---- Switches ------------------------------------------------------------------------- */

@@ -67,12 +67,12 @@ static void check_linear(coroutine_function main)
     fail_msg("four times as many take more than %d times as long", FACTOR_MAX);
 }
 
-#define TEST_OF(main) \
-    static void test_##main(void **state) \
-    { \
-        (void)state; \
-        check_linear(main); \
-        harness_settle(); \
+#define TEST_OF(main)                                                                                        \
+    static void test_##main(void **state)                                                                    \
+    {                                                                                                        \
+        (void)state;                                                                                         \
+        check_linear(main);                                                                                  \
+        harness_settle();                                                                                    \
     }
 
 ASYNC(sleeps, double, delay)

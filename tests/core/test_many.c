@@ -2,8 +2,8 @@
  * Many tasks at once: 100,000 asleep, all woken, all memory back; and many
  * short ones, one after the other: a million in a thorough check.
  */
-#include "support/harness.h"
 #include "core/loop.h"
+#include "support/harness.h"
 #include "support/ledger.h"
 #include <errno.h>
 #include <setjmp.h>

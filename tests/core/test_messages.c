@@ -218,11 +218,11 @@ static void test_failures(void **state)
 
 /* ---- NULL for a coroutine ------------------------------------------------------------- */
 
-#define CHECK_SAYS_NULL(call)                                                                     \
-    do {                                                                                          \
-        asyncio_raise(-EIO, "of another error");                                                  \
-        CHECK_EQUAL((call), -ENOMEM);                                                             \
-        CHECK(strstr(asyncio_error_message(), "a NULL coroutine") != NULL);                       \
+#define CHECK_SAYS_NULL(call)                                                                                \
+    do {                                                                                                     \
+        asyncio_raise(-EIO, "of another error");                                                             \
+        CHECK_EQUAL((call), -ENOMEM);                                                                        \
+        CHECK(strstr(asyncio_error_message(), "a NULL coroutine") != NULL);                                  \
     } while (0)
 
 ASYNC(awaits_null)
@@ -258,14 +258,10 @@ static void null_is_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_travel),
-        cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_out_of_run),
-        cmocka_unit_test(test_in_thread),
-        cmocka_unit_test(test_in_callback),
-        cmocka_unit_test(test_default_report),
-        cmocka_unit_test(test_failures),
-        cmocka_unit_test(null_is_named),
+        cmocka_unit_test(test_travel),      cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_out_of_run),  cmocka_unit_test(test_in_thread),
+        cmocka_unit_test(test_in_callback), cmocka_unit_test(test_default_report),
+        cmocka_unit_test(test_failures),    cmocka_unit_test(null_is_named),
     };
     return cmocka_run_group_tests_name("messages", tests, NULL, NULL);
 }

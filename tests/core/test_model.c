@@ -7,8 +7,8 @@
  *   nobody is cancelled without a request, and no request is lost from the count;
  *   afterwards everything is back where it was.
  */
-#include "support/harness.h"
 #include "base/random.h"
+#include "support/harness.h"
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,13 +23,13 @@
 #define STEPS 12
 
 struct node {
-    asyncio_task *task;  /* with a reference of ours; NULL: awaited in place */
+    asyncio_task *task; /* with a reference of ours; NULL: awaited in place */
     int depth;
     int begun, ended;
     intptr_t returned;
-    int requests;        /* asyncio_cancel said true */
-    int taken_back;      /* by uncancel */
-    int delivered;       /* waits that gave -ECANCELED */
+    int requests;   /* asyncio_cancel said true */
+    int taken_back; /* by uncancel */
+    int delivered;  /* waits that gave -ECANCELED */
 };
 
 static struct {

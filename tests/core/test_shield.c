@@ -26,11 +26,11 @@ static void cancel_self_later(double delay)
     asyncio_loop_call_later(asyncio_get_running_loop(), delay, cancel_it, asyncio_current_task());
 }
 
-#define TEST_OF(main) \
-    static void test_##main(void **state) \
-    { \
-        (void)state; \
-        assert_int_equal(run(main), 0); \
+#define TEST_OF(main)                                                                                        \
+    static void test_##main(void **state)                                                                    \
+    {                                                                                                        \
+        (void)state;                                                                                         \
+        assert_int_equal(run(main), 0);                                                                      \
     }
 
 ASYNC(results)

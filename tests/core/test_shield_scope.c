@@ -31,11 +31,11 @@ static int cancelling(void)
     return asyncio_task_cancelling(asyncio_current_task());
 }
 
-#define TEST_OF(main) \
-    static void test_##main(void **state) \
-    { \
-        (void)state; \
-        assert_int_equal(run(main), 0); \
+#define TEST_OF(main)                                                                                        \
+    static void test_##main(void **state)                                                                    \
+    {                                                                                                        \
+        (void)state;                                                                                         \
+        assert_int_equal(run(main), 0);                                                                      \
     }
 
 /* ---- Requests from outside ----------------------------------------------- */
@@ -320,7 +320,8 @@ TEST_OF(cancelled_and_ended_inside)
 
 ASYNC(returns_from_the_block)
 {
-    ASYNCIO_SHIELD_SCOPE {
+    ASYNCIO_SHIELD_SCOPE
+    {
         CHECK_EQUAL(asyncio_sleep(2), 0);
         return 4;
     }
@@ -333,7 +334,8 @@ ASYNC(as_a_block)
     CHECK_EQUAL(asyncio_await(returns_from_the_block()), 4);
     CHECK_EQUAL(asyncio_sleep(1), -ECANCELED);
     for (int i = 0; i < 4; i++) {
-        ASYNCIO_SHIELD_SCOPE {
+        ASYNCIO_SHIELD_SCOPE
+        {
             asyncio_cancel(asyncio_current_task());
             if (i == 1)
                 break;
@@ -363,7 +365,8 @@ static void test_outside(void **state)
     assert_int_equal(asyncio_shield_scope_exit(&shield), ASYNCIO_ESTATE);
     assert_int_equal(asyncio_shield_scope_enter(NULL), -EINVAL);
     assert_int_equal(asyncio_shield_scope_exit(NULL), -EINVAL);
-    ASYNCIO_SHIELD_SCOPE {
+    ASYNCIO_SHIELD_SCOPE
+    {
         ran++; /* nobody could cancel here */
     }
     assert_int_equal(ran, 1);
@@ -390,7 +393,8 @@ static void test_returning_inside_aborts(void **state)
 ASYNC(swept)
 {
     int err = 0;
-    ASYNCIO_SHIELD_SCOPE {
+    ASYNCIO_SHIELD_SCOPE
+    {
         CHECK_EQUAL(asyncio_sleep(1), 0);
         CHECK_EQUAL(asyncio_wait_for(sleeps(9, 0), 1), -ETIMEDOUT);
         CHECK_EQUAL(asyncio_await(asyncio_create_task(sleeps(1, 2))), 2);

@@ -1,8 +1,8 @@
 /*
  * Sleeping: never early, in order, and what is not a time.
  */
-#include "support/harness.h"
 #include "core/loop.h"
+#include "support/harness.h"
 #include <errno.h>
 #include <math.h>
 #include <setjmp.h>
@@ -86,8 +86,9 @@ ASYNC(order_main)
 {
     memset(order, 0, sizeof order);
     double now = asyncio_time();
-    CHECK_EQUAL(asyncio_gather(NULL, notes(3, 'e'), notes(1, 'b'), notes(2, 'c'), notes(1e-9, 'a'),
-                               notes(2, 'd')), 0);
+    CHECK_EQUAL(
+        asyncio_gather(NULL, notes(3, 'e'), notes(1, 'b'), notes(2, 'c'), notes(1e-9, 'a'), notes(2, 'd')),
+        0);
     CHECK_TEXT(order, "abcde");
     CHECK_EQUAL(asyncio_time(), now + 3);
 
@@ -95,7 +96,8 @@ ASYNC(order_main)
     memset(order, 0, sizeof order);
     now = asyncio_time();
     CHECK_EQUAL(asyncio_gather(NULL, notes(5, 'a'), notes_at(now + 5, 'b'), notes(5, 'c'),
-                               notes_at(now + 5, 'd'), notes(4, '0'), notes(6, 'z')), 0);
+                               notes_at(now + 5, 'd'), notes(4, '0'), notes(6, 'z')),
+                0);
     CHECK_TEXT(order, "0abcdz");
     return 0;
 }
@@ -137,17 +139,17 @@ ASYNC(other)
     return 0;
 }
 
-#define YIELDS_ONCE(call) \
-    do { \
-        others = 0; \
-        asyncio_task *other_ = asyncio_create_task(other()); \
-        size_t timers_ = asyncio_get_running_loop()->timers.count; \
-        double now_ = asyncio_time(); \
-        CHECK_EQUAL((call), 0); \
-        CHECK_EQUAL(others, 1); \
-        CHECK_EQUAL(asyncio_get_running_loop()->timers.count, timers_); \
-        CHECK(asyncio_time() == now_); \
-        asyncio_await(other_); \
+#define YIELDS_ONCE(call)                                                                                    \
+    do {                                                                                                     \
+        others = 0;                                                                                          \
+        asyncio_task *other_ = asyncio_create_task(other());                                                 \
+        size_t timers_ = asyncio_get_running_loop()->timers.count;                                           \
+        double now_ = asyncio_time();                                                                        \
+        CHECK_EQUAL((call), 0);                                                                              \
+        CHECK_EQUAL(others, 1);                                                                              \
+        CHECK_EQUAL(asyncio_get_running_loop()->timers.count, timers_);                                      \
+        CHECK(asyncio_time() == now_);                                                                       \
+        asyncio_await(other_);                                                                               \
     } while (0)
 
 ASYNC(edges_main)
@@ -292,14 +294,10 @@ static void test_sweeps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_never_early),
-        cmocka_unit_test(test_order),
-        cmocka_unit_test(test_exact),
-        cmocka_unit_test(test_edges),
-        cmocka_unit_test(test_forever),
-        cmocka_unit_test(test_no_timer_left),
-        cmocka_unit_test(test_seeds),
-        cmocka_unit_test(test_sweeps),
+        cmocka_unit_test(test_never_early), cmocka_unit_test(test_order),
+        cmocka_unit_test(test_exact),       cmocka_unit_test(test_edges),
+        cmocka_unit_test(test_forever),     cmocka_unit_test(test_no_timer_left),
+        cmocka_unit_test(test_seeds),       cmocka_unit_test(test_sweeps),
     };
     return cmocka_run_group_tests_name("sleep", tests, NULL, NULL);
 }

@@ -4,9 +4,9 @@
  * group, counts balance, outcomes are ones that their parts allow, and nothing is left
  * (harness.h checks the latter).
  */
-#include "support/harness.h"
 #include "base/random.h"
 #include "core/task.h"
+#include "support/harness.h"
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -230,9 +230,9 @@ static intptr_t with_gather(int depth)
 /* One step. */
 static intptr_t act(int depth)
 {
-    static intptr_t (*const ways[])(int) = {with_timeout, with_timeout, with_group, with_group, with_group,
-                                            with_shield, with_wait_for, with_wait, with_as_completed,
-                                            with_shielded, with_gather};
+    static intptr_t (*const ways[])(int) = {with_timeout,      with_timeout,  with_group,    with_group,
+                                            with_group,        with_shield,   with_wait_for, with_wait,
+                                            with_as_completed, with_shielded, with_gather};
     unsigned way = below(20);
     if (depth > 0 && way < sizeof ways / sizeof *ways && tasks_made < TASKS_MAX)
         return ways[way](depth - 1);

@@ -414,13 +414,26 @@ static void *in_another_thread(void *arg)
 {
     (void)arg;
     switch (wrong_call[0]) {
-    case 'c': asyncio_cancel(made); break;
-    case 'd': asyncio_done(made); break;
-    case 'r': asyncio_ref(made); break;
-    case 'n': asyncio_task_name(made); break;
-    case 'a': asyncio_await(made); break;
-    case 'u': asyncio_task_uncancel(made); break;
-    default: break;
+    case 'c':
+        asyncio_cancel(made);
+        break;
+    case 'd':
+        asyncio_done(made);
+        break;
+    case 'r':
+        asyncio_ref(made);
+        break;
+    case 'n':
+        asyncio_task_name(made);
+        break;
+    case 'a':
+        asyncio_await(made);
+        break;
+    case 'u':
+        asyncio_task_uncancel(made);
+        break;
+    default:
+        break;
     }
     return NULL;
 }
@@ -438,8 +451,8 @@ static void test_wrong_thread(void **state)
     (void)state;
     static const char *const names[] = {"cancel", "done", "ref", "name", "await", "uncancel"};
     static const char *const words[] = {"asyncio_cancel was called", "asyncio_done was called",
-                                        "asyncio_ref was called", "asyncio_task_name was called",
-                                        "asyncio_await was called", "asyncio_task_uncancel was called"};
+                                        "asyncio_ref was called",    "asyncio_task_name was called",
+                                        "asyncio_await was called",  "asyncio_task_uncancel was called"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         wrong_call = names[i];
         check_dies(misuse, words[i]);

@@ -512,10 +512,11 @@ static void references_from_other_threads(void **state)
 static int wrong_call;
 #define WRONG_CALLS 14
 static const char *const names[WRONG_CALLS] = {
-    "asyncio_loop_call_soon", "asyncio_loop_call_later", "asyncio_loop_call_at", "asyncio_handle_cancel",
-    "asyncio_loop_stop", "asyncio_loop_close", "asyncio_loop_is_running", "asyncio_loop_is_closed",
-    "asyncio_loop_time", "asyncio_loop_create_task", "asyncio_loop_set_debug",
-    "asyncio_loop_set_exception_handler", "asyncio_loop_set_instrument", "asyncio_runner_close"};
+    "asyncio_loop_call_soon",      "asyncio_loop_call_later", "asyncio_loop_call_at",
+    "asyncio_handle_cancel",       "asyncio_loop_stop",       "asyncio_loop_close",
+    "asyncio_loop_is_running",     "asyncio_loop_is_closed",  "asyncio_loop_time",
+    "asyncio_loop_create_task",    "asyncio_loop_set_debug",  "asyncio_loop_set_exception_handler",
+    "asyncio_loop_set_instrument", "asyncio_runner_close"};
 
 static asyncio_runner runner;
 
@@ -523,21 +524,50 @@ static void *call_from_the_wrong_thread(void *arg)
 {
     (void)arg;
     switch (wrong_call) {
-    case 0: asyncio_loop_call_soon(loop, nothing, NULL); break;
-    case 1: asyncio_loop_call_later(loop, 1, nothing, NULL); break;
-    case 2: asyncio_loop_call_at(loop, 1, nothing, NULL); break;
-    case 3: asyncio_handle_cancel(loop, (asyncio_handle){.asyncio_slot_ = &runner}); break;
-    case 4: asyncio_loop_stop(loop); break;
-    case 5: asyncio_loop_close(loop); break;
-    case 6: asyncio_loop_is_running(loop); break;
-    case 7: asyncio_loop_is_closed(loop); break;
-    case 8: asyncio_loop_time(loop); break;
-    case 9: asyncio_loop_create_task(loop, naps_until(0)); break;
-    case 10: asyncio_loop_set_debug(loop, true); break;
-    case 11: asyncio_loop_set_exception_handler(loop, NULL, NULL); break;
-    case 12: asyncio_loop_set_instrument(loop, NULL); break;
-    case 13: asyncio_runner_close(&runner); break;
-    default: break;
+    case 0:
+        asyncio_loop_call_soon(loop, nothing, NULL);
+        break;
+    case 1:
+        asyncio_loop_call_later(loop, 1, nothing, NULL);
+        break;
+    case 2:
+        asyncio_loop_call_at(loop, 1, nothing, NULL);
+        break;
+    case 3:
+        asyncio_handle_cancel(loop, (asyncio_handle){.asyncio_slot_ = &runner});
+        break;
+    case 4:
+        asyncio_loop_stop(loop);
+        break;
+    case 5:
+        asyncio_loop_close(loop);
+        break;
+    case 6:
+        asyncio_loop_is_running(loop);
+        break;
+    case 7:
+        asyncio_loop_is_closed(loop);
+        break;
+    case 8:
+        asyncio_loop_time(loop);
+        break;
+    case 9:
+        asyncio_loop_create_task(loop, naps_until(0));
+        break;
+    case 10:
+        asyncio_loop_set_debug(loop, true);
+        break;
+    case 11:
+        asyncio_loop_set_exception_handler(loop, NULL, NULL);
+        break;
+    case 12:
+        asyncio_loop_set_instrument(loop, NULL);
+        break;
+    case 13:
+        asyncio_runner_close(&runner);
+        break;
+    default:
+        break;
     }
     return NULL;
 }

@@ -54,11 +54,11 @@ static double passed(void)
     return asyncio_time() - start;
 }
 
-#define TEST_OF(main) \
-    static void test_##main(void **state) \
-    { \
-        (void)state; \
-        assert_int_equal(run(main), 0); \
+#define TEST_OF(main)                                                                                        \
+    static void test_##main(void **state)                                                                    \
+    {                                                                                                        \
+        (void)state;                                                                                         \
+        assert_int_equal(run(main), 0);                                                                      \
     }
 
 /* ---- By itself ----------------------------------------------------------- */

@@ -54,11 +54,11 @@ static void check_order(const struct four *four, int a, int b, int c, int d)
 static const double delays[N] = {4, 2, 3, 1};
 static const intptr_t fine[N] = {0, 0, 0, 0};
 
-#define TEST_OF(main) \
-    static void test_##main(void **state) \
-    { \
-        (void)state; \
-        assert_int_equal(run(main), 0); \
+#define TEST_OF(main)                                                                                        \
+    static void test_##main(void **state)                                                                    \
+    {                                                                                                        \
+        (void)state;                                                                                         \
+        assert_int_equal(run(main), 0);                                                                      \
     }
 
 /* ---- 12: modes ----------------------------------------------------------- */

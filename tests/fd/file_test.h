@@ -65,9 +65,9 @@ ssize_t __wrap_asy_sys_read_cached(int fd, void *buf, size_t n, off_t offset)
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool closed;       /* reads on threads wait */
-    unsigned waiting;  /* so many */
-    unsigned passed;   /* so many, in all */
+    bool closed;      /* reads on threads wait */
+    unsigned waiting; /* so many */
+    unsigned passed;  /* so many, in all */
 } gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static inline void set_gate(bool closed)

@@ -1,8 +1,8 @@
 /*
  * Open files: every call, its errors, who shares a file, what is cancelled, and a plain model of a file.
  */
-#include "fd/file_test.h"
 #include "base/sanitizer.h"
+#include "fd/file_test.h"
 #include <sys/resource.h>
 #include <sys/socket.h>
 

@@ -92,11 +92,11 @@ static void check_transfer(transfer_function *transfer, bool receives)
     harness_settle();
 }
 
-#define TEST_OF(transfer, receives) \
-    static void test_##transfer(void **state) \
-    { \
-        (void)state; \
-        check_transfer(transfer, receives); \
+#define TEST_OF(transfer, receives)                                                                          \
+    static void test_##transfer(void **state)                                                                \
+    {                                                                                                        \
+        (void)state;                                                                                         \
+        check_transfer(transfer, receives);                                                                  \
     }
 
 /* ---- Out ------------------------------------------------------------------------------------- */
@@ -210,14 +210,10 @@ static int release(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_write),
-        cmocka_unit_test(test_one_sendall),
-        cmocka_unit_test(test_many_writes),
-        cmocka_unit_test(test_one_sendfile),
-        cmocka_unit_test(test_one_readexactly),
-        cmocka_unit_test(test_one_readuntil),
-        cmocka_unit_test(test_reads),
-        cmocka_unit_test(test_one_copy),
+        cmocka_unit_test(test_one_write),       cmocka_unit_test(test_one_sendall),
+        cmocka_unit_test(test_many_writes),     cmocka_unit_test(test_one_sendfile),
+        cmocka_unit_test(test_one_readexactly), cmocka_unit_test(test_one_readuntil),
+        cmocka_unit_test(test_reads),           cmocka_unit_test(test_one_copy),
     };
     return cmocka_run_group_tests(tests, allocate, release);
 }

@@ -200,12 +200,8 @@ int main(void)
 {
     use_descriptors();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_descriptors),
-        cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_streams),
-        cmocka_unit_test(test_datagrams),
-        cmocka_unit_test(test_files),
-        cmocka_unit_test(test_processes),
+        cmocka_unit_test(test_descriptors), cmocka_unit_test(test_parts), cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_datagrams),   cmocka_unit_test(test_files), cmocka_unit_test(test_processes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -425,8 +425,8 @@ static unsigned write_big(int controller, int terminal, bool parts)
     memset(big, 'x', sizeof big);
     for (size_t done = 0; done < BIG; calls++) {
         struct iovec part = {big + done, BIG - done};
-        ssize_t n = parts ? asyncio_writev(terminal, &part, 1)
-                          : asyncio_write(terminal, big + done, BIG - done);
+        ssize_t n =
+            parts ? asyncio_writev(terminal, &part, 1) : asyncio_write(terminal, big + done, BIG - done);
         CHECK(n > 0);
         if (n <= 0)
             break;

@@ -3,9 +3,9 @@
  * calls read them, among them calls that are cancelled; a string and an offset say what
  * each of them must return.
  */
-#include "fd/stream_test.h"
-#include "fd/stream.h"
 #include "base/random.h"
+#include "fd/stream.h"
+#include "fd/stream_test.h"
 #include <sys/ioctl.h>
 
 #define TEXT_MAX 60000
@@ -14,7 +14,7 @@ struct model {
     struct random random;
     char text[TEXT_MAX]; /* what is sent */
     size_t length;
-    size_t read;         /* how much of it the program has */
+    size_t read; /* how much of it the program has */
     size_t limit;
     int fd, peer;
 };

@@ -1,9 +1,9 @@
 /*
  * Streams: written to, flushed, closed.
  */
-#include "fd/stream_test.h"
 #include "core/loop.h"
 #include "fd/stream.h"
+#include "fd/stream_test.h"
 #include "sys/sys.h"
 #include <pthread.h>
 
@@ -196,8 +196,8 @@ ASYNC(main_cancelled_writer)
         asyncio_stream *stream = narrow_stream(&peer);
         CHECK_EQUAL(asyncio_stream_write(stream, much, 200000), 0);
         for (unsigned i = 0; i < 3; i++)
-            writers[i] = asyncio_create_task(
-                write_all(stream, much + 200000 + (i > which ? i - 1 : i) * 100, 100));
+            writers[i] =
+                asyncio_create_task(write_all(stream, much + 200000 + (i > which ? i - 1 : i) * 100, 100));
         settle();
         asyncio_cancel(writers[which]);
         take_until(peer, &got, 200200);

@@ -1,9 +1,9 @@
 /*
  * Streams: made, read, ended. Writing is in test_stream_write.c.
  */
-#include "fd/stream_test.h"
 #include "core/loop.h"
 #include "fd/stream.h"
+#include "fd/stream_test.h"
 #include "support/ledger.h"
 #include <fcntl.h>
 #include <pthread.h>

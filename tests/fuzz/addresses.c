@@ -2,8 +2,8 @@
  * Fuzzed: addresses. Texts of numeric hosts and Unix paths, addresses that the kernel or a name
  * service may give, and their order for a connection.
  */
-#include "fuzz/fuzz.h"
 #include "fd/address.h"
+#include "fuzz/fuzz.h"
 #include "net/endpoint.h"
 #include "net/happy_eyeballs.h"
 #include "net/server.h"

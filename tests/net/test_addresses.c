@@ -278,12 +278,15 @@ TEST(refuses_what_cannot_listen)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_serves_each_address_once), cmocka_unit_test(test_dials_each_address_once),
-        cmocka_unit_test(test_opens_datagrams),          cmocka_unit_test(test_names_the_port),
+        cmocka_unit_test(test_serves_each_address_once),
+        cmocka_unit_test(test_dials_each_address_once),
+        cmocka_unit_test(test_opens_datagrams),
+        cmocka_unit_test(test_names_the_port),
         cmocka_unit_test(test_knows_the_peer_after_a_reset),
         cmocka_unit_test(test_knows_its_client_after_a_reset),
         cmocka_unit_test(test_knows_a_unix_peer_after_its_end),
-        cmocka_unit_test(test_leaves_the_backlog),       cmocka_unit_test(test_listens_on_a_bound_socket),
+        cmocka_unit_test(test_leaves_the_backlog),
+        cmocka_unit_test(test_listens_on_a_bound_socket),
         cmocka_unit_test(test_refuses_what_cannot_listen),
     };
     resolver.names = names;

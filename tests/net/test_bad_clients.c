@@ -4,8 +4,8 @@
  */
 #include "base/sanitizer.h"
 #include "core/loop.h"
-#include "net/server.h"
 #include "fd/stream_test.h"
+#include "net/server.h"
 #include <linux/tcp.h>
 #include <pthread.h>
 
@@ -68,8 +68,7 @@ static intptr_t wait_a_little(asyncio_stream *stream)
 {
     char *line;
     ssize_t n;
-    ASYNCIO_TIMEOUT(n, 0.05)
-    {
+    ASYNCIO_TIMEOUT(n, 0.05) {
         n = asyncio_stream_readline(stream, &line);
     }
     return n;

@@ -526,8 +526,7 @@ ASYNC(main_hole)
 }
 
 /* The only port that the kernel may choose for us is the one that nobody listens at. */
-#define ONE_PORT                                                                                             \
-    "(ip link set lo up && echo 50000 50000 >/proc/sys/net/ipv4/ip_local_port_range) 2>/dev/null"
+#define ONE_PORT "(ip link set lo up && echo 50000 50000 >/proc/sys/net/ipv4/ip_local_port_range) 2>/dev/null"
 
 ASYNC(main_itself)
 {

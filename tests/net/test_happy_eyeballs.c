@@ -87,7 +87,8 @@ static int fake_connect(void *arg, const struct addrinfo *address)
     if (err == -ECANCELED) {
         net.cancelled++;
         if (host->manner == SLOW_TO_END)
-            ASYNCIO_SHIELD_SCOPE {
+            ASYNCIO_SHIELD_SCOPE
+            {
                 asyncio_sleep(0.1);
             }
         if (host->manner == STUBBORN)
@@ -387,8 +388,12 @@ ASYNC(main_attempt_cancelled)
 TEST(attempt_cancelled)
 
 static const struct host busy[] = {
-    {6, 0.3, -ECONNREFUSED, PLAIN}, {6, ASYNCIO_FOREVER, 0, STUBBORN}, {6, 2, 0, PLAIN},
-    {4, 0.1, -ENETUNREACH, PLAIN},  {4, 0.5, 0, PLAIN},                {4, ASYNCIO_FOREVER, 0, SLOW_TO_END},
+    {6, 0.3, -ECONNREFUSED, PLAIN},
+    {6, ASYNCIO_FOREVER, 0, STUBBORN},
+    {6, 2, 0, PLAIN},
+    {4, 0.1, -ENETUNREACH, PLAIN},
+    {4, 0.5, 0, PLAIN},
+    {4, ASYNCIO_FOREVER, 0, SLOW_TO_END},
 };
 
 ASYNC(busy_race)
@@ -503,13 +508,20 @@ static void test_any(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_interleaved),       cmocka_unit_test(test_one),
-        cmocka_unit_test(test_delays),            cmocka_unit_test(test_first_in_time),
-        cmocka_unit_test(test_failure_starts_next), cmocka_unit_test(test_no_delay),
-        cmocka_unit_test(test_all_fail),          cmocka_unit_test(test_two_winners),
-        cmocka_unit_test(test_slow_losers),       cmocka_unit_test(test_timeout),
-        cmocka_unit_test(test_cancelled_with_winner), cmocka_unit_test(test_attempt_cancelled),
-        cmocka_unit_test(test_cancelled_anywhere), cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_interleaved),
+        cmocka_unit_test(test_one),
+        cmocka_unit_test(test_delays),
+        cmocka_unit_test(test_first_in_time),
+        cmocka_unit_test(test_failure_starts_next),
+        cmocka_unit_test(test_no_delay),
+        cmocka_unit_test(test_all_fail),
+        cmocka_unit_test(test_two_winners),
+        cmocka_unit_test(test_slow_losers),
+        cmocka_unit_test(test_timeout),
+        cmocka_unit_test(test_cancelled_with_winner),
+        cmocka_unit_test(test_attempt_cancelled),
+        cmocka_unit_test(test_cancelled_anywhere),
+        cmocka_unit_test(test_failures),
         cmocka_unit_test(test_any),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,7 +19,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define THREADS_MAX 8 /* as names.c has it, */
+#define THREADS_MAX 8   /* as names.c has it, */
 #define GIVEN_UP_MAX 64 /* and beside them */
 
 #define TEST(name)                                                                                           \
@@ -60,7 +60,8 @@ ASYNC(look_up_later, const char *, host, const char *, first)
         return err;
     }
     CHECK_EQUAL(getnameinfo(result->ai_addr, result->ai_addrlen, text, sizeof text, NULL, 0,
-                            NI_NUMERICHOST | NI_NUMERICSERV), 0);
+                            NI_NUMERICHOST | NI_NUMERICSERV),
+                0);
     CHECK_TEXT(text, first);
     freeaddrinfo(result);
     return 0;
@@ -148,10 +149,10 @@ ASYNC(main_errors)
         const char *name;
         int err;
     } cases[] = {
-        {"none.test", ASYNCIO_EGAI_NONAME},     {"again.test", ASYNCIO_EGAI_AGAIN},
-        {"fail.test", ASYNCIO_EGAI_FAIL},       {"nodata.test", ASYNCIO_EGAI_NODATA},
-        {"memory.test", ASYNCIO_EGAI_MEMORY},   {"system.test", -EMFILE},
-        {"quiet.test", ASYNCIO_EGAI_SYSTEM},    {"odd.test", ASYNCIO_EGAI_SYSTEM},
+        {"none.test", ASYNCIO_EGAI_NONAME},   {"again.test", ASYNCIO_EGAI_AGAIN},
+        {"fail.test", ASYNCIO_EGAI_FAIL},     {"nodata.test", ASYNCIO_EGAI_NODATA},
+        {"memory.test", ASYNCIO_EGAI_MEMORY}, {"system.test", -EMFILE},
+        {"quiet.test", ASYNCIO_EGAI_SYSTEM},  {"odd.test", ASYNCIO_EGAI_SYSTEM},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         errno = ENOTTY;
@@ -534,11 +535,12 @@ ASYNC(main_reverse)
     bool ran = false;
     asyncio_task *other = asyncio_create_task(note_that_it_ran(&ran));
     CHECK_EQUAL(asyncio_getnameinfo(generic, sizeof address, host, sizeof host, service, sizeof service,
-                                    NI_NUMERICHOST | NI_NUMERICSERV), 0);
+                                    NI_NUMERICHOST | NI_NUMERICSERV),
+                0);
     CHECK_TEXT(host, "192.0.2.77");
     CHECK_TEXT(service, "8080");
-    CHECK_EQUAL(asyncio_getnameinfo(generic, sizeof address, NULL, 0, service, sizeof service,
-                                    NI_NUMERICSERV), 0);
+    CHECK_EQUAL(
+        asyncio_getnameinfo(generic, sizeof address, NULL, 0, service, sizeof service, NI_NUMERICSERV), 0);
     CHECK_EQUAL(resolver_calls(), calls);
     CHECK(!ran); /* at once */
     CHECK_EQUAL(asyncio_await(other), 0);
@@ -582,8 +584,8 @@ ASYNC(main_failures)
     int err = look_up("plain.test", &result);
     if (!err)
         freeaddrinfo(result);
-    int other = asyncio_getnameinfo((struct sockaddr *)&address, sizeof address, host, sizeof host, NULL, 0,
-                                    0);
+    int other =
+        asyncio_getnameinfo((struct sockaddr *)&address, sizeof address, host, sizeof host, NULL, 0, 0);
     return err ? err : other;
 }
 

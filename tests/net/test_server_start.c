@@ -3,8 +3,8 @@
  * them is taken, given descriptors, and the files of Unix sockets.
  */
 #include "fd/address.h"
-#include "net/server.h"
 #include "fd/stream_test.h"
+#include "net/server.h"
 #include "support/resolver.h"
 #include "sys/sys.h"
 #include <fcntl.h>

@@ -1,10 +1,10 @@
 /*
  * Servers: accepting, handlers, and every way to end.
  */
-#include "fd/stream_test.h"
 #include "base/sanitizer.h"
 #include "core/loop.h"
 #include "fd/address.h"
+#include "fd/stream_test.h"
 #include "net/server.h"
 #include "support/ledger.h"
 #include <fcntl.h>
@@ -57,9 +57,8 @@ static asyncio_server *serve(asyncio_client_handler handler, void *arg, const as
 /* A client, blocking, which does not wait long. */
 static int client_at(int port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                                  .sin_port = htons((uint16_t)port)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
     struct timeval patience = {.tv_sec = 5};
     int fd = net_tcp();
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);

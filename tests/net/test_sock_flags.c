@@ -325,8 +325,7 @@ ASYNC(main_all_of_much)
     net_tcp_pair(fds);
     net_make_narrow(fds[0]);
     net_make_narrow(fds[1]);
-    asyncio_task *all =
-        asyncio_create_task(recv_text(fds[0], (char *)block, sizeof block, MSG_WAITALL));
+    asyncio_task *all = asyncio_create_task(recv_text(fds[0], (char *)block, sizeof block, MSG_WAITALL));
     static unsigned char sent[sizeof block - 1];
     for (size_t i = 0; i < sizeof sent; i++)
         sent[i] = (unsigned char)(i * 7 / 3);

@@ -680,8 +680,8 @@ static int connected_to(struct sockaddr_in *address)
  * address. What is wrong here is told. */
 ASYNC(main_accept_failures)
 {
-    static const int peers[] = {ECONNABORTED, EPROTO, ENETDOWN, ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH,
-                                ENETUNREACH, 0};
+    static const int peers[] = {ECONNABORTED, EPROTO,      ENETDOWN, ENOPROTOOPT, EHOSTDOWN, ENONET,
+                                EHOSTUNREACH, ENETUNREACH, 0};
     static const int ours[] = {EMFILE, 0};
     enum { FAILURES = sizeof peers / sizeof *peers - 1 };
     struct sockaddr_in address, peer;

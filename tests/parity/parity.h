@@ -15,7 +15,7 @@
 
 struct scenario {
     const char *name;
-    asyncio_coro *(*main)(void);         /* one of the two */
+    asyncio_coro *(*main)(void); /* one of the two */
     void (*with_loop)(asyncio_loop *loop);
     struct scenario *next;
 };
@@ -25,21 +25,21 @@ void scenario_add(struct scenario *scenario);
 /* The virtual clock, FIFO order: for the loops that a scenario makes. */
 extern const asyncio_run_options virtual_options;
 
-#define SCENARIO(name)                                                                            \
-    static asyncio_coro *name(void);                                                              \
-    SCENARIO_ADD_(name, name, NULL)                                                               \
+#define SCENARIO(name)                                                                                       \
+    static asyncio_coro *name(void);                                                                         \
+    SCENARIO_ADD_(name, name, NULL)                                                                          \
     ASYNC(name)
 
-#define LOOP_SCENARIO(name)                                                                       \
-    static void name(asyncio_loop *loop);                                                         \
-    SCENARIO_ADD_(name, NULL, name)                                                               \
+#define LOOP_SCENARIO(name)                                                                                  \
+    static void name(asyncio_loop *loop);                                                                    \
+    SCENARIO_ADD_(name, NULL, name)                                                                          \
     static void name(asyncio_loop *loop)
 
-#define SCENARIO_ADD_(name, main, with_loop)                                                      \
-    __attribute__((constructor)) static void add_##name(void)                                     \
-    {                                                                                             \
-        static struct scenario scenario = {#name, main, with_loop, NULL};                         \
-        scenario_add(&scenario);                                                                  \
+#define SCENARIO_ADD_(name, main, with_loop)                                                                 \
+    __attribute__((constructor)) static void add_##name(void)                                                \
+    {                                                                                                        \
+        static struct scenario scenario = {#name, main, with_loop, NULL};                                    \
+        scenario_add(&scenario);                                                                             \
     }
 
 /* ---- Saying ---- */

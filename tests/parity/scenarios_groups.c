@@ -33,8 +33,8 @@ static const char *told(intptr_t outcome, const asyncio_task_group *group)
 }
 
 /* Runs up to three children in a group, with a body. Takes all of them over. */
-ASYNC(grouped, const char *, name, asyncio_coro *, body, asyncio_coro *, a, asyncio_coro *, b,
-      asyncio_coro *, c, asyncio_coro *, d)
+ASYNC(grouped, const char *, name, asyncio_coro *, body, asyncio_coro *, a, asyncio_coro *, b, asyncio_coro *,
+      c, asyncio_coro *, d)
 {
     asyncio_coro *children[] = {a, b, c, d};
     asyncio_task_group group;
@@ -193,8 +193,7 @@ static void cancel_in_a_second(asyncio_task *task)
 
 SCENARIO(group_cancelled_while_it_is_left)
 {
-    asyncio_task *task =
-        asyncio_create_task(three("task", nothing(), sleeper("a", 9, 0), nap(9)));
+    asyncio_task *task = asyncio_create_task(three("task", nothing(), sleeper("a", 9, 0), nap(9)));
 
     cancel_in_a_second(task);
     asyncio_await(task);

@@ -585,8 +585,8 @@ ASYNC(gets_signals)
     CHECK_HAS(text, "group other, session other");
     text = output_of(ARGV(SELF, "look"), OPTIONS(.stdout_fd = ASYNCIO_PIPE, .process_group = 1));
     CHECK_HAS(text, "group own, session other");
-    text = output_of(ARGV(SELF, "look"),
-                     OPTIONS(.stdout_fd = ASYNCIO_PIPE, .process_group = -1, .detach = -1));
+    text =
+        output_of(ARGV(SELF, "look"), OPTIONS(.stdout_fd = ASYNCIO_PIPE, .process_group = -1, .detach = -1));
     CHECK_HAS(text, "group other, session other");
     for (int group = -1; group < 2; group++) {
         text = output_of(ARGV(SELF, "look"),
@@ -731,8 +731,7 @@ ASYNC(inherits_standard)
     for (int fd = 0; fd < 2; fd++)
         CHILD_CHECK(fcntl(fd, F_SETFD, FD_CLOEXEC) == 0);
     close(2);
-    asyncio_process *process = spawn_shell("read line <&0 || echo read; true >&2 || echo no 2",
-                                           NULL);
+    asyncio_process *process = spawn_shell("read line <&0 || echo read; true >&2 || echo no 2", NULL);
     int returncode = end_of(process);
     asyncio_process_release(process);
     dup2(kept, 2);
@@ -771,13 +770,15 @@ ASYNC(gets_places)
     setenv("THREE", "3", 1);
     CHECK_TEXT(output_of(ARGV("sh", "-c", "echo $THREE"), OPTIONS(.stdout_fd = ASYNCIO_PIPE)), "3\n");
     CHECK_TEXT(output_of(ARGV("sh", "-c", "echo a; echo b >&2; echo c"),
-                         OPTIONS(.stdout_fd = ASYNCIO_PIPE, .stderr_fd = ASYNCIO_STDOUT)), "a\nb\nc\n");
+                         OPTIONS(.stdout_fd = ASYNCIO_PIPE, .stderr_fd = ASYNCIO_STDOUT)),
+               "a\nb\nc\n");
     CHECK_TEXT(output_of(ARGV("sh", "-c", "echo no >&2 && cat && echo yes"),
                          OPTIONS(.stdin_fd = ASYNCIO_DEVNULL, .stdout_fd = ASYNCIO_PIPE,
                                  .stderr_fd = ASYNCIO_DEVNULL)),
                "yes\n");
     CHECK_TEXT(output_of(ARGV("sh", "-c", "echo x >&2"),
-                         OPTIONS(.stdout_fd = ASYNCIO_PIPE, .stderr_fd = ASYNCIO_STDOUT)), "x\n");
+                         OPTIONS(.stdout_fd = ASYNCIO_PIPE, .stderr_fd = ASYNCIO_STDOUT)),
+               "x\n");
     return 0;
 }
 
@@ -900,8 +901,8 @@ static void check_redirection(const int wishes[3], int closed)
     }
     asyncio_process *process;
     const asyncio_subprocess_options options = {wishes[0], wishes[1], wishes[2], .cwd = NULL};
-    int err = asyncio_create_subprocess_exec(ARGV(SELF, "find", words[0], words[1], words[2]), &options,
-                                             &process);
+    int err =
+        asyncio_create_subprocess_exec(ARGV(SELF, "find", words[0], words[1], words[2]), &options, &process);
     int returncode = -1000;
     if (!err) {
         asyncio_process_wait(process, &returncode);
@@ -1125,8 +1126,8 @@ ASYNC(releases_one_that_communicates)
     char *data = big_input();
     for (int i = 0; i < 6; i++) {
         asyncio_buffer out = {0};
-        asyncio_process *process = spawn_shell(commands[i % 3], i < 3 ? OPTIONS(ALL_PIPES)
-                                                                      : OPTIONS(.stdout_fd = ASYNCIO_PIPE));
+        asyncio_process *process =
+            spawn_shell(commands[i % 3], i < 3 ? OPTIONS(ALL_PIPES) : OPTIONS(.stdout_fd = ASYNCIO_PIPE));
         asyncio_task *task =
             asyncio_create_task(communicates(process, i < 3 ? data : NULL, i < 3 ? BIG : 0, &out));
         CHECK_EQUAL(asyncio_sleep(0.03), 0);
@@ -1200,8 +1201,8 @@ static void one_whose_loop_closes_while_a_task_waits(void **state)
 ASYNC(detaches)
 {
     char *line;
-    asyncio_process *process = spawn_shell("echo $$; exec sleep 100",
-                                           OPTIONS(.stdout_fd = ASYNCIO_PIPE, .detach = 1));
+    asyncio_process *process =
+        spawn_shell("echo $$; exec sleep 100", OPTIONS(.stdout_fd = ASYNCIO_PIPE, .detach = 1));
     CHECK(asyncio_stream_readline(asyncio_process_stdout(process), &line) > 0);
     pid_t pid = asyncio_process_pid(process);
     CHECK_EQUAL(atoi(line), pid);

@@ -2,8 +2,8 @@
  * Programs that cannot be run: the error, as the kernel has it, and words that say what
  * was wrong: the program, its interpreter, the file system.
  */
-#include "fd/file_test.h"
 #include "child.h"
+#include "fd/file_test.h"
 #include <limits.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -100,14 +100,17 @@ ASYNC(names_flaws)
     check_refused("./folder", -EACCES, "run ./folder: permission denied (it is a directory)");
     check_refused("./plain", -EACCES, "run ./plain: permission denied (it is no executable file)");
     put_program("bare", "echo without an interpreter\n", 0755);
-    check_refused("./bare", -ENOEXEC, "run ./bare: exec format error (it is no program for this machine, "
-                                      "and no script that begins with #!)");
+    check_refused("./bare", -ENOEXEC,
+                  "run ./bare: exec format error (it is no program for this machine, "
+                  "and no script that begins with #!)");
     put_program("empty", "", 0755);
-    check_refused("./empty", -ENOEXEC, "run ./empty: exec format error (it is no program for this machine, "
-                                       "and no script that begins with #!)");
+    check_refused("./empty", -ENOEXEC,
+                  "run ./empty: exec format error (it is no program for this machine, "
+                  "and no script that begins with #!)");
     put_without_loader("program");
-    check_refused("./program", -ENOENT, "run ./program: no such file or directory (it is there, but not the "
-                                        "loader that it names)");
+    check_refused("./program", -ENOENT,
+                  "run ./program: no such file or directory (it is there, but not the "
+                  "loader that it names)");
     check_refused("", -EACCES, "run '': permission denied (an empty name)");
     check_refused_in("folder", "", -EACCES, "run '': permission denied (an empty name)");
     CHECK_EQUAL(mkfifo("fifo", 0755), 0); /* which nobody opens to look */

@@ -249,7 +249,8 @@ static void a_leftover_that_fails_is_reported_and_mains_result_kept(void **state
     assert_child_exit(&child, 0);
     assert_int_equal(child_count(&child, "asyncio: "), 2);
     assert_int_equal(child_count(&child, "asyncio: unhandled error during the shutdown of asyncio_run: "
-                                         "no cleaning up (EIO); task 'left-1' of leftover, made at "), 2);
+                                         "no cleaning up (EIO); task 'left-1' of leftover, made at "),
+                     2);
     assert_child_says(&child, "test_runners.c:");
 }
 
@@ -275,7 +276,8 @@ static void a_leftover_that_does_not_end_is_abandoned(void **state)
         assert_child_exit(&child, 0);
         snprintf(words, sizeof words,
                  "asyncio: task did not end %s; it is abandoned; it waits in sleep; task 'left-4' of "
-                 "leftover, made at ", cases[i].words);
+                 "leftover, made at ",
+                 cases[i].words);
         assert_child_says(&child, words);
         assert_int_equal(child_count(&child, "left-4"), i == 3 ? 3 : 1); /* and as a deadlock */
         assert_int_equal(child_count(&child, "it is abandoned"), 1);

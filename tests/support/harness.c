@@ -8,8 +8,8 @@
 #include "support/ledger.h"
 #include "sys/sys.h"
 #include <dirent.h>
-#include <malloc.h>
 #include <errno.h>
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -16,8 +16,7 @@
  * cmocka's asserts jump out of the function, which a task's stack does not
  * survive. These say what is wrong and go on; `run` fails at its end. */
 
-#define CHECK(condition) \
-    ((condition) ? (void)0 : harness_failed(__FILE__, __LINE__, "%s", #condition))
+#define CHECK(condition) ((condition) ? (void)0 : harness_failed(__FILE__, __LINE__, "%s", #condition))
 #define CHECK_EQUAL(a, b) harness_check_equal((intptr_t)(a), (intptr_t)(b), #a, __FILE__, __LINE__)
 #define CHECK_TEXT(a, b) harness_check_text((a), (b), #a, __FILE__, __LINE__)
 /* Does the text contain it? */

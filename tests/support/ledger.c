@@ -8,8 +8,8 @@
 #include <stdio.h>
 
 /* The linker's names for the wrapped calls and for the ones behind them. */
-#define DECLARE(type, name, ...) \
-    type __real_##name(__VA_ARGS__); \
+#define DECLARE(type, name, ...)                                                                             \
+    type __real_##name(__VA_ARGS__);                                                                         \
     type __wrap_##name(__VA_ARGS__)
 
 DECLARE(void *, asy_slab_alloc, size_t bytes);
@@ -143,8 +143,10 @@ bool ledger_is(const struct ledger *then)
     bool same = now.blocks == then->blocks && now.allocations == then->allocations &&
                 now.mapped == then->mapped && now.descriptors == then->descriptors;
     if (!same)
-        fprintf(stderr, "more is held than before: %+ld blocks, %+ld allocations, %+ld bytes mapped, "
-                "%+ld descriptors\n", now.blocks - then->blocks, now.allocations - then->allocations,
-                now.mapped - then->mapped, now.descriptors - then->descriptors);
+        fprintf(stderr,
+                "more is held than before: %+ld blocks, %+ld allocations, %+ld bytes mapped, "
+                "%+ld descriptors\n",
+                now.blocks - then->blocks, now.allocations - then->allocations, now.mapped - then->mapped,
+                now.descriptors - then->descriptors);
     return same;
 }

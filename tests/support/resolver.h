@@ -32,7 +32,7 @@ static struct {
     unsigned calls;         /* of names, here or there */
     unsigned running, most; /* of names, now, and the most at a time */
     unsigned reverse_calls;
-    pthread_t thread;       /* where the last call was */
+    pthread_t thread; /* where the last call was */
 } resolver = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 typedef int getaddrinfo_fn(const char *, const char *, const struct addrinfo *, struct addrinfo **);

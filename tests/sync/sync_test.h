@@ -36,10 +36,10 @@ static __attribute__((unused)) const char *outcome(intptr_t err)
 }
 
 /* Compares the trail, and begins a new one. */
-#define CHECK_TRAIL(words)                                                                        \
-    do {                                                                                          \
-        CHECK_TEXT(trail, words);                                                                 \
-        trail[0] = '\0';                                                                          \
+#define CHECK_TRAIL(words)                                                                                   \
+    do {                                                                                                     \
+        CHECK_TEXT(trail, words);                                                                            \
+        trail[0] = '\0';                                                                                     \
     } while (0)
 
 /* Lets everybody else run until nothing but timers is left. */

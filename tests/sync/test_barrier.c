@@ -283,7 +283,7 @@ ASYNC(abort_filling_main)
     CHECK_EQUAL(asyncio_barrier_abort(&barrier), 0);
     CHECK(asyncio_barrier_broken(&barrier));
     CHECK_EQUAL(asyncio_barrier_wait(&barrier), ASYNCIO_EBROKEN); /* at once, and for all that come */
-    CHECK_EQUAL(asyncio_barrier_reset(&barrier), 0); /* a and b have yet to leave */
+    CHECK_EQUAL(asyncio_barrier_reset(&barrier), 0);              /* a and b have yet to leave */
     CHECK_EQUAL(barrier.state_, RESETTING);
     CHECK(!asyncio_barrier_broken(&barrier));
     CHECK_EQUAL(asyncio_barrier_abort(&barrier), 0);

@@ -48,8 +48,7 @@ static void test_plain_use(void **state)
 
 ASYNC(behaviour_49_main)
 {
-    asyncio_task *a = asyncio_create_task(waits("a")), *b = asyncio_create_task(waits("b")),
-                 *late;
+    asyncio_task *a = asyncio_create_task(waits("a")), *b = asyncio_create_task(waits("b")), *late;
     settle();
     asyncio_event_set(&event);
     asyncio_event_clear(&event);

@@ -2,8 +2,8 @@
  * Queues: no item is lost or doubled, whoever is cancelled, whatever the order, and
  * whichever loop it is.
  */
-#include "sync/queue_test.h"
 #include "sync/items.h"
+#include "sync/queue_test.h"
 #include <pthread.h>
 
 /* ---- One cancel at each hop ------------------------------------------------------------------------- */

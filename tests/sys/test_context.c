@@ -83,7 +83,7 @@ static void context_destroy(struct context *c)
 void kept_across_call(const uint64_t *in, uint64_t *out, void (*function)(void), const uintptr_t *args);
 
 #define TEXT(...) #__VA_ARGS__ "\n"
-#define FUNCTION(name, ...) \
+#define FUNCTION(name, ...)                                                                                  \
     __asm__(".text\n" TEXT(.globl name) TEXT(.balign 16) TEXT(name:) __VA_ARGS__ ".previous\n")
 
 /* clang-format off */

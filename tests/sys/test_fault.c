@@ -1,6 +1,6 @@
 /* The wrappers of sys.h: what they return, what the fault seam makes of them. */
-#include "sys/sys.h"
 #include "child.h"
+#include "sys/sys.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -108,11 +108,16 @@ static const struct {
     long (*call)(void);
     long error;
 } calls[] = {
-    {"epoll_create", call_epoll_create, -EMFILE}, {"epoll_ctl", call_epoll_ctl, -ENOMEM},
-    {"epoll_wait", call_epoll_wait, -EINTR},      {"eventfd", call_eventfd, -EMFILE},
-    {"read", call_read, -EIO},                    {"write", call_write, -EIO},
-    {"madvise", call_madvise, -ENOMEM},           {"mprotect", call_mprotect, -ENOMEM},
-    {"mincore", call_mincore, -EAGAIN},           {"sigaction", call_sigaction, -EINVAL},
+    {"epoll_create", call_epoll_create, -EMFILE},
+    {"epoll_ctl", call_epoll_ctl, -ENOMEM},
+    {"epoll_wait", call_epoll_wait, -EINTR},
+    {"eventfd", call_eventfd, -EMFILE},
+    {"read", call_read, -EIO},
+    {"write", call_write, -EIO},
+    {"madvise", call_madvise, -ENOMEM},
+    {"mprotect", call_mprotect, -ENOMEM},
+    {"mincore", call_mincore, -EAGAIN},
+    {"sigaction", call_sigaction, -EINVAL},
     {"sigaltstack", call_sigaltstack, -ENOMEM},
 };
 

@@ -1,7 +1,7 @@
 /* The slab allocator: blocks keep apart and whole, on one thread and between several; memory goes back. */
 #include "base/sanitizer.h"
-#include "sys/slab.h"
 #include "child.h"
+#include "sys/slab.h"
 #include "sys/slab_single.h"
 #include "sys/sys.h"
 #include <stdatomic.h>
@@ -48,8 +48,8 @@ static void free_block(void *block)
 }
 
 struct memory {
-    size_t size;         /* of the address space */
-    size_t resident;     /* exact to half a MiB or so: the kernel counts on each CPU, and adds up seldom */
+    size_t size;     /* of the address space */
+    size_t resident; /* exact to half a MiB or so: the kernel counts on each CPU, and adds up seldom */
 };
 
 static struct memory memory(void)
@@ -223,7 +223,7 @@ static void a_late_look_reads_zero(void **state)
 
 struct census {
     size_t live;
-    uint64_t sum;        /* of the live blocks' addresses */
+    uint64_t sum; /* of the live blocks' addresses */
     bool frees;
 };
 

@@ -1,7 +1,7 @@
 /* Stacks: guarded, apart, reused hot, trimmed; and when memory, address space or mappings run out. */
-#include "sys/stack.h"
 #include "child.h"
 #include "sys/context.h"
+#include "sys/stack.h"
 #include "sys/sys.h"
 #include <errno.h>
 #include <limits.h>
@@ -455,7 +455,7 @@ static void give_own_stack(void *unused)
         asy_stacks_trim(running.stacks);
     for (size_t i = 0; i < sizeof frame; i++)
         assert_int_equal(frame[i], (char)i);
-    /* Left for good, without a return: that would belong to this fibre. */
+        /* Left for good, without a return: that would belong to this fibre. */
 #if ASY_TSAN
     __tsan_switch_to_fiber(running.fibre, 0);
 #endif

@@ -2,9 +2,9 @@
  * Executors: bounds, the end of threads, work that is cancelled, abandoned and forgotten, who drops its
  * argument and when, and loops that close first.
  */
+#include "sys/sys.h"
 #include "threads/offload.h"
 #include "threads/thread_test.h"
-#include "sys/sys.h"
 
 /* Threads that are idle end at once here: so they are begun the more often, and can be counted. */
 #define IDLE_NS INT64_C(1000000)
@@ -591,13 +591,24 @@ static void test_released_with_work_of_several_loops(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        CASE(idle_threads_end), CASE(sweeps), CASE(no_thread), CASE(bounds), CASE(order),
-        CASE(no_needless_threads), CASE(released), CASE(released_from_within), CASE(drops),
-        CASE(drop_of_the_queued), CASE(abandoned_by_a_task), CASE(the_end_waits_for_work),
+        CASE(idle_threads_end),
+        CASE(sweeps),
+        CASE(no_thread),
+        CASE(bounds),
+        CASE(order),
+        CASE(no_needless_threads),
+        CASE(released),
+        CASE(released_from_within),
+        CASE(drops),
+        CASE(drop_of_the_queued),
+        CASE(abandoned_by_a_task),
+        CASE(the_end_waits_for_work),
     };
     static const struct CMUnitTest once[] = {
-        CASE(drop_without_a_loop), CASE(the_end_does_not_wait_for_ever),
-        CASE(the_end_does_not_wait_for_the_cancelled), CASE(closed_while_a_function_runs),
+        CASE(drop_without_a_loop),
+        CASE(the_end_does_not_wait_for_ever),
+        CASE(the_end_does_not_wait_for_the_cancelled),
+        CASE(closed_while_a_function_runs),
         CASE(released_with_work_of_several_loops),
     };
     asy_pool_idle_ns = IDLE_NS;

@@ -162,7 +162,7 @@ static void test_in_a_child(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ends_all),      cmocka_unit_test(test_who_may_call),
+        cmocka_unit_test(test_ends_all),       cmocka_unit_test(test_who_may_call),
         cmocka_unit_test(test_waits_for_work), cmocka_unit_test(test_beside_loops),
         cmocka_unit_test(test_in_a_child),
     };

@@ -3,9 +3,9 @@
  * either side, and loops that close before, meanwhile and after.
  */
 #include "base/sanitizer.h"
+#include "sys/sys.h"
 #include "threads/offload.h"
 #include "threads/thread_test.h"
-#include "sys/sys.h"
 #include <math.h>
 #include <sys/wait.h>
 
@@ -670,12 +670,27 @@ static void test_a_coroutine_that_is_used_already(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        CASE(results), CASE(arguments), CASE(limits), CASE(many_wait), CASE(let_go), CASE(in_order),
+        CASE(results),
+        CASE(arguments),
+        CASE(limits),
+        CASE(many_wait),
+        CASE(let_go),
+        CASE(in_order),
         CASE(at_the_end),
-        CASE(on_its_own_thread), CASE(from_another_loop), CASE(work_that_asks_back), CASE(cancels),
-        CASE(cancel_at_any_moment), CASE(closed_before), CASE(closed_before_it_began),
-        CASE(closed_meanwhile), CASE(closed_after), CASE(closed_at_any_moment), CASE(out_of_memory),
-        CASE(failures), CASE(in_a_forked_child), CASE(a_coroutine_that_is_used_already),
+        CASE(on_its_own_thread),
+        CASE(from_another_loop),
+        CASE(work_that_asks_back),
+        CASE(cancels),
+        CASE(cancel_at_any_moment),
+        CASE(closed_before),
+        CASE(closed_before_it_began),
+        CASE(closed_meanwhile),
+        CASE(closed_after),
+        CASE(closed_at_any_moment),
+        CASE(out_of_memory),
+        CASE(failures),
+        CASE(in_a_forked_child),
+        CASE(a_coroutine_that_is_used_already),
     };
     asy_pool_idle_ns = INT64_C(1000000);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,9 +3,9 @@
  * several loops that submit to each other and to executors, cancel, and close at any moment.
  */
 #include "base/sanitizer.h"
+#include "sys/thread.h"
 #include "threads/offload.h"
 #include "threads/thread_test.h"
-#include "sys/thread.h"
 #include <sched.h>
 
 /* How often of 400,000 times. */

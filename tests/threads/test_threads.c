@@ -3,10 +3,10 @@
  * loops that end first, the virtual clock, forks.
  */
 #include "base/sanitizer.h"
-#include "threads/offload.h"
-#include "threads/thread_test.h"
 #include "sys/sys.h"
 #include "sys/thread.h"
+#include "threads/offload.h"
+#include "threads/thread_test.h"
 #include <sys/wait.h>
 
 /* ---- to_thread: results ------------------------------------------------------------------ */
@@ -358,7 +358,7 @@ ASYNC(leftover)
 
 ASYNC(main_lends_its_frame)
 {
-    lent_by_main = __builtin_alloca(10000); /* where the address sanitizer leaves it */
+    lent_by_main = __builtin_alloca(10000);                 /* where the address sanitizer leaves it */
     asyncio_task_options options = {.stack_size = 1 << 20}; /* another pool of stacks than main's */
     asyncio_release(asyncio_create_task_with(leftover(), &options));
     while (gate_inside() != 1)
@@ -653,14 +653,28 @@ TEST(large_frames)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        CASE(results), CASE(messages), CASE(callbacks), CASE(loop_goes_on), CASE(contexts),
-        CASE(cancelled_while_queued), CASE(cancelled_while_running), CASE(cancelled_before),
-        CASE(cancelled_at_its_end), CASE(function_gives_in), CASE(limited), CASE(sweeps),
-        CASE(a_loop_on_a_thread), CASE(large_frames),
+        CASE(results),
+        CASE(messages),
+        CASE(callbacks),
+        CASE(loop_goes_on),
+        CASE(contexts),
+        CASE(cancelled_while_queued),
+        CASE(cancelled_while_running),
+        CASE(cancelled_before),
+        CASE(cancelled_at_its_end),
+        CASE(function_gives_in),
+        CASE(limited),
+        CASE(sweeps),
+        CASE(a_loop_on_a_thread),
+        CASE(large_frames),
     };
     static const struct CMUnitTest once[] = {
-        CASE(outside_of_a_loop), CASE(mains_frame_outlives_the_grace), CASE(closed_over_calls),
-        CASE(virtual_clock), CASE(no_deadlock_is_reported), CASE(a_child_begins_anew),
+        CASE(outside_of_a_loop),
+        CASE(mains_frame_outlives_the_grace),
+        CASE(closed_over_calls),
+        CASE(virtual_clock),
+        CASE(no_deadlock_is_reported),
+        CASE(a_child_begins_anew),
         CASE(a_function_that_returns_in_a_child),
     };
     asy_pool_idle_ns = INT64_C(1000000); /* threads are begun the more often */

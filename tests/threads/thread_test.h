@@ -210,8 +210,8 @@ static inline void wait_until_no_loop_is_left(void)
 
 struct other {
     pthread_t thread;
-    asyncio_loop *loop;      /* a reference of the maker's */
-    size_t reports;          /* that its exception handler got, once it has ended */
+    asyncio_loop *loop; /* a reference of the maker's */
+    size_t reports;     /* that its exception handler got, once it has ended */
     pthread_barrier_t ready;
 };
 

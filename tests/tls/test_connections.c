@@ -139,9 +139,8 @@ static void check_resumption(asyncio_tls_version version, bool certificates)
     static const struct {
         const char *name;
         bool resumed;
-    } steps[] = {{"server.test", false}, {"server.test", true}, {"a.wild.test", false},
-                 {"server.test", true},  {"a.wild.test", true}, {"127.0.0.1", false},
-                 {"127.0.0.1", true}};
+    } steps[] = {{"server.test", false}, {"server.test", true}, {"a.wild.test", false}, {"server.test", true},
+                 {"a.wild.test", true},  {"127.0.0.1", false},  {"127.0.0.1", true}};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         net_unix_pair(SOCK_STREAM, pair.fds);
         pair_connect_over(&pair, steps[i].name);
@@ -461,7 +460,8 @@ ASYNC(main_both_ways)
         struct pair pair;
         pair_init(&pair);
         CHECK_EQUAL(asyncio_tls_context_set_versions(pair.client_tls, ASYNCIO_TLS_DEFAULT,
-                                                     (asyncio_tls_version)version), 0);
+                                                     (asyncio_tls_version)version),
+                    0);
         pair_connect(&pair, "server.test");
         check_both_ways(&pair, is_slow_build() ? 1000000 : 10000000);
         pair_close(&pair);
@@ -533,16 +533,11 @@ int main(void)
     use_descriptors();
     certs_make();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_alpn),
-        cmocka_unit_test(test_versions),
-        cmocka_unit_test(test_address),
-        cmocka_unit_test(test_info),
-        cmocka_unit_test(test_resumption),
-        cmocka_unit_test(test_many_servers),
-        cmocka_unit_test(test_start_tls),
-        cmocka_unit_test(test_server),
-        cmocka_unit_test(test_server_reports),
-        cmocka_unit_test(test_both_ways),
+        cmocka_unit_test(test_alpn),           cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_address),        cmocka_unit_test(test_info),
+        cmocka_unit_test(test_resumption),     cmocka_unit_test(test_many_servers),
+        cmocka_unit_test(test_start_tls),      cmocka_unit_test(test_server),
+        cmocka_unit_test(test_server_reports), cmocka_unit_test(test_both_ways),
         cmocka_unit_test(test_dribble),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,7 +15,8 @@ ASYNC(main_truncated)
         char text[8] = "", *line;
         pair_init(&pair);
         CHECK_EQUAL(asyncio_tls_context_set_versions(pair.client_tls, ASYNCIO_TLS_DEFAULT,
-                                                     (asyncio_tls_version)version), 0);
+                                                     (asyncio_tls_version)version),
+                    0);
         pair_connect(&pair, "server.test");
         check_echo(&pair);
         CHECK_EQUAL(asyncio_stream_write(pair.server, "abc", 3), 0);
@@ -406,16 +407,11 @@ int main(void)
     use_descriptors();
     certs_make();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_truncation_accepted),
-        cmocka_unit_test(test_silent_peer),
-        cmocka_unit_test(test_close_with_reader),
-        cmocka_unit_test(test_aborted),
-        cmocka_unit_test(test_garbage),
-        cmocka_unit_test(test_forged),
-        cmocka_unit_test(test_handshake_timeout),
-        cmocka_unit_test(test_in_the_middle),
-        cmocka_unit_test(test_cancel_sweep),
+        cmocka_unit_test(test_truncated),     cmocka_unit_test(test_truncation_accepted),
+        cmocka_unit_test(test_silent_peer),   cmocka_unit_test(test_close_with_reader),
+        cmocka_unit_test(test_aborted),       cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_forged),        cmocka_unit_test(test_handshake_timeout),
+        cmocka_unit_test(test_in_the_middle), cmocka_unit_test(test_cancel_sweep),
         cmocka_unit_test(test_failure_sweep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

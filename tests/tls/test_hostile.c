@@ -3,8 +3,8 @@
  * there are not, old versions. The peer is OpenSSL itself, between two buffers; what it says is gathered,
  * and sent by the test.
  */
-#include "tls/tls_test.h"
 #include "fd/stream.h"
+#include "tls/tls_test.h"
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 

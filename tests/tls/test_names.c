@@ -109,7 +109,10 @@ static void check_no_names(asyncio_tls_context *tls)
     check_no_name(tls, "[server.test]", odd);
     check_no_name(tls, "[::1", odd);
     check_no_name(tls, "server.test:443", odd);
-    check_no_name(tls, "b\xc3\xbc" "cher.test", "it is not in ASCII (its other form begins with xn--)");
+    check_no_name(tls,
+                  "b\xc3\xbc"
+                  "cher.test",
+                  "it is not in ASCII (its other form begins with xn--)");
     check_no_name(tls, part, "a part of it is longer than 63 characters");
     check_no_name(tls, whole, "it is longer than 253 characters");
 }

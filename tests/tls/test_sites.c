@@ -22,7 +22,8 @@ static void sites_init(struct pair *pair, asyncio_tls_context **a, asyncio_tls_c
 static void set_version(struct pair *pair, int version)
 {
     CHECK_EQUAL(asyncio_tls_context_set_versions(pair->client_tls, (asyncio_tls_version)version,
-                                                 (asyncio_tls_version)version), 0);
+                                                 (asyncio_tls_version)version),
+                0);
 }
 
 /* Meets a server of this subject; true if the session was resumed. */
@@ -192,8 +193,9 @@ ASYNC(main_names)
 {
     asyncio_tls_context *front = new_server("server"), *site = new_server("site_a"), *bare = NULL;
     asyncio_tls_context *client = new_client(NULL);
-    static const char *const wrong[] = {"", ".", "*", "*.", "a b", "a*.test", "*.*.test", ".a.test", "::1",
-                                        "127.0.0.1", "127.1", "a..test", "a\n.test"};
+    static const char *const wrong[] = {"",        ".",        "*",       "*.",  "a b",
+                                        "a*.test", "*.*.test", ".a.test", "::1", "127.0.0.1",
+                                        "127.1",   "a..test",  "a\n.test"};
     char text[300];
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         CHECK_EQUAL(asyncio_tls_context_add_server_name(front, wrong[i], site), -EINVAL);

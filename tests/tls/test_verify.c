@@ -26,7 +26,8 @@ static void check_server(const char *certificate, const char *name, const char *
     for (int version = ASYNCIO_TLS_1_2; version <= ASYNCIO_TLS_1_3; version++) {
         struct pair pair = {.client_tls = new_client("ca.pem"), .server_tls = new_server(certificate)};
         CHECK_EQUAL(asyncio_tls_context_set_versions(pair.client_tls, (asyncio_tls_version)version,
-                                                     (asyncio_tls_version)version), 0);
+                                                     (asyncio_tls_version)version),
+                    0);
         if (words) {
             check_refused(&pair, name, words);
         } else {
@@ -147,7 +148,8 @@ static void check_client(const char *certificate, const char *words, const char 
         CHECK_EQUAL(asyncio_tls_context_load_ca(pair.server_tls, cert("ca.pem")), 0);
         CHECK_EQUAL(asyncio_tls_context_require_client_cert(pair.server_tls), 0);
         CHECK_EQUAL(asyncio_tls_context_set_versions(pair.client_tls, ASYNCIO_TLS_DEFAULT,
-                                                     (asyncio_tls_version)version), 0);
+                                                     (asyncio_tls_version)version),
+                    0);
         pair_connect(&pair, "server.test");
         if (words) {
             CHECK_EQUAL(pair.server_err, ASYNCIO_ETLS);
@@ -262,12 +264,9 @@ int main(void)
     use_descriptors();
     certs_make();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_servers),
-        cmocka_unit_test(test_system_authorities),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_dangerous),
-        cmocka_unit_test(test_clients),
-        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_servers),   cmocka_unit_test(test_system_authorities),
+        cmocka_unit_test(test_names),     cmocka_unit_test(test_dangerous),
+        cmocka_unit_test(test_clients),   cmocka_unit_test(test_files),
         cmocka_unit_test(test_directory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,7 +33,7 @@ struct pair {
     asyncio_tls_context *client_tls, *server_tls;
     asyncio_stream *client, *server;
     int client_err, server_err; /* of the handshakes */
-    char server_words[400];    /* as last_words() */
+    char server_words[400];     /* as last_words() */
     int fds[2];                 /* the client's, the server's */
 };
 

@@ -18,8 +18,7 @@ static const size_t children = 100;
 
 /* ---- switch --------------------------------------------------------------- */
 
-template <int kind>
-static void pass(bench_ring *ring, bool is_first)
+template <int kind> static void pass(bench_ring *ring, bool is_first)
 {
     BENCH_OWN_CODE(kind);
     BENCH_RING_LOOP(ring, is_first, (this_fiber::yield(), true));

@@ -16,12 +16,12 @@ static bench_ring ring;
 static st_thread_t *ring_threads;
 
 /* The argument is not NULL for the first. */
-#define KIND(name, mark)                                                                          \
-    static void *name(void *arg)                                                                  \
-    {                                                                                             \
-        BENCH_OWN_CODE(mark);                                                                     \
-        BENCH_RING_LOOP(&ring, arg != NULL, st_sleep(0) == 0);                                    \
-        return NULL;                                                                              \
+#define KIND(name, mark)                                                                                     \
+    static void *name(void *arg)                                                                             \
+    {                                                                                                        \
+        BENCH_OWN_CODE(mark);                                                                                \
+        BENCH_RING_LOOP(&ring, arg != NULL, st_sleep(0) == 0);                                               \
+        return NULL;                                                                                         \
     }
 
 KIND(pass_0, 0)
