@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static void say(const char *name, const char *why)
+static void warn_about(const char *name, const char *why)
 {
     char line[128];
     int n = snprintf(line, sizeof line, "asyncio: ASYNCIO_BACKEND=%.40s %s; using epoll\n", name, why);
@@ -23,7 +23,8 @@ static void heed_environment(void)
     const char *name = secure_getenv("ASYNCIO_BACKEND");
     if (!name || !*name || !strcmp(name, "auto") || !strcmp(name, "epoll"))
         return;
-    say(name, strcmp(name, "io_uring") ? "is not a backend (auto, epoll, io_uring)" : "is not available");
+    warn_about(name,
+               strcmp(name, "io_uring") ? "is not a backend (auto, epoll, io_uring)" : "is not available");
 }
 
 int asy_backend_open(asyncio_backend wanted, asyncio_clock clock, struct asy_backend **out)

@@ -33,7 +33,7 @@ struct asy_backend_ops {
      * or a negative errno; -EPERM: a file that is always ready; -ENOSYS: a
      * backend without descriptors.
      */
-    int (*attach)(struct asy_backend *backend, int fd, uint64_t tag, uint32_t events, bool change);
+    int (*attach)(struct asy_backend *backend, int fd, uint64_t tag, uint32_t events, bool is_attached);
     /* Before the descriptor is closed. Late events may still come. */
     void (*detach)(struct asy_backend *backend, int fd);
     /* Could a wait with deadline 0 bring anything but a wake-up? */

@@ -70,15 +70,15 @@ static HOT int epoll_wait_until(struct asy_backend *backend, int64_t deadline_ns
     return n < 0 ? n : 0;
 }
 
-static int epoll_attach(struct asy_backend *backend, int fd, uint64_t tag, uint32_t events, bool change)
+static int epoll_attach(struct asy_backend *backend, int fd, uint64_t tag, uint32_t events, bool is_attached)
 {
     struct epoll *epoll = (struct epoll *)backend;
     struct epoll_event event = {.events = events, .data.u64 = tag};
-    int err = asy_sys_epoll_ctl(epoll->epfd, change ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
+    int err = asy_sys_epoll_ctl(epoll->epfd, is_attached ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
     /* The number may have been closed, and reused, behind our back. */
     if (err == -ENOENT || err == -EEXIST)
-        err = asy_sys_epoll_ctl(epoll->epfd, change ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &event);
-    if (!err && !change)
+        err = asy_sys_epoll_ctl(epoll->epfd, is_attached ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &event);
+    if (!err && !is_attached)
         epoll->attached++;
     return err;
 }

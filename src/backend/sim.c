@@ -40,7 +40,7 @@ static int64_t sim_now_ns(struct asy_backend *backend)
     return ((struct sim *)backend)->now_ns;
 }
 
-static void go_to(struct sim *sim, int64_t deadline_ns)
+static void advance_clock(struct sim *sim, int64_t deadline_ns)
 {
     if (deadline_ns > sim->now_ns) {
         sim->now_ns = deadline_ns;
@@ -55,7 +55,7 @@ static int sim_wait(struct asy_backend *backend, int64_t deadline_ns)
         return 0;
     if (deadline_ns == ASY_NO_DEADLINE)
         return -EDEADLK;
-    go_to(sim, deadline_ns);
+    advance_clock(sim, deadline_ns);
     return 0;
 }
 
@@ -69,7 +69,7 @@ static void sim_wait_for_others(struct asy_backend *backend, int64_t deadline_ns
     while (!atomic_exchange(&sim->woken, 0)) {
         if (stood_ns >= most_ns) {
             if (is_limited)
-                go_to(sim, deadline_ns);
+                advance_clock(sim, deadline_ns);
             return;
         }
         asy_sys_futex_wait(&sim->woken, 0, most_ns - stood_ns);
@@ -78,9 +78,9 @@ static void sim_wait_for_others(struct asy_backend *backend, int64_t deadline_ns
     sim->stood_ns += stood_ns;
 }
 
-static int sim_attach(struct asy_backend *backend, int fd, uint64_t tag, uint32_t events, bool change)
+static int sim_attach(struct asy_backend *backend, int fd, uint64_t tag, uint32_t events, bool is_attached)
 {
-    (void)backend, (void)fd, (void)tag, (void)events, (void)change;
+    (void)backend, (void)fd, (void)tag, (void)events, (void)is_attached;
     return -ENOSYS;
 }
 

@@ -182,28 +182,28 @@ static const struct entry gais[] = {
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
-static const struct entry *pick(const struct entry *table, size_t count, size_t index)
+static const struct entry *pick_entry(const struct entry *table, size_t count, size_t index)
 {
     return index < count && table[index].name ? &table[index] : NULL;
 }
 
 /* NULL: an error without a name. */
-static const struct entry *find(intptr_t err)
+static const struct entry *find_entry(intptr_t err)
 {
     /* Not -err, which the most negative number does not have. */
     size_t code = (size_t)0 - (size_t)err;
     if (code >= GAI_FIRST)
-        return pick(gais, COUNT(gais), code - GAI_FIRST);
+        return pick_entry(gais, COUNT(gais), code - GAI_FIRST);
     if (code >= OWN_FIRST)
-        return pick(owns, COUNT(owns), code - OWN_FIRST);
-    return pick(errnos, COUNT(errnos), code);
+        return pick_entry(owns, COUNT(owns), code - OWN_FIRST);
+    return pick_entry(errnos, COUNT(errnos), code);
 }
 
 const char *asyncio_strerror(intptr_t err)
 {
     if (err >= 0)
         return "success";
-    const struct entry *entry = find(err);
+    const struct entry *entry = find_entry(err);
     return entry ? entry->words : "unknown error";
 }
 
@@ -211,6 +211,6 @@ const char *asyncio_errname(intptr_t err)
 {
     if (err >= 0)
         return "OK";
-    const struct entry *entry = find(err);
+    const struct entry *entry = find_entry(err);
     return entry ? entry->name : "unknown";
 }

@@ -8,14 +8,15 @@
 #include "base/heap.h"
 #include "base/compiler.h"
 
-static inline bool is_before(const struct heap *heap, const struct heap_slot *a, const struct heap_slot *b)
+static inline bool is_slot_before(const struct heap *heap, const struct heap_slot *a,
+                                  const struct heap_slot *b)
 {
     if (UNLIKELY(a->key == b->key))
         return heap->places[a->place].sequence < heap->places[b->place].sequence;
     return a->key < b->key;
 }
 
-static inline void put(struct heap *heap, uint32_t hole, struct heap_slot slot)
+static inline void put_slot(struct heap *heap, uint32_t hole, struct heap_slot slot)
 {
     heap->slots[hole] = slot;
     heap->places[slot.place].slot = hole;
@@ -26,12 +27,12 @@ static void sift_up(struct heap *heap, uint32_t hole, struct heap_slot slot)
 {
     while (hole) {
         uint32_t parent = (hole - 1) / 4;
-        if (!is_before(heap, &slot, &heap->slots[parent]))
+        if (!is_slot_before(heap, &slot, &heap->slots[parent]))
             break;
-        put(heap, hole, heap->slots[parent]);
+        put_slot(heap, hole, heap->slots[parent]);
         hole = parent;
     }
-    put(heap, hole, slot);
+    put_slot(heap, hole, slot);
 }
 
 /* The first among the children from `child` on. A full four is a match of two
@@ -40,13 +41,13 @@ static inline uint32_t first_child(const struct heap *heap, uint32_t child)
 {
     const struct heap_slot *slots = heap->slots;
     if (LIKELY(heap->count - child >= 4)) {
-        uint32_t a = child + is_before(heap, &slots[child + 1], &slots[child]);
-        uint32_t b = child + 2 + is_before(heap, &slots[child + 3], &slots[child + 2]);
-        return is_before(heap, &slots[b], &slots[a]) ? b : a;
+        uint32_t a = child + is_slot_before(heap, &slots[child + 1], &slots[child]);
+        uint32_t b = child + 2 + is_slot_before(heap, &slots[child + 3], &slots[child + 2]);
+        return is_slot_before(heap, &slots[b], &slots[a]) ? b : a;
     }
     uint32_t first = child;
     while (++child < heap->count) {
-        if (is_before(heap, &slots[child], &slots[first]))
+        if (is_slot_before(heap, &slots[child], &slots[first]))
             first = child;
     }
     return first;
@@ -58,12 +59,12 @@ static void sift_down(struct heap *heap, uint32_t hole, struct heap_slot slot)
     uint32_t child;
     while ((child = 4 * hole + 1) < heap->count) {
         child = first_child(heap, child);
-        if (!is_before(heap, &heap->slots[child], &slot))
+        if (!is_slot_before(heap, &heap->slots[child], &slot))
             break;
-        put(heap, hole, heap->slots[child]);
+        put_slot(heap, hole, heap->slots[child]);
         hole = child;
     }
-    put(heap, hole, slot);
+    put_slot(heap, hole, slot);
 }
 
 /* Numbers that were used last are used again first. */
@@ -108,7 +109,7 @@ void asy_heap_remove(struct heap *heap, struct heap_node *node)
     if (hole == last)
         return;
     struct heap_slot slot = heap->slots[last];
-    if (hole && is_before(heap, &slot, &heap->slots[(hole - 1) / 4]))
+    if (hole && is_slot_before(heap, &slot, &heap->slots[(hole - 1) / 4]))
         sift_up(heap, hole, slot);
     else
         sift_down(heap, hole, slot);

@@ -194,8 +194,8 @@ static int create(const char *const argv[], const char *name, const asyncio_subp
         .cwd = options->cwd,
         .keep = options->inherit,
         .keep_count = options->inherit_count,
-        .new_session = process->is_detached,
-        .new_group = options->process_group == 1,
+        .needs_session = process->is_detached,
+        .needs_group = options->process_group == 1,
         .group = options->process_group > 1 ? options->process_group : 0,
     };
     err = plan_and_start(process, &spawn, options);

@@ -67,9 +67,9 @@ ssize_t asy_sys_copy_file_range(int from, off_t *from_offset, int to, off_t *to_
     KERNEL_AGAIN("copy_file_range", -EIO, copy_file_range(from, from_offset, to, to_offset, n, 0));
 }
 
-int asy_sys_fsync(int fd, bool data_only)
+int asy_sys_fsync(int fd, bool is_data_only)
 {
-    KERNEL_INT("fsync", -EIO, data_only ? fdatasync(fd) : fsync(fd));
+    KERNEL_INT("fsync", -EIO, is_data_only ? fdatasync(fd) : fsync(fd));
 }
 
 int asy_sys_ftruncate(int fd, off_t length)
@@ -115,9 +115,9 @@ int asy_sys_fstat_cached(int fd, struct stat *status)
     KERNEL_INT("fstat_cached", -EAGAIN, statx_cached(fd, status));
 }
 
-int asy_sys_stat_path(const char *path, bool follow, struct stat *status)
+int asy_sys_stat_path(const char *path, bool follows_links, struct stat *status)
 {
-    KERNEL_INT("stat", -EACCES, follow ? stat(path, status) : lstat(path, status));
+    KERNEL_INT("stat", -EACCES, follows_links ? stat(path, status) : lstat(path, status));
 }
 
 bool asy_sys_is_noexec(const char *path)

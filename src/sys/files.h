@@ -23,12 +23,12 @@ ssize_t asy_sys_write_at(int fd, const void *buf, size_t n, off_t offset);
 off_t asy_sys_lseek(int fd, off_t offset, int whence);
 ssize_t asy_sys_copy_file_range(int from, off_t *from_offset, int to, off_t *to_offset, size_t n);
 
-int asy_sys_fsync(int fd, bool data_only);
+int asy_sys_fsync(int fd, bool is_data_only);
 int asy_sys_ftruncate(int fd, off_t length);
 int asy_sys_fstat(int fd, struct stat *status);
 int asy_sys_fstat_cached(int fd, struct stat *status);
 /* stat(2), or lstat(2). */
-int asy_sys_stat_path(const char *path, bool follow, struct stat *status);
+int asy_sys_stat_path(const char *path, bool follows_links, struct stat *status);
 /* Whether no program can be run from the file system that it is on. */
 bool asy_sys_is_noexec(const char *path);
 /* Takes O_NONBLOCK away. */

@@ -94,7 +94,7 @@ struct quiet {
     bool was_pending;
 };
 
-static void hold_sigpipe(struct quiet *quiet)
+static void block_sigpipe(struct quiet *quiet)
 {
     sigset_t sigpipe, pending;
     sigemptyset(&sigpipe);
@@ -105,17 +105,17 @@ static void hold_sigpipe(struct quiet *quiet)
 }
 
 /* `may_have`: the call in between may have raised it. errno stays. */
-static void let_sigpipe(const struct quiet *quiet, bool may_have)
+static void restore_sigpipe(const struct quiet *quiet, bool may_have)
 {
     static const struct timespec no_time;
-    int error = errno;
+    int saved = errno;
     sigset_t sigpipe;
     sigemptyset(&sigpipe);
     sigaddset(&sigpipe, SIGPIPE);
     if (may_have && !quiet->was_pending)
         sigtimedwait(&sigpipe, NULL, &no_time);
     pthread_sigmask(SIG_SETMASK, &quiet->before, NULL);
-    errno = error;
+    errno = saved;
 }
 
 /* The flag is of Linux 6.18, and not all files take it. */
@@ -129,9 +129,9 @@ static ssize_t writev_quietly(int fd, const struct iovec *parts, int count)
     if (result >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL && errno != ESPIPE))
         return result;
     struct quiet quiet;
-    hold_sigpipe(&quiet);
+    block_sigpipe(&quiet);
     result = writev(fd, parts, count);
-    let_sigpipe(&quiet, result >= 0 || errno == EPIPE); /* the reader may have gone in the middle */
+    restore_sigpipe(&quiet, result >= 0 || errno == EPIPE); /* the reader may have gone in the middle */
     return result;
 }
 
@@ -200,9 +200,9 @@ int asy_sys_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags
 static ssize_t sendfile_quietly(int out, int in, off_t *offset, size_t count)
 {
     struct quiet quiet;
-    hold_sigpipe(&quiet);
+    block_sigpipe(&quiet);
     ssize_t result = sendfile(out, in, offset, count);
-    let_sigpipe(&quiet, result < 0 && errno == EPIPE);
+    restore_sigpipe(&quiet, result < 0 && errno == EPIPE);
     return result;
 }
 

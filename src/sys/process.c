@@ -47,7 +47,7 @@ int asy_sys_pipe(int fds[2])
     if (pipe2(ends, O_CLOEXEC) < 0)
         return (int)kernel(-1, saved);
     ends[0] = asy_sys_above_standard(ends[0]);
-    int error = errno;
+    int err = errno;
     ends[1] = asy_sys_above_standard(ends[1]);
     if (ends[0] >= 0 && ends[1] >= 0) {
         fds[0] = ends[0];
@@ -55,12 +55,12 @@ int asy_sys_pipe(int fds[2])
         return 0;
     }
     if (ends[0] >= 0)
-        error = errno;
+        err = errno;
     for (int i = 0; i < 2; i++)
         if (ends[i] >= 0)
             close(ends[i]);
     errno = saved;
-    return -error;
+    return -err;
 }
 
 int asy_sys_dup(int fd)
@@ -92,18 +92,18 @@ static bool closes_on_exec(int fd)
 
 static int add_stdio(posix_spawn_file_actions_t *actions, const int stdio[3])
 {
-    int error = 0;
-    for (int i = 0; i < 3 && !error; i++) {
+    int err = 0;
+    for (int i = 0; i < 3 && !err; i++) {
         if (stdio[i] == ASY_SPAWN_NULL)
-            error = posix_spawn_file_actions_addopen(actions, i, "/dev/null", O_RDWR, 0);
+            err = posix_spawn_file_actions_addopen(actions, i, "/dev/null", O_RDWR, 0);
         else if (stdio[i] == ASY_SPAWN_LIKE_1)
-            error = posix_spawn_file_actions_adddup2(actions, STDOUT_FILENO, i);
+            err = posix_spawn_file_actions_adddup2(actions, STDOUT_FILENO, i);
         else if (stdio[i] >= 0) /* onto itself: it is no longer close-on-exec */
-            error = posix_spawn_file_actions_adddup2(actions, stdio[i], i);
+            err = posix_spawn_file_actions_adddup2(actions, stdio[i], i);
         else if (closes_on_exec(i))
-            error = posix_spawn_file_actions_adddup2(actions, i, i);
+            err = posix_spawn_file_actions_adddup2(actions, i, i);
     }
-    return error;
+    return err;
 }
 
 static bool is_kept(const struct asy_spawn *spawn, int fd)
@@ -122,19 +122,22 @@ static int next_place(const struct asy_spawn *spawn, int place)
     return place;
 }
 
-/* Those that are kept and lie at `end` or beyond: down to places before it, or back up from there. */
-static int add_moves(posix_spawn_file_actions_t *actions, const struct asy_spawn *spawn, int end, bool down)
+enum direction { DOWN, BACK_UP };
+
+/* Moves the kept descriptors that lie at `end` or beyond: down to places before it, or back up from there. */
+static int add_moves(posix_spawn_file_actions_t *actions, const struct asy_spawn *spawn, int end,
+                     enum direction direction)
 {
-    int error = 0, place = STDERR_FILENO;
-    for (size_t i = 0; i < spawn->keep_count && !error; i++) {
+    int err = 0, place = STDERR_FILENO;
+    for (size_t i = 0; i < spawn->keep_count && !err; i++) {
         int fd = spawn->keep[i];
         if (fd < end)
             continue;
         place = next_place(spawn, place + 1);
-        error = down ? posix_spawn_file_actions_adddup2(actions, fd, place)
-                     : posix_spawn_file_actions_adddup2(actions, place, fd);
+        err = direction == DOWN ? posix_spawn_file_actions_adddup2(actions, fd, place)
+                                : posix_spawn_file_actions_adddup2(actions, place, fd);
     }
-    return error;
+    return err;
 }
 
 #if ASY_ADDCLOSEFROM
@@ -149,14 +152,14 @@ static int add_close_from(posix_spawn_file_actions_t *actions, int first)
     DIR *open_files = opendir("/proc/self/fd");
     if (!open_files)
         return errno;
-    int error = 0;
-    for (struct dirent *entry; !error && (entry = readdir(open_files));) {
+    int err = 0;
+    for (struct dirent *entry; !err && (entry = readdir(open_files));) {
         int fd = atoi(entry->d_name); /* "." and ".." are 0 */
         if (fd >= first && fd != dirfd(open_files))
-            error = posix_spawn_file_actions_addclose(actions, fd);
+            err = posix_spawn_file_actions_addclose(actions, fd);
     }
     closedir(open_files);
-    return error;
+    return err;
 }
 #endif
 
@@ -168,25 +171,25 @@ static int add_close_from(posix_spawn_file_actions_t *actions, int first)
 static int add_closes(posix_spawn_file_actions_t *actions, const struct asy_spawn *spawn)
 {
     const int first = STDERR_FILENO + 1, end = first + (int)spawn->keep_count;
-    int error = add_moves(actions, spawn, end, true);
-    if (!error)
-        error = add_close_from(actions, end);
-    if (!error)
-        error = add_moves(actions, spawn, end, false);
-    for (int fd = first; fd < end && !error; fd++)
-        error = is_kept(spawn, fd) ? posix_spawn_file_actions_adddup2(actions, fd, fd)
-                                   : posix_spawn_file_actions_addclose(actions, fd);
-    return error;
+    int err = add_moves(actions, spawn, end, DOWN);
+    if (!err)
+        err = add_close_from(actions, end);
+    if (!err)
+        err = add_moves(actions, spawn, end, BACK_UP);
+    for (int fd = first; fd < end && !err; fd++)
+        err = is_kept(spawn, fd) ? posix_spawn_file_actions_adddup2(actions, fd, fd)
+                                 : posix_spawn_file_actions_addclose(actions, fd);
+    return err;
 }
 
 static int fill_actions(posix_spawn_file_actions_t *actions, const struct asy_spawn *spawn)
 {
-    int error = add_stdio(actions, spawn->stdio);
-    if (!error)
-        error = add_closes(actions, spawn);
-    if (!error && spawn->cwd)
-        error = posix_spawn_file_actions_addchdir_np(actions, spawn->cwd);
-    return error;
+    int err = add_stdio(actions, spawn->stdio);
+    if (!err)
+        err = add_closes(actions, spawn);
+    if (!err && spawn->cwd)
+        err = posix_spawn_file_actions_addchdir_np(actions, spawn->cwd);
+    return err;
 }
 
 static void fill_attributes(posix_spawnattr_t *attributes, const struct asy_spawn *spawn)
@@ -202,11 +205,11 @@ static void fill_attributes(posix_spawnattr_t *attributes, const struct asy_spaw
     sigdelset(&defaults, SIGQUIT);
     posix_spawnattr_setsigmask(attributes, &none);
     posix_spawnattr_setsigdefault(attributes, &defaults);
-    if (spawn->new_session) {
+    if (spawn->needs_session) {
         flags |= POSIX_SPAWN_SETSID; /* and with it a group */
-    } else if (spawn->new_group || spawn->group) {
+    } else if (spawn->needs_group || spawn->group) {
         flags |= POSIX_SPAWN_SETPGROUP;
-        posix_spawnattr_setpgroup(attributes, spawn->new_group ? 0 : spawn->group);
+        posix_spawnattr_setpgroup(attributes, spawn->needs_group ? 0 : spawn->group);
     }
     posix_spawnattr_setflags(attributes, flags);
 }
@@ -218,21 +221,21 @@ int asy_sys_spawn(const struct asy_spawn *spawn, pid_t *pid)
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     int saved = errno;
-    int error = posix_spawn_file_actions_init(&actions);
-    if (error)
-        return -error;
-    error = posix_spawnattr_init(&attributes);
-    if (!error) {
+    int err = posix_spawn_file_actions_init(&actions);
+    if (err)
+        return -err;
+    err = posix_spawnattr_init(&attributes);
+    if (!err) {
         fill_attributes(&attributes, spawn);
-        error = fill_actions(&actions, spawn);
+        err = fill_actions(&actions, spawn);
         char *const *env = spawn->env ? (char *const *)spawn->env : environ;
-        if (!error)
-            error = posix_spawnp(pid, spawn->argv[0], &actions, &attributes, (char *const *)spawn->argv, env);
+        if (!err)
+            err = posix_spawnp(pid, spawn->argv[0], &actions, &attributes, (char *const *)spawn->argv, env);
         posix_spawnattr_destroy(&attributes);
     }
     posix_spawn_file_actions_destroy(&actions);
     errno = saved;
-    return -error;
+    return -err;
 }
 
 /* ---- Signalled, and reaped ------------------------------------------------------------------- */
@@ -249,7 +252,7 @@ static void wait_in_thread(void *arg)
         ;
 }
 
-static int open_thread(struct asy_child *child)
+static int watch_by_thread(struct asy_child *child)
 {
     int fd = asy_sys_eventfd();
     if (fd < 0)
@@ -260,7 +263,7 @@ static int open_thread(struct asy_child *child)
         asy_sys_close(fd);
         return err;
     }
-    child->by_thread = true;
+    child->is_by_thread = true;
     child->fd = fd;
     return 0;
 }
@@ -268,13 +271,13 @@ static int open_thread(struct asy_child *child)
 int asy_sys_child_open(struct asy_child *child)
 {
     child->fd = -1;
-    child->by_thread = false;
+    child->is_by_thread = false;
     if (ASY_FAULT("pidfd_open"))
         return -EMFILE;
     int saved = errno;
     int fd = (int)kernel(asy_sys_above_standard((int)syscall(SYS_pidfd_open, child->pid, 0)), saved);
     if (fd == -ENOSYS || fd == -EPERM)
-        return open_thread(child);
+        return watch_by_thread(child);
     if (fd < 0)
         return fd;
     child->fd = fd;
@@ -284,8 +287,8 @@ int asy_sys_child_open(struct asy_child *child)
 int asy_sys_child_signal(const struct asy_child *child, int signo)
 {
     int saved = errno;
-    long result = child->by_thread ? kill(child->pid, signo)
-                                   : syscall(SYS_pidfd_send_signal, child->fd, signo, NULL, 0);
+    long result = child->is_by_thread ? kill(child->pid, signo)
+                                      : syscall(SYS_pidfd_send_signal, child->fd, signo, NULL, 0);
     return (int)kernel(result, saved);
 }
 
@@ -294,8 +297,8 @@ int asy_sys_child_reap(const struct asy_child *child, int *returncode)
     siginfo_t info;
     int saved = errno;
     info.si_pid = 0;
-    idtype_t type = child->by_thread ? P_PID : (idtype_t)WAIT_PIDFD;
-    id_t id = (id_t)(child->by_thread ? child->pid : child->fd);
+    idtype_t type = child->is_by_thread ? P_PID : (idtype_t)WAIT_PIDFD;
+    id_t id = (id_t)(child->is_by_thread ? child->pid : child->fd);
     int err = (int)kernel(waitid(type, id, &info, WEXITED | WNOHANG), saved);
     if (err < 0 || info.si_pid == 0)
         return err;
@@ -303,35 +306,36 @@ int asy_sys_child_reap(const struct asy_child *child, int *returncode)
     return 1;
 }
 
-static bool is_over(const struct asy_child *child, int timeout_ms)
+static bool has_child_ended(const struct asy_child *child, int timeout_ms)
 {
     struct pollfd one = {.fd = child->fd, .events = POLLIN};
     int saved = errno;
-    bool over = poll(&one, 1, timeout_ms) > 0;
+    bool is_ended = poll(&one, 1, timeout_ms) > 0;
     errno = saved;
-    return over;
+    return is_ended;
 }
 
 void asy_sys_child_wait(const struct asy_child *child, int timeout_ms)
 {
-    (void)is_over(child, timeout_ms);
+    (void)has_child_ended(child, timeout_ms);
 }
 
 /* A thread that has yet to write keeps its descriptor, for good if the child outlives us. */
 #define THREAD_MS 1000
 
-static bool is_let_go(const struct asy_child *child, bool ended)
+static bool has_thread_ended(const struct asy_child *child, bool has_ended)
 {
     uint64_t times;
     int saved = errno;
-    bool written = is_over(child, ended ? THREAD_MS : 0) && read(child->fd, &times, sizeof times) > 0;
+    bool has_written =
+        has_child_ended(child, has_ended ? THREAD_MS : 0) && read(child->fd, &times, sizeof times) > 0;
     errno = saved;
-    return written;
+    return has_written;
 }
 
-void asy_sys_child_close(struct asy_child *child, bool ended)
+void asy_sys_child_close(struct asy_child *child, bool has_ended)
 {
-    if (child->fd >= 0 && (!child->by_thread || is_let_go(child, ended)))
+    if (child->fd >= 0 && (!child->is_by_thread || has_thread_ended(child, has_ended)))
         asy_sys_close(child->fd);
     child->fd = -1;
 }

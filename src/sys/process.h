@@ -23,8 +23,8 @@ struct asy_spawn {
     int stdio[3];
     const int *keep; /* beyond 2: these stay open under their numbers, all others are closed */
     size_t keep_count;
-    bool new_session;
-    bool new_group;
+    bool needs_session;
+    bool needs_group;
     pid_t group; /* to join, unless 0 */
 };
 
@@ -47,7 +47,7 @@ int asy_sys_access_mode(int fd);
 struct asy_child {
     pid_t pid;
     int fd; /* close-on-exec; -1 once it is closed */
-    bool by_thread;
+    bool is_by_thread;
 };
 
 /* child->pid is set. 0 or a negative errno; -ESRCH: it is gone, somebody else has reaped it. */
@@ -59,8 +59,8 @@ int asy_sys_child_signal(const struct asy_child *child, int signo);
 int asy_sys_child_reap(const struct asy_child *child, int *returncode);
 /* Waits, blocking, until it has ended, for so long. Does not reap it. */
 void asy_sys_child_wait(const struct asy_child *child, int timeout_ms);
-/* `ended`: it has, whether reaped or not. */
-void asy_sys_child_close(struct asy_child *child, bool ended);
+/* `has_ended`: the child has, whether it was reaped or not. */
+void asy_sys_child_close(struct asy_child *child, bool has_ended);
 /* Kills a child, and waits for its end. */
 void asy_sys_kill_and_reap(pid_t pid);
 

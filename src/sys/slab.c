@@ -80,10 +80,10 @@ struct region {
 /* In place of a current chunk where there is none: it is always exhausted. */
 static struct chunk no_chunk = {.bump = CHUNK_BYTES};
 
-/* The calling thread's cache. `here` is NULL as long as it has none, and where
+/* The calling thread's cache. `fast_cache` is NULL as long as it has none, and where
  * every block is single: one test sends both the slow way. */
-static THREAD_LOCAL struct cache *own;
-static THREAD_LOCAL struct cache *here;
+static THREAD_LOCAL struct cache *thread_cache;
+static THREAD_LOCAL struct cache *fast_cache;
 
 static pthread_mutex_t orphans_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct cache *orphans, *all_caches;
@@ -182,7 +182,7 @@ static void chunk_release(struct cache *cache, struct chunk *chunk)
 }
 
 /* A free brought `used` down to `turn`: a full chunk opens, an empty one goes. */
-static NOINLINE void chunk_passes_threshold(struct cache *cache, struct chunk *chunk)
+static NOINLINE void chunk_reaches_threshold(struct cache *cache, struct chunk *chunk)
 {
     ASY_ASSERT(chunk->used == chunk->threshold && chunk->threshold != NEVER);
     if (chunk->used == 0) {
@@ -215,13 +215,13 @@ static inline void chunk_put(struct cache *cache, struct chunk *chunk, struct de
     chunk->free = block;
     /* The state changes when `used` comes down to the threshold, which is lower from then on. */
     if (UNLIKELY((int32_t)(--chunk->used - chunk->threshold) <= 0))
-        chunk_passes_threshold(cache, chunk);
+        chunk_reaches_threshold(cache, chunk);
 }
 
 /* ---- Caches --------------------------------------------------------------- */
 
 /* Takes in what other threads have freed. */
-static void collect(struct cache *cache)
+static void collect_foreign(struct cache *cache)
 {
     struct dead *block = atomic_exchange_explicit(&cache->foreign, NULL, memory_order_acquire);
     while (block) {
@@ -232,9 +232,9 @@ static void collect(struct cache *cache)
 }
 
 /* A block, when the current chunk of the class is exhausted. */
-static NOINLINE void *take_dry(struct cache *cache, size_t size_class)
+static NOINLINE void *take_from_next_chunk(struct cache *cache, size_t size_class)
 {
-    collect(cache);
+    collect_foreign(cache);
     struct chunk *chunk = cache->current[size_class];
     uint32_t bytes = (uint32_t)(size_class + 1) * CLASS_BYTES;
     void *block;
@@ -251,7 +251,7 @@ static NOINLINE void *take_dry(struct cache *cache, size_t size_class)
     return block;
 }
 
-static struct cache *cache_new(void)
+static struct cache *make_cache(void)
 {
     struct cache *cache = asy_sys_alloc_aligned(_Alignof(struct cache), sizeof *cache);
     if (!cache)
@@ -273,11 +273,11 @@ static struct cache *cache_new(void)
 }
 
 /* The thread ends: whatever is wholly free goes back, the rest waits for an heir. */
-static void cache_orphan(void *arg)
+static void orphan_cache(void *arg)
 {
     struct cache *cache = arg;
-    own = here = NULL;
-    collect(cache);
+    thread_cache = fast_cache = NULL;
+    collect_foreign(cache);
     for (size_t size_class = 0; size_class < CLASSES; size_class++) {
         struct chunk *chunk = cache->current[size_class];
         if (chunk != &no_chunk && chunk->used == 0) {
@@ -299,45 +299,45 @@ static pthread_key_t thread_end;
 static bool has_thread_end;
 
 /* Another thread's fork must not leave the child with a lock that nobody holds, or a list half made. */
-static void before_fork(void)
+static void lock_slabs(void)
 {
     pthread_mutex_lock(&orphans_lock);
     pthread_mutex_lock(&regions_lock);
     asy_slab_single_lock();
 }
 
-static void after_fork(void)
+static void unlock_slabs(void)
 {
     asy_slab_single_unlock();
     pthread_mutex_unlock(&regions_lock);
     pthread_mutex_unlock(&orphans_lock);
 }
 
-static void begin(void)
+static void watch_thread_ends(void)
 {
-    has_thread_end = asy_sys_thread_key(&thread_end, cache_orphan);
-    pthread_atfork(before_fork, after_fork, after_fork);
+    has_thread_end = asy_sys_thread_key(&thread_end, orphan_cache);
+    pthread_atfork(lock_slabs, unlock_slabs, unlock_slabs);
 }
 
 /* The calling thread's cache: an orphan, or a new one. NULL: out of memory. */
-static struct cache *cache_adopt(void)
+static struct cache *adopt_cache(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-    pthread_once(&once, begin);
+    pthread_once(&once, watch_thread_ends);
     pthread_mutex_lock(&orphans_lock);
     struct cache *cache = orphans;
     if (cache)
         orphans = cache->next;
     pthread_mutex_unlock(&orphans_lock);
-    if (!cache && !(cache = cache_new()))
+    if (!cache && !(cache = make_cache()))
         return NULL;
     /* Where there is no key left, the cache stays with its thread for good. */
     if (has_thread_end)
         (void)pthread_setspecific(thread_end, cache);
-    own = cache;
+    thread_cache = cache;
     if (!asy_slab_single_only())
-        here = cache;
+        fast_cache = cache;
     return cache;
 }
 
@@ -361,30 +361,30 @@ static inline size_t class_of(size_t bytes)
     return (bytes - (bytes != 0)) / CLASS_BYTES;
 }
 
-static COLD void *alloc_slow(size_t bytes)
+static COLD void *allocate_slowly(size_t bytes)
 {
-    struct cache *cache = own ? own : cache_adopt();
+    struct cache *cache = thread_cache ? thread_cache : adopt_cache();
     if (!cache)
         return NULL;
     if (bytes > ASY_SLAB_MAX || asy_slab_single_only())
         return asy_slab_single_alloc(bytes, cache);
-    return take_dry(cache, class_of(bytes));
+    return take_from_next_chunk(cache, class_of(bytes));
 }
 
 void *asy_slab_alloc(size_t bytes)
 {
     if (ASY_FAULT("slab_alloc"))
         return NULL;
-    struct cache *cache = here;
+    struct cache *cache = fast_cache;
     if (UNLIKELY(cache == NULL || bytes > ASY_SLAB_MAX))
-        return alloc_slow(bytes);
+        return allocate_slowly(bytes);
     size_t size_class = class_of(bytes);
     void *block = chunk_take(cache->current[size_class], (uint32_t)(size_class + 1) * CLASS_BYTES);
-    return LIKELY(block != NULL) ? block : take_dry(cache, size_class);
+    return LIKELY(block != NULL) ? block : take_from_next_chunk(cache, size_class);
 }
 
 /* The block's cache belongs to another thread, or to none. */
-static NOINLINE void free_foreign(struct cache *home, struct dead *block)
+static NOINLINE void push_foreign(struct cache *home, struct dead *block)
 {
     struct dead *head = atomic_load_explicit(&home->foreign, memory_order_relaxed);
     do {
@@ -395,7 +395,7 @@ static NOINLINE void free_foreign(struct cache *home, struct dead *block)
 
 void asy_slab_free(void *block, size_t bytes)
 {
-    struct cache *cache = here;
+    struct cache *cache = fast_cache;
     if (UNLIKELY(cache == NULL || bytes > ASY_SLAB_MAX)) {
         if (bytes > ASY_SLAB_MAX || asy_slab_single_only()) {
             asy_slab_single_free(block);
@@ -406,12 +406,12 @@ void asy_slab_free(void *block, size_t bytes)
     if (LIKELY(chunk->home == cache))
         chunk_put(cache, chunk, block);
     else
-        free_foreign(chunk->home, block);
+        push_foreign(chunk->home, block);
 }
 
 void asy_slab_each(void (*fn)(void *block, void *arg), void *arg)
 {
-    struct cache *cache = own;
+    struct cache *cache = thread_cache;
     if (!cache)
         return;
     for (struct list *it = cache->chunks.next, *next; it != &cache->chunks; it = next) {
@@ -422,7 +422,7 @@ void asy_slab_each(void (*fn)(void *block, void *arg), void *arg)
             fn((char *)chunk + at, arg);
         next = it->next;
         if ((int32_t)(--chunk->used - chunk->threshold) <= 0)
-            chunk_passes_threshold(cache, chunk);
+            chunk_reaches_threshold(cache, chunk);
     }
     asy_slab_single_each(cache, fn, arg);
 }

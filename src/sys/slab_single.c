@@ -19,7 +19,7 @@ struct single {
     uintptr_t hidden; /* ~ the block's address */
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct single *buckets[BUCKETS];
 
 /* This thread holds the lock, in asy_slab_single_each: fn may come back here, and may fork. */
@@ -28,13 +28,13 @@ static THREAD_LOCAL bool is_walking;
 void asy_slab_single_lock(void)
 {
     if (!is_walking)
-        pthread_mutex_lock(&lock);
+        pthread_mutex_lock(&registry_lock);
 }
 
 void asy_slab_single_unlock(void)
 {
     if (!is_walking)
-        pthread_mutex_unlock(&lock);
+        pthread_mutex_unlock(&registry_lock);
 }
 
 static struct single **bucket_of(const void *block)

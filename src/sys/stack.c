@@ -70,7 +70,7 @@ static void pool_init(struct asy_stack_pool *pool, struct asy_stacks *owner, siz
 }
 
 /* The pool for `bytes`, made if it is the first request of its size. */
-static NOINLINE struct asy_stack_pool *pool_of(struct asy_stacks *stacks, size_t bytes)
+static NOINLINE struct asy_stack_pool *find_pool(struct asy_stacks *stacks, size_t bytes)
 {
     size_t usable = asy_stacks_size(stacks, bytes);
     if (usable == stacks->first.usable)
@@ -99,7 +99,7 @@ static inline size_t warm_max(const struct asy_stack_pool *pool)
 }
 
 /* Maps another slab; a smaller one where the address space is short. */
-static bool grow(struct asy_stack_pool *pool)
+static bool add_slab(struct asy_stack_pool *pool)
 {
     for (;;) {
         uint32_t count = pool->slab_stacks;
@@ -134,7 +134,7 @@ static inline struct asy_stack *stack_at(struct list *node)
 }
 
 /* The latest, or the oldest, stack of a list that nobody runs on; NULL: none. */
-static inline struct asy_stack *latest(struct list *list)
+static inline struct asy_stack *latest_free(struct list *list)
 {
     struct list *node = list->next;
     if (UNLIKELY(node != list && runs_here(stack_at(node))))
@@ -142,7 +142,7 @@ static inline struct asy_stack *latest(struct list *list)
     return node != list ? stack_at(node) : NULL;
 }
 
-static struct asy_stack *oldest(struct list *list)
+static struct asy_stack *oldest_free(struct list *list)
 {
     struct list *node = list->prev;
     if (node != list && runs_here(stack_at(node)))
@@ -154,7 +154,7 @@ static struct asy_stack *oldest(struct list *list)
  * spares them a chain of loads from what was just stored; and the order of the
  * stores keeps compilers from joining two of them into a wide one, from which
  * the next load would be slow. */
-static inline void push(struct list *head, struct list *node)
+static inline void push_stack(struct list *head, struct list *node)
 {
     struct list *next = head->next;
     node->next = next;
@@ -163,7 +163,7 @@ static inline void push(struct list *head, struct list *node)
     node->prev = head;
 }
 
-static inline void unlink_latest(struct list *head, struct list *node)
+static inline void unlink_stack(struct list *head, struct list *node)
 {
     if (UNLIKELY(head->next != node)) {
         list_remove(node); /* behind the one that the caller runs on */
@@ -192,7 +192,7 @@ static void make_cold(struct asy_stack_pool *pool, struct asy_stack *stack)
 /* A cold stack, made ready; NULL with *error if that fails. */
 static NOINLINE struct asy_stack *take_cold(struct asy_stack_pool *pool, int *error)
 {
-    if (list_is_empty(&pool->partly_cold) && !grow(pool)) {
+    if (list_is_empty(&pool->partly_cold) && !add_slab(pool)) {
         *error = -ENOMEM;
         return NULL;
     }
@@ -219,11 +219,11 @@ static NOINLINE struct asy_stack *take_cold(struct asy_stack_pool *pool, int *er
 /* ---- Memory goes back ----------------------------------------------------- */
 
 /* Turns the oldest warm stack cold. False: there is none, or it cannot be. */
-static bool cool(struct asy_stack_pool *pool)
+static bool cool_oldest(struct asy_stack_pool *pool)
 {
-    struct asy_stack *stack = oldest(&pool->due);
+    struct asy_stack *stack = oldest_free(&pool->due);
     if (!stack)
-        stack = oldest(&pool->warm);
+        stack = oldest_free(&pool->warm);
     if (!stack || asy_sys_madvise(stack->low, pool->usable, MADV_DONTNEED) < 0)
         return false;
     make_cold(pool, stack);
@@ -234,7 +234,7 @@ static bool cool(struct asy_stack_pool *pool)
  * whether there is any: giving back nothing is cheaper than mincore. */
 static bool check_depth(struct asy_stack_pool *pool)
 {
-    struct asy_stack *stack = oldest(&pool->due);
+    struct asy_stack *stack = oldest_free(&pool->due);
     if (!stack)
         return false;
     (void)asy_sys_madvise(stack->low, pool->usable - KEEP_BYTES, MADV_DONTNEED);
@@ -261,7 +261,7 @@ static void unmap_idle(struct asy_stack_pool *pool, struct asy_stack_slab *slab)
 }
 
 /* Looks at the next `slabs` slabs, and unmaps one that the pool can do without. */
-static void reap(struct asy_stack_pool *pool, unsigned slabs)
+static void reap_slabs(struct asy_stack_pool *pool, unsigned slabs)
 {
     while (slabs-- && warm_count(pool) + pool->cold_count > warm_max(pool)) {
         struct list *at = pool->reap_at->next;
@@ -281,16 +281,16 @@ static void reap(struct asy_stack_pool *pool, unsigned slabs)
 
 /* There are more warm stacks than wanted: two go for each one that comes, since
  * that one lowered the limit too. */
-static NOINLINE void settle(struct asy_stack_pool *pool)
+static NOINLINE void shed_warm(struct asy_stack_pool *pool)
 {
-    reap(pool, 8);
+    reap_slabs(pool, 8);
     for (int i = 0; i < 2 && warm_count(pool) > warm_max(pool); i++) {
-        if (!cool(pool))
+        if (!cool_oldest(pool))
             return;
     }
 }
 
-static NOINLINE void becomes_due(struct asy_stack_pool *pool, struct asy_stack *stack)
+static NOINLINE void make_due(struct asy_stack_pool *pool, struct asy_stack *stack)
 {
     if (pool->usable <= KEEP_BYTES)
         return;
@@ -301,8 +301,8 @@ static NOINLINE void becomes_due(struct asy_stack_pool *pool, struct asy_stack *
 
 static void trim_pool(struct asy_stack_pool *pool, unsigned *budget)
 {
-    reap(pool, 4);
-    while (*budget && warm_count(pool) > warm_max(pool) && cool(pool))
+    reap_slabs(pool, 4);
+    while (*budget && warm_count(pool) > warm_max(pool) && cool_oldest(pool))
         --*budget;
     while (*budget && pool->due_count && check_depth(pool))
         --*budget;
@@ -310,7 +310,7 @@ static void trim_pool(struct asy_stack_pool *pool, unsigned *budget)
         pool->owner->is_settled = false;
 }
 
-static NOINLINE void trim(struct asy_stacks *stacks)
+static NOINLINE void trim_pools(struct asy_stacks *stacks)
 {
     unsigned budget = TRIM_MAX;
     stacks->is_settled = true;
@@ -322,24 +322,24 @@ static NOINLINE void trim(struct asy_stacks *stacks)
 HOT void asy_stacks_trim(struct asy_stacks *stacks)
 {
     if (!stacks->is_settled)
-        trim(stacks);
+        trim_pools(stacks);
 }
 
 /* ---- Take and give -------------------------------------------------------- */
 
 struct asy_stack *asy_stack_take(struct asy_stacks *stacks, size_t bytes, int *error)
 {
-    struct asy_stack_pool *pool = LIKELY(bytes == 0) ? &stacks->first : pool_of(stacks, bytes);
+    struct asy_stack_pool *pool = LIKELY(bytes == 0) ? &stacks->first : find_pool(stacks, bytes);
     if (UNLIKELY(!pool)) {
         *error = -ENOMEM;
         return NULL;
     }
-    struct asy_stack *stack = latest(&pool->warm);
+    struct asy_stack *stack = latest_free(&pool->warm);
     if (LIKELY(stack != NULL)) {
-        unlink_latest(&pool->warm, &stack->node);
+        unlink_stack(&pool->warm, &stack->node);
         pool->warm_count--;
-    } else if ((stack = latest(&pool->due))) {
-        unlink_latest(&pool->due, &stack->node);
+    } else if ((stack = latest_free(&pool->due))) {
+        unlink_stack(&pool->due, &stack->node);
         pool->due_count--;
     } else if (!(stack = take_cold(pool, error))) {
         return NULL;
@@ -359,16 +359,16 @@ void asy_stack_give(struct asy_stacks *stacks, struct asy_stack *stack)
     pool->live--;
     stack->slab->busy--;
     if (UNLIKELY(++stack->gives % CHECK_GIVES == 0))
-        becomes_due(pool, stack);
+        make_due(pool, stack);
     if (stack->flags & ASY_STACK_DUE) {
         pool->due_count++;
-        push(&pool->due, &stack->node);
+        push_stack(&pool->due, &stack->node);
     } else {
         pool->warm_count++;
-        push(&pool->warm, &stack->node);
+        push_stack(&pool->warm, &stack->node);
     }
     if (UNLIKELY(warm_count(pool) > warm_max(pool)))
-        settle(pool);
+        shed_warm(pool);
 }
 
 void asy_stack_abandon(struct asy_stacks *stacks, struct asy_stack *stack)

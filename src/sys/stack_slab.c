@@ -122,15 +122,15 @@ static int make_guard(struct asy_stack *stack, struct asy_stack_guards *guards)
     size_t bytes = stack->slab->pool->guard;
     char *guard = stack->low - bytes;
     if (guards->must_install) {
-        int error = asy_sys_madvise(guard, bytes, MADV_GUARD_INSTALL);
+        int err = asy_sys_madvise(guard, bytes, MADV_GUARD_INSTALL);
         /* Emulators accept advice that they do not know; so look once. */
-        if (error == 0 && (guards->is_proven || !asy_sys_is_readable(guard))) {
+        if (err == 0 && (guards->is_proven || !asy_sys_is_readable(guard))) {
             guards->is_proven = true;
             return 0;
         }
         /* EINVAL: an older kernel, or one that has no such guards in locked memory. */
-        if (error != 0 && error != -EINVAL && error != -ENOSYS)
-            return error;
+        if (err != 0 && err != -EINVAL && err != -ENOSYS)
+            return err;
         guards->must_install = false;
     }
     return asy_sys_mprotect(guard, bytes, PROT_NONE);
@@ -138,9 +138,9 @@ static int make_guard(struct asy_stack *stack, struct asy_stack_guards *guards)
 
 int asy_stack_make_ready(struct asy_stack *stack, struct asy_stack_guards *guards)
 {
-    int error = make_guard(stack, guards);
-    if (error < 0)
-        return error;
+    int err = make_guard(stack, guards);
+    if (err < 0)
+        return err;
     if (!tell_made(stack))
         return -ENOMEM;
     stack->flags |= ASY_STACK_MAPPED;

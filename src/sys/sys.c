@@ -219,9 +219,9 @@ int asy_sys_above_standard(int fd)
     if (fd < 0 || fd > STDERR_FILENO)
         return fd;
     int higher = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    int error = errno;
+    int err = errno;
     close(fd);
-    errno = error;
+    errno = err;
     return higher;
 }
 

@@ -35,18 +35,18 @@ struct asy_thread *asy_sys_thread_self(void)
     return self_here;
 }
 
-static void before_fork(void)
+static void lock_threads(void)
 {
     pthread_mutex_lock(&all.lock);
 }
 
-static void in_parent(void)
+static void unlock_threads(void)
 {
     pthread_mutex_unlock(&all.lock);
 }
 
 /* The threads are the parent's. */
-static void in_child(void)
+static void forget_threads(void)
 {
     list_init(&all.running);
     atomic_store(&all.count, 0);
@@ -57,7 +57,7 @@ static void in_child(void)
 
 static void watch_ends(void)
 {
-    pthread_atfork(before_fork, in_parent, in_child);
+    pthread_atfork(lock_threads, unlock_threads, forget_threads);
     asy_sys_unload_begin();
 }
 
@@ -69,7 +69,7 @@ struct start {
     const char *name;
 };
 
-static void sign_on(struct asy_thread *self)
+static void register_thread(struct asy_thread *self)
 {
     pthread_mutex_lock(&all.lock);
     list_append(&all.running, &self->node);
@@ -79,7 +79,7 @@ static void sign_on(struct asy_thread *self)
 }
 
 /* Whoever joins the last to end knows that all before it are gone. */
-static void sign_off(struct asy_thread *self)
+static void unregister_thread(struct asy_thread *self)
 {
     pthread_mutex_lock(&all.lock);
     bool has_before = all.has_last;
@@ -102,9 +102,9 @@ static void *run_thread(void *arg)
     asy_sys_free(arg);
     pthread_setname_np(self.id, start.name);
     self_here = &self;
-    sign_on(&self);
+    register_thread(&self);
     start.fn(start.arg);
-    sign_off(&self);
+    unregister_thread(&self);
     return NULL;
 }
 
@@ -171,9 +171,9 @@ void asy_sys_thread_rests(struct asy_thread *self)
 
 void asy_sys_thread_sleep(struct asy_thread *self, int64_t timeout_ns)
 {
-    bool in_time = true;
-    while (in_time && !atomic_load_explicit(&self->called, memory_order_acquire))
-        in_time = asy_sys_futex_wait(&self->called, 0, timeout_ns);
+    bool is_in_time = true;
+    while (is_in_time && !atomic_load_explicit(&self->called, memory_order_acquire))
+        is_in_time = asy_sys_futex_wait(&self->called, 0, timeout_ns);
 }
 
 bool asy_sys_thread_was_called(struct asy_thread *self)
@@ -251,9 +251,9 @@ bool asy_sys_futex_wait(_Atomic uint32_t *word, uint32_t value, int64_t timeout_
     int saved = errno;
     long result = syscall(SYS_futex, word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, value,
                           timeout_ns < 0 ? NULL : &timeout, NULL, 0);
-    bool in_time = result == 0 || errno != ETIMEDOUT;
+    bool is_in_time = result == 0 || errno != ETIMEDOUT;
     errno = saved;
-    return in_time;
+    return is_in_time;
 }
 
 void asy_sys_futex_wake(const _Atomic uint32_t *word, int count)

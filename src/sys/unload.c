@@ -16,7 +16,7 @@
 
 int __cxa_atexit(void (*fn)(void *), void *arg, void *library);
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_once_t watch_once = PTHREAD_ONCE_INIT;
 /* Not 0: the program ends. A block that outlives us, as does libc, whose function posts it. */
 static sem_t *program_ends;
 static pthread_key_t keys[KEYS_MAX];
@@ -24,7 +24,7 @@ static _Atomic unsigned key_count;
 
 /* For a destructor the two ends look alike. What is registered for a library that there is not runs at the
  * program's only, and before all destructors. */
-static void begin(void)
+static void watch_program(void)
 {
     program_ends = malloc(sizeof *program_ends); /* past the seam: it is not asked for again */
     if (!program_ends)
@@ -35,7 +35,7 @@ static void begin(void)
 
 void asy_sys_unload_begin(void)
 {
-    pthread_once(&once, begin);
+    pthread_once(&watch_once, watch_program);
 }
 
 bool asy_sys_thread_key(pthread_key_t *key, void (*end)(void *))
@@ -55,7 +55,7 @@ static bool does_program_end(void)
 
 /* After the destructors of all others. A function that runs still has its code here, or in what goes with
  * us: there is nothing but to wait, and to say for what. */
-__attribute__((destructor(101))) static void unload(void)
+__attribute__((destructor(101))) static void unload_library(void)
 {
     if (does_program_end()) {
         asy_sys_threads_leave();

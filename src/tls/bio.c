@@ -8,14 +8,14 @@
 static int bio_read(BIO *bio, char *buf, int n)
 {
     struct tls_filter *filter = BIO_get_data(bio);
-    bool ended;
+    bool has_ended;
     BIO_clear_retry_flags(bio);
     if (n <= 0)
         return 0;
-    size_t got = asyncio_filter_take_(filter->stream, buf, (size_t)n, &ended);
+    size_t got = asyncio_filter_take_(filter->stream, buf, (size_t)n, &has_ended);
     if (got)
         return (int)got;
-    if (ended)
+    if (has_ended)
         return 0;
     BIO_set_retry_read(bio);
     return -1;
@@ -52,15 +52,15 @@ static int bio_write(BIO *bio, const char *buf, int n)
 static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
 {
     const struct tls_filter *filter = BIO_get_data(bio);
-    bool ended;
+    bool has_ended;
     (void)number;
     (void)pointer;
     switch (command) {
     case BIO_CTRL_FLUSH:
         return 1;
     case BIO_CTRL_EOF:
-        asyncio_filter_take_(filter->stream, NULL, 0, &ended);
-        return ended;
+        asyncio_filter_take_(filter->stream, NULL, 0, &has_ended);
+        return has_ended;
     default:
         return 0;
     }

@@ -31,7 +31,7 @@ static int refuse_setting(const char *words)
 
 /* ---- Made and released -------------------------------------------------------------------- */
 
-static bool is_server(const asyncio_tls_context *context)
+static bool is_server_context(const asyncio_tls_context *context)
 {
     return context->is_server;
 }
@@ -60,7 +60,7 @@ static void set_up_server(asyncio_tls_context *context)
     SSL_CTX_set_client_hello_cb(context->ssl, asy_tls_hear_client, context);
 }
 
-static void set_up(asyncio_tls_context *context)
+static void set_up_context(asyncio_tls_context *context)
 {
     SSL_CTX *ssl = context->ssl;
     SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
@@ -75,11 +75,11 @@ static void set_up(asyncio_tls_context *context)
     asy_tls_sessions_init(context);
 }
 
-static int make(bool server, asyncio_tls_context **out)
+static int make_context(const SSL_METHOD *method, bool is_server, asyncio_tls_context **out)
 {
     static const struct asy_tls_hooks hooks = {
         .start = asy_tls_start,
-        .is_server = is_server,
+        .is_server = is_server_context,
         .ref = asy_tls_context_ref,
         .unref = asyncio_tls_context_release,
     };
@@ -89,17 +89,17 @@ static int make(bool server, asyncio_tls_context **out)
     if (!context)
         return -ENOMEM;
     ERR_clear_error();
-    context->ssl = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
+    context->ssl = SSL_CTX_new(method);
     if (!context->ssl) {
         asyncio_filter_free_(context);
         return (int)asyncio_raise(ASYNCIO_ETLS, "TLS: OpenSSL cannot be used: %s", asy_tls_reason());
     }
     context->refs = 1;
-    context->is_server = server;
-    context->verifies = context->verifies_names = context->resumes = !server;
+    context->is_server = is_server;
+    context->verifies = context->verifies_names = context->resumes = !is_server;
     context->handshake_timeout = HANDSHAKE_TIMEOUT_S;
     context->shutdown_timeout = SHUTDOWN_TIMEOUT_S;
-    set_up(context);
+    set_up_context(context);
     asyncio_tls_hook_(&hooks);
     *out = context;
     return 0;
@@ -107,12 +107,12 @@ static int make(bool server, asyncio_tls_context **out)
 
 int asyncio_tls_context_new_client(asyncio_tls_context **context)
 {
-    return make(false, context);
+    return make_context(TLS_client_method(), /* is_server= */ false, context);
 }
 
 int asyncio_tls_context_new_server(asyncio_tls_context **context)
 {
-    return make(true, context);
+    return make_context(TLS_server_method(), /* is_server= */ true, context);
 }
 
 void asyncio_tls_context_release(asyncio_tls_context *context)
@@ -129,19 +129,19 @@ void asyncio_tls_context_release(asyncio_tls_context *context)
 
 /* ---- Files ------------------------------------------------------------------------------------ */
 
-/* A file that is not there has an error of its own. 0: it is; *directory. */
-static int look(const char *path, bool *directory)
+/* A file that is not there has an error of its own. 0: it is; *is_directory. */
+static int check_file(const char *path, bool *is_directory)
 {
     struct stat status;
     int saved = errno, err = stat(path, &status) == 0 ? 0 : -errno;
     errno = saved;
     if (err)
         return (int)asyncio_raise(err, "TLS: %s: %s", path, asyncio_strerror(err));
-    *directory = S_ISDIR(status.st_mode);
+    *is_directory = S_ISDIR(status.st_mode);
     return 0;
 }
 
-static int cannot_use(const char *path)
+static int refuse_file(const char *path)
 {
     return (int)asyncio_raise(ASYNCIO_ETLS, "TLS: %s cannot be used: %s", path, asy_tls_reason());
 }
@@ -154,24 +154,24 @@ static int load_key(asyncio_tls_context *context, const char *path)
         ERR_clear_error();
         return (int)asyncio_raise(ASYNCIO_ETLS, "TLS: %s cannot be used: the key has a password", path);
     }
-    return loaded == 1 && SSL_CTX_check_private_key(context->ssl) == 1 ? 0 : cannot_use(path);
+    return loaded == 1 && SSL_CTX_check_private_key(context->ssl) == 1 ? 0 : refuse_file(path);
 }
 
 int asyncio_tls_context_load_cert(asyncio_tls_context *context, const char *chain_file, const char *key_file)
 {
-    bool directory;
+    bool is_directory;
     if (!context || !chain_file)
         return -EINVAL;
     const char *key = key_file ? key_file : chain_file;
-    int err = look(chain_file, &directory);
+    int err = check_file(chain_file, &is_directory);
     if (!err)
-        err = look(key, &directory);
+        err = check_file(key, &is_directory);
     if (err)
         return err;
     ERR_clear_error();
     asy_tls_sessions_clear(context); /* they are of who it was before */
     if (SSL_CTX_use_certificate_chain_file(context->ssl, chain_file) != 1)
-        return cannot_use(chain_file);
+        return refuse_file(chain_file);
     return load_key(context, key);
 }
 
@@ -191,18 +191,18 @@ static void tell_clients(asyncio_tls_context *context, const char *path)
 
 int asyncio_tls_context_load_ca(asyncio_tls_context *context, const char *file_or_directory)
 {
-    bool directory;
+    bool is_directory;
     if (!context || !file_or_directory)
         return -EINVAL;
-    int err = look(file_or_directory, &directory);
+    int err = check_file(file_or_directory, &is_directory);
     if (err)
         return err;
     ERR_clear_error();
-    int loaded = directory ? SSL_CTX_load_verify_dir(context->ssl, file_or_directory)
-                           : SSL_CTX_load_verify_file(context->ssl, file_or_directory);
+    int loaded = is_directory ? SSL_CTX_load_verify_dir(context->ssl, file_or_directory)
+                              : SSL_CTX_load_verify_file(context->ssl, file_or_directory);
     if (loaded != 1)
-        return cannot_use(file_or_directory);
-    if (context->is_server && !directory)
+        return refuse_file(file_or_directory);
+    if (context->is_server && !is_directory)
         tell_clients(context, file_or_directory);
     ERR_clear_error();
     context->has_authorities = true;
@@ -216,7 +216,7 @@ int asyncio_tls_context_load_system_ca(asyncio_tls_context *context)
         return -EINVAL;
     ERR_clear_error();
     if (SSL_CTX_set_default_verify_paths(context->ssl) != 1)
-        return cannot_use("the system's list of authorities");
+        return refuse_file("the system's list of authorities");
     context->has_authorities = true;
     return 0;
 }
@@ -224,8 +224,8 @@ int asyncio_tls_context_load_system_ca(asyncio_tls_context *context)
 int asy_tls_context_complete(asyncio_tls_context *context)
 {
     pthread_mutex_lock(&context->lock);
-    bool needs = context->verifies && !context->is_server && !context->has_authorities;
-    int err = needs ? asyncio_tls_context_load_system_ca(context) : 0;
+    bool needs_system = context->verifies && !context->is_server && !context->has_authorities;
+    int err = needs_system ? asyncio_tls_context_load_system_ca(context) : 0;
     pthread_mutex_unlock(&context->lock);
     return err;
 }

@@ -18,7 +18,7 @@
 /* ---- Outcomes -------------------------------------------------------------------------------- */
 
 /* The error of this connection, with its words, now and whenever it is used again. */
-static int failed(const struct tls_filter *filter)
+static int repeat_failure(const struct tls_filter *filter)
 {
     if (filter->words)
         asyncio_raise(filter->error, "%s", filter->words);
@@ -37,7 +37,7 @@ static void describe_peer(const struct tls_filter *filter, char text[WHO_BYTES])
              name && *address ? ", " : "", address);
 }
 
-static int fail(struct tls_filter *filter, int err, const char *words)
+static int set_failure(struct tls_filter *filter, int err, const char *words)
 {
     char who[WHO_BYTES], text[256 + WHO_BYTES];
     describe_peer(filter, who);
@@ -45,42 +45,42 @@ static int fail(struct tls_filter *filter, int err, const char *words)
     asyncio_filter_free_(filter->words);
     filter->words = asy_tls_copy_text(text);
     filter->error = err;
-    return failed(filter);
+    return repeat_failure(filter);
 }
 
 /* A call of OpenSSL that returned `result` did not succeed: -EAGAIN if it needs more input, 0
  * at the peer's goodbye, or an error. */
-static int outcome(struct tls_filter *filter, int result)
+static int judge_result(struct tls_filter *filter, int result)
 {
     char words[256];
     int kind = SSL_get_error(filter->ssl, result);
     if (filter->is_swamped) {
         ERR_clear_error();
-        return fail(filter, ASYNCIO_ETLS, "the peer asks for answers, and does not read them");
+        return set_failure(filter, ASYNCIO_ETLS, "the peer asks for answers, and does not read them");
     }
     if (kind == SSL_ERROR_WANT_READ)
         return -EAGAIN;
     if (kind == SSL_ERROR_ZERO_RETURN && filter->is_ready)
         return 0;
     unsigned long error = ERR_peek_error();
-    bool at_end =
+    bool is_at_end =
         ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
     if (filter->lacks_memory) {
         ERR_clear_error();
-        return fail(filter, -ENOMEM, "out of memory");
+        return set_failure(filter, -ENOMEM, "out of memory");
     }
-    if (!filter->is_ready && (at_end || kind == SSL_ERROR_ZERO_RETURN || !error)) {
+    if (!filter->is_ready && (is_at_end || kind == SSL_ERROR_ZERO_RETURN || !error)) {
         ERR_clear_error();
-        return fail(filter, -ECONNRESET, "the peer closed the connection during the handshake");
+        return set_failure(filter, -ECONNRESET, "the peer closed the connection during the handshake");
     }
     asy_tls_describe(filter, words, sizeof words);
-    return fail(filter, ASYNCIO_ETLS, filter->refusal ? filter->refusal : words);
+    return set_failure(filter, ASYNCIO_ETLS, filter->refusal ? filter->refusal : words);
 }
 
 /* ---- Operations -------------------------------------------------------------------------------- */
 
 /* What others have left in the queue of errors is not ours. Mostly it is empty, and clearing it dear. */
-static inline void begin(void)
+static inline void clear_old_errors(void)
 {
     if (ERR_peek_error())
         ERR_clear_error();
@@ -94,21 +94,21 @@ static int check_alpn(struct tls_filter *filter)
     SSL_get0_alpn_selected(filter->ssl, &alpn, &bytes);
     if (bytes || !filter->site->requires_alpn)
         return 0;
-    return fail(filter, ASYNCIO_ETLS, "the server has chosen none of the protocols (ALPN)");
+    return set_failure(filter, ASYNCIO_ETLS, "the server has chosen none of the protocols (ALPN)");
 }
 
-static int handshake(void *arg)
+static int continue_handshake(void *arg)
 {
     struct tls_filter *filter = arg;
     if (filter->error)
-        return failed(filter);
-    begin();
+        return repeat_failure(filter);
+    clear_old_errors();
     int result = SSL_do_handshake(filter->ssl);
     if (result == 1) {
         filter->is_ready = true;
         return check_alpn(filter);
     }
-    int err = outcome(filter, result);
+    int err = judge_result(filter, result);
     if (err != -EAGAIN)
         asy_tls_session_forget(filter);
     return err;
@@ -123,7 +123,7 @@ static int end_handshake(void *arg, int err, const char *words)
     if (err == -ECANCELED || err == -ENOMEM)
         return err;
     snprintf(text, sizeof text, "the handshake failed: %.200s", words);
-    return fail(filter, err, text);
+    return set_failure(filter, err, text);
 }
 
 /* As much as there is; what ends it is told by the next call. */
@@ -131,10 +131,10 @@ static ssize_t pull_some(struct tls_filter *filter, char *buf, size_t n)
 {
     size_t got = 0, part;
     while (got < n) {
-        begin();
+        clear_old_errors();
         int result = SSL_read_ex(filter->ssl, buf + got, n - got, &part);
         if (result != 1) {
-            int err = outcome(filter, result);
+            int err = judge_result(filter, result);
             return got ? (ssize_t)got : err;
         }
         got += part;
@@ -143,11 +143,11 @@ static ssize_t pull_some(struct tls_filter *filter, char *buf, size_t n)
 }
 
 /* OpenSSL keeps its buffers from one record to the next, but not while nothing comes. */
-static ssize_t pull(void *arg, void *buf, size_t n)
+static ssize_t pull_input(void *arg, void *buf, size_t n)
 {
     struct tls_filter *filter = arg;
     if (filter->error)
-        return failed(filter);
+        return repeat_failure(filter);
     SSL_clear_mode(filter->ssl, SSL_MODE_RELEASE_BUFFERS);
     filter->reads = true;
     ssize_t got = pull_some(filter, buf, n);
@@ -158,18 +158,18 @@ static ssize_t pull(void *arg, void *buf, size_t n)
     return got;
 }
 
-static int push(void *arg, const void *data, size_t n)
+static int push_output(void *arg, const void *data, size_t n)
 {
     struct tls_filter *filter = arg;
     size_t done = 0, part;
     if (filter->error)
-        return failed(filter);
+        return repeat_failure(filter);
     while (done < n) {
-        begin();
+        clear_old_errors();
         int result = SSL_write_ex(filter->ssl, (const char *)data + done, n - done, &part);
         if (result != 1) {
-            int err = outcome(filter, result);
-            return err == -EAGAIN || err == 0 ? fail(filter, ASYNCIO_ETLS, "unexpected state") : err;
+            int err = judge_result(filter, result);
+            return err == -EAGAIN || err == 0 ? set_failure(filter, ASYNCIO_ETLS, "unexpected state") : err;
         }
         done += part;
     }
@@ -204,10 +204,10 @@ static void free_filter(void *arg)
 }
 
 const struct asy_stream_filter_ops asy_tls_filter_ops = {
-    .handshake = handshake,
+    .handshake = continue_handshake,
     .give_up = end_handshake,
-    .pull = pull,
-    .push = push,
+    .pull = pull_input,
+    .push = push_output,
     .shutdown = say_goodbye,
     .shutdown_timeout = shutdown_timeout,
     .free = free_filter,
@@ -225,9 +225,9 @@ static bool want_server(const struct tls_filter *filter, const struct tls_name *
     if (!filter->context->verifies_names)
         return true;
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-    int set = bytes ? X509_VERIFY_PARAM_set1_ip(SSL_get0_param(ssl), name->address, bytes)
-                    : SSL_set1_host(ssl, name->text);
-    return set == 1;
+    int is_set = bytes ? X509_VERIFY_PARAM_set1_ip(SSL_get0_param(ssl), name->address, bytes)
+                       : SSL_set1_host(ssl, name->text);
+    return is_set == 1;
 }
 
 /* Sessions are remembered by name and port: another port may be another server, and so may the same
@@ -280,8 +280,8 @@ static int make_filter(asyncio_stream *stream, asyncio_tls_context *context, con
     filter->context = filter->site = context;
     filter->stream = stream;
     filter->ssl = SSL_new(context->ssl);
-    bool linked = filter->ssl && SSL_set_app_data(filter->ssl, filter) == 1;
-    BIO *bio = linked ? asy_tls_bio_new(filter) : NULL;
+    bool is_linked = filter->ssl && SSL_set_app_data(filter->ssl, filter) == 1;
+    BIO *bio = is_linked ? asy_tls_bio_new(filter) : NULL;
     int err = bio ? 0 : -ENOMEM;
     if (bio) {
         SSL_set_bio(filter->ssl, bio, bio);

@@ -26,10 +26,10 @@ const char *asy_tls_normalize(char to[TLS_NAME_BYTES], const char *name, size_t 
         return length ? "it is longer than 253 characters" : "it is empty";
     for (size_t i = 0; i < length; i++) {
         char c = name[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
         if (c & 0x80)
             return "it is not in ASCII (its other form begins with xn--)";
-        if (!letter && !(c >= '0' && c <= '9') && c != '-' && c != '_' && c != '.')
+        if (!is_letter && !(c >= '0' && c <= '9') && c != '-' && c != '_' && c != '.')
             return "it has a character that no name has";
         if (c == '.') {
             const char *fault = look_at_part(i - part);

@@ -72,7 +72,7 @@ static SSL_TICKET_RETURN judge_ticket(SSL *ssl, SSL_SESSION *session, const unsi
 /* ---- What a client knows ------------------------------------------------------------------------ */
 
 /* The lock is held. */
-static struct known *find(asyncio_tls_context *context, const char *key)
+static struct known *find_session(asyncio_tls_context *context, const char *key)
 {
     LIST_EACH(node, &context->sessions) {
         struct known *known = LIST_ENTRY(node, struct known, node);
@@ -83,7 +83,7 @@ static struct known *find(asyncio_tls_context *context, const char *key)
 }
 
 /* The lock is held. */
-static void drop(asyncio_tls_context *context, struct known *known)
+static void drop_session(asyncio_tls_context *context, struct known *known)
 {
     list_remove(&known->node);
     context->session_count--;
@@ -92,7 +92,7 @@ static void drop(asyncio_tls_context *context, struct known *known)
     asyncio_filter_free_(known);
 }
 
-static struct known *add(asyncio_tls_context *context, const char *key)
+static struct known *add_session(asyncio_tls_context *context, const char *key)
 {
     struct known *known = asyncio_filter_alloc_(sizeof *known);
     char *copy = known ? asy_tls_copy_text(key) : NULL;
@@ -103,21 +103,21 @@ static struct known *add(asyncio_tls_context *context, const char *key)
     known->key = copy;
     list_prepend(&context->sessions, &known->node);
     if (++context->session_count > SESSIONS_MAX)
-        drop(context, LIST_ENTRY(context->sessions.prev, struct known, node));
+        drop_session(context, LIST_ENTRY(context->sessions.prev, struct known, node));
     return known;
 }
 
 /* OpenSSL has made a session, or got one from the server. 1: the reference is ours. */
-static int remember(SSL *ssl, SSL_SESSION *session)
+static int keep_session(SSL *ssl, SSL_SESSION *session)
 {
     const struct tls_filter *filter = SSL_get_app_data(ssl);
     asyncio_tls_context *context = filter->context;
     if (!filter->session_key || !context->resumes || !SSL_SESSION_is_resumable(session))
         return 0;
     pthread_mutex_lock(&context->lock);
-    struct known *known = find(context, filter->session_key);
+    struct known *known = find_session(context, filter->session_key);
     if (!known)
-        known = add(context, filter->session_key);
+        known = add_session(context, filter->session_key);
     if (known) {
         SSL_SESSION_free(known->session);
         known->session = session;
@@ -137,14 +137,14 @@ void asy_tls_sessions_init(asyncio_tls_context *context)
         return;
     }
     SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-    SSL_CTX_sess_set_new_cb(context->ssl, remember);
+    SSL_CTX_sess_set_new_cb(context->ssl, keep_session);
 }
 
 void asy_tls_sessions_clear(asyncio_tls_context *context)
 {
     pthread_mutex_lock(&context->lock);
     while (!list_is_empty(&context->sessions))
-        drop(context, LIST_ENTRY(context->sessions.next, struct known, node));
+        drop_session(context, LIST_ENTRY(context->sessions.next, struct known, node));
     pthread_mutex_unlock(&context->lock);
 }
 
@@ -154,9 +154,9 @@ void asy_tls_session_use(struct tls_filter *filter)
     if (!filter->session_key)
         return;
     pthread_mutex_lock(&context->lock);
-    struct known *known = find(context, filter->session_key);
+    struct known *known = find_session(context, filter->session_key);
     if (known && time(NULL) > known->trusted_until) {
-        drop(context, known);
+        drop_session(context, known);
     } else if (known) {
         list_remove(&known->node);
         list_prepend(&context->sessions, &known->node);
@@ -172,8 +172,8 @@ void asy_tls_session_forget(struct tls_filter *filter)
     if (!filter->session_key)
         return;
     pthread_mutex_lock(&context->lock);
-    struct known *known = find(context, filter->session_key);
+    struct known *known = find_session(context, filter->session_key);
     if (known)
-        drop(context, known);
+        drop_session(context, known);
     pthread_mutex_unlock(&context->lock);
 }

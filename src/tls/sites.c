@@ -20,8 +20,8 @@ struct site {
 /* As asy_tls_normalize, for a name that may begin with "*.". False: no client can ask for it. */
 static bool normalize_pattern(char to[TLS_NAME_BYTES], const char *name)
 {
-    bool wild = strncmp(name, "*.", 2) == 0;
-    size_t skipped = wild ? 2 : 0;
+    bool is_wild = strncmp(name, "*.", 2) == 0;
+    size_t skipped = is_wild ? 2 : 0;
     char rest[TLS_NAME_BYTES];
     if (asy_tls_normalize(rest, name + skipped, strlen(name + skipped)))
         return false;
@@ -32,32 +32,32 @@ static bool normalize_pattern(char to[TLS_NAME_BYTES], const char *name)
 
 /* ---- The list, in the order of its names ------------------------------------------------------ */
 
-static int compare(const void *name, const void *site)
+static int compare_site(const void *name, const void *site)
 {
     return strcmp(name, ((const struct site *)site)->name);
 }
 
-static struct site *find(const asyncio_tls_context *context, const char *name)
+static struct site *find_site(const asyncio_tls_context *context, const char *name)
 {
     size_t count = context->site_count;
-    return count ? bsearch(name, context->sites, count, sizeof(struct site), compare) : NULL;
+    return count ? bsearch(name, context->sites, count, sizeof(struct site), compare_site) : NULL;
 }
 
 /* That of the name itself, or else of "*." and all but its first part. */
-static asyncio_tls_context *choose(const asyncio_tls_context *context, const char *name)
+static asyncio_tls_context *choose_site(const asyncio_tls_context *context, const char *name)
 {
     char wild[TLS_NAME_BYTES];
-    const struct site *site = find(context, name);
+    const struct site *site = find_site(context, name);
     const char *dot = strchr(name, '.');
     if (!site && dot && dot > name) {
         wild[0] = '*';
         memcpy(wild + 1, dot, strlen(dot) + 1);
-        site = find(context, wild);
+        site = find_site(context, wild);
     }
     return site ? site->context : NULL;
 }
 
-static int insert(asyncio_tls_context *context, const char *name, asyncio_tls_context *site)
+static int insert_site(asyncio_tls_context *context, const char *name, asyncio_tls_context *site)
 {
     size_t count = context->site_count, at = 0;
     if ((count & (count - 1)) == 0) { /* full: 1, 2, 4 ... */
@@ -93,9 +93,9 @@ int asyncio_tls_context_add_server_name(asyncio_tls_context *context, const char
         return (int)asyncio_raise(-EINVAL, "TLS: no client can ask for the name \"%s\"", name);
     if (!SSL_CTX_get0_certificate(site->ssl))
         return (int)asyncio_raise(-EINVAL, "TLS: the context for \"%s\" has no certificate", name);
-    if (find(context, normal))
+    if (find_site(context, normal))
         return (int)asyncio_raise(-EEXIST, "TLS: \"%s\" was added before", name);
-    return insert(context, normal, site);
+    return insert_site(context, normal, site);
 }
 
 void asy_tls_sites_clear(asyncio_tls_context *context)
@@ -136,7 +136,7 @@ static bool settle_at(struct tls_filter *filter, asyncio_tls_context *site)
            SSL_set_max_proto_version(ssl, (int)SSL_CTX_get_max_proto_version(site->ssl)) == 1;
 }
 
-static int refuse(struct tls_filter *filter, const char *words, int *alert, int why)
+static int refuse_client(struct tls_filter *filter, const char *words, int *alert, int why)
 {
     filter->refusal = words;
     *alert = why;
@@ -154,20 +154,20 @@ int asy_tls_hear_client(SSL *ssl, int *alert, void *arg)
     if (!filter->has_heard && asked_name(ssl, name)) { /* a second hello changes nothing */
         filter->asked = asy_tls_copy_text(name);
         filter->lacks_memory = !filter->asked;
-        site = choose(context, name);
+        site = choose_site(context, name);
     }
     filter->has_heard = true;
     if (filter->lacks_memory)
-        return refuse(filter, "out of memory", alert, SSL_AD_INTERNAL_ERROR);
+        return refuse_client(filter, "out of memory", alert, SSL_AD_INTERNAL_ERROR);
     if (!site && !SSL_CTX_get0_certificate(filter->site->ssl))
-        return refuse(filter, "no certificate for the name that the client asks for", alert,
-                      SSL_AD_UNRECOGNIZED_NAME);
+        return refuse_client(filter, "no certificate for the name that the client asks for", alert,
+                             SSL_AD_UNRECOGNIZED_NAME);
     if (site && !settle_at(filter, site))
-        return refuse(filter, "the context for the name cannot be used", alert, SSL_AD_INTERNAL_ERROR);
+        return refuse_client(filter, "the context for the name cannot be used", alert, SSL_AD_INTERNAL_ERROR);
     int proposes =
         SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &data, &bytes);
     if (filter->site->requires_alpn && proposes != 1)
-        return refuse(filter, "the client proposes no protocol (ALPN)", alert,
-                      SSL_AD_NO_APPLICATION_PROTOCOL);
+        return refuse_client(filter, "the client proposes no protocol (ALPN)", alert,
+                             SSL_AD_NO_APPLICATION_PROTOCOL);
     return SSL_CLIENT_HELLO_SUCCESS;
 }
