@@ -67,7 +67,7 @@ static void shuffle_tasks(asyncio_loop *loop)
 /* Other threads that have a reference, or something in hand for the loop. */
 static bool others_may_wake(asyncio_loop *loop)
 {
-    return asy_loop_is_shared(loop) || !list_is_empty(&loop->abroad);
+    return asy_loop_is_shared(loop) || !list_is_empty(&loop->abroad.entries);
 }
 
 static COLD void about_to_wait(asyncio_loop *loop, int64_t deadline_ns)
@@ -98,7 +98,7 @@ static bool waits_for_others(asyncio_loop *loop, int64_t deadline_ns)
 {
     if (deadline_ns <= 0 || !loop->backend->ops->is_virtual)
         return false;
-    return loop->awaited_work || (deadline_ns == ASY_NO_DEADLINE && others_may_wake(loop));
+    return loop->abroad.awaited_work || (deadline_ns == ASY_NO_DEADLINE && others_may_wake(loop));
 }
 
 /* Waits, if nothing is ready, until something is, but not past latest_ns. */
@@ -112,7 +112,7 @@ static HOT int poll_backend(asyncio_loop *loop, int64_t latest_ns)
     if (waits) {
         asy_loop_give_spare_stack(loop);
         asy_stacks_trim(loop->stacks);
-        atomic_store(&loop->is_sleeping, true);
+        atomic_store(&loop->posts.is_sleeping, true);
         if (asy_posts_pending(loop))
             deadline_ns = 0;
     }
@@ -125,7 +125,7 @@ static HOT int poll_backend(asyncio_loop *loop, int64_t latest_ns)
         err = loop->backend->ops->wait(loop->backend, deadline_ns);
     /* In no order: who still sees it up wakes once more than needed. */
     if (waits)
-        atomic_store_explicit(&loop->is_sleeping, false, memory_order_relaxed);
+        atomic_store_explicit(&loop->posts.is_sleeping, false, memory_order_relaxed);
     if (UNLIKELY(waits && loop->is_stepping && loop->instrument))
         asy_trace(loop, ASYNCIO_TRACE_WAIT_END, NULL);
     asy_posts_collect(loop);
@@ -174,7 +174,7 @@ bool asy_loop_goes_on(asyncio_loop *loop)
         return loop->batch;
     }
     bool polled = is_polled(loop);
-    if (atomic_load_explicit(&loop->has_posts, memory_order_relaxed) || (polled && is_poll_due(loop)))
+    if (atomic_load_explicit(&loop->posts.has_any, memory_order_relaxed) || (polled && is_poll_due(loop)))
         return false;
     if (loop->ready_then) {
         begin_stretch(loop, polled ? loop->look_hops : POLL_HOPS);
@@ -287,7 +287,7 @@ static bool has_work(asyncio_loop *loop)
 static void doze(asyncio_loop *loop)
 {
     loop->is_dozing = true;
-    atomic_store(&loop->is_sleeping, true);
+    atomic_store(&loop->posts.is_sleeping, true);
     if (has_work(loop))
         asy_loop_rouse(loop);
 }
@@ -331,7 +331,7 @@ static int enter(asyncio_loop *loop, const char *call)
     loop->tid = own_tid();
     loop->is_running = true;
     loop->is_dozing = false;
-    atomic_store(&loop->is_sleeping, false);
+    atomic_store(&loop->posts.is_sleeping, false);
     asy_fp_control_save(&loop->fp);
 #if ASY_TSAN
     loop->fiber.tsan = __tsan_get_current_fiber();

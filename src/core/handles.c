@@ -37,14 +37,14 @@ struct handle_chunk {
 /* A place for one more chunk. The table doubles when it is full: when its size is a power of two. */
 static int grow_table(asyncio_loop *loop)
 {
-    size_t count = loop->handle_chunk_count;
+    size_t count = loop->handles.chunk_count;
     if (count & (count - 1))
         return 0;
     size_t room = count ? 2 * count : 1;
-    struct handle_chunk **table = asy_sys_realloc(loop->handle_chunks, room * sizeof(struct handle_chunk *));
+    struct handle_chunk **table = asy_sys_realloc(loop->handles.chunks, room * sizeof(struct handle_chunk *));
     if (!table)
         return -ENOMEM;
-    loop->handle_chunks = table;
+    loop->handles.chunks = table;
     return 0;
 }
 
@@ -55,40 +55,40 @@ static int grow(asyncio_loop *loop)
     struct handle_chunk *chunk = asy_sys_calloc(1, sizeof *chunk);
     if (!chunk)
         return -ENOMEM;
-    size_t first = loop->handle_chunk_count * CHUNK_HANDLES;
-    loop->handle_chunks[loop->handle_chunk_count++] = chunk;
+    size_t first = loop->handles.chunk_count * CHUNK_HANDLES;
+    loop->handles.chunks[loop->handles.chunk_count++] = chunk;
     for (size_t i = CHUNK_HANDLES; i-- > 0;) {
         struct handle *handle = &chunk->handles[i];
         handle->loop = loop;
         handle->place = (uint32_t)(first + i + 1);
         /* As far from any other loop's as can be: each has more numbers than it will ever use. */
         handle->id = loop->id * UINT64_C(0x9e3779b97f4a7c15);
-        handle->next_free = loop->free_handles;
-        loop->free_handles = handle;
+        handle->next_free = loop->handles.free;
+        loop->handles.free = handle;
     }
     return 0;
 }
 
 void asy_handles_destroy(asyncio_loop *loop)
 {
-    for (size_t i = 0; i < loop->handle_chunk_count; i++) {
+    for (size_t i = 0; i < loop->handles.chunk_count; i++) {
         for (size_t j = 0; j < CHUNK_HANDLES; j++)
-            asy_vars_drop(loop->handle_chunks[i]->handles[j].context); /* of timers that never fired */
-        asy_sys_free(loop->handle_chunks[i]);
+            asy_vars_drop(loop->handles.chunks[i]->handles[j].context); /* of timers that never fired */
+        asy_sys_free(loop->handles.chunks[i]);
     }
-    asy_sys_free(loop->handle_chunks);
-    loop->handle_chunks = NULL;
-    loop->handle_chunk_count = 0;
-    loop->free_handles = NULL;
+    asy_sys_free(loop->handles.chunks);
+    loop->handles.chunks = NULL;
+    loop->handles.chunk_count = 0;
+    loop->handles.free = NULL;
 }
 
 /* The handle, if this is its present use. */
 static struct handle *find(const asyncio_loop *loop, asyncio_handle public)
 {
     size_t at = (uintptr_t) public.asyncio_slot_ - 1; /* of a refused one: beyond all */
-    if (at / CHUNK_HANDLES >= loop->handle_chunk_count)
+    if (at / CHUNK_HANDLES >= loop->handles.chunk_count)
         return NULL;
-    struct handle *handle = &loop->handle_chunks[at / CHUNK_HANDLES]->handles[at % CHUNK_HANDLES];
+    struct handle *handle = &loop->handles.chunks[at / CHUNK_HANDLES]->handles[at % CHUNK_HANDLES];
     return handle->id == public.asyncio_id_ ? handle : NULL;
 }
 
@@ -98,8 +98,8 @@ static void put_back(struct handle *handle)
     handle->context = NULL;
     handle->state = HANDLE_FREE;
     handle->id++;
-    handle->next_free = handle->loop->free_handles;
-    handle->loop->free_handles = handle;
+    handle->next_free = handle->loop->handles.free;
+    handle->loop->handles.free = handle;
 }
 
 static void run_handle(struct callback *callback)
@@ -135,10 +135,10 @@ static void timer_due(struct timer *timer)
 
 static struct handle *take(asyncio_loop *loop, asyncio_callback fn, void *arg)
 {
-    if (UNLIKELY(!loop->free_handles) && grow(loop))
+    if (UNLIKELY(!loop->handles.free) && grow(loop))
         return NULL;
-    struct handle *handle = loop->free_handles;
-    loop->free_handles = handle->next_free;
+    struct handle *handle = loop->handles.free;
+    loop->handles.free = handle->next_free;
     handle->fn = fn;
     handle->arg = arg;
     if (!handle->id)

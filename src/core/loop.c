@@ -141,7 +141,7 @@ static void init(asyncio_loop *loop, const asyncio_run_options *options)
     list_init(&loop->tasks);
     list_init(&loop->kept_stacks);
     list_init(&loop->refused);
-    list_init(&loop->abroad);
+    list_init(&loop->abroad.entries);
     loop->wake_kind = READY_TASK;
     loop->look_hops = ASY_LOOK_HOPS_MAX;
     asy_posts_init(loop);
@@ -271,9 +271,9 @@ static void close_loop(asyncio_loop *loop)
     __atomic_store_n(&loop->is_closed, true, __ATOMIC_RELAXED);
     loop->is_dozing = false;
     asy_overflow_unwatch(loop); /* one inside another loop is watched until now */
-    bool in_use = loop->shutdown_work > 0;
+    bool in_use = loop->abroad.shutdown_work > 0;
     struct list *abroad;
-    while ((abroad = list_take_first(&loop->abroad))) {
+    while ((abroad = list_take_first(&loop->abroad.entries))) {
         struct abroad *told = LIST_ENTRY(abroad, struct abroad, node);
         told->loop_closes(told);
     }

@@ -1,10 +1,9 @@
 /*
- * The loop from within.
+ * The loop from within: its struct, whole on one page, and what holds between its fields.
  *
- * One iteration, as asyncio's: run what was ready when it began, in order;
- * poll; append what the poll brought, then the timers that are due. Tasks hand
- * over to each other directly (switch.c); the loop's own stack is entered for
- * callbacks, timers and the poll.
+ * One iteration is asyncio's: run what was ready when it began, in order; poll; append what the poll
+ * brought, then the timers that are due. Tasks hand over to each other directly (switch.c). The loop's own
+ * stack is entered for callbacks, timers and the poll.
  */
 #ifndef ASY_CORE_LOOP_H
 #define ASY_CORE_LOOP_H
@@ -16,6 +15,7 @@
 #include "base/list.h"
 #include "base/random.h"
 #include "core/fiber.h"
+#include "core/handles.h"
 #include "core/post.h"
 #include "core/ready.h"
 #include "core/report.h"
@@ -28,15 +28,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct handle;
-
 /*
- * What other threads have in hand for the loop: work, coroutines that they have submitted. Before
- * anything of the loop goes, it is told of the close, once, off the list. Loop's thread.
+ * Work that other threads have in hand for the loop, and coroutines that they submitted. When the loop
+ * closes, it takes each entry off the list and tells it, before anything of the loop goes. Loop's thread.
  */
 struct abroad {
     struct list node;
     void (*loop_closes)(struct abroad *abroad);
+};
+
+struct abroad_work {
+    struct list entries; /* struct abroad */
+    size_t
+        awaited_work; /* entries that a task waits for: while there are any, a virtual clock stands still */
+    size_t shutdown_work; /* functions in executors that no task waits for, but the shutdown does */
 };
 
 /* What the C++ runtime keeps for each thread: __cxa_eh_globals of the Itanium C++ ABI. See exceptions.h. */
@@ -48,24 +53,63 @@ struct exceptions {
 /* How many entries run at most before the loop looks whether a poll is due. */
 #define ASY_LOOK_HOPS_MAX 8
 
+/*
+ * What holds between the fields, whenever code outside core runs:
+ *
+ * A loop is idle, running or closed. It can run any number of times, and closes once.
+ *
+ *   idle       !is_running and !is_closed. current is NULL, exceptions is NULL.
+ *   running    is_running; asy_running_loop of the thread `thread` is this loop, and the run holds a
+ *              reference. Never is_closed, never is_dozing.
+ *   closed     is_closed, for good. Never is_running, never is_dozing. Nothing is ready, no timer, handle,
+ *              stack or post is left; `tasks` has only the abandoned ones, whose stacks are never unwound.
+ *
+ * In a forked child all of this is as the fork left it (fork_generation differs), but that nothing runs:
+ * current is NULL. Each call that would use the loop looks at that first.
+ *
+ *   is_embedded       another loop polls its descriptor; for good. Then alone may it doze.
+ *   is_dozing         idle, embedded, and nothing was queued or posted since. Implies posts.is_sleeping,
+ *                     until a poster takes that down.
+ *   is_stopping       whatever the state: a run that begins later stops after one iteration. A run takes
+ *                     it down when it ends.
+ *   is_shutting_down  from the start of a runner's shutdown, for good. Only then leftovers is not 0:
+ *                     the tasks with TASK_LEFTOVER.
+ *   is_stepping       debug or instrument is set.
+ *   is_strict         is_seeded, or a virtual clock; never changes.
+ *   is_watched        while it runs; if embedded, from the first turn until it closes.
+ *   is_reporting      while the exception handler runs. That must not wait: current is NULL meanwhile.
+ *   is_deadlocked     a deadlock was told, which happens once.
+ *
+ * Counts: task_count is the length of `tasks`; objects is 0 if and only if refs lacks its mark for them
+ * (loop.c). `hops` includes `batch`, which may exceed ready.count: what is queued meanwhile runs, too.
+ *
+ * An object is on these lists:
+ *   ready        tasks that are fresh or ready, each once, and callbacks.
+ *   tasks        tasks from their start until they end, or for ever if abandoned.
+ *   refused      children of groups that ended before they began, borrowed by whoever created them. They are
+ *                not on `tasks`; the next poll drops them.
+ *   timers       waits, scopes and handles with a deadline, on the stacks of tasks or in the handles' chunks.
+ *   kept_stacks  stacks of main tasks that ended. A stack is there, or has a task, or is the spare one,
+ *                or is in the pool.
+ */
 struct asyncio_loop {
-    /* The switch path. */
+    /* The switch path. These fields stay first, and flat: their places are measured. */
     asyncio_task *current; /* the task that runs; NULL: the loop itself */
     struct ready_queue ready;
     uint32_t batch;     /* entries left before the iteration is looked at again */
     uint32_t hops;      /* since the last poll, those of the batch among them */
     uint32_t look_hops; /* how many run between two looks at the clock; 1 while they are long */
-    size_t ready_then;  /* of what was ready when the iteration began, what is not in `batch` yet */
-    bool is_stepping;   /* debug or instrument: every step through the loop */
+    size_t ready_then;  /* entries of this iteration that are not in `batch` yet */
+    bool is_stepping;   /* debug or instrument: every step goes through the loop */
     bool is_stopping;
-    bool is_dozing;                /* between two turns inside another loop, not told of anything yet */
-    bool is_embedded;              /* another loop polls its descriptor */
-    uint32_t budget;               /* calls that the running task may make without giving way */
-    uint64_t id;                   /* never used again in this process: what locks and queues know it by */
-    struct fiber fiber;            /* the loop's own stack, while a task runs */
-    uint32_t wake_kind;            /* what asy_wait_wake queues: READY_TASK; READY_RELAY while timers fire */
-    bool is_seeded;                /* tasks that are ready run in random order */
-    bool is_strict;                /* an iteration is what was ready when it began, no more and no less */
+    bool is_dozing;     /* between two turns inside another loop, not told of anything yet */
+    bool is_embedded;   /* another loop polls its descriptor */
+    uint32_t budget;    /* calls that the running task may make without giving way */
+    uint64_t id;        /* never used again in this process: locks and queues know the loop by it */
+    struct fiber fiber; /* the loop's own stack, while a task runs */
+    uint32_t wake_kind; /* what asy_wait_wake queues: READY_TASK; READY_RELAY while timers fire */
+    bool is_seeded;     /* ready tasks run in random order */
+    bool is_strict;     /* an iteration is what was ready when it began, no more and no less */
     struct exceptions *exceptions; /* this thread's, where it runs and there is C++; else NULL */
     size_t task_count;
     struct asy_fp_control fp; /* what a fresh task starts with */
@@ -77,62 +121,53 @@ struct asyncio_loop {
     /* The poll. */
     struct heap timers;
     struct asy_backend *backend;
-    struct asy_io_hooks *io; /* descriptors; NULL while none was used */
+    struct asy_io_hooks *io;      /* descriptors; NULL while none was used */
+    struct asy_io_hooks *signals; /* the same for signals */
 
-    struct list node; /* among the process's loops: for tools that look from outside */
-    int tid;          /* of the thread that runs it, for people */
+    /* Among the process's loops, for tools that look from outside. */
+    struct list node;
+    int tid; /* of the thread that runs it, for people */
 
     /* Tasks. */
     struct list tasks;
-    struct list refused;       /* ended before they began: borrowed until the next poll */
+    struct list refused;
+    struct list kept_stacks;
     size_t unstarted;          /* coroutines made while it ran, not started yet */
-    uint64_t completions;      /* of tasks and futures, so far */
-    uint64_t passes;           /* requests to cancel that needed a number of their own (cancel.c); */
-    uint64_t passed_at;        /* in which turn the last one came, */
-    asyncio_task *passed_by;   /* and from which task */
     size_t objects;            /* tasks and futures that refer to it */
+    size_t leftovers;          /* tasks that the shutdown cancelled and waits for */
+    uint64_t completions;      /* of tasks and futures, so far */
     uint64_t next_id, last_id; /* a block of task numbers, taken from the process */
+
+    /* Passing requests to cancel on (cancel.c). */
+    uint64_t passes;         /* requests that needed a number of their own */
+    uint64_t passed_at;      /* at which step the last one came, */
+    asyncio_task *passed_by; /* and from which task */
 
     /* Callbacks. */
     asyncio_context *context; /* what one runs in (core/contextvars.h) */
-    struct handle *free_handles;
-    struct handle_chunk **handle_chunks;
-    size_t handle_chunk_count;
+    struct handle_pool handles;
     asyncio_exception_handler exception_handler;
     void *exception_arg;
-
-    struct asy_io_hooks *signals; /* as `io`: NULL while none was used */
-
-    struct list abroad;   /* what other threads have in hand (struct abroad) */
-    size_t awaited_work;  /* work among it that is waited for: a virtual clock stands still */
-    size_t shutdown_work; /* work among it that no task waits for, but the shutdown */
-
+    const struct asyncio_instrument *instrument;
+    int64_t slow_ns;               /* debug mode reports a step that took longer */
     struct quarantine *quarantine; /* released blocks, in debug mode */
 
     /* State. */
-    uintptr_t thread; /* who may call */
+    uintptr_t thread; /* who may call; other threads may look: written, and read by them, as an atomic */
     unsigned fork_generation;
     bool is_running, debug, is_deadlocked;
-    bool is_closed;        /* other threads may look: written and, by them, read as an atomic */
-    bool is_reporting;     /* the exception handler runs */
-    bool is_shutting_down; /* the runner shuts down: servers take no more clients */
-    size_t leftovers;      /* tasks that the shutdown cancelled and waits for */
-    int64_t slow_ns;
+    bool is_closed; /* other threads may look: written, and read by them, as an atomic */
+    bool is_reporting;
+    bool is_shutting_down; /* servers take no more clients */
+    bool is_watched;       /* for stack overflow (overflow.c) */
     struct random random;
     asyncio_run_options options;
     struct exceptions outer_exceptions; /* of what surrounds the run */
-    bool is_watched;                    /* for stack overflow (overflow.c) */
-    struct list kept_stacks;            /* of main tasks that ended: not reused before the loop closes */
-    const struct asyncio_instrument *instrument;
 
-    /* Any thread. */
-    _Atomic uint64_t refs;    /* the program's, other threads', and two marks: see loop.c */
-    _Atomic bool has_posts;   /* something was posted */
-    _Atomic bool is_sleeping; /* and a wake-up is needed to have it seen */
-    _Atomic(struct post *) posts;
-    _Atomic uint32_t signal_tail;
-    uint32_t signal_head;
-    struct signal_place signal_places[ASY_SIGNAL_PLACES];
+    /* Other threads' doings. */
+    struct abroad_work abroad; /* known to this thread alone */
+    _Atomic uint64_t refs;     /* the program's, other threads', and two marks: see loop.c */
+    struct posts posts;
 };
 
 /* What the layer of input and output gives the loop, once it is used. */
@@ -144,6 +179,7 @@ struct asy_io_hooks {
 extern THREAD_LOCAL HIDDEN asyncio_loop *asy_running_loop;
 
 /* ---- Who calls ---------------------------------------------------------------- */
+
 static inline uintptr_t asy_this_thread(void)
 {
     return (uintptr_t)__builtin_thread_pointer();

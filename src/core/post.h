@@ -26,6 +26,16 @@ struct post {
     struct post *next;
 };
 
+/* What other threads and signal handlers touch of a loop; threadsafe.c says in which order. */
+struct posts {
+    _Atomic bool has_any;          /* something was posted since the loop last collected */
+    _Atomic bool is_sleeping;      /* the loop may be in its poll: whoever posts wakes it */
+    _Atomic(struct post *) newest; /* a stack; after the close a mark, for good */
+    _Atomic uint32_t signal_tail;  /* the next ticket for a place in the ring */
+    uint32_t signal_head;          /* the next ticket to collect; the loop's alone */
+    struct signal_place signal_places[ASY_SIGNAL_PLACES];
+};
+
 /* Hands it over. Any thread that has a reference to the loop. 0; ASYNCIO_ESTATE when the loop is closed,
  * or the parent process's: then it is still the poster's. */
 int asy_post(asyncio_loop *loop, struct post *post);

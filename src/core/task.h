@@ -1,16 +1,28 @@
 /*
- * Tasks from within.
+ * Tasks from within, and what holds between their fields.
+ *
+ * A block is a coroutine, then a task, and dead in the end: future.kind says which. A coroutine awaited in
+ * place is OBJECT_NONE while it runs: it has no fields of a task. Of a coroutine only future.refs (1), kind,
+ * flags, site and loop (where it was made; NULL: nowhere, or handed over), `type` and the arguments are
+ * set; the arguments follow the struct.
  *
  * A task is in exactly one state:
  *
- *   fresh       queued, never ran: no stack            (fiber.sp is NULL)
- *   ready       queued                                 (wait: granted or NULL)
- *   running     loop->current                          (wait is NULL)
- *   waiting     in `wait`, not granted
- *   done        future.done; its stack went back
+ *              ready entry    on loop->tasks  fiber.sp   stack      wait
+ *   fresh      queued         yes             NULL       NULL       NULL
+ *   ready      queued         yes             set        its own    granted, or NULL after a yield
+ *   running    not queued     yes             stale      its own    NULL; loop->current is the task
+ *   waiting    not queued     yes             set        its own    pending; in the object's queue or a timer
+ *   done       not queued     no              stale      NULL       NULL; future.is_done
+ *   abandoned  not queued     yes             as it was  as it was  as it was, but off its queue
  *
- * A coroutine is the same block before it became a task. Its arguments follow
- * the struct.
+ * One exception: a sleeper whose timer fired has its relay in the ready queue, and its wait stays pending
+ * until the relay's turn, so that a request to cancel still wins (sleep.c).
+ *
+ * Only a closed loop has abandoned tasks. A refused task begins as done. From fresh to done the loop has a
+ * reference, and future.loop is that loop. While a task runs, or waits, `scopes` leads to its stack; a done
+ * task has none. must_cancel is set if and only if a request is pending, the task's own (is_requested) or a
+ * scope's, that no shield holds back (cancel.c).
  */
 #ifndef ASY_CORE_TASK_H
 #define ASY_CORE_TASK_H

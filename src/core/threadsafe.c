@@ -33,18 +33,18 @@ static struct post closed_mark;
 
 void asy_posts_init(asyncio_loop *loop)
 {
-    atomic_init(&loop->posts, NULL);
-    atomic_init(&loop->has_posts, false);
-    atomic_init(&loop->is_sleeping, false);
-    atomic_init(&loop->signal_tail, 0);
+    atomic_init(&loop->posts.newest, NULL);
+    atomic_init(&loop->posts.has_any, false);
+    atomic_init(&loop->posts.is_sleeping, false);
+    atomic_init(&loop->posts.signal_tail, 0);
     for (uint32_t i = 0; i < ASY_SIGNAL_PLACES; i++)
-        atomic_init(&loop->signal_places[i].turn, i);
+        atomic_init(&loop->posts.signal_places[i].turn, i);
 }
 
 static void wake(asyncio_loop *loop)
 {
-    atomic_store(&loop->has_posts, true);
-    if (atomic_exchange(&loop->is_sleeping, false))
+    atomic_store(&loop->posts.has_any, true);
+    if (atomic_exchange(&loop->posts.is_sleeping, false))
         loop->backend->ops->wake(loop->backend);
 }
 
@@ -52,12 +52,12 @@ int asy_post(asyncio_loop *loop, struct post *post)
 {
     if (UNLIKELY(asy_loop_is_parents(loop)))
         return ASYNCIO_ESTATE;
-    struct post *head = atomic_load(&loop->posts);
+    struct post *head = atomic_load(&loop->posts.newest);
     do {
         if (head == &closed_mark)
             return ASYNCIO_ESTATE;
         post->next = head;
-    } while (!atomic_compare_exchange_weak(&loop->posts, &head, post));
+    } while (!atomic_compare_exchange_weak(&loop->posts.newest, &head, post));
     wake(loop);
     return 0;
 }
@@ -105,20 +105,20 @@ int asyncio_loop_call_soon_signalsafe(asyncio_loop *loop, asyncio_callback fn, v
 {
     if (!loop || !fn)
         return -EINVAL;
-    if (asy_loop_is_parents(loop) || atomic_load(&loop->posts) == &closed_mark)
+    if (asy_loop_is_parents(loop) || atomic_load(&loop->posts.newest) == &closed_mark)
         return ASYNCIO_ESTATE;
-    uint32_t ticket = atomic_load(&loop->signal_tail);
+    uint32_t ticket = atomic_load(&loop->posts.signal_tail);
     struct signal_place *place;
     for (;;) {
-        place = &loop->signal_places[ticket % ASY_SIGNAL_PLACES];
+        place = &loop->posts.signal_places[ticket % ASY_SIGNAL_PLACES];
         uint32_t turn = atomic_load_explicit(&place->turn, memory_order_acquire);
         if (turn == ticket) {
-            if (atomic_compare_exchange_weak(&loop->signal_tail, &ticket, ticket + 1))
+            if (atomic_compare_exchange_weak(&loop->posts.signal_tail, &ticket, ticket + 1))
                 break;
         } else if ((int32_t)(turn - ticket) < 0) {
             return -EAGAIN;
         } else {
-            ticket = atomic_load(&loop->signal_tail);
+            ticket = atomic_load(&loop->posts.signal_tail);
         }
     }
     place->fn = fn;
@@ -142,7 +142,7 @@ static struct post *reversed(struct post *post)
 
 static void collect_threads(asyncio_loop *loop)
 {
-    struct post *post = reversed(atomic_exchange(&loop->posts, NULL));
+    struct post *post = reversed(atomic_exchange(&loop->posts.newest, NULL));
     while (post) {
         struct post *next = post->next;
         callback_push(&loop->ready, &post->callback, post->callback.kind);
@@ -173,19 +173,19 @@ static const struct callback_kind place_kind = {run_place, free_place};
 static void collect_signals(asyncio_loop *loop)
 {
     for (;;) {
-        struct signal_place *place = &loop->signal_places[loop->signal_head % ASY_SIGNAL_PLACES];
-        if (atomic_load_explicit(&place->turn, memory_order_acquire) != loop->signal_head + 1)
+        struct signal_place *place = &loop->posts.signal_places[loop->posts.signal_head % ASY_SIGNAL_PLACES];
+        if (atomic_load_explicit(&place->turn, memory_order_acquire) != loop->posts.signal_head + 1)
             return;
         callback_push(&loop->ready, &place->callback, &place_kind);
-        loop->signal_head++;
+        loop->posts.signal_head++;
     }
 }
 
 HOT void asy_posts_collect(asyncio_loop *loop)
 {
-    if (LIKELY(!atomic_load_explicit(&loop->has_posts, memory_order_relaxed)))
+    if (LIKELY(!atomic_load_explicit(&loop->posts.has_any, memory_order_relaxed)))
         return;
-    atomic_store(&loop->has_posts, false);
+    atomic_store(&loop->posts.has_any, false);
     asy_exceptions_update(loop);
     collect_threads(loop);
     collect_signals(loop);
@@ -193,12 +193,12 @@ HOT void asy_posts_collect(asyncio_loop *loop)
 
 HOT bool asy_posts_pending(asyncio_loop *loop)
 {
-    return atomic_load(&loop->has_posts);
+    return atomic_load(&loop->posts.has_any);
 }
 
 void asy_posts_close(asyncio_loop *loop)
 {
-    struct post *post = atomic_exchange(&loop->posts, &closed_mark);
+    struct post *post = atomic_exchange(&loop->posts.newest, &closed_mark);
     while (post && post != &closed_mark) {
         struct post *next = post->next;
         post->callback.kind->drop(&post->callback);

@@ -76,7 +76,7 @@ static void end_leftovers(asyncio_loop *loop, double grace)
     int err;
     do { /* a leftover may stop the loop, too */
         err = asyncio_loop_run_forever(loop);
-    } while (!err && !limit.is_over && (loop->leftovers || loop->shutdown_work));
+    } while (!err && !limit.is_over && (loop->leftovers || loop->abroad.shutdown_work));
     asyncio_handle_cancel(loop, handle);
 }
 
@@ -100,11 +100,11 @@ static void report_leftover(asyncio_loop *loop, asyncio_task *task, double grace
 
 static void report_owed(asyncio_loop *loop, double grace)
 {
-    if (loop->shutdown_work)
+    if (loop->abroad.shutdown_work)
         asy_report_site(loop, NULL, 0,
                         "%zu function%s of executors did not return within %g s of the end of "
                         "asyncio_run; abandoned",
-                        loop->shutdown_work, loop->shutdown_work == 1 ? "" : "s", grace);
+                        loop->abroad.shutdown_work, loop->abroad.shutdown_work == 1 ? "" : "s", grace);
 }
 
 static void shut_down(asyncio_loop *loop, const asyncio_run_options *options)
@@ -114,7 +114,7 @@ static void shut_down(asyncio_loop *loop, const asyncio_run_options *options)
     size_t count;
     loop->is_shutting_down = true;
     asyncio_task **tasks = leftover_tasks(loop, &count);
-    if (!list_is_empty(&loop->tasks) || loop->shutdown_work)
+    if (!list_is_empty(&loop->tasks) || loop->abroad.shutdown_work)
         end_leftovers(loop, grace);
     if (list_is_empty(&loop->tasks)) { /* the callbacks of those that ended last */
         asyncio_loop_stop(loop);
@@ -181,7 +181,7 @@ static intptr_t run(asyncio_runner *runner, asyncio_coro *coro, int *signo)
     runner->asyncio_begun_ = true;
     asyncio_release(main);
     /* Nobody is left who could use what lies in main's frame: no task, and no function on another thread. */
-    if (list_is_empty(&loop->tasks) && !loop->shutdown_work && !asy_loop_unusable(loop))
+    if (list_is_empty(&loop->tasks) && !loop->abroad.shutdown_work && !asy_loop_unusable(loop))
         asy_loop_give_kept_stacks(loop);
     return result;
 }

@@ -188,7 +188,7 @@ static asyncio_future *part(struct executor_call *call)
     asyncio_loop *loop = future->loop;
     list_remove(&call->ended.node);
     call->future = NULL;
-    if (--loop->shutdown_work == 0 && loop->is_shutting_down && !loop->is_closed)
+    if (--loop->abroad.shutdown_work == 0 && loop->is_shutting_down && !loop->is_closed)
         asyncio_loop_stop(loop);
     return future;
 }
@@ -263,7 +263,7 @@ asyncio_future *asyncio_run_in_executor(asyncio_executor *executor, intptr_t (*f
         no_thread(future, err);
         return future;
     }
-    loop->shutdown_work++;
+    loop->abroad.shutdown_work++;
     call->future = asyncio_ref_future(future);
     list_append(&future->waiters, &call->ended.node);
     return future;

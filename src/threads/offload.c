@@ -129,7 +129,7 @@ void asy_pool_retire(struct pool *pool)
 static void uncount(struct work *work)
 {
     if (work->is_counted)
-        work->loop->awaited_work--;
+        work->loop->abroad.awaited_work--;
     work->is_counted = false;
 }
 
@@ -314,8 +314,8 @@ int asy_offload(struct pool *pool, asyncio_loop *loop, struct work *work)
     int err = need_thread(pool, &wake);
     if (!err) {
         asy_loop_hold(loop);
-        list_append(&loop->abroad, &work->abroad.node);
-        loop->awaited_work++;
+        list_append(&loop->abroad.entries, &work->abroad.node);
+        loop->abroad.awaited_work++;
         work->is_counted = true;
         pool->outstanding++;
         pool->queued++;

@@ -111,7 +111,7 @@ static void start_submitted(struct callback *callback)
     asy_vars_enter(loop, future->context);
     future->task = asy_task_start(loop, future->coro, asy_coro_site(future->coro));
     list_append(&future->task->future.waiters, &future->ended.node);
-    list_append(&loop->abroad, &future->abroad.node);
+    list_append(&loop->abroad.entries, &future->abroad.node);
 }
 
 static const struct callback_kind submitted_kind = {start_submitted, drop_submitted};
