@@ -8,6 +8,7 @@
 #include "asyncio/tasks.h"
 #include "core/cancel.h"
 #include "core/loop.h"
+#include "core/quarantine.h"
 #include "core/switch.h"
 #include "core/task.h"
 #include "sys/sys.h"
@@ -18,6 +19,8 @@
 void asy_debug_update(asyncio_loop *loop)
 {
     loop->is_stepping = loop->debug || loop->instrument;
+    if (loop->debug)
+        atomic_store(&asy_debug_seen, true);
 }
 
 void asyncio_loop_set_debug(asyncio_loop *loop, bool on)

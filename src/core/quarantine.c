@@ -1,20 +1,24 @@
 /*
  * Late use of an object is told. In debug mode the block of a task, a future, a stream and so on goes into
  * quarantine: it is not used again soon after its release, so that its marks stay. The oldest goes back to
- * the allocator when the quarantine is full, all of them when the loop closes.
+ * the allocator when the quarantine is full, all of them when the loop closes. What belongs to no loop
+ * has a small quarantine of the process's.
  */
 #include "core/quarantine.h"
 #include "core/loop.h"
 #include "sys/slab.h"
 #include "sys/sys.h"
+#include <string.h>
 
 #define QUARANTINE_BLOCKS 65536
+#define LOOSE_OBJECTS 1024
 
 void asy_late_use(const char *what, const char *wanted, const char *call)
 {
+    const char *article = strchr("aeiou", *wanted) ? "an" : "a";
     if (!what)
-        asy_fatal("%s: used after its release; it was a %s", call, wanted);
-    asy_fatal("%s: the pointer is not a %s, or not any more", call, wanted);
+        asy_fatal("%s: used after its release; it was %s %s", call, article, wanted);
+    asy_fatal("%s: the pointer is not %s %s, or not any more", call, article, wanted);
 }
 
 struct quarantine {
@@ -55,4 +59,21 @@ void asy_quarantine_empty(asyncio_loop *loop)
         free_place(quarantine, i);
     asy_sys_free(quarantine);
     loop->quarantine = NULL;
+}
+
+/* ---- Objects of no loop -------------------------------------------------------------------- */
+
+_Atomic bool asy_debug_seen;
+/* No lock, which a forked child might find held: each place is exchanged. */
+static struct loose_object *_Atomic loose_objects[LOOSE_OBJECTS];
+static _Atomic size_t next_loose_object;
+
+void asy_loose_object_free(struct loose_object *object)
+{
+    if (atomic_load_explicit(&asy_debug_seen, memory_order_relaxed)) {
+        size_t at = atomic_fetch_add(&next_loose_object, 1) % LOOSE_OBJECTS;
+        object = atomic_exchange(&loose_objects[at], object);
+    }
+    if (object)
+        asy_slab_free(object, object->bytes);
 }

@@ -7,6 +7,7 @@
 
 #include "core/loop.h"
 #include "sys/slab.h"
+#include <stdatomic.h>
 
 /* Keeps a released block from being used again for a while. */
 COLD void asy_quarantine_put(asyncio_loop *loop, void *block, size_t bytes);
@@ -38,5 +39,16 @@ static inline void asy_object_free(asyncio_loop *loop, void *block, size_t bytes
     else
         asy_slab_free(block, bytes);
 }
+
+/*
+ * An object of no loop, which any thread may free. Those that were freed last are kept once a loop of this
+ * process has been in debug mode.
+ */
+struct loose_object {
+    const char *what; /* NULL: released */
+    size_t bytes;     /* of the block, by asy_slab_alloc, which begins here */
+};
+extern HIDDEN _Atomic bool asy_debug_seen;
+void asy_loose_object_free(struct loose_object *object);
 
 #endif

@@ -9,6 +9,7 @@
 #define ASY_FD_FILE_H
 
 #include "asyncio/files.h"
+#include "core/quarantine.h"
 #include "fd/file_op.h"
 #include <stdatomic.h>
 
@@ -19,13 +20,13 @@ enum file_kind {
 };
 
 struct asyncio_file {
+    const char *what; /* asy_what_file; NULL: the owner has closed it */
     asyncio_loop *loop;
     off_t position; /* of _read and _write; below 0: the descriptor has it */
     _Atomic uint32_t refs;
     uint32_t calls; /* the loop's thread */
     int fd;
-    uint8_t kind; /* enum file_kind */
-    bool is_closed;
+    uint8_t kind;        /* enum file_kind */
     bool is_moving;      /* a task reads or writes at `position` */
     bool can_write;      /* it was opened to write, too */
     bool is_nonblocking; /* O_NONBLOCK was asked for, and stays */
@@ -33,6 +34,13 @@ struct asyncio_file {
     struct try_history luck;
     char path[]; /* for messages */
 };
+
+extern HIDDEN const char asy_what_file[];
+/* First in each public call. */
+static inline void asy_file_check(const asyncio_file *file, const char *call)
+{
+    asy_object_check(file->what, asy_what_file, file->loop, call);
+}
 
 /* Accept NULL. Any thread. */
 asyncio_file *asy_file_ref(asyncio_file *file);

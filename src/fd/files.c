@@ -19,6 +19,8 @@
 #include <stdio.h>
 #include <string.h>
 
+const char asy_what_file[] = "file";
+
 /* ---- Made, and ended ------------------------------------------------------------------ */
 
 static size_t file_bytes(const char *path)
@@ -33,16 +35,11 @@ static asyncio_file *make_file(asyncio_loop *loop, const char *path)
     asyncio_file *file = asy_slab_alloc(bytes);
     if (!file)
         return NULL;
-    *file = (asyncio_file){.loop = loop, .fd = -1};
+    *file = (asyncio_file){.what = asy_what_file, .loop = loop, .fd = -1};
     atomic_init(&file->refs, 1);
     memcpy(file->path, path, bytes - sizeof *file);
     asy_loop_object_made(loop);
     return file;
-}
-
-static void free_file(asyncio_file *file)
-{
-    asy_slab_free(file, file_bytes(file->path));
 }
 
 /* Its loop has forgotten it. */
@@ -60,13 +57,21 @@ asyncio_file *asy_file_ref(asyncio_file *file)
     return file;
 }
 
-void asy_file_unref(asyncio_file *file)
+/* Whether nobody has it any more. */
+static bool drop_ref(asyncio_file *file)
 {
-    if (!file || atomic_fetch_sub(&file->refs, 1) != 1)
-        return;
+    if (atomic_fetch_sub(&file->refs, 1) != 1)
+        return false;
     if (!file->keeps_fd)
         close_here(file->fd);
-    free_file(file);
+    return true;
+}
+
+/* Its loop, in whose quarantine it might lie, may be over. */
+void asy_file_unref(asyncio_file *file)
+{
+    if (file && drop_ref(file))
+        asy_slab_free(file, file_bytes(file->path));
 }
 
 /* ---- Descriptors, closed ---------------------------------------------------------------- */
@@ -141,7 +146,8 @@ static int release(asyncio_file *file, bool waits)
         err = close_descriptor(loop, file->fd, file->can_write, waits);
         asy_file_report_error(err, "close", file->path);
     }
-    asy_file_unref(file);
+    if (drop_ref(file))
+        asy_object_free(loop, file, file_bytes(file->path));
     asy_loop_object_freed(loop);
     return err;
 }
@@ -150,7 +156,7 @@ static int end_file(asyncio_file *file, bool waits)
 {
     bool usable = !asy_loop_unusable(file->loop);
     struct fd_record *record = usable && !file->keeps_fd ? asy_fd_find(file->loop, file->fd) : NULL;
-    file->is_closed = true;
+    file->what = NULL;
     if (record)
         asy_fd_drop(file->loop, record); /* who waits finds out */
     if (file->calls && usable)
@@ -162,7 +168,7 @@ int asyncio_file_close(asyncio_file *file)
 {
     if (!file)
         return 0;
-    asy_loop_check(file->loop, __func__);
+    asy_file_check(file, __func__);
     return end_file(file, true);
 }
 
@@ -176,7 +182,7 @@ void asy_file_drop(asyncio_file *file)
 static intptr_t end(asyncio_file *file, intptr_t result, const char *verb)
 {
     asy_file_report_error(result, verb, file->path);
-    if (--file->calls == 0 && file->is_closed)
+    if (--file->calls == 0 && !file->what)
         release(file, false);
     return result;
 }
@@ -186,14 +192,14 @@ static int begin(asyncio_file *file, bool valid, const char *call)
 {
     if (!file)
         return -EINVAL;
-    asy_loop_check(file->loop, call);
+    asy_file_check(file, call);
     if (!file->loop->current)
         return ASYNCIO_ENOTASK;
-    if (!valid || file->is_closed)
-        return valid ? -EBADF : -EINVAL;
+    if (!valid)
+        return -EINVAL;
     file->calls++;
     int err = asy_budget_spend(file->loop);
-    if (!err && file->is_closed) /* meanwhile */
+    if (!err && !file->what) /* closed meanwhile */
         err = -EBADF;
     return err ? (int)end(file, err, "use") : 0;
 }
@@ -461,7 +467,7 @@ int asyncio_file_fd(asyncio_file *file)
 {
     if (!file)
         return -EINVAL;
-    asy_loop_check(file->loop, __func__);
+    asy_file_check(file, __func__);
     if (file->is_moving)
         return ASYNCIO_ESTATE;
     off_t position = file->position;

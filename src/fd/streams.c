@@ -108,7 +108,7 @@ int asyncio_stream_from_file(asyncio_file *file, const asyncio_connect_options *
 {
     if (!file || !stream)
         return -EINVAL;
-    asy_loop_check(file->loop, __func__);
+    asy_file_check(file, __func__);
     if (file->calls || atomic_load(&file->refs) > 1)
         return ASYNCIO_ESTATE;
     int fd = asyncio_file_fd(file);

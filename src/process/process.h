@@ -9,11 +9,13 @@
 #define ASY_PROCESS_PROCESS_H
 
 #include "asyncio/subprocess.h"
+#include "core/quarantine.h"
 #include "fd/fd_table.h"
 #include "fd/stream.h"
 #include "sys/process.h"
 
 struct asyncio_process {
+    const char *what;   /* asy_what_process; NULL: the owner has released it */
     asyncio_loop *loop; /* its struct stays for as long as this one, closed or not */
     uint32_t users;
     struct asy_child child;
@@ -21,7 +23,7 @@ struct asyncio_process {
     struct fd_waiter watcher; /* in that record: the process has ended */
     struct list waiters;      /* tasks */
 
-    bool is_detached, is_released;
+    bool is_detached;
     bool has_ended;
     int returncode; /* once it has */
 
@@ -34,11 +36,24 @@ struct asyncio_process {
     char name[48];          /* for people */
 };
 
+extern HIDDEN const char asy_what_process[];
+/* First in each public call. */
+static inline void asy_process_check(const asyncio_process *process, const char *call)
+{
+    asy_object_check(process->what, asy_what_process, process->loop, call);
+}
+static inline bool asy_process_is_released(const asyncio_process *process)
+{
+    return !process->what;
+}
+
 static inline void asy_process_use(asyncio_process *process)
 {
     process->users++;
 }
 void asy_process_leave(asyncio_process *process);
+/* Waits until it has ended; -EBADF: it is not watched, or its owner has left. */
+int asy_process_wait(asyncio_process *process);
 /* The loop watches it from here on. 0 or a negative errno. */
 int asy_process_watch(asyncio_process *process);
 /* It has ended, and nobody can tell how. */

@@ -17,6 +17,8 @@
 /* How long a loop that closes waits for the end of a process that was killed. */
 #define KILLED_MS 1000
 
+const char asy_what_process[] = "process";
+
 /* ---- The end --------------------------------------------------------------------------------- */
 
 void asy_process_leave(asyncio_process *process)
@@ -26,7 +28,7 @@ void asy_process_leave(asyncio_process *process)
     asy_bytes_free(&process->output[0]);
     asy_bytes_free(&process->output[1]);
     asyncio_loop *loop = process->loop;
-    asy_sys_free(process);
+    asy_object_free(loop, process, sizeof *process);
     asy_loop_object_freed(loop);
 }
 
@@ -61,7 +63,7 @@ static void finish(asyncio_process *process, int returncode)
 void asy_process_lost(asyncio_process *process)
 {
     finish(process, RETURNCODE_LOST);
-    if (!process->is_released)
+    if (!asy_process_is_released(process))
         asy_report_site(process->loop, NULL, 0,
                         "somebody else has reaped process %d (%s): its exit status is lost, %d is reported",
                         (int)process->child.pid, process->name, RETURNCODE_LOST);
@@ -97,7 +99,7 @@ static void unwatched(asyncio_process *process)
 {
     process->record = NULL;
     wake_waiters(process, -EBADF);
-    if (process->is_released)
+    if (asy_process_is_released(process))
         end_unwatched(process);
 }
 
@@ -134,9 +136,12 @@ int asy_process_watch(asyncio_process *process)
 
 static const struct wait_kind exit_kind = {.name = "process"};
 
-static int wait_for_end(asyncio_process *process)
+int asy_process_wait(asyncio_process *process)
 {
-    if (process->is_released) /* while it is communicated with */
+    int err = asy_budget_spend(process->loop);
+    if (err)
+        return err;
+    if (asy_process_is_released(process))
         return -EBADF;
     if (process->has_ended)
         return 0;
@@ -149,14 +154,11 @@ int asyncio_process_wait(asyncio_process *process, int *returncode)
 {
     if (!process)
         return -EINVAL;
-    asy_loop_check(process->loop, __func__);
+    asy_process_check(process, __func__);
     if (asy_running_loop != process->loop || !process->loop->current)
         return ASYNCIO_ENOTASK;
-    int err = asy_budget_spend(process->loop);
-    if (err)
-        return err;
     asy_process_use(process);
-    err = wait_for_end(process);
+    int err = asy_process_wait(process);
     if (!err && returncode)
         *returncode = process->returncode;
     asy_process_leave(process);
@@ -167,7 +169,7 @@ bool asyncio_process_returncode(asyncio_process *process, int *returncode)
 {
     if (!process)
         return false;
-    asy_loop_check(process->loop, __func__);
+    asy_process_check(process, __func__);
     if (process->has_ended && returncode)
         *returncode = process->returncode;
     return process->has_ended;
@@ -179,7 +181,7 @@ int asyncio_process_send_signal(asyncio_process *process, int signo)
 {
     if (!process || signo < 0)
         return -EINVAL;
-    asy_loop_check(process->loop, __func__);
+    asy_process_check(process, __func__);
     if (process->child.fd < 0 || asy_loop_is_parents(process->loop))
         return 0;
     int err = asy_sys_child_signal(&process->child, signo);
@@ -202,7 +204,7 @@ pid_t asyncio_process_pid(asyncio_process *process)
 {
     if (!process)
         return -EINVAL;
-    asy_loop_check(process->loop, __func__);
+    asy_process_check(process, __func__);
     return process->child.pid;
 }
 
@@ -210,7 +212,7 @@ static asyncio_stream *stream_of(asyncio_process *process, int i, const char *ca
 {
     if (!process)
         return NULL;
-    asy_loop_check(process->loop, call);
+    asy_process_check(process, call);
     return process->streams[i];
 }
 
@@ -235,10 +237,10 @@ void asyncio_process_release(asyncio_process *process)
 {
     if (!process)
         return;
-    asy_loop_check(process->loop, __func__);
+    asy_process_check(process, __func__);
     if (asy_loop_is_parents(process->loop))
         return; /* and so is the process */
-    process->is_released = true;
+    process->what = NULL;
     for (int i = 0; i < 3; i++)
         asyncio_stream_abort(process->streams[i]);
     wake_waiters(process, -EBADF);

@@ -107,7 +107,7 @@ static int communicate(asyncio_process *process, const void *input, size_t n, as
 {
     int status = exchange(process, input, n, out != NULL, err != NULL);
     if (!status)
-        status = asyncio_process_wait(process, NULL);
+        status = asy_process_wait(process);
     if (!status && out)
         status = asy_bytes_reserve(&process->output[0], 1);
     if (!status && err)
@@ -124,7 +124,7 @@ int asyncio_process_communicate(asyncio_process *process, const void *input, siz
 {
     if (!process || !asy_is_length(n) || (n && (!input || !process->takes_input)))
         return -EINVAL;
-    asy_loop_check(process->loop, __func__);
+    asy_process_check(process, __func__);
     if (asy_running_loop != process->loop || !process->loop->current)
         return ASYNCIO_ENOTASK;
     if (process->is_communicating)

@@ -12,6 +12,7 @@
 #include "process/process.h"
 #include "sys/net.h"
 #include "sys/process.h"
+#include "sys/slab.h"
 #include "sys/sys.h"
 #include <errno.h>
 #include <limits.h>
@@ -116,16 +117,19 @@ static int plan_and_start(asyncio_process *process, struct asy_spawn *spawn,
 
 static asyncio_process *make(asyncio_loop *loop, const asyncio_subprocess_options *options, const char *name)
 {
-    asyncio_process *process = asy_sys_calloc(1, sizeof *process);
+    asyncio_process *process = asy_slab_alloc(sizeof *process);
     if (!process)
         return NULL;
-    process->loop = loop;
-    process->users = 1;
-    process->child.fd = -1;
+    *process = (asyncio_process){
+        .what = asy_what_process,
+        .loop = loop,
+        .users = 1,
+        .child.fd = -1,
+        .is_detached = options->detach > 0,
+        .takes_input = options->stdin_fd == ASYNCIO_PIPE,
+    };
     list_init(&process->waiters);
     list_init(&process->watcher.node);
-    process->is_detached = options->detach > 0;
-    process->takes_input = options->stdin_fd == ASYNCIO_PIPE;
     snprintf(process->name, sizeof process->name, "%s", name);
     asy_loop_object_made(loop);
     return process;

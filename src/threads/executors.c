@@ -9,6 +9,7 @@
 #include "core/contextvars.h"
 #include "core/loop.h"
 #include "core/message.h"
+#include "sys/slab.h"
 #include "sys/sys.h"
 #include "sys/thread.h"
 #include "threads/offload.h"
@@ -21,18 +22,30 @@ struct asyncio_executor {
 
 static struct pool default_pool = POOL_INIT(default_pool, 0, 0, "asyncio-worker");
 
+static const char what_executor[] = "executor";
+
+static void check_executor(const asyncio_executor *executor, const char *call)
+{
+    asy_object_check_alive(executor->pool.object.what, what_executor, call);
+}
+
 asyncio_executor *asyncio_executor_new(unsigned threads)
 {
-    asyncio_executor *executor = asy_sys_alloc(sizeof *executor);
-    if (executor)
-        asy_pool_init(&executor->pool, threads, "asyncio-worker");
+    asyncio_executor *executor = asy_slab_alloc(sizeof *executor);
+    if (!executor)
+        return NULL;
+    executor->pool.object = (struct loose_object){what_executor, sizeof *executor};
+    asy_pool_init(&executor->pool, threads, "asyncio-worker");
     return executor;
 }
 
 void asyncio_executor_release(asyncio_executor *executor)
 {
-    if (executor)
-        asy_pool_retire(&executor->pool);
+    if (!executor)
+        return;
+    check_executor(executor, __func__);
+    executor->pool.object.what = NULL;
+    asy_pool_retire(&executor->pool);
 }
 
 int asyncio_shutdown_threads(double timeout)
@@ -249,6 +262,8 @@ static void no_thread(asyncio_future *future, int err)
 asyncio_future *asyncio_run_in_executor(asyncio_executor *executor, intptr_t (*fn)(void *), void *arg,
                                         void (*drop)(void *))
 {
+    if (executor)
+        check_executor(executor, __func__);
     asyncio_loop *loop = asy_running_loop;
     asyncio_future *future = loop && fn ? asyncio_future_new_at(NULL) : NULL;
     struct executor_call *call = future ? make_executor_call(fn, arg, drop) : NULL;

@@ -68,7 +68,7 @@ static void begin_anew_in_child(struct pool *pool)
 static void free_pool(struct pool *pool)
 {
     pthread_mutex_destroy(&pool->lock);
-    asy_sys_free(pool);
+    asy_loose_object_free(&pool->object);
 }
 
 /* A piece of work, or a thread, leaves the pool, which is locked. Frees a retired one with the last. */

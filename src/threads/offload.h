@@ -12,6 +12,7 @@
 #include "base/list.h"
 #include "core/loop.h"
 #include "core/post.h"
+#include "core/quarantine.h"
 #include "core/task.h"
 #include <pthread.h>
 #include <stdbool.h>
@@ -34,6 +35,7 @@ struct work {
 };
 
 struct pool {
+    struct loose_object object; /* of an executor's */
     pthread_mutex_t lock;
     struct list queue; /* work that no thread has taken yet */
     struct list idle;  /* threads that wait for some, the latest first */

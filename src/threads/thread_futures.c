@@ -13,7 +13,9 @@
 #include "core/loop.h"
 #include "core/message.h"
 #include "core/post.h"
+#include "core/quarantine.h"
 #include "core/task.h"
+#include "sys/slab.h"
 #include "sys/sys.h"
 #include "sys/thread.h"
 #include <errno.h>
@@ -23,7 +25,10 @@
 /* What `done` says. Whoever sleeps on it has it say AWAITED first. */
 enum { PENDING, AWAITED, DONE };
 
+static const char what_thread_future[] = "thread future";
+
 struct asyncio_thread_future {
+    struct loose_object object;
     struct post start;  /* the submission */
     struct post cancel; /* a request to cancel, while `cancelling` */
     _Atomic bool is_cancelling;
@@ -45,7 +50,7 @@ static void unref(asyncio_thread_future *future)
         return;
     asyncio_loop_release(future->loop);
     asy_message_unref(future->message);
-    asy_sys_free(future);
+    asy_loose_object_free(&future->object);
 }
 
 static void finish(asyncio_thread_future *future, intptr_t result, const char *words)
@@ -96,13 +101,13 @@ static void refuse(asyncio_thread_future *future, const char *words)
 
 static void drop_submitted(struct callback *callback)
 {
-    refuse((asyncio_thread_future *)callback, "the loop is closed");
+    refuse(LIST_ENTRY(callback, asyncio_thread_future, start.callback), "the loop is closed");
 }
 
 /* The end of a run waits for tasks that there are, and takes no new ones from outside. */
 static void start_submitted(struct callback *callback)
 {
-    asyncio_thread_future *future = (asyncio_thread_future *)callback;
+    asyncio_thread_future *future = LIST_ENTRY(callback, asyncio_thread_future, start.callback);
     asyncio_loop *loop = future->loop;
     if (loop->is_shutting_down) {
         refuse(future, "the loop is about to close");
@@ -147,23 +152,35 @@ asyncio_thread_future *asyncio_run_coroutine_threadsafe(asyncio_coro *coro, asyn
         asyncio_coro_close(coro);
         return NULL;
     }
-    asyncio_thread_future *future = asy_sys_alloc(sizeof *future);
     asyncio_context *context = NULL;
-    if (!future || asy_vars_capture(loop, &context)) {
-        asy_sys_free(future);
+    int err = asy_vars_capture(loop, &context);
+    asyncio_thread_future *future = err ? NULL : asy_slab_alloc(sizeof *future);
+    if (!future) {
+        asy_vars_drop(context);
         asyncio_coro_close(coro);
         return NULL;
     }
-    *future = (asyncio_thread_future){.loop = asyncio_loop_ref(loop), .coro = coro, .context = context};
+    *future = (asyncio_thread_future){
+        .object = {what_thread_future, sizeof *future},
+        .loop = asyncio_loop_ref(loop),
+        .coro = coro,
+        .context = context,
+    };
     atomic_init(&future->refs, 2);
     future->start.callback.kind = &submitted_kind;
     future->cancel.callback.kind = &cancel_kind;
     future->ended.notify = task_ended;
     future->abroad.loop_closes = loop_closes;
     asy_coro_hand_over(coro);
-    if (asy_post(loop, &future->start))
+    err = asy_post(loop, &future->start);
+    if (err)
         drop_submitted(&future->start.callback);
     return future;
+}
+
+static void check_thread_future(const asyncio_thread_future *future, const char *call)
+{
+    asy_object_check_alive(future->object.what, what_thread_future, call);
 }
 
 static bool is_done(asyncio_thread_future *future)
@@ -191,6 +208,7 @@ intptr_t asyncio_thread_future_result(asyncio_thread_future *future, double time
     static const char call[] = "asyncio_thread_future_result";
     if (!future || isnan(timeout))
         return -EINVAL;
+    check_thread_future(future, call);
     if (!is_done(future)) {
         if (asy_loop_is_parents(future->loop))
             return asyncio_raise(ASYNCIO_ESTATE, "%s: the loop belongs to the parent process", call);
@@ -206,7 +224,10 @@ intptr_t asyncio_thread_future_result(asyncio_thread_future *future, double time
 
 bool asyncio_thread_future_cancel(asyncio_thread_future *future)
 {
-    if (!future || is_done(future) || asy_loop_is_parents(future->loop))
+    if (!future)
+        return false;
+    check_thread_future(future, __func__);
+    if (is_done(future) || asy_loop_is_parents(future->loop))
         return false;
     if (atomic_exchange(&future->is_cancelling, true))
         return true; /* the one before is on its way still */
@@ -219,6 +240,9 @@ bool asyncio_thread_future_cancel(asyncio_thread_future *future)
 
 void asyncio_thread_future_release(asyncio_thread_future *future)
 {
-    if (future)
-        unref(future);
+    if (!future)
+        return;
+    check_thread_future(future, __func__);
+    future->object.what = NULL;
+    unref(future);
 }

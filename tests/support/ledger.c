@@ -2,6 +2,7 @@
  * The wrapped calls of the seam: see ledger.h.
  */
 #include "support/ledger.h"
+#include "core/quarantine.h"
 #include "sys/slab.h"
 #include "sys/sys.h"
 #include <stdatomic.h>
@@ -14,6 +15,7 @@
 
 DECLARE(void *, asy_slab_alloc, size_t bytes);
 DECLARE(void, asy_slab_free, void *block, size_t bytes);
+DECLARE(void, asy_loose_object_free, struct loose_object *object);
 DECLARE(void *, asy_sys_alloc, size_t bytes);
 DECLARE(void *, asy_sys_calloc, size_t count, size_t bytes);
 DECLARE(void *, asy_sys_alloc_aligned, size_t alignment, size_t bytes);
@@ -58,6 +60,15 @@ void __wrap_asy_slab_free(void *block, size_t bytes)
     count(&held.blocks, -1);
     in_slab = true;
     __real_asy_slab_free(block, bytes);
+    in_slab = false;
+}
+
+/* Whether or not it is kept for a while. */
+void __wrap_asy_loose_object_free(struct loose_object *object)
+{
+    count(&held.blocks, -1);
+    in_slab = true;
+    __real_asy_loose_object_free(object);
     in_slab = false;
 }
 
