@@ -380,20 +380,37 @@ int asy_fd_wait_event(asyncio_loop *loop, struct fd_record *record, uint32_t eve
     return err ? err : asy_fd_wait(loop, record, events, false);
 }
 
+/* Waits, as the first in `record`, for the turn that it has. */
+static int wait_with_turn(const asyncio_loop *loop, struct fd_record *record, struct fd_wait *wait)
+{
+    uint32_t direction = wait->waiter.events, generation = record->generation;
+    asy_wait_init(&wait->wait, loop->current, direction == FD_READ ? &read_kind : &write_kind, record);
+    wait->record = record;
+    wait->waiter.takes_turns = true;
+    wait->waiter.ready = wake_task;
+    list_prepend(&record->waiters, &wait->waiter.node);
+    give_turn(record, &wait->waiter);
+    int err = (int)asy_wait_park(&wait->wait);
+    list_remove(&wait->waiter.node);
+    return record->generation != generation ? -EBADF : err;
+}
+
 int asy_fd_give_way(asyncio_loop *loop, struct fd_record *record, uint32_t direction)
 {
     uint32_t generation = record->generation;
     int err = asy_cancel_deliver(loop->current);
     if (err || record->generation != generation)
         return err ? err : -EBADF;
-    struct fd_wait wait = {.waiter.events = direction, .waiter.takes_turns = true, .record = record};
-    asy_wait_init(&wait.wait, loop->current, direction == FD_READ ? &read_kind : &write_kind, record);
-    wait.waiter.ready = wake_task;
-    list_prepend(&record->waiters, &wait.waiter.node);
-    give_turn(record, &wait.waiter);
-    err = (int)asy_wait_park(&wait.wait);
-    list_remove(&wait.waiter.node);
-    return record->generation != generation ? -EBADF : err;
+    struct fd_wait wait = {.waiter.events = direction};
+    return wait_with_turn(loop, record, &wait);
+}
+
+int asy_fd_give_way_amid(asyncio_loop *loop, struct fd_record *record, uint32_t direction)
+{
+    if (loop->current->must_cancel)
+        return -EINTR;
+    struct fd_wait wait = {.waiter.events = direction, .keeps_request = true};
+    return wait_with_turn(loop, record, &wait);
 }
 
 void asy_fd_end_wait(asyncio_task *task, struct fd_record *record)

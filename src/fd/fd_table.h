@@ -123,9 +123,11 @@ int asy_fd_close(asyncio_loop *loop, struct fd_record *record);
  * wait: -ECANCELED, -EBADF, -ENOMEM ... `edge`: for a turn to transfer in that one direction,
  * and registers for good. */
 int asy_fd_wait(asyncio_loop *loop, struct fd_record *record, uint32_t events, bool edge);
-/* A turn that led to nothing: waits for the next one, before all others. */
 /* Lets others run in the middle of a transfer, and keeps the turn meanwhile. 0, -ECANCELED, -EBADF. */
 int asy_fd_give_way(asyncio_loop *loop, struct fd_record *record, uint32_t direction);
+/* The same for one that returns what it has: a request to cancel ends it with -EINTR, and stays. */
+int asy_fd_give_way_amid(asyncio_loop *loop, struct fd_record *record, uint32_t direction);
+/* A turn that led to nothing: waits for the next one, before all others. */
 int asy_fd_wait_again(asyncio_loop *loop, struct fd_record *record, uint32_t direction);
 /* The same for one that has transferred a part: a request to cancel ends the wait with -EINTR, and stays. */
 int asy_fd_wait_rest(asyncio_loop *loop, struct fd_record *record, uint32_t direction);

@@ -84,18 +84,28 @@ static int wait_for_rest(asyncio_loop *loop, struct fd_record *record, size_t go
     return got ? asy_fd_wait_rest(loop, record, FD_READ) : asy_transfer_wait(loop, record, FD_READ, waited);
 }
 
+/* A peer may send as fast as we receive: others run after each step. */
+static int give_way(asyncio_loop *loop, struct fd_record *record, size_t got, size_t *step_end)
+{
+    if (got < *step_end)
+        return 0;
+    *step_end = got + ASY_STEP_BYTES;
+    return asy_fd_give_way_amid(loop, record, FD_READ);
+}
+
 /* One transfer, however long it takes. What ends it early is told if nothing has come: else what has is. */
 static ssize_t recv_all(int fd, char *buf, size_t n, int flags, struct sockaddr *from, socklen_t *length)
 {
     asyncio_loop *loop = asy_running_loop;
-    size_t got = 0;
+    size_t got = 0, step_end = ASY_STEP_BYTES;
     int err;
     struct fd_record *record = asy_transfer_begin(loop, fd, &err);
     bool waited = false;
-    while (!err && got < n) {
+    while (!err && got < n && !(err = give_way(loop, record, got, &step_end))) {
+        size_t most = step_end - got < n - got ? step_end - got : n - got;
         ssize_t part = -EAGAIN;
         if ((record->ready & FD_READ) && (waited || got || !asy_fd_has_queue(record, FD_READ)))
-            part = asy_sys_recvfrom(fd, buf + got, n - got, flags | MSG_DONTWAIT, got ? NULL : from, length);
+            part = asy_sys_recvfrom(fd, buf + got, most, flags | MSG_DONTWAIT, got ? NULL : from, length);
         if (part == 0)
             break;
         if (part > 0) {

@@ -152,6 +152,43 @@ static int one_readexactly(int fd)
 }
 TEST_OF(one_readexactly, true)
 
+static int reads(int fd)
+{
+    ssize_t n;
+    while ((n = asyncio_read(fd, data, MIB)) > 0)
+        continue;
+    CHECK_EQUAL(n, 0);
+    return asyncio_close(fd);
+}
+TEST_OF(reads, true)
+
+static int one_recv_of_all(int fd)
+{
+    CHECK_EQUAL(asyncio_sock_recv(fd, data, TOTAL, MSG_WAITALL), (ssize_t)TOTAL);
+    return reads(fd);
+}
+TEST_OF(one_recv_of_all, true)
+
+ASYNC(receives_all, int, fd)
+{
+    ssize_t n = asyncio_sock_recv(fd, data, TOTAL, MSG_WAITALL);
+    CHECK(n > 0 && n < (ssize_t)TOTAL);
+    return asyncio_sleep(0);
+}
+
+/* What has come is returned, and the request is for the next call that waits. */
+static int one_recv_cancelled(int fd)
+{
+    asyncio_task *task = asyncio_create_task(receives_all(fd));
+    while (!moved)
+        asyncio_sleep(0);
+    asyncio_sleep(0);
+    asyncio_cancel(task);
+    CHECK_EQUAL(asyncio_await(task), -ECANCELED);
+    return reads(fd);
+}
+TEST_OF(one_recv_cancelled, true)
+
 static int one_readuntil(int fd)
 {
     asyncio_connect_options options = {.limit = 2 * TOTAL};
@@ -162,16 +199,6 @@ static int one_readuntil(int fd)
     return asyncio_stream_close(stream);
 }
 TEST_OF(one_readuntil, true)
-
-static int reads(int fd)
-{
-    ssize_t n;
-    while ((n = asyncio_read(fd, data, MIB)) > 0)
-        continue;
-    CHECK_EQUAL(n, 0);
-    return asyncio_close(fd);
-}
-TEST_OF(reads, true)
 
 ASYNC(drops, int, fd)
 {
@@ -210,10 +237,16 @@ static int release(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_write),       cmocka_unit_test(test_one_sendall),
-        cmocka_unit_test(test_many_writes),     cmocka_unit_test(test_one_sendfile),
-        cmocka_unit_test(test_one_readexactly), cmocka_unit_test(test_one_readuntil),
-        cmocka_unit_test(test_reads),           cmocka_unit_test(test_one_copy),
+        cmocka_unit_test(test_one_write),
+        cmocka_unit_test(test_one_sendall),
+        cmocka_unit_test(test_many_writes),
+        cmocka_unit_test(test_one_sendfile),
+        cmocka_unit_test(test_one_readexactly),
+        cmocka_unit_test(test_one_recv_of_all),
+        cmocka_unit_test(test_one_recv_cancelled),
+        cmocka_unit_test(test_one_readuntil),
+        cmocka_unit_test(test_reads),
+        cmocka_unit_test(test_one_copy),
     };
     return cmocka_run_group_tests(tests, allocate, release);
 }
