@@ -17,8 +17,9 @@ struct addrinfo; /* strict C hides netdb.h's */
  * Looks up the addresses of a name, as getaddrinfo(3), with its parameters; *result is freed with
  * freeaddrinfo. Suspends, except for numeric hosts, which are answered at once. A cancel lets go of the
  * lookup: -ECANCELED at once, the thread's answer is dropped. Eight are made at a time, and up to 64 that
- * were given up do not count. 0; ASYNCIO_EGAI_... (asyncio_strerror has gai_strerror's words); -ENOMEM,
- * -EAGAIN (no thread), -EINVAL, ASYNCIO_ENOTASK. (loop.getaddrinfo)
+ * were given up do not count. 0; ASYNCIO_EGAI_... (asyncio_strerror has gai_strerror's words; _SERVICE also
+ * for a number above 65535, of which glibc would take the last 16 bits); -ENOMEM, -EAGAIN (no thread),
+ * -EINVAL, ASYNCIO_ENOTASK. (loop.getaddrinfo)
  */
 ASYNCIO_API int asyncio_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
                                     struct addrinfo **result);

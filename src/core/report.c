@@ -55,7 +55,7 @@ static void print_report(const asyncio_exception_context *context)
     }
     if (context->file)
         used = append(line, used, ", made at %s:%d", context->file, context->line);
-    if (context->peer)
+    if (context->peer && !strstr(line, context->peer)) /* the words of a stream may name it */
         used = append(line, used, ", peer %s", context->peer);
     write_line(line, used);
 }

@@ -3,8 +3,10 @@
  */
 #include "fd/address.h"
 #include "asyncio/messages.h"
+#include "sys/net.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,6 +27,19 @@ union asy_peer asy_peer_of(const struct sockaddr *address)
     return peer;
 }
 
+/* "[fe80::1%eth0]:443": the same address may stand for another machine behind another interface. */
+static void ipv6_text(const struct sockaddr_in6 *address, char *text)
+{
+    char host[INET6_ADDRSTRLEN] = "?", zone[IF_NAMESIZE + 1] = "";
+    inet_ntop(AF_INET6, &address->sin6_addr, host, sizeof host);
+    if (address->sin6_scope_id) {
+        zone[0] = '%';
+        if (asy_sys_interface_name(address->sin6_scope_id, zone + 1))
+            snprintf(zone + 1, IF_NAMESIZE, "%u", address->sin6_scope_id); /* it is gone */
+    }
+    snprintf(text, ASY_ADDRESS_TEXT, "[%s%s]:%u", host, zone, ntohs(address->sin6_port));
+}
+
 static void unix_text(const struct sockaddr_un *address, char *text)
 {
     if (address->sun_path[0])
@@ -39,15 +54,13 @@ void asy_address_text(const struct sockaddr *address, char text[ASY_ADDRESS_TEXT
 {
     char host[INET6_ADDRSTRLEN] = "?";
     const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)address;
     switch (address->sa_family) {
     case AF_INET:
         inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host);
         snprintf(text, ASY_ADDRESS_TEXT, "%s:%u", host, ntohs(v4->sin_port));
         break;
     case AF_INET6:
-        inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host);
-        snprintf(text, ASY_ADDRESS_TEXT, "[%s]:%u", host, ntohs(v6->sin6_port));
+        ipv6_text((const struct sockaddr_in6 *)(const void *)address, text);
         break;
     case AF_UNIX:
         unix_text((const struct sockaddr_un *)(const void *)address, text);
@@ -70,7 +83,8 @@ int asy_unix_address(const char *path, struct sockaddr_un *address, socklen_t *l
 {
     size_t n = path ? strlen(path) : 0;
     if (!n)
-        return -EINVAL;
+        return (int)asyncio_raise(-EINVAL, "a Unix socket needs a path, which is %s",
+                                  path ? "empty" : "NULL");
     if (n >= sizeof address->sun_path)
         return (int)asyncio_raise(-ENAMETOOLONG, "the path of a Unix socket has at most %zu bytes: %s",
                                   sizeof address->sun_path - 1, path);

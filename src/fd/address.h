@@ -21,12 +21,12 @@ socklen_t asy_peer_length(const union asy_peer *peer);
 /* Room for the longest: a Unix path. */
 #define ASY_ADDRESS_TEXT 128
 
-/* "192.0.2.1:80", "[2001:db8::1]:80", "/run/x.sock", "@abstract", "a Unix socket". */
+/* "192.0.2.1:80", "[2001:db8::1]:80", "[fe80::1%eth0]:80", "/run/x.sock", "@abstract", "a Unix socket". */
 void asy_address_text(const struct sockaddr *address, char text[ASY_ADDRESS_TEXT]);
 /* The port, or -EINVAL for an address without one. */
 int asy_address_port(const struct sockaddr *address);
 
-/* The address of a path; '@' begins an abstract name. 0, -EINVAL, -ENAMETOOLONG with a message. */
+/* The address of a path; '@' begins an abstract name. 0, or -EINVAL, -ENAMETOOLONG with a message. */
 struct sockaddr_un;
 int asy_unix_address(const char *path, struct sockaddr_un *address, socklen_t *length);
 

@@ -10,6 +10,7 @@
 #include "core/message.h"
 #include "fd/address.h"
 #include "fd/stream.h"
+#include "fd/tls_hook.h"
 #include "net/endpoint.h"
 #include "net/happy_eyeballs.h"
 #include "net/server.h"
@@ -206,6 +207,8 @@ static int check(const asyncio_connect_options *options, const char *host, async
         return -EINVAL;
     if (options->tls && !options->server_hostname && !host)
         return (int)asyncio_raise(-EINVAL, "TLS to a server without a name: set server_hostname");
+    if (options->tls && asy_tls_hooks() && asy_tls_hooks()->is_server(options->tls))
+        return (int)asyncio_raise(-EINVAL, "TLS: a connection needs a context that was made for clients");
     return 0;
 }
 

@@ -12,6 +12,7 @@
 #include "threads/offload.h"
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Look-ups at a time; and how many that were given up may go on beside them, since nothing ends a
@@ -107,6 +108,16 @@ static struct lookup *make_lookup(const char *host, const char *service, const s
     return lookup;
 }
 
+/* glibc takes any number, and of that the last 16 bits: 99999 would be port 34463. */
+static bool is_wrong_port(const char *service)
+{
+    int saved = errno;
+    char *end;
+    long port = strtol(service, &end, 10);
+    errno = saved;
+    return !*end && (port < 0 || port > UINT16_MAX);
+}
+
 /* A number needs no name server. Anything else is for a thread. */
 static int look_up_number(const char *host, const char *service, const struct addrinfo *hints,
                           struct addrinfo **result)
@@ -136,6 +147,10 @@ int asyncio_getaddrinfo(const char *host, const char *service, const struct addr
         return ASYNCIO_ENOTASK;
     if (!result || (!host && !service))
         return -EINVAL;
+    if (service && is_wrong_port(service))
+        return (int)asyncio_raise(ASYNCIO_EGAI_SERVICE,
+                                  "look up %s, port %s: a port is a number from 0 to 65535",
+                                  host ? host : "*", service);
     int err = asy_budget_spend(loop);
     if (err)
         return err;

@@ -8,6 +8,7 @@
  */
 #include "asyncio/servers.h"
 #include "asyncio/errors.h"
+#include "asyncio/messages.h"
 #include "asyncio/tasks.h"
 #include "base/assert.h"
 #include "core/cancel.h"
@@ -219,10 +220,14 @@ void asy_server_watch(asyncio_server *server)
 
 static void loop_closes(struct fd_owner *owner);
 
-static bool are_valid(const asyncio_server_options *options)
+/* 0, or -EINVAL with what is wrong. */
+static int check(const asyncio_server_options *options)
 {
-    const struct asy_tls_hooks *tls = asy_tls_hooks();
-    return !isnan(options->close_timeout) && (!options->tls || (tls && tls->is_server(options->tls)));
+    if (isnan(options->close_timeout))
+        return (int)asyncio_raise(-EINVAL, "the server's close_timeout is not a number");
+    if (options->tls && !(asy_tls_hooks() && asy_tls_hooks()->is_server(options->tls)))
+        return (int)asyncio_raise(-EINVAL, "TLS: a server needs a context that was made for servers");
+    return 0;
 }
 
 int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_server_options *options,
@@ -231,8 +236,9 @@ int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_serv
     asyncio_loop *loop = asy_running_loop;
     if (!loop || !loop->current)
         return ASYNCIO_ENOTASK;
-    if (!handler || (options && !are_valid(options)))
-        return -EINVAL;
+    int err = !handler ? -EINVAL : options ? check(options) : 0;
+    if (err)
+        return err;
     asyncio_server *server = asy_slab_alloc(sizeof *server);
     if (!server)
         return -ENOMEM;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -221,6 +222,11 @@ int asy_sys_accept(int fd, struct sockaddr *peer, socklen_t *length)
 {
     KERNEL_INT("accept", -EMFILE,
                asy_sys_above_standard(accept4(fd, peer, length, SOCK_CLOEXEC | SOCK_NONBLOCK)));
+}
+
+int asy_sys_interface_name(unsigned number, char *name)
+{
+    KERNEL_INT("if_indextoname", -ENXIO, if_indextoname(number, name) ? 0 : -1);
 }
 
 int asy_sys_connect(int fd, const struct sockaddr *to, socklen_t length)

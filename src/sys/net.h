@@ -57,6 +57,8 @@ ssize_t asy_sys_sendfile(int out, int in, off_t *offset, size_t count);
 /* Close-on-exec and non-blocking. */
 int asy_sys_socket(int family, int type, int protocol);
 int asy_sys_accept(int fd, struct sockaddr *peer, socklen_t *length);
+/* Of the interface with this number, IF_NAMESIZE bytes. */
+int asy_sys_interface_name(unsigned number, char *name);
 int asy_sys_connect(int fd, const struct sockaddr *to, socklen_t length);
 int asy_sys_bind(int fd, const struct sockaddr *to, socklen_t length);
 int asy_sys_listen(int fd, int backlog);

@@ -190,11 +190,28 @@ static void report_on_stderr(void)
     asyncio_run_with(lost_main(), &options);
 }
 
+ASYNC(main_reports_a_peer)
+{
+    asyncio_loop *loop = asyncio_get_running_loop();
+    asyncio_exception_context context = {.message = "no answer", .peer = "192.0.2.1:80"};
+    asyncio_loop_call_exception_handler(loop, &context);
+    context.message = "no answer (192.0.2.1:80)";
+    asyncio_loop_call_exception_handler(loop, &context);
+    return 0;
+}
+
+static void report_a_peer(void)
+{
+    asyncio_run(main_reports_a_peer());
+}
+
 static void test_default_report(void **state)
 {
     (void)state;
     check_prints(report_on_stderr, "lost on the way (EIO); task 'Task-");
     check_prints(report_on_stderr, "test_messages.c:");
+    check_prints(report_a_peer, "asyncio: no answer, peer 192.0.2.1:80\n");
+    check_prints(report_a_peer, "asyncio: no answer (192.0.2.1:80)\n"); /* once is enough */
 }
 
 /* ---- Days without memory ------------------------------------------------------------------ */

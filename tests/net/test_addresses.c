@@ -2,8 +2,12 @@
  * Addresses that a program gives to servers, connections and datagram sockets: those that come twice,
  * ports that there are none of, and listening sockets made by others. The resolver is the test's.
  */
+#include "fd/address.h"
 #include "fd/stream_test.h"
 #include "support/resolver.h"
+#include "sys/sys.h"
+#include <arpa/inet.h>
+#include <net/if.h>
 #include <netinet/tcp.h>
 #include <sys/un.h>
 
@@ -101,6 +105,44 @@ ASYNC(main_names_the_port)
     return 0;
 }
 TEST(names_the_port)
+
+/* ---- As text ------------------------------------------------------------------------------------ */
+
+static void check_text(const struct sockaddr_in6 *address, const char *expected)
+{
+    char text[ASY_ADDRESS_TEXT];
+    asy_address_text((const struct sockaddr *)(const void *)address, text);
+    assert_string_equal(text, expected);
+}
+
+static void test_a_zone(void **state)
+{
+    (void)state;
+    char name[IF_NAMESIZE], expected[64];
+    struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_port = htons(443)};
+    inet_pton(AF_INET6, "fe80::1", &address.sin6_addr);
+    check_text(&address, "[fe80::1]:443");
+    address.sin6_scope_id = 1;
+    snprintf(expected, sizeof expected, "[fe80::1%%%s]:443", if_indextoname(1, name));
+    check_text(&address, expected);
+    asy_fault_arm(1, true);
+    check_text(&address, "[fe80::1%1]:443");
+    asy_fault_disarm();
+    address.sin6_scope_id = UINT32_MAX;
+    check_text(&address, "[fe80::1%4294967295]:443");
+}
+
+ASYNC(main_needs_a_path)
+{
+    asyncio_stream *stream;
+    asyncio_server *server;
+    CHECK_EQUAL(asyncio_open_unix_connection("", NULL, &stream), -EINVAL);
+    CHECK_TEXT(asyncio_error_message(), "a Unix socket needs a path, which is empty");
+    CHECK_EQUAL(asyncio_start_unix_server(swallows, NULL, NULL, NULL, &server), -EINVAL);
+    CHECK_TEXT(asyncio_error_message(), "a Unix socket needs a path, which is NULL");
+    return 0;
+}
+TEST(needs_a_path)
 
 /* ---- The peer after a reset ---------------------------------------------------------------------- */
 
@@ -282,6 +324,8 @@ int main(void)
         cmocka_unit_test(test_dials_each_address_once),
         cmocka_unit_test(test_opens_datagrams),
         cmocka_unit_test(test_names_the_port),
+        cmocka_unit_test(test_a_zone),
+        cmocka_unit_test(test_needs_a_path),
         cmocka_unit_test(test_knows_the_peer_after_a_reset),
         cmocka_unit_test(test_knows_its_client_after_a_reset),
         cmocka_unit_test(test_knows_a_unix_peer_after_its_end),

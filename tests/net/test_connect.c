@@ -393,7 +393,12 @@ static int fake_tls(asyncio_stream *stream, asyncio_tls_context *tls, const char
     return err ? err : tls_result;
 }
 
-static const struct asy_tls_hooks fake_hooks = {.start = fake_tls};
+static bool is_servers(const asyncio_tls_context *tls)
+{
+    return !tls;
+}
+
+static const struct asy_tls_hooks fake_hooks = {.start = fake_tls, .is_server = is_servers};
 
 ASYNC(main_tls)
 {

@@ -168,6 +168,14 @@ ASYNC(main_errors)
     CHECK_EQUAL(asyncio_getaddrinfo(NULL, "80", &flags, &result), ASYNCIO_EGAI_BADFLAGS);
     CHECK_EQUAL(asyncio_getaddrinfo(NULL, NULL, NULL, &result), -EINVAL);
     CHECK_EQUAL(asyncio_getaddrinfo("plain.test", NULL, NULL, NULL), -EINVAL);
+    static const char *const no_ports[] = {"65536", "99999", "-1", "4294967376", "99999999999999999999"};
+    for (size_t i = 0; i < sizeof no_ports / sizeof *no_ports; i++) {
+        char words[128];
+        snprintf(words, sizeof words, "look up 127.0.0.1, port %s: a port is a number from 0 to 65535",
+                 no_ports[i]);
+        CHECK_EQUAL(asyncio_getaddrinfo("127.0.0.1", no_ports[i], NULL, &result), ASYNCIO_EGAI_SERVICE);
+        CHECK_TEXT(asyncio_error_message(), words);
+    }
     CHECK(!result);
     return 0;
 }

@@ -369,6 +369,23 @@ ASYNC(main_server)
 }
 TEST(server)
 
+ASYNC(main_contexts_for_others)
+{
+    asyncio_tls_context *for_clients = new_client("ca.pem"), *for_servers = new_server("server");
+    asyncio_server *server;
+    asyncio_stream *stream;
+    asyncio_server_options options = {.tls = for_clients};
+    asyncio_connect_options connect_options = {.tls = for_servers};
+    CHECK_EQUAL(asyncio_start_server(serve_echo, NULL, "127.0.0.1", 0, &options, &server), -EINVAL);
+    CHECK_TEXT(asyncio_error_message(), "TLS: a server needs a context that was made for servers");
+    CHECK_EQUAL(asyncio_open_connection("127.0.0.1", 1, &connect_options, &stream), -EINVAL);
+    CHECK_TEXT(asyncio_error_message(), "TLS: a connection needs a context that was made for clients");
+    asyncio_tls_context_release(for_clients);
+    asyncio_tls_context_release(for_servers);
+    return 0;
+}
+TEST(contexts_for_others)
+
 /* A client that fails is reported, one that only looks whether somebody listens is not. */
 ASYNC(main_server_reports)
 {
@@ -533,11 +550,17 @@ int main(void)
     use_descriptors();
     certs_make();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_alpn),           cmocka_unit_test(test_versions),
-        cmocka_unit_test(test_address),        cmocka_unit_test(test_info),
-        cmocka_unit_test(test_resumption),     cmocka_unit_test(test_many_servers),
-        cmocka_unit_test(test_start_tls),      cmocka_unit_test(test_server),
-        cmocka_unit_test(test_server_reports), cmocka_unit_test(test_both_ways),
+        cmocka_unit_test(test_alpn),
+        cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_address),
+        cmocka_unit_test(test_info),
+        cmocka_unit_test(test_resumption),
+        cmocka_unit_test(test_many_servers),
+        cmocka_unit_test(test_start_tls),
+        cmocka_unit_test(test_server),
+        cmocka_unit_test(test_contexts_for_others),
+        cmocka_unit_test(test_server_reports),
+        cmocka_unit_test(test_both_ways),
         cmocka_unit_test(test_dribble),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
