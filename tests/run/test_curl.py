@@ -2,13 +2,15 @@
 """
 The example that drives libcurl, with a web server of its own:
 
-    test_curl.py CURL [HTTP_SERVER]
+    test_curl.py CURL [--server HTTP_SERVER] [--slow-names LIBRARY]
 
-HTTP_SERVER: 13_http_server, where that is built.
+HTTP_SERVER is 13_http_server, where that is built; LIBRARY, slow_names.c.
 """
+import argparse
 import collections
 import faulthandler
 import http.server
+import os
 import re
 import signal
 import socket
@@ -142,14 +144,14 @@ class Server(http.server.ThreadingHTTPServer):
         return self.open == count
 
 
-def start(*command):
+def start(*command, **environment):
     return subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **environment})
 
 
-def run(*command):
+def run(*command, **environment):
     """Exit status; what is said of each URL; and what it complained of."""
-    process = start(*command)
+    process = start(*command, **environment)
     out, err = process.communicate(timeout=2 * SECONDS_MAX)
     said = collections.defaultdict(list)
     for line in out.splitlines():
@@ -222,6 +224,17 @@ def check_other_server(program, http_server):
     process.communicate(timeout=SECONDS_MAX)
 
 
+def check_slow_names(program, library):
+    """The time of a URL is over when it is, whatever the name server does."""
+    urls = [f'http://slow{n}.example/' for n in range(AT_A_TIME)]
+    began = time.monotonic()
+    status, said, err = run(program, 0.2, *urls, LD_PRELOAD=library)
+    took = time.monotonic() - began
+    check(status == 1 and f'{AT_A_TIME} failed' in err, f'{status}: {err}')
+    check(all(said[url] == ['no answer within 0.2 s'] for url in urls), said)
+    check(took < 20, f'it took {took} s')
+
+
 # ---- The end --------------------------------------------------------------------------------------
 
 def check_interrupt(program):
@@ -253,13 +266,17 @@ def switches_of(pid):
         return int(re.search(r'^voluntary_ctxt_switches:\s*(\d+)', status.read(), re.MULTILINE).group(1))
 
 
-check_all(sys.argv[1])
-check_together(sys.argv[1])
-check_large(sys.argv[1])
-if len(sys.argv) > 2:
-    check_other_server(sys.argv[1], sys.argv[2])
-check_interrupt(sys.argv[1])
-check_idle(sys.argv[1])
+parser = argparse.ArgumentParser()
+parser.add_argument('curl')
+parser.add_argument('--server')
+parser.add_argument('--slow-names')
+options = parser.parse_args()
+for one_check in [check_all, check_together, check_large, check_interrupt, check_idle]:
+    one_check(options.curl)
+if options.server:
+    check_other_server(options.curl, options.server)
+if options.slow_names:
+    check_slow_names(options.curl, options.slow_names)
 for words in [(), ('5',), *[(seconds, 'http://127.0.0.1/') for seconds in ['x', '0', '-1', 'nan']]]:
-    check(run(sys.argv[1], *words)[0] == 2, f'usage: {words}')
+    check(run(options.curl, *words)[0] == 2, f'usage: {words}')
 sys.exit(1 if failed else 0)
