@@ -93,14 +93,13 @@ static void finish(asyncio_loop *loop, asyncio_task *task, intptr_t result)
     asy_future_unref(&task->future);
 }
 
-static COLD void fail_to_start(asyncio_loop *loop, asyncio_task *task, int error)
+static COLD void fail_to_start(asyncio_loop *loop, asyncio_task *task, int err)
 {
     asyncio_task *current = loop->current;
-    asy_message_set(
-        &task->future.message,
-        asy_message_new(error, "no stack for the task: out of memory, address space or mappings"));
+    asy_message_set(&task->future.message,
+                    asy_message_new(err, "no stack for the task: out of memory, address space or mappings"));
     asy_task_drop_args(task);
-    finish(loop, task, error);
+    finish(loop, task, err);
     loop->current = current;
 }
 
@@ -109,12 +108,16 @@ static COLD void fail_to_start(asyncio_loop *loop, asyncio_task *task, int error
 static inline bool equip(asyncio_loop *loop, asyncio_task *task)
 {
     struct asy_stack *stack = loop->spare_stack;
-    int error = 0;
-    if (LIKELY(stack && task->stack_bytes == 0))
+    if (LIKELY(stack && task->stack_bytes == 0)) {
         loop->spare_stack = NULL;
-    else if (!(stack = asy_stack_take(loop->stacks, task->stack_bytes, &error))) {
-        fail_to_start(loop, task, error);
-        return false;
+    } else {
+        struct asy_stack *taken;
+        int err = asy_stack_take(loop->stacks, task->stack_bytes, &taken);
+        if (err) {
+            fail_to_start(loop, task, err);
+            return false;
+        }
+        stack = taken;
     }
     own_stack(task, stack);
     return true;

@@ -189,21 +189,17 @@ static void make_cold(struct asy_stack_pool *pool, struct asy_stack *stack)
     pool->cold_count++;
 }
 
-/* A cold stack, made ready; NULL with *error if that fails. */
-static NOINLINE struct asy_stack *take_cold(struct asy_stack_pool *pool, int *error)
+/* A cold stack, made ready: 0, or a negative errno. */
+static NOINLINE int take_cold(struct asy_stack_pool *pool, struct asy_stack **out)
 {
-    if (list_is_empty(&pool->partly_cold) && !add_slab(pool)) {
-        *error = -ENOMEM;
-        return NULL;
-    }
+    if (list_is_empty(&pool->partly_cold) && !add_slab(pool))
+        return -ENOMEM;
     struct asy_stack_slab *slab = LIST_ENTRY(pool->partly_cold.next, struct asy_stack_slab, cold_node);
     struct asy_stack *stack = stack_at(slab->cold.next);
     if (!(stack->flags & ASY_STACK_MAPPED)) {
-        int status = asy_stack_make_ready(stack, &pool->owner->guards);
-        if (status < 0) {
-            *error = status;
-            return NULL;
-        }
+        int err = asy_stack_make_ready(stack, &pool->owner->guards);
+        if (err)
+            return err;
     }
     list_remove(&stack->node);
     if (list_is_empty(&slab->cold))
@@ -213,7 +209,8 @@ static NOINLINE struct asy_stack *take_cold(struct asy_stack_pool *pool, int *er
     stack->gives = 0;
     if (pool->usable > KEEP_BYTES)
         stack->flags |= ASY_STACK_DUE;
-    return stack;
+    *out = stack;
+    return 0;
 }
 
 /* ---- Memory goes back ----------------------------------------------------- */
@@ -327,13 +324,11 @@ HOT void asy_stacks_trim(struct asy_stacks *stacks)
 
 /* ---- Take and give -------------------------------------------------------- */
 
-struct asy_stack *asy_stack_take(struct asy_stacks *stacks, size_t bytes, int *error)
+int asy_stack_take(struct asy_stacks *stacks, size_t bytes, struct asy_stack **out)
 {
     struct asy_stack_pool *pool = LIKELY(bytes == 0) ? &stacks->first : find_pool(stacks, bytes);
-    if (UNLIKELY(!pool)) {
-        *error = -ENOMEM;
-        return NULL;
-    }
+    if (UNLIKELY(!pool))
+        return -ENOMEM;
     struct asy_stack *stack = latest_free(&pool->warm);
     if (LIKELY(stack != NULL)) {
         unlink_stack(&pool->warm, &stack->node);
@@ -341,14 +336,17 @@ struct asy_stack *asy_stack_take(struct asy_stacks *stacks, size_t bytes, int *e
     } else if ((stack = latest_free(&pool->due))) {
         unlink_stack(&pool->due, &stack->node);
         pool->due_count--;
-    } else if (!(stack = take_cold(pool, error))) {
-        return NULL;
+    } else {
+        int err = take_cold(pool, &stack);
+        if (err)
+            return err;
     }
     pool->live++;
     stack->slab->busy++;
     stack->owner = NULL;
     asy_stack_tell_taken(stack);
-    return stack;
+    *out = stack;
+    return 0;
 }
 
 void asy_stack_give(struct asy_stacks *stacks, struct asy_stack *stack)

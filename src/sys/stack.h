@@ -52,10 +52,9 @@ void asy_stacks_destroy(struct asy_stacks *stacks);
  * ASY_STACK_MIN_BYTES, of which the colour takes up to 960 bytes. 0: no stack is that large. */
 size_t asy_stacks_size(const struct asy_stacks *stacks, size_t bytes);
 
-/* A stack of asy_stacks_size(bytes) usable bytes, never the one that the caller runs
- * on. NULL: no memory, no address space or no more mappings; *error then holds the
- * negative errno, and nothing has changed. */
-struct asy_stack *asy_stack_take(struct asy_stacks *stacks, size_t bytes, int *error);
+/* Takes a stack of asy_stacks_size(bytes) usable bytes, never the one that the caller runs on. 0 and *stack; or
+ * a negative errno where there is no memory, no address space or no mapping left, and nothing has changed. */
+int asy_stack_take(struct asy_stacks *stacks, size_t bytes, struct asy_stack **stack);
 
 /* Puts a stack back. May be called while still running on it: as long as the
  * caller runs on it, no call here hands it out, gives back its memory or unmaps it. */

@@ -29,10 +29,9 @@ static struct asy_stacks *new_stacks(void)
 
 static struct asy_stack *take(struct asy_stacks *stacks, size_t bytes)
 {
-    int error = 1;
-    struct asy_stack *stack = asy_stack_take(stacks, bytes, &error);
+    struct asy_stack *stack = NULL;
+    assert_int_equal(asy_stack_take(stacks, bytes, &stack), 0);
     assert_non_null(stack);
-    assert_int_equal(error, 1);
     return stack;
 }
 
@@ -88,9 +87,9 @@ static void sizes_are_rounded(void **state)
     }
     assert_int_equal(stat_of(stacks).slabs, 6); /* one a size: 16, 32, 112 and 256 KiB, 1 and 8 MiB */
     assert_int_equal(asy_stacks_size(stacks, SIZE_MAX), 0);
-    int error = 0;
-    assert_null(asy_stack_take(stacks, SIZE_MAX, &error));
-    assert_int_equal(error, -ENOMEM);
+    struct asy_stack *none = NULL;
+    assert_int_equal(asy_stack_take(stacks, SIZE_MAX, &none), -ENOMEM);
+    assert_null(none);
     asy_stacks_destroy(stacks);
 
     stacks = asy_stacks_new(50 * KIB);
@@ -509,11 +508,11 @@ static size_t exhaust(struct asy_stacks *stacks, struct asy_stack **taken, size_
     size_t counts[2];
     for (int round = 0; round < 2; round++) {
         size_t n = 0;
-        int error = 0;
-        while (n < max && (taken[n] = asy_stack_take(stacks, 0, &error)))
+        int err = 0;
+        while (n < max && !(err = asy_stack_take(stacks, 0, &taken[n])))
             taken[n++]->top[-1] = 1;
-        CHECK(error == -ENOMEM);
-        CHECK(asy_stack_take(stacks, 0, &error) == NULL && error == -ENOMEM);
+        CHECK(err == -ENOMEM);
+        CHECK(asy_stack_take(stacks, 0, &taken[n]) == -ENOMEM);
         counts[round] = n;
         struct asy_stacks_stat stat;
         asy_stacks_stat(stacks, &stat);
@@ -585,12 +584,12 @@ static void a_refused_guard_is_survived(void **state)
             asy_stacks_use_mprotect(stacks);
         struct asy_stack *first = take(stacks, 0);
         bool is_mprotect = !stat_of(stacks).guard_install;
-        int error = 0;
+        struct asy_stack *none = NULL;
         asy_fault_arm(1, false);
-        assert_null(asy_stack_take(stacks, 0, &error));
+        assert_int_equal(asy_stack_take(stacks, 0, &none), -ENOMEM);
         asy_fault_disarm();
+        assert_null(none);
         assert_string_equal(asy_fault.failed, is_mprotect ? "mprotect" : "madvise");
-        assert_int_equal(error, -ENOMEM);
         struct asy_stacks_stat stat = stat_of(stacks);
         assert_true(stat.live == 1 && stat.cold == 15 && stat.slabs == 1);
         assert_int_equal(stat.guard_install, !is_mprotect);
@@ -604,18 +603,18 @@ static void a_refused_slab_is_made_smaller(void **state)
 {
     (void)state;
     struct asy_stacks *stacks = new_stacks();
-    int error = 0;
+    struct asy_stack *none = NULL;
     asy_fault_arm(1, false);
-    assert_non_null(asy_stack_take(stacks, 0, &error));
+    take(stacks, 0);
     asy_fault_disarm();
     assert_string_equal(asy_fault.failed, "map");
     assert_int_equal(stat_of(stacks).cold, 7);
     for (int i = 0; i < 7; i++)
         take(stacks, 0);
     asy_fault_arm(1, true);
-    assert_null(asy_stack_take(stacks, 0, &error));
+    assert_int_equal(asy_stack_take(stacks, 0, &none), -ENOMEM);
     assert_int_equal(asy_fault_disarm(), 5); /* 16, 8, 4, 2, 1 */
-    assert_int_equal(error, -ENOMEM);
+    assert_null(none);
     take(stacks, 0);
     assert_int_equal(stat_of(stacks).cold, 0); /* grown by one */
     for (int i = 0; i < 3; i++)
@@ -653,16 +652,11 @@ static bool try_life(void)
     if (!stacks)
         return false;
     struct asy_stack *taken[30];
-    int n = 0, error = 0;
-    bool ok = true;
-    while (ok && n < 30) {
-        taken[n] = asy_stack_take(stacks, n % 4 == 3 ? 64 * KIB : 0, &error);
-        if (taken[n])
-            use(taken[n++], 40 * KIB);
-        else
-            ok = false;
-    }
-    assert_int_equal(error, ok ? 0 : -ENOMEM);
+    int n = 0, err = 0;
+    while (n < 30 && !(err = asy_stack_take(stacks, n % 4 == 3 ? 64 * KIB : 0, &taken[n])))
+        use(taken[n++], 40 * KIB);
+    bool ok = n == 30;
+    assert_int_equal(err, ok ? 0 : -ENOMEM);
     assert_int_equal(stat_of(stacks).live, n);
     while (n)
         asy_stack_give(stacks, taken[--n]);
