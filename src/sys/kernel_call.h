@@ -1,6 +1,6 @@
 /*
- * The bodies of wrappers (sys.h): past the fault seam, then the call, whose -1 becomes
- * the kernel's negative number while errno stays. Each is a whole function.
+ * The bodies of wrappers (sys.h). Each is a whole function: it passes the fault seam, makes the call, and turns
+ * libc's -1 into the kernel's negative number. errno stays as it was: another task may be about to read its own.
  */
 #ifndef ASY_SYS_KERNEL_CALL_H
 #define ASY_SYS_KERNEL_CALL_H
@@ -9,48 +9,44 @@
 #include "sys/sys.h"
 #include <errno.h>
 
-/* Calls `call` with errno kept; its negative errno, or its value. */
-#define KERNEL(name, error, call)                                                                            \
+/* Turns what libc returned into the kernel's result, and puts back errno as it was before the call. */
+static inline long kernel_result(long result, int saved_errno)
+{
+    if (LIKELY(result >= 0))
+        return result;
+    result = -errno;
+    errno = saved_errno;
+    return result;
+}
+
+#define KERNEL(name, fault, call)                                                                            \
     do {                                                                                                     \
         if (ASY_FAULT(name))                                                                                 \
-            return (error);                                                                                  \
+            return (fault);                                                                                  \
         int saved = errno;                                                                                   \
-        ssize_t result = (call);                                                                             \
-        if (LIKELY(result >= 0))                                                                             \
-            return result;                                                                                   \
-        result = -errno;                                                                                     \
-        errno = saved;                                                                                       \
-        return result;                                                                                       \
+        return kernel_result((call), saved);                                                                 \
     } while (0)
 
-/* The same for calls that a signal may interrupt before they did anything. */
-#define KERNEL_AGAIN(name, error, call)                                                                      \
+/* The same for calls that return an int. */
+#define KERNEL_INT(name, fault, call)                                                                        \
     do {                                                                                                     \
         if (ASY_FAULT(name))                                                                                 \
-            return (error);                                                                                  \
+            return (fault);                                                                                  \
+        int saved = errno;                                                                                   \
+        return (int)kernel_result((call), saved);                                                            \
+    } while (0)
+
+/* The same for calls that a signal may interrupt before they have done anything: they are made again. */
+#define KERNEL_AGAIN(name, fault, call)                                                                      \
+    do {                                                                                                     \
+        if (ASY_FAULT(name))                                                                                 \
+            return (fault);                                                                                  \
         int saved = errno;                                                                                   \
         ssize_t result;                                                                                      \
         do                                                                                                   \
             result = (call);                                                                                 \
         while (UNLIKELY(result < 0) && errno == EINTR);                                                      \
-        if (LIKELY(result >= 0))                                                                             \
-            return result;                                                                                   \
-        result = -errno;                                                                                     \
-        errno = saved;                                                                                       \
-        return result;                                                                                       \
-    } while (0)
-
-#define KERNEL_INT(name, error, call)                                                                        \
-    do {                                                                                                     \
-        if (ASY_FAULT(name))                                                                                 \
-            return (error);                                                                                  \
-        int saved = errno;                                                                                   \
-        int result = (call);                                                                                 \
-        if (LIKELY(result >= 0))                                                                             \
-            return result;                                                                                   \
-        result = -errno;                                                                                     \
-        errno = saved;                                                                                       \
-        return result;                                                                                       \
+        return kernel_result(result, saved);                                                                 \
     } while (0)
 
 #endif

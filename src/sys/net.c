@@ -43,11 +43,8 @@ int asy_sys_fd_kind(int fd)
     int saved = errno;
     if (ASY_FAULT("fstat"))
         return -EBADF;
-    if (fstat(fd, &status) < 0) {
-        int err = -errno;
-        errno = saved;
-        return err;
-    }
+    if (fstat(fd, &status) < 0)
+        return (int)kernel_result(-1, saved);
     if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) || S_ISBLK(status.st_mode))
         return ASY_FD_ALWAYS_READY;
     int kind = S_ISCHR(status.st_mode) ? device_kind(fd) : 0;
@@ -66,17 +63,17 @@ int asy_sys_reopen(int fd)
                asy_sys_above_standard(open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)));
 }
 
+static int set_nonblocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0)
+        return flags;
+    return flags & O_NONBLOCK ? 0 : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
 int asy_sys_set_nonblocking(int fd)
 {
-    if (ASY_FAULT("fcntl"))
-        return -EBADF;
-    int saved = errno;
-    int flags = fcntl(fd, F_GETFL);
-    if (flags >= 0 && ((flags & O_NONBLOCK) || fcntl(fd, F_SETFL, flags | O_NONBLOCK) >= 0))
-        return 0;
-    int err = -errno;
-    errno = saved;
-    return err;
+    KERNEL_INT("fcntl", -EBADF, set_nonblocking(fd));
 }
 
 ssize_t asy_sys_readv(int fd, const struct iovec *parts, int count)

@@ -4,6 +4,7 @@
  * process, and it blocks all signals meanwhile.
  */
 #include "sys/process.h"
+#include "sys/kernel_call.h"
 #include "sys/sys.h"
 #include "sys/thread.h"
 #include <dirent.h>
@@ -28,15 +29,6 @@ extern char **environ;
 #endif
 #define WAIT_PIDFD 3 /* P_PIDFD */
 
-static long kernel(long result, int saved)
-{
-    if (result >= 0)
-        return result;
-    result = -errno;
-    errno = saved;
-    return result;
-}
-
 /* ---- Descriptors ----------------------------------------------------------------------------- */
 
 int asy_sys_pipe(int fds[2])
@@ -45,7 +37,7 @@ int asy_sys_pipe(int fds[2])
         return -EMFILE;
     int saved = errno, ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
-        return (int)kernel(-1, saved);
+        return (int)kernel_result(-1, saved);
     ends[0] = asy_sys_above_standard(ends[0]);
     int err = errno;
     ends[1] = asy_sys_above_standard(ends[1]);
@@ -65,19 +57,18 @@ int asy_sys_pipe(int fds[2])
 
 int asy_sys_dup(int fd)
 {
-    if (ASY_FAULT("dup"))
-        return -EMFILE;
-    int saved = errno;
-    return (int)kernel(fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1), saved);
+    KERNEL_INT("dup", -EMFILE, fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+}
+
+static int read_access_mode(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    return flags < 0 ? flags : flags & O_ACCMODE;
 }
 
 int asy_sys_access_mode(int fd)
 {
-    if (ASY_FAULT("fcntl"))
-        return -EBADF;
-    int saved = errno;
-    int flags = (int)kernel(fcntl(fd, F_GETFL), saved);
-    return flags < 0 ? flags : flags & O_ACCMODE;
+    KERNEL_INT("fcntl", -EBADF, read_access_mode(fd));
 }
 
 /* ---- Started --------------------------------------------------------------------------------- */
@@ -275,7 +266,7 @@ int asy_sys_child_open(struct asy_child *child)
     if (ASY_FAULT("pidfd_open"))
         return -EMFILE;
     int saved = errno;
-    int fd = (int)kernel(asy_sys_above_standard((int)syscall(SYS_pidfd_open, child->pid, 0)), saved);
+    int fd = (int)kernel_result(asy_sys_above_standard((int)syscall(SYS_pidfd_open, child->pid, 0)), saved);
     if (fd == -ENOSYS || fd == -EPERM)
         return watch_by_thread(child);
     if (fd < 0)
@@ -289,7 +280,7 @@ int asy_sys_child_signal(const struct asy_child *child, int signo)
     int saved = errno;
     long result = child->is_by_thread ? kill(child->pid, signo)
                                       : syscall(SYS_pidfd_send_signal, child->fd, signo, NULL, 0);
-    return (int)kernel(result, saved);
+    return (int)kernel_result(result, saved);
 }
 
 int asy_sys_child_reap(const struct asy_child *child, int *returncode)
@@ -299,7 +290,7 @@ int asy_sys_child_reap(const struct asy_child *child, int *returncode)
     info.si_pid = 0;
     idtype_t type = child->is_by_thread ? P_PID : (idtype_t)WAIT_PIDFD;
     id_t id = (id_t)(child->is_by_thread ? child->pid : child->fd);
-    int err = (int)kernel(waitid(type, id, &info, WEXITED | WNOHANG), saved);
+    int err = (int)kernel_result(waitid(type, id, &info, WEXITED | WNOHANG), saved);
     if (err < 0 || info.si_pid == 0)
         return err;
     *returncode = info.si_code == CLD_EXITED ? info.si_status : -info.si_status;

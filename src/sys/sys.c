@@ -1,12 +1,9 @@
 /*
- * The wrappers of sys.h. Each one first passes the fault seam, then calls libc,
- * and turns libc's -1 into the kernel's negative number. errno stays as it
- * was: another task may be about to read its own.
+ * The fault seam, and the wrappers of sys.h.
  */
 #include "sys/sys.h"
-#include "base/compiler.h"
 #include "base/sanitizer.h"
-#include <errno.h>
+#include "sys/kernel_call.h"
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -33,7 +30,9 @@ struct asy_fault asy_fault;
 
 COLD bool asy_fault_hit(const char *call)
 {
-    if (!atomic_load_explicit(&asy_fault.armed, memory_order_acquire)) /* not any more; else all is set */
+    /* Acquire, since asy_fault_arm sets `armed` last: a caller that sees it sees the rest of the plan. The
+     * test may have disarmed the seam since the caller's relaxed look. */
+    if (!atomic_load_explicit(&asy_fault.armed, memory_order_acquire))
         return false;
     uint64_t n = atomic_fetch_add(&asy_fault.calls, 1) + 1, at = asy_fault.fail_at;
     if (at == 0 || n < at || (n > at && !asy_fault.sticky))
@@ -57,28 +56,13 @@ uint64_t asy_fault_disarm(void)
     return asy_fault.calls;
 }
 
-/* What libc returned, as the kernel had put it; `saved` is errno from before. */
-static long kernel_result(long result, int saved)
-{
-    if (LIKELY(result >= 0))
-        return result;
-    result = -errno;
-    errno = saved;
-    return result;
-}
-
-static int kernel_status(int result, int saved)
-{
-    return (int)kernel_result(result, saved);
-}
-
 /* ---- Memory --------------------------------------------------------------- */
 
-/* The same for what the allocator returned. */
-static void *allocated(void *p, int saved)
+/* The block, with errno as it was before the allocator failed. */
+static void *allocation_result(void *p, int saved_errno)
 {
     if (UNLIKELY(!p))
-        errno = saved;
+        errno = saved_errno;
     return p;
 }
 
@@ -87,7 +71,7 @@ void *asy_sys_alloc(size_t bytes)
     if (ASY_FAULT("alloc"))
         return NULL;
     int saved = errno;
-    return allocated(malloc(bytes ? bytes : 1), saved);
+    return allocation_result(malloc(bytes ? bytes : 1), saved);
 }
 
 void *asy_sys_calloc(size_t count, size_t bytes)
@@ -95,7 +79,7 @@ void *asy_sys_calloc(size_t count, size_t bytes)
     if (ASY_FAULT("calloc"))
         return NULL;
     int saved = errno;
-    return allocated(count && bytes ? calloc(count, bytes) : calloc(1, 1), saved);
+    return allocation_result(count && bytes ? calloc(count, bytes) : calloc(1, 1), saved);
 }
 
 void *asy_sys_alloc_aligned(size_t alignment, size_t bytes)
@@ -106,7 +90,7 @@ void *asy_sys_alloc_aligned(size_t alignment, size_t bytes)
     void *p = NULL;
     if (posix_memalign(&p, alignment, bytes ? bytes : 1) != 0)
         p = NULL;
-    return allocated(p, saved);
+    return allocation_result(p, saved);
 }
 
 void *asy_sys_realloc(void *p, size_t bytes)
@@ -114,7 +98,7 @@ void *asy_sys_realloc(void *p, size_t bytes)
     if (ASY_FAULT("realloc"))
         return NULL;
     int saved = errno;
-    return allocated(realloc(p, bytes ? bytes : 1), saved);
+    return allocation_result(realloc(p, bytes ? bytes : 1), saved);
 }
 
 void asy_sys_free(void *p)
@@ -132,7 +116,7 @@ void *asy_sys_map(size_t bytes)
     if (p == MAP_FAILED)
         p = NULL;
     else
-        (void)madvise(p, bytes, MADV_NOHUGEPAGE); /* refused: this kernel has no huge pages */
+        (void)madvise(p, bytes, MADV_NOHUGEPAGE); /* fails where the kernel has no huge pages */
     errno = saved;
     return p;
 }
@@ -146,32 +130,23 @@ void asy_sys_unmap(void *p, size_t bytes)
 
 int asy_sys_madvise(void *p, size_t bytes, int advice)
 {
-    if (ASY_FAULT("madvise"))
-        return -ENOMEM;
-    int saved = errno;
-    return kernel_status(madvise(p, bytes, advice), saved);
+    KERNEL_INT("madvise", -ENOMEM, madvise(p, bytes, advice));
 }
 
 int asy_sys_mprotect(void *p, size_t bytes, int protection)
 {
-    if (ASY_FAULT("mprotect"))
-        return -ENOMEM;
-    int saved = errno;
-    return kernel_status(mprotect(p, bytes, protection), saved);
+    KERNEL_INT("mprotect", -ENOMEM, mprotect(p, bytes, protection));
 }
 
 int asy_sys_mincore(void *p, size_t bytes, unsigned char *vec)
 {
-    if (ASY_FAULT("mincore"))
-        return -EAGAIN;
-    int saved = errno;
-    return kernel_status(mincore(p, bytes, vec), saved);
+    KERNEL_INT("mincore", -EAGAIN, mincore(p, bytes, vec));
 }
 
 bool asy_sys_is_readable(const void *p)
 {
-    /* The kernel looks at the word and, with no time to wait, comes back at
-     * once. No other call reads memory and needs neither descriptor nor right. */
+    /* The kernel compares the word and, with no time to wait, returns at once. No other call reads memory
+     * without needing a descriptor or a privilege. */
     static const struct timespec no_time;
     int saved = errno;
     long result = syscall(SYS_futex, p, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 1, &no_time, NULL, 0);
@@ -227,18 +202,12 @@ int asy_sys_above_standard(int fd)
 
 int asy_sys_epoll_create(void)
 {
-    if (ASY_FAULT("epoll_create"))
-        return -EMFILE;
-    int saved = errno;
-    return kernel_status(asy_sys_above_standard(epoll_create1(EPOLL_CLOEXEC)), saved);
+    KERNEL_INT("epoll_create", -EMFILE, asy_sys_above_standard(epoll_create1(EPOLL_CLOEXEC)));
 }
 
 int asy_sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
-    if (ASY_FAULT("epoll_ctl"))
-        return -ENOMEM;
-    int saved = errno;
-    return kernel_status(epoll_ctl(epfd, op, fd, event), saved);
+    KERNEL_INT("epoll_ctl", -ENOMEM, epoll_ctl(epfd, op, fd, event));
 }
 
 static int timeout_ms(int64_t timeout_ns)
@@ -253,42 +222,33 @@ HOT int asy_sys_epoll_wait(int epfd, struct epoll_event *events, int max, int64_
 {
     static bool lacks_pwait2;
 
-    if (ASY_FAULT("epoll_wait") && !asy_fault.sticky) /* no kernel says so for ever */
+    if (ASY_FAULT("epoll_wait") && !asy_fault.sticky) /* no kernel is interrupted for ever */
         return -EINTR;
     int saved = errno;
-    /* Whole milliseconds, and above all 0, are the plain call's. Valgrind would
-     * complain of a call that it does not know. */
+    /* The plain call serves whole milliseconds, above all 0. Valgrind would complain of a call that it does not
+     * know. */
     if (timeout_ns > 0 && timeout_ns % NS_PER_MS != 0 && !RUNNING_ON_VALGRIND &&
         !__atomic_load_n(&lacks_pwait2, __ATOMIC_RELAXED)) {
         struct timespec timeout = {.tv_sec = timeout_ns / NS_PER_S, .tv_nsec = timeout_ns % NS_PER_S};
         long result = kernel_result(
             syscall(SYS_epoll_pwait2, epfd, events, max, &timeout, NULL, KERNEL_SIGSET_BYTES), saved);
-        /* EPERM is the answer of system call filters that are older than the call. */
+        /* System call filters that are older than the call answer EPERM. */
         if (result != -ENOSYS && result != -EPERM)
             return (int)result;
+        /* Relaxed: nothing is published with the flag. A thread that does not see it yet tries once more. */
         __atomic_store_n(&lacks_pwait2, true, __ATOMIC_RELAXED);
     }
-    return kernel_status(epoll_wait(epfd, events, max, timeout_ms(timeout_ns)), saved);
+    return (int)kernel_result(epoll_wait(epfd, events, max, timeout_ms(timeout_ns)), saved);
 }
 
 int asy_sys_eventfd(void)
 {
-    if (ASY_FAULT("eventfd"))
-        return -EMFILE;
-    int saved = errno;
-    return kernel_status(asy_sys_above_standard(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), saved);
+    KERNEL_INT("eventfd", -EMFILE, asy_sys_above_standard(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)));
 }
 
 ssize_t asy_sys_read(int fd, void *buf, size_t n)
 {
-    if (ASY_FAULT("read"))
-        return -EIO;
-    int saved = errno;
-    ssize_t result;
-    do {
-        result = kernel_result(read(fd, buf, n), saved);
-    } while (result == -EINTR);
-    return result;
+    KERNEL_AGAIN("read", -EIO, read(fd, buf, n));
 }
 
 void asy_sys_eventfd_signal(int fd)
@@ -302,31 +262,21 @@ void asy_sys_eventfd_signal(int fd)
 
 ssize_t asy_sys_write(int fd, const void *buf, size_t n)
 {
-    if (ASY_FAULT("write"))
-        return -EIO;
-    int saved = errno;
-    ssize_t result;
-    do {
-        result = kernel_result(write(fd, buf, n), saved);
-    } while (result == -EINTR);
-    return result;
+    KERNEL_AGAIN("write", -EIO, write(fd, buf, n));
 }
 
 int asy_sys_close(int fd)
 {
     int saved = errno;
-    int result = kernel_status(close(fd), saved);
-    return result == -EINTR ? 0 : result; /* Linux has closed it all the same */
+    int result = (int)kernel_result(close(fd), saved);
+    return result == -EINTR ? 0 : result; /* Linux has closed it nevertheless */
 }
 
 /* ---- Signals -------------------------------------------------------------- */
 
 int asy_sys_sigaction(int signo, const struct sigaction *act, struct sigaction *old)
 {
-    if (ASY_FAULT("sigaction"))
-        return -EINVAL;
-    int saved = errno;
-    return kernel_status(sigaction(signo, act, old), saved);
+    KERNEL_INT("sigaction", -EINVAL, sigaction(signo, act, old));
 }
 
 void asy_sys_sigaction_back(int signo, void (*handler)(int), const struct sigaction *old)
@@ -338,13 +288,13 @@ void asy_sys_sigaction_back(int signo, void (*handler)(int), const struct sigact
     errno = saved;
 }
 
-/* To ask cannot fail. */
+/* A call that only asks passes no fault seam: it cannot fail. */
 int asy_sys_sigaltstack(const stack_t *stack, stack_t *old)
 {
     if (stack && ASY_FAULT("sigaltstack"))
         return -ENOMEM;
     int saved = errno;
-    return kernel_status(sigaltstack(stack, old), saved);
+    return (int)kernel_result(sigaltstack(stack, old), saved);
 }
 
 bool asy_sys_sigaltstack_back(const void *ours, const stack_t *old)
@@ -352,9 +302,9 @@ bool asy_sys_sigaltstack_back(const void *ours, const stack_t *old)
     stack_t now;
     int saved = errno;
     bool is_ours = sigaltstack(NULL, &now) == 0 && now.ss_sp == ours;
-    bool is_used = is_ours && sigaltstack(old, NULL) != 0;
+    bool is_in_use = is_ours && sigaltstack(old, NULL) != 0;
     errno = saved;
-    return !is_used;
+    return !is_in_use;
 }
 
 void asy_sys_raise(int signo)
