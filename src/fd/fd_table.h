@@ -1,28 +1,18 @@
 /*
- * What a loop knows of descriptors.
+ * What a loop knows of descriptors: one record for each that was used, found by its number.
  *
- * One record a descriptor that was used, found by its number. A record is in
- * one of three modes:
+ * A record is registered with the backend in one of three modes:
  *
- *   idle      not registered with the backend
- *   edge      registered once, both directions, edge-triggered: kept until the
- *             descriptor is closed or forgotten
- *   once      registered for the waits that are there now, and for no longer
+ *   idle      not at all
+ *   edge      once, both directions, edge-triggered: until the descriptor is closed or forgotten
+ *   once      for the waits that are there now, and for no longer
  *
- * `ready` says in which directions a system call is worth trying. A call that
- * would have blocked, or that drained a TCP socket, takes the bit down, an event
- * puts it up. `stays`: not while the event that came last spoke of an end, which no
- * further one will tell again.
+ * `ready` says in which directions a system call is worth trying. A call that would have blocked, or that
+ * drained a TCP socket, takes the bit down; an event puts it up. `stays`: bits that no call takes down,
+ * because the last event reported a hang-up, and an edge-triggered end is reported once.
  *
- * Who waits stands in one list. Some only want to know (asyncio_wait_fd): an
- * event wakes all of them. The others take turns to transfer, first come first
- * served in each direction: one of them at a time has the turn, keeps its place
- * in the list until it runs, and hands the turn on if the direction is
- * ready still when it is done. Who comes while others stand there goes to the end, and who
- * was woken in vain keeps its place.
- *
- * An event carries the record's generation, which a close changes: one that
- * comes late is dropped.
+ * `stays` is always part of `ready`. Each drop changes the record's generation. An event carries the one that
+ * it was registered with, and a late one is dropped.
  */
 #ifndef ASY_FD_FD_TABLE_H
 #define ASY_FD_FD_TABLE_H
@@ -31,7 +21,6 @@
 #include "base/compiler.h"
 #include "base/list.h"
 #include "core/loop.h"
-#include "core/task.h"
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -54,23 +43,12 @@ struct fd_record {
     uint32_t ready;      /* FD_READ | FD_WRITE */
     uint32_t stays;      /* those of them that nothing takes down */
     int reopened;        /* a terminal's second descriptor, which we may make non-blocking; or -1 */
-    struct list waiters; /* of fd_waiter */
+    struct list waiters; /* of fd_waiter (fd_wait.h) */
     void *callbacks;     /* of add_reader and add_writer (readers.c) */
 };
 
-/* One who waits in a record's list: a task, or a stream that has bytes to send. */
-struct fd_waiter {
-    struct list node;
-    uint32_t events;
-    bool takes_turns;
-    bool has_turn;
-    /* Off the list, but for a task whose turn it is. 0: try now; -EBADF: the
-     * descriptor is gone. Must not wait. */
-    void (*ready)(struct fd_waiter *waiter, int err);
-};
-
-/* What has a descriptor and outlives the loop, if need be: a stream, a server. Told once, when the loop
- * closes; nobody who is in a call of it will run again. */
+/* A stream, a server or the like: it has a descriptor and may outlive the loop. It is told once, when the
+ * loop closes; no task that is in a call of it will run again. */
 struct fd_owner {
     struct list node;
     void (*loop_closes)(struct fd_owner *owner);
@@ -86,7 +64,9 @@ struct fd_table {
     char *input; /* the buffer that a stream used last (stream_read.c), or NULL */
 };
 
-/* The running loop's record of fd; NULL if there is none. */
+/* ---- Records (fd_table.c) ---------------------------------------------------------- */
+
+/* The loop's record of fd; NULL if there is none. */
 static inline struct fd_record *asy_fd_find(asyncio_loop *loop, int fd)
 {
     const struct fd_table *table = (const struct fd_table *)loop->io;
@@ -100,7 +80,7 @@ static inline struct fd_record *asy_fd_record(asyncio_loop *loop, int fd)
     return LIKELY(record != NULL) ? record : asy_fd_make_record(loop, fd);
 }
 int asy_fd_record_error(int fd);
-/* There is a record, and so there is a table. list_remove(&owner->node) takes it back. */
+/* The loop has a record, and so it has a table. list_remove(&owner->node) takes the owner back. */
 static inline void asy_fd_own(asyncio_loop *loop, struct fd_owner *owner)
 {
     list_append(&((struct fd_table *)loop->io)->owners, &owner->node);
@@ -111,42 +91,15 @@ static inline int asy_fd_prepare(struct fd_record *record)
 {
     return LIKELY(record->is_known) ? 0 : asy_fd_prepare_slow(record);
 }
-/* A new file behind the number: nothing that was known holds. `like`, unless NULL: it came,
- * non-blocking, out of that listener. */
+/* A new file has the number: nothing that was known holds. `like`, unless NULL, is the listener that the
+ * file came out of, non-blocking. */
 void asy_fd_record_reset(asyncio_loop *loop, struct fd_record *record, const struct fd_record *like);
-/* Wakes whoever waits with -EBADF, and takes the registration back. */
+/* Wakes all that wait with -EBADF, and takes the registration back. */
 void asy_fd_drop(asyncio_loop *loop, struct fd_record *record);
 /* The same, and closes the descriptor. 0, or close(2)'s error. */
 int asy_fd_close(asyncio_loop *loop, struct fd_record *record);
 
-/* Waits until one of `events` may hold, then returns 0: try again. Or the error that ended the
- * wait: -ECANCELED, -EBADF, -ENOMEM ... `edge`: for a turn to transfer in that one direction,
- * and registers for good. */
-int asy_fd_wait(asyncio_loop *loop, struct fd_record *record, uint32_t events, bool edge);
-/* Lets others run in the middle of a transfer, and keeps the turn meanwhile. 0, -ECANCELED, -EBADF. */
-int asy_fd_give_way(asyncio_loop *loop, struct fd_record *record, uint32_t direction);
-/* The same for one that returns what it has: a request to cancel ends it with -EINTR, and stays. */
-int asy_fd_give_way_amid(asyncio_loop *loop, struct fd_record *record, uint32_t direction);
-/* A turn that led to nothing: waits for the next one, before all others. */
-int asy_fd_wait_again(asyncio_loop *loop, struct fd_record *record, uint32_t direction);
-/* The same for one that has transferred a part: a request to cancel ends the wait with -EINTR, and stays. */
-int asy_fd_wait_rest(asyncio_loop *loop, struct fd_record *record, uint32_t direction);
-/* Waits, without a turn, for the next event among `events`, and registers for good. 0 or an error. */
-int asy_fd_wait_event(asyncio_loop *loop, struct fd_record *record, uint32_t events);
-/* Do others wait for their turn in this direction? */
-bool asy_fd_has_queue_slow(const struct fd_record *record, uint32_t direction);
-static inline bool asy_fd_has_queue(const struct fd_record *record, uint32_t direction)
-{
-    return UNLIKELY(!list_is_empty(&record->waiters)) && asy_fd_has_queue_slow(record, direction);
-}
-/* Ends a task's wait for this record, if it is in one, as if the descriptor were ready. */
-void asy_fd_end_wait(asyncio_task *task, struct fd_record *record);
-/* The same for a waiter that is no task: it is called once, registered for good.
- * 0 or a negative errno; list_remove(&waiter->node) takes it back. */
-int asy_fd_watch(asyncio_loop *loop, struct fd_record *record, struct fd_waiter *waiter);
-/* Its turn has come, and it is not done: the next one is its own, too. */
-int asy_fd_watch_again(asyncio_loop *loop, struct fd_record *record, struct fd_waiter *waiter);
-/* The direction is exhausted: do not try again before an event. */
+/* The direction is exhausted: no call tries it again before an event. */
 static inline void asy_fd_exhausted(struct fd_record *record, uint32_t direction)
 {
     record->ready &= ~direction | record->stays;
@@ -157,22 +110,23 @@ static inline void asy_fd_short(struct fd_record *record, uint32_t direction)
     if (record->short_is_end)
         asy_fd_exhausted(record, direction);
 }
-/* A transfer is over: if the direction is still ready, the turn goes on to the next. */
-void asy_fd_pass_on_slow(struct fd_record *record, uint32_t direction);
-static inline void asy_fd_pass_on(struct fd_record *record, uint32_t direction)
-{
-    if (UNLIKELY(!list_is_empty(&record->waiters)))
-        asy_fd_pass_on_slow(record, direction);
-}
+
+/* ---- Registration (fd_table.c) ----------------------------------------------------- */
 
 /* Registers for good. 0 or a negative errno. A file that cannot be waited for becomes
  * ASY_FD_ALWAYS_READY. */
 int asy_fd_register(asyncio_loop *loop, struct fd_record *record);
-/* Somebody has left: takes back what is registered for nobody any more. */
-void asy_fd_settle(asyncio_loop *loop, struct fd_record *record);
+/* Registers for what is waited for now, unless the record is registered for good. 0 or a negative errno. */
+int asy_fd_register_once(asyncio_loop *loop, struct fd_record *record);
+/* A waiter or a callback has left: takes back a registration that serves nobody any more. */
+void asy_fd_unregister_unused(asyncio_loop *loop, struct fd_record *record);
 
-/* What add_reader and add_writer have there (readers.c). */
-void asy_readers_event(asyncio_loop *loop, struct fd_record *record);
-void asy_readers_drop(asyncio_loop *loop, struct fd_record *record);
+/* ---- fd_events.c, readers.c -------------------------------------------------------- */
+
+/* The backend's `happened`; `context` is the table. */
+void asy_fd_take_events(void *context, const struct epoll_event *events, int count);
+/* What add_reader and add_writer have in a record: an event came; the record is dropped. */
+void asy_readers_event(struct fd_record *record);
+void asy_readers_drop(struct fd_record *record);
 
 #endif

@@ -43,7 +43,7 @@ static int wait_until_ready(asyncio_loop *loop, struct fd_record *record, int ev
                             struct deadline *deadline)
 {
     for (;;) {
-        int err = asy_fd_wait(loop, record, (uint32_t)events, false);
+        int err = asy_fd_wait_events(loop, record, (uint32_t)events);
         if (err)
             return err;
         int ready = asy_fd_look(record->fd, events);
@@ -111,7 +111,7 @@ HOT int asy_transfer_wait(asyncio_loop *loop, struct fd_record *record, uint32_t
 {
     if (UNLIKELY(again && record->kind == ASY_FD_ALWAYS_READY))
         return asyncio_sleep(PAUSE_S);
-    return again ? asy_fd_wait_again(loop, record, direction) : asy_fd_wait(loop, record, direction, true);
+    return again ? asy_fd_wait_again(loop, record, direction) : asy_fd_wait_turn(loop, record, direction);
 }
 
 /* Others see the flags of this open file: it is asked first, instead of being
@@ -122,7 +122,7 @@ int asy_transfer_shared(asyncio_loop *loop, struct fd_record *record, uint32_t d
         int ready = asy_fd_look(record->fd, (int)direction);
         if (ready)
             return ready < 0 ? ready : 0;
-        int err = asy_fd_wait(loop, record, direction, false);
+        int err = asy_fd_wait_events(loop, record, direction);
         if (err)
             return err;
     }

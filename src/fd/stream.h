@@ -21,7 +21,7 @@
 #include "core/quarantine.h"
 #include "fd/address.h"
 #include "fd/bytes.h"
-#include "fd/fd_table.h"
+#include "fd/fd_wait.h"
 
 /* What the TLS library plugs in. Nothing here waits. It takes its input from the stream
  * (asyncio_filter_take_) and gives it what is to be sent (asyncio_filter_give_). */

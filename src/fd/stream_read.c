@@ -103,7 +103,7 @@ static ssize_t receive_waiting(asyncio_stream *stream, struct bytes *into, void 
         if (into && into->data && !asy_bytes_count(into))
             give_buffer(stream, into);
         asy_fd_exhausted(stream->record, FD_READ);
-        int err = asy_fd_wait(stream->loop, stream->record, FD_READ, true);
+        int err = asy_fd_wait_turn(stream->loop, stream->record, FD_READ);
         if (err)
             return err;
     }

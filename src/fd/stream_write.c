@@ -234,7 +234,7 @@ static int wait_to_flush(asyncio_stream *stream, bool again)
     if (!list_is_empty(&stream->flusher.node))
         return 0;
     stream->flusher.events = FD_WRITE;
-    stream->flusher.ready = flusher_ready;
+    stream->flusher.notify = flusher_ready;
     return again ? asy_fd_watch_again(stream->loop, stream->record, &stream->flusher)
                  : asy_fd_watch(stream->loop, stream->record, &stream->flusher);
 }
@@ -271,8 +271,8 @@ static void flush_next_turn(asyncio_stream *stream)
     if (stream->has_next_flush)
         return;
     stream->has_next_flush = true;
-    stream->flusher =
-        (struct fd_waiter){.events = FD_WRITE, .takes_turns = true, .has_turn = true, .ready = flusher_ready};
+    stream->flusher = (struct fd_waiter){
+        .events = FD_WRITE, .takes_turns = true, .has_turn = true, .notify = flusher_ready};
     list_prepend(&stream->record->waiters, &stream->flusher.node);
     asy_stream_use(stream);
     callback_push(&stream->loop->ready, &stream->next_flush, &next_flush_kind);

@@ -7,7 +7,7 @@
 
 #include "asyncio/errors.h"
 #include "core/loop.h"
-#include "fd/fd_table.h"
+#include "fd/fd_wait.h"
 #include "sys/net.h"
 #include <errno.h>
 
@@ -78,7 +78,7 @@ ssize_t asy_write_shared(struct fd_record *record, const void *buf, size_t n);
             ssize_t result = (ssize_t)(call);                                                                \
             if (result != -EAGAIN)                                                                           \
                 return result;                                                                               \
-            err = asy_fd_wait_event(loop, record, (events));                                                 \
+            err = asy_fd_wait_next_event(loop, record, (events));                                            \
         }                                                                                                    \
         return err;                                                                                          \
     } while (0)

@@ -9,7 +9,7 @@
 #include "core/quarantine.h"
 #include "core/timer.h"
 #include "fd/address.h"
-#include "fd/fd_table.h"
+#include "fd/fd_wait.h"
 #include "fd/stream.h"
 #include <sys/socket.h>
 

@@ -200,7 +200,7 @@ static void watch(struct listener *listener)
     if (takes_no_more(server) || is_paused(server))
         return;
     listener->waiter.events = FD_READ;
-    listener->waiter.ready = listener_ready;
+    listener->waiter.notify = listener_ready;
     if (list_is_empty(&listener->waiter.node) &&
         asy_fd_watch(server->loop, listener->record, &listener->waiter))
         pause_accepting(listener, PAUSE_NS);

@@ -345,7 +345,7 @@ static int begin_to_connect(const struct fd_record *record, const struct sockadd
 static int end_connecting(asyncio_loop *loop, struct fd_record *record)
 {
     asy_fd_exhausted(record, FD_WRITE);
-    int err = asy_fd_wait(loop, record, FD_WRITE, true);
+    int err = asy_fd_wait_turn(loop, record, FD_WRITE);
     if (!err)
         err = asy_sys_socket_error(record->fd);
     if (!err)

@@ -10,7 +10,7 @@
 
 #include "asyncio/subprocess.h"
 #include "core/quarantine.h"
-#include "fd/fd_table.h"
+#include "fd/fd_wait.h"
 #include "fd/stream.h"
 #include "sys/process.h"
 

@@ -123,7 +123,7 @@ int asy_process_watch(asyncio_process *process)
         return asy_fd_record_error(process->child.fd);
     asy_fd_record_reset(process->loop, record, NULL);
     process->watcher.events = FD_READ;
-    process->watcher.ready = on_event;
+    process->watcher.notify = on_event;
     int err = asy_fd_watch(process->loop, record, &process->watcher);
     if (err)
         return err;

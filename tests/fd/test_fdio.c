@@ -4,7 +4,8 @@
  */
 #include "asyncio.h"
 #include "core/loop.h"
-#include "fd/fd_table.h"
+#include "core/task.h"
+#include "fd/fd_wait.h"
 #include "support/harness.h"
 #include "support/net.h"
 #include <errno.h>

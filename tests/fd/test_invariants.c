@@ -1,0 +1,162 @@
+/*
+ * Assertions of the layer fd: an invariant that a test breaks on purpose ends the process with a line that
+ * names it. One test for each kind: ownership, list membership, states.
+ */
+#include "asyncio.h"
+#include "child.h"
+#include "core/loop.h"
+#include "core/task.h"
+#include "fd/fd_wait.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <cmocka.h>
+
+static struct child child;
+
+static void break_in_child(asyncio_coro *main)
+{
+    asyncio_run(main);
+}
+
+static void expect_broken(asyncio_coro *main, const char *words)
+{
+    child_run(&child, (void (*)(void *))(void *)break_in_child, main);
+    asyncio_coro_close(main);
+    assert_child_signal(&child, SIGABRT);
+    assert_child_says(&child, "asyncio: broken invariant in ");
+    assert_child_says(&child, words);
+}
+
+static asyncio_loop *here(void)
+{
+    return asyncio_get_running_loop();
+}
+
+/* The record of one end of a pair of sockets. */
+static struct fd_record *make_socket_record(void)
+{
+    int ends[2];
+    CHILD_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+    struct fd_record *record = asy_fd_record(here(), ends[0]);
+    CHILD_CHECK(record && asy_fd_prepare(record) == 0);
+    return record;
+}
+
+/* ---- Ownership ------------------------------------------------------------------------ */
+
+ASYNC(drops_a_copy)
+{
+    struct fd_record copy = *make_socket_record();
+    asy_fd_drop(here(), &copy);
+    return 0;
+}
+
+static void a_record_that_is_dropped_is_the_tables(void **state)
+{
+    (void)state;
+    expect_broken(drops_a_copy(), "asy_fd_drop (fd_table.c:");
+}
+
+ASYNC(makes_a_record_twice)
+{
+    asy_fd_make_record(here(), make_socket_record()->fd);
+    return 0;
+}
+
+static void a_descriptor_has_one_record(void **state)
+{
+    (void)state;
+    expect_broken(makes_a_record_twice(), "asy_fd_make_record (fd_table.c:");
+}
+
+static void do_nothing(void *arg)
+{
+    (void)arg;
+}
+
+ASYNC(gives_callbacks_to_another)
+{
+    struct fd_record *record = make_socket_record(), *other = make_socket_record();
+    CHILD_CHECK(asyncio_loop_add_reader(here(), record->fd, do_nothing, NULL) == 0);
+    other->callbacks = record->callbacks;
+    asyncio_forget(other->fd);
+    return 0;
+}
+
+static void callbacks_belong_to_one_record(void **state)
+{
+    (void)state;
+    expect_broken(gives_callbacks_to_another(), "asy_readers_drop (readers.c:");
+}
+
+/* ---- List membership -------------------------------------------------------------------- */
+
+static void ignore(struct fd_waiter *waiter, int err)
+{
+    (void)waiter;
+    (void)err;
+}
+
+ASYNC(watches_twice)
+{
+    struct fd_record *record = make_socket_record();
+    struct fd_waiter waiter = {.events = FD_READ, .notify = ignore};
+    list_init(&waiter.node);
+    CHILD_CHECK(asy_fd_watch(here(), record, &waiter) == 0);
+    asy_fd_watch(here(), record, &waiter);
+    return 0;
+}
+
+static void a_waiter_is_in_one_list(void **state)
+{
+    (void)state;
+    expect_broken(watches_twice(), "watch_before (fd_wait.c:");
+}
+
+ASYNC(wakes_one_that_does_not_wait)
+{
+    struct fd_waiter waiter = {.events = FD_READ, .notify = ignore};
+    list_init(&waiter.node);
+    asy_fd_wake(&waiter, 0);
+    return 0;
+}
+
+static void a_waiter_that_is_woken_waits(void **state)
+{
+    (void)state;
+    expect_broken(wakes_one_that_does_not_wait(), "asy_fd_wake (fd_wait.c:");
+}
+
+/* ---- States ------------------------------------------------------------------------------- */
+
+ASYNC(gives_a_turn_to_one_that_takes_none)
+{
+    struct fd_record *record = make_socket_record();
+    struct fd_waiter waiter = {.events = FD_READ, .notify = ignore};
+    list_init(&waiter.node);
+    list_append(&record->waiters, &waiter.node);
+    asy_fd_give_turn(record, &waiter);
+    return 0;
+}
+
+static void turns_are_for_those_that_take_them(void **state)
+{
+    (void)state;
+    expect_broken(gives_a_turn_to_one_that_takes_none(), "asy_fd_give_turn (fd_wait.c:");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_record_that_is_dropped_is_the_tables),
+        cmocka_unit_test(a_descriptor_has_one_record),
+        cmocka_unit_test(callbacks_belong_to_one_record),
+        cmocka_unit_test(a_waiter_is_in_one_list),
+        cmocka_unit_test(a_waiter_that_is_woken_waits),
+        cmocka_unit_test(turns_are_for_those_that_take_them),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
