@@ -17,13 +17,12 @@ static void await_done(struct waiter *waiter, asyncio_future *future)
 
 const struct wait_kind asy_wait_await = {.name = "await"};
 
-/* Why `task` cannot wait for this future; 0 if it can. */
-static intptr_t refuse(const asyncio_task *task, const asyncio_future *future)
+int asy_await_check(const asyncio_task *task, const asyncio_future *future)
 {
     if (future == &task->future)
-        return asyncio_raise(-EINVAL, "a task cannot await itself");
+        return (int)asyncio_raise(-EINVAL, "a task cannot await itself");
     if (future->loop != task->future.loop)
-        return asyncio_raise(-EINVAL, "the awaited task or future belongs to another loop");
+        return (int)asyncio_raise(-EINVAL, "the awaited task or future belongs to another loop");
     return 0;
 }
 
@@ -31,8 +30,7 @@ static intptr_t wait_for_future(asyncio_task *task, asyncio_future *future, bool
 {
     struct wait wait;
     asy_wait_init(&wait, task, &asy_wait_await, future);
-    wait.waiter.notify = await_done;
-    list_append(&future->waiters, &wait.waiter.node);
+    asy_future_watch(future, &wait.waiter, await_done);
     if (UNLIKELY(task->must_cancel))
         asy_cancel_forward(task, &wait);
     intptr_t result = asy_wait_park(&wait);
@@ -70,7 +68,7 @@ static inline __attribute__((always_inline)) intptr_t await(asyncio_future *futu
         *status = ASYNCIO_ENOTASK;
     } else if (future->is_done) {
         result = future->result;
-    } else if (UNLIKELY((result = refuse(task, future)) != 0)) {
+    } else if (UNLIKELY((result = asy_await_check(task, future)) != 0)) {
         *status = (int)result;
     } else {
         bool requested;

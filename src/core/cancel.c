@@ -57,17 +57,24 @@ static bool is_held_back(const asyncio_task *task, const asyncio_scope *source)
     return false;
 }
 
-/* Sets must_cancel: is there a request that nothing holds back? */
+/* From one scope outwards up to a shield: `scope` itself, or NULL where that ends. */
+static asyncio_scope *unshielded(asyncio_scope *scope)
+{
+    return scope && scope->kind != SCOPE_SHIELD ? scope : NULL;
+}
+
+/* asyncio_cancel's request can be delivered: it is there, and no shield holds it back. */
+static bool is_requested(const asyncio_task *task)
+{
+    return task->is_requested && !is_held_back(task, NULL);
+}
+
 void asy_cancel_update(asyncio_task *task)
 {
-    const asyncio_scope *scope = task->scopes;
-    for (; scope && scope->kind != SCOPE_SHIELD; scope = scope->outer) {
-        if (scope->pending) {
-            task->must_cancel = true;
-            return;
-        }
-    }
-    task->must_cancel = !scope && task->is_requested;
+    bool is_pending = is_requested(task);
+    for (asyncio_scope *scope = unshielded(task->scopes); scope; scope = unshielded(scope->outer))
+        is_pending |= scope->pending;
+    task->must_cancel = is_pending;
 }
 
 static void keep_pending(asyncio_task *task, asyncio_scope *source)
@@ -87,10 +94,9 @@ static struct message *take_requests(asyncio_task *task)
 {
     struct message *message = NULL;
     task->future.loop->passes++;
-    asyncio_scope *scope = task->scopes;
-    for (; scope && scope->kind != SCOPE_SHIELD; scope = scope->outer)
+    for (asyncio_scope *scope = unshielded(task->scopes); scope; scope = unshielded(scope->outer))
         scope->pending = false;
-    if (!scope && task->is_requested) {
+    if (is_requested(task)) {
         task->is_requested = false;
         message = task->cancel_message;
         task->cancel_message = NULL;
@@ -138,29 +144,25 @@ static bool requested_during(const asyncio_scope *scope, const asyncio_scope *le
 bool asy_cancel_from_outside(const asyncio_task *task, const asyncio_scope *left)
 {
     int others = left->cancelling;
-    for (const asyncio_scope *scope = task->scopes; scope; scope = scope->outer) {
-        if (scope->kind == SCOPE_SHIELD)
-            return false;
+    for (asyncio_scope *scope = unshielded(task->scopes); scope; scope = unshielded(scope->outer))
         others += requested_during(scope, left);
-    }
-    return (int)task->cancels > others;
+    return (int)task->cancels > others && !is_held_back(task, NULL);
 }
 
 bool asy_cancel_from_around(const asyncio_task *task, const asyncio_scope *left)
 {
-    const asyncio_scope *scope = task->scopes;
-    while (scope && scope->kind != SCOPE_SHIELD && !requested_during(scope, left))
-        scope = scope->outer;
-    return scope && scope->kind != SCOPE_SHIELD;
+    for (asyncio_scope *scope = unshielded(task->scopes); scope; scope = unshielded(scope->outer))
+        if (requested_during(scope, left))
+            return true;
+    return false;
 }
 
 void asy_cancel_again(asyncio_task *task, const asyncio_scope *left)
 {
     if (asy_cancel_from_outside(task, left))
         task->is_requested = true;
-    for (asyncio_scope *scope = task->scopes; scope && scope->kind != SCOPE_SHIELD; scope = scope->outer)
-        if (requested_during(scope, left))
-            scope->pending = true;
+    for (asyncio_scope *scope = unshielded(task->scopes); scope; scope = unshielded(scope->outer))
+        scope->pending |= requested_during(scope, left);
     asy_cancel_update(task);
 }
 
@@ -264,8 +266,7 @@ static bool end_wait(struct wait *wait, asyncio_task **next)
         return true;
     }
     delivered(wait);
-    asy_message_set(&awaited->message, asy_message_ref(pass.message));
-    asy_future_complete(awaited, -ECANCELED);
+    asy_future_cancel(awaited, asy_message_ref(pass.message));
     return true;
 }
 
@@ -327,8 +328,7 @@ void asy_cancel_pass(asyncio_future *future)
     if (future->is_done)
         return;
     if (future->kind != OBJECT_TASK) {
-        asy_message_set(&future->message, asy_message_ref(pass.message));
-        asy_future_complete(future, -ECANCELED);
+        asy_future_cancel(future, asy_message_ref(pass.message));
         return;
     }
     asyncio_task *task = (asyncio_task *)future;

@@ -29,6 +29,8 @@ bool asy_task_cancel(asyncio_task *task, const char *message);
 void asy_cancel_pass(asyncio_future *future);
 
 extern const struct wait_kind asy_wait_await;
+/* May the task wait for this future? 0, or -EINVAL with the reason as message. (await.c) */
+int asy_await_check(const asyncio_task *task, const asyncio_future *future);
 
 /* The running task is about to wait and has a request pending: passes it on to
  * what it is about to await. The wait is linked already. */

@@ -15,6 +15,7 @@
 
 #include "asyncio/futures.h"
 #include "base/list.h"
+#include <errno.h>
 #include <stdint.h>
 
 enum object_kind {
@@ -57,8 +58,23 @@ struct waiter {
     void (*notify)(struct waiter *waiter, asyncio_future *future);
 };
 
+/* An error that is reported if nobody sees it: to be cancelled is none. */
+static inline bool asy_is_failure(intptr_t result)
+{
+    return result < 0 && result != -ECANCELED;
+}
+
 void asy_future_init(asyncio_future *future, asyncio_loop *loop, const asyncio_site *site);
 void asy_future_complete(asyncio_future *future, intptr_t result);
+/* Cancels a future that is no task: it completes with -ECANCELED. Takes the message over. */
+void asy_future_cancel(asyncio_future *future, struct message *message);
+/* Puts a waiter at the end of the list of a future that is not done. */
+static inline void asy_future_watch(asyncio_future *future, struct waiter *waiter,
+                                    void (*notify)(struct waiter *waiter, asyncio_future *future))
+{
+    waiter->notify = notify;
+    list_append(&future->waiters, &waiter->node);
+}
 /* Drops a reference; frees, and reports a failure that nobody saw. */
 void asy_future_unref(asyncio_future *future);
 

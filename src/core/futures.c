@@ -96,6 +96,13 @@ void asy_future_complete(asyncio_future *future, intptr_t result)
     notify_one(first, future);
 }
 
+void asy_future_cancel(asyncio_future *future, struct message *message)
+{
+    ASY_ASSERT(future->kind == OBJECT_FUTURE);
+    asy_message_set(&future->message, message);
+    asy_future_complete(future, -ECANCELED);
+}
+
 static COLD void report_unseen(asyncio_future *future)
 {
     future->flags |= FUTURE_SEEN;
@@ -108,8 +115,7 @@ static COLD void report_unseen(asyncio_future *future)
 
 static void destroy(asyncio_future *future)
 {
-    if (future->is_done && future->result < 0 && future->result != -ECANCELED &&
-        !(future->flags & FUTURE_SEEN)) {
+    if (future->is_done && asy_is_failure(future->result) && !(future->flags & FUTURE_SEEN)) {
         future->refs = 1; /* the handler may look at it */
         report_unseen(future);
         if (--future->refs)
@@ -227,8 +233,7 @@ bool asyncio_cancel_with_future(asyncio_future *future, const char *message)
         return asy_task_cancel((asyncio_task *)future, message);
     if (future->is_done)
         return false;
-    asy_message_set(&future->message, asy_message_new(-ECANCELED, message));
-    asy_future_complete(future, -ECANCELED);
+    asy_future_cancel(future, asy_message_new(-ECANCELED, message));
     return true;
 }
 

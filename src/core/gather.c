@@ -158,8 +158,7 @@ static void wait_for_end(asyncio_future *future, asyncio_task *task)
 {
     struct wait wait;
     asy_wait_init(&wait, task, &drain_kind, future);
-    wait.waiter.notify = end_came;
-    list_append(&future->waiters, &wait.waiter.node);
+    asy_future_watch(future, &wait.waiter, end_came);
     asy_wait_park(&wait);
 }
 
@@ -212,13 +211,11 @@ static void add_child(struct gather *gather, size_t i, asyncio_awaitable *awaita
 {
     struct child *child = &gather->children[i];
     child->gather = gather;
-    child->waiter.notify = child_done;
     child->future = asyncio_ensure_future_future((asyncio_future *)(void *)awaitable, site);
     child->is_repeated = false;
-    list_init(&child->waiter.node);
     if (child->future && !child->future->is_done) {
         child->is_repeated = is_repeated(gather, child->future);
-        list_append(&child->future->waiters, &child->waiter.node);
+        asy_future_watch(child->future, &child->waiter, child_done);
         gather->pending++;
     } else {
         note_error(gather, child);

@@ -24,17 +24,15 @@ static intptr_t wait_for(asyncio_task *task, asyncio_future *future)
         return err;
     struct wait wait;
     asy_wait_init(&wait, task, &shield_kind, future);
-    wait.waiter.notify = inner_done;
-    list_append(&future->waiters, &wait.waiter.node);
+    asy_future_watch(future, &wait.waiter, inner_done);
     return asy_wait_park(&wait);
 }
 
 static intptr_t shield(asyncio_task *task, asyncio_future *future)
 {
-    if (future == &task->future)
-        return asyncio_raise(-EINVAL, "a task cannot await itself");
-    if (future->loop != task->future.loop && !future->is_done)
-        return asyncio_raise(-EINVAL, "the awaited task or future belongs to another loop");
+    int err = future->is_done ? 0 : asy_await_check(task, future);
+    if (err)
+        return err;
     intptr_t result = future->is_done ? future->result : wait_for(task, future);
     if (future->is_done && result == future->result) {
         future->flags |= FUTURE_SEEN;

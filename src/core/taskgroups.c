@@ -44,11 +44,6 @@ int asyncio_task_group_enter(asyncio_task_group *group)
 
 /* ---- Failures ------------------------------------------------------------------- */
 
-static bool is_failure(intptr_t err)
-{
-    return err < 0 && err != -ECANCELED;
-}
-
 static struct message *message_of(intptr_t err, struct message *message)
 {
     return asy_message_ref(message && message->code == err ? message : NULL);
@@ -103,7 +98,7 @@ static void run_child_ended(struct callback *callback)
     struct child *child = LIST_ENTRY(callback, struct child, callback);
     asyncio_task_group *group = child->group;
     asyncio_future *future = &child->task->future;
-    if (is_failure(future->result)) {
+    if (asy_is_failure(future->result)) {
         note_error(group, future->result, message_of(future->result, future->message));
         abort_all(group);
     }
@@ -123,7 +118,7 @@ static const struct callback_kind child_ended_kind = {run_child_ended, drop_chil
 static void child_ended(struct waiter *waiter, asyncio_future *future)
 {
     struct child *child = LIST_ENTRY(waiter, struct child, waiter);
-    if (is_failure(future->result) || child->group->pending == 1)
+    if (asy_is_failure(future->result) || child->group->pending == 1)
         callback_push(&future->loop->ready, &child->callback, &child_ended_kind);
     else
         remove_child(child);
@@ -163,10 +158,9 @@ asyncio_task *asyncio_task_group_create_task_at(asyncio_task_group *group, async
     struct child *child = asy_slab_alloc(sizeof *child);
     if (!child)
         return refused(loop, coro, site, -ENOMEM);
-    child->waiter.notify = child_ended;
     child->group = group;
     child->task = asy_task_start(loop, coro, site);
-    list_append(&child->task->future.waiters, &child->waiter.node);
+    asy_future_watch(&child->task->future, &child->waiter, child_ended);
     list_append(children_of(group), &child->node);
     group->pending++;
     return child->task;
@@ -237,7 +231,7 @@ intptr_t asyncio_task_group_exit(asyncio_task_group *group, intptr_t err)
     if (misuse)
         return misuse;
     asyncio_task *task = group->scope.task;
-    struct message *message = is_failure(err) ? message_of(err, task->future.message) : NULL;
+    struct message *message = asy_is_failure(err) ? message_of(err, task->future.message) : NULL;
     bool cancelled = err == -ECANCELED;
     group->exiting = true;
     asy_cancel_withdraw(task, &group->scope);
@@ -251,7 +245,7 @@ intptr_t asyncio_task_group_exit(asyncio_task_group *group, intptr_t err)
         }
     }
     asy_scope_exit(&group->scope);
-    if (is_failure(err))
+    if (asy_is_failure(err))
         note_error(group, err, message);
     err = outcome(group, task, err, cancelled);
     asy_message_unref(group->message);

@@ -33,26 +33,25 @@ intptr_t asy_wait_in(struct list *queue, const struct wait_kind *kind, void *obj
     return asy_wait_park(&wait);
 }
 
-HOT void asy_wait_wake(struct wait *wait, intptr_t value)
+static inline void grant_wait(asyncio_loop *loop, struct wait *wait, intptr_t value, uint32_t entry_kind)
 {
-    asyncio_loop *loop = wait->task->future.loop;
     ASY_ASSERT_TASK(wait->state == WAIT_PENDING, wait->task);
     wait->value = value;
     wait->state = WAIT_GRANTED;
-    wait->task->ready.kind = loop->wake_kind;
+    wait->task->ready.kind = entry_kind;
     ready_push(&loop->ready, &wait->task->ready);
     asy_loop_queued(loop);
 }
 
-void asy_wait_relay(struct wait *wait, intptr_t value)
+HOT void asy_wait_wake(struct wait *wait, intptr_t value)
 {
     asyncio_loop *loop = wait->task->future.loop;
-    ASY_ASSERT_TASK(wait->state == WAIT_PENDING, wait->task);
-    wait->value = value;
-    wait->state = WAIT_GRANTED;
-    wait->task->ready.kind = READY_RELAY;
-    ready_push(&loop->ready, &wait->task->ready);
-    asy_loop_queued(loop);
+    grant_wait(loop, wait, value, loop->wake_kind);
+}
+
+void asy_wait_relay(struct wait *wait, intptr_t value)
+{
+    grant_wait(wait->task->future.loop, wait, value, READY_RELAY);
 }
 
 bool asy_wait_cancelled(struct wait *wait)

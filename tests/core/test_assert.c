@@ -77,7 +77,7 @@ ASYNC(wakes_twice)
 static void a_wait_is_granted_once(void **state)
 {
     (void)state;
-    expect_broken(wakes_twice(), "asy_wait_wake (wait.c:", "wait->state == WAIT_PENDING");
+    expect_broken(wakes_twice(), "grant_wait (wait.c:", "wait->state == WAIT_PENDING");
     assert_child_says(&child, ", which waits in a planted wait\n");
 }
 
