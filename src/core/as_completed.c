@@ -40,14 +40,14 @@ static size_t log_bytes(size_t count)
     return sizeof(struct log) + count * (sizeof(struct entry) + sizeof(struct entry *));
 }
 
-static void wake_reader(struct log *log)
+static void wake_log_reader(struct log *log)
 {
     struct list *first = list_take_first(&log->readers);
     if (first)
         asy_wait_relay(LIST_ENTRY(first, struct wait, waiter.node), 0);
 }
 
-static void let_log_go(struct log *log)
+static void detach_entry(struct log *log)
 {
     if (--log->attached == 0)
         asy_slab_free(log, log_bytes(log->count));
@@ -56,16 +56,16 @@ static void let_log_go(struct log *log)
 static void close_log(struct log *log)
 {
     while (!list_is_empty(&log->readers))
-        wake_reader(log);
+        wake_log_reader(log);
     log->attached++; /* until all are off */
     for (size_t i = 0; i < log->count; i++) {
         struct list *node = &log->entries[i].waiter.node;
         if (list_is_empty(node))
             continue;
         list_remove(node);
-        let_log_go(log);
+        detach_entry(log);
     }
-    let_log_go(log);
+    detach_entry(log);
 }
 
 static void note_completion(struct entry *entry, const asyncio_future *future)
@@ -75,16 +75,16 @@ static void note_completion(struct entry *entry, const asyncio_future *future)
     log->completed[log->done++] = entry;
 }
 
-static void entry_told(struct waiter *waiter, asyncio_future *future)
+static void notify_log(struct waiter *waiter, asyncio_future *future)
 {
     struct entry *entry = LIST_ENTRY(waiter, struct entry, waiter);
     if (!future) { /* it is freed */
-        let_log_go(entry->log);
+        detach_entry(entry->log);
         return;
     }
     list_append(&future->waiters, &waiter->node);
     note_completion(entry, future);
-    wake_reader(entry->log);
+    wake_log_reader(entry->log);
 }
 
 /* What was done when it came to this loop has no number: it comes first, by place, and needs no log. */
@@ -93,7 +93,7 @@ static bool comes_first(const asyncio_future *future)
     return set_is_done(future) && !asy_set_order(future);
 }
 
-static int by_entry(const void *a, const void *b)
+static int compare_entries(const void *a, const void *b)
 {
     const struct entry *x = *(struct entry *const *)a, *y = *(struct entry *const *)b;
     return (x->order > y->order) - (x->order < y->order);
@@ -110,7 +110,7 @@ static struct log *open_log(const asyncio_as_completed *it)
     for (size_t i = 0; i < it->count; i++) {
         struct entry *entry = &log->entries[i];
         asyncio_future *future = it->set[i];
-        *entry = (struct entry){.waiter.notify = entry_told, .log = log};
+        *entry = (struct entry){.waiter.notify = notify_log, .log = log};
         list_init(&entry->waiter.node);
         if (comes_first(future))
             continue;
@@ -119,7 +119,7 @@ static struct log *open_log(const asyncio_as_completed *it)
         if (future->is_done)
             note_completion(entry, future);
     }
-    qsort(log->completed, log->done, sizeof(struct entry *), by_entry);
+    qsort(log->completed, log->done, sizeof(struct entry *), compare_entries);
     return log;
 }
 
@@ -130,7 +130,7 @@ static void close_earlier_log(const asyncio_as_completed *it, asyncio_future **s
         if (comes_first(set[i]) || list_is_empty(&set[i]->waiters))
             continue;
         struct waiter *last = LIST_ENTRY(set[i]->waiters.prev, struct waiter, node);
-        if (last->notify == entry_told && LIST_ENTRY(last, struct entry, waiter)->log->of == it)
+        if (last->notify == notify_log && LIST_ENTRY(last, struct entry, waiter)->log->of == it)
             close_log(LIST_ENTRY(last, struct entry, waiter)->log);
     }
 }
@@ -158,7 +158,7 @@ int asyncio_as_completed_init_futures(asyncio_as_completed *it, asyncio_future *
 }
 
 /* False: nothing more is done. */
-static bool next_done(asyncio_as_completed *it, size_t *index)
+static bool find_next_done(asyncio_as_completed *it, size_t *index)
 {
     while (it->placed < it->count) {
         *index = it->placed++;
@@ -179,7 +179,7 @@ struct log_wait {
 
 static const struct wait_kind log_kind = {.name = "as_completed"};
 
-static void reader_is_late(struct timer *timer)
+static void expire_reader(struct timer *timer)
 {
     struct wait *wait = &LIST_ENTRY(timer, struct log_wait, timer)->wait;
     if (wait->state != WAIT_PENDING)
@@ -196,7 +196,7 @@ static int wait_for_log(asyncio_task *task, const asyncio_as_completed *it)
     int err = asy_cancel_deliver(task);
     if (err)
         return err;
-    struct log_wait wait = {.timer.fire = reader_is_late};
+    struct log_wait wait = {.timer.fire = expire_reader};
     asy_wait_init(&wait.wait, task, &log_kind, log);
     if ((err = asy_timer_start(loop, &wait.timer, it->deadline_ns)))
         return err;
@@ -212,7 +212,7 @@ static int wait_for_next(asyncio_task *task, asyncio_as_completed *it, size_t *i
     if (!it->log && !(it->log = open_log(it)))
         return -ENOMEM;
     int err = 0;
-    while (it->left && !next_done(it, index)) {
+    while (it->left && !find_next_done(it, index)) {
         if (err)
             return err;
         err = wait_for_log(task, it);
@@ -230,7 +230,7 @@ int asyncio_as_completed_next(asyncio_as_completed *it, size_t *index)
     if (!it || !index)
         return -EINVAL;
     size_t found;
-    int err = it->left && !next_done(it, &found) ? wait_for_next(task, it, &found) : 0;
+    int err = it->left && !find_next_done(it, &found) ? wait_for_next(task, it, &found) : 0;
     if (err || !it->left)
         return err;
     *index = found;

@@ -10,7 +10,7 @@
 #include "core/task.h"
 #include <errno.h>
 
-static void await_done(struct waiter *waiter, asyncio_future *future)
+static void wake_awaiter(struct waiter *waiter, asyncio_future *future)
 {
     asy_wait_wake(LIST_ENTRY(waiter, struct wait, waiter), future->result);
 }
@@ -26,15 +26,15 @@ int asy_await_check(const asyncio_task *task, const asyncio_future *future)
     return 0;
 }
 
-static intptr_t wait_for_future(asyncio_task *task, asyncio_future *future, bool *requested)
+static intptr_t wait_for_future(asyncio_task *task, asyncio_future *future, bool *was_requested)
 {
     struct wait wait;
     asy_wait_init(&wait, task, &asy_wait_await, future);
-    asy_future_watch(future, &wait.waiter, await_done);
+    asy_future_watch(future, &wait.waiter, wake_awaiter);
     if (UNLIKELY(task->must_cancel))
         asy_cancel_forward(task, &wait);
     intptr_t result = asy_wait_park(&wait);
-    *requested = wait.is_requested;
+    *was_requested = wait.is_requested;
     return result;
 }
 
@@ -49,8 +49,8 @@ static intptr_t await_in_place(asyncio_coro *coro, int *status, intptr_t *out)
 
 /* Returns what await is to return. The outcome of the waiting in *status; what the
  * awaited one returned, if it ended, in *out, which may be NULL. */
-static inline __attribute__((always_inline)) intptr_t await(asyncio_future *future, int *status,
-                                                            intptr_t *out)
+static inline __attribute__((always_inline)) intptr_t await_any(asyncio_future *future, int *status,
+                                                                intptr_t *out)
 {
     *status = 0;
     if (UNLIKELY(!future)) {
@@ -71,9 +71,9 @@ static inline __attribute__((always_inline)) intptr_t await(asyncio_future *futu
     } else if (UNLIKELY((result = asy_await_check(task, future)) != 0)) {
         *status = (int)result;
     } else {
-        bool requested;
-        result = wait_for_future(task, future, &requested);
-        if (requested && result == -ECANCELED)
+        bool was_requested;
+        result = wait_for_future(task, future, &was_requested);
+        if (was_requested && result == -ECANCELED)
             *status = -ECANCELED;
     }
     if (future->is_done && *status != ASYNCIO_ENOTASK) {
@@ -90,7 +90,7 @@ static inline __attribute__((always_inline)) intptr_t await(asyncio_future *futu
 intptr_t asyncio_await_future(asyncio_future *future)
 {
     int status;
-    return await(future, &status, NULL);
+    return await_any(future, &status, NULL);
 }
 
 intptr_t asyncio_await_task(asyncio_task *task)
@@ -101,7 +101,7 @@ intptr_t asyncio_await_task(asyncio_task *task)
 int asyncio_join_future(asyncio_future *future, intptr_t *result)
 {
     int status;
-    (void)await(future, &status, result);
+    (void)await_any(future, &status, result);
     return status;
 }
 

@@ -77,7 +77,7 @@ void asy_cancel_update(asyncio_task *task)
     task->must_cancel = is_pending;
 }
 
-static void keep_pending(asyncio_task *task, asyncio_scope *source)
+static void keep_request(asyncio_task *task, asyncio_scope *source)
 {
     if (source) {
         source->pending = true;
@@ -209,7 +209,7 @@ bool asy_cancel_is_circle(const asyncio_task *task)
     return leads_into_circle(task);
 }
 
-static void delivered(struct wait *wait)
+static void note_delivery(struct wait *wait)
 {
     wait->is_requested = true;
     asy_message_set(&wait->task->future.message, asy_message_ref(pass.message));
@@ -217,11 +217,11 @@ static void delivered(struct wait *wait)
 
 /* Tasks that wait for each other in a circle wait for ever: ends one await. A gather
  * cannot end before its children. */
-static void cut(asyncio_task *task)
+static void cut_circle(asyncio_task *task)
 {
     if (task->wait->kind != &asy_wait_await)
         return;
-    delivered(task->wait);
+    note_delivery(task->wait);
     asy_wait_cancelled(task->wait);
 }
 
@@ -251,13 +251,13 @@ static bool end_wait(struct wait *wait, asyncio_task **next)
     wait->leads_on = false;
     if (wait->kind != &asy_wait_await) {
         wait->is_passing = true;
-        bool ends = wait->kind->cancel ? wait->kind->cancel(wait) : asy_wait_cancelled(wait);
+        bool has_ended = wait->kind->cancel ? wait->kind->cancel(wait) : asy_wait_cancelled(wait);
         wait->is_passing = false;
-        if (ends)
-            delivered(wait);
+        if (has_ended)
+            note_delivery(wait);
         else
             wait->pass = 0;
-        return ends;
+        return has_ended;
     }
     asyncio_future *awaited = wait->object;
     if (awaited->kind == OBJECT_TASK) {
@@ -265,18 +265,18 @@ static bool end_wait(struct wait *wait, asyncio_task **next)
         *next = (asyncio_task *)awaited;
         return true;
     }
-    delivered(wait);
+    note_delivery(wait);
     asy_future_cancel(awaited, asy_message_ref(pass.message));
     return true;
 }
 
 /* Hands the request to one task; returns the task that it is passed on to. */
-static asyncio_task *request(asyncio_task *task, asyncio_scope *source)
+static asyncio_task *request_task(asyncio_task *task, asyncio_scope *source)
 {
     task->cancels++;
     struct wait *wait = task->wait;
     if (!wait || is_held_back(task, source) || (wait->state == WAIT_GRANTED && wait->value != -ECANCELED)) {
-        keep_pending(task, source);
+        keep_request(task, source);
         return NULL;
     }
     if (wait->state == WAIT_GRANTED) {
@@ -285,7 +285,7 @@ static asyncio_task *request(asyncio_task *task, asyncio_scope *source)
     }
     asyncio_task *next;
     if (!end_wait(wait, &next))
-        keep_pending(task, source);
+        keep_request(task, source);
     return next;
 }
 
@@ -294,23 +294,23 @@ static void request_chain(asyncio_task *from, asyncio_task *task, asyncio_scope 
 {
     if (task && !is_held_back(task, source) && leads_into_circle(task)) {
         task->cancels++;
-        cut(task);
+        cut_circle(task);
         return;
     }
     while (task && (!was_here(task) || is_held_back(task, source))) {
         from = task;
-        task = request(task, source);
+        task = request_task(task, source);
         source = NULL;
     }
     if (!task)
         return;
     if (leads_back(task))
-        cut(from ? from : task);
+        cut_circle(from ? from : task);
     else
         task->cancels++; /* another way to the same; it is being seen to */
 }
 
-static void defer(asyncio_task *task)
+static void defer_request(asyncio_task *task)
 {
     if (task->flags & TASK_IN_CANCEL)
         return;
@@ -333,7 +333,7 @@ void asy_cancel_pass(asyncio_future *future)
     }
     asyncio_task *task = (asyncio_task *)future;
     if (pass.depth >= DEPTH_MAX && task->wait) {
-        defer(task);
+        defer_request(task);
         return;
     }
     pass.depth++;
@@ -385,7 +385,7 @@ void asy_cancel_forward(asyncio_task *task, struct wait *wait)
     task->wait = wait;
     asyncio_task *next;
     if (leads_into_circle(task))
-        cut(task);
+        cut_circle(task);
     else if (end_wait(wait, &next))
         request_chain(task, next, NULL);
     end_pass(task->future.loop);

@@ -83,7 +83,7 @@ static size_t shared_bytes(size_t capacity)
 }
 
 /* An array of the first `count` items of `from`, with room for `more`. */
-static struct shared *shared_new(const struct shared *from, size_t count, size_t more)
+static struct shared *make_shared(const struct shared *from, size_t count, size_t more)
 {
     size_t bytes = (shared_bytes(count + more) + SHARED_STEP - 1) & ~(size_t)(SHARED_STEP - 1);
     struct shared *shared = asy_slab_alloc(bytes);
@@ -97,14 +97,14 @@ static struct shared *shared_new(const struct shared *from, size_t count, size_t
     return shared;
 }
 
-static void shared_drop(struct shared *shared)
+static void drop_shared(struct shared *shared)
 {
     if (shared && --shared->head.refs == 0)
         asy_slab_free(shared, shared_bytes(shared->capacity));
 }
 
 /* The variable's place; `count` if it has none. */
-static size_t find(const struct shared *shared, const asyncio_contextvar *var)
+static size_t find_value(const struct shared *shared, const asyncio_contextvar *var)
 {
     size_t i = 0, count = shared ? shared->count : 0;
     while (i < count && shared->items[i].var != var)
@@ -114,7 +114,7 @@ static size_t find(const struct shared *shared, const asyncio_contextvar *var)
 
 /* ---- Contexts ------------------------------------------------------------------ */
 
-static struct own *own_new(struct shared *values)
+static struct own *make_own(struct shared *values)
 {
     static _Atomic uint64_t made;
     struct own *own = asy_slab_alloc(sizeof *own);
@@ -143,9 +143,9 @@ void asy_vars_unref(asyncio_context *context)
 {
     struct own *own = as_own(context);
     if (!own) {
-        shared_drop((struct shared *)context);
+        drop_shared((struct shared *)context);
     } else if (--own->head.refs == 0) {
-        shared_drop(own->values);
+        drop_shared(own->values);
         asy_slab_free(own, sizeof *own);
     }
 }
@@ -154,7 +154,7 @@ void asy_vars_unref(asyncio_context *context)
 int asy_vars_export(asyncio_context **out)
 {
     const struct shared *values = values_of(*current_place());
-    struct shared *copy = values ? shared_new(values, values->count, 0) : NULL;
+    struct shared *copy = values ? make_shared(values, values->count, 0) : NULL;
     if (values && !copy)
         return -ENOMEM;
     *out = copy ? &copy->head : NULL;
@@ -195,34 +195,34 @@ void asy_vars_enter_thread(asyncio_context *context)
 /* ---- Changing values -------------------------------------------------------------- */
 
 /* The context there, as one that may be changed; NULL: out of memory. */
-static struct own *own_at(asyncio_context **place)
+static struct own *make_own_at(asyncio_context **place)
 {
     struct own *own = as_own(*place);
     if (own)
         return own;
     if (place == &thread_context && watch_thread_end())
         return NULL;
-    own = own_new((struct shared *)*place);
+    own = make_own((struct shared *)*place);
     if (own)
         *place = &own->head;
     return own;
 }
 
 /* Has it an array that it alone refers to, with room for `count` items? */
-static bool may_write(const struct own *own, size_t count)
+static bool can_write_in_place(const struct own *own, size_t count)
 {
     return own->values && own->values->head.refs == 1 && count <= own->values->capacity;
 }
 
-static int assign(struct own *own, const asyncio_contextvar *var, void *value)
+static int assign_value(struct own *own, const asyncio_contextvar *var, void *value)
 {
-    size_t i = find(own->values, var), count = own->values ? own->values->count : 0;
+    size_t i = find_value(own->values, var), count = own->values ? own->values->count : 0;
     size_t more = i == count;
-    if (!may_write(own, count + more)) {
-        struct shared *copy = shared_new(own->values, count, more);
+    if (!can_write_in_place(own, count + more)) {
+        struct shared *copy = make_shared(own->values, count, more);
         if (!copy)
             return -ENOMEM;
-        shared_drop(own->values);
+        drop_shared(own->values);
         own->values = copy;
     }
     own->values->items[i] = (struct value){var, value};
@@ -230,16 +230,16 @@ static int assign(struct own *own, const asyncio_contextvar *var, void *value)
     return 0;
 }
 
-static int unassign(struct own *own, const asyncio_contextvar *var)
+static int unassign_value(struct own *own, const asyncio_contextvar *var)
 {
-    size_t i = find(own->values, var), count = own->values ? own->values->count : 0;
+    size_t i = find_value(own->values, var), count = own->values ? own->values->count : 0;
     if (i == count)
         return 0;
     struct shared *left = own->values;
     if (count == 1) {
         left = NULL;
-    } else if (!may_write(own, count)) {
-        left = shared_new(own->values, count - 1, 0);
+    } else if (!can_write_in_place(own, count)) {
+        left = make_shared(own->values, count - 1, 0);
         if (!left)
             return -ENOMEM;
     }
@@ -250,7 +250,7 @@ static int unassign(struct own *own, const asyncio_contextvar *var)
             left->items[i] = own->values->items[count - 1];
     }
     if (left != own->values)
-        shared_drop(own->values);
+        drop_shared(own->values);
     own->values = left;
     return 0;
 }
@@ -260,7 +260,7 @@ void *asyncio_contextvar_get(asyncio_contextvar *var)
     if (!var)
         return NULL;
     const struct shared *values = values_of(*current_place());
-    size_t i = find(values, var);
+    size_t i = find_value(values, var);
     return values && i < values->count ? values->items[i].value : var->default_;
 }
 
@@ -268,13 +268,13 @@ int asyncio_contextvar_set(asyncio_contextvar *var, void *value, asyncio_context
 {
     if (!var)
         return -EINVAL;
-    struct own *own = own_at(current_place());
+    struct own *own = make_own_at(current_place());
     if (!own)
         return -ENOMEM;
-    size_t i = find(own->values, var);
+    size_t i = find_value(own->values, var);
     bool was_set = own->values && i < own->values->count;
     void *old = was_set ? own->values->items[i].value : NULL;
-    int err = assign(own, var, value);
+    int err = assign_value(own, var, value);
     if (!err && token)
         *token = (asyncio_contextvar_token){var, old, own->id, ++own->tokens, was_set};
     return err;
@@ -286,7 +286,7 @@ int asyncio_contextvar_set(asyncio_contextvar *var, void *value, asyncio_context
  * the other, so that a span or two say it all. If there are more, because tokens between
  * were never used, the oldest span is forgotten: its tokens would be taken again. */
 
-static bool is_used(const struct own *own, uint64_t number)
+static bool is_token_used(const struct own *own, uint64_t number)
 {
     for (size_t i = 0; i < own->span_count; i++)
         if (number >= own->spans[i].first && number <= own->spans[i].last)
@@ -307,7 +307,7 @@ static void insert_span(struct own *own, size_t i, uint64_t number)
     own->span_count++;
 }
 
-static void note_used(struct own *own, uint64_t number)
+static void note_token(struct own *own, uint64_t number)
 {
     size_t i = own->span_count; /* the first one behind it */
     while (i > 0 && own->spans[i - 1].first > number)
@@ -329,7 +329,7 @@ static void note_used(struct own *own, uint64_t number)
     }
 }
 
-static int refuse(int err, const asyncio_contextvar *var, const char *why)
+static int refuse_token(int err, const asyncio_contextvar *var, const char *why)
 {
     const char *name = var && var->name_ ? var->name_ : "";
     return (int)asyncio_raise(err, "asyncio_contextvar_reset: the token is not good for '%s': %s", name, why);
@@ -338,15 +338,15 @@ static int refuse(int err, const asyncio_contextvar *var, const char *why)
 int asyncio_contextvar_reset(asyncio_contextvar *var, asyncio_contextvar_token token)
 {
     if (!var || token.var_ != var)
-        return refuse(-EINVAL, var, "it belongs to another variable, or to none");
+        return refuse_token(-EINVAL, var, "it belongs to another variable, or to none");
     struct own *own = as_own(*current_place());
     if (!own || own->id != token.context_)
-        return refuse(-EINVAL, var, "it was set in another context");
-    if (is_used(own, token.number_))
-        return refuse(ASYNCIO_ESTATE, var, "it was used before");
-    int err = token.was_set_ ? assign(own, var, token.old_) : unassign(own, var);
+        return refuse_token(-EINVAL, var, "it was set in another context");
+    if (is_token_used(own, token.number_))
+        return refuse_token(ASYNCIO_ESTATE, var, "it was used before");
+    int err = token.was_set_ ? assign_value(own, var, token.old_) : unassign_value(own, var);
     if (!err)
-        note_used(own, token.number_);
+        note_token(own, token.number_);
     return err;
 }
 
@@ -355,7 +355,7 @@ int asyncio_contextvar_reset(asyncio_contextvar *var, asyncio_contextvar_token t
 asyncio_context *asyncio_copy_context(void)
 {
     asyncio_context *copy = asy_vars_copy(*current_place());
-    struct own *own = own_new((struct shared *)copy);
+    struct own *own = make_own((struct shared *)copy);
     if (own)
         return &own->head;
     asy_vars_drop(copy);

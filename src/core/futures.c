@@ -113,7 +113,7 @@ static COLD void report_unseen(asyncio_future *future)
         asy_report_site(future->loop, future->site, future->result, "future failed and nobody awaited it");
 }
 
-static void destroy(asyncio_future *future)
+static void destroy_future(asyncio_future *future)
 {
     if (future->is_done && asy_is_failure(future->result) && !(future->flags & FUTURE_SEEN)) {
         future->refs = 1; /* the handler may look at it */
@@ -141,7 +141,7 @@ static void destroy(asyncio_future *future)
 static NOINLINE void drop_last(asyncio_future *future)
 {
     ASY_ASSERT(future->refs == 0);
-    destroy(future);
+    destroy_future(future);
 }
 
 void asy_future_unref(asyncio_future *future)
@@ -201,7 +201,7 @@ intptr_t asyncio_result_future(asyncio_future *future)
     return future->result;
 }
 
-static int set(asyncio_future *future, intptr_t result, const char *call)
+static int set_outcome(asyncio_future *future, intptr_t result, const char *call)
 {
     if (!future)
         return -EINVAL;
@@ -216,12 +216,12 @@ static int set(asyncio_future *future, intptr_t result, const char *call)
 
 int asyncio_future_set_result(asyncio_future *future, intptr_t result)
 {
-    return result < 0 ? -EINVAL : set(future, result, __func__);
+    return result < 0 ? -EINVAL : set_outcome(future, result, __func__);
 }
 
 int asyncio_future_set_error(asyncio_future *future, intptr_t err)
 {
-    return err >= 0 ? -EINVAL : set(future, err, __func__);
+    return err >= 0 ? -EINVAL : set_outcome(future, err, __func__);
 }
 
 bool asyncio_cancel_with_future(asyncio_future *future, const char *message)

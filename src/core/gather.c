@@ -18,7 +18,7 @@
 
 struct gather;
 
-struct child {
+struct gather_child {
     struct waiter waiter;
     struct gather *gather;
     asyncio_future *future; /* NULL: a child that could not be made */
@@ -27,33 +27,33 @@ struct child {
 
 struct gather {
     struct wait wait;
-    struct child *children;
+    struct gather_child *children;
     size_t count, pending;
     bool is_settled;
     intptr_t error;         /* the first child's that failed */
     asyncio_future *failed; /* whose that is, for its message */
 };
 
-static intptr_t outcome(const struct child *child)
+static intptr_t child_outcome(const struct gather_child *child)
 {
     return child->future ? child->future->result : -ENOMEM;
 }
 
-static void note_error(struct gather *gather, const struct child *child)
+static void note_child_error(struct gather *gather, const struct gather_child *child)
 {
-    if (gather->error || outcome(child) >= 0)
+    if (gather->error || child_outcome(child) >= 0)
         return;
-    gather->error = outcome(child);
+    gather->error = child_outcome(child);
     gather->failed = child->future;
 }
 
-static void child_done(struct waiter *waiter, asyncio_future *future)
+static void notify_gather(struct waiter *waiter, asyncio_future *future)
 {
-    struct child *child = LIST_ENTRY(waiter, struct child, waiter);
+    struct gather_child *child = LIST_ENTRY(waiter, struct gather_child, waiter);
     struct gather *gather = child->gather;
     (void)future;
     gather->pending--;
-    note_error(gather, child);
+    note_child_error(gather, child);
     bool fails = gather->error && !gather->is_settled && !gather->wait.is_requested;
     if ((gather->pending == 0 || fails) && gather->wait.state == WAIT_PENDING)
         asy_wait_relay(&gather->wait, gather->is_settled ? 0 : gather->error);
@@ -74,14 +74,15 @@ static bool cancel_gather(struct wait *wait)
     return true;
 }
 
-static bool keep_pending(struct wait *wait)
+static bool refuse_request(struct wait *wait)
 {
     (void)wait;
     return false;
 }
 
 static const struct wait_kind gather_kind = {.name = "gather", .cancel = cancel_gather};
-static const struct wait_kind drain_kind = {.name = "gather, ending the rest", .cancel = keep_pending};
+static const struct wait_kind gather_drain_kind = {.name = "gather, ending the rest",
+                                                   .cancel = refuse_request};
 
 /* ---- Arguments ------------------------------------------------------------------- */
 
@@ -148,17 +149,17 @@ static void cancel_each(asyncio_awaitable *const *awaitables, size_t n)
     }
 }
 
-static void end_came(struct waiter *waiter, asyncio_future *future)
+static void wake_drained(struct waiter *waiter, asyncio_future *future)
 {
     (void)future;
     asy_wait_wake(LIST_ENTRY(waiter, struct wait, waiter), 0);
 }
 
-static void wait_for_end(asyncio_future *future, asyncio_task *task)
+static void wait_for_refused(asyncio_future *future, asyncio_task *task)
 {
     struct wait wait;
-    asy_wait_init(&wait, task, &drain_kind, future);
-    asy_future_watch(future, &wait.waiter, end_came);
+    asy_wait_init(&wait, task, &gather_drain_kind, future);
+    asy_future_watch(future, &wait.waiter, wake_drained);
     asy_wait_park(&wait);
 }
 
@@ -178,18 +179,18 @@ static void release_each(asyncio_awaitable *const *awaitables, size_t n)
 }
 
 /* The tasks are waited for one after the other, if there is a task to wait. A request stays pending. */
-static int refuse(intptr_t results[], asyncio_awaitable *const *awaitables, size_t n, asyncio_task *task,
-                  int err)
+static int refuse_gather(intptr_t results[], asyncio_awaitable *const *awaitables, size_t n,
+                         asyncio_task *task, int err)
 {
     cancel_each(awaitables, n);
     for (size_t i = 0; i < n; i++) {
         asyncio_future *x = (asyncio_future *)(void *)awaitables[i];
         if (task && is_to_end(x))
-            wait_for_end(x, task);
-        bool ended = x && x->kind != OBJECT_CORO && x->is_done;
+            wait_for_refused(x, task);
+        bool has_ended = x && x->kind != OBJECT_CORO && x->is_done;
         if (results)
-            results[i] = ended ? x->result : x ? err : -ENOMEM;
-        if (ended)
+            results[i] = has_ended ? x->result : x ? err : -ENOMEM;
+        if (has_ended)
             x->flags |= FUTURE_SEEN;
     }
     release_each(awaitables, n);
@@ -204,25 +205,25 @@ static bool is_repeated(const struct gather *gather, const asyncio_future *futur
     if (list_is_empty(&future->waiters))
         return false;
     const struct waiter *last = LIST_ENTRY(future->waiters.prev, struct waiter, node);
-    return last->notify == child_done && LIST_ENTRY(last, struct child, waiter)->gather == gather;
+    return last->notify == notify_gather && LIST_ENTRY(last, struct gather_child, waiter)->gather == gather;
 }
 
 static void add_child(struct gather *gather, size_t i, asyncio_awaitable *awaitable, const asyncio_site *site)
 {
-    struct child *child = &gather->children[i];
+    struct gather_child *child = &gather->children[i];
     child->gather = gather;
     child->future = asyncio_ensure_future_future((asyncio_future *)(void *)awaitable, site);
     child->is_repeated = false;
     if (child->future && !child->future->is_done) {
         child->is_repeated = is_repeated(gather, child->future);
-        asy_future_watch(child->future, &child->waiter, child_done);
+        asy_future_watch(child->future, &child->waiter, notify_gather);
         gather->pending++;
     } else {
-        note_error(gather, child);
+        note_child_error(gather, child);
     }
 }
 
-static void wait_for_children(struct gather *gather, asyncio_task *task)
+static void wait_for_gather(struct gather *gather, asyncio_task *task)
 {
     asy_wait_init(&gather->wait, task, &gather_kind, gather);
     if (gather->pending && !(gather->error && !gather->is_settled)) {
@@ -232,9 +233,9 @@ static void wait_for_children(struct gather *gather, asyncio_task *task)
     }
     if (!gather->pending)
         return;
-    bool requested = gather->wait.is_requested;
-    asy_wait_init(&gather->wait, task, &drain_kind, gather);
-    gather->wait.is_requested = requested;
+    bool was_requested = gather->wait.is_requested;
+    asy_wait_init(&gather->wait, task, &gather_drain_kind, gather);
+    gather->wait.is_requested = was_requested;
     gather->is_settled = true;
     gather->wait.state = WAIT_GRANTED; /* the task runs: what ends at once wakes nobody */
     for (size_t i = 0; i < gather->count; i++)
@@ -245,12 +246,12 @@ static void wait_for_children(struct gather *gather, asyncio_task *task)
         asy_wait_park(&gather->wait);
 }
 
-static int collect(struct gather *gather, intptr_t results[], bool settled)
+static int collect_outcomes(struct gather *gather, intptr_t results[], bool is_settled)
 {
     for (size_t i = 0; i < gather->count; i++)
         if (results)
-            results[i] = outcome(&gather->children[i]);
-    int err = settled ? 0 : gather->error < INT_MIN ? INT_MIN : (int)gather->error;
+            results[i] = child_outcome(&gather->children[i]);
+    int err = is_settled ? 0 : gather->error < INT_MIN ? INT_MIN : (int)gather->error;
     if (gather->wait.is_requested)
         err = -ECANCELED;
     else if (err && gather->failed)
@@ -267,28 +268,28 @@ static int collect(struct gather *gather, intptr_t results[], bool settled)
     return err;
 }
 
-int asyncio_gather_at(intptr_t results[], asyncio_awaitable *const *awaitables, size_t n, bool settled,
+int asyncio_gather_at(intptr_t results[], asyncio_awaitable *const *awaitables, size_t n, bool is_settled,
                       const asyncio_site *site)
 {
     asyncio_task *task = asy_current_task();
     if (n && !awaitables)
         return -EINVAL;
     if (!task)
-        return refuse(results, awaitables, n, NULL, ASYNCIO_ENOTASK);
+        return refuse_gather(results, awaitables, n, NULL, ASYNCIO_ENOTASK);
     if (!n)
         return 0;
     int err = check_arguments(awaitables, n, task);
     if (err)
-        return refuse(results, awaitables, n, task, err);
-    struct gather gather = {.count = n, .is_settled = settled};
+        return refuse_gather(results, awaitables, n, task, err);
+    struct gather gather = {.count = n, .is_settled = is_settled};
     size_t bytes = n * sizeof *gather.children;
     gather.children = asy_slab_alloc(bytes);
     if (!gather.children)
-        return refuse(results, awaitables, n, task, -ENOMEM);
+        return refuse_gather(results, awaitables, n, task, -ENOMEM);
     for (size_t i = 0; i < n; i++)
         add_child(&gather, i, awaitables[i], site);
-    wait_for_children(&gather, task);
-    err = collect(&gather, results, settled);
+    wait_for_gather(&gather, task);
+    err = collect_outcomes(&gather, results, is_settled);
     asy_slab_free(gather.children, bytes);
     return err;
 }

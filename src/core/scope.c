@@ -54,11 +54,11 @@ int asy_scope_check(const asyncio_scope *scope)
 void asy_scope_exit(asyncio_scope *scope)
 {
     asyncio_task *task = scope->task;
-    bool matters = scope->pending || scope->kind == SCOPE_SHIELD;
+    bool has_effect = scope->pending || scope->kind == SCOPE_SHIELD;
     scope->entered = false;
     scope->pending = false;
     task->scopes = scope->outer;
-    if (matters) /* else all is as it was, however many there are around it */
+    if (has_effect) /* else all is as it was, however many there are around it */
         asy_cancel_update(task);
 }
 

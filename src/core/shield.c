@@ -10,30 +10,30 @@
 #include "core/task.h"
 #include <errno.h>
 
-static void inner_done(struct waiter *waiter, asyncio_future *future)
+static void wake_shielded(struct waiter *waiter, asyncio_future *future)
 {
     asy_wait_relay(LIST_ENTRY(waiter, struct wait, waiter), future->result);
 }
 
 static const struct wait_kind shield_kind = {.name = "shield"};
 
-static intptr_t wait_for(asyncio_task *task, asyncio_future *future)
+static intptr_t wait_shielded(asyncio_task *task, asyncio_future *future)
 {
     int err = asy_cancel_deliver(task);
     if (err)
         return err;
     struct wait wait;
     asy_wait_init(&wait, task, &shield_kind, future);
-    asy_future_watch(future, &wait.waiter, inner_done);
+    asy_future_watch(future, &wait.waiter, wake_shielded);
     return asy_wait_park(&wait);
 }
 
-static intptr_t shield(asyncio_task *task, asyncio_future *future)
+static intptr_t shield_future(asyncio_task *task, asyncio_future *future)
 {
     int err = future->is_done ? 0 : asy_await_check(task, future);
     if (err)
         return err;
-    intptr_t result = future->is_done ? future->result : wait_for(task, future);
+    intptr_t result = future->is_done ? future->result : wait_shielded(task, future);
     if (future->is_done && result == future->result) {
         future->flags |= FUTURE_SEEN;
         if (result < 0)
@@ -54,7 +54,7 @@ intptr_t asyncio_shield_any(asyncio_awaitable *x, const asyncio_site *site)
     }
     future = asyncio_ensure_future_future(future, site);
     asy_future_check(future, "asyncio_shield");
-    intptr_t result = shield(task, future);
+    intptr_t result = shield_future(task, future);
     asy_future_unref(future);
     return result;
 }

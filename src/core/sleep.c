@@ -59,7 +59,7 @@ static int sleep_until_ns(asyncio_loop *loop, asyncio_task *task, int64_t deadli
 
 /* Yields once: to the end of the queue. A request that comes meanwhile is
  * delivered here, as Python's sleep(0) does. */
-static int yield(asyncio_loop *loop, asyncio_task *task)
+static int yield_once(asyncio_loop *loop, asyncio_task *task)
 {
     ready_push(&loop->ready, &task->ready);
     asy_switch_park(loop, task);
@@ -68,7 +68,7 @@ static int yield(asyncio_loop *loop, asyncio_task *task)
 
 int asy_budget_yield(asyncio_loop *loop)
 {
-    return yield(loop, loop->current);
+    return yield_once(loop, loop->current);
 }
 
 int asyncio_sleep(double seconds)
@@ -77,7 +77,7 @@ int asyncio_sleep(double seconds)
     if (UNLIKELY(!loop || !loop->current))
         return ASYNCIO_ENOTASK;
     if (LIKELY(seconds <= 0))
-        return yield(loop, loop->current);
+        return yield_once(loop, loop->current);
     if (UNLIKELY(isnan(seconds)))
         return -EINVAL;
     return sleep_until_ns(loop, loop->current, asy_deadline_after(asy_loop_now_ns(loop), seconds));
@@ -92,6 +92,6 @@ int asyncio_sleep_until(double when)
         return -EINVAL;
     int64_t deadline_ns = asy_ns_from_seconds(when);
     if (deadline_ns <= asy_loop_now_ns(loop))
-        return yield(loop, loop->current);
+        return yield_once(loop, loop->current);
     return sleep_until_ns(loop, loop->current, deadline_ns);
 }

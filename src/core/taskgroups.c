@@ -18,7 +18,7 @@
 #include "sys/slab.h"
 #include <errno.h>
 
-struct child {
+struct group_child {
     struct waiter waiter;     /* on the task */
     struct callback callback; /* once the task has ended, if there is something to do */
     struct list node;         /* among the group's children */
@@ -44,13 +44,13 @@ int asyncio_task_group_enter(asyncio_task_group *group)
 
 /* ---- Failures ------------------------------------------------------------------- */
 
-static struct message *message_of(intptr_t err, struct message *message)
+static struct message *matching_message(intptr_t err, struct message *message)
 {
     return asy_message_ref(message && message->code == err ? message : NULL);
 }
 
 /* Takes the message over. */
-static void note_error(asyncio_task_group *group, intptr_t err, struct message *message)
+static void note_failure(asyncio_task_group *group, intptr_t err, struct message *message)
 {
     if (group->error_count == 0)
         group->message = message;
@@ -65,7 +65,7 @@ static void abort_children(asyncio_task_group *group)
 {
     group->aborting = true;
     LIST_EACH(node, children_of(group))
-        asyncio_cancel(LIST_ENTRY(node, struct child, node)->task);
+        asyncio_cancel(LIST_ENTRY(node, struct group_child, node)->task);
 }
 
 /* The parent learns of it by a cancel, unless it is waiting for the children anyway. */
@@ -80,7 +80,7 @@ static void abort_all(asyncio_task_group *group)
 
 /* ---- Children ---------------------------------------------------------------------- */
 
-static void remove_child(struct child *child)
+static void remove_child(struct group_child *child)
 {
     asyncio_task_group *group = child->group;
     list_remove(&child->node);
@@ -93,39 +93,40 @@ static void remove_child(struct child *child)
         asy_wait_wake(exit_wait, 0);
 }
 
-static void run_child_ended(struct callback *callback)
+static void run_child_end(struct callback *callback)
 {
-    struct child *child = LIST_ENTRY(callback, struct child, callback);
+    struct group_child *child = LIST_ENTRY(callback, struct group_child, callback);
     asyncio_task_group *group = child->group;
     asyncio_future *future = &child->task->future;
     if (asy_is_failure(future->result)) {
-        note_error(group, future->result, message_of(future->result, future->message));
+        note_failure(group, future->result, matching_message(future->result, future->message));
         abort_all(group);
     }
     remove_child(child);
 }
 
 /* The loop closes over it: the group's task is abandoned, and its frames with it. */
-static void drop_child_ended(struct callback *callback)
+static void drop_child_end(struct callback *callback)
 {
-    struct child *child = LIST_ENTRY(callback, struct child, callback);
+    struct group_child *child = LIST_ENTRY(callback, struct group_child, callback);
     asy_future_unref(&child->task->future);
     asy_slab_free(child, sizeof *child);
 }
 
-static const struct callback_kind child_ended_kind = {run_child_ended, drop_child_ended};
+static const struct callback_kind child_end_kind = {run_child_end, drop_child_end};
 
-static void child_ended(struct waiter *waiter, asyncio_future *future)
+static void notify_group(struct waiter *waiter, asyncio_future *future)
 {
-    struct child *child = LIST_ENTRY(waiter, struct child, waiter);
+    struct group_child *child = LIST_ENTRY(waiter, struct group_child, waiter);
     if (asy_is_failure(future->result) || child->group->pending == 1)
-        callback_push(&future->loop->ready, &child->callback, &child_ended_kind);
+        callback_push(&future->loop->ready, &child->callback, &child_end_kind);
     else
         remove_child(child);
 }
 
 /* Borrowed by the caller; freed when the loop polls next. */
-static asyncio_task *refused(asyncio_loop *loop, asyncio_coro *coro, const asyncio_site *site, intptr_t err)
+static asyncio_task *borrow_refused(asyncio_loop *loop, asyncio_coro *coro, const asyncio_site *site,
+                                    intptr_t err)
 {
     asyncio_task *task = asy_task_refused(loop, coro, site, err);
     if (loop)
@@ -152,15 +153,15 @@ asyncio_task *asyncio_task_group_create_task_at(asyncio_task_group *group, async
         asyncio_coro_close(coro);
         return NULL;
     }
-    bool over = !group->scope.entered || (group->exiting && !group->pending);
-    if (over || group->aborting)
-        return refused(loop, coro, site, ASYNCIO_ESTATE);
-    struct child *child = asy_slab_alloc(sizeof *child);
+    bool is_over = !group->scope.entered || (group->exiting && !group->pending);
+    if (is_over || group->aborting)
+        return borrow_refused(loop, coro, site, ASYNCIO_ESTATE);
+    struct group_child *child = asy_slab_alloc(sizeof *child);
     if (!child)
-        return refused(loop, coro, site, -ENOMEM);
+        return borrow_refused(loop, coro, site, -ENOMEM);
     child->group = group;
     child->task = asy_task_start(loop, coro, site);
-    asy_future_watch(&child->task->future, &child->waiter, child_ended);
+    asy_future_watch(&child->task->future, &child->waiter, notify_group);
     list_append(children_of(group), &child->node);
     group->pending++;
     return child->task;
@@ -181,16 +182,16 @@ void asyncio_task_group_cancel(asyncio_task_group *group)
 
 /* ---- Leaving ------------------------------------------------------------------------- */
 
-static const struct wait_kind exit_kind = {.name = "task group"};
+static const struct wait_kind group_exit_kind = {.name = "task group"};
 
 /* 0 when all children have ended, -ECANCELED when a request came first. */
-static int wait_for_children(asyncio_task_group *group, asyncio_task *task)
+static int wait_for_group(asyncio_task_group *group, asyncio_task *task)
 {
     int err = asy_cancel_deliver(task);
     if (err)
         return err;
     struct wait wait;
-    asy_wait_init(&wait, task, &exit_kind, group);
+    asy_wait_init(&wait, task, &group_exit_kind, group);
     group->exit_wait = &wait;
     err = (int)asy_wait_park(&wait);
     group->exit_wait = NULL;
@@ -198,7 +199,7 @@ static int wait_for_children(asyncio_task_group *group, asyncio_task *task)
 }
 
 /* The failures, as the outcome. A request from outside waits for the next wait. */
-static intptr_t failed(asyncio_task_group *group, asyncio_task *task)
+static intptr_t raise_failures(asyncio_task_group *group, asyncio_task *task)
 {
     asy_cancel_again(task, &group->scope);
     const struct message *first = group->message;
@@ -210,17 +211,17 @@ static intptr_t failed(asyncio_task_group *group, asyncio_task *task)
 }
 
 /* What the group's end is worth, its children having ended. `cancelled`: the body was, or the exit. */
-static intptr_t outcome(asyncio_task_group *group, asyncio_task *task, intptr_t err, bool cancelled)
+static intptr_t group_outcome(asyncio_task_group *group, asyncio_task *task, intptr_t err, bool was_cancelled)
 {
-    bool by_itself = group->scope.requested;
-    if (by_itself) {
+    bool is_own = group->scope.requested;
+    if (is_own) {
         asyncio_task_uncancel(task);
-        by_itself =
+        is_own =
             !asy_cancel_from_around(task, &group->scope) && !asy_cancel_from_outside(task, &group->scope);
     }
     if (group->error_count)
-        return failed(group, task);
-    if (cancelled && !by_itself)
+        return raise_failures(group, task);
+    if (was_cancelled && !is_own)
         return -ECANCELED;
     return err == -ECANCELED ? 0 : err;
 }
@@ -231,23 +232,23 @@ intptr_t asyncio_task_group_exit(asyncio_task_group *group, intptr_t err)
     if (misuse)
         return misuse;
     asyncio_task *task = group->scope.task;
-    struct message *message = asy_is_failure(err) ? message_of(err, task->future.message) : NULL;
-    bool cancelled = err == -ECANCELED;
+    struct message *message = asy_is_failure(err) ? matching_message(err, task->future.message) : NULL;
+    bool was_cancelled = err == -ECANCELED;
     group->exiting = true;
     asy_cancel_withdraw(task, &group->scope);
     if (err < 0 && !group->aborting)
         abort_children(group);
     while (group->pending) {
-        if (wait_for_children(group, task) == -ECANCELED) { /* from outside: the group's own was withdrawn */
-            cancelled = true;
+        if (wait_for_group(group, task) == -ECANCELED) { /* from outside: the group's own was withdrawn */
+            was_cancelled = true;
             if (!group->aborting)
                 abort_children(group);
         }
     }
     asy_scope_exit(&group->scope);
     if (asy_is_failure(err))
-        note_error(group, err, message);
-    err = outcome(group, task, err, cancelled);
+        note_failure(group, err, message);
+    err = group_outcome(group, task, err, was_cancelled);
     asy_message_unref(group->message);
     group->message = NULL;
     return err;
@@ -260,14 +261,14 @@ size_t asyncio_task_group_error_count(const asyncio_task_group *group)
 
 intptr_t asyncio_task_group_error(const asyncio_task_group *group, size_t i)
 {
-    bool known = group && i < group->error_count && i < ASYNCIO_TASK_GROUP_ERRORS;
-    return known ? group->errors[i] : 0;
+    bool is_known = group && i < group->error_count && i < ASYNCIO_TASK_GROUP_ERRORS;
+    return is_known ? group->errors[i] : 0;
 }
 
 /* ---- The block -------------------------------------------------------------------------- */
 
 /* The body is over, so that only the children are cancelled. */
-static void break_off(asyncio_task_group *group)
+static void break_off_group(asyncio_task_group *group)
 {
     if (!group->aborting)
         abort_children(group);
@@ -281,10 +282,10 @@ bool asyncio_task_group_block_open(asyncio_task_group_block *block)
         block->block.phase = err ? BLOCK_CLOSED : BLOCK_OPEN;
         return !err;
     }
-    bool broken_off = block->block.phase == BLOCK_INSIDE;
+    bool was_broken_off = block->block.phase == BLOCK_INSIDE;
     block->block.phase = BLOCK_CLOSED;
-    if (broken_off)
-        break_off(block->group);
+    if (was_broken_off)
+        break_off_group(block->group);
     asy_block_set_err(&block->block, asyncio_task_group_exit(block->group, asy_block_err(&block->block)));
     return false;
 }
@@ -294,7 +295,7 @@ void asyncio_task_group_block_end(asyncio_task_group_block *block)
     if (block->block.phase == BLOCK_NEW || block->block.phase == BLOCK_CLOSED)
         return;
     asyncio_task_group *group = block->group;
-    break_off(group);
+    break_off_group(group);
     intptr_t err = asyncio_task_group_exit(group, 0);
     if (err == -ECANCELED) /* nobody is told: it is to be delivered again */
         asy_cancel_again(group->scope.task, &group->scope);

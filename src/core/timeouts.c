@@ -22,27 +22,27 @@ static struct timer *timer_of(asyncio_timeout *timeout)
 
 /* Requests the cancel from the poll; who is woken by it stands behind a relay,
  * as he would behind asyncio's callback. */
-static void expire(struct timer *timer)
+static void expire_timeout(struct timer *timer)
 {
     asyncio_timeout *timeout = LIST_ENTRY(timer, asyncio_timeout, timer);
     asy_scope_request(&timeout->scope);
 }
 
-static int start(asyncio_timeout *timeout, int64_t deadline_ns)
+static int start_timeout(asyncio_timeout *timeout, int64_t deadline_ns)
 {
     int err = asy_timer_start(timeout->scope.task->future.loop, timer_of(timeout), deadline_ns);
     timeout->deadline_ns = err ? ASY_NO_DEADLINE : deadline_ns;
     return err;
 }
 
-static int enter(asyncio_timeout *timeout, int64_t deadline_ns)
+static int enter_timeout(asyncio_timeout *timeout, int64_t deadline_ns)
 {
     int err = asy_scope_enter(&timeout->scope, SCOPE_TIMEOUT);
     if (err)
         return err;
-    timer_of(timeout)->fire = expire;
+    timer_of(timeout)->fire = expire_timeout;
     timer_of(timeout)->node.place = 0;
-    err = start(timeout, deadline_ns);
+    err = start_timeout(timeout, deadline_ns);
     if (err)
         asy_scope_exit(&timeout->scope);
     return err;
@@ -55,14 +55,14 @@ int asyncio_timeout_enter(asyncio_timeout *timeout, double delay)
     asyncio_loop *loop = asy_running_loop;
     if (!loop)
         return ASYNCIO_ENOTASK;
-    return enter(timeout, asy_deadline_after(asy_loop_now_ns(loop), delay));
+    return enter_timeout(timeout, asy_deadline_after(asy_loop_now_ns(loop), delay));
 }
 
 int asyncio_timeout_enter_at(asyncio_timeout *timeout, double when)
 {
     if (!timeout || isnan(when))
         return -EINVAL;
-    return enter(timeout, asy_ns_from_seconds(when));
+    return enter_timeout(timeout, asy_ns_from_seconds(when));
 }
 
 intptr_t asyncio_timeout_exit(asyncio_timeout *timeout, intptr_t err)
@@ -91,7 +91,7 @@ int asyncio_timeout_reschedule(asyncio_timeout *timeout, double when)
     asyncio_loop *loop = timeout->scope.task->future.loop;
     asy_loop_check(loop, __func__);
     asy_timer_stop(loop, timer_of(timeout));
-    return start(timeout, asy_ns_from_seconds(when));
+    return start_timeout(timeout, asy_ns_from_seconds(when));
 }
 
 double asyncio_timeout_when(const asyncio_timeout *timeout)
@@ -125,9 +125,9 @@ void asyncio_timeout_block_end(asyncio_timeout_block *block)
 {
     if (block->block.phase == BLOCK_NEW || block->block.phase == BLOCK_CLOSED)
         return;
-    bool expired = asyncio_timeout_expired(&block->timeout);
+    bool has_expired = asyncio_timeout_expired(&block->timeout);
     asyncio_timeout_exit(&block->timeout, 0);
-    if (expired)
+    if (has_expired)
         asy_block_report_return(-ETIMEDOUT, "its timeout expired");
 }
 
@@ -135,7 +135,7 @@ void asyncio_timeout_block_end(asyncio_timeout_block *block)
 
 /* Not to be waited for at all: a coroutine is not started, a future is cancelled and awaited. Returns
  * `err`, unless x has an outcome of its own. */
-static intptr_t end_now(asyncio_future *x, int err)
+static intptr_t end_unawaited(asyncio_future *x, int err)
 {
     if (x->kind == OBJECT_CORO) {
         asyncio_coro_close((asyncio_coro *)(void *)x);
@@ -156,19 +156,19 @@ intptr_t asyncio_wait_for_future(asyncio_future *x, double timeout)
 {
     if (!x)
         return asy_null_awaited();
-    bool done = x->kind != OBJECT_CORO && x->is_done;
+    bool is_done = x->kind != OBJECT_CORO && x->is_done;
     if (isnan(timeout) || !asy_current_task()) {
         asyncio_release_future(x);
         return isnan(timeout) ? -EINVAL : ASYNCIO_ENOTASK;
     }
     if (timeout <= 0)
-        return end_now(x, -ETIMEDOUT);
-    if (done || isinf(timeout))
+        return end_unawaited(x, -ETIMEDOUT);
+    if (is_done || isinf(timeout))
         return asyncio_await_future(x);
     asyncio_timeout scope;
     int err = asyncio_timeout_enter(&scope, timeout);
     if (err) /* no timer to be had: x may use the caller's memory, and is not left running */
-        return end_now(x, err);
+        return end_unawaited(x, err);
     return asyncio_timeout_exit(&scope, asyncio_await_future(x));
 }
 

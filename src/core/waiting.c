@@ -83,7 +83,7 @@ static bool is_enough(const struct set_wait *wait, const asyncio_future *done)
            (wait->when == ASYNCIO_FIRST_ERROR && has_failed(done));
 }
 
-static void member_done(struct waiter *waiter, asyncio_future *future)
+static void notify_set(struct waiter *waiter, asyncio_future *future)
 {
     struct set_wait *wait = LIST_ENTRY(waiter, struct member, waiter)->of;
     wait->pending--;
@@ -91,7 +91,7 @@ static void member_done(struct waiter *waiter, asyncio_future *future)
         asy_wait_relay(&wait->wait, 0);
 }
 
-static void out_of_time(struct timer *timer)
+static void expire_set_wait(struct timer *timer)
 {
     struct set_wait *wait = LIST_ENTRY(timer, struct set_wait, timer);
     if (wait->wait.state == WAIT_PENDING)
@@ -105,7 +105,7 @@ static void link_members(struct set_wait *wait)
     for (size_t i = 0; i < wait->count; i++) {
         struct member *member = &wait->members[i];
         member->of = wait;
-        member->waiter.notify = member_done;
+        member->waiter.notify = notify_set;
         list_init(&member->waiter.node);
         if (!set_is_done(wait->set[i]))
             list_append(&wait->set[i]->waiters, &member->waiter.node);
@@ -130,7 +130,7 @@ static int wait_for_set(asyncio_task *task, struct set_wait *wait, int64_t deadl
         return -ENOMEM;
     asyncio_loop *loop = task->future.loop;
     asy_wait_init(&wait->wait, task, &set_kind, wait);
-    wait->timer.fire = out_of_time;
+    wait->timer.fire = expire_set_wait;
     wait->timer.node.place = 0;
     err = asy_timer_start(loop, &wait->timer, deadline_ns);
     if (!err) {

@@ -20,7 +20,7 @@
 
 enum barrier_state { FILLING, DRAINING, RESETTING, BROKEN };
 
-static void leave(asyncio_barrier *barrier, struct wait *wait);
+static void leave_barrier(asyncio_barrier *barrier, struct wait *wait);
 
 /* ---- Waits ---------------------------------------------------------------------------- */
 
@@ -35,7 +35,7 @@ static bool cancel_filling(struct wait *wait)
 static void revoke_leave(struct wait *wait)
 {
     if (!list_is_empty(&wait->waiter.node))
-        leave(wait->object, wait);
+        leave_barrier(wait->object, wait);
 }
 
 static const struct wait_kind filling_kind = {
@@ -53,7 +53,7 @@ static inline int count_inside(const asyncio_barrier *barrier)
     return waiters_any(&barrier->inside_) ? barrier->count_ : 0;
 }
 
-static void enter(asyncio_barrier *barrier, struct wait *wait)
+static void enter_barrier(asyncio_barrier *barrier, struct wait *wait)
 {
     barrier->count_ = count_inside(barrier) + 1;
     wait->kind = &filling_kind;
@@ -61,36 +61,36 @@ static void enter(asyncio_barrier *barrier, struct wait *wait)
 }
 
 /* Lets all who are inside go: with their numbers, or with an error. */
-static void let_go(asyncio_barrier *barrier, intptr_t err)
+static void release_inside(asyncio_barrier *barrier, intptr_t err)
 {
-    bool waiting = barrier->state_ == FILLING;
+    bool are_waiting = barrier->state_ == FILLING;
     intptr_t index = 0;
     LIST_EACH(node, waiters_list(&barrier->inside_)) {
         struct wait *wait = LIST_ENTRY(node, struct wait, waiter.node);
         intptr_t value = err ? err : index++;
-        if (waiting)
+        if (are_waiting)
             asy_wait_wake(wait, value);
         else
             wait->value = value;
     }
 }
 
-static void drain(asyncio_barrier *barrier)
+static void begin_draining(asyncio_barrier *barrier)
 {
-    let_go(barrier, 0);
+    release_inside(barrier, 0);
     barrier->state_ = DRAINING;
 }
 
 static void admit_blocked(asyncio_barrier *barrier)
 {
     while (barrier->state_ == FILLING && waiters_any(&barrier->blocked_)) {
-        enter(barrier, waiters_take(&barrier->blocked_));
+        enter_barrier(barrier, waiters_take(&barrier->blocked_));
         if (barrier->count_ == barrier->parties_)
-            drain(barrier);
+            begin_draining(barrier);
     }
 }
 
-static void leave(asyncio_barrier *barrier, struct wait *wait)
+static void leave_barrier(asyncio_barrier *barrier, struct wait *wait)
 {
     list_remove(&wait->waiter.node);
     if (--barrier->count_ > 0 || barrier->state_ == BROKEN)
@@ -107,8 +107,9 @@ void asyncio_barrier_init(asyncio_barrier *barrier, int parties)
         *barrier = (asyncio_barrier)ASYNCIO_BARRIER_INIT(parties);
 }
 
-/* A place inside, or among the blocked. */
-static int wait_here(asyncio_barrier *barrier, bool inside)
+enum barrier_place { INSIDE, BLOCKED };
+
+static int wait_at_barrier(asyncio_barrier *barrier, enum barrier_place place)
 {
     asyncio_task *task = asy_running_loop->current;
     int result = asy_cancel_deliver(task);
@@ -116,35 +117,35 @@ static int wait_here(asyncio_barrier *barrier, bool inside)
         return result;
     struct wait wait;
     asy_wait_init(&wait, task, &blocked_kind, barrier);
-    if (inside)
-        enter(barrier, &wait);
+    if (place == INSIDE)
+        enter_barrier(barrier, &wait);
     else
         waiters_append(&barrier->blocked_, &wait);
     result = (int)asy_wait_park(&wait);
     if (!list_is_empty(&wait.waiter.node))
-        leave(barrier, &wait);
+        leave_barrier(barrier, &wait);
     return result;
 }
 
-static int arrive(asyncio_barrier *barrier)
+static int arrive_at_barrier(asyncio_barrier *barrier)
 {
     switch ((enum barrier_state)barrier->state_) {
     case FILLING:
         if (count_inside(barrier) + 1 < barrier->parties_)
-            return wait_here(barrier, true);
+            return wait_at_barrier(barrier, INSIDE);
         if (barrier->parties_ > 1)
-            drain(barrier);
+            begin_draining(barrier);
         return barrier->parties_ - 1;
     case DRAINING:
     case RESETTING:
-        return wait_here(barrier, false);
+        return wait_at_barrier(barrier, BLOCKED);
     case BROKEN:
         break;
     }
     return ASYNCIO_EBROKEN;
 }
 
-static bool is_at_rest(const asyncio_barrier *barrier)
+static bool is_barrier_at_rest(const asyncio_barrier *barrier)
 {
     return !waiters_any(&barrier->inside_) && !waiters_any(&barrier->blocked_);
 }
@@ -153,12 +154,12 @@ int asyncio_barrier_wait(asyncio_barrier *barrier)
 {
     if (UNLIKELY(!barrier))
         return -EINVAL;
-    int err = SYNC_ENTER(&barrier->loop_, is_at_rest(barrier));
+    int err = SYNC_ENTER(&barrier->loop_, is_barrier_at_rest(barrier));
     if (UNLIKELY(err))
         return err;
     if (UNLIKELY(barrier->parties_ < 1))
         return (int)asyncio_raise(-EINVAL, "%s: made for %d parties", __func__, barrier->parties_);
-    return arrive(barrier);
+    return arrive_at_barrier(barrier);
 }
 
 int asyncio_barrier_reset(asyncio_barrier *barrier)
@@ -166,7 +167,7 @@ int asyncio_barrier_reset(asyncio_barrier *barrier)
     if (UNLIKELY(!barrier))
         return -EINVAL;
     sync_touch(&barrier->loop_, __func__);
-    let_go(barrier, ASYNCIO_EBROKEN);
+    release_inside(barrier, ASYNCIO_EBROKEN);
     barrier->state_ = count_inside(barrier) ? RESETTING : FILLING;
     return 0;
 }
@@ -176,7 +177,7 @@ int asyncio_barrier_abort(asyncio_barrier *barrier)
     if (UNLIKELY(!barrier))
         return -EINVAL;
     sync_touch(&barrier->loop_, __func__);
-    let_go(barrier, ASYNCIO_EBROKEN);
+    release_inside(barrier, ASYNCIO_EBROKEN);
     barrier->state_ = BROKEN;
     waiters_wake_all(&barrier->blocked_, ASYNCIO_EBROKEN);
     return 0;

@@ -38,7 +38,7 @@ static bool cancel_returning(struct wait *wait)
 }
 
 /* Cancelled or not: it was given the lock. */
-static void revoke_lock(struct wait *wait)
+static void revoke_returning(struct wait *wait)
 {
     asy_lock_pass(lock_of(wait->object));
 }
@@ -51,7 +51,7 @@ static void describe_lock(const struct wait *wait, char *text, size_t bytes)
 static const struct wait_kind returning_kind = {
     .name = "condition, for the lock",
     .cancel = cancel_returning,
-    .revoke = revoke_lock,
+    .revoke = revoke_returning,
     .describe = describe_lock,
 };
 
@@ -106,11 +106,11 @@ static int check_lock(asyncio_lock *lock, const char *call)
 {
     if (!lock->owner_)
         return (int)asyncio_raise(ASYNCIO_ESTATE, "%s: the lock is not held", call);
-    return sync_is_here(lock->loop_) ? 0 : asy_sync_bind(&lock->loop_, false, call);
+    return sync_is_here(lock->loop_) ? 0 : asy_sync_bind(&lock->loop_, /* is_at_rest= */ false, call);
 }
 
 /* The lock is held: released only once there is no request to deliver. */
-static int wait_on(asyncio_condition *condition)
+static int wait_on_condition(asyncio_condition *condition)
 {
     asyncio_task *task = asy_running_loop->current;
     int err = asy_cancel_deliver(task);
@@ -130,7 +130,7 @@ int asyncio_condition_wait(asyncio_condition *condition)
     int err = SYNC_ENTER(&condition->loop_, !waiters_any(&condition->waiters_));
     if (!err)
         err = check_lock(lock_of(condition), __func__);
-    return err ? err : wait_on(condition);
+    return err ? err : wait_on_condition(condition);
 }
 
 int asyncio_condition_wait_for(asyncio_condition *condition, bool (*predicate)(void *arg), void *arg)
@@ -141,11 +141,11 @@ int asyncio_condition_wait_for(asyncio_condition *condition, bool (*predicate)(v
     if (!err)
         err = check_lock(lock_of(condition), __func__);
     while (!err && !predicate(arg))
-        err = wait_on(condition);
+        err = wait_on_condition(condition);
     return err;
 }
 
-static int notify(asyncio_condition *condition, size_t n, const char *call)
+static int notify_waiters(asyncio_condition *condition, size_t n, const char *call)
 {
     if (!condition)
         return -EINVAL;
@@ -159,10 +159,10 @@ static int notify(asyncio_condition *condition, size_t n, const char *call)
 
 int asyncio_condition_notify(asyncio_condition *condition, size_t n)
 {
-    return notify(condition, n, __func__);
+    return notify_waiters(condition, n, __func__);
 }
 
 int asyncio_condition_notify_all(asyncio_condition *condition)
 {
-    return notify(condition, SIZE_MAX, __func__);
+    return notify_waiters(condition, SIZE_MAX, __func__);
 }

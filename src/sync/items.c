@@ -27,7 +27,7 @@ static size_t heap_stride(size_t item_bytes)
 }
 
 /* Room for so many, with those that are there in a row at its beginning. */
-static int make_room(asyncio_queue_items *items, size_t capacity)
+static int make_item_room(asyncio_queue_items *items, size_t capacity)
 {
     size_t bytes;
     if (!items->stride_ || __builtin_mul_overflow(capacity, items->stride_, &bytes))
@@ -49,11 +49,11 @@ static int make_room(asyncio_queue_items *items, size_t capacity)
 }
 
 int asy_items_init(asyncio_queue_items *items, size_t item_bytes, size_t capacity,
-                   int (*compare)(const void *, const void *), bool lifo)
+                   int (*compare)(const void *, const void *), bool is_lifo)
 {
-    *items = (asyncio_queue_items){.size_ = item_bytes, .compare_ = compare, .lifo_ = lifo};
+    *items = (asyncio_queue_items){.size_ = item_bytes, .compare_ = compare, .lifo_ = is_lifo};
     items->stride_ = compare ? heap_stride(item_bytes) : item_bytes;
-    return capacity ? make_room(items, capacity) : 0;
+    return capacity ? make_item_room(items, capacity) : 0;
 }
 
 void asy_items_destroy(asyncio_queue_items *items)
@@ -65,14 +65,14 @@ void asy_items_destroy(asyncio_queue_items *items)
 int asy_items_grow(asyncio_queue_items *items)
 {
     size_t capacity = items->capacity_ ? 2 * items->capacity_ : CAPACITY_FIRST;
-    return capacity > items->capacity_ ? make_room(items, capacity) : -ENOMEM;
+    return capacity > items->capacity_ ? make_item_room(items, capacity) : -ENOMEM;
 }
 
 /* ---- The heap ------------------------------------------------------------------------
  * Binary, the smallest first. An item on its way up or down is held in the
  * caller's memory, or at the end, while the others move past it. */
 
-static inline char *slot(const asyncio_queue_items *items, size_t i)
+static inline char *heap_slot(const asyncio_queue_items *items, size_t i)
 {
     return items->place_ + i * items->stride_;
 }
@@ -83,7 +83,7 @@ static inline uint64_t *sequence_of(const asyncio_queue_items *items, char *at)
 }
 
 /* Does an item with this number leave before the one in the slot? */
-static bool is_before(const asyncio_queue_items *items, const void *item, uint64_t sequence, char *other)
+static bool leaves_before(const asyncio_queue_items *items, const void *item, uint64_t sequence, char *other)
 {
     int order = items->compare_(item, other);
     return order < 0 || (order == 0 && sequence < *sequence_of(items, other));
@@ -93,35 +93,35 @@ void asy_items_push(asyncio_queue_items *items, const void *item, uint64_t seque
 {
     size_t hole = items->count_++;
     while (hole > 0) {
-        char *parent = slot(items, (hole - 1) / 2);
-        if (!is_before(items, item, sequence, parent))
+        char *parent = heap_slot(items, (hole - 1) / 2);
+        if (!leaves_before(items, item, sequence, parent))
             break;
-        memcpy(slot(items, hole), parent, items->stride_);
+        memcpy(heap_slot(items, hole), parent, items->stride_);
         hole = (hole - 1) / 2;
     }
-    items_copy(items, slot(items, hole), item);
-    *sequence_of(items, slot(items, hole)) = sequence;
+    items_copy(items, heap_slot(items, hole), item);
+    *sequence_of(items, heap_slot(items, hole)) = sequence;
 }
 
 void asy_items_pop(asyncio_queue_items *items, void *item)
 {
-    items_copy(items, item, slot(items, 0));
+    items_copy(items, item, heap_slot(items, 0));
     size_t count = --items->count_, hole = 0, child;
-    char *last = slot(items, count);
+    char *last = heap_slot(items, count);
     uint64_t sequence = *sequence_of(items, last);
     while ((child = 2 * hole + 1) < count) {
-        char *smaller = slot(items, child), *other = slot(items, child + 1);
-        if (child + 1 < count && is_before(items, other, *sequence_of(items, other), smaller)) {
+        char *smaller = heap_slot(items, child), *other = heap_slot(items, child + 1);
+        if (child + 1 < count && leaves_before(items, other, *sequence_of(items, other), smaller)) {
             smaller = other;
             child++;
         }
-        if (is_before(items, last, sequence, smaller))
+        if (leaves_before(items, last, sequence, smaller))
             break;
-        memcpy(slot(items, hole), smaller, items->stride_);
+        memcpy(heap_slot(items, hole), smaller, items->stride_);
         hole = child;
     }
     if (hole != count)
-        memcpy(slot(items, hole), last, items->stride_);
+        memcpy(heap_slot(items, hole), last, items->stride_);
 }
 
 /* ---- Back ----------------------------------------------------------------------------- */

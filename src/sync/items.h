@@ -12,7 +12,7 @@
 
 /* `capacity` items fit from the start; 0: room is made when it is needed. 0 or -ENOMEM. */
 int asy_items_init(asyncio_queue_items *items, size_t item_bytes, size_t capacity,
-                   int (*compare)(const void *, const void *), bool lifo);
+                   int (*compare)(const void *, const void *), bool is_lifo);
 void asy_items_destroy(asyncio_queue_items *items);
 
 /* Doubles the room. 0 or -ENOMEM: nothing has changed. */

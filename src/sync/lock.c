@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-static void grant(asyncio_lock *lock, struct wait *wait)
+static void grant_lock(asyncio_lock *lock, struct wait *wait)
 {
     lock->owner_ = wait->task->id;
     asy_wait_wake(wait, wait->value);
@@ -17,7 +17,7 @@ static void grant(asyncio_lock *lock, struct wait *wait)
 void asy_lock_pass(asyncio_lock *lock)
 {
     if (UNLIKELY(waiters_any(&lock->waiters_)))
-        grant(lock, waiters_take(&lock->waiters_));
+        grant_lock(lock, waiters_take(&lock->waiters_));
     else
         lock->owner_ = 0;
 }
@@ -27,7 +27,7 @@ void asy_lock_queue(asyncio_lock *lock, struct wait *wait)
     if (lock->owner_)
         waiters_append(&lock->waiters_, wait);
     else
-        grant(lock, wait);
+        grant_lock(lock, wait);
 }
 
 void asy_lock_describe(const struct wait *wait, const asyncio_lock *lock, char *text, size_t bytes)
@@ -42,7 +42,7 @@ void asy_lock_describe(const struct wait *wait, const asyncio_lock *lock, char *
     snprintf(text, bytes, ", held by Task-%llu, which has ended", (unsigned long long)lock->owner_);
 }
 
-static void describe(const struct wait *wait, char *text, size_t bytes)
+static void describe_owner(const struct wait *wait, char *text, size_t bytes)
 {
     asy_lock_describe(wait, wait->object, text, bytes);
 }
@@ -54,7 +54,7 @@ static void revoke_lock(struct wait *wait)
         asy_lock_pass(wait->object);
 }
 
-static const struct wait_kind lock_kind = {.name = "lock", .revoke = revoke_lock, .describe = describe};
+static const struct wait_kind lock_kind = {.name = "lock", .revoke = revoke_lock, .describe = describe_owner};
 
 void asyncio_lock_init(asyncio_lock *lock)
 {

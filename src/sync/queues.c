@@ -28,7 +28,7 @@ static inline struct exchange *take_exchange(asyncio_waiters *waiters)
     return LIST_ENTRY(waiters_take(waiters), struct exchange, wait);
 }
 
-static inline void hand_over(asyncio_queue *queue, const void *item)
+static inline void hand_to_getter(asyncio_queue *queue, const void *item)
 {
     struct exchange *getter = take_exchange(&queue->getters_);
     items_copy(&queue->items_, getter->item.into, item);
@@ -44,7 +44,7 @@ static void revoke_get(struct wait *wait)
     if (wait->value != 0 || !queue->items_.size_)
         return;
     if (waiters_any(&queue->getters_))
-        hand_over(queue, item);
+        hand_to_getter(queue, item);
     else
         asy_items_put_back(&queue->items_, item);
 }
@@ -55,15 +55,15 @@ static const struct wait_kind join_kind = {.name = "queue join"};
 
 /* ---- Life ------------------------------------------------------------------------- */
 
-static int init(asyncio_queue *queue, size_t item_size, size_t maxsize,
-                int (*compare)(const void *, const void *), bool lifo)
+static int init_queue(asyncio_queue *queue, size_t item_size, size_t maxsize,
+                      int (*compare)(const void *, const void *), bool is_lifo)
 {
     if (!queue)
         return -EINVAL;
     *queue = (asyncio_queue){.maxsize_ = maxsize ? maxsize : SIZE_MAX};
     if (!item_size)
         return -EINVAL;
-    int err = asy_items_init(&queue->items_, item_size, maxsize, compare, lifo);
+    int err = asy_items_init(&queue->items_, item_size, maxsize, compare, is_lifo);
     if (err)
         *queue = (asyncio_queue){0};
     return err;
@@ -71,18 +71,18 @@ static int init(asyncio_queue *queue, size_t item_size, size_t maxsize,
 
 int asyncio_queue_init(asyncio_queue *queue, size_t item_size, size_t maxsize)
 {
-    return init(queue, item_size, maxsize, NULL, false);
+    return init_queue(queue, item_size, maxsize, NULL, /* is_lifo= */ false);
 }
 
 int asyncio_queue_init_lifo(asyncio_queue *queue, size_t item_size, size_t maxsize)
 {
-    return init(queue, item_size, maxsize, NULL, true);
+    return init_queue(queue, item_size, maxsize, NULL, /* is_lifo= */ true);
 }
 
 int asyncio_queue_init_priority(asyncio_queue *queue, size_t item_size, size_t maxsize,
                                 int (*compare)(const void *a, const void *b))
 {
-    return init(queue, compare ? item_size : 0, maxsize, compare, false);
+    return init_queue(queue, compare ? item_size : 0, maxsize, compare, /* is_lifo= */ false);
 }
 
 static void wake_exchanges(asyncio_queue *queue)
@@ -109,7 +109,7 @@ static inline bool is_made(const asyncio_queue *queue)
     return queue && queue->items_.size_;
 }
 
-static inline bool is_at_rest(const asyncio_queue *queue)
+static inline bool is_queue_at_rest(const asyncio_queue *queue)
 {
     return !waiters_any(&queue->getters_) && !waiters_any(&queue->putters_) && !waiters_any(&queue->joiners_);
 }
@@ -144,7 +144,7 @@ static inline int try_put(asyncio_queue *queue, const void *item)
     if (UNLIKELY(queue->shutdown_))
         return ASYNCIO_EQUEUE_SHUTDOWN;
     if (waiters_any(&queue->getters_)) {
-        hand_over(queue, item);
+        hand_to_getter(queue, item);
     } else {
         if (queue->items_.count_ >= queue->maxsize_)
             return ASYNCIO_EQUEUE_FULL;
@@ -182,7 +182,7 @@ int asyncio_queue_put(asyncio_queue *queue, const void *item)
 {
     if (UNLIKELY(!is_made(queue) || !item))
         return -EINVAL;
-    int err = SYNC_ENTER(&queue->loop_, is_at_rest(queue));
+    int err = SYNC_ENTER(&queue->loop_, is_queue_at_rest(queue));
     if (UNLIKELY(err))
         return err;
     err = try_put(queue, item);
@@ -195,7 +195,7 @@ int asyncio_queue_get(asyncio_queue *queue, void *item)
 {
     if (UNLIKELY(!is_made(queue) || !item))
         return -EINVAL;
-    int err = SYNC_ENTER(&queue->loop_, is_at_rest(queue));
+    int err = SYNC_ENTER(&queue->loop_, is_queue_at_rest(queue));
     if (UNLIKELY(err))
         return err;
     err = try_get(queue, item);
@@ -238,7 +238,7 @@ int asyncio_queue_join(asyncio_queue *queue)
 {
     if (UNLIKELY(!is_made(queue)))
         return -EINVAL;
-    int err = SYNC_ENTER(&queue->loop_, is_at_rest(queue));
+    int err = SYNC_ENTER(&queue->loop_, is_queue_at_rest(queue));
     if (UNLIKELY(err))
         return err;
     if (!queue->unfinished_)
@@ -270,7 +270,7 @@ int asyncio_queue_shutdown(asyncio_queue *queue, bool immediate)
 
 /* ---- Looking ------------------------------------------------------------------------------ */
 
-static inline const asyncio_queue_items *look(const asyncio_queue *queue, const char *call)
+static inline const asyncio_queue_items *look_at_items(const asyncio_queue *queue, const char *call)
 {
     static const asyncio_queue_items none;
     if (UNLIKELY(!queue))
@@ -281,16 +281,16 @@ static inline const asyncio_queue_items *look(const asyncio_queue *queue, const 
 
 size_t asyncio_queue_size(const asyncio_queue *queue)
 {
-    return look(queue, __func__)->count_;
+    return look_at_items(queue, __func__)->count_;
 }
 
 bool asyncio_queue_empty(const asyncio_queue *queue)
 {
-    return look(queue, __func__)->count_ == 0;
+    return look_at_items(queue, __func__)->count_ == 0;
 }
 
 bool asyncio_queue_full(const asyncio_queue *queue)
 {
-    size_t count = look(queue, __func__)->count_;
+    size_t count = look_at_items(queue, __func__)->count_;
     return queue && queue->maxsize_ && count >= queue->maxsize_;
 }

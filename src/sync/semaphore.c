@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <limits.h>
 
-static void pass(asyncio_semaphore *semaphore)
+static void pass_semaphore(asyncio_semaphore *semaphore)
 {
     if (waiters_any(&semaphore->waiters_))
         asy_wait_wake(waiters_take(&semaphore->waiters_), 0);
@@ -20,43 +20,43 @@ static void pass(asyncio_semaphore *semaphore)
 static void revoke_pass(struct wait *wait)
 {
     if (wait->value == 0)
-        pass(wait->object);
+        pass_semaphore(wait->object);
 }
 
 static const struct wait_kind semaphore_kind = {.name = "semaphore", .revoke = revoke_pass};
 
-static COLD int made_below_zero(const char *call)
+static COLD int raise_below_zero(const char *call)
 {
     return (int)asyncio_raise(-EINVAL, "%s: the semaphore was made with a value below 0", call);
 }
 
-static COLD int released_too_often(int bound, const char *call)
+static COLD int raise_released(int bound, const char *call)
 {
     if (bound == INT_MAX)
         return -EOVERFLOW;
     return (int)asyncio_raise(ASYNCIO_ESTATE, "%s: released more often than acquired", call);
 }
 
-static inline int acquire(asyncio_semaphore *semaphore, const char *call)
+static inline int acquire_semaphore(asyncio_semaphore *semaphore, const char *call)
 {
     if (LIKELY(semaphore->value_ > 0)) {
         semaphore->value_--;
         return 0;
     }
     if (UNLIKELY(semaphore->value_ < 0))
-        return made_below_zero(call);
+        return raise_below_zero(call);
     return (int)asy_sync_wait(&semaphore->waiters_, &semaphore_kind, semaphore);
 }
 
 /* The value cannot rise above the bound. */
-static inline int release(asyncio_semaphore *semaphore, int bound, const char *call)
+static inline int release_semaphore(asyncio_semaphore *semaphore, int bound, const char *call)
 {
     sync_touch(&semaphore->loop_, call);
     if (UNLIKELY(semaphore->value_ < 0))
-        return made_below_zero(call);
+        return raise_below_zero(call);
     if (UNLIKELY(semaphore->value_ >= bound))
-        return released_too_often(bound, call);
-    pass(semaphore);
+        return raise_released(bound, call);
+    pass_semaphore(semaphore);
     return 0;
 }
 
@@ -77,12 +77,12 @@ int asyncio_semaphore_acquire(asyncio_semaphore *semaphore)
     if (UNLIKELY(!semaphore))
         return -EINVAL;
     int err = SYNC_ENTER(&semaphore->loop_, !waiters_any(&semaphore->waiters_));
-    return LIKELY(!err) ? acquire(semaphore, __func__) : err;
+    return LIKELY(!err) ? acquire_semaphore(semaphore, __func__) : err;
 }
 
 int asyncio_semaphore_release(asyncio_semaphore *semaphore)
 {
-    return LIKELY(semaphore) ? release(semaphore, INT_MAX, __func__) : -EINVAL;
+    return LIKELY(semaphore) ? release_semaphore(semaphore, INT_MAX, __func__) : -EINVAL;
 }
 
 bool asyncio_semaphore_locked(const asyncio_semaphore *semaphore)
@@ -102,12 +102,13 @@ int asyncio_bounded_semaphore_acquire(asyncio_bounded_semaphore *semaphore)
         return -EINVAL;
     asyncio_semaphore *inner = &semaphore->semaphore_;
     int err = SYNC_ENTER(&inner->loop_, !waiters_any(&inner->waiters_));
-    return LIKELY(!err) ? acquire(inner, __func__) : err;
+    return LIKELY(!err) ? acquire_semaphore(inner, __func__) : err;
 }
 
 int asyncio_bounded_semaphore_release(asyncio_bounded_semaphore *semaphore)
 {
-    return LIKELY(semaphore) ? release(&semaphore->semaphore_, semaphore->bound_, __func__) : -EINVAL;
+    return LIKELY(semaphore) ? release_semaphore(&semaphore->semaphore_, semaphore->bound_, __func__)
+                             : -EINVAL;
 }
 
 bool asyncio_bounded_semaphore_locked(const asyncio_bounded_semaphore *semaphore)

@@ -25,22 +25,22 @@ void asy_sync_touch(uint64_t *bound, const char *call)
     *bound = loop && loop->current ? loop->id : 0;
 }
 
-int asy_sync_bind(uint64_t *bound, bool at_rest, const char *call)
+int asy_sync_bind(uint64_t *bound, bool is_at_rest, const char *call)
 {
-    bool open = is_open(*bound, call);
+    bool is_still_open = is_open(*bound, call);
     asyncio_loop *loop = asy_running_loop;
     if (!loop || !loop->current)
         return ASYNCIO_ENOTASK;
-    if (*bound && *bound != loop->id && !at_rest)
+    if (*bound && *bound != loop->id && !is_at_rest)
         return (int)asyncio_raise(ASYNCIO_ESTATE, "%s: it is in use on another event loop%s", call,
-                                  open ? "" : ", which was closed meanwhile");
+                                  is_still_open ? "" : ", which was closed meanwhile");
     *bound = loop->id;
     return 0;
 }
 
-int asy_sync_enter(uint64_t *bound, bool at_rest, const char *call)
+int asy_sync_enter(uint64_t *bound, bool is_at_rest, const char *call)
 {
-    int err = asy_sync_bind(bound, at_rest, call);
+    int err = asy_sync_bind(bound, is_at_rest, call);
     return err ? err : asy_budget_spend(asy_running_loop);
 }
 

@@ -56,10 +56,10 @@ static inline void waiters_wake_all(asyncio_waiters *waiters, intptr_t value)
 
 /* ---- Whose it is (sync.c) --------------------------------------------------------- */
 
-/* Binds an object to the running task's loop, or says why not. `at_rest`: nobody uses it. */
-COLD int asy_sync_bind(uint64_t *bound, bool at_rest, const char *call);
+/* Binds an object to the running task's loop, or says why not. `is_at_rest`: nobody uses it. */
+COLD int asy_sync_bind(uint64_t *bound, bool is_at_rest, const char *call);
 /* The same, and spends a call of the task's budget. */
-COLD int asy_sync_enter(uint64_t *bound, bool at_rest, const char *call);
+COLD int asy_sync_enter(uint64_t *bound, bool is_at_rest, const char *call);
 COLD void asy_sync_touch(uint64_t *bound, const char *call);
 COLD void asy_sync_check(uint64_t bound, const char *call);
 
@@ -69,11 +69,11 @@ static inline bool sync_is_here(uint64_t bound)
 }
 
 /* How a call that can wait begins: the object belongs to the loop of the running task, which
- * has spent one call of its budget. A macro, so that `at_rest` is only looked at where it counts. */
-#define SYNC_ENTER(bound, at_rest)                                                                           \
+ * has spent one call of its budget. A macro, so that `is_at_rest` is only looked at where it counts. */
+#define SYNC_ENTER(bound, is_at_rest)                                                                        \
     (LIKELY(sync_is_here(*(bound)) && asy_running_loop->current)                                             \
          ? asy_budget_spend(asy_running_loop)                                                                \
-         : asy_sync_enter((bound), (at_rest), __func__))
+         : asy_sync_enter((bound), (is_at_rest), __func__))
 
 /* How a call that changes an object and does not wait begins. Aborts in a wrong thread. */
 static inline void sync_touch(uint64_t *bound, const char *call)
