@@ -4,6 +4,7 @@
  * read, since each write is an edge.
  */
 #include "backend/backend.h"
+#include "base/assert.h"
 #include "base/compiler.h"
 #include "sys/sys.h"
 #include <errno.h>
@@ -87,6 +88,7 @@ static void epoll_detach(struct asy_backend *backend, int fd)
 {
     struct epoll *epoll = (struct epoll *)backend;
     struct epoll_event ignored = {0};
+    ASY_ASSERT(epoll->attached > 0);
     asy_sys_epoll_ctl(epoll->epfd, EPOLL_CTL_DEL, fd, &ignored);
     epoll->attached--;
 }

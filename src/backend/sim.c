@@ -5,6 +5,7 @@
  * those by real time, and what it has waited counts towards the next deadline.
  */
 #include "backend/backend.h"
+#include "base/assert.h"
 #include "sys/sys.h"
 #include "sys/thread.h"
 #include <errno.h>
@@ -42,6 +43,7 @@ static int64_t sim_now_ns(struct asy_backend *backend)
 
 static void advance_clock(struct sim *sim, int64_t deadline_ns)
 {
+    ASY_ASSERT(deadline_ns != ASY_NO_DEADLINE);
     if (deadline_ns > sim->now_ns) {
         sim->now_ns = deadline_ns;
         sim->stood_ns = 0;

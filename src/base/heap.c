@@ -6,6 +6,7 @@
  * after the other, and the slot in hand is put down once, where the hole ends up.
  */
 #include "base/heap.h"
+#include "base/assert.h"
 #include "base/compiler.h"
 
 static inline bool is_slot_before(const struct heap *heap, const struct heap_slot *a,
@@ -84,6 +85,7 @@ static inline uint32_t give_place(struct heap *heap, struct heap_node *node)
 {
     struct heap_place *place = &heap->places[node->place - 1];
     uint32_t slot = place->slot;
+    ASY_ASSERT(place->node == node);
     place->node = NULL;
     place->slot = heap->free;
     heap->free = node->place;
@@ -93,6 +95,7 @@ static inline uint32_t give_place(struct heap *heap, struct heap_node *node)
 
 void asy_heap_insert(struct heap *heap, struct heap_node *node)
 {
+    ASY_ASSERT(!asy_heap_contains(node) && heap->count < heap->capacity);
     uint32_t place = take_place(heap, node);
     sift_up(heap, (uint32_t)heap->count++, (struct heap_slot){node->key, place});
 }

@@ -4,6 +4,7 @@
  * division only where the plain product would favour some values.
  */
 #include "base/random.h"
+#include "base/assert.h"
 
 static uint64_t splitmix64(uint64_t *x)
 {
@@ -43,6 +44,7 @@ uint64_t asy_random_next(struct random *r)
  * are thrown away, which leaves every number a share of the same size. */
 uint64_t asy_random_below(struct random *r, uint64_t bound)
 {
+    ASY_ASSERT(bound > 0);
     unsigned __int128 product = (unsigned __int128)asy_random_next(r) * bound;
     if ((uint64_t)product < bound) {
         uint64_t excess = -bound % bound;

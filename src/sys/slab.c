@@ -120,6 +120,7 @@ static struct chunk *region_take(void)
     struct region *region =
         list_is_empty(&region_list) ? region_new() : LIST_ENTRY(region_list.next, struct region, node);
     if (region) {
+        ASY_ASSERT(region->free != 0);
         unsigned i = (unsigned)__builtin_ctzll(region->free);
         region->free &= region->free - 1;
         if (region->free == 0)
@@ -137,6 +138,7 @@ static void region_give(struct chunk *chunk)
     size_t i = (size_t)((char *)chunk - region->chunks) / CHUNK_BYTES;
     (void)asy_sys_madvise(chunk, CHUNK_BYTES, MADV_DONTNEED); /* refused: the memory waits for its next use */
     pthread_mutex_lock(&regions_lock);
+    ASY_ASSERT(!(region->free >> i & 1));
     if (region->free == 0)
         list_append(&region_list, &region->node);
     region->free |= UINT64_C(1) << i;
@@ -171,6 +173,7 @@ static struct chunk *chunk_new(struct cache *cache, size_t size_class)
 
 static void chunk_release(struct cache *cache, struct chunk *chunk)
 {
+    ASY_ASSERT(chunk->used == 0 && chunk->home == cache);
     list_remove(&chunk->open);
     list_remove(&chunk->node);
     if (cache->spare_count == SPARES_MAX) {
@@ -276,6 +279,7 @@ static struct cache *make_cache(void)
 static void orphan_cache(void *arg)
 {
     struct cache *cache = arg;
+    ASY_ASSERT(!thread_cache || thread_cache == cache);
     thread_cache = fast_cache = NULL;
     collect_foreign(cache);
     for (size_t size_class = 0; size_class < CLASSES; size_class++) {
@@ -324,6 +328,7 @@ static struct cache *adopt_cache(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+    ASY_ASSERT(!thread_cache);
     pthread_once(&once, watch_thread_ends);
     pthread_mutex_lock(&orphans_lock);
     struct cache *cache = orphans;

@@ -5,6 +5,7 @@
  * keep a leaked block from a leak checker's eyes.
  */
 #include "sys/slab_single.h"
+#include "base/assert.h"
 #include "base/compiler.h"
 #include "sys/sys.h"
 #include <pthread.h>
@@ -79,6 +80,7 @@ void asy_slab_single_free(void *block)
 void asy_slab_single_each(const void *home, void (*fn)(void *block, void *arg), void *arg)
 {
     asy_slab_single_lock();
+    ASY_ASSERT(!is_walking);
     is_walking = true;
     for (size_t i = 0; i < BUCKETS; i++) {
         for (struct single *single = buckets[i], *next; single; single = next) {

@@ -177,6 +177,7 @@ static inline void unlink_stack(struct list *head, struct list *node)
 static void make_cold(struct asy_stack_pool *pool, struct asy_stack *stack)
 {
     struct asy_stack_slab *slab = stack->slab;
+    ASY_ASSERT(!(stack->flags & (ASY_STACK_COLD | ASY_STACK_ABANDONED)) && warm_count(pool) > 0);
     list_remove(&stack->node);
     if (stack->flags & ASY_STACK_DUE)
         pool->due_count--;
@@ -196,6 +197,7 @@ static NOINLINE int take_cold(struct asy_stack_pool *pool, struct asy_stack **ou
         return -ENOMEM;
     struct asy_stack_slab *slab = LIST_ENTRY(pool->partly_cold.next, struct asy_stack_slab, cold_node);
     struct asy_stack *stack = stack_at(slab->cold.next);
+    ASY_ASSERT(stack->flags & ASY_STACK_COLD && pool->cold_count > 0);
     if (!(stack->flags & ASY_STACK_MAPPED)) {
         int err = asy_stack_make_ready(stack, &pool->owner->guards);
         if (err)
@@ -234,6 +236,7 @@ static bool check_depth(struct asy_stack_pool *pool)
     struct asy_stack *stack = oldest_free(&pool->due);
     if (!stack)
         return false;
+    ASY_ASSERT(stack->flags & ASY_STACK_DUE && pool->due_count > 0);
     (void)asy_sys_madvise(stack->low, pool->usable - KEEP_BYTES, MADV_DONTNEED);
     stack->flags &= ~(uint32_t)ASY_STACK_DUE;
     stack->gives = 0;
@@ -250,6 +253,7 @@ static void unmap_idle(struct asy_stack_pool *pool, struct asy_stack_slab *slab)
         if (!(slab->stacks[i].flags & ASY_STACK_COLD))
             make_cold(pool, &slab->stacks[i]);
     }
+    ASY_ASSERT(slab->busy == 0 && pool->cold_count >= slab->count);
     pool->cold_count -= slab->count;
     pool->slab_count--;
     list_remove(&slab->cold_node);
@@ -373,6 +377,7 @@ void asy_stack_abandon(struct asy_stacks *stacks, struct asy_stack *stack)
 {
     stacks->is_settled = false;
     struct asy_stack_pool *pool = stack->slab->pool;
+    ASY_ASSERT(!(stack->flags & ASY_STACK_ABANDONED) && pool->live > 0);
     stack->flags |= ASY_STACK_ABANDONED;
     pool->live--;
     pool->abandoned++;

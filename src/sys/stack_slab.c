@@ -5,6 +5,7 @@
  * thousand stacks cost one system call until they are used.
  */
 #include "sys/stack_slab.h"
+#include "base/assert.h"
 #include "base/compiler.h"
 #include "sys/sys.h"
 #include <errno.h>
@@ -138,6 +139,7 @@ static int make_guard(struct asy_stack *stack, struct asy_stack_guards *guards)
 
 int asy_stack_make_ready(struct asy_stack *stack, struct asy_stack_guards *guards)
 {
+    ASY_ASSERT(!(stack->flags & ASY_STACK_MAPPED));
     int err = make_guard(stack, guards);
     if (err < 0)
         return err;

@@ -2,6 +2,7 @@
  * Threads, entered through the seam.
  */
 #include "sys/thread.h"
+#include "base/assert.h"
 #include "sys/sys.h"
 #include "sys/unload.h"
 #include <errno.h>
@@ -87,7 +88,8 @@ static void unregister_thread(struct asy_thread *self)
     list_remove(&self->node);
     all.has_last = !all.is_left;
     all.last = self->id;
-    atomic_fetch_sub(&all.count, 1);
+    unsigned count = atomic_fetch_sub(&all.count, 1);
+    ASY_ASSERT(count > 0);
     atomic_fetch_add(&all.endings, 1);
     pthread_mutex_unlock(&all.lock);
     asy_sys_futex_wake(&all.endings, INT_MAX);

@@ -4,6 +4,7 @@
  * ends nothing is unloaded, and nobody is waited for.
  */
 #include "sys/unload.h"
+#include "base/assert.h"
 #include "sys/slab.h"
 #include "sys/thread.h"
 #include <pthread.h>
@@ -43,7 +44,9 @@ bool asy_sys_thread_key(pthread_key_t *key, void (*end)(void *))
     asy_sys_unload_begin();
     if (pthread_key_create(key, end))
         return false;
-    keys[atomic_fetch_add(&key_count, 1)] = *key;
+    unsigned place = atomic_fetch_add(&key_count, 1);
+    ASY_ASSERT(place < KEYS_MAX);
+    keys[place] = *key;
     return true;
 }
 
