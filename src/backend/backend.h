@@ -1,7 +1,6 @@
 /*
- * What a loop asks of the system: the time, and to wait until something
- * happens or a deadline comes. A backend knows nothing of tasks. Only the
- * chooser (backend.c) knows the backends by name.
+ * What a loop asks of the system: the time, and to wait until something happens or a deadline comes. A
+ * backend knows nothing of tasks. Only the chooser (backend.c) knows the backends by name.
  */
 #ifndef ASY_BACKEND_BACKEND_H
 #define ASY_BACKEND_BACKEND_H
@@ -21,17 +20,15 @@ struct asy_backend_ops {
     /* This backend's monotonic clock, in nanoseconds. */
     int64_t (*now_ns)(struct asy_backend *backend);
     /*
-     * Waits until woken, or until the clock reads deadline_ns: 0 polls without
-     * waiting, ASY_NO_DEADLINE waits without limit. Returns 0, or a negative
-     * errno. -EDEADLK: a virtual clock with nothing to wait for. May return early; never late
-     * on purpose.
+     * Waits until woken, or until the clock reads deadline_ns: 0 polls without waiting, ASY_NO_DEADLINE
+     * waits without limit. Returns 0, or a negative errno. -EDEADLK: a virtual clock with nothing to wait
+     * for. May return early; never late on purpose.
      */
     int (*wait)(struct asy_backend *backend, int64_t deadline_ns);
     /*
-     * Registers a descriptor, or, if it is registered, changes what for. `events`
-     * are epoll's. Each event is told to the backend's `happened`, the tag in its data.u64. 0
-     * or a negative errno; -EPERM: a file that is always ready; -ENOSYS: a
-     * backend without descriptors.
+     * Registers a descriptor, or, if it is registered, changes what for. `events` are epoll's. Each event
+     * is told to the backend's `happened`, the tag in its data.u64. 0 or a negative errno; -EPERM: a file
+     * that is always ready; -ENOSYS: a backend without descriptors.
      */
     int (*attach)(struct asy_backend *backend, int fd, uint64_t tag, uint32_t events, bool is_attached);
     /* Before the descriptor is closed. Late events may still come. */
@@ -41,13 +38,13 @@ struct asy_backend_ops {
     /* Ends the wait under way, or the next one. Any thread, async-signal-safe. */
     void (*wake)(struct asy_backend *backend);
     /*
-     * Of a virtual clock alone: the same while other threads are at work, who live by real time. The
-     * clock stands still, but for no longer than until the deadline would have come by a real one. May
-     * return early.
+     * Of a virtual clock alone: the same while other threads are at work, who live by real time. The clock
+     * stands still, but for no longer than until the deadline would have come by a real one. May return
+     * early.
      */
     void (*wait_for_others)(struct asy_backend *backend, int64_t deadline_ns);
-    /* A descriptor that is readable when wait would have something to report,
-     * or -ENOSYS where there is none. */
+    /* A descriptor that is readable when wait would have something to report, or -ENOSYS where there is
+     * none. */
     int (*fd)(struct asy_backend *backend);
     /* True when the clock only moves by waiting: no iteration skips the poll. */
     bool is_virtual;
@@ -55,8 +52,8 @@ struct asy_backend_ops {
 
 struct asy_backend {
     const struct asy_backend_ops *ops;
-    /* Who is told of events, during wait; many at once, so that memory can be fetched ahead. Those
-     * with tags that nobody attached are to be ignored. */
+    /* Who is told of events, during wait; many at once, so that memory can be fetched ahead. Those with
+     * tags that nobody attached are to be ignored. */
     void (*happened)(void *context, const struct epoll_event *events, int count);
     void *context;
 };
@@ -67,9 +64,8 @@ extern const struct asy_backend_ops asy_backend_epoll;
 extern const struct asy_backend_ops asy_backend_sim;
 
 /*
- * Opens the backend that the options and the environment (ASYNCIO_BACKEND) ask
- * for. One that is unavailable: -ENOSYS if the options name it; if the
- * environment does, epoll, with one line on stderr.
+ * Opens the backend that the options and the environment (ASYNCIO_BACKEND) ask for. One that is
+ * unavailable: -ENOSYS if the options name it; if the environment does, epoll, with one line on stderr.
  */
 int asy_backend_open(asyncio_backend wanted, asyncio_clock clock, struct asy_backend **out);
 

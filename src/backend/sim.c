@@ -1,8 +1,8 @@
 /*
- * The simulated backend: a clock that stands still while anything runs, and
- * jumps to the next deadline when nothing is ready. A wait without a deadline
- * that nobody has ended can never end: a deadlock. While other threads are at work it waits for
- * those by real time, and what it has waited counts towards the next deadline.
+ * The simulated backend: a clock that stands still while anything runs, and jumps to the next deadline when
+ * nothing is ready. A wait without a deadline that nobody has ended can never end: a deadlock. While other
+ * threads are at work it waits for those by real time, and what it has waited counts towards the next
+ * deadline.
  */
 #include "backend/backend.h"
 #include "base/assert.h"

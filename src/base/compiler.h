@@ -5,8 +5,8 @@
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define NOINLINE __attribute__((noinline))
-/* What each turn of the loop and each transfer runs through: the linker puts these side by side, so
- * that a thread that comes out of the kernel finds its code on few pages. */
+/* What each turn of the loop and each transfer runs through: the linker puts these side by side, so that a
+ * thread that comes out of the kernel finds its code on few pages. */
 #define HOT __attribute__((hot))
 #define COLD __attribute__((noinline, cold))
 #define HIDDEN __attribute__((visibility("hidden")))
@@ -15,8 +15,8 @@
 #define THREAD_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))
 
 /* Fetches the cache line at p, and those behind it, ahead of their use; any address will do. A function
- * that does nothing else has no effect in GCC's eyes, and its calls would be left out: hence the
- * statement at the end. */
+ * that does nothing else has no effect in GCC's eyes, and its calls would be left out: hence the statement
+ * at the end. */
 #define CACHE_LINE 64
 static inline __attribute__((always_inline)) void fetch_lines(const void *p, int count)
 {

@@ -1,6 +1,6 @@
 /*
- * The words and the names of errors: constant tables, the same in every locale.
- * The words are glibc's, without its translations.
+ * The words and the names of errors: constant tables, the same in every locale. The words are glibc's,
+ * without its translations.
  */
 #include <asyncio/errors.h>
 #include <errno.h>

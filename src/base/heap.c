@@ -1,9 +1,9 @@
 /*
- * The 4-ary heap. The children of slot i are 4i + 1 .. 4i + 4: four keys lie
- * side by side, and a million timers are ten levels.
+ * The 4-ary heap. The children of slot i are 4i + 1 .. 4i + 4: four keys lie side by side, and a million
+ * timers are ten levels.
  *
- * Nothing is swapped: a slot is left empty (the hole), others move into it one
- * after the other, and the slot in hand is put down once, where the hole ends up.
+ * Nothing is swapped: a slot is left empty (the hole), others move into it one after the other, and the
+ * slot in hand is put down once, where the hole ends up.
  */
 #include "base/heap.h"
 #include "base/assert.h"
@@ -36,8 +36,8 @@ static void sift_up(struct heap *heap, uint32_t hole, struct heap_slot slot)
     put_slot(heap, hole, slot);
 }
 
-/* The first among the children from `child` on. A full four is a match of two
- * pairs: the outcomes are numbers, not branches, which nobody could predict. */
+/* The first among the children from `child` on. A full four is a match of two pairs: the outcomes are
+ * numbers, not branches, which nobody could predict. */
 static inline uint32_t first_child(const struct heap *heap, uint32_t child)
 {
     const struct heap_slot *slots = heap->slots;
@@ -71,9 +71,14 @@ static void sift_down(struct heap *heap, uint32_t hole, struct heap_slot slot)
 /* Numbers that were used last are used again first. */
 static inline uint32_t take_place(struct heap *heap, struct heap_node *node)
 {
-    uint32_t place = heap->free ? heap->free - 1 : heap->places_used++;
-    if (heap->free)
+    uint32_t place;
+    if (LIKELY(heap->free)) {
+        place = heap->free - 1;
         heap->free = heap->places[place].slot;
+    } else {
+        ASY_ASSERT(heap->places_used < heap->capacity); /* a heap that is full has no free place */
+        place = heap->places_used++;
+    }
     heap->places[place].node = node;
     heap->places[place].sequence = heap->sequence++;
     node->place = place + 1;
@@ -95,7 +100,7 @@ static inline uint32_t give_place(struct heap *heap, struct heap_node *node)
 
 void asy_heap_insert(struct heap *heap, struct heap_node *node)
 {
-    ASY_ASSERT(!asy_heap_contains(node) && heap->count < heap->capacity);
+    ASY_ASSERT(!asy_heap_contains(node));
     uint32_t place = take_place(heap, node);
     sift_up(heap, (uint32_t)heap->count++, (struct heap_slot){node->key, place});
 }
@@ -106,8 +111,7 @@ void asy_heap_remove(struct heap *heap, struct heap_node *node)
         return;
     uint32_t hole = give_place(heap, node);
 
-    /* The last slot fills the hole, from where it may belong further up: it
-     * comes from another branch. */
+    /* The last slot fills the hole, from where it may belong further up: it comes from another branch. */
     uint32_t last = (uint32_t)--heap->count;
     if (hole == last)
         return;

@@ -1,12 +1,11 @@
 /*
- * A 4-ary min-heap of intrusive nodes, ordered by (key, sequence): equal keys
- * leave in the order in which they came. Removal of any node is true and
- * O(log n). The heap allocates nothing: its slots and places are the caller's
- * arrays, which he replaces by larger ones when the heap is full.
+ * A 4-ary min-heap of intrusive nodes, ordered by (key, sequence): equal keys leave in the order in which
+ * they came. Removal of any node is true and O(log n). The heap allocates nothing: its slots and places are
+ * the caller's arrays, which he replaces by larger ones when the heap is full.
  *
- * What moves within the heap is a slot. Where a node's slot is stands in the node's place, which
- * never moves: places lie close together, while nodes lie on the stacks of waiting tasks,
- * each of which would have to be fetched from memory when others move.
+ * What moves within the heap is a slot. Where a node's slot is stands in the node's place, which never
+ * moves: places lie close together, while nodes lie on the stacks of waiting tasks, each of which would
+ * have to be fetched from memory when others move.
  */
 #ifndef ASY_BASE_HEAP_H
 #define ASY_BASE_HEAP_H

@@ -1,7 +1,6 @@
 /*
- * Intrusive doubly linked list. A list head and a list node are the same
- * struct; an empty head, and a node that is on no list, point to themselves.
- * Everything is O(1). The list owns nothing.
+ * Intrusive doubly linked list. A list head and a list node are the same struct; an empty head, and a node
+ * that is on no list, point to themselves. Everything is O(1). The list owns nothing.
  */
 #ifndef ASY_BASE_LIST_H
 #define ASY_BASE_LIST_H

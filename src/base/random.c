@@ -1,7 +1,7 @@
 /*
- * xoshiro256** 1.0 and splitmix64 by David Blackman and Sebastiano Vigna (public
- * domain), and Daniel Lemire's way into a range: one multiplication, and a
- * division only where the plain product would favour some values.
+ * xoshiro256** 1.0 and splitmix64 by David Blackman and Sebastiano Vigna (public domain), and Daniel
+ * Lemire's way into a range: one multiplication, and a division only where the plain product would favour
+ * some values.
  */
 #include "base/random.h"
 #include "base/assert.h"
@@ -39,9 +39,9 @@ uint64_t asy_random_next(struct random *r)
     return result;
 }
 
-/* The product's high half is the number. Its low half says how far into that
- * number's share of the 2^64 inputs this one lies; the first 2^64 mod bound of each
- * are thrown away, which leaves every number a share of the same size. */
+/* The product's high half is the number. Its low half says how far into that number's share of the 2^64
+ * inputs this one lies; the first 2^64 mod bound of each are thrown away, which leaves every number a share
+ * of the same size. */
 uint64_t asy_random_below(struct random *r, uint64_t bound)
 {
     ASY_ASSERT(bound > 0);

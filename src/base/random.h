@@ -1,6 +1,6 @@
 /*
- * Random numbers for orders and tests, not for secrets: xoshiro256**, seeded by
- * splitmix64. The same seed gives the same numbers for ever.
+ * Random numbers for orders and tests, not for secrets: xoshiro256**, seeded by splitmix64. The same seed
+ * gives the same numbers for ever.
  */
 #ifndef ASY_BASE_RANDOM_H
 #define ASY_BASE_RANDOM_H

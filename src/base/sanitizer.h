@@ -1,8 +1,7 @@
 /*
- * Which checkers this build runs under, and the calls they want to hear:
- * AddressSanitizer and ThreadSanitizer by the compiler's own word, Valgrind
- * when its header is installed (ASY_VALGRIND, set by the build; its requests
- * are a few no-op instructions outside Valgrind).
+ * Which checkers this build runs under, and the calls they want to hear: AddressSanitizer and
+ * ThreadSanitizer by the compiler's own word, Valgrind when its header is installed (ASY_VALGRIND, set by
+ * the build; its requests are a few no-op instructions outside Valgrind).
  */
 #ifndef ASY_BASE_SANITIZER_H
 #define ASY_BASE_SANITIZER_H

@@ -1,17 +1,16 @@
 /*
- * The context switch: one real function in assembly for each architecture
- * (arch/). It saves what the ABI asks a callee to keep, and the floating-point control
- * words, on the stack it leaves, and picks up the same from the stack it
- * enters. Both frames carry full unwind information; a stack's first frame
- * ends the chain, so that debuggers and profilers stop there.
+ * The context switch: one real function in assembly for each architecture (arch/). It saves what the ABI
+ * asks a callee to keep, and the floating-point control words, on the stack it leaves, and picks up the
+ * same from the stack it enters. Both frames carry full unwind information; a stack's first frame ends the
+ * chain, so that debuggers and profilers stop there.
  */
 #ifndef ASY_SYS_CONTEXT_H
 #define ASY_SYS_CONTEXT_H
 
 #include <stdint.h>
 
-/* What the switch leaves below a saved stack pointer: where in it the return
- * address and the caller's frame pointer lie, and its size. For tools. */
+/* What the switch leaves below a saved stack pointer: where in it the return address and the caller's frame
+ * pointer lie, and its size. For tools. */
 #if defined(__x86_64__)
 #define ASY_CONTEXT_RETURN_ADDRESS 56
 #define ASY_CONTEXT_FRAME_POINTER 48
@@ -36,25 +35,23 @@ struct asy_fp_control {
 };
 
 /*
- * The processor predicts where a return goes by the calls that it has seen, and
- * a wrong guess costs more than the switch itself. So calls and returns stay in
- * balance across a switch: each of these three is meant to be the last thing its
- * caller does, so that the compiler jumps to it, and the return at the end of a
- * switch belongs to the call of that caller. See docs/decisions/0001-switch-returns.md.
+ * The processor predicts where a return goes by the calls that it has seen, and a wrong guess costs more
+ * than the switch itself. So calls and returns stay in balance across a switch: each of these three is
+ * meant to be the last thing its caller does, so that the compiler jumps to it, and the return at the end
+ * of a switch belongs to the call of that caller. See docs/decisions/0001-switch-returns.md.
  */
 
-/* Stores the stack pointer in *save and continues where `to` was stored.
- * Returns when somebody continues *save. */
+/* Stores the stack pointer in *save and continues where `to` was stored. Returns when somebody continues
+ * *save. */
 void asy_context_switch(void **save, void *to);
 
-/* Stores the stack pointer in *save and enters entry(arg) on the fresh stack
- * whose highest address is `top` (16-byte aligned), with the control state *fp.
- * entry must not return. */
+/* Stores the stack pointer in *save and enters entry(arg) on the fresh stack whose highest address is `top`
+ * (16-byte aligned), with the control state *fp. entry must not return. */
 void asy_context_start(void **save, void *top, void (*entry)(void *), void *arg,
                        const struct asy_fp_control *fp);
 
-/* Continues where `to` was stored; what is left is never continued. Does not
- * return, but is not marked so, since such a call is never a jump. */
+/* Continues where `to` was stored; what is left is never continued. Does not return, but is not marked so,
+ * since such a call is never a jump. */
 void asy_context_leave(void *to);
 
 static inline void asy_fp_control_save(struct asy_fp_control *fp)

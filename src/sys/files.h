@@ -1,8 +1,7 @@
 /*
- * Files, entered through the seam (sys.h): the kernel's own parameters, a value >= 0 or a
- * negative errno, errno untouched. The calls that end in _cached never wait for a disk or a
- * server: -EAGAIN where they would have to; -EOPNOTSUPP, -ENOSYS or -EINVAL where a kernel, a
- * file or a checker does not know how.
+ * Files, entered through the seam (sys.h): the kernel's own parameters, a value >= 0 or a negative errno,
+ * errno untouched. The calls that end in _cached never wait for a disk or a server: -EAGAIN where they
+ * would have to; -EOPNOTSUPP, -ENOSYS or -EINVAL where a kernel, a file or a checker does not know how.
  */
 #ifndef ASY_SYS_FILES_H
 #define ASY_SYS_FILES_H

@@ -1,6 +1,7 @@
 /*
- * The bodies of wrappers (sys.h). Each is a whole function: it passes the fault seam, makes the call, and turns
- * libc's -1 into the kernel's negative number. errno stays as it was: another task may be about to read its own.
+ * The bodies of wrappers (sys.h). Each is a whole function: it passes the fault seam, makes the call, and
+ * turns libc's -1 into the kernel's negative number. errno stays as it was: another task may be about to
+ * read its own.
  */
 #ifndef ASY_SYS_KERNEL_CALL_H
 #define ASY_SYS_KERNEL_CALL_H

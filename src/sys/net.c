@@ -27,8 +27,8 @@ static int socket_kind(int fd)
     return status == 0 && protocol == IPPROTO_TCP ? ASY_FD_SOCKET | ASY_FD_TCP : ASY_FD_SOCKET;
 }
 
-/* The side of a person is shared with others. The other side of a pseudo-terminal belongs to who has
- * opened it, as a pipe does. */
+/* The side of a person is shared with others. The other side of a pseudo-terminal belongs to who has opened
+ * it, as a pipe does. */
 static int device_kind(int fd)
 {
     unsigned number;

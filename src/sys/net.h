@@ -1,7 +1,6 @@
 /*
- * Descriptors and sockets, entered through the same seam as everything else
- * (sys.h): the kernel's own parameters, a value >= 0 or a negative errno, errno
- * untouched.
+ * Descriptors and sockets, entered through the same seam as everything else (sys.h): the kernel's own
+ * parameters, a value >= 0 or a negative errno, errno untouched.
  */
 #ifndef ASY_SYS_NET_H
 #define ASY_SYS_NET_H
@@ -67,8 +66,8 @@ int asy_sys_getsockopt(int fd, int level, int name, void *value, socklen_t *leng
 int asy_sys_setsockopt(int fd, int level, int name, const void *value, socklen_t length);
 int asy_sys_getsockname(int fd, struct sockaddr *name, socklen_t *length);
 int asy_sys_getpeername(int fd, struct sockaddr *name, socklen_t *length);
-/* How many bytes the kernel has accepted and the other end has not taken: unacknowledged, or still in a pipe.
- * A negative errno where nobody can say. */
+/* How many bytes the kernel has accepted and the other end has not taken: unacknowledged, or still in a
+ * pipe. A negative errno where nobody can say. */
 int asy_sys_untaken(int fd);
 int asy_sys_stat(const char *path, struct stat *status);
 int asy_sys_unlink(const char *path);

@@ -1,7 +1,7 @@
 /*
- * The wrappers of process.h. posix_spawn of glibc shares the address space with the child
- * until that runs another program (CLONE_VM, CLONE_VFORK): its cost does not grow with this
- * process, and it blocks all signals meanwhile.
+ * The wrappers of process.h. posix_spawn of glibc shares the address space with the child until that runs
+ * another program (CLONE_VM, CLONE_VFORK): its cost does not grow with this process, and it blocks all
+ * signals meanwhile.
  */
 #include "sys/process.h"
 #include "sys/kernel_call.h"
@@ -155,9 +155,9 @@ static int add_close_from(posix_spawn_file_actions_t *actions, int first)
 #endif
 
 /*
- * Closes all beyond 2 but those that are kept. No action closes a range, but one closes all from a
- * number on, and what it costs does not depend on the numbers: so those beyond the first places, as many as
- * are kept, spend the time until then in these.
+ * Closes all beyond 2 but those that are kept. No action closes a range, but one closes all from a number
+ * on, and what it costs does not depend on the numbers: so those beyond the first places, as many as are
+ * kept, spend the time until then in these.
  */
 static int add_closes(posix_spawn_file_actions_t *actions, const struct asy_spawn *spawn)
 {
@@ -231,8 +231,8 @@ int asy_sys_spawn(const struct asy_spawn *spawn, pid_t *pid)
 
 /* ---- Signalled, and reaped ------------------------------------------------------------------- */
 
-/* In place of a pidfd. Once it has written, which does not fail, it does not touch the
- * descriptor any more. */
+/* In place of a pidfd. Once it has written, which does not fail, it does not touch the descriptor any
+ * more. */
 static void wait_in_thread(void *arg)
 {
     const uint64_t packed = (uint64_t)(uintptr_t)arg, one = 1;

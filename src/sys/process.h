@@ -1,7 +1,6 @@
 /*
- * Child processes and their pipes, entered through the seam (sys.h). A process is known
- * by a descriptor of its own (pidfd), so that no signal and no wait can meet
- * another that has its number by now.
+ * Child processes and their pipes, entered through the seam (sys.h). A process is known by a descriptor of
+ * its own (pidfd), so that no signal and no wait can meet another that has its number by now.
  */
 #ifndef ASY_SYS_PROCESS_H
 #define ASY_SYS_PROCESS_H
@@ -29,8 +28,8 @@ struct asy_spawn {
 };
 
 /* Starts a program, with no signal blocked and none handled; those that are ignored are reset, too, but for
- * SIGHUP, SIGINT and SIGQUIT. Shares memory with the child until it runs, so that no page is copied.
- * 0 and *pid, or a negative errno. */
+ * SIGHUP, SIGINT and SIGQUIT. Shares memory with the child until it runs, so that no page is copied. 0 and
+ * *pid, or a negative errno. */
 int asy_sys_spawn(const struct asy_spawn *spawn, pid_t *pid);
 
 /* Close-on-exec, blocking, and never 0, 1 or 2. */
@@ -40,8 +39,8 @@ int asy_sys_dup(int fd);
 /* O_ACCMODE of an open file. */
 int asy_sys_access_mode(int fd);
 /*
- * A child that was started, as something to poll: it becomes readable when the child ends. Where
- * the kernel, a filter or a checker (Valgrind) has no pidfds, a thread waits in its place; the child's number
+ * A child that was started, as something to poll: it becomes readable when the child ends. Where the
+ * kernel, a filter or a checker (Valgrind) has no pidfds, a thread waits in its place; the child's number
  * then serves for the rest, which is the child's until we have reaped it.
  */
 struct asy_child {
@@ -54,8 +53,8 @@ struct asy_child {
 int asy_sys_child_open(struct asy_child *child);
 /* All of these clean up, and never fail for the seam's sake. */
 int asy_sys_child_signal(const struct asy_child *child, int signo);
-/* Reaps: 1 and *returncode, which is the exit status or minus the signal; 0: it runs still; or a
- * negative errno. */
+/* Reaps: 1 and *returncode, which is the exit status or minus the signal; 0: it runs still; or a negative
+ * errno. */
 int asy_sys_child_reap(const struct asy_child *child, int *returncode);
 /* Waits, blocking, until it has ended, for so long. Does not reap it. */
 void asy_sys_child_wait(const struct asy_child *child, int timeout_ms);

@@ -14,8 +14,8 @@
  *           its memory but never its address: a late look at a dead block reads
  *           zero there, or the marks of another block, and does not crash.
  *
- * Blocks that are each an allocation of their own are in slab_single.c: large
- * ones, and all where a checker looks on.
+ * Blocks that are each an allocation of their own are in slab_single.c: large ones, and all where a checker
+ * looks on.
  */
 #include "sys/slab.h"
 #include "base/assert.h"
@@ -80,8 +80,8 @@ struct region {
 /* In place of a current chunk where there is none: it is always exhausted. */
 static struct chunk no_chunk = {.bump = CHUNK_BYTES};
 
-/* The calling thread's cache. `fast_cache` is NULL as long as it has none, and where
- * every block is single: one test sends both the slow way. */
+/* The calling thread's cache. `fast_cache` is NULL as long as it has none, and where every block is single:
+ * one test sends both the slow way. */
 static THREAD_LOCAL struct cache *thread_cache;
 static THREAD_LOCAL struct cache *fast_cache;
 

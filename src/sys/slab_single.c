@@ -1,8 +1,7 @@
 /*
- * Single blocks and their registry: a hash table of entries that stand apart
- * from the blocks, so that nothing but a checker's own red zone borders on a
- * block. An entry holds its block's address turned inside out: the registry must not
- * keep a leaked block from a leak checker's eyes.
+ * Single blocks and their registry: a hash table of entries that stand apart from the blocks, so that
+ * nothing but a checker's own red zone borders on a block. An entry holds its block's address turned inside
+ * out: the registry must not keep a leaked block from a leak checker's eyes.
  */
 #include "sys/slab_single.h"
 #include "base/assert.h"

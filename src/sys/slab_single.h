@@ -1,7 +1,7 @@
 /*
- * Blocks that are each an allocation of their own, for slab.c: those above
- * ASY_SLAB_MAX, and all of them where a checker is to see every misuse. A
- * registry on the side knows them, so that asy_slab_each finds these too.
+ * Blocks that are each an allocation of their own, for slab.c: those above ASY_SLAB_MAX, and all of them
+ * where a checker is to see every misuse. A registry on the side knows them, so that asy_slab_each finds
+ * these too.
  */
 #ifndef ASY_SYS_SLAB_SINGLE_H
 #define ASY_SYS_SLAB_SINGLE_H

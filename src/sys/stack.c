@@ -1,10 +1,9 @@
 /*
- * Pools of stacks: which stack is taken, and when memory goes back. See
- * stack.h for the picture and the promises.
+ * Pools of stacks: which stack is taken, and when memory goes back. See stack.h for the picture and the
+ * promises.
  *
- * A free stack is warm (on its pool's warm or due list) or cold (on its slab's
- * cold list). Warm ones are taken first, the latest given first of all. The
- * rules by which memory goes back:
+ * A free stack is warm (on its pool's warm or due list) or cold (on its slab's cold list). Warm ones are
+ * taken first, the latest given first of all. The rules by which memory goes back:
  *
  *   - a pool keeps max(WARM_MIN, live) warm stacks; the oldest beyond that turn cold;
  *   - a slab with no stack in use is unmapped if the free stacks elsewhere are
@@ -13,8 +12,8 @@
  *     CHECK_GIVES uses, gives up all but its top KEEP_BYTES. It does so where nobody waits:
  *     in asy_stacks_trim, or when many are due because the loop never sleeps.
  *
- * None of this ever touches the stack that the caller runs on, which may be a
- * free one: a task gives its stack back just before it leaves it.
+ * None of this ever touches the stack that the caller runs on, which may be a free one: a task gives its
+ * stack back just before it leaves it.
  */
 #include "sys/stack.h"
 #include "base/assert.h"
@@ -150,10 +149,9 @@ static struct asy_stack *oldest_free(struct list *list)
     return node != list ? stack_at(node) : NULL;
 }
 
-/* list_prepend and list_remove for the hot paths. These know the head, which
- * spares them a chain of loads from what was just stored; and the order of the
- * stores keeps compilers from joining two of them into a wide one, from which
- * the next load would be slow. */
+/* list_prepend and list_remove for the hot paths. These know the head, which spares them a chain of loads
+ * from what was just stored; and the order of the stores keeps compilers from joining two of them into a
+ * wide one, from which the next load would be slow. */
 static inline void push_stack(struct list *head, struct list *node)
 {
     struct list *next = head->next;
@@ -229,8 +227,8 @@ static bool cool_oldest(struct asy_stack_pool *pool)
     return true;
 }
 
-/* Takes the depth of the stack that has been due for longest. It is not asked
- * whether there is any: giving back nothing is cheaper than mincore. */
+/* Takes the depth of the stack that has been due for longest. It is not asked whether there is any: giving
+ * back nothing is cheaper than mincore. */
 static bool check_depth(struct asy_stack_pool *pool)
 {
     struct asy_stack *stack = oldest_free(&pool->due);
@@ -280,8 +278,8 @@ static void reap_slabs(struct asy_stack_pool *pool, unsigned slabs)
     }
 }
 
-/* There are more warm stacks than wanted: two go for each one that comes, since
- * that one lowered the limit too. */
+/* There are more warm stacks than wanted: two go for each one that comes, since that one lowered the limit
+ * too. */
 static NOINLINE void shed_warm(struct asy_stack_pool *pool)
 {
     reap_slabs(pool, 8);
@@ -436,8 +434,8 @@ void asy_stacks_use_mprotect(struct asy_stacks *stacks)
     stacks->guards.must_install = false;
 }
 
-/* Called while a task is out of stack, maybe inside this file: the lists are
- * only followed forwards, where each step is whole at any moment. */
+/* Called while a task is out of stack, maybe inside this file: the lists are only followed forwards, where
+ * each step is whole at any moment. */
 static struct asy_stack *find_guard(struct asy_stack_pool *pool, uintptr_t address)
 {
     LIST_EACH(it, &pool->slabs) {

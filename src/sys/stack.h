@@ -1,16 +1,15 @@
 /*
- * Stacks: carved from slabs (one mapping for many), committed as touched,
- * guarded, reused hot, trimmed when one was used deeply.
+ * Stacks: carved from slabs (one mapping for many), committed as touched, guarded, reused hot, trimmed when
+ * one was used deeply.
  *
  *   slab:  | guard | usable ............ top | guard | usable ............ top | ...
  *
- * A stack's stride (guard and usable part) is an odd number of pages, so that
- * the hot pages of many stacks fall into different sets of the TLB, and `top`
- * is offset by a colour (a multiple of 64 bytes below 1 KiB) so that they fall
- * into different sets of the data cache.
+ * A stack's stride (guard and usable part) is an odd number of pages, so that the hot pages of many stacks
+ * fall into different sets of the TLB, and `top` is offset by a colour (a multiple of 64 bytes below 1 KiB)
+ * so that they fall into different sets of the data cache.
  *
- * A pool belongs to one loop and its thread. Nothing on the take and give
- * paths allocates or enters the kernel when a warm stack is there.
+ * A pool belongs to one loop and its thread. Nothing on the take and give paths allocates or enters the
+ * kernel when a warm stack is there.
  */
 #ifndef ASY_SYS_STACK_H
 #define ASY_SYS_STACK_H
@@ -48,28 +47,28 @@ struct asy_stacks *asy_stacks_new(size_t default_bytes);
 /* Gives everything back to the kernel, except slabs with abandoned stacks. */
 void asy_stacks_destroy(struct asy_stacks *stacks);
 
-/* The usable size that a request for `bytes` gets (0: the default): a multiple of
- * ASY_STACK_MIN_BYTES, of which the colour takes up to 960 bytes. 0: no stack is that large. */
+/* The usable size that a request for `bytes` gets (0: the default): a multiple of ASY_STACK_MIN_BYTES, of
+ * which the colour takes up to 960 bytes. 0: no stack is that large. */
 size_t asy_stacks_size(const struct asy_stacks *stacks, size_t bytes);
 
-/* Takes a stack of asy_stacks_size(bytes) usable bytes, never the one that the caller runs on. 0 and *stack; or
- * a negative errno where there is no memory, no address space or no mapping left, and nothing has changed. */
+/* Takes a stack of asy_stacks_size(bytes) usable bytes, never the one that the caller runs on. 0 and
+ * *stack; or a negative errno where there is no memory, no address space or no mapping left, and nothing
+ * has changed. */
 int asy_stack_take(struct asy_stacks *stacks, size_t bytes, struct asy_stack **stack);
 
-/* Puts a stack back. May be called while still running on it: as long as the
- * caller runs on it, no call here hands it out, gives back its memory or unmaps it. */
+/* Puts a stack back. May be called while still running on it: as long as the caller runs on it, no call
+ * here hands it out, gives back its memory or unmaps it. */
 void asy_stack_give(struct asy_stacks *stacks, struct asy_stack *stack);
 
-/* The stack of a task that never ends. It is not reused, unwound or unmapped, not even
- * by asy_stacks_destroy: its frames may still be referred to. The descriptor lives as
- * long as the pools. */
+/* The stack of a task that never ends. It is not reused, unwound or unmapped, not even by
+ * asy_stacks_destroy: its frames may still be referred to. The descriptor lives as long as the pools. */
 void asy_stack_abandon(struct asy_stacks *stacks, struct asy_stack *stack);
 
 /* Which stack's guard an address lies in; NULL if none. Async-signal-safe. */
 struct asy_stack *asy_stacks_find_guard(struct asy_stacks *stacks, const void *address);
 
-/* Gives back memory of free stacks that was not needed lately. Called when the loop
- * is about to sleep; bounded work, a few nanoseconds when there is none. */
+/* Gives back memory of free stacks that was not needed lately. Called when the loop is about to sleep;
+ * bounded work, a few nanoseconds when there is none. */
 void asy_stacks_trim(struct asy_stacks *stacks);
 
 /* From now on guards are made by mprotect, as on kernels before 6.13. For tests. */

@@ -1,8 +1,7 @@
 /*
- * Slabs of stacks: one mapping, with the slab's own words and the descriptors
- * of its stacks at the front, and behind them the stacks, in strides of guard
- * and usable part. A guard is made when its stack is first taken, so that a
- * thousand stacks cost one system call until they are used.
+ * Slabs of stacks: one mapping, with the slab's own words and the descriptors of its stacks at the front,
+ * and behind them the stacks, in strides of guard and usable part. A guard is made when its stack is first
+ * taken, so that a thousand stacks cost one system call until they are used.
  */
 #include "sys/stack_slab.h"
 #include "base/assert.h"

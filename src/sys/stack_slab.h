@@ -1,6 +1,6 @@
 /*
- * What stack.c and stack_slab.c share: pools of stacks of one size, and the
- * slabs that they are carved from.
+ * What stack.c and stack_slab.c share: pools of stacks of one size, and the slabs that they are carved
+ * from.
  */
 #ifndef ASY_SYS_STACK_SLAB_H
 #define ASY_SYS_STACK_SLAB_H
@@ -55,8 +55,8 @@ struct asy_stack_slab *asy_stack_slab_new(struct asy_stack_pool *pool, uint32_t 
 /* Unmaps the slab and its descriptors, save for the memory of abandoned stacks. */
 void asy_stack_slab_free(struct asy_stack_slab *slab);
 
-/* Before a stack is taken for the first time: guards it and tells the
- * checkers. 0 or a negative errno, with the stack as it was. */
+/* Before a stack is taken for the first time: guards it and tells the checkers. 0 or a negative errno, with
+ * the stack as it was. */
 int asy_stack_make_ready(struct asy_stack *stack, struct asy_stack_guards *guards);
 
 /* From now on nothing frees what the stack refers to; the leak checker is told. */

@@ -225,8 +225,8 @@ HOT int asy_sys_epoll_wait(int epfd, struct epoll_event *events, int max, int64_
     if (ASY_FAULT("epoll_wait") && !asy_fault.sticky) /* no kernel is interrupted for ever */
         return -EINTR;
     int saved = errno;
-    /* The plain call serves whole milliseconds, above all 0. Valgrind would complain of a call that it does not
-     * know. */
+    /* The plain call serves whole milliseconds, above all 0. Valgrind would complain of a call that it does
+     * not know. */
     if (timeout_ns > 0 && timeout_ns % NS_PER_MS != 0 && !RUNNING_ON_VALGRIND &&
         !__atomic_load_n(&lacks_pwait2, __ATOMIC_RELAXED)) {
         struct timespec timeout = {.tv_sec = timeout_ns / NS_PER_S, .tv_nsec = timeout_ns % NS_PER_S};

@@ -1,10 +1,9 @@
 /*
  * The one place where the library enters the kernel and the allocator.
  *
- * Every function here is a thin wrapper with the kernel's own parameters that
- * returns a value >= 0 or a negative errno (never sets errno), or NULL when out of
- * memory. Each passes the fault seam first, so that a test can make the Nth
- * call fail. Nothing here knows of loops or tasks.
+ * Every function here is a thin wrapper with the kernel's own parameters that returns a value >= 0 or a
+ * negative errno (never sets errno), or NULL when out of memory. Each passes the fault seam first, so that
+ * a test can make the Nth call fail. Nothing here knows of loops or tasks.
  */
 #ifndef ASY_SYS_SYS_H
 #define ASY_SYS_SYS_H
@@ -47,8 +46,8 @@ void *asy_sys_alloc_aligned(size_t alignment, size_t bytes);
 void *asy_sys_realloc(void *p, size_t bytes); /* NULL: failed, p unchanged */
 void asy_sys_free(void *p);                   /* accepts NULL */
 
-/* Address space for stacks: private, anonymous, readable and writable, not
- * reserved in swap, never transparent huge pages. NULL when refused. */
+/* Address space for stacks: private, anonymous, readable and writable, not reserved in swap, never
+ * transparent huge pages. NULL when refused. */
 void *asy_sys_map(size_t bytes);
 void asy_sys_unmap(void *p, size_t bytes);
 int asy_sys_madvise(void *p, size_t bytes, int advice);
@@ -70,8 +69,7 @@ int asy_sys_gettid(void);
 int asy_sys_above_standard(int fd);
 int asy_sys_epoll_create(void); /* close-on-exec */
 int asy_sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event);
-/* timeout_ns < 0: no limit. Falls back to milliseconds, rounded up, where the
- * kernel lacks epoll_pwait2. */
+/* timeout_ns < 0: no limit. Falls back to milliseconds, rounded up, where the kernel lacks epoll_pwait2. */
 int asy_sys_epoll_wait(int epfd, struct epoll_event *events, int max, int64_t timeout_ns);
 int asy_sys_eventfd(void);           /* non-blocking, close-on-exec */
 void asy_sys_eventfd_signal(int fd); /* cannot fail: no fault, either */

@@ -1,7 +1,7 @@
 /*
- * The end of the library. A plugin that contains it may be unloaded: nothing that the system
- * would call later may be left then, no thread and no key of threads. When the program
- * ends nothing is unloaded, and nobody is waited for.
+ * The end of the library. A plugin that contains it may be unloaded: nothing that the system would call
+ * later may be left then, no thread and no key of threads. When the program ends nothing is unloaded, and
+ * nobody is waited for.
  */
 #include "sys/unload.h"
 #include "base/assert.h"

@@ -1,6 +1,6 @@
 /*
- * The BIO under an SSL: its input is what the stream has received, its output is
- * added to what the stream is to send. Nothing waits here.
+ * The BIO under an SSL: its input is what the stream has received, its output is added to what the stream
+ * is to send. Nothing waits here.
  */
 #include "tls/tls.h"
 #include <openssl/bio.h>
@@ -21,8 +21,8 @@ static int bio_read(BIO *bio, char *buf, int n)
     return -1;
 }
 
-/* A peer that asks for answers, to new keys or another handshake, and does not read them, is not worth
- * the memory. */
+/* A peer that asks for answers, to new keys or another handshake, and does not read them, is not worth the
+ * memory. */
 #define ANSWERS_MAX (64 * 1024)
 
 static bool is_too_much(struct tls_filter *filter, size_t n)

@@ -38,7 +38,9 @@ static bool is_server_context(const asyncio_tls_context *context)
 
 void asy_tls_context_ref(asyncio_tls_context *context)
 {
-    __atomic_add_fetch(&context->refs, 1, __ATOMIC_RELAXED);
+    /* Relaxed: the caller has a reference, so nobody frees the context meanwhile. Nothing is published. */
+    uint32_t refs = __atomic_fetch_add(&context->refs, 1, __ATOMIC_RELAXED);
+    TLS_ASSERT(refs > 0);
 }
 
 static int no_password(char *buf, int size, int writing, void *arg)
@@ -117,7 +119,13 @@ int asyncio_tls_context_new_server(asyncio_tls_context **context)
 
 void asyncio_tls_context_release(asyncio_tls_context *context)
 {
-    if (!context || __atomic_sub_fetch(&context->refs, 1, __ATOMIC_ACQ_REL))
+    if (!context)
+        return;
+    /* Release: what this thread has done to the context is done before another one frees it. Acquire: the
+     * thread that frees it sees all of that. */
+    uint32_t refs = __atomic_fetch_sub(&context->refs, 1, __ATOMIC_ACQ_REL);
+    TLS_ASSERT(refs > 0);
+    if (refs > 1)
         return;
     asy_tls_sessions_clear(context);
     asy_tls_sites_clear(context);

@@ -42,14 +42,15 @@ static int set_failure(struct tls_filter *filter, int err, const char *words)
     char who[WHO_BYTES], text[256 + WHO_BYTES];
     describe_peer(filter, who);
     snprintf(text, sizeof text, "TLS: %s%s", words, who);
+    TLS_ASSERT(err < 0);
     asyncio_filter_free_(filter->words);
     filter->words = asy_tls_copy_text(text);
     filter->error = err;
     return repeat_failure(filter);
 }
 
-/* A call of OpenSSL that returned `result` did not succeed: -EAGAIN if it needs more input, 0
- * at the peer's goodbye, or an error. */
+/* A call of OpenSSL that returned `result` did not succeed: -EAGAIN if it needs more input, 0 at the peer's
+ * goodbye, or an error. */
 static int judge_result(struct tls_filter *filter, int result)
 {
     char words[256];
@@ -230,8 +231,8 @@ static bool want_server(const struct tls_filter *filter, const struct tls_name *
     return is_set == 1;
 }
 
-/* Sessions are remembered by name and port: another port may be another server, and so may the same
- * address in another zone. */
+/* Sessions are remembered by name and port: another port may be another server, and so may the same address
+ * in another zone. */
 static char *session_key(const struct tls_filter *filter, const struct tls_name *name)
 {
     struct sockaddr_storage peer = {0};

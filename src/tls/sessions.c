@@ -85,6 +85,7 @@ static struct known *find_session(asyncio_tls_context *context, const char *key)
 /* The lock is held. */
 static void drop_session(asyncio_tls_context *context, struct known *known)
 {
+    TLS_ASSERT(context->session_count > 0);
     list_remove(&known->node);
     context->session_count--;
     SSL_SESSION_free(known->session);

@@ -1,7 +1,7 @@
 /*
- * Several sites on one address: a server's contexts for names, one of which is chosen when a client
- * has said what it wants, before anything is answered and before a session is resumed. So
- * a session of one site, with what was verified for it, counts for no other.
+ * Several sites on one address: a server's contexts for names, one of which is chosen when a client has
+ * said what it wants, before anything is answered and before a session is resumed. So a session of one
+ * site, with what was verified for it, counts for no other.
  */
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
@@ -126,6 +126,7 @@ static bool asked_name(SSL *ssl, char name[TLS_NAME_BYTES])
 static bool settle_at(struct tls_filter *filter, asyncio_tls_context *site)
 {
     SSL *ssl = filter->ssl;
+    TLS_ASSERT(filter->site == filter->context);
     filter->site = site;
     if (!SSL_set_SSL_CTX(ssl, site->ssl))
         return false;

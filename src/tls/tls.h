@@ -1,11 +1,10 @@
 /*
  * The TLS library from within.
  *
- * A context is an SSL_CTX with what OpenSSL does not keep for us. A filter
- * (fd/stream.h) is one SSL between a stream and its descriptor, over a BIO that reads what the
- * stream has received and adds to what it is to send. So no call of OpenSSL ever waits or
- * enters the kernel, and between a call and the look at OpenSSL's error queue, which is the
- * thread's, no other task runs.
+ * A context is an SSL_CTX with what OpenSSL does not keep for us. A filter (fd/stream.h) is one SSL between
+ * a stream and its descriptor, over a BIO that reads what the stream has received and adds to what it is to
+ * send. So no call of OpenSSL ever waits or enters the kernel, and between a call and the look at OpenSSL's
+ * error queue, which is the thread's, no other task runs.
  *
  * This library reaches the other one by its exported names alone.
  */
@@ -13,6 +12,7 @@
 #define ASY_TLS_TLS_H
 
 #include "asyncio/tls.h"
+#include "base/assert.h"
 #include "base/list.h"
 #include "fd/stream.h"
 #include "fd/tls_hook.h"
@@ -96,6 +96,16 @@ extern const struct asy_stream_filter_ops asy_tls_filter_ops;
 /* ---- bio.c -------------------------------------------------------------------------------- */
 /* Between the filter's SSL and its stream. NULL: no memory. */
 BIO *asy_tls_bio_new(struct tls_filter *filter);
+
+/* ---- assert.c ------------------------------------------------------------------------------- */
+/* asy_assert_failed is hidden in the other library, so this one has its own; it names no task. */
+COLD _Noreturn void asy_tls_assert_failed(const struct asy_assertion *assertion);
+#define TLS_ASSERT(condition)                                                                                \
+    do {                                                                                                     \
+        static const struct asy_assertion assertion_ = {#condition, __func__, __FILE__, __LINE__};           \
+        if (UNLIKELY(!(condition)))                                                                          \
+            asy_tls_assert_failed(&assertion_);                                                              \
+    } while (0)
 
 /* ---- words.c -------------------------------------------------------------------------------- */
 /* What the error queue says, in a few words; empties it. */

@@ -1,5 +1,6 @@
 /*
- * The invariants below the loop: each case breaks one on purpose in a child, which ends with a line that names it.
+ * The invariants below the loop: each case breaks one on purpose in a child, which ends with a line that
+ * names it.
  */
 #include "../child.h"
 #include "backend/backend.h"
@@ -58,7 +59,7 @@ static void a_node_is_in_a_heap_once(void **state)
 {
     (void)state;
     expect_broken(insert_twice, "asy_heap_insert (heap.c:", "!asy_heap_contains(node)");
-    expect_broken(insert_into_full, "asy_heap_insert (heap.c:", "heap->count < heap->capacity");
+    expect_broken(insert_into_full, "take_place (heap.c:", "heap->places_used < heap->capacity");
     expect_broken(remove_a_copy, "give_place (heap.c:", "place->node == node");
 }
 

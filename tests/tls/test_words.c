@@ -1,6 +1,8 @@
 /*
  * What a handshake that fails says: the reason, and with whom. The other side is a plain socket.
  */
+#include "child.h"
+#include "tls/tls.h"
 #include "tls/tls_test.h"
 
 enum side { CLIENT, NAMELESS, SERVER };
@@ -201,13 +203,33 @@ ASYNC(main_settings)
 }
 TEST(settings)
 
+static void drop_too_many(void *arg)
+{
+    asyncio_tls_context *client = arg;
+    client->refs = 0;
+    asyncio_tls_context_release(client);
+}
+
+static void test_references(void **state)
+{
+    static struct child child;
+    asyncio_tls_context *client = new_client("ca.pem");
+    (void)state;
+    child_run(&child, drop_too_many, client);
+    asyncio_tls_context_release(client);
+    assert_child_signal(&child, SIGABRT);
+    assert_child_says(&child, "asyncio: broken invariant in asyncio_tls_context_release (");
+    assert_child_says(&child, "context.c:");
+    assert_child_says(&child, "refs > 0\n");
+}
+
 int main(void)
 {
     use_descriptors();
     certs_make();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_losses),    cmocka_unit_test(test_refusals), cmocka_unit_test(test_closed),
-        cmocka_unit_test(test_sent_away), cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_sent_away), cmocka_unit_test(test_settings), cmocka_unit_test(test_references),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
