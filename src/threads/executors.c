@@ -5,6 +5,7 @@
 #include "asyncio/futures.h"
 #include "asyncio/messages.h"
 #include "asyncio/threads.h"
+#include "base/assert.h"
 #include "core/cancel.h"
 #include "core/contextvars.h"
 #include "core/loop.h"
@@ -62,14 +63,14 @@ int asyncio_shutdown_threads(double timeout)
 }
 
 /* ---- to_thread ------------------------------------------------------------------------
- * The work is a block of its own, though the caller waits for its end: the
- * pool's thread touches it after the caller may have been resumed. */
+ * The work is a block of its own, though the caller waits for its end: the pool's thread touches it when the
+ * caller may have been resumed already. */
 
 struct thread_call {
     struct work work;
     intptr_t (*fn)(void *);
     void *arg;
-    asyncio_context *context; /* a copy of the caller's, for the thread to count */
+    asyncio_context *context; /* a copy of the caller's, which the thread takes over */
     intptr_t result;
     struct message *message;
 };
@@ -94,8 +95,8 @@ static void free_thread_call(struct work *work)
     asy_sys_free(call);
 }
 
-/* Once it runs it is waited for: it may use memory of the caller's. */
-static bool cancel_if_queued(struct wait *wait)
+/* A call that runs is waited for, since it may use the caller's memory. */
+static bool cancel_queued_call(struct wait *wait)
 {
     struct work *work = wait->object;
     if (!asy_offload_take_back(work))
@@ -105,7 +106,7 @@ static bool cancel_if_queued(struct wait *wait)
     return true;
 }
 
-static const struct wait_kind thread_kind = {.name = "to_thread", .cancel = cancel_if_queued};
+static const struct wait_kind thread_kind = {.name = "to_thread", .cancel = cancel_queued_call};
 
 static struct thread_call *make_thread_call(intptr_t (*fn)(void *), void *arg)
 {
@@ -135,7 +136,7 @@ intptr_t asyncio_to_thread(intptr_t (*fn)(void *), void *arg)
     if (err)
         return err;
     intptr_t result = call->result;
-    /* It was asked to stop, and says that it did: the request is delivered with that. */
+    /* The function answers a request to cancel by -ECANCELED, which delivers the request. */
     if (result == -ECANCELED && task->must_cancel)
         asy_cancel_take(task);
     if (result < 0)
@@ -145,12 +146,12 @@ intptr_t asyncio_to_thread(intptr_t (*fn)(void *), void *arg)
 }
 
 /* ---- run_in_executor ---------------------------------------------------------------------
- * The future and the work know of each other until one of them is done with. */
+ * The future and the call point to each other until one of them has ended. */
 
 struct executor_call {
     struct work work;
-    struct waiter ended;    /* on the future: somebody else may complete it, as a rule by a cancel */
-    asyncio_future *future; /* a reference, until it is done */
+    struct waiter ended;    /* on the future, which the program may complete, as a rule by a cancel */
+    asyncio_future *future; /* a reference; NULL once one of the two has ended */
     intptr_t (*fn)(void *);
     void *arg;
     void (*drop)(void *);
@@ -162,14 +163,14 @@ static void run_executor_call(struct work *work)
 {
     struct executor_call *call = (struct executor_call *)work;
     asy_thread_message_clear();
-    asy_vars_enter_thread(NULL); /* a drop function may have left something */
+    asy_vars_enter_thread(NULL); /* a drop function may have left variables */
     call->result = call->fn(call->arg);
-    asy_vars_enter_thread(NULL); /* what it set is not for those after it */
+    asy_vars_enter_thread(NULL); /* the next call does not see the variables that this one set */
     if (call->result < 0)
         call->message = asy_thread_message_take(call->result);
 }
 
-/* drop is a callback: it must not wait, even when a task's step led here. */
+/* drop is a callback and must not wait, even if a task called this function. */
 static void drop_arg(void (*drop)(void *), void *arg)
 {
     if (!drop)
@@ -182,6 +183,7 @@ static void drop_arg(void (*drop)(void *), void *arg)
 static void free_executor_call(struct work *work)
 {
     struct executor_call *call = (struct executor_call *)work;
+    ASY_ASSERT(!call->future);
     drop_arg(call->drop, call->arg);
     asy_message_unref(call->message);
     asy_sys_free(call);
@@ -194,11 +196,12 @@ static void free_taken_back(struct callback *callback)
 
 static const struct callback_kind taken_back_kind = {free_taken_back, free_taken_back};
 
-/* The shutdown waits for those that are owed. */
-static asyncio_future *part(struct executor_call *call)
+/* Parts the two. A shutdown of the loop waits until the last call has come back. */
+static asyncio_future *detach_future(struct executor_call *call)
 {
     asyncio_future *future = call->future;
     asyncio_loop *loop = future->loop;
+    ASY_ASSERT(loop->abroad.shutdown_work > 0);
     list_remove(&call->ended.node);
     call->future = NULL;
     if (--loop->abroad.shutdown_work == 0 && loop->is_shutting_down && !loop->is_closed)
@@ -206,12 +209,12 @@ static asyncio_future *part(struct executor_call *call)
     return future;
 }
 
-/* Back on the loop's thread. */
-static void executor_call_done(struct work *work)
+/* The call is back on the loop's thread. */
+static void complete_executor_call(struct work *work)
 {
     struct executor_call *call = (struct executor_call *)work;
     if (call->future) {
-        asyncio_future *future = part(call);
+        asyncio_future *future = detach_future(call);
         asy_message_set(&future->message, asy_message_ref(call->message));
         asy_future_complete(future, call->result);
         asy_future_unref(future);
@@ -219,19 +222,20 @@ static void executor_call_done(struct work *work)
     free_executor_call(work);
 }
 
-/* The loop closes, and nobody will complete the future. */
-static void executor_call_lost(struct work *work)
+/* The loop closes, and the future is never completed. */
+static void lose_executor_call(struct work *work)
 {
     struct executor_call *call = (struct executor_call *)work;
     if (call->future)
-        asy_future_unref(part(call));
+        asy_future_unref(detach_future(call));
 }
 
-/* The future was completed by somebody else. The program's drop is not for in here. */
-static void executor_future_ended(struct waiter *waiter, asyncio_future *future)
+/* The program completed or cancelled the future first. A call that is taken back is freed by the loop, since
+ * the program's drop must not run inside a completion. */
+static void abandon_executor_call(struct waiter *waiter, asyncio_future *future)
 {
     struct executor_call *call = LIST_ENTRY(waiter, struct executor_call, ended);
-    part(call);
+    detach_future(call);
     if (asy_offload_abandon(&call->work)) {
         callback_push(&future->loop->ready, &call->work.post.callback, &taken_back_kind);
         asy_loop_queued(future->loop);
@@ -246,14 +250,14 @@ static struct executor_call *make_executor_call(intptr_t (*fn)(void *), void *ar
         return NULL;
     *call = (struct executor_call){.fn = fn, .arg = arg, .drop = drop};
     call->work.run = run_executor_call;
-    call->work.done = executor_call_done;
-    call->work.lost = executor_call_lost;
+    call->work.done = complete_executor_call;
+    call->work.lost = lose_executor_call;
     call->work.free = free_executor_call;
-    call->ended.notify = executor_future_ended;
+    call->ended.notify = abandon_executor_call;
     return call;
 }
 
-static void no_thread(asyncio_future *future, int err)
+static void fail_without_thread(asyncio_future *future, int err)
 {
     asy_message_set(&future->message, asy_message_new(err, "no thread could be made"));
     asy_future_complete(future, err);
@@ -275,7 +279,7 @@ asyncio_future *asyncio_run_in_executor(asyncio_executor *executor, intptr_t (*f
     int err = asy_offload(executor ? &executor->pool : &default_pool, loop, &call->work);
     if (err) {
         free_executor_call(&call->work);
-        no_thread(future, err);
+        fail_without_thread(future, err);
         return future;
     }
     loop->abroad.shutdown_work++;

@@ -1,14 +1,17 @@
 /*
  * Work for other threads. See offload.h.
  *
- * All of a pool is under its lock, which is held for a few steps, and while a thread is begun.
- * Threads that wait for work lie on a stack, and the one that came last is called first: it is
- * warm, and those that are not needed end. A thread that hands work back is about to look at the
- * queue, so nobody is called, or begun, for what it will find there.
+ * A pool's lock protects all of its fields but `process`. It is held for a few steps, or while a thread is
+ * begun, and no function of the program runs under it.
+ *
+ * Idle threads form a stack. The one that came last is called first, because its cache is warm; the ones at
+ * the bottom end when nobody has called them for a while. A thread that hands work back looks at the queue
+ * next, so no other thread is called or begun for the work that it will find there.
  */
 #include "threads/offload.h"
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
+#include "base/assert.h"
 #include "core/cancel.h"
 #include "core/loop.h"
 #include "sys/sys.h"
@@ -18,12 +21,14 @@
 
 #define DEFAULT_THREADS 32
 
+/* Tests write it while threads of the pools read it. Nothing is ordered by it. */
 _Atomic int64_t asy_pool_idle_ns = INT64_C(10000000000);
 
 /* ---- Pools ---------------------------------------------------------------------------- */
 
-/* What stands in `process`: whose the pool is, or who is making it his own. */
-static unsigned process_now(void)
+/* The even number that stands in `process` when the pool is this process's. The odd number after it stands
+ * there while a thread of this process resets the pool. */
+static unsigned read_process_mark(void)
 {
     return asy_fork_generation * 2;
 }
@@ -44,14 +49,19 @@ void asy_pool_init(struct pool *pool, unsigned threads_max, const char *name)
     pool->abandoned_max = 0;
     pool->name = name;
     pool->is_retired = false;
-    atomic_init(&pool->process, process_now());
+    atomic_init(&pool->process, read_process_mark());
 }
 
-/* In a forked child: the threads, the lock and the work are the parent's. Several threads of the child may
- * come here first; one of them does it. */
-static void begin_anew_in_child(struct pool *pool)
+/*
+ * In a forked child the threads, the lock and the work are the parent's: the first thread of the child that
+ * uses the pool resets it, and the others wait for that.
+ *
+ * A thread that reads the child's number must see the pool as it was reset: the store releases, the load
+ * acquires. The exchange decides which thread resets, and orders nothing else.
+ */
+static void renew_after_fork(struct pool *pool)
 {
-    unsigned now = process_now();
+    unsigned now = read_process_mark();
     unsigned whose = atomic_load_explicit(&pool->process, memory_order_acquire);
     while (UNLIKELY(whose != now)) {
         if (whose == now + 1) {
@@ -71,20 +81,22 @@ static void free_pool(struct pool *pool)
     asy_loose_object_free(&pool->object);
 }
 
-/* A piece of work, or a thread, leaves the pool, which is locked. Frees a retired one with the last. */
-static void leave_locked(struct pool *pool)
+/* Unlocks the pool, which a piece of work or a thread has just left. The last one frees a retired pool. */
+static void leave_locked_pool(struct pool *pool)
 {
-    bool last = pool->is_retired && !pool->threads && !pool->outstanding;
+    ASY_ASSERT(pool->abandoned <= pool->threads && pool->queued <= pool->outstanding);
+    bool is_last = pool->is_retired && !pool->threads && !pool->outstanding;
     pthread_mutex_unlock(&pool->lock);
-    if (last)
+    if (is_last)
         free_pool(pool);
 }
 
-static void settle(struct pool *pool)
+static void settle_work(struct pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
+    ASY_ASSERT(pool->outstanding > 0);
     pool->outstanding--;
-    leave_locked(pool);
+    leave_locked_pool(pool);
 }
 
 /* ---- Threads that wait for work ---------------------------------------------------------- */
@@ -94,13 +106,15 @@ struct idler {
     struct asy_thread *thread;
 };
 
-/* Locked. Whom to wake once it is not, in a place that may be gone by then. */
+/* Locked. Takes the latest idle thread off the stack. Returns the futex to wake when the pool is unlocked;
+ * the thread may be gone by then, and the wake-up is harmless. */
 static const _Atomic uint32_t *call_idler(struct pool *pool)
 {
     return asy_sys_thread_call(LIST_ENTRY(list_take_first(&pool->idle), struct idler, node)->thread);
 }
 
-/* Locked, but while it waits. False: for long enough, or all threads are to end; and nobody called. */
+/* Locked before and after. False: nobody called, and the thread has waited long enough, or all threads are to
+ * end. */
 static bool wait_to_be_called(struct pool *pool)
 {
     struct idler self = {.thread = asy_sys_thread_self()};
@@ -115,36 +129,39 @@ static bool wait_to_be_called(struct pool *pool)
 
 void asy_pool_retire(struct pool *pool)
 {
-    begin_anew_in_child(pool);
+    renew_after_fork(pool);
     pthread_mutex_lock(&pool->lock);
     pool->is_retired = true;
     while (!list_is_empty(&pool->idle))
         asy_sys_futex_wake(call_idler(pool), 1);
-    leave_locked(pool);
+    leave_locked_pool(pool);
 }
 
 /* ---- Back on the loop's thread ------------------------------------------------------- */
 
-/* Nothing waits for it any more that would stand still with a virtual clock. */
-static void uncount(struct work *work)
+/* A virtual clock need not stand still for this work any more. */
+static void uncount_work(struct work *work)
 {
-    if (work->is_counted)
-        work->loop->abroad.awaited_work--;
+    if (!work->is_counted)
+        return;
+    ASY_ASSERT(work->loop->abroad.awaited_work > 0);
+    work->loop->abroad.awaited_work--;
     work->is_counted = false;
 }
 
-static void come_back(struct work *work, void (*then)(struct work *work))
+static void bring_back(struct work *work, void (*then)(struct work *work))
 {
     asyncio_loop *loop = work->loop;
     struct pool *pool = work->pool;
+    ASY_ASSERT(work->has_begun && !work->is_running);
     list_remove(&work->abroad.node);
-    uncount(work);
+    uncount_work(work);
     then(work);
-    settle(pool);
+    settle_work(pool);
     asy_loop_let_go(loop);
 }
 
-static void resume(struct work *work)
+static void resume_waiter(struct work *work)
 {
     struct wait *wait = work->wait;
     if (wait) {
@@ -157,49 +174,51 @@ static void resume(struct work *work)
     }
 }
 
-static void run_back(struct callback *callback)
+static void run_returned(struct callback *callback)
 {
-    come_back((struct work *)callback, resume);
+    bring_back((struct work *)callback, resume_waiter);
 }
 
-/* The loop closes: who waited is gone for good. */
-static void drop_back(struct callback *callback)
+/* The loop closes, and the task that waited never runs again. */
+static void drop_returned(struct callback *callback)
 {
     struct work *work = (struct work *)callback;
-    come_back(work, work->free);
+    bring_back(work, work->free);
 }
 
-static const struct callback_kind back_kind = {run_back, drop_back};
+static const struct callback_kind returned_kind = {run_returned, drop_returned};
 
-/* A call that a task waited for does not begin any more. What has begun, or needs nobody, goes on. */
-static void loop_closes(struct abroad *abroad)
+/* Work that a task waited for is taken back if it has not begun. Work that has begun, or that goes on by
+ * itself, is done. */
+static void work_loop_closes(struct abroad *abroad)
 {
     struct work *work = LIST_ENTRY(abroad, struct work, abroad);
-    bool waited_for = work->wait && !work->goes_on;
-    uncount(work);
+    bool was_waited_for = work->wait && !work->goes_on;
+    uncount_work(work);
     work->wait = NULL;
     if (work->lost)
         work->lost(work);
-    if (waited_for && asy_offload_abandon(work))
+    if (was_waited_for && asy_offload_abandon(work))
         work->free(work);
 }
 
 /* ---- On the pool's threads --------------------------------------------------------------- */
 
-/* How many threads it may have: more than the limit while some of them run what nobody waits for. */
+/* How many threads the pool may have. Some that run abandoned work do not count against the limit. */
 static unsigned count_places(const struct pool *pool)
 {
-    unsigned more = pool->abandoned < pool->abandoned_max ? pool->abandoned : pool->abandoned_max;
-    return pool->threads_max + more;
+    unsigned extra = pool->abandoned < pool->abandoned_max ? pool->abandoned : pool->abandoned_max;
+    return pool->threads_max + extra;
 }
 
 /* Locked. NULL: the thread is to end. */
-static struct work *next_work(struct pool *pool)
+static struct work *take_next_work(struct pool *pool)
 {
     while (list_is_empty(&pool->queue))
         if (pool->is_retired || pool->threads > count_places(pool) || !wait_to_be_called(pool))
             return NULL;
     struct work *work = LIST_ENTRY(list_take_first(&pool->queue), struct work, node);
+    ASY_ASSERT(pool->queued > 0 && !work->has_begun);
     pool->queued--;
     work->has_begun = work->is_running = true;
     return work;
@@ -208,81 +227,85 @@ static struct work *next_work(struct pool *pool)
 /* Locked. */
 static void end_work(struct pool *pool, struct work *work)
 {
+    ASY_ASSERT(work->is_running && pool->abandoned >= work->is_abandoned);
     work->is_running = false;
-    if (work->is_abandoned)
-        pool->abandoned--;
+    pool->abandoned -= work->is_abandoned;
 }
 
-static void run(struct work *work)
+static void run_work(struct work *work)
 {
-    unsigned process = process_now();
+    unsigned process = read_process_mark();
     work->run(work);
-    if (UNLIKELY(process_now() != process))
+    if (UNLIKELY(read_process_mark() != process))
         asy_fatal("a function on a thread of an executor returned in a forked child process; the thread "
                   "belongs to the parent: end the child with _exit");
 }
 
-static int need_thread(struct pool *pool, const _Atomic uint32_t **wake);
+static int ensure_thread(struct pool *pool, const _Atomic uint32_t **wake);
 
-/* Its loop is closed. With the pool locked before and after. What was queued meanwhile counted on this
- * thread, which the program may now keep: another comes to it. */
-static void free_lost(struct pool *pool, struct work *work)
+/* Frees work whose loop is closed. Locked before and after. Work that was queued meanwhile relied on this
+ * thread; `free` is the program's and may take long, so another thread is called for that work. */
+static void free_lost_work(struct pool *pool, struct work *work)
 {
     asyncio_loop *loop = work->loop;
     const _Atomic uint32_t *wake = NULL;
     if (pool->queued > pool->returning)
-        need_thread(pool, &wake);
+        ensure_thread(pool, &wake);
     pthread_mutex_unlock(&pool->lock);
     if (wake)
         asy_sys_futex_wake(wake, 1);
     work->free(work);
     asy_loop_let_go(loop);
     pthread_mutex_lock(&pool->lock);
+    ASY_ASSERT(pool->outstanding > 0);
     pool->outstanding--;
 }
 
-/* With the pool locked before and after. */
-static void hand_back(struct pool *pool, struct work *work)
+/* Locked before and after. */
+static void hand_work_back(struct pool *pool, struct work *work)
 {
     pool->returning++;
     pthread_mutex_unlock(&pool->lock);
-    /* Held once more: work and loop may be over while it is still being woken. */
+    /* This thread holds the loop, too: work and loop may be gone before asy_post has woken it. */
     asyncio_loop *loop = work->loop;
     asy_loop_hold(loop);
-    bool refused = asy_post(loop, &work->post) != 0;
+    bool is_refused = asy_post(loop, &work->post) != 0;
     asy_loop_let_go(loop);
     pthread_mutex_lock(&pool->lock);
+    ASY_ASSERT(pool->returning > 0);
     pool->returning--;
-    if (refused)
-        free_lost(pool, work);
+    if (is_refused)
+        free_lost_work(pool, work);
 }
 
-static void pool_thread(void *arg)
+static void run_pool_thread(void *arg)
 {
     struct pool *pool = arg;
     struct work *work;
     pthread_mutex_lock(&pool->lock);
-    while ((work = next_work(pool))) {
+    while ((work = take_next_work(pool))) {
         pthread_mutex_unlock(&pool->lock);
-        run(work);
+        run_work(work);
         pthread_mutex_lock(&pool->lock);
         end_work(pool, work);
-        hand_back(pool, work);
+        hand_work_back(pool, work);
     }
+    ASY_ASSERT(pool->threads > 0);
     pool->threads--;
-    leave_locked(pool);
+    leave_locked_pool(pool);
 }
 
 /* ---- Handing over -------------------------------------------------------------------------- */
 
-static unsigned default_threads(void)
+static unsigned choose_thread_count(void)
 {
     unsigned processors = asy_sys_processors();
     return processors + 4 < DEFAULT_THREADS ? processors + 4 : DEFAULT_THREADS;
 }
 
-/* Locked. Sees to it that a thread comes to one more piece of work than there is. */
-static int need_thread(struct pool *pool, const _Atomic uint32_t **wake)
+/* Locked. Makes sure that a thread will look at the queue for one more piece of work. `*wake`: a futex to
+ * wake when the pool is unlocked, or untouched. */
+static int ensure_thread(struct pool *pool, const _Atomic uint32_t **wake)
 {
     if (pool->queued < pool->returning)
         return 0;
@@ -291,12 +314,12 @@ static int need_thread(struct pool *pool, const _Atomic uint32_t **wake)
         return 0;
     }
     if (UNLIKELY(!pool->threads_max))
-        pool->threads_max = default_threads();
+        pool->threads_max = choose_thread_count();
     if (pool->threads >= count_places(pool))
         return 0;
-    int err = asy_sys_thread_start(pool_thread, pool, pool->name);
+    int err = asy_sys_thread_start(run_pool_thread, pool, pool->name);
     if (err)
-        return pool->threads ? 0 : err; /* those that there are will come to it */
+        return pool->threads ? 0 : err; /* the threads that there are will do the work */
     pool->threads++;
     return 0;
 }
@@ -304,14 +327,15 @@ static int need_thread(struct pool *pool, const _Atomic uint32_t **wake)
 int asy_offload(struct pool *pool, asyncio_loop *loop, struct work *work)
 {
     const _Atomic uint32_t *wake = NULL;
-    work->post.callback.kind = &back_kind;
+    work->post.callback.kind = &returned_kind;
     work->loop = loop;
     work->pool = pool;
+    ASY_ASSERT(work->run && work->free);
     work->has_begun = work->is_running = work->is_abandoned = false;
-    work->abroad.loop_closes = loop_closes;
-    begin_anew_in_child(pool);
+    work->abroad.loop_closes = work_loop_closes;
+    renew_after_fork(pool);
     pthread_mutex_lock(&pool->lock);
-    int err = need_thread(pool, &wake);
+    int err = ensure_thread(pool, &wake);
     if (!err) {
         asy_loop_hold(loop);
         list_append(&loop->abroad.entries, &work->abroad.node);
@@ -328,66 +352,68 @@ int asy_offload(struct pool *pool, asyncio_loop *loop, struct work *work)
 }
 
 /* Locked. False: it has begun. */
-static bool take_from_queue(struct pool *pool, struct work *work)
+static bool take_queued_work(struct pool *pool, struct work *work)
 {
     if (work->has_begun)
         return false;
+    ASY_ASSERT(pool->queued > 0 && pool->outstanding > 0);
     list_remove(&work->node);
     pool->queued--;
     pool->outstanding--;
     return true;
 }
 
-static void come_home(struct work *work)
+static void end_abroad(struct work *work)
 {
     list_remove(&work->abroad.node);
-    uncount(work);
+    uncount_work(work);
     asy_loop_let_go(work->loop);
 }
 
 bool asy_offload_take_back(struct work *work)
 {
     if (asy_loop_is_parents(work->loop))
-        return false; /* a thread of the parent's may have held the lock */
+        return false; /* a thread of the parent may have held the lock at the fork */
     pthread_mutex_lock(&work->pool->lock);
-    bool ours = take_from_queue(work->pool, work);
-    leave_locked(work->pool);
-    if (ours)
-        come_home(work);
-    return ours;
+    bool is_taken = take_queued_work(work->pool, work);
+    leave_locked_pool(work->pool);
+    if (is_taken)
+        end_abroad(work);
+    return is_taken;
 }
 
-/* Locked. The thread goes on, and another comes to what is queued. */
-static void give_place_up(struct pool *pool, struct work *work, const _Atomic uint32_t **wake)
+/* Locked. The thread that runs the work goes on with it; another one comes for the work that is queued. */
+static void give_up_place(struct pool *pool, struct work *work, const _Atomic uint32_t **wake)
 {
     if (!work->is_running || work->is_abandoned)
         return;
+    ASY_ASSERT(pool->abandoned < pool->threads);
     work->is_abandoned = true;
     pool->abandoned++;
     if (pool->queued > pool->returning)
-        need_thread(pool, wake);
+        ensure_thread(pool, wake);
 }
 
 bool asy_offload_abandon(struct work *work)
 {
     const _Atomic uint32_t *wake = NULL;
-    uncount(work);
+    uncount_work(work);
     if (asy_loop_is_parents(work->loop))
         return false;
     pthread_mutex_lock(&work->pool->lock);
-    bool ours = take_from_queue(work->pool, work);
-    if (!ours)
-        give_place_up(work->pool, work, &wake);
-    leave_locked(work->pool);
+    bool is_taken = take_queued_work(work->pool, work);
+    if (!is_taken)
+        give_up_place(work->pool, work, &wake);
+    leave_locked_pool(work->pool);
     if (wake)
         asy_sys_futex_wake(wake, 1);
-    if (ours)
-        come_home(work);
-    return ours;
+    if (is_taken)
+        end_abroad(work);
+    return is_taken;
 }
 
-/* Nobody waits for it any more. One that has not begun is taken back. */
-static bool let_go(struct wait *wait)
+/* The task waits no longer. Work that has not begun is taken back. */
+static bool let_go_of_work(struct wait *wait)
 {
     struct work *work = wait->object;
     work->wait = NULL;
@@ -397,7 +423,7 @@ static bool let_go(struct wait *wait)
     return true;
 }
 
-static const struct wait_kind offload_kind = {.name = "a thread", .cancel = let_go};
+static const struct wait_kind offload_kind = {.name = "a thread", .cancel = let_go_of_work};
 
 int asy_offload_wait_as(struct pool *pool, asyncio_loop *loop, struct work *work,
                         const struct wait_kind *kind)

@@ -1,13 +1,14 @@
 /*
- * Coroutines submitted from other threads, and what those get for it.
+ * Coroutines submitted from other threads, and the futures that those threads hold.
  *
- * The shared block is counted: the submitter has one reference, the loop's side another until the
- * task has ended, or never will. The result is there once `done` says so.
+ * The two threads share a counted block: the submitter has one reference, the loop's side has another until
+ * the task has ended or the loop has closed. The result can be read once `state` is DONE.
  */
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
 #include "asyncio/tasks.h"
 #include "asyncio/threads.h"
+#include "base/assert.h"
 #include "core/contextvars.h"
 #include "core/coro.h"
 #include "core/loop.h"
@@ -22,7 +23,7 @@
 #include <limits.h>
 #include <math.h>
 
-/* What `done` says. Whoever sleeps on it has it say AWAITED first. */
+/* States of a thread future. A thread makes it AWAITED before it sleeps, so that the end wakes it. */
 enum { PENDING, AWAITED, DONE };
 
 static const char what_thread_future[] = "thread future";
@@ -30,87 +31,103 @@ static const char what_thread_future[] = "thread future";
 struct asyncio_thread_future {
     struct loose_object object;
     struct post start;  /* the submission */
-    struct post cancel; /* a request to cancel, while `cancelling` */
+    struct post cancel; /* a request to cancel, while is_cancelling */
+
+    /* The thread that sets it owns `cancel`. The loop's thread clears it once it has read `cancel`: the
+     * exchange of the next thread must come after that, and both are sequentially consistent. */
     _Atomic bool is_cancelling;
+
+    /* The thread that drops the last reference frees the block. It must see all that others wrote before they
+     * dropped theirs, so a drop releases and acquires. */
     _Atomic unsigned refs;
-    _Atomic uint32_t done;
+
+    /* `result` and `message` are written before it becomes DONE, and read after it was seen to be. The
+     * exchange releases them, a load acquires them. A futex, too. */
+    _Atomic uint32_t state;
+
     asyncio_loop *loop;       /* a reference */
     asyncio_coro *coro;       /* until it is started */
     asyncio_context *context; /* a copy of the submitter's, until then */
-    asyncio_task *task;       /* from then on until its end, a reference. Loop's thread */
+    asyncio_task *task;       /* a reference, from the start to the end. Loop's thread */
     struct waiter ended;      /* on the task */
     struct abroad abroad;
     intptr_t result;
     struct message *message; /* of the result, or NULL */
 };
 
-static void unref(asyncio_thread_future *future)
+static void unref_thread_future(asyncio_thread_future *future)
 {
-    if (atomic_fetch_sub(&future->refs, 1) != 1)
+    unsigned refs = atomic_fetch_sub(&future->refs, 1);
+    ASY_ASSERT(refs > 0);
+    if (refs > 1)
         return;
     asyncio_loop_release(future->loop);
     asy_message_unref(future->message);
     asy_loose_object_free(&future->object);
 }
 
-static void finish(asyncio_thread_future *future, intptr_t result, const char *words)
+static void finish_thread_future(asyncio_thread_future *future, intptr_t result, const char *words)
 {
     future->result = result;
     future->message = asy_message_new(result, words);
-    if (atomic_exchange(&future->done, DONE) == AWAITED)
-        asy_sys_futex_wake(&future->done, INT_MAX);
-    unref(future);
+    uint32_t before = atomic_exchange(&future->state, DONE);
+    ASY_ASSERT(before != DONE);
+    if (before == AWAITED)
+        asy_sys_futex_wake(&future->state, INT_MAX);
+    unref_thread_future(future);
 }
 
 /* ---- On the loop's thread ------------------------------------------------------------ */
 
-static asyncio_task *part(asyncio_thread_future *future)
+static asyncio_task *detach_task(asyncio_thread_future *future)
 {
     asyncio_task *task = future->task;
+    ASY_ASSERT(task);
     future->task = NULL;
     list_remove(&future->ended.node);
     list_remove(&future->abroad.node);
     return task;
 }
 
-/* Told by the task's completion itself, so that the submitter need not wait for another turn of the loop. */
-static void task_ended(struct waiter *waiter, asyncio_future *ended)
+/* The task's completion calls this itself, so that the submitter need not wait for another iteration. */
+static void finish_with_task(struct waiter *waiter, asyncio_future *ended)
 {
     asyncio_thread_future *future = LIST_ENTRY(waiter, asyncio_thread_future, ended);
     const struct message *message = ended->message;
-    part(future);
+    detach_task(future);
     ended->flags |= FUTURE_SEEN;
-    finish(future, ended->result, message && message->code == ended->result ? message->text : NULL);
+    finish_thread_future(future, ended->result,
+                         message && message->code == ended->result ? message->text : NULL);
     asy_future_unref(ended);
 }
 
-static void loop_closes(struct abroad *abroad)
+static void thread_future_loop_closes(struct abroad *abroad)
 {
     asyncio_thread_future *future = LIST_ENTRY(abroad, asyncio_thread_future, abroad);
-    asyncio_task *task = part(future);
-    finish(future, ASYNCIO_ESTATE, "the loop was closed before the task ended");
+    asyncio_task *task = detach_task(future);
+    finish_thread_future(future, ASYNCIO_ESTATE, "the loop was closed before the task ended");
     asy_future_unref(&task->future);
 }
 
-static void refuse(asyncio_thread_future *future, const char *words)
+static void refuse_submission(asyncio_thread_future *future, const char *words)
 {
     asyncio_coro_close(future->coro);
     asy_vars_drop(future->context);
-    finish(future, ASYNCIO_ESTATE, words);
+    finish_thread_future(future, ASYNCIO_ESTATE, words);
 }
 
 static void drop_submitted(struct callback *callback)
 {
-    refuse(LIST_ENTRY(callback, asyncio_thread_future, start.callback), "the loop is closed");
+    refuse_submission(LIST_ENTRY(callback, asyncio_thread_future, start.callback), "the loop is closed");
 }
 
-/* The end of a run waits for tasks that there are, and takes no new ones from outside. */
+/* A shutdown waits for the tasks that there are, and lets other threads submit no new ones. */
 static void start_submitted(struct callback *callback)
 {
     asyncio_thread_future *future = LIST_ENTRY(callback, asyncio_thread_future, start.callback);
     asyncio_loop *loop = future->loop;
     if (loop->is_shutting_down) {
-        refuse(future, "the loop is about to close");
+        refuse_submission(future, "the loop is about to close");
         return;
     }
     asy_vars_enter(loop, future->context);
@@ -121,25 +138,25 @@ static void start_submitted(struct callback *callback)
 
 static const struct callback_kind submitted_kind = {start_submitted, drop_submitted};
 
-static asyncio_thread_future *cancelled_by(struct callback *callback)
+static asyncio_thread_future *take_cancel_post(struct callback *callback)
 {
     asyncio_thread_future *future = LIST_ENTRY(callback, asyncio_thread_future, cancel.callback);
     atomic_store(&future->is_cancelling, false);
     return future;
 }
 
-/* Comes after the submission, whose future is needed to post it. */
+/* Posts run in order, so the task has been started, or refused, before. */
 static void run_cancel(struct callback *callback)
 {
-    asyncio_thread_future *future = cancelled_by(callback);
+    asyncio_thread_future *future = take_cancel_post(callback);
     if (future->task)
         asyncio_cancel(future->task);
-    unref(future);
+    unref_thread_future(future);
 }
 
 static void drop_cancel(struct callback *callback)
 {
-    unref(cancelled_by(callback));
+    unref_thread_future(take_cancel_post(callback));
 }
 
 static const struct callback_kind cancel_kind = {run_cancel, drop_cancel};
@@ -169,8 +186,8 @@ asyncio_thread_future *asyncio_run_coroutine_threadsafe(asyncio_coro *coro, asyn
     atomic_init(&future->refs, 2);
     future->start.callback.kind = &submitted_kind;
     future->cancel.callback.kind = &cancel_kind;
-    future->ended.notify = task_ended;
-    future->abroad.loop_closes = loop_closes;
+    future->ended.notify = finish_with_task;
+    future->abroad.loop_closes = thread_future_loop_closes;
     asy_coro_hand_over(coro);
     err = asy_post(loop, &future->start);
     if (err)
@@ -183,39 +200,38 @@ static void check_thread_future(const asyncio_thread_future *future, const char 
     asy_object_check_alive(future->object.what, what_thread_future, call);
 }
 
-static bool is_done(asyncio_thread_future *future)
+static bool is_thread_future_done(asyncio_thread_future *future)
 {
-    return atomic_load(&future->done) == DONE;
+    return atomic_load(&future->state) == DONE;
 }
 
-/* False: it is not, and the time is over. */
+/* False: the time is over first. */
 static bool wait_until_done(asyncio_thread_future *future, double timeout)
 {
     int64_t until_ns = asy_deadline_after(asy_sys_now_ns(), timeout);
-    while (!is_done(future)) {
+    while (!is_thread_future_done(future)) {
         uint32_t pending = PENDING;
         int64_t left_ns = until_ns == ASY_NO_DEADLINE ? -1 : until_ns - asy_sys_now_ns();
         if (left_ns <= 0 && until_ns != ASY_NO_DEADLINE)
             return false;
-        atomic_compare_exchange_strong(&future->done, &pending, AWAITED);
-        asy_sys_futex_wait(&future->done, AWAITED, left_ns);
+        atomic_compare_exchange_strong(&future->state, &pending, AWAITED);
+        asy_sys_futex_wait(&future->state, AWAITED, left_ns);
     }
     return true;
 }
 
 intptr_t asyncio_thread_future_result(asyncio_thread_future *future, double timeout)
 {
-    static const char call[] = "asyncio_thread_future_result";
     if (!future || isnan(timeout))
         return -EINVAL;
-    check_thread_future(future, call);
-    if (!is_done(future)) {
+    check_thread_future(future, __func__);
+    if (!is_thread_future_done(future)) {
         if (asy_loop_is_parents(future->loop))
-            return asyncio_raise(ASYNCIO_ESTATE, "%s: the loop belongs to the parent process", call);
+            return asyncio_raise(ASYNCIO_ESTATE, "%s: the loop belongs to the parent process", __func__);
         if (asy_running_loop == future->loop)
-            return asyncio_raise(-EDEADLK, "%s: this is the thread that runs the loop", call);
+            return asyncio_raise(-EDEADLK, "%s: this is the thread that runs the loop", __func__);
         if (!wait_until_done(future, timeout))
-            return asyncio_raise(-ETIMEDOUT, "%s: the task has not ended yet", call);
+            return asyncio_raise(-ETIMEDOUT, "%s: the task has not ended yet", __func__);
     }
     if (future->result < 0)
         asy_message_show(future->result, future->message ? future->message->text : NULL);
@@ -227,10 +243,10 @@ bool asyncio_thread_future_cancel(asyncio_thread_future *future)
     if (!future)
         return false;
     check_thread_future(future, __func__);
-    if (is_done(future) || asy_loop_is_parents(future->loop))
+    if (is_thread_future_done(future) || asy_loop_is_parents(future->loop))
         return false;
     if (atomic_exchange(&future->is_cancelling, true))
-        return true; /* the one before is on its way still */
+        return true; /* an earlier request is still on its way */
     atomic_fetch_add(&future->refs, 1);
     int err = asy_post(future->loop, &future->cancel);
     if (err)
@@ -244,5 +260,5 @@ void asyncio_thread_future_release(asyncio_thread_future *future)
         return;
     check_thread_future(future, __func__);
     future->object.what = NULL;
-    unref(future);
+    unref_thread_future(future);
 }

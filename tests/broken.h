@@ -1,0 +1,30 @@
+/*
+ * Tests of assertions: a coroutine breaks an invariant in a child process, and the child ends with a line
+ * that names it. A test's file includes cmocka and asyncio.h before this.
+ */
+#ifndef TESTS_BROKEN_H
+#define TESTS_BROKEN_H
+
+#include "child.h"
+
+static struct child broken_child;
+
+static inline void broken_run(void *main)
+{
+    asyncio_run(main);
+}
+
+/* `main` ends its process by the assertion that begins with `condition`, in `function`. */
+static inline void expect_broken(asyncio_coro *main, const char *function, const char *condition)
+{
+    char words[256];
+    child_run(&broken_child, broken_run, main);
+    asyncio_coro_close(main);
+    assert_child_signal(&broken_child, SIGABRT);
+    snprintf(words, sizeof words, "asyncio: broken invariant in %s (", function);
+    assert_child_says(&broken_child, words);
+    snprintf(words, sizeof words, "): %s", condition);
+    assert_child_says(&broken_child, words);
+}
+
+#endif
