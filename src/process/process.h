@@ -1,9 +1,9 @@
 /*
  * A child process from within.
  *
- * It has an owner, who releases it, and, until it was reaped, the loop, which watches its
- * descriptor; every call in progress counts as a user, too. The last user frees
- * it. A released one that still runs stays with the loop until it can be reaped.
+ * Its users are its owner, until it is released; the loop, which watches its descriptor until the child was
+ * reaped; and each call in progress. The last user frees it. If the child still runs when the owner releases
+ * it, it stays with the loop until it can be reaped.
  */
 #ifndef ASY_PROCESS_PROCESS_H
 #define ASY_PROCESS_PROCESS_H
@@ -19,20 +19,20 @@ struct asyncio_process {
     asyncio_loop *loop; /* its struct stays for as long as this one, closed or not */
     uint32_t users;
     struct asy_child child;
-    struct fd_record *record; /* of child.fd; NULL: the loop does not watch it (any more) */
+    struct fd_record *record; /* of child.fd; NULL: the loop does not watch it, or not any more */
     struct fd_waiter watcher; /* in that record: the process has ended */
     struct list waiters;      /* tasks */
 
     bool is_detached;
     bool has_ended;
-    int returncode; /* once it has */
+    int returncode; /* once it has ended */
 
     struct stream_holder holder; /* of the streams */
     asyncio_stream *streams[3];  /* NULL: no pipe, or closed */
     bool takes_input;            /* stdin is, or was, a pipe */
     bool is_communicating;
-    size_t fed;             /* how much of the input the stream has accepted */
-    struct bytes output[2]; /* stdout and stderr, as far as they were read */
+    size_t fed;             /* bytes of the input that the stream has accepted */
+    struct bytes output[2]; /* what was read of stdout and stderr */
     char name[48];          /* for people */
 };
 
@@ -52,18 +52,18 @@ static inline void asy_process_use(asyncio_process *process)
     process->users++;
 }
 void asy_process_leave(asyncio_process *process);
-/* Waits until it has ended; -EBADF: it is not watched, or its owner has left. */
+/* Waits until it has ended. -EBADF: the loop does not watch it, or its owner has released it. */
 int asy_process_wait(asyncio_process *process);
-/* The loop watches it from here on. 0 or a negative errno. */
+/* Has the loop watch the child. 0 or a negative errno. */
 int asy_process_watch(asyncio_process *process);
-/* It has ended, and nobody can tell how. */
+/* The child has ended, and its exit status is lost. */
 void asy_process_lost(asyncio_process *process);
 
 static inline int asy_process_stdio(const asyncio_subprocess_options *options, int i)
 {
     return i == 0 ? options->stdin_fd : i == 1 ? options->stdout_fd : options->stderr_fd;
 }
-/* A program could not be started: puts into words what was wrong. Returns err. */
+/* Sets the message for a program that could not be started. Returns err. */
 int asy_process_refused(int err, const char *name, const asyncio_subprocess_options *options);
 
 #endif

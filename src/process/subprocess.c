@@ -1,9 +1,10 @@
 /*
- * Child processes: watched, waited for, signalled, released. They are made in
- * subprocess_exec.c. See asyncio/subprocess.h.
+ * Child processes: watched, waited for, signalled, released. They are made in subprocess_exec.c. See
+ * asyncio/subprocess.h.
  */
 #include "asyncio/subprocess.h"
 #include "asyncio/errors.h"
+#include "base/assert.h"
 #include "core/cancel.h"
 #include "core/loop.h"
 #include "process/process.h"
@@ -12,9 +13,9 @@
 #include <errno.h>
 #include <signal.h>
 
-/* What asyncio returns, too, when somebody else has reaped the process. */
+/* The return code when somebody else has reaped the process, as in Python. */
 #define RETURNCODE_LOST 255
-/* How long a loop that closes waits for the end of a process that was killed. */
+/* How long a closing loop waits for the end of a process that was killed. */
 #define KILLED_MS 1000
 
 const char asy_what_process[] = "process";
@@ -23,8 +24,10 @@ const char asy_what_process[] = "process";
 
 void asy_process_leave(asyncio_process *process)
 {
+    ASY_ASSERT(process->users > 0);
     if (--process->users)
         return;
+    ASY_ASSERT(!process->record && list_is_empty(&process->waiters));
     asy_bytes_free(&process->output[0]);
     asy_bytes_free(&process->output[1]);
     asyncio_loop *loop = process->loop;
@@ -32,7 +35,7 @@ void asy_process_leave(asyncio_process *process)
     asy_loop_object_freed(loop);
 }
 
-static void wake_waiters(asyncio_process *process, int err)
+static void wake_exit_waiters(asyncio_process *process, int err)
 {
     struct list *node;
     while ((node = list_take_first(&process->waiters))) {
@@ -41,8 +44,8 @@ static void wake_waiters(asyncio_process *process, int err)
     }
 }
 
-/* It is not watched any more, and its descriptor is closed. */
-static void let_go(asyncio_process *process)
+/* The loop watches it no longer, and its descriptor is closed. */
+static void stop_watching(asyncio_process *process)
 {
     if (process->record) {
         list_remove(&process->watcher.node);
@@ -52,32 +55,33 @@ static void let_go(asyncio_process *process)
     asy_sys_child_close(&process->child, process->has_ended);
 }
 
-static void finish(asyncio_process *process, int returncode)
+static void finish_process(asyncio_process *process, int returncode)
 {
+    ASY_ASSERT(!process->has_ended);
     process->has_ended = true;
     process->returncode = returncode;
-    let_go(process);
-    wake_waiters(process, 0);
+    stop_watching(process);
+    wake_exit_waiters(process, 0);
 }
 
 void asy_process_lost(asyncio_process *process)
 {
-    finish(process, RETURNCODE_LOST);
+    finish_process(process, RETURNCODE_LOST);
     if (!asy_process_is_released(process))
         asy_report_site(process->loop, NULL, 0,
                         "somebody else has reaped process %d (%s): its exit status is lost, %d is reported",
                         (int)process->child.pid, process->name, RETURNCODE_LOST);
 }
 
-/* Whether it has ended: then it is reaped. */
-static bool reap(asyncio_process *process)
+/* True if it has ended; it is reaped then. */
+static bool reap_child(asyncio_process *process)
 {
     int returncode = 0;
     if (process->has_ended)
         return true;
     int got = asy_sys_child_reap(&process->child, &returncode);
     if (got > 0)
-        finish(process, returncode);
+        finish_process(process, returncode);
     else if (got < 0)
         asy_process_lost(process);
     return got != 0;
@@ -85,45 +89,47 @@ static bool reap(asyncio_process *process)
 
 /* ---- Watched --------------------------------------------------------------------------------- */
 
-/* Nobody will tell any more when it ends. It was killed, if it is to be. */
+/* The loop cannot learn of its end any more. It was killed before, unless it is detached. */
 static void end_unwatched(asyncio_process *process)
 {
     if (!process->is_detached)
         asy_sys_child_wait(&process->child, KILLED_MS);
-    if (!reap(process))
-        let_go(process);
+    if (!reap_child(process))
+        stop_watching(process);
 }
 
-/* The loop closes, or somebody has closed our descriptor. */
-static void unwatched(asyncio_process *process)
+/* The loop closes, or the program has closed our descriptor. */
+static void lose_watch(asyncio_process *process)
 {
+    ASY_ASSERT(!process->has_ended);
     process->record = NULL;
-    wake_waiters(process, -EBADF);
+    wake_exit_waiters(process, -EBADF);
     if (asy_process_is_released(process))
         end_unwatched(process);
 }
 
-static void on_event(struct fd_waiter *watcher, int err)
+static void handle_exit_event(struct fd_waiter *watcher, int err)
 {
     asyncio_process *process = LIST_ENTRY(watcher, asyncio_process, watcher);
-    if (!err && !reap(process))
+    ASY_ASSERT(process->record && !process->has_ended);
+    bool has_ended = !err && reap_child(process);
+    if (!err && !has_ended)
         err = asy_fd_watch(process->loop, process->record, watcher);
-    else if (!err)
-        return asy_process_leave(process);
-    if (err) {
-        unwatched(process);
+    if (err)
+        lose_watch(process);
+    if (err || has_ended)
         asy_process_leave(process);
-    }
 }
 
 int asy_process_watch(asyncio_process *process)
 {
+    ASY_ASSERT(!process->record && !process->has_ended);
     struct fd_record *record = asy_fd_record(process->loop, process->child.fd);
     if (!record)
         return asy_fd_record_error(process->child.fd);
     asy_fd_record_reset(process->loop, record, NULL);
     process->watcher.events = FD_READ;
-    process->watcher.notify = on_event;
+    process->watcher.notify = handle_exit_event;
     int err = asy_fd_watch(process->loop, record, &process->watcher);
     if (err)
         return err;
@@ -134,20 +140,20 @@ int asy_process_watch(asyncio_process *process)
 
 /* ---- Waited for ------------------------------------------------------------------------------ */
 
-static const struct wait_kind exit_kind = {.name = "process"};
+static const struct wait_kind process_kind = {.name = "process"};
 
 int asy_process_wait(asyncio_process *process)
 {
     int err = asy_budget_spend(process->loop);
     if (err)
         return err;
-    if (asy_process_is_released(process))
+    if (asy_process_is_released(process)) /* by another task, while this one communicates */
         return -EBADF;
     if (process->has_ended)
         return 0;
     if (!process->record)
         return -EBADF;
-    return (int)asy_wait_in(&process->waiters, &exit_kind, process);
+    return (int)asy_wait_in(&process->waiters, &process_kind, process);
 }
 
 int asyncio_process_wait(asyncio_process *process, int *returncode)
@@ -208,7 +214,7 @@ pid_t asyncio_process_pid(asyncio_process *process)
     return process->child.pid;
 }
 
-static asyncio_stream *stream_of(asyncio_process *process, int i, const char *call)
+static asyncio_stream *get_stream(asyncio_process *process, int i, const char *call)
 {
     if (!process)
         return NULL;
@@ -218,17 +224,17 @@ static asyncio_stream *stream_of(asyncio_process *process, int i, const char *ca
 
 asyncio_stream *asyncio_process_stdin(asyncio_process *process)
 {
-    return stream_of(process, 0, __func__);
+    return get_stream(process, 0, __func__);
 }
 
 asyncio_stream *asyncio_process_stdout(asyncio_process *process)
 {
-    return stream_of(process, 1, __func__);
+    return get_stream(process, 1, __func__);
 }
 
 asyncio_stream *asyncio_process_stderr(asyncio_process *process)
 {
-    return stream_of(process, 2, __func__);
+    return get_stream(process, 2, __func__);
 }
 
 /* ---- Released -------------------------------------------------------------------------------- */
@@ -239,14 +245,14 @@ void asyncio_process_release(asyncio_process *process)
         return;
     asy_process_check(process, __func__);
     if (asy_loop_is_parents(process->loop))
-        return; /* and so is the process */
+        return; /* the process is the parent's, too */
     process->what = NULL;
     for (int i = 0; i < 3; i++)
         asyncio_stream_abort(process->streams[i]);
-    wake_waiters(process, -EBADF);
+    wake_exit_waiters(process, -EBADF);
     if (!process->has_ended && !process->is_detached)
         asy_sys_child_signal(&process->child, SIGKILL);
     if (!process->record && !process->has_ended)
         end_unwatched(process);
-    asy_process_leave(process); /* the loop's turn, if it still watches it */
+    asy_process_leave(process); /* the loop still has it if it watches it */
 }

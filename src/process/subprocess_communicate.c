@@ -1,12 +1,13 @@
 /*
- * Input and output of a child process, all at once. Three jobs, a task each where there are
- * several: whoever writes much and reads nothing would wait for a process that does the same.
+ * Input and output of a child process, all at once. If there are several pipes each has a task of its own:
+ * one task that first writes everything would wait for a process that does the same.
  */
 #include "asyncio/coroutines.h"
 #include "asyncio/errors.h"
 #include "asyncio/subprocess.h"
 #include "asyncio/tasks.h"
 #include "asyncio/waiting.h"
+#include "base/assert.h"
 #include "core/loop.h"
 #include "fd/lengths.h"
 #include "process/process.h"
@@ -17,34 +18,35 @@
 #define FEED_BYTES (64 * 1024)
 #define READ_BYTES (16 * 1024)
 
-/* A process that reads no more of its input is in its right. */
-static int unless_unread(int err)
+/* A process may stop reading its input. */
+static bool is_unread(int err)
 {
-    return err == -EPIPE || err == -ECONNRESET ? 0 : err;
+    return err == -EPIPE || err == -ECONNRESET;
 }
 
-/* The stream may be closed by others, and the process released, in each wait. */
-static int feed(asyncio_process *process, const char *input, size_t n)
+/* In each wait others may close the stream or release the process. */
+static int feed_input(asyncio_process *process, const char *input, size_t n)
 {
     while (process->streams[0] && process->fed < n) {
         size_t left = n - process->fed, part = left < FEED_BYTES ? left : FEED_BYTES;
         int err = asyncio_stream_write(process->streams[0], input + process->fed, part);
-        if (err == -EPIPE || err == -ECONNRESET)
+        if (is_unread(err))
             break;
         if (err)
             return err;
         process->fed += part;
+        ASY_ASSERT(process->fed <= n);
     }
     if (!process->streams[0])
         return 0;
-    /* Whatever time it takes, and if it is cut short, the rest is still queued. */
-    int err = unless_unread(asy_stream_wait_drained(process->streams[0], 0, INFINITY));
-    if (err)
-        return err;
-    return unless_unread(asyncio_stream_close(process->streams[0]));
+    /* This may take any time. If it is cancelled, the rest of the input is still queued. */
+    int err = asy_stream_wait_drained(process->streams[0], 0, INFINITY);
+    if (!err || is_unread(err))
+        err = asyncio_stream_close(process->streams[0]);
+    return is_unread(err) ? 0 : err;
 }
 
-static int collect(asyncio_process *process, int i, bool wanted)
+static int read_output(asyncio_process *process, int i, bool wanted)
 {
     struct bytes *into = &process->output[i - 1];
     while (process->streams[i]) {
@@ -63,15 +65,15 @@ static int collect(asyncio_process *process, int i, bool wanted)
 
 ASYNC(feeds, asyncio_process *, process, const void *, input, size_t, n)
 {
-    return feed(process, input, n);
+    return feed_input(process, input, n);
 }
 
 ASYNC(collects, asyncio_process *, process, int, i, bool, wanted)
 {
-    return collect(process, i, wanted);
+    return read_output(process, i, wanted);
 }
 
-static int exchange(asyncio_process *process, const void *input, size_t n, bool wants_out, bool wants_err)
+static int exchange_all(asyncio_process *process, const void *input, size_t n, bool wants_out, bool wants_err)
 {
     asyncio_awaitable *jobs[3];
     size_t count = 0;
@@ -80,20 +82,21 @@ static int exchange(asyncio_process *process, const void *input, size_t n, bool 
     for (int i = 0; i < 3; i++)
         pipes += process->streams[i] != NULL;
     if (pipes == 1 && process->streams[0])
-        return feed(process, input, n);
+        return feed_input(process, input, n);
     if (pipes == 1)
-        return process->streams[1] ? collect(process, 1, wants_out) : collect(process, 2, wants_err);
+        return process->streams[1] ? read_output(process, 1, wants_out) : read_output(process, 2, wants_err);
     for (int i = 0; i < 3; i++) {
         if (!process->streams[i])
             continue;
-        /* No tasks yet: a gather that finds no memory would leave them running, with our caller's input. */
+        /* Coroutines, not tasks: a gather without memory would leave tasks running, with our caller's
+         * input. */
         asyncio_coro *job = i ? collects(process, i, wanted[i]) : feeds(process, input, n);
         jobs[count++] = ASYNCIO_AS_AWAITABLE(job);
     }
-    return asyncio_gather_at(NULL, jobs, count, false, ASYNCIO_HERE);
+    return asyncio_gather_at(NULL, jobs, count, /* settled= */ false, ASYNCIO_HERE);
 }
 
-static void hand_over(struct bytes *from, asyncio_buffer *to)
+static void hand_over_bytes(struct bytes *from, asyncio_buffer *to)
 {
     if (!to)
         return;
@@ -102,10 +105,10 @@ static void hand_over(struct bytes *from, asyncio_buffer *to)
     *from = (struct bytes){0};
 }
 
-static int communicate(asyncio_process *process, const void *input, size_t n, asyncio_buffer *out,
-                       asyncio_buffer *err)
+static int exchange_and_wait(asyncio_process *process, const void *input, size_t n, asyncio_buffer *out,
+                             asyncio_buffer *err)
 {
-    int status = exchange(process, input, n, out != NULL, err != NULL);
+    int status = exchange_all(process, input, n, out != NULL, err != NULL);
     if (!status)
         status = asy_process_wait(process);
     if (!status && out)
@@ -114,8 +117,8 @@ static int communicate(asyncio_process *process, const void *input, size_t n, as
         status = asy_bytes_reserve(&process->output[1], 1);
     if (status)
         return status;
-    hand_over(&process->output[0], out);
-    hand_over(&process->output[1], err);
+    hand_over_bytes(&process->output[0], out);
+    hand_over_bytes(&process->output[1], err);
     return 0;
 }
 
@@ -131,7 +134,8 @@ int asyncio_process_communicate(asyncio_process *process, const void *input, siz
         return ASYNCIO_ESTATE;
     process->is_communicating = true;
     asy_process_use(process);
-    int status = communicate(process, input, n, out, err);
+    int status = exchange_and_wait(process, input, n, out, err);
+    ASY_ASSERT(process->is_communicating);
     process->is_communicating = false;
     asy_process_leave(process);
     return status;

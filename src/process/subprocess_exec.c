@@ -1,12 +1,12 @@
 /*
- * Child processes: made. Nothing here waits, but for the turn before it begins:
- * what can fail is done before the process is started where that is possible,
- * and where it is not the process is killed and reaped.
+ * Child processes: made. Nothing here waits, except that a call may give way before it begins. Steps that can
+ * fail come before the process is started where that is possible; else the process is killed and reaped.
  */
 #include "asyncio/errors.h"
 #include "asyncio/fdio.h"
 #include "asyncio/messages.h"
 #include "asyncio/subprocess.h"
+#include "base/assert.h"
 #include "core/loop.h"
 #include "core/message.h"
 #include "process/process.h"
@@ -30,7 +30,7 @@ static void forget_process_stream(struct stream_holder *holder, asyncio_stream *
             process->streams[i] = NULL;
 }
 
-/* Makes stream i over our end of a pipe, which is closed if that fails. */
+/* Makes stream i of our end of a pipe, or closes it. */
 static int open_stream(asyncio_process *process, int i, int fd)
 {
     struct fd_record *record = asy_fd_record(process->loop, fd);
@@ -41,12 +41,13 @@ static int open_stream(asyncio_process *process, int i, int fd)
         asyncio_close(fd);
         return err;
     }
+    ASY_ASSERT(!process->streams[i]->holder);
     process->holder.forget_stream = forget_process_stream;
     process->streams[i]->holder = &process->holder;
     return 0;
 }
 
-/* A pipe between the child's descriptor i and a stream of ours; the child's end of it, or an error. */
+/* Makes a pipe between the child's descriptor i and stream i. Returns the child's end, or an error. */
 static int open_pipe(asyncio_process *process, int i)
 {
     int fds[2];
@@ -60,7 +61,7 @@ static int open_pipe(asyncio_process *process, int i)
     return err ? err : theirs;
 }
 
-/* What the child's descriptor i becomes; *opened is what is to be closed here afterwards, or -1. */
+/* Decides what the child's descriptor i becomes. *opened: a descriptor to close here afterwards, or -1. */
 static int plan_descriptor(asyncio_process *process, int i, int wish, int *plan, int *opened)
 {
     *opened = -1;
@@ -70,25 +71,25 @@ static int plan_descriptor(asyncio_process *process, int i, int wish, int *plan,
         *plan = ASY_SPAWN_NULL;
     else if (wish == ASYNCIO_STDOUT)
         *plan = ASY_SPAWN_LIKE_1;
+    else if (wish > STDERR_FILENO || wish == i)
+        *plan = wish;
     else if (wish == ASYNCIO_PIPE)
         *plan = *opened = open_pipe(process, i);
-    else if (wish <= STDERR_FILENO && wish != i) /* which another may have taken by then */
+    else /* the child may give this number to another descriptor first */
         *plan = *opened = asy_sys_dup(wish);
-    else
-        *plan = wish;
-    bool opens = wish == ASYNCIO_PIPE || (wish > 0 && wish <= STDERR_FILENO && wish != i);
-    return opens && *opened < 0 ? *opened : 0;
+    bool must_open = wish == ASYNCIO_PIPE || (wish > 0 && wish <= STDERR_FILENO && wish != i);
+    return must_open && *opened < 0 ? *opened : 0;
 }
 
 /* ---- Started --------------------------------------------------------------------------------- */
 
-static int start(asyncio_process *process, const struct asy_spawn *spawn)
+static int start_child(asyncio_process *process, const struct asy_spawn *spawn)
 {
     int err = asy_sys_spawn(spawn, &process->child.pid);
     if (err)
         return err;
     err = asy_sys_child_open(&process->child);
-    if (err == -ESRCH) { /* SIGCHLD is ignored here, or somebody waits for all and any */
+    if (err == -ESRCH) { /* SIGCHLD is ignored here, or somebody waits for any child */
         asy_process_lost(process);
         return 0;
     }
@@ -97,25 +98,26 @@ static int start(asyncio_process *process, const struct asy_spawn *spawn)
     if (!err)
         return 0;
     asy_sys_kill_and_reap(process->child.pid);
-    asy_sys_child_close(&process->child, true);
+    asy_sys_child_close(&process->child, /* has_ended= */ true);
     return err;
 }
 
-static int plan_and_start(asyncio_process *process, struct asy_spawn *spawn,
-                          const asyncio_subprocess_options *options)
+static int start_with_plan(asyncio_process *process, struct asy_spawn *spawn,
+                           const asyncio_subprocess_options *options)
 {
     int opened[3] = {-1, -1, -1}, err = 0;
     for (int i = 0; i < 3 && !err; i++)
         err = plan_descriptor(process, i, asy_process_stdio(options, i), &spawn->stdio[i], &opened[i]);
     if (!err)
-        err = start(process, spawn);
+        err = start_child(process, spawn);
     for (int i = 0; i < 3; i++)
         if (opened[i] >= 0)
             asyncio_close(opened[i]);
     return err;
 }
 
-static asyncio_process *make(asyncio_loop *loop, const asyncio_subprocess_options *options, const char *name)
+static asyncio_process *make_process(asyncio_loop *loop, const asyncio_subprocess_options *options,
+                                     const char *name)
 {
     asyncio_process *process = asy_slab_alloc(sizeof *process);
     if (!process)
@@ -135,7 +137,7 @@ static asyncio_process *make(asyncio_loop *loop, const asyncio_subprocess_option
     return process;
 }
 
-static bool is_stdio(const asyncio_subprocess_options *options)
+static bool is_valid_stdio(const asyncio_subprocess_options *options)
 {
     for (int i = 0; i < 3; i++) {
         int wish = asy_process_stdio(options, i);
@@ -145,7 +147,7 @@ static bool is_stdio(const asyncio_subprocess_options *options)
     return true;
 }
 
-static bool is_inheritance(const asyncio_subprocess_options *options)
+static bool is_valid_inheritance(const asyncio_subprocess_options *options)
 {
     if (options->inherit_count && !options->inherit)
         return false;
@@ -156,12 +158,12 @@ static bool is_inheritance(const asyncio_subprocess_options *options)
 }
 
 /* 0, or -EINVAL with what is wrong. */
-static int check(const char *name, const asyncio_subprocess_options *options)
+static int check_request(const char *name, const asyncio_subprocess_options *options)
 {
     const char *wrong = NULL;
-    if (!is_stdio(options))
+    if (!is_valid_stdio(options))
         wrong = "there is no such stdin, stdout or stderr";
-    else if (!is_inheritance(options))
+    else if (!is_valid_inheritance(options))
         wrong = "inherit has what is no descriptor";
     else if (options->process_group < -1)
         wrong = "there is no such process_group";
@@ -170,26 +172,11 @@ static int check(const char *name, const asyncio_subprocess_options *options)
     return wrong ? (int)asyncio_raise(-EINVAL, "run %s: %s", name, wrong) : 0;
 }
 
-static int create(const char *const argv[], const char *name, const asyncio_subprocess_options *options,
-                  asyncio_process **out)
+/* Starts the program, which the process owns then, or leaves nothing behind. `name` is for people. */
+static int start_program(const char *const argv[], const char *name,
+                         const asyncio_subprocess_options *options, asyncio_process **out)
 {
-    static const asyncio_subprocess_options defaults;
-    asyncio_loop *loop = asy_running_loop;
-    options = options ? options : &defaults;
-    if (!loop || !loop->current)
-        return ASYNCIO_ENOTASK;
-    if (!argv || !argv[0] || !out)
-        return -EINVAL;
-    if (!argv[0][0]) /* Python looks for it in the folders of PATH, and tries to run these */
-        return (int)asyncio_raise(-EACCES, "run '': permission denied (an empty name)");
-    int err = check(argv[0], options);
-    if (!err)
-        err = asy_budget_spend(loop);
-    if (err)
-        return err;
-    if (loop->backend->ops->is_virtual)
-        return (int)asyncio_raise(-ENOSYS, "run %s: not under a virtual clock", argv[0]);
-    asyncio_process *process = make(loop, options, name);
+    asyncio_process *process = make_process(asy_running_loop, options, name);
     if (!process)
         return asy_process_refused(-ENOMEM, argv[0], options);
     struct asy_spawn spawn = {
@@ -202,7 +189,7 @@ static int create(const char *const argv[], const char *name, const asyncio_subp
         .needs_group = options->process_group == 1,
         .group = options->process_group > 1 ? options->process_group : 0,
     };
-    err = plan_and_start(process, &spawn, options);
+    int err = start_with_plan(process, &spawn, options);
     if (err) {
         for (int i = 0; i < 3; i++)
             asyncio_stream_abort(process->streams[i]);
@@ -213,15 +200,37 @@ static int create(const char *const argv[], const char *name, const asyncio_subp
     return 0;
 }
 
+static int create_process(const char *const argv[], const char *name,
+                          const asyncio_subprocess_options *options, asyncio_process **out)
+{
+    static const asyncio_subprocess_options defaults;
+    asyncio_loop *loop = asy_running_loop;
+    options = options ? options : &defaults;
+    if (!loop || !loop->current)
+        return ASYNCIO_ENOTASK;
+    if (!argv || !argv[0] || !out)
+        return -EINVAL;
+    if (!argv[0][0]) /* Python finds the folders of PATH themselves, and tries to run them */
+        return (int)asyncio_raise(-EACCES, "run '': permission denied (an empty name)");
+    int err = check_request(argv[0], options);
+    if (!err)
+        err = asy_budget_spend(loop);
+    if (err)
+        return err;
+    if (loop->backend->ops->is_virtual)
+        return (int)asyncio_raise(-ENOSYS, "run %s: not under a virtual clock", argv[0]);
+    return start_program(argv, name, options, out);
+}
+
 int asyncio_create_subprocess_exec(const char *const argv[], const asyncio_subprocess_options *options,
                                    asyncio_process **process)
 {
-    return create(argv, argv && argv[0] ? argv[0] : "", options, process);
+    return create_process(argv, argv && argv[0] ? argv[0] : "", options, process);
 }
 
 int asyncio_create_subprocess_shell(const char *command, const asyncio_subprocess_options *options,
                                     asyncio_process **process)
 {
     const char *const argv[] = {"/bin/sh", "-c", command, NULL};
-    return command ? create(argv, command, options, process) : -EINVAL;
+    return command ? create_process(argv, command, options, process) : -EINVAL;
 }

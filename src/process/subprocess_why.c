@@ -1,7 +1,6 @@
 /*
- * Child processes: why one could not be started. The kernel says a number, which may be
- * about the program, its interpreter, its folder or a descriptor; this looks which. All
- * of it comes after the failure, and changes words alone.
+ * Child processes: why one could not be started. The kernel's error may be about the program, its
+ * interpreter, its folder or a descriptor. This finds out which, after the failure, for the message alone.
  */
 #include "asyncio/fdio.h"
 #include "asyncio/messages.h"
@@ -17,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFAULT_PATH "/bin:/usr/bin" /* what posix_spawnp takes where PATH is not set */
+#define DEFAULT_PATH "/bin:/usr/bin" /* posix_spawnp's, if PATH is not set */
 #define SCRIPTS_MAX 4                /* so many scripts may interpret one another */
 
 /* ---- The program, as the child looked for it --------------------------------------------- */
@@ -27,7 +26,7 @@ static bool exists(const char *path, struct stat *status)
     return asy_sys_stat_path(path, true, status) == 0;
 }
 
-/* A path as it is seen from the folder that the child starts in; NULL: this process's. */
+/* Joins a path to the folder that the child starts in; NULL: this process's folder. */
 static bool join_path(char out[PATH_MAX], const char *folder, const char *path)
 {
     bool is_relative = folder && path[0] != '/';
@@ -35,7 +34,7 @@ static bool join_path(char out[PATH_MAX], const char *folder, const char *path)
     return length > 0 && length < PATH_MAX;
 }
 
-/* In the folders of PATH. False: in none. */
+/* Looks in the folders of PATH. False: it is in none. */
 static bool find_in_path(char out[PATH_MAX], const char *folder, const char *name)
 {
     const char *path = secure_getenv("PATH");
@@ -63,7 +62,7 @@ static bool find_program(char out[PATH_MAX], const char *folder, const char *nam
 
 /* ---- Its interpreter ----------------------------------------------------------------------- */
 
-/* What the first line of a script names, as people are to read it. False: it is no script. */
+/* The interpreter that the first line of a script names, as people are to read it. False: it is no script. */
 static bool find_interpreter(const char *path, char name[PATH_MAX])
 {
     char line[256]; /* as much as the kernel looks at */
@@ -77,7 +76,8 @@ static bool find_interpreter(const char *path, char name[PATH_MAX])
         return false;
     const char *begin = line + 2 + strspn(line + 2, " \t");
     int length = (int)strcspn(begin, " \t\r\n");
-    const char *end = begin[length] == '\r' ? "\\r" : ""; /* from Windows: to the kernel it is of the name */
+    /* Windows ends lines so, and the kernel takes it as part of the name. */
+    const char *end = begin[length] == '\r' ? "\\r" : "";
     snprintf(name, PATH_MAX, "%.*s%s", length, begin, end);
     return true;
 }
@@ -87,7 +87,7 @@ static bool is_runnable(const struct stat *status)
     return S_ISREG(status->st_mode) && (status->st_mode & 0111);
 }
 
-/* The first of a chain of interpreters that cannot be run. False: the program is not to blame on one. */
+/* The first interpreter of a chain that cannot be run. False: there is none. */
 static bool find_culprit(const char *path, const char *folder, char name[PATH_MAX])
 {
     char at[PATH_MAX];
@@ -104,7 +104,7 @@ static bool find_culprit(const char *path, const char *folder, char name[PATH_MA
 
 #define REASON_BYTES (PATH_MAX + 64)
 
-/* What is wrong with a program that is there; NULL: nothing that can be seen. */
+/* Says what is wrong with a program that exists; NULL: nothing that can be seen. */
 static const char *find_flaw(int err, const char *path)
 {
     struct stat status;
@@ -119,8 +119,8 @@ static const char *find_flaw(int err, const char *path)
     return asy_sys_is_noexec(path) ? "its file system is mounted noexec" : NULL;
 }
 
-/* Why it could not be run, in brackets, or "". */
-static void explain(int err, const char *path, const char *folder, char reason[REASON_BYTES])
+/* Writes in brackets why the program could not be run, or "". */
+static void explain_failure(int err, const char *path, const char *folder, char reason[REASON_BYTES])
 {
     char name[PATH_MAX];
     const char *flaw = find_flaw(err, path);
@@ -132,8 +132,8 @@ static void explain(int err, const char *path, const char *folder, char reason[R
         snprintf(reason, REASON_BYTES, " (it is there, but not the loader that it names)");
 }
 
-/* One of the caller's that is not open; or -1. */
-static int closed_descriptor(const asyncio_subprocess_options *options)
+/* A descriptor in the options that is not open; or -1. */
+static int find_closed_descriptor(const asyncio_subprocess_options *options)
 {
     for (int i = 0; i < 3; i++) {
         int fd = asy_process_stdio(options, i);
@@ -157,13 +157,13 @@ int asy_process_refused(int err, const char *name, const asyncio_subprocess_opti
 {
     char text[ASY_WORDS], path[PATH_MAX], reason[REASON_BYTES] = "";
     const char *folder = options->cwd, *words = asy_words(err, text);
-    int fd = err == -EBADF ? closed_descriptor(options) : -1;
+    int fd = err == -EBADF ? find_closed_descriptor(options) : -1;
     if (fd >= 0)
         return (int)asyncio_raise(err, "run %s: descriptor %d: %s", name, fd, words);
     if (folder && cannot_enter(folder))
         return (int)asyncio_raise(err, "run %s: its folder %s: %s", name, folder, words);
     if (find_program(path, folder, name))
-        explain(err, path, folder, reason);
+        explain_failure(err, path, folder, reason);
     if (folder)
         return (int)asyncio_raise(err, "run %s in %s: %s%s", name, folder, words, reason);
     return (int)asyncio_raise(err, "run %s: %s%s", name, words, reason);
