@@ -232,7 +232,7 @@ static void end_work(struct pool *pool, struct work *work)
     pool->abandoned -= work->is_abandoned;
 }
 
-static void run_work(struct work *work)
+static void run_taken_work(struct work *work)
 {
     unsigned process = read_process_mark();
     work->run(work);
@@ -285,7 +285,7 @@ static void run_pool_thread(void *arg)
     pthread_mutex_lock(&pool->lock);
     while ((work = take_next_work(pool))) {
         pthread_mutex_unlock(&pool->lock);
-        run_work(work);
+        run_taken_work(work);
         pthread_mutex_lock(&pool->lock);
         end_work(pool, work);
         hand_work_back(pool, work);
