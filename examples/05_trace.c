@@ -1,6 +1,5 @@
 /*
- * What the loop does while the sequential program (02_sequential.c) runs, step
- * by step, as the loop itself tells it to an instrument.
+ * Runs 02_sequential.c with an instrument, and prints each step that the loop takes.
  */
 #include <asyncio.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /*
- * A queue and three workers, with a graceful end: whoever has begun a job
- * finishes it, also when the program is interrupted.
+ * A queue and three workers with a graceful end: a worker finishes the job that it has
+ * begun, even when the program is interrupted.
  */
 #include <asyncio.h>
 #include <stdio.h>
@@ -28,7 +28,7 @@ ASYNC(work, int, worker, asyncio_queue *, queue)
     struct job job;
     int err;
     while ((err = asyncio_queue_get(queue, &job)) == 0) {
-        /* A cancel waits until the job is done; it is delivered by the next get. */
+        /* A cancel waits until the job is done; the next get delivers it. */
         ASYNCIO_SHIELD_SCOPE {
             err = do_job(worker, &job);
         }
@@ -65,8 +65,8 @@ ASYNC(async_main)
         err = put_jobs(&queue);
         if (!err)
             err = asyncio_queue_join(&queue);
-        puts(err ? "interrupted: what is begun is finished" : "all jobs are done");
-        /* The workers learn it from their next get. Interrupted, what is left is dropped. */
+        puts(err ? "interrupted: the workers finish their jobs" : "all jobs are done");
+        /* The next get of each worker tells it. If interrupted, the jobs that are left are dropped. */
         asyncio_queue_shutdown(&queue, err != 0);
     }
     asyncio_queue_destroy(&queue);

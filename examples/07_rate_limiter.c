@@ -1,6 +1,6 @@
 /*
- * At most three requests in any half second, however many tasks make them: a
- * semaphore whose places come back when their time is over.
+ * At most three requests in any half second, however many tasks make them: a semaphore whose
+ * places a timer gives back.
  */
 #include <asyncio.h>
 #include <errno.h>
@@ -19,7 +19,7 @@ static void give_back(void *arg)
     asyncio_semaphore_release(&limiter->places);
 }
 
-/* Waits for its turn. The place is given back by the loop, `period` seconds later. */
+/* Waits for a place. The loop gives it back `period` seconds later. */
 static int limiter_wait(struct limiter *limiter)
 {
     int err = asyncio_semaphore_acquire(&limiter->places);

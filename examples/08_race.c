@@ -18,8 +18,8 @@ ASYNC(lookup, const char *, server, double, takes, intptr_t, answer)
 }
 
 /*
- * The first result that is no error; if there is none, the last error, or
- * -ETIMEDOUT. Takes the references over. Nothing runs any more when it returns.
+ * Returns the first result that is no error, or else the last error, or -ETIMEDOUT. Takes
+ * the references. When it returns, all tasks have ended.
  */
 static intptr_t race(asyncio_task *tasks[], size_t n, double timeout)
 {

@@ -1,6 +1,6 @@
 /*
- * Services that are started again when they fail, after a pause; one that
- * fails too often ends the whole group, and the others are cancelled.
+ * Restarts services that fail, after a pause; one that fails too often ends the whole group,
+ * and the others are cancelled.
  */
 #include <asyncio.h>
 #include <errno.h>

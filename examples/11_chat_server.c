@@ -1,12 +1,12 @@
 /*
- * Chat: whatever a client says, all others get to hear.
+ * Chat: each client gets what the others say.
  *
  *     11_chat_server [PORT]
  *
  * Try it: nc localhost PORT, several times; the first line is your name.
  *
- * Each client has a queue, and a task that sends what is in it, so that nobody waits for the slowest. Whose
- * queue is full is not listening, and has to go.
+ * Each client has a queue, and a task that sends what is in it, so that no client waits for
+ * the slowest. A client whose queue is full does not read, and is dropped.
  */
 #include <asyncio.h>
 #include <errno.h>
@@ -102,7 +102,7 @@ static void leave(struct room *room, const struct client *client)
     tell(room, client, "* %s has left\n", client->name);
 }
 
-/* What the others say, until the queue is shut down and empty. */
+/* Sends what the others say, until the queue is shut down and empty. */
 ASYNC(sends, struct client *, client)
 {
     struct message *message;
@@ -116,7 +116,7 @@ ASYNC(sends, struct client *, client)
     return err == ASYNCIO_EQUEUE_SHUTDOWN ? 0 : err;
 }
 
-/* Ends the line as text, which moves nobody's cursor and cannot look like another line. */
+/* Makes a string of the line, without control characters: they could move a cursor, or fake another line. */
 static void make_harmless(char *line)
 {
     line[strcspn(line, "\r\n")] = '\0';
@@ -125,7 +125,7 @@ static void make_harmless(char *line)
             *line = '?';
 }
 
-/* What this one says, until it has nothing more to say. */
+/* Tells the others what this client says, until it ends. */
 static int listen_to(struct room *room, struct client *client)
 {
     char *line;
@@ -158,7 +158,7 @@ ASYNC(chats, asyncio_stream *, stream, struct room *, room)
     struct client client = {.stream = stream};
     int err = ask_name(&client);
     if (err)
-        return err == ASYNCIO_EINCOMPLETE ? 0 : err; /* gone before it had a name */
+        return err == ASYNCIO_EINCOMPLETE ? 0 : err; /* it left before it had a name */
     err = asyncio_queue_init(&client.queue, sizeof(struct message *), QUEUE_MAX);
     if (err)
         return err;
@@ -197,7 +197,7 @@ ASYNC(async_main, int, port)
     tell(&room, NULL, "* good night\n");
     asyncio_server_close(server);
     asyncio_server_close_clients(server);
-    asyncio_server_wait_closed(server, GRACE_S); /* nobody is in the room when it goes */
+    asyncio_server_wait_closed(server, GRACE_S); /* the room is empty before it goes */
     asyncio_server_release(server);
     return err;
 }

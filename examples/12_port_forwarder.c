@@ -12,7 +12,7 @@
 #define CONNECT_S 10.0
 #define GRACE_S 2.0
 
-/* Until the end of `from`, which `to` then sees: the other direction may go on. */
+/* Copies until the end of `from`, and passes that on to `to`. The other direction may go on. */
 ASYNC(one_way, asyncio_stream *, from, asyncio_stream *, to)
 {
     ssize_t n = asyncio_stream_copy(from, to);
@@ -31,7 +31,7 @@ ASYNC(forward, asyncio_stream *, client, const asyncio_address *, target)
     err = asyncio_gather(NULL, one_way(client, server), one_way(server, client));
     if (err) {
         asyncio_stream_abort(server);
-        return err; /* and so is the client's */
+        return err; /* the server aborts the client's stream */
     }
     return asyncio_stream_close(server);
 }

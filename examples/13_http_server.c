@@ -25,21 +25,21 @@
 #define BODY_BYTES_MAX 65536
 #define READ_BYTES 2048
 
-/* For a whole request, from its first byte to its answer: who sends it drop by drop is not waited for. */
+/* For a whole request, from its first byte to its answer: a client may not send it drop by drop. */
 static double request_s = 20;
 
 static const char page[] = "Hello, world!\n";
 
-/* A field of the head, or its value: the length goes on counting where there is no more room. */
+/* A field of the head, or its value. The length counts the bytes that found no room, too. */
 struct text {
     char bytes[FIELD_BYTES];
     size_t length;
 };
 
-/* One client. Its answers are gathered, and go out when all that was read is parsed. */
+/* One client. Its answers go out together, when all the bytes that were read are parsed. */
 struct connection {
     http_parser parser;
-    double until; /* the request is to be there, or begun */
+    double until; /* by then the request must have come */
     bool is_midway;
     const char *refusal; /* of the request, in place of "400 Bad Request" */
     char target[TARGET_BYTES];
@@ -131,8 +131,8 @@ static bool is_text(const struct text *text, const char *word)
     return text->length == strlen(word) && strncasecmp(text->bytes, word, text->length) == 0;
 }
 
-/* A field and its value are complete. Where two programs take the same bytes for different requests, somebody
- * can smuggle one past the first: what is not understood is refused. */
+/* A field and its value are complete. If two programs read the same bytes as different requests, an attacker
+ * can smuggle one past the first. So the server refuses a field that it does not understand. */
 static int end_field(struct connection *connection)
 {
     bool is_coding = is_text(&connection->field, "transfer-encoding");
@@ -145,7 +145,7 @@ static int end_field(struct connection *connection)
     return ++connection->fields > FIELDS_MAX ? refuse(connection, "431 Request Header Fields Too Large") : 0;
 }
 
-/* These two come in any number of pieces. A space in a field's name the parser lets pass. */
+/* These two come in any number of pieces. The parser lets a space in a field's name pass. */
 static int on_field(http_parser *parser, const char *part, size_t n)
 {
     struct connection *connection = parser->data;
@@ -163,7 +163,7 @@ static int on_value(http_parser *parser, const char *part, size_t n)
     return count_head(connection, n);
 }
 
-/* Both CONTENT-LENGTH and TRANSFER-ENCODING, or two lengths, the parser refuses by itself. */
+/* The parser itself refuses both CONTENT-LENGTH and TRANSFER-ENCODING, or two lengths. */
 static int on_head(http_parser *parser)
 {
     struct connection *connection = parser->data;
@@ -223,8 +223,8 @@ static int handle(struct connection *connection, const char *data, size_t n)
     return connection->out_length ? flush(connection) : 0;
 }
 
-/* Closing on a client that still sends resets the connection, and may take the answer with it:
- * what comes is dropped for a while. */
+/* Closing while the client still sends resets the connection, and may lose the answer. So the server first
+ * drops what comes, for a while. */
 static void linger(asyncio_stream *stream)
 {
     char buf[READ_BYTES];
@@ -247,7 +247,7 @@ static int tell_of_timeout(struct connection *connection)
     return err;
 }
 
-/* Takes in what comes, and answers it, by the time that there is: 0, or an error. */
+/* Reads requests and answers them within the time limit. Returns 0 or an error. */
 static int go_on(struct connection *connection)
 {
     char buf[READ_BYTES];

@@ -1,6 +1,6 @@
 /*
- * Asks a name server for the IPv4 addresses of a name: a question of UDP, built by
- * hand, and asked again when no answer comes in time.
+ * Asks a name server for the IPv4 addresses of a name: a UDP question built by hand, sent
+ * again when no answer comes in time.
  *
  *     14_dns_query NAME SERVER [PORT]
  */
@@ -20,7 +20,7 @@
 #define ANSWER_MAX 512 /* of DNS over UDP */
 #define HEADER_BYTES 12
 #define NAME_BYTES 256
-#define ADDRESSES_MAX 32 /* there is no room for more */
+#define ADDRESSES_MAX 32 /* a message has no room for more */
 #define CLASS_IN 1
 #define TYPE_A 1
 #define TYPE_CNAME 5
@@ -35,7 +35,8 @@ static unsigned number_at(const unsigned char *at)
     return (unsigned)at[0] << 8 | at[1];
 }
 
-/* Writes the question for a name's A records, without a number; its length, or -EINVAL: that is no name. */
+/* Writes the question for a name's A records, without a number. Returns its length, or -EINVAL if that is no
+ * name. */
 static ssize_t make_query(unsigned char query[ANSWER_MAX], const char *name)
 {
     const unsigned char header[HEADER_BYTES] = {[2] = RECURSION, [5] = 1 /* question */};
@@ -58,8 +59,8 @@ static ssize_t make_query(unsigned char query[ANSWER_MAX], const char *name)
     return (ssize_t)(used + sizeof a_in);
 }
 
-/* Reads the name that begins at `at`, as text, which ends with a dot. A reference goes back, to something
- * before it, so that it comes to an end. Where the message goes on; 0: that is no name. */
+/* Reads the name at `at` as text that ends with a dot. A reference must lead backwards, so the walk ends.
+ * Returns where the message goes on, or 0 if that is no name. */
 static size_t read_name(const unsigned char *message, size_t n, size_t at, char name[NAME_BYTES])
 {
     size_t used = 0, before = at, behind = 0;
@@ -87,13 +88,13 @@ static size_t read_name(const unsigned char *message, size_t n, size_t at, char 
 }
 
 struct found {
-    char name[NAME_BYTES]; /* whose addresses are looked for: at last that of the last alias */
+    char name[NAME_BYTES]; /* the name whose addresses count; follows the aliases */
     unsigned char addresses[ADDRESSES_MAX][4];
     size_t count;
 };
 
-/* One record of the answer, which says something about `owner`. Whatever is not about the name is none of our
- * business, however it came into the message. */
+/* Takes one record of the answer, about `owner`. Records about another name do not count, however they came
+ * into the message. */
 static bool take_record(struct found *found, const char *owner, const unsigned char *message, size_t n,
                         size_t at)
 {
@@ -116,7 +117,8 @@ static bool take_record(struct found *found, const char *owner, const unsigned c
     return true;
 }
 
-/* Behind the question at `at` come the records. False: the message is broken, and nothing in it counts. */
+/* Takes the records, which follow the question at `at`. False: the message is broken, and nothing in it
+ * counts. */
 static bool find_addresses(struct found *found, const unsigned char *message, size_t n, size_t at)
 {
     char owner[NAME_BYTES];
@@ -133,7 +135,7 @@ static bool find_addresses(struct found *found, const unsigned char *message, si
     return true;
 }
 
-/* Prints the addresses in an answer to a query of that length: 0, or an error. */
+/* Prints the addresses in an answer to a query of that length. Returns 0 or an error. */
 static int print_addresses(const unsigned char *answer, size_t n, size_t query_length, const char *name)
 {
     struct found found = {.count = 0};
@@ -162,7 +164,7 @@ static bool is_answer(const unsigned char *answer, size_t n, const unsigned char
            memcmp(answer + HEADER_BYTES, query + HEADER_BYTES, length - HEADER_BYTES) == 0;
 }
 
-/* Waits for the answer to this question; others, late or forged, are passed over. */
+/* Waits for the answer to this question, and skips others, late or forged. */
 static ssize_t receive_answer(asyncio_datagram *server, const unsigned char *query, size_t length,
                               unsigned char *answer)
 {
@@ -173,7 +175,8 @@ static ssize_t receive_answer(asyncio_datagram *server, const unsigned char *que
     return n;
 }
 
-/* With a number and a port that nobody can guess: who does not see the question cannot forge an answer. */
+/* Uses a number and a port that nobody can guess: an attacker who does not see the question cannot forge an
+ * answer. */
 static ssize_t ask_once(const asyncio_address *address, unsigned char *query, size_t length,
                         unsigned char *answer)
 {

@@ -1,6 +1,5 @@
 /*
- * Which ports of a host are open: all are tried beside each other, a hundred at a
- * time, with a line that tells how far it has come.
+ * Prints the open ports of a host: tries a hundred at a time, and shows its progress.
  *
  *     15_port_scanner HOST FIRST LAST
  *
@@ -35,7 +34,7 @@ static int connect_to(const struct scan *scan, int port)
     return err;
 }
 
-/* Refused, unreachable and silent are closed; what else fails, such as a cancel, ends the scan. */
+/* Refused, unreachable and silent ports are closed; any other error, such as a cancel, ends the scan. */
 static bool means_closed(int err)
 {
     return err == -ECONNREFUSED || err == -ETIMEDOUT || err == -EHOSTUNREACH || err == -ENETUNREACH ||
@@ -54,7 +53,7 @@ ASYNC(try_port, struct scan *, scan, int, port)
     return means_closed(err) ? 0 : err;
 }
 
-/* On a terminal, ten times a second, until it is cancelled. */
+/* Shows the progress on a terminal, ten times a second, until it is cancelled. */
 ASYNC(show_progress, const struct scan *, scan)
 {
     int total = scan->last - scan->first + 1, err;

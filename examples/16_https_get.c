@@ -47,7 +47,7 @@ static int wrong(const char *words)
     return (int)asyncio_raise(-EBADMSG, "the answer %s", words);
 }
 
-/* The value of a field of that name, behind spaces; or NULL. */
+/* Returns the value of a field of that name, behind spaces, or NULL. */
 static const char *value_of(const char *line, const char *name)
 {
     size_t n = strlen(name);
@@ -56,7 +56,7 @@ static const char *value_of(const char *line, const char *name)
     return line + n + 1 + strspn(line + n + 1, " \t");
 }
 
-/* Digits, and nothing behind them. -1: that is no length, or there is no such memory. */
+/* Reads digits with nothing behind them. Returns -1 if that is no length, or exceeds all memory. */
 static long long read_length(const char *value)
 {
     size_t digits = strspn(value, "0123456789");
@@ -78,7 +78,8 @@ static int read_field(const char *line, long long *length)
     return 0;
 }
 
-/* Tells the status, and skips the rest of the head. The length of the body; -1: it goes on to the end. */
+/* Prints the status, and skips the rest of the head. Returns the length of the body, or -1 if it goes on to
+ * the end. */
 static int read_head(asyncio_stream *stream, long long *length)
 {
     char *line;
@@ -106,7 +107,7 @@ static int read_body(asyncio_stream *stream, long long length)
         size_t most = length > 0 && length < (long long)sizeof block ? (size_t)length : sizeof block;
         ssize_t n = asyncio_stream_read(stream, block, most);
         if (n < 0)
-            return (int)n; /* ASYNCIO_ETLS, too, if somebody has cut the connection */
+            return (int)n; /* ASYNCIO_ETLS if the connection was cut */
         if (n == 0)
             return length < 0 ? 0 : ASYNCIO_EINCOMPLETE;
         if (fwrite(block, 1, (size_t)n, stdout) != (size_t)n)

@@ -1,9 +1,10 @@
 /*
- * Many commands, at most four at a time, with a line that shows how far it has come.
+ * Runs many commands, at most four at a time, and shows its progress.
  *
  *     17_run_commands [COMMAND ...]
  *
- * Each is a command for the shell; without any, twenty that sleep for a moment, one of which fails.
+ * Each is a command for the shell. Without any, runs twenty that sleep for a moment, one of
+ * which fails.
  */
 #include <asyncio.h>
 #include <stdio.h>
@@ -40,12 +41,12 @@ static int run_shell(const char *command, int *status, asyncio_buffer *output)
     return err;
 }
 
-/* What a command has said belongs together: it is shown at the end. */
+/* The output of a command belongs together, so it is shown at its end. */
 static void show_end(const char *command, int status, const asyncio_buffer *output)
 {
     if (!status && !output->length)
         return;
-    printf("\r%-45s\n", command); /* over the line that shows how far it has come */
+    printf("\r%-45s\n", command); /* overwrites the line that shows the progress */
     if (output->length)
         fwrite(output->data, 1, output->length, stdout);
     if (status)

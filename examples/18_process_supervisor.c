@@ -1,7 +1,7 @@
 /*
- * Keeps programs running: their output goes to ours, each line with the name before it;
- * one that fails is started again, and SIGTERM (or Ctrl-C) asks all of them to end, then
- * insists.
+ * Keeps programs running: prints their output, each line with the program's name, and
+ * restarts those that fail. SIGTERM (or Ctrl-C) asks all of them to end; after a while
+ * SIGKILL ends them.
  *
  *     18_process_supervisor web='python3 -m http.server' job='./job --once'
  */
@@ -12,17 +12,17 @@
 #include <string.h>
 
 #define MOST 32      /* programs */
-#define PAUSE_S 0.1  /* before one that failed is started again; doubled each time */
+#define PAUSE_S 0.1  /* before the first restart; doubled each time */
 #define PAUSE_MAX_S 10
-#define STEADY_S 60  /* one that ran for so long has not failed again, but anew */
-#define PATIENCE_S 5 /* with one that was asked to end */
+#define STEADY_S 60  /* a program that ran for so long starts with a short pause again */
+#define PATIENCE_S 5 /* with a program that was asked to end */
 #define LAST_WORDS_S 1
 
 struct program {
     const char *name, *command;
 };
 
-/* Until the end of the program's output. A line that is too long comes in pieces. */
+/* Prints the program's output, until its end. A line that is too long comes in pieces. */
 ASYNC(show_lines, const struct program *, program, asyncio_stream *, output)
 {
     char *line, piece[4096];
@@ -37,7 +37,7 @@ ASYNC(show_lines, const struct program *, program, asyncio_stream *, output)
         if (line[n - 1] != '\n')
             putchar('\n');
     }
-    if (n < 0) /* nobody reads it any more: the program is to see that, and not to wait for ever */
+    if (n < 0) /* nobody reads it any more, and the program must see that instead of waiting */
         asyncio_stream_abort(output);
     return n;
 }
@@ -47,7 +47,7 @@ ASYNC(wait_for_end, asyncio_process *, process)
     return asyncio_process_wait(process, NULL);
 }
 
-/* The program and what it has started, which is a group of its own: its number is nobody else's
+/* Signals the program and what it has started, which are a process group. No other group can have its number
  * before the program has ended. */
 static void send_all(asyncio_process *process, int signo)
 {
@@ -55,7 +55,8 @@ static void send_all(asyncio_process *process, int signo)
         kill(-asyncio_process_pid(process), signo);
 }
 
-/* Starts it once; its status, or why there is none. Whoever cancels us waits until it has ended. */
+/* Starts it once. Returns its status, or an error if it could not start. When cancelled, ends the program
+ * first. */
 static int run_once(const struct program *program, int *status)
 {
     asyncio_process *process;
@@ -78,7 +79,7 @@ static int run_once(const struct program *program, int *status)
         send_all(process, SIGKILL);
     }
     int lost = (int)asyncio_wait_for(lines, LAST_WORDS_S);
-    if (lost && lost != -ETIMEDOUT) /* this one is fine: what it has left behind may hold the pipe for ever */
+    if (lost && lost != -ETIMEDOUT) /* its children may hold the pipe for ever */
         printf("%s: the rest of its output is lost: %s\n", program->name, asyncio_strerror(lost));
     asyncio_process_release(process);
     asyncio_shield_scope_exit(&shield);
@@ -97,10 +98,10 @@ ASYNC(supervise, const struct program *, program)
             printf("%s has ended\n", program->name);
             return 0;
         }
-        if (err) /* the machine's fault, and the others' programs run on */
-            printf("%s cannot run: %s; it is tried again\n", program->name, asyncio_error_message());
+        if (err) /* the machine's fault; the other programs run on */
+            printf("%s cannot run: %s; trying again\n", program->name, asyncio_error_message());
         else
-            printf("%s failed with status %d; it is started again\n", program->name, status);
+            printf("%s failed with status %d; restarting it\n", program->name, status);
         if (asyncio_time() - began > STEADY_S)
             pause = PAUSE_S;
         err = asyncio_sleep(pause);
@@ -109,13 +110,13 @@ ASYNC(supervise, const struct program *, program)
     }
 }
 
-/* Ends the group: all that it started are cancelled. */
+/* Ends the group, which cancels all its tasks. */
 ASYNC(wait_for_signal, asyncio_task_group *, group, int, signo)
 {
     int err = asyncio_wait_signal(signo);
     if (err)
         return err;
-    printf("SIG%s: all are to end\n", signo == SIGTERM ? "TERM" : "INT");
+    printf("SIG%s: all must end\n", signo == SIGTERM ? "TERM" : "INT");
     asyncio_task_group_cancel(group);
     return 0;
 }
@@ -134,7 +135,7 @@ ASYNC(async_main, int, count, char **, words)
         *is = '\0';
         programs[i] = (struct program){words[i], is + 1};
     }
-    /* Two groups: the inner one has ended when the programs have, and then nobody waits for signals. */
+    /* Two groups: the inner one ends when the programs have ended; then no task waits for signals. */
     ASYNCIO_TASK_GROUP(signals, ignored) {
         ASYNCIO_TASK_GROUP(group, err) {
             for (int i = 0; i < count; i++)

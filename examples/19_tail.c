@@ -1,6 +1,6 @@
 /*
- * Shows what is added to several files, as tail -F does: one that is cut short, or
- * replaced by another of the same name, is read from its beginning.
+ * Shows what is added to several files, like tail -F. A file that is cut short, or replaced
+ * by another of its name, is read from its beginning.
  *
  *     19_tail FILE ...
  */
@@ -17,7 +17,7 @@ struct followed {
     asyncio_file *file; /* NULL: not there, or not yet */
 };
 
-/* The one that was shown last: what comes from another has its name before it. */
+/* The file that was shown last: text of another one has its name before it. */
 static const struct followed *shown;
 
 static void show(const struct followed *it, const char *text, size_t n)
@@ -29,7 +29,7 @@ static void show(const struct followed *it, const char *text, size_t n)
     fflush(stdout);
 }
 
-/* Whatever was added since the last time. */
+/* Shows what was added since the last time. */
 static int show_news(const struct followed *it)
 {
     char block[4096];
@@ -47,7 +47,7 @@ static int show_news(const struct followed *it)
     return (int)n;
 }
 
-/* That it is not there is no error: it may come. */
+/* A missing file is no error: it may come. */
 static int open_file(struct followed *it)
 {
     int err = asyncio_file_open(it->name, O_RDONLY, 0, &it->file);
@@ -60,7 +60,7 @@ static void close_file(struct followed *it)
     it->file = NULL;
 }
 
-/* Is there another file of that name by now? */
+/* Has another file the name by now? */
 static bool was_replaced(const struct followed *it)
 {
     struct stat named, opened;
@@ -78,7 +78,7 @@ ASYNC(follow, const char *, name)
         asyncio_file_lseek(it.file, 0, SEEK_END);
     while (!err) {
         bool replaced = was_replaced(&it);
-        err = show_news(&it); /* of the old one the last */
+        err = show_news(&it); /* the rest of the old file */
         if (replaced) {
             close_file(&it);
             err = err ? err : open_file(&it);

@@ -1,6 +1,6 @@
 /*
- * All processors: a thread for each, with a loop and a server of its own, at one port. The
- * kernel spreads the clients among them (SO_REUSEPORT); the threads share nothing else.
+ * Uses all processors: a thread for each, with a loop and a server of its own, at one port.
+ * The kernel spreads the clients among them (SO_REUSEPORT); the threads share nothing else.
  *
  *     20_loop_per_core [PORT] [LOOPS]
  *
@@ -60,7 +60,7 @@ static void set_event(void *event)
     asyncio_event_set(event);
 }
 
-/* Serves until it is told that all is over. */
+/* Serves until main tells it to end. */
 ASYNC(work, struct worker *, worker)
 {
     asyncio_server *server;
@@ -79,9 +79,9 @@ ASYNC(work, struct worker *, worker)
 static void *run_worker(void *arg)
 {
     struct worker *worker = arg;
-    asyncio_run_options options = {.handle_sigint = -1}; /* the first thread sees to that */
+    asyncio_run_options options = {.handle_sigint = -1}; /* the first thread does that */
     worker->result = asyncio_run_with(work(worker), &options);
-    if (!worker->listens) /* nor ever will */
+    if (!worker->listens) /* and never will */
         asyncio_loop_call_soon_threadsafe(worker->first, set_event, &worker->is_ready);
     return NULL;
 }
@@ -94,7 +94,7 @@ static void end_thread(struct worker *worker)
         fprintf(stderr, "loop %d: %s\n", worker->number, asyncio_strerror(worker->result));
 }
 
-/* Not to be cancelled before the thread has said where its loop is, or that it has failed. */
+/* Must not be cancelled before the thread has set its loop, or has failed. */
 static int start_thread(struct worker *worker)
 {
     asyncio_shield_scope shield;

@@ -1,7 +1,7 @@
 /*
- * SHA-256 of all files below some directories, as sha256sum prints them, in the order of their names.
- * A few files are in work at a time; the sums are made on other threads, so that all processors have
- * something to do.
+ * Prints the SHA-256 of all files below some directories, as sha256sum does, in the order of
+ * their names. A few files are in work at a time, and other threads compute the sums, so
+ * that all processors have work.
  */
 #include <asyncio.h>
 #include <dirent.h>
@@ -41,7 +41,7 @@ static void complain(struct tree *tree)
     tree->failed++;
 }
 
-/* Takes the path over, which may be NULL for want of memory. */
+/* Takes the path, which is NULL if memory ran out. */
 static int add(struct found *found, char *path)
 {
     if (path && found->count == found->capacity) {
@@ -79,11 +79,11 @@ static int add_entry(struct tree *tree, const char *folder, const asyncio_dirent
         complain(tree);
     if (type == DT_REG || type == DT_DIR)
         return add(type == DT_REG ? &tree->files : &tree->folders, path);
-    free(path); /* what is neither is passed over */
+    free(path); /* anything else is skipped */
     return 0;
 }
 
-/* One that cannot be read is named, and the others go on. */
+/* Names a file that cannot be read; the others go on. */
 static int read_folder(struct tree *tree, const char *folder)
 {
     asyncio_dirents dirents;
@@ -100,7 +100,7 @@ static int read_folder(struct tree *tree, const char *folder)
     return err;
 }
 
-/* A folder's files together, before those of "folder-2": a slash comes before all else. */
+/* Keeps a folder's files together, before those of "folder-2": a slash sorts before everything. */
 static int by_path(const void *a, const void *b)
 {
     const char *one = ((const struct file *)a)->path, *other = ((const struct file *)b)->path;
@@ -137,7 +137,7 @@ static int no_sum(void)
     return (int)asyncio_raise(-EIO, "OpenSSL makes no sum");
 }
 
-/* On another thread. */
+/* Runs on another thread. */
 static intptr_t add_piece(void *arg)
 {
     struct piece *piece = arg;
@@ -181,7 +181,7 @@ static int sum_file(struct tree *tree, struct file *it, EVP_MD_CTX *digest, char
     return err ? err : finish_sum(digest, it->sum);
 }
 
-/* As sha256sum does it: a name may have the end of a line in it, and is not to look like two. */
+/* Like sha256sum: a name may contain a newline, and must not look like two lines. */
 static void print_file(const struct file *it)
 {
     const char *path = it->path;
@@ -202,7 +202,7 @@ static void show_progress(const struct tree *tree)
         fprintf(stderr, "\r%zu of %zu files, %.1f MB ", tree->done, tree->files.count, tree->bytes / 1e6);
 }
 
-/* One of several that take the next file each. */
+/* Takes one file after the other, beside others that do the same. */
 ASYNC(sum_files, struct tree *, tree)
 {
     EVP_MD_CTX *digest = EVP_MD_CTX_new();

@@ -1,11 +1,12 @@
 /*
- * asyncio inside a GLib main loop, as a program with a window would have it: GLib's timers and
- * callbacks, and tasks with sockets and a process, take turns in one thread.
+ * Runs asyncio inside a GLib main loop, as a program with a window would: GLib's timers and
+ * callbacks, and tasks with sockets and a process, in one thread.
  *
  *     22_glib [COMMAND]
  *
- * The bridge is one GSource: GLib polls the descriptor of our loop beside its own, at most until
- * our next timer, and gives us a turn when either comes. All below it is an ordinary program.
+ * The bridge is one GSource: GLib polls the descriptor of our loop beside its own, at most
+ * until our next timer, and runs an iteration of ours when either comes. All below it is an
+ * ordinary program.
  */
 #include <asyncio.h>
 #include <glib-unix.h>
@@ -22,7 +23,7 @@ struct loop_source {
     gpointer fd;
 };
 
-/* Before GLib polls: is there something to do at once, and if not, when? */
+/* Called before GLib polls: is there something to do at once, and if not, when? */
 static gboolean prepare(GSource *source, gint *timeout_ms)
 {
     double seconds = asyncio_loop_timeout(((struct loop_source *)source)->loop);
@@ -30,7 +31,7 @@ static gboolean prepare(GSource *source, gint *timeout_ms)
     return seconds == 0;
 }
 
-/* After it has polled. */
+/* Called after GLib has polled. */
 static gboolean check(GSource *source)
 {
     struct loop_source *bridge = (struct loop_source *)source;
@@ -59,7 +60,7 @@ static GSource *attach(asyncio_loop *loop)
 
 /* ---- Tasks ----------------------------------------------------------------------------------- */
 
-/* What a command prints, line by line, as it comes. */
+/* Shows what a command prints, line by line, as it comes. */
 ASYNC(run_command, const char *, command)
 {
     asyncio_process *process;
@@ -89,7 +90,7 @@ static asyncio_coro *serve(asyncio_stream *stream, void *arg)
     return echo(stream);
 }
 
-/* A client: says three things, a tenth of a second apart, and hears them again. */
+/* A client: sends three lines, a tenth of a second apart, and reads them back. */
 ASYNC(talk, int, port)
 {
     asyncio_stream *stream;
@@ -152,14 +153,14 @@ static gboolean interrupt(gpointer arg)
     return G_SOURCE_CONTINUE;
 }
 
-/* Our main task is the program's end. */
+/* The program ends with our main task. */
 static void ended(asyncio_future *main, void *arg)
 {
     (void)main;
     g_main_loop_quit(((struct program *)arg)->glib);
 }
 
-/* With a loop that is there, and whose descriptor can be polled. */
+/* Runs with a loop whose descriptor GLib can poll. */
 static intptr_t run(struct program *program, const char *command)
 {
     program->main = asyncio_loop_create_task(program->loop, async_main(command));

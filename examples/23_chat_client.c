@@ -1,11 +1,11 @@
 /*
- * The other end of 11_chat_server: what you type goes there, what others say appears here.
+ * The client of 11_chat_server: sends what you type, and shows what others say.
  *
  *     23_chat_client [PORT [HOST]]
  *
- * Two tasks, one for each direction, in a group: neither keeps the other waiting. Ctrl-D ends what you
- * say, and with it the conversation; Ctrl-C leaves at once. The terminal keeps its mode and its flags, and
- * the shell finds it as it was.
+ * Two tasks in a group, one for each direction: neither makes the other wait. Ctrl-D ends
+ * what you say, and with it the conversation; Ctrl-C leaves at once. The terminal keeps its
+ * mode and its flags.
  */
 #include <asyncio.h>
 #include <errno.h>
@@ -19,12 +19,12 @@
 
 struct chat {
     asyncio_stream *server, *in, *out;
-    bool is_terminal; /* somebody sits there, and wants a prompt */
+    bool is_terminal; /* there is a user, who wants a prompt */
     bool said_all;
     asyncio_task_group group;
 };
 
-/* Others may say what they like, but not move our cursor. */
+/* Takes control characters out: others must not move our cursor. */
 static void make_harmless(char *text, ssize_t n)
 {
     for (ssize_t i = 0; i < n; i++)
@@ -39,7 +39,7 @@ static int show(struct chat *chat, const char *line, ssize_t n)
     return asyncio_stream_printf(chat->out, CLEAR_LINE "%.*s" PROMPT, (int)n, line);
 }
 
-/* What the others say. With it ends the whole conversation. */
+/* Shows what the others say. Its end is the end of the conversation. */
 ASYNC(hear, struct chat *, chat)
 {
     char *line;
@@ -58,7 +58,7 @@ ASYNC(hear, struct chat *, chat)
     return n;
 }
 
-/* What is typed, until the end of the input. */
+/* Sends what is typed, until the end of the input. */
 ASYNC(speak, struct chat *, chat)
 {
     char *line;
@@ -83,7 +83,7 @@ static int open_streams(struct chat *chat, const char *host, int port)
         err = asyncio_open_pipe(STDOUT_FILENO, NULL, &chat->out);
     if (err)
         return (int)asyncio_raise(err, "stdin and stdout are needed: %s", asyncio_strerror(err));
-    return asyncio_open_connection(host, port, NULL, &chat->server); /* says itself what is wrong */
+    return asyncio_open_connection(host, port, NULL, &chat->server); /* prints what is wrong */
 }
 
 ASYNC(async_main, const char *, host, int, port)
@@ -100,7 +100,7 @@ ASYNC(async_main, const char *, host, int, port)
     }
     asyncio_stream_abort(chat.server);
     asyncio_stream_close(chat.in);
-    int closing = asyncio_stream_close(chat.out); /* what is to be shown has its time */
+    int closing = asyncio_stream_close(chat.out); /* waits until everything is shown */
     return err ? err : closing;
 }
 

@@ -1,12 +1,13 @@
 /*
- * Queries to PostgreSQL, each over a connection of its own, all beside each other: a foreign library,
- * libpq, whose calls that do not block are driven by tasks that wait for its descriptor.
+ * Sends queries to PostgreSQL side by side, each over a connection of its own. Tasks wait
+ * for the descriptors of a foreign library, libpq, and make its non-blocking calls.
  *
  *     24_postgres CONNINFO SECONDS QUERY ...
  *     24_postgres "host=/run/postgresql dbname=test" 5 "select 6 * 7" "select pg_sleep(60)"
  *
- * A query that takes longer than SECONDS is cancelled at the server, and so are all at Ctrl-C. libpq looks up
- * names while the program stands still: give it hostaddr, or the folder of a Unix socket.
+ * A query that takes longer than SECONDS is cancelled at the server, and so are all at
+ * Ctrl-C. libpq blocks the program while it looks up a name: give it hostaddr, or the folder
+ * of a Unix socket.
  */
 #include <asyncio.h>
 #include <errno.h>
@@ -18,14 +19,14 @@
 
 #define QUERIES_MAX 64
 
-/* What libpq has to say, without the hints in its further lines. */
+/* Returns libpq's message without the hints in its further lines. */
 static int failed(const char *words)
 {
     return (int)asyncio_raise(-EIO, "%.*s", (int)strcspn(words, "\n"), words);
 }
 
-/* libpq may open another descriptor at any time, and closes its own: it is asked each time, and
- * asyncio_wait_fd leaves no trace of it. The events that came, or an error. */
+/* Returns the events that came, or an error. libpq may open another descriptor at any time, and closes its
+ * own. So the program asks for it each time, and asyncio_wait_fd leaves no registration. */
 static int wait_for(PGconn *connection, int events)
 {
     int fd = PQsocket(connection);
@@ -34,7 +35,7 @@ static int wait_for(PGconn *connection, int events)
 
 /* ---- One connection ---------------------------------------------------------------------- */
 
-/* `connection` has been started; 0 when it is there. */
+/* Completes a connection that was started. Returns 0 or an error. */
 static int finish_connecting(PGconn *connection)
 {
     PostgresPollingStatusType wants = PGRES_POLLING_WRITING;
@@ -51,7 +52,7 @@ static int finish_connecting(PGconn *connection)
     return 0;
 }
 
-/* A server that does not take the query in may have something to say first. */
+/* A server that does not take the query may have something to say first. */
 static int send_query(PGconn *connection, const char *query)
 {
     int left = PQsendQuery(connection, query) ? PQflush(connection) : -1;
@@ -66,7 +67,7 @@ static int send_query(PGconn *connection, const char *query)
     return left ? failed(PQerrorMessage(connection)) : 0;
 }
 
-/* The next result, or NULL when there are no more. */
+/* Returns the next result, or NULL when there are no more. */
 static int next_result(PGconn *connection, PGresult **result)
 {
     while (PQisBusy(connection)) {
@@ -121,15 +122,15 @@ static int run_query(PGconn *connection, int number, const char *query)
 
 /* ---- Cancelled ------------------------------------------------------------------------------ */
 
-/* Over a connection of its own, which libpq waits for. */
+/* Uses a connection of its own, which libpq waits for. */
 static intptr_t request_cancel(void *cancel)
 {
     char words[256] = "";
     return PQcancel(cancel, words, sizeof words) ? 0 : failed(words);
 }
 
-/* Nobody waits for the answer any more: the server need not work on it. In a thread, and to its end, whatever
- * cancels come meanwhile. */
+/* Tells the server that nobody waits for the answer any more. Runs in a thread, to its end, even if cancels
+ * come meanwhile. */
 static void cancel_query(PGconn *connection)
 {
     if (PQtransactionStatus(connection) != PQTRANS_ACTIVE) /* it has no query yet */

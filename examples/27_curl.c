@@ -46,7 +46,7 @@ struct transfer {
     size_t body_length;
 };
 
-/* Something happened to `fd`. libcurl goes on from there, and each transfer that has ended wakes its task. */
+/* Tells libcurl that something happened to `fd`. Each transfer that has ended wakes its task. */
 static void drive(struct bridge *bridge, curl_socket_t fd, int events)
 {
     int running, left;
@@ -125,8 +125,8 @@ static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void 
     return update_watch(watch, what) ? -1 : 0;
 }
 
-/* libcurl calls this, too; it has one timer. It must not be told in here that the time is over, not even for
- * a time of 0: a callback of the loop comes later. */
+/* libcurl calls this to set its one timer. The call must not report a timeout back to libcurl, not even for a
+ * time of 0: a callback of the loop does that later. */
 static int set_timer(CURLM *multi, long timeout_ms, void *arg)
 {
     struct bridge *bridge = arg;
@@ -151,7 +151,7 @@ static int open_bridge(struct bridge *bridge)
     return 0;
 }
 
-/* No transfer is left. Connections that were kept for others are closed. */
+/* Closes the connections that libcurl kept for others. No transfer is left. */
 static void close_bridge(struct bridge *bridge)
 {
     curl_multi_cleanup(bridge->multi);

@@ -1,6 +1,7 @@
 /*
- * Redis over our own streams: hiredis writes the commands and parses the answers, and opens no socket. A
- * connection that is lost is made anew, with growing pauses between the attempts.
+ * Redis over our own streams: hiredis writes the commands and parses the answers, and opens
+ * no socket. After a lost connection the program reconnects, with growing pauses between the
+ * attempts.
  *
  *     28_redis HOST PORT SECONDS                 commands from stdin, one a line
  *     28_redis HOST PORT SECONDS CHANNEL ...     what is published there, until Ctrl-C
@@ -424,7 +425,7 @@ static int print_message(const redisReply *reply)
     if (reply->type == REDIS_REPLY_ERROR)
         return (int)asyncio_raise(-EACCES, "%s", reply->str);
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3)
-        return (int)asyncio_raise(-EBADMSG, "that is no message");
+        return (int)asyncio_raise(-EBADMSG, "not a message");
     print_reply(reply->element[1]);
     fputs(": ", stdout);
     if (reply->element[2]->type == REDIS_REPLY_INTEGER)

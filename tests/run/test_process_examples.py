@@ -81,11 +81,11 @@ def test_supervisor(program):
                         f'shaky=echo one line; test -e {flag} || {{ touch {flag}; exit 7; }}; sleep 0.2')
         text = read_until(process, 'steady | up\n', 'shaky has ended')
         check(text.count('shaky | one line\n') == 2, f'shaky was not started twice in {text!r}')
-        check('shaky failed with status 7; it is started again\n' in text,
+        check('shaky failed with status 7; restarting it\n' in text,
               f'no word of a restart in {text!r}')
         process.send_signal(signal.SIGTERM)
         rest = process.communicate(timeout=SECONDS_MAX)[0]
-        check('SIGTERM: all are to end\n' in rest and 'steady | told\n' in rest and
+        check('SIGTERM: all must end\n' in rest and 'steady | told\n' in rest and
               rest.endswith('all have ended\n'), f'at the end: {rest!r}')
         check(process.returncode == 0, f'the supervisor ends with {process.returncode}')
     process = start(program, 'a=exit 0', 'b=echo b')

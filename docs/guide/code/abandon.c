@@ -1,4 +1,4 @@
-/* Work that need not be waited for, in an executor of its own. */
+/* Work that goes on alone, in an executor of its own. */
 #include <asyncio.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ static struct query *make_query(const char *name, int milliseconds)
     return query;
 }
 
-/* On a thread of the executor. The query is its own, whatever becomes of those who asked. */
+/* Runs on a thread of the executor. It owns the query, even if the task that asked is gone. */
 static intptr_t ask(void *arg)
 {
     struct query *query = arg;

@@ -1,4 +1,4 @@
-/* Clients that say nothing, that never come to an end, and that are too many. */
+/* Clients that send nothing, or a line without an end, or are too many. */
 #include <asyncio.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,11 +7,11 @@ ASYNC(serve, asyncio_stream *, stream)
 {
     char *line;
     intptr_t n;
-    ASYNCIO_TIMEOUT(n, 0.2) /* for a whole request, and not for each byte of it */
+    ASYNCIO_TIMEOUT(n, 0.2) /* for a whole request, not for each byte */
         n = asyncio_stream_readline(stream, &line);
     if (n < 0) {
         printf("server: %s\n", asyncio_errname(n));
-        return 0; /* served as it deserves: nothing to report */
+        return 0; /* nothing to report */
     }
     return asyncio_stream_printf(stream, "hello %s", line);
 }

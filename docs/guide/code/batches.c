@@ -1,4 +1,4 @@
-/* Datagrams, a batch with one call. */
+/* Datagrams: one call for a batch. */
 #include <asyncio.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,7 +6,7 @@
 
 #define BATCH 8
 
-/* One message for each text: where it is, and how long. */
+/* Describes each text to the kernel: its place and its length. */
 static void prepare(struct mmsghdr *messages, struct iovec *parts, char (*texts)[32], size_t bytes)
 {
     memset(messages, 0, BATCH * sizeof *messages);
@@ -42,7 +42,7 @@ ASYNC(receive_all, asyncio_datagram *, to)
     char texts[BATCH][32];
     for (int got = 0; got < BATCH;) {
         prepare(messages, parts, texts, sizeof *texts);
-        int n = asyncio_datagram_recvmmsg(to, messages, BATCH); /* at least one, and what else is there */
+        int n = asyncio_datagram_recvmmsg(to, messages, BATCH); /* waits for one, takes all that are there */
         if (n < 0)
             return n;
         for (int i = 0; i < n; i++)

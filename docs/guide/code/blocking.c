@@ -9,7 +9,7 @@ struct search {
     int primes;
 };
 
-/* On another thread. Its memory is lent: a frame of the caller's will do. */
+/* Runs on another thread. `arg` may point into the caller's frame. */
 static intptr_t count_primes(void *arg)
 {
     struct search *search = arg;
@@ -26,7 +26,7 @@ static intptr_t count_primes(void *arg)
 
 static intptr_t nap(void *arg)
 {
-    usleep(200000); /* as a library would that knows nothing of loops */
+    usleep(200000); /* like a library that knows nothing of loops */
     return (intptr_t)arg;
 }
 
@@ -41,7 +41,7 @@ ASYNC(naps)
 {
     intptr_t result = asyncio_to_thread(nap, (void *)7);
     printf("the nap gave %ld\n", (long)result);
-    int err = asyncio_sleep(10); /* here comes the request */
+    int err = asyncio_sleep(10); /* the request is delivered here */
     printf("and then: %s\n", asyncio_errname(err));
     return err;
 }
@@ -59,7 +59,7 @@ ASYNC(async_main)
 
     asyncio_task *task = asyncio_create_task(naps());
     asyncio_sleep(0.1);
-    asyncio_cancel(task); /* the function runs: it is waited for */
+    asyncio_cancel(task); /* the function runs, so the task waits for it */
     asyncio_await(task);
     return 0;
 }

@@ -1,4 +1,4 @@
-/* A plain function may wait; only what becomes a task, or is awaited, needs ASYNC. */
+/* A plain function may wait; only a function that is awaited or becomes a task needs ASYNC. */
 #include <asyncio.h>
 #include <stdio.h>
 

@@ -1,4 +1,4 @@
-/* A request to cancel is delivered by the call that the task waits in. */
+/* The call in which a task waits delivers a request to cancel. */
 #include <asyncio.h>
 #include <errno.h>
 #include <stdio.h>

@@ -30,7 +30,7 @@ static asyncio_coro *handler(asyncio_stream *stream, void *arg)
 static int talk(asyncio_stream *stream)
 {
     asyncio_stream_printf(stream, "hello\n%d words\n", 2);
-    int err = asyncio_stream_write_eof(stream); /* that is all; the answers may still come */
+    int err = asyncio_stream_write_eof(stream); /* we send no more; answers may still come */
     if (err)
         return err;
     char *line;

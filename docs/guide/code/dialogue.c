@@ -1,4 +1,4 @@
-/* A process that lives longer: its lines as they come, and a limit on its time. */
+/* A process that lives longer: its lines as they come, and a time limit. */
 #include <asyncio.h>
 #include <errno.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@ static int ask(asyncio_process *process, const char *question)
     return 0;
 }
 
-/* The shell as a calculator; to one question it has no answer. */
+/* Uses the shell as a calculator; it does not answer the last question. */
 static int calculate(asyncio_process *process)
 {
     int err = ask(process, "6 * 7");

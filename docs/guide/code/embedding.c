@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static int bell[2]; /* what the other loop is there for */
+static int bell[2]; /* what the other loop waits for */
 
 ASYNC(rings_twice)
 {
@@ -55,6 +55,6 @@ int main(void)
     asyncio_task *main = asyncio_loop_create_task(loop, rings_twice());
     int err = serve(loop, main);
     asyncio_release(main);
-    asyncio_runner_close(&runner); /* ends what is left, in order */
+    asyncio_runner_close(&runner); /* ends the tasks that are left */
     return err < 0;
 }

@@ -1,4 +1,4 @@
-/* An error is a code and a message; both reach whoever awaits. */
+/* An error is a code and a message; both reach the task that awaits. */
 #include <asyncio.h>
 #include <errno.h>
 #include <stdio.h>

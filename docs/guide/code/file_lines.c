@@ -9,7 +9,7 @@ static int open_stream(const char *path, int flags, asyncio_stream **stream)
     int err = asyncio_file_open(path, flags, 0644, &file);
     if (err)
         return err;
-    err = asyncio_stream_from_file(file, NULL, stream); /* which has the file from here on */
+    err = asyncio_stream_from_file(file, NULL, stream); /* the stream now owns the file */
     if (err)
         asyncio_file_close(file);
     return err;

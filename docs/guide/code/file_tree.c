@@ -1,4 +1,4 @@
-/* A directory, made, listed, copied from, and removed. */
+/* Makes a directory, copies a file in it, lists it, and removes it. */
 #include <asyncio.h>
 #include <dirent.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* A file written, read back, and looked at. */
+/* Writes a file, reads it back, and looks at it. */
 #include <asyncio.h>
 #include <errno.h>
 #include <stdio.h>
@@ -36,7 +36,7 @@ ASYNC(async_main)
     struct stat status;
     int err = write_file("guide-new.txt", "Files do not hold up the loop.\n");
     if (!err)
-        err = asyncio_rename("guide-new.txt", "guide.txt"); /* all of it, or what was there before */
+        err = asyncio_rename("guide-new.txt", "guide.txt"); /* whole, or not at all */
     if (!err)
         err = show_file("guide.txt");
     if (!err)

@@ -22,7 +22,7 @@ static int other_open(struct other_loop *other)
     return epoll_ctl(other->epfd, EPOLL_CTL_ADD, other->timer, &event) ? -errno : 0;
 }
 
-/* Whatever is due, without waiting. Is there more to come? */
+/* Runs what is due, without waiting. Returns whether more is to come. */
 static int other_run_once(struct other_loop *other)
 {
     struct epoll_event event;
@@ -34,7 +34,7 @@ static int other_run_once(struct other_loop *other)
 
 /* ---- Ours ---- */
 
-/* A task is its driver. */
+/* A task drives the other loop. */
 ASYNC(drive, struct other_loop *, other)
 {
     while (other_run_once(other)) {

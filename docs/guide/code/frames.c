@@ -1,4 +1,4 @@
-/* Four ways to read, and what they say when it does not come as it should. */
+/* Four ways to read, and their errors. */
 #include <asyncio.h>
 #include <stdio.h>
 #include <string.h>

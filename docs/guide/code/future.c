@@ -2,7 +2,7 @@
 #include <asyncio.h>
 #include <stdio.h>
 
-/* As if it belonged to a library that knows callbacks only. */
+/* Stands for a library that knows only callbacks. */
 static void start_measuring(void (*done)(void *arg), void *arg)
 {
     asyncio_loop_call_later(asyncio_get_running_loop(), 0.1, done, arg);
@@ -11,7 +11,7 @@ static void start_measuring(void (*done)(void *arg), void *arg)
 static void measured(void *arg)
 {
     asyncio_future *future = arg;
-    asyncio_future_set_result(future, 21); /* refused if nobody waits any more */
+    asyncio_future_set_result(future, 21); /* refused if the task was cancelled */
     asyncio_release(future);
 }
 
@@ -21,7 +21,7 @@ static intptr_t measure(void)
     asyncio_future *future = asyncio_future_new();
     if (future)
         start_measuring(measured, asyncio_ref(future)); /* one reference for the callback */
-    return asyncio_await(future);                       /* takes the other over; of NULL: -ENOMEM */
+    return asyncio_await(future);                       /* takes the other one; NULL: -ENOMEM */
 }
 
 ASYNC(measure_again)

@@ -1,4 +1,4 @@
-/* A task group is left when all of its tasks have ended. */
+/* A task group ends when all of its tasks have ended. */
 #include <asyncio.h>
 #include <errno.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* Several failures: ASYNCIO_EGROUP, and each of them; and results of children. */
+/* Several failures give ASYNCIO_EGROUP, and a list; and the results of children. */
 #include <asyncio.h>
 #include <errno.h>
 #include <stdio.h>

@@ -9,7 +9,7 @@ static int withdraw_locked(int amount)
 {
     if (balance < amount)
         return 0;
-    int err = asyncio_sleep(0.1); /* others run meanwhile, but none gets in here */
+    int err = asyncio_sleep(0.1); /* others run meanwhile, but none enters here */
     if (err)
         return err;
     balance -= amount;

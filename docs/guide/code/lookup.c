@@ -1,4 +1,4 @@
-/* Names, and what is said when there is nobody. */
+/* Looking up names, and the error when no server is there. */
 #include <asyncio.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>

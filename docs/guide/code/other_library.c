@@ -1,4 +1,4 @@
-/* A library with descriptors of its own, as database clients and the like are: it says what it waits for. */
+/* A library with descriptors of its own, like a database client: it says what it waits for. */
 #include <asyncio.h>
 #include <poll.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@ struct client {
     char answer[64];
 };
 
-/* Goes on as far as it can: 0 done, else what to wait for before it is called again. */
+/* Goes on as far as it can. Returns 0 when done, else the events to wait for before the next call. */
 static int client_poll(struct client *client)
 {
     ssize_t n = recv(client->fd, client->answer + client->got, sizeof client->answer - client->got,
@@ -26,7 +26,7 @@ static int client_poll(struct client *client)
 
 static void client_finish(struct client *client)
 {
-    close(client->fd); /* by itself, and we need not know */
+    close(client->fd); /* without telling us */
 }
 
 /* ---- The program ---- */

@@ -16,7 +16,7 @@ union control {
 static ssize_t send_descriptor(int socket, int fd)
 {
     union control control = {0};
-    struct iovec part = {"x", 1}; /* there must be a byte to go with it */
+    struct iovec part = {"x", 1}; /* at least one byte must go with it */
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes,
                              .msg_controllen = sizeof control.bytes};
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);

@@ -1,4 +1,4 @@
-/* A command, what it says, and how it ends. */
+/* Commands, their output, and their status. */
 #include <asyncio.h>
 #include <stdio.h>
 
@@ -16,7 +16,7 @@ static int sort(const char *text, size_t n, asyncio_buffer *sorted)
     return err;
 }
 
-/* How a command for the shell ends. */
+/* Runs a command in the shell; stores its status. */
 static int status_of(const char *command, int *status)
 {
     asyncio_process *process;

@@ -10,7 +10,7 @@ ASYNC(produce, asyncio_queue *, queue)
         if (!err)
             printf("put %d\n", i);
     }
-    asyncio_queue_shutdown(queue, false); /* no more; what is in it can still be taken */
+    asyncio_queue_shutdown(queue, false); /* no more puts; the consumer takes the rest */
     return err;
 }
 

@@ -51,7 +51,7 @@ ASYNC(async_main)
         tasks[1] = asyncio_create_task(fetch(2, 0.1));
         tasks[2] = asyncio_create_task(fetch(3, 0.2));
         err = ways[way](tasks, 3);
-        /* wait and as_completed borrow: the references are still ours. */
+        /* wait and as_completed borrow: we still own the references. */
         for (int i = 0; i < 3; i++)
             asyncio_release(tasks[i]);
     }

@@ -1,4 +1,4 @@
-/* Tries again, with pauses that grow, and in the end tells why it failed, and not only that time is up. */
+/* Tries again, with growing pauses, and at the end says why the last try failed. */
 #include <asyncio.h>
 #include <errno.h>
 #include <stdbool.h>
@@ -9,7 +9,7 @@
 #define PAUSE_S 0.02 /* after the first failure; doubled each time */
 #define PAUSE_MAX_S 1.0
 
-/* What may be better the next time. A wrong name is not, and a cancel is meant for us. */
+/* May the next try succeed? A wrong name stays wrong, and a cancel is meant for us. */
 static bool may_pass(int err)
 {
     return err == -ECONNREFUSED || err == -ECONNRESET || err == -ETIMEDOUT || err == -EHOSTUNREACH;

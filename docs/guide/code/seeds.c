@@ -22,7 +22,7 @@ ASYNC(scenario)
     return asyncio_gather(NULL, withdraw(100, 0), withdraw(100, 1));
 }
 
-/* Runs the scenario in the order of a seed; is the balance what it may be? */
+/* Runs the scenario in the order of a seed. Is the balance possible? */
 static int is_sound(uint64_t seed)
 {
     asyncio_run_options options = {.clock = ASYNCIO_CLOCK_VIRTUAL, .seed = seed};

@@ -1,4 +1,4 @@
-/* A server comes to its end, and so do its clients; one of them fails before. */
+/* A server ends, and so do its clients; one of them has failed before. */
 #include <asyncio.h>
 #include <errno.h>
 #include <stdio.h>
@@ -47,7 +47,7 @@ ASYNC(async_main)
     asyncio_task *visitors[] = {asyncio_create_task(visit("short")), asyncio_create_task(visit("long"))};
     asyncio_sleep(0.05);
     asyncio_server_close(server);            /* no new clients */
-    asyncio_server_wait_closed(server, 0.5); /* half a second for those that are there */
+    asyncio_server_wait_closed(server, 0.5); /* half a second for the present clients */
     asyncio_server_release(server);
     return asyncio_gather_array(NULL, visitors, 2);
 }

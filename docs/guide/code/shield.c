@@ -1,4 +1,4 @@
-/* What must be finished is finished, even when its task is cancelled. */
+/* A shielded block runs to its end, even if its task is cancelled. */
 #include <asyncio.h>
 #include <errno.h>
 #include <stdio.h>

@@ -12,7 +12,7 @@ static void reload(void *arg)
     puts("reload the configuration");
 }
 
-/* A handler may do next to nothing; this call is made for it. */
+/* A handler may make hardly any call; it may make this one. */
 static void on_hangup(int signo)
 {
     (void)signo;

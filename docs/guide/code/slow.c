@@ -1,4 +1,4 @@
-/* Debug mode tells of a step that keeps all others waiting. */
+/* Debug mode reports a step that makes all others wait. */
 #include <asyncio.h>
 #include <stdio.h>
 #include <unistd.h>

@@ -1,11 +1,11 @@
-/* The system calls that you know, which wait without holding up anybody else. */
+/* The system calls that you know, without blocking other tasks. */
 #include <asyncio.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
-/* A listener on a port that is free, and where it is. */
+/* Listens on a free port, and stores its address. */
 static int listen_somewhere(struct sockaddr_in *address)
 {
     socklen_t length = sizeof *address;

@@ -9,7 +9,7 @@ ASYNC(quick)
 ASYNC(async_main)
 {
     asyncio_task *task = asyncio_create_task(quick());
-    asyncio_await(task);  /* takes the reference over */
+    asyncio_await(task);  /* takes the reference */
     asyncio_cancel(task); /* too late: the task is gone */
     return 0;
 }

@@ -1,4 +1,4 @@
-/* A thread that blocks asks a loop in another thread. */
+/* A thread submits coroutines to a loop in another thread, and waits for them. */
 #include <asyncio.h>
 #include <errno.h>
 #include <pthread.h>

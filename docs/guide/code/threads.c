@@ -11,14 +11,14 @@ struct work {
     asyncio_future *future;
 };
 
-/* In the loop's thread: futures belong to it. */
+/* Runs in the loop's thread, to which futures belong. */
 static void finished(void *arg)
 {
     struct work *work = arg;
     asyncio_future_set_result(work->future, 0);
 }
 
-/* In the other thread: nothing but what ends in _threadsafe. */
+/* Runs in the other thread, which may call only functions that end in _threadsafe. */
 static void *compute(void *arg)
 {
     struct work *work = arg;

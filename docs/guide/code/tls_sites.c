@@ -1,4 +1,4 @@
-/* A server with two certificates, and clients that believe it, or do not. */
+/* A server with two certificates, and clients that trust it or refuse it. */
 #include <asyncio.h>
 #include <asyncio/tls.h>
 #include <stdio.h>

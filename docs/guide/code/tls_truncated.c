@@ -1,10 +1,10 @@
-/* The end of a connection, and a cut. */
+/* A connection that ends, and one that is cut. */
 #include <asyncio.h>
 #include <asyncio/tls.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
-/* Sends a little, and ends in one way or the other. */
+/* Sends a line, then says goodbye or cuts the connection. */
 ASYNC(send_some, int, fd, asyncio_tls_context *, tls, bool, says_goodbye)
 {
     asyncio_connect_options options = {.tls = tls};

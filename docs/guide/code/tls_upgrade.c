@@ -1,4 +1,4 @@
-/* TLS that starts in the middle of a connection, between two who show each other who they are. */
+/* TLS that starts in the middle of a connection; both sides show a certificate. */
 #include <asyncio.h>
 #include <asyncio/tls.h>
 #include <stdio.h>

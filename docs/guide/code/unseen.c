@@ -1,4 +1,4 @@
-/* Nothing is lost in silence: a failed task that nobody looked at is reported. */
+/* Nothing fails in silence: a failed task that nobody looked at is reported. */
 #include <asyncio.h>
 #include <errno.h>
 

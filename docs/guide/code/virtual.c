@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-/* What is tested: tries again after 1, 2, 4, ... seconds, at most for an hour. */
+/* Under test: tries again after 1, 2, 4, ... seconds, for an hour at most. */
 static int connect_patiently(int (*try_once)(void))
 {
     int err;

@@ -10,7 +10,7 @@ ASYNC(reload)
         if (err)
             return err;
         puts("reload");
-        err = asyncio_sleep(0.3); /* it takes a while; what comes now is kept */
+        err = asyncio_sleep(0.3); /* it takes a while; a signal that comes now is kept */
         if (err)
             return err;
     }
