@@ -1,6 +1,6 @@
 /*
- * Connections: a name, or a path, becomes a stream. The order of attempts is in
- * happy_eyeballs.c; this is what an attempt is.
+ * Connections: a name or a path becomes a stream. This makes one attempt; happy_eyeballs.c decides their
+ * order.
  */
 #include "asyncio/errors.h"
 #include "asyncio/fdio.h"
@@ -28,36 +28,36 @@
 /* Why an attempt failed. */
 struct failure {
     int err;
-    bool is_at_bind;              /* it came no further than to bind, */
-    const struct sockaddr *local; /* to this; NULL: there is none of the family */
-    char host[ASY_HOST_TEXT];     /* what it was to connect to */
+    bool is_at_bind;              /* it failed to bind */
+    const struct sockaddr *local; /* to this address; NULL: there is none of the family */
+    char host[ASY_HOST_TEXT];     /* the host that it was to connect to */
 };
 
 /* One call of asyncio_open_connection. */
 struct dial {
     asyncio_address remote;
     const asyncio_connect_options *options;
-    struct addrinfo *locals; /* what options->local is, or NULL */
+    struct addrinfo *locals; /* the addresses of options->local, or NULL */
     struct failure last;     /* of the attempts */
 };
 
 /* ---- One attempt -------------------------------------------------------------------- */
 
-/* Neither is needed for the connection to work. */
-static void set_options(int fd, const asyncio_address *local)
+/* A connection works without these options, so their errors do not matter. */
+static void set_connect_options(int fd, const asyncio_address *local)
 {
     int on = 1;
     asy_sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (!local)
         return;
-    if (local->port) /* attempts beside each other share it, and so does a connection that lingers */
+    if (local->port) /* concurrent attempts share it, and so does a connection that lingers */
         asy_sys_setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    else /* the port is chosen when the peer is known: more connections find one */
+    else /* the kernel chooses the port when it knows the peer, so that more connections find one */
         asy_sys_setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
 }
 
-/* Nobody listened at a port that the kernel may give away, it chose that very one for us, and we were
- * connected to ourselves (TCP's simultaneous open). */
+/* If no program listens at a port of the kernel's own range, the kernel may choose that port for us and
+ * connect the socket to itself (TCP's simultaneous open). */
 static bool is_own_address(int fd, const struct addrinfo *to)
 {
     struct sockaddr_storage name;
@@ -79,7 +79,7 @@ static bool is_own_address(int fd, const struct addrinfo *to)
 static int connect_socket(const struct dial *dial, int fd, const struct addrinfo *to, struct failure *failure)
 {
     const asyncio_address *local = dial->options->local;
-    set_options(fd, local);
+    set_connect_options(fd, local);
     if (local) {
         int err = asy_bind_to_any(fd, to->ai_family, dial->locals, &failure->local);
         if (err) {
@@ -93,7 +93,7 @@ static int connect_socket(const struct dial *dial, int fd, const struct addrinfo
     return err;
 }
 
-static int dial_connect(void *arg, const struct addrinfo *to)
+static int connect_attempt(void *arg, const struct addrinfo *to)
 {
     struct dial *dial = arg;
     struct failure failure = {.is_at_bind = false};
@@ -108,19 +108,19 @@ static int dial_connect(void *arg, const struct addrinfo *to)
     return failure.err;
 }
 
-static int dial_resolve(void *arg, struct addrinfo **addresses)
+static int resolve_remote(void *arg, struct addrinfo **addresses)
 {
     const struct dial *dial = arg;
     return asy_look_up(&dial->remote, AF_UNSPEC, SOCK_STREAM, ASY_TO_CONNECT, addresses);
 }
 
-static void dial_release(void *arg, struct addrinfo *addresses)
+static void release_addresses(void *arg, struct addrinfo *addresses)
 {
     (void)arg;
     freeaddrinfo(addresses);
 }
 
-static void dial_close(void *arg, int fd)
+static void close_attempt(void *arg, int fd)
 {
     (void)arg;
     asyncio_close(fd);
@@ -129,7 +129,7 @@ static void dial_close(void *arg, int fd)
 /* ---- Messages ------------------------------------------------------------------------- */
 
 /* "connect to example.org:443 (93.184.216.34): connection refused"; a number is said once. */
-static int attempts_failed(const struct dial *dial, size_t tried)
+static int raise_attempts_failed(const struct dial *dial, size_t tried)
 {
     const struct failure *last = &dial->last;
     char target[ASY_TARGET_TEXT], found[ASY_HOST_TEXT + 4] = "", step[ASY_ADDRESS_TEXT + 16] = "";
@@ -157,10 +157,10 @@ static int dial_name(struct dial *dial)
 {
     double delay_s = dial->options->happy_eyeballs_delay;
     const struct happy_eyeballs with = {
-        .resolve = dial_resolve,
-        .release = dial_release,
-        .connect = dial_connect,
-        .close = dial_close,
+        .resolve = resolve_remote,
+        .release = release_addresses,
+        .connect = connect_attempt,
+        .close = close_attempt,
         .arg = dial,
         .delay_s = delay_s == 0 ? ATTEMPT_DELAY_S : delay_s,
     };
@@ -171,15 +171,15 @@ static int dial_name(struct dial *dial)
     size_t tried;
     int fd = asy_happy_eyeballs(&with, &tried);
     if (fd < 0 && fd == dial->last.err && fd != -ECANCELED)
-        attempts_failed(dial, tried);
+        raise_attempts_failed(dial, tried);
     if (dial->locals)
         freeaddrinfo(dial->locals);
     return fd;
 }
 
-/* The descriptor is the stream's, or closed. */
-static int make_stream(int fd, const asyncio_connect_options *options, const char *server_hostname,
-                       asyncio_stream **out)
+/* The stream owns the descriptor; on an error it is closed. */
+static int open_stream_over(int fd, const asyncio_connect_options *options, const char *server_hostname,
+                            asyncio_stream **out)
 {
     asyncio_stream *stream;
     int err = asy_stream_make(asy_running_loop, fd, options, false, &stream);
@@ -198,8 +198,9 @@ static int make_stream(int fd, const asyncio_connect_options *options, const cha
 
 static const asyncio_connect_options defaults;
 
-/* What both kinds of connection check first; `host` is the name to verify if options have none. */
-static int check(const asyncio_connect_options *options, const char *host, asyncio_stream **stream)
+/* Checks the arguments of both kinds of connection. `host`: the name to verify if the options have none. */
+static int check_connect_call(const asyncio_connect_options *options, const char *host,
+                              asyncio_stream **stream)
 {
     if (!asy_running_loop || !asy_running_loop->current)
         return ASYNCIO_ENOTASK;
@@ -216,14 +217,14 @@ int asyncio_open_connection(const char *host, int port, const asyncio_connect_op
                             asyncio_stream **stream)
 {
     options = options ? options : &defaults;
-    int err = check(options, host, stream);
+    int err = check_connect_call(options, host, stream);
     if (err)
         return err;
     struct dial dial = {.remote = {host, port}, .options = options};
     int fd = dial_name(&dial);
     if (fd < 0)
         return fd;
-    return make_stream(fd, options, options->server_hostname ? options->server_hostname : host, stream);
+    return open_stream_over(fd, options, options->server_hostname ? options->server_hostname : host, stream);
 }
 
 /* ---- A path ------------------------------------------------------------------------------ */
@@ -252,9 +253,9 @@ int asyncio_open_unix_connection(const char *path, const asyncio_connect_options
                                  asyncio_stream **stream)
 {
     options = options ? options : &defaults;
-    int err = check(options, NULL, stream);
+    int err = check_connect_call(options, NULL, stream);
     if (err)
         return err;
     int fd = dial_path(path);
-    return fd < 0 ? fd : make_stream(fd, options, options->server_hostname, stream);
+    return fd < 0 ? fd : open_stream_over(fd, options, options->server_hostname, stream);
 }

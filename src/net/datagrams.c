@@ -1,13 +1,14 @@
 /*
- * Datagrams: sockets made, and the waiting calls on them. See asyncio/datagrams.h.
+ * Datagrams: making sockets, and the waiting calls on them. See asyncio/datagrams.h.
  *
- * A call keeps no pointer to the object while it waits: it may be closed meanwhile.
+ * A call keeps no pointer to the object while it waits, since the program may close it meanwhile.
  */
 #include "asyncio/datagrams.h"
 #include "asyncio/errors.h"
 #include "asyncio/fdio.h"
 #include "asyncio/messages.h"
 #include "asyncio/sockets.h"
+#include "base/assert.h"
 #include "core/message.h"
 #include "core/quarantine.h"
 #include "fd/address.h"
@@ -37,22 +38,23 @@ static void check_datagram(const asyncio_datagram *datagram, const char *call)
 }
 
 /* 0, or close(2)'s error. */
-static int close_descriptor(asyncio_datagram *datagram)
+static int close_socket(asyncio_datagram *datagram)
 {
+    ASY_ASSERT(datagram->fd >= 0);
     list_remove(&datagram->owner.node);
     datagram->fd = -EBADF;
     return asy_fd_close(datagram->loop, datagram->record);
 }
 
-static void loop_closes(struct fd_owner *owner)
+static void datagram_loop_closes(struct fd_owner *owner)
 {
-    close_descriptor(LIST_ENTRY(owner, asyncio_datagram, owner));
+    close_socket(LIST_ENTRY(owner, asyncio_datagram, owner));
 }
 
 /* ---- Made of a descriptor ----------------------------------------------------------- */
 
-/* It belongs to the object on success. Whatever had this number before is forgotten. */
-static int adopt(asyncio_loop *loop, int fd, asyncio_datagram **out)
+/* The object owns the descriptor on success. The table forgets an earlier descriptor with this number. */
+static int adopt_socket(asyncio_loop *loop, int fd, asyncio_datagram **out)
 {
     struct fd_record *record = asy_fd_record(loop, fd);
     if (!record)
@@ -67,7 +69,7 @@ static int adopt(asyncio_loop *loop, int fd, asyncio_datagram **out)
         return err ? err : -ENOMEM;
     }
     *datagram = (asyncio_datagram){.what = what_datagram, .loop = loop, .record = record, .fd = fd};
-    datagram->owner.loop_closes = loop_closes;
+    datagram->owner.loop_closes = datagram_loop_closes;
     asy_fd_own(loop, &datagram->owner);
     asy_loop_object_made(loop);
     *out = datagram;
@@ -79,26 +81,26 @@ int asyncio_datagram_from_fd(int fd, asyncio_datagram **datagram)
     asyncio_loop *loop = asy_running_loop;
     if (!loop || !loop->current)
         return ASYNCIO_ENOTASK;
-    return datagram ? adopt(loop, fd, datagram) : -EINVAL;
+    return datagram ? adopt_socket(loop, fd, datagram) : -EINVAL;
 }
 
 /* ---- Opened -------------------------------------------------------------------------- */
 
-/* What one call of asyncio_open_datagram has found. */
+/* The addresses that one call of asyncio_open_datagram has found. */
 struct ends {
     const asyncio_datagram_options *options;
     struct addrinfo *locals, *remotes; /* NULL: not asked for */
 };
 
 /* "bind to 192.0.2.1:53: address already in use" */
-static int failed(int err, const char *what, const struct sockaddr *address)
+static int raise_address_error(int err, const char *what, const struct sockaddr *address)
 {
     char text[ASY_ADDRESS_TEXT], words[ASY_WORDS];
     asy_address_text(address, text);
     return (int)asyncio_raise(err, "%s %s: %s", what, text, asy_words(err, words));
 }
 
-static int set_options(int fd, const asyncio_datagram_options *options)
+static int set_datagram_options(int fd, const asyncio_datagram_options *options)
 {
     int on = 1, err = 0;
     if (options->reuse_port > 0)
@@ -110,26 +112,26 @@ static int set_options(int fd, const asyncio_datagram_options *options)
 
 static int bind_and_connect(const struct ends *ends, int fd, int family, const struct addrinfo *remote)
 {
-    int err = set_options(fd, ends->options);
+    int err = set_datagram_options(fd, ends->options);
     if (!err && ends->locals) {
         const struct sockaddr *local;
         err = asy_bind_to_any(fd, family, ends->locals, &local);
         if (err && local)
-            failed(err, "bind to", local);
+            raise_address_error(err, "bind to", local);
         else if (err)
             asyncio_raise(err, "the local and the remote address have no family in common");
     }
     if (!err && remote) {
         err = asy_sys_connect(fd, remote->ai_addr, remote->ai_addrlen);
         if (err)
-            failed(err, "connect to", remote->ai_addr);
+            raise_address_error(err, "connect to", remote->ai_addr);
     }
     return err;
 }
 
-/* One that nobody gets to see; nor the file that was made for it. An abstract name, or none, is the empty
- * path here. */
-static void discard(int fd)
+/* Closes a socket that the program never got, and removes the file that bind made. Here an abstract name, or
+ * none, is the empty path. */
+static void discard_socket(int fd)
 {
     struct sockaddr_un name;
     socklen_t length = sizeof name;
@@ -140,7 +142,7 @@ static void discard(int fd)
 }
 
 /* A descriptor, or an error with its message. */
-static int open_one(const struct ends *ends, int family, const struct addrinfo *remote)
+static int open_socket(const struct ends *ends, int family, const struct addrinfo *remote)
 {
     char words[ASY_WORDS];
     int fd = asy_sys_socket(family, SOCK_DGRAM, 0);
@@ -149,18 +151,18 @@ static int open_one(const struct ends *ends, int family, const struct addrinfo *
     int err = bind_and_connect(ends, fd, family, remote);
     if (!err)
         return fd;
-    discard(fd);
+    discard_socket(fd);
     return err;
 }
 
-/* The first remote address for which all works; without one, the first local family. */
-static int open_any(const struct ends *ends)
+/* Tries the remote addresses until one works; without any, the families of the local ones. */
+static int open_first(const struct ends *ends)
 {
     int fd = -EINVAL;
     if (!ends->remotes && !ends->locals)
-        return open_one(ends, ends->options->family, NULL);
+        return open_socket(ends, ends->options->family, NULL);
     for (const struct addrinfo *at = ends->remotes ? ends->remotes : ends->locals; at; at = at->ai_next) {
-        fd = open_one(ends, at->ai_family, ends->remotes ? at : NULL);
+        fd = open_socket(ends, at->ai_family, ends->remotes ? at : NULL);
         if (fd >= 0 || fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)
             break;
     }
@@ -174,7 +176,7 @@ static int open_by_name(const asyncio_address *local, const asyncio_address *rem
     int err = local ? asy_look_up(local, options->family, SOCK_DGRAM, ASY_TO_BIND, &ends.locals) : 0;
     if (!err && remote)
         err = asy_look_up(remote, options->family, SOCK_DGRAM, ASY_TO_CONNECT, &ends.remotes);
-    int fd = err ? err : open_any(&ends);
+    int fd = err ? err : open_first(&ends);
     if (ends.locals)
         freeaddrinfo(ends.locals);
     if (ends.remotes)
@@ -196,7 +198,7 @@ static int open_by_path(const asyncio_address *local, const asyncio_address *rem
         return err;
     const struct ends ends = {
         .options = options, .locals = local ? &found[0] : NULL, .remotes = remote ? &found[1] : NULL};
-    return open_any(&ends);
+    return open_first(&ends);
 }
 
 int asyncio_open_datagram(const asyncio_address *local, const asyncio_address *remote,
@@ -213,16 +215,16 @@ int asyncio_open_datagram(const asyncio_address *local, const asyncio_address *r
                                         : open_by_name(local, remote, options);
     if (fd < 0)
         return fd;
-    int err = adopt(loop, fd, datagram);
+    int err = adopt_socket(loop, fd, datagram);
     if (err)
-        discard(fd);
+        discard_socket(fd);
     return err;
 }
 
 /* ---- One by one ------------------------------------------------------------------------ */
 
-/* The descriptor, for a call that may wait; or an error. */
-static int begin(asyncio_datagram *datagram, const void *buf, size_t n, const char *call)
+/* Checks the arguments. Returns the descriptor, or an error. */
+static int begin_datagram_call(asyncio_datagram *datagram, const void *buf, size_t n, const char *call)
 {
     if (!datagram || (!buf && n) || !asy_is_length(n))
         return -EINVAL;
@@ -241,36 +243,36 @@ static ssize_t receive_one(int fd, void *buf, size_t n, struct sockaddr *from, s
 ssize_t asyncio_datagram_recvfrom(asyncio_datagram *datagram, void *buf, size_t n, struct sockaddr *from,
                                   socklen_t *length)
 {
-    int fd = begin(datagram, buf, n, __func__);
+    int fd = begin_datagram_call(datagram, buf, n, __func__);
     return fd < 0 ? fd : receive_one(fd, buf, n, from, length);
 }
 
 ssize_t asyncio_datagram_recv(asyncio_datagram *datagram, void *buf, size_t n)
 {
-    int fd = begin(datagram, buf, n, __func__);
+    int fd = begin_datagram_call(datagram, buf, n, __func__);
     return fd < 0 ? fd : receive_one(fd, buf, n, NULL, NULL);
 }
 
 ssize_t asyncio_datagram_send(asyncio_datagram *datagram, const void *buf, size_t n)
 {
-    int fd = begin(datagram, buf, n, __func__);
+    int fd = begin_datagram_call(datagram, buf, n, __func__);
     return fd < 0 ? fd : asyncio_sock_send(fd, buf, n, 0);
 }
 
 ssize_t asyncio_datagram_sendto(asyncio_datagram *datagram, const void *buf, size_t n,
                                 const struct sockaddr *to, socklen_t length)
 {
-    int fd = begin(datagram, buf, n, __func__);
+    int fd = begin_datagram_call(datagram, buf, n, __func__);
     return fd < 0 ? fd : asyncio_sock_sendto(fd, buf, n, 0, to, length);
 }
 
 /* ---- Batches ------------------------------------------------------------------------------ */
 
-/* The same. More than an int can count is none that was meant. */
-static int begin_batch(asyncio_datagram *datagram, const struct mmsghdr *messages, unsigned count,
-                       const char *call)
+/* The same for a batch. The result is an int, so more than INT_MAX is an error. */
+static int begin_batch_call(asyncio_datagram *datagram, const struct mmsghdr *messages, unsigned count,
+                            const char *call)
 {
-    return count > INT_MAX ? -EINVAL : begin(datagram, messages, count, call);
+    return count > INT_MAX ? -EINVAL : begin_datagram_call(datagram, messages, count, call);
 }
 
 static ssize_t recvmmsg_waiting(int fd, struct mmsghdr *messages, unsigned count)
@@ -280,7 +282,7 @@ static ssize_t recvmmsg_waiting(int fd, struct mmsghdr *messages, unsigned count
 
 int asyncio_datagram_recvmmsg(asyncio_datagram *datagram, struct mmsghdr *messages, unsigned count)
 {
-    int fd = begin_batch(datagram, messages, count, __func__);
+    int fd = begin_batch_call(datagram, messages, count, __func__);
     return fd < 0 ? fd : (int)recvmmsg_waiting(fd, messages, count);
 }
 
@@ -289,8 +291,8 @@ static ssize_t sendmmsg_waiting(int fd, struct mmsghdr *messages, unsigned count
     TRANSFER(FD_WRITE, asy_sys_sendmmsg(fd, messages, count, MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
-/* To Unix sockets: nothing tells when a receiver whose queue is full has room. The first waits as one
- * that is sent alone does. */
+/* To Unix sockets. The kernel does not tell when a full receiver has room, so the first datagram waits as a
+ * single one does, and the others do not wait. */
 static int sendmmsg_unix(int fd, struct mmsghdr *messages, unsigned count)
 {
     ssize_t sent = asyncio_sock_sendmsg(fd, &messages->msg_hdr, 0);
@@ -303,7 +305,7 @@ static int sendmmsg_unix(int fd, struct mmsghdr *messages, unsigned count)
 
 int asyncio_datagram_sendmmsg(asyncio_datagram *datagram, struct mmsghdr *messages, unsigned count)
 {
-    int fd = begin_batch(datagram, messages, count, __func__);
+    int fd = begin_batch_call(datagram, messages, count, __func__);
     if (fd < 0)
         return fd;
     const struct sockaddr *to = count ? messages->msg_hdr.msg_name : NULL;
@@ -343,7 +345,7 @@ int asyncio_datagram_close(asyncio_datagram *datagram)
     if (!datagram)
         return 0;
     check_datagram(datagram, __func__);
-    int err = datagram->fd < 0 ? 0 : close_descriptor(datagram);
+    int err = datagram->fd < 0 ? 0 : close_socket(datagram);
     asyncio_loop *loop = datagram->loop;
     datagram->what = NULL;
     asy_object_free(loop, datagram, sizeof *datagram);

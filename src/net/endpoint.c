@@ -1,5 +1,5 @@
 /*
- * Addresses that a program has given, looked up, and bound to. See endpoint.h.
+ * Addresses of the program: looked up, and bound to. See endpoint.h.
  */
 #include "net/endpoint.h"
 #include "asyncio/errors.h"
@@ -46,7 +46,7 @@ static void drop_duplicates(struct addrinfo *addresses)
                 continue;
             }
             *place = other->ai_next;
-            other->ai_next = NULL; /* any part of a list may be freed by itself (POSIX) */
+            other->ai_next = NULL; /* POSIX lets any part of a list be freed by itself */
             freeaddrinfo(other);
         }
     }

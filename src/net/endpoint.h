@@ -1,6 +1,6 @@
 /*
- * What those who make sockets share: an address that a program has given, looked
- * up, and bound to; connections that are accepted.
+ * Shared by the files that make sockets: looking up an address that the program gave, binding to it,
+ * accepting a connection.
  */
 #ifndef ASY_NET_ENDPOINT_H
 #define ASY_NET_ENDPOINT_H
@@ -12,7 +12,7 @@
 /* Room for the text of a numeric host, with its scope. */
 #define ASY_HOST_TEXT (INET6_ADDRSTRLEN + 16)
 
-/* What an address is for. Without a host it is this one to connect to, else any. */
+/* The purpose of an address. One without a host means this host to connect to, and any address otherwise. */
 enum asy_purpose { ASY_TO_CONNECT, ASY_TO_BIND, ASY_TO_LISTEN };
 
 /* Looks up host and port, for a socket of this family (AF_UNSPEC: any) and type; each address comes once.
@@ -28,7 +28,7 @@ void asy_target_text(const asyncio_address *address, char text[ASY_TARGET_TEXT])
  * *failed is the address; -EADDRNOTAVAIL if none has the family: then *failed is NULL. */
 int asy_bind_to_any(int fd, int family, const struct addrinfo *addresses, const struct sockaddr **failed);
 
-/* accept(2) at once. -EAGAIN: there is no connection, whether or not there would be a descriptor for it. */
+/* accept(2), which does not wait. -EAGAIN: there is no connection, even if no descriptor is left for one. */
 int asy_accept(int fd, struct sockaddr *peer, socklen_t *length);
 
 /* "192.0.2.1", "fe80::1%eth0", without the port. */

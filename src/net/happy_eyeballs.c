@@ -1,11 +1,10 @@
 /*
  * Happy eyeballs. See happy_eyeballs.h.
  *
- * The task that called starts an attempt, then waits until that one has failed or
- * the delay is over, and starts the next. Attempts never fail the group: they note
- * their outcome in the race. The first that is established ends the group, which
- * cancels the others and the wait for the next turn; one that is established in the same
- * turn, or in spite of its cancel, closes what it has.
+ * The calling task starts an attempt, waits until it has failed or the delay is over, and starts the next.
+ * Attempts never fail the group: they write their outcome into the race. The first connection ends the
+ * group, which cancels the other attempts and the wait for the next. An attempt that connects in the same
+ * iteration, or in spite of its cancel, closes its connection.
  */
 #include "net/happy_eyeballs.h"
 #include "asyncio/errors.h"
@@ -13,6 +12,7 @@
 #include "asyncio/locks.h"
 #include "asyncio/taskgroups.h"
 #include "asyncio/timeouts.h"
+#include "base/assert.h"
 #include "sys/sys.h"
 #include <errno.h>
 
@@ -35,19 +35,19 @@ struct queue {
     const struct addrinfo *next;
 };
 
-static const struct addrinfo *first_of(int family, const struct addrinfo *at)
+static const struct addrinfo *find_family(int family, const struct addrinfo *at)
 {
     while (at && at->ai_family != family)
         at = at->ai_next;
     return at;
 }
 
-/* A queue for each family, in the order in which they first appear; how many. */
+/* Makes a queue for each family, in the order in which they first appear. Returns how many. */
 static size_t make_queues(const struct addrinfo *addresses, struct queue queues[FAMILIES_MAX])
 {
     size_t count = 0;
     for (const struct addrinfo *at = addresses; at && count < FAMILIES_MAX; at = at->ai_next)
-        if (first_of(at->ai_family, addresses) == at)
+        if (find_family(at->ai_family, addresses) == at)
             queues[count++] = (struct queue){.family = at->ai_family, .next = at};
     return count;
 }
@@ -62,19 +62,20 @@ size_t asy_interleave(const struct addrinfo *addresses, const struct addrinfo **
             empty++;
             continue;
         }
-        empty = 0; /* in a row, that is */
+        empty = 0; /* counts empty queues in a row */
         if (count < room)
             order[count] = queue->next;
         count++;
-        queue->next = first_of(queue->family, queue->next->ai_next);
+        queue->next = find_family(queue->family, queue->next->ai_next);
     }
     return count;
 }
 
 /* ---- The race ------------------------------------------------------------------------- */
 
-static void won(struct race *race, int fd)
+static void declare_winner(struct race *race, int fd)
 {
+    ASY_ASSERT(race->winner < 0);
     race->winner = fd;
     asyncio_task_group_cancel(&race->group);
 }
@@ -87,7 +88,7 @@ ASYNC(attempt, struct race *, race, const struct addrinfo *, address, size_t, nu
         return 0;
     int fd = with->connect(with->arg, address);
     if (fd >= 0 && race->winner < 0)
-        won(race, fd);
+        declare_winner(race, fd);
     else if (fd >= 0)
         with->close(with->arg, fd);
     else if (race->winner < 0)
@@ -97,7 +98,7 @@ ASYNC(attempt, struct race *, race, const struct addrinfo *, address, size_t, nu
     return 0;
 }
 
-static int begin(struct race *race, const struct addrinfo *address)
+static int begin_attempt(struct race *race, const struct addrinfo *address)
 {
     asyncio_event_clear(&race->newest_failed);
     asyncio_coro *coro = attempt(race, address, ++race->begun);
@@ -107,7 +108,7 @@ static int begin(struct race *race, const struct addrinfo *address)
     return asyncio_done(task) ? (int)asyncio_result(task) : 0; /* refused: why */
 }
 
-/* Until the newest attempt has failed, or the delay is over. */
+/* Waits until the newest attempt has failed, or the delay is over. */
 static int wait_for_turn(struct race *race)
 {
     double delay_s = race->with->delay_s < 0 ? ASYNCIO_FOREVER : race->with->delay_s;
@@ -120,14 +121,14 @@ static int wait_for_turn(struct race *race)
     return err == -ETIMEDOUT ? 0 : err;
 }
 
-static int begin_all(struct race *race, const struct addrinfo *const *order, size_t count)
+static int begin_attempts(struct race *race, const struct addrinfo *const *order, size_t count)
 {
     int err = 0;
     for (size_t i = 0; i < count && race->winner < 0 && !err; i++) {
         if (i > 0)
             err = wait_for_turn(race);
         if (!err && race->winner < 0)
-            err = begin(race, order[i]);
+            err = begin_attempt(race, order[i]);
     }
     return err;
 }
@@ -137,7 +138,7 @@ static int run_race(struct race *race, const struct addrinfo *const *order, size
     int err = asyncio_task_group_enter(&race->group);
     if (err)
         return err;
-    err = begin_all(race, order, count);
+    err = begin_attempts(race, order, count);
     err = (int)asyncio_task_group_exit(&race->group, err);
     if (!err && race->winner >= 0)
         return race->winner;

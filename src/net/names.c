@@ -15,15 +15,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Look-ups at a time; and how many that were given up may go on beside them, since nothing ends a
- * getaddrinfo. Beyond that look-ups wait for these (docs/decisions/0009-look-ups-given-up.md). */
+/* How many look-ups run at a time, and how many that were given up may go on beside them, since nothing ends
+ * a getaddrinfo. If there are more, new look-ups wait for them
+ * (docs/decisions/0009-look-ups-given-up.md). */
 #define RESOLVER_THREADS 8
 #define GIVEN_UP_MAX 64
 
 static struct pool resolvers = POOL_INIT(resolvers, RESOLVER_THREADS, GIVEN_UP_MAX, "asyncio-names");
 
-/* EAI_ codes as ours. For EAI_SYSTEM what errno said. */
-static int error_of(int code, int system_error)
+/* Translates an EAI_ code into our error; EAI_SYSTEM into the one in errno, which nothing has changed yet. */
+static int translate_error(int code)
 {
     switch (code) {
     case 0:
@@ -51,7 +52,7 @@ static int error_of(int code, int system_error)
     case EAI_OVERFLOW:
         return ASYNCIO_EGAI_OVERFLOW;
     default:
-        return system_error ? -system_error : ASYNCIO_EGAI_SYSTEM;
+        return code == EAI_SYSTEM && errno ? -errno : ASYNCIO_EGAI_SYSTEM;
     }
 }
 
@@ -63,7 +64,7 @@ struct lookup {
     bool has_hints;
     struct addrinfo hints;
     struct addrinfo *result;
-    int error;
+    int err;
     char text[];
 };
 
@@ -74,7 +75,7 @@ static void run_lookup(struct work *work)
     asy_resolver_enter(&resolving);
     int code = getaddrinfo(lookup->host, lookup->service, lookup->has_hints ? &lookup->hints : NULL,
                            &lookup->result);
-    lookup->error = error_of(code, code == EAI_SYSTEM ? errno : 0);
+    lookup->err = translate_error(code);
     asy_resolver_leave(&resolving);
 }
 
@@ -84,6 +85,15 @@ static void free_lookup(struct work *work)
     if (lookup->result)
         freeaddrinfo(lookup->result);
     asy_sys_free(lookup);
+}
+
+/* The fields that getaddrinfo reads; the others must be 0 (POSIX). */
+static struct addrinfo copy_hints(const struct addrinfo *hints)
+{
+    return (struct addrinfo){.ai_flags = hints->ai_flags,
+                             .ai_family = hints->ai_family,
+                             .ai_socktype = hints->ai_socktype,
+                             .ai_protocol = hints->ai_protocol};
 }
 
 static struct lookup *make_lookup(const char *host, const char *service, const struct addrinfo *hints)
@@ -100,10 +110,7 @@ static struct lookup *make_lookup(const char *host, const char *service, const s
         lookup->service = memcpy(lookup->text + host_bytes, service, service_bytes);
     if (hints) {
         lookup->has_hints = true;
-        lookup->hints = (struct addrinfo){.ai_flags = hints->ai_flags,
-                                          .ai_family = hints->ai_family,
-                                          .ai_socktype = hints->ai_socktype,
-                                          .ai_protocol = hints->ai_protocol};
+        lookup->hints = copy_hints(hints);
     }
     return lookup;
 }
@@ -118,22 +125,17 @@ static bool is_wrong_port(const char *service)
     return !*end && (port < 0 || port > UINT16_MAX);
 }
 
-/* A number needs no name server. Anything else is for a thread. */
+/* Translates a numeric host and service at once; a name fails, and is for a thread. */
 static int look_up_number(const char *host, const char *service, const struct addrinfo *hints,
                           struct addrinfo **result)
 {
-    struct addrinfo numeric = {0};
-    if (hints)
-        numeric = (struct addrinfo){.ai_flags = hints->ai_flags,
-                                    .ai_family = hints->ai_family,
-                                    .ai_socktype = hints->ai_socktype,
-                                    .ai_protocol = hints->ai_protocol};
+    struct addrinfo numeric = hints ? copy_hints(hints) : (struct addrinfo){0};
     numeric.ai_flags |= AI_NUMERICHOST | AI_NUMERICSERV;
-    int saved = errno; /* the caller's, which musl changes on the way */
+    int saved = errno; /* the program's, which musl changes on the way */
     struct resolving resolving;
     asy_resolver_enter(&resolving);
     int code = getaddrinfo(host, service, &numeric, result);
-    int err = error_of(code, code == EAI_SYSTEM ? errno : 0);
+    int err = translate_error(code);
     asy_resolver_leave(&resolving);
     errno = saved;
     return err;
@@ -162,7 +164,7 @@ int asyncio_getaddrinfo(const char *host, const char *service, const struct addr
     err = asy_offload_wait(&resolvers, loop, &lookup->work);
     if (err)
         return err;
-    err = lookup->error;
+    err = lookup->err;
     if (err) {
         char words[ASY_WORDS];
         asyncio_raise(err, "look up %s: %s", host ? host : service, asy_words(err, words));
@@ -181,7 +183,7 @@ struct reverse {
     struct sockaddr_storage address;
     socklen_t length;
     socklen_t host_length, service_length;
-    int flags, error;
+    int flags, err;
     char host[NI_MAXHOST], service[NI_MAXSERV];
 };
 
@@ -194,11 +196,11 @@ static void run_reverse(struct work *work)
                            reverse->host_length ? reverse->host : NULL, reverse->host_length,
                            reverse->service_length ? reverse->service : NULL, reverse->service_length,
                            reverse->flags);
-    reverse->error = error_of(code, code == EAI_SYSTEM ? errno : 0);
+    reverse->err = translate_error(code);
     asy_resolver_leave(&resolving);
 }
 
-static int name_failed(int err)
+static int raise_name_error(int err)
 {
     char words[ASY_WORDS];
     if (err)
@@ -206,8 +208,8 @@ static int name_failed(int err)
     return err;
 }
 
-/* Numbers are written without asking anybody. */
-static bool is_number(const char *host, const char *service, int flags)
+/* Numbers are written without a name server. */
+static bool is_written_as_number(const char *host, const char *service, int flags)
 {
     return (!host || (flags & NI_NUMERICHOST)) && (!service || (flags & NI_NUMERICSERV));
 }
@@ -217,9 +219,22 @@ static void free_reverse(struct work *work)
     asy_sys_free(work);
 }
 
-static socklen_t at_most(socklen_t length, socklen_t most)
+static socklen_t limit_length(socklen_t length, socklen_t most)
 {
     return length < most ? length : most;
+}
+
+static struct reverse *make_reverse(const struct sockaddr *address, socklen_t length, int flags)
+{
+    struct reverse *reverse = asy_sys_calloc(1, sizeof *reverse);
+    if (!reverse)
+        return NULL;
+    reverse->work.run = run_reverse;
+    reverse->work.free = free_reverse;
+    memcpy(&reverse->address, address, length);
+    reverse->length = length;
+    reverse->flags = flags;
+    return reverse;
 }
 
 int asyncio_getnameinfo(const struct sockaddr *address, socklen_t length, char *host, socklen_t host_length,
@@ -233,31 +248,26 @@ int asyncio_getnameinfo(const struct sockaddr *address, socklen_t length, char *
     int err = asy_budget_spend(loop);
     if (err)
         return err;
-    if (is_number(host, service, flags)) {
+    if (is_written_as_number(host, service, flags)) {
         int saved = errno;
         int code = getnameinfo(address, length, host, host_length, service, service_length, flags);
-        err = error_of(code, code == EAI_SYSTEM ? errno : 0);
+        err = translate_error(code);
         errno = saved;
-        return name_failed(err);
+        return raise_name_error(err);
     }
-    struct reverse *reverse = asy_sys_calloc(1, sizeof *reverse);
+    struct reverse *reverse = make_reverse(address, length, flags);
     if (!reverse)
         return -ENOMEM;
-    memcpy(&reverse->address, address, length);
-    reverse->work.run = run_reverse;
-    reverse->work.free = free_reverse;
-    reverse->length = length;
-    reverse->host_length = host ? at_most(host_length, NI_MAXHOST) : 0;
-    reverse->service_length = service ? at_most(service_length, NI_MAXSERV) : 0;
-    reverse->flags = flags;
+    reverse->host_length = host ? limit_length(host_length, NI_MAXHOST) : 0;
+    reverse->service_length = service ? limit_length(service_length, NI_MAXSERV) : 0;
     err = asy_offload_wait(&resolvers, loop, &reverse->work);
     if (err)
         return err;
-    err = reverse->error;
+    err = reverse->err;
     if (!err && reverse->host_length)
         memcpy(host, reverse->host, reverse->host_length);
     if (!err && reverse->service_length)
         memcpy(service, reverse->service, reverse->service_length);
     free_reverse(&reverse->work);
-    return name_failed(err);
+    return raise_name_error(err);
 }

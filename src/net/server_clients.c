@@ -1,12 +1,12 @@
 /*
- * A server's clients: the task that serves each, from the moment it was accepted until its stream
- * is closed.
+ * A server's clients: the task that serves each, from the accept until the stream is closed.
  */
 #include "asyncio/coroutines.h"
 #include "asyncio/errors.h"
 #include "asyncio/fdio.h"
 #include "asyncio/messages.h"
 #include "asyncio/tasks.h"
+#include "base/assert.h"
 #include "core/contextvars.h"
 #include "core/coro.h"
 #include "core/loop.h"
@@ -17,7 +17,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* The message that the task has for this error, if any, is told with it. */
+/* The report has the task's message for this error, if there is one. A client that went away is no error. */
 static void report_client(const struct client *client, intptr_t err, const char *message)
 {
     if (err == -ECANCELED || err == -EPIPE || err == -ECONNRESET)
@@ -34,9 +34,10 @@ static void report_client(const struct client *client, intptr_t err, const char 
 }
 
 /* The client has ended: there is room for another one. */
-static void client_over(struct client *client)
+static void end_client(struct client *client)
 {
     asyncio_server *server = client->server;
+    ASY_ASSERT(server->client_count > 0);
     list_remove(&client->node);
     server->client_count--;
     asy_server_watch(server);
@@ -45,8 +46,8 @@ static void client_over(struct client *client)
     asy_server_unref(server);
 }
 
-/* 0, or an error, which is reported. */
-static int secure(struct client *client)
+/* The TLS handshake, if the server has TLS. 0, or an error, which is reported. */
+static int secure_client(struct client *client)
 {
     if (!client->server->options.tls)
         return 0;
@@ -56,7 +57,7 @@ static int secure(struct client *client)
     return err;
 }
 
-static intptr_t serve(struct client *client)
+static intptr_t serve_client(struct client *client)
 {
     asyncio_server *server = client->server;
     asyncio_coro *coro = server->handler(client->stream, server->arg);
@@ -66,45 +67,56 @@ static intptr_t serve(struct client *client)
     return asyncio_await(coro);
 }
 
-/* It is the server's until here: others may end it while it is flushed. */
-static void close_stream(struct client *client, bool flush)
+/* A task of the handler's may still be closing the stream, and frees it. */
+static void part_from_stream(struct client *client)
 {
-    asyncio_stream *stream = client->stream;
-    if (!stream)
+    if (client->stream)
+        client->stream->holder = NULL;
+}
+
+/* The stream is the server's while it is flushed: asyncio_server_abort_clients ends it. */
+static void flush_and_close(struct client *client)
+{
+    if (!client->stream)
         return;
     size_t lost = 0;
-    int err = 0;
-    if (flush)
-        err = asy_stream_close(stream, &lost);
-    else
-        asyncio_stream_abort(stream);
+    int err = asy_stream_close(client->stream, &lost);
     if (err == -ETIMEDOUT && lost)
         report_client(client, err, "a client was cut off");
-    if (client->stream) /* somebody else is closing it, and will free it */
-        client->stream->holder = NULL;
+    part_from_stream(client);
+}
+
+static void abort_stream(struct client *client)
+{
+    if (!client->stream)
+        return;
+    asyncio_stream_abort(client->stream);
+    part_from_stream(client);
 }
 
 static intptr_t start_client(void *args)
 {
     struct client *client = args;
-    int unsafe = secure(client);
-    intptr_t result = unsafe ? unsafe : serve(client);
+    int unsafe = secure_client(client);
+    intptr_t result = unsafe ? unsafe : serve_client(client);
     if (result < 0 && !unsafe)
         report_client(client, result, "the handler of a client failed");
-    /* What is wrong with a handshake the peer is told. */
-    close_stream(client, result >= 0 || unsafe == ASYNCIO_ETLS);
-    client_over(client);
+    if (result >= 0 || unsafe == ASYNCIO_ETLS) /* the latter: TLS tells the peer what is wrong */
+        flush_and_close(client);
+    else
+        abort_stream(client);
+    end_client(client);
     return 0;
 }
 
-/* It never began: the loop closes, or there is no memory for a stack. */
+/* The task never began: the loop closes, or there is no memory for a stack. */
 static void drop_client(void *args)
 {
     struct client *client = args;
     if (!client->server->loop->is_closed)
         report_client(client, -ENOMEM, "no task could serve a client");
-    close_stream(client, false);
-    client_over(client);
+    abort_stream(client);
+    end_client(client);
 }
 
 static const asyncio_coro_type client_type = {
@@ -133,20 +145,21 @@ int asyncio_stream_detach(asyncio_stream *stream)
     return 0;
 }
 
-static void begin_task(asyncio_server *server, asyncio_coro *coro, struct client *client)
+static void begin_client_task(asyncio_server *server, asyncio_coro *coro, struct client *client)
 {
     server->refs++;
     server->client_count++;
     list_append(&server->clients, &client->node);
     client->task = asy_task_start(server->loop, coro, &client_type.site);
-    client->task->future.flags |= FUTURE_SEEN; /* what is wrong is told here, with the peer's address */
+    client->task->future.flags |= FUTURE_SEEN; /* report_client tells of errors, with the peer's address */
     asy_vars_put(&client->task->context, asy_vars_copy(server->context));
-    asyncio_release(client->task); /* the loop has it until it ends */
+    asyncio_release(client->task); /* the loop holds it until it ends */
 }
 
 int asy_client_begin(const struct listener *listener, int fd, const struct sockaddr_storage *peer)
 {
     asyncio_server *server = listener->server;
+    ASY_ASSERT(!server->is_closed);
     struct client *client;
     void *place;
     asyncio_coro *coro = asyncio_coro_alloc(&client_type, &place);
@@ -166,12 +179,12 @@ int asy_client_begin(const struct listener *listener, int fd, const struct socka
     int err = record ? asy_stream_make(server->loop, fd, &options, false, &client->stream) : -ENOMEM;
     if (err) {
         asyncio_close(fd);
-        asy_task_free(asy_coro_begin(coro)); /* not a client yet: there is nothing to drop */
+        asy_task_free(asy_coro_begin(coro)); /* not a client yet, so drop_client must not run */
         return err;
     }
     client->holder = (struct stream_holder){.forget_stream = forget_client_stream, .frees_stream = true};
     client->stream->holder = &client->holder;
     client->stream->peer = client->peer;
-    begin_task(server, coro, client);
+    begin_client_task(server, coro, client);
     return 0;
 }

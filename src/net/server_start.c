@@ -20,19 +20,19 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static int listen_failed(const struct sockaddr *address, int err)
+static int raise_listen_error(const struct sockaddr *address, int err)
 {
     char text[ASY_ADDRESS_TEXT], words[ASY_WORDS];
     asy_address_text(address, text);
     return (int)asyncio_raise(err, "listen on %s: %s", text, asy_words(err, words));
 }
 
-static int backlog_of(const asyncio_server_options *options)
+static int get_backlog(const asyncio_server_options *options)
 {
     return options && options->backlog > 0 ? options->backlog : 100;
 }
 
-static int set_options(int fd, int family, const asyncio_server_options *options)
+static int set_listener_options(int fd, int family, const asyncio_server_options *options)
 {
     int on = 1, err = 0;
     if (family != AF_UNIX)
@@ -49,23 +49,23 @@ static int listen_on(const struct sockaddr *address, socklen_t length, const asy
 {
     int fd = asy_sys_socket(address->sa_family, SOCK_STREAM, 0);
     if (fd < 0)
-        return listen_failed(address, fd);
-    int err = set_options(fd, address->sa_family, options);
+        return raise_listen_error(address, fd);
+    int err = set_listener_options(fd, address->sa_family, options);
     if (!err)
         err = asy_sys_bind(fd, address, length);
     bool has_file = !err && address->sa_family == AF_UNIX;
     if (!err)
-        err = asy_sys_listen(fd, backlog_of(options));
+        err = asy_sys_listen(fd, get_backlog(options));
     if (!err)
         return fd;
     if (has_file) /* an abstract name is the empty path here */
         asy_sys_unlink(((const struct sockaddr_un *)(const void *)address)->sun_path);
     asyncio_close(fd);
-    return listen_failed(address, err);
+    return raise_listen_error(address, err);
 }
 
-/* Families that this host does not have are skipped, if another one works. */
-static bool may_skip(int err)
+/* A family that this host does not have is skipped if another one works. */
+static bool can_skip(int err)
 {
     return err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL || err == -EPROTONOSUPPORT;
 }
@@ -78,20 +78,20 @@ static void set_port(struct sockaddr *address, int port)
         ((struct sockaddr_in6 *)(void *)address)->sin6_port = htons((uint16_t)port);
 }
 
-/* Where any port will do: the one that the kernel chose for the first address. */
+/* If any port will do, the further addresses get the one that the kernel chose for the first. */
 static int use_same_port(asyncio_server *server, struct sockaddr *address)
 {
     if (!server->listener_count || asy_address_port(address) != 0)
         return 0;
     int port = asyncio_server_port(server);
     if (port < 0)
-        return listen_failed(address, port);
+        return raise_listen_error(address, port);
     set_port(address, port);
     return 0;
 }
 
-/* On all of them, at one port. */
-static int add_all(asyncio_server *server, const struct addrinfo *addresses)
+/* Listens on all addresses, at one port. */
+static int add_listeners(asyncio_server *server, const struct addrinfo *addresses)
 {
     int err = 0;
     for (const struct addrinfo *at = addresses; at; at = at->ai_next) {
@@ -101,7 +101,7 @@ static int add_all(asyncio_server *server, const struct addrinfo *addresses)
         int fd = listen_on(at->ai_addr, at->ai_addrlen, &server->options);
         if (fd < 0) {
             err = fd;
-            if (may_skip(fd))
+            if (can_skip(fd))
                 continue;
             return err;
         }
@@ -114,11 +114,12 @@ static int add_all(asyncio_server *server, const struct addrinfo *addresses)
     return server->listener_count ? 0 : err;
 }
 
-/* The port that was free for one address may be taken for another: then once more. */
+/* The port that was free for one address may be taken for another; then all is tried again. */
 #define PORT_ATTEMPTS 8
 
-static int start(asyncio_client_handler handler, void *arg, const asyncio_server_options *options,
-                 const struct addrinfo *addresses, bool any_port, asyncio_server **server)
+static int start_on_addresses(asyncio_client_handler handler, void *arg,
+                              const asyncio_server_options *options, const struct addrinfo *addresses,
+                              bool is_any_port, asyncio_server **server)
 {
     size_t count = 0;
     for (const struct addrinfo *at = addresses; at; at = at->ai_next)
@@ -127,12 +128,13 @@ static int start(asyncio_client_handler handler, void *arg, const asyncio_server
         int err = asy_server_new(handler, arg, options, count, server);
         if (err)
             return err;
-        err = add_all(*server, addresses);
+        err = add_listeners(*server, addresses);
         if (!err)
             return 0;
-        bool again = err == -EADDRINUSE && any_port && (*server)->listener_count && attempt < PORT_ATTEMPTS;
+        bool must_retry =
+            err == -EADDRINUSE && is_any_port && (*server)->listener_count && attempt < PORT_ATTEMPTS;
         asyncio_server_release(*server);
-        if (!again)
+        if (!must_retry)
             return err;
         for (const struct addrinfo *at = addresses; at; at = at->ai_next)
             set_port(at->ai_addr, 0);
@@ -150,7 +152,7 @@ int asyncio_start_server(asyncio_client_handler handler, void *arg, const char *
     if (err)
         return err;
     asyncio_server *made;
-    err = start(handler, arg, options, addresses, port == 0, &made);
+    err = start_on_addresses(handler, arg, options, addresses, port == 0, &made);
     freeaddrinfo(addresses);
     if (err)
         return err;
@@ -161,17 +163,17 @@ int asyncio_start_server(asyncio_client_handler handler, void *arg, const char *
 
 /* ---- A socket of the program's ------------------------------------------------------ */
 
-/* The backlog of a socket that listens already stays as it is, unless options have one. */
+/* A socket that listens already keeps its backlog, unless the options have one. */
 static int begin_to_listen(int fd, const asyncio_server_options *options)
 {
     int listens = 0;
     socklen_t length = sizeof listens;
     int err = asy_sys_getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length);
     bool keeps_backlog = listens && !(options && options->backlog > 0);
-    return err || keeps_backlog ? err : asy_sys_listen(fd, backlog_of(options));
+    return err || keeps_backlog ? err : asy_sys_listen(fd, get_backlog(options));
 }
 
-static int descriptor_failed(int fd, int err)
+static int raise_descriptor_error(int fd, int err)
 {
     char words[ASY_WORDS];
     return (int)asyncio_raise(err, "listen on descriptor %d: %s", fd, asy_words(err, words));
@@ -191,7 +193,7 @@ int asyncio_start_server_on(int fd, asyncio_client_handler handler, void *arg,
         err = asy_server_add(made, fd);
     if (err) {
         asyncio_server_release(made);
-        return descriptor_failed(fd, err);
+        return raise_descriptor_error(fd, err);
     }
     asy_server_begin(made);
     *server = made;
@@ -200,7 +202,7 @@ int asyncio_start_server_on(int fd, asyncio_client_handler handler, void *arg,
 
 /* ---- Unix sockets -------------------------------------------------------------------- */
 
-/* Removes a socket, of whoever it is, as asyncio does: a bind would say that the address is in use. */
+/* Removes an earlier socket file, whoever made it, as Python does: else bind fails with -EADDRINUSE. */
 static void remove_socket(const char *path)
 {
     struct stat status;
@@ -208,15 +210,15 @@ static void remove_socket(const char *path)
         asy_sys_unlink(path);
 }
 
-static char *copy_of(const char *path)
+static char *copy_path(const char *path)
 {
     size_t bytes = strlen(path) + 1;
     char *copy = asy_sys_alloc(bytes);
     return copy ? memcpy(copy, path, bytes) : NULL;
 }
 
-/* Remembers which file it is, to remove that one and no other. */
-static void remember(asyncio_server *server)
+/* Remembers the file, so that the end removes this one and no other. */
+static void remember_file(asyncio_server *server)
 {
     struct stat status;
     if (asy_sys_stat(server->path, &status) < 0)
@@ -225,12 +227,12 @@ static void remember(asyncio_server *server)
     server->inode = status.st_ino;
 }
 
-/* Listens there. 0 or an error. */
+/* Listens at a path, or at an abstract name. 0 or an error. */
 static int add_path(asyncio_server *server, const char *path, const struct sockaddr_un *address,
                     socklen_t length)
 {
     bool is_file = *path != '@';
-    if (is_file && !(server->path = copy_of(path)))
+    if (is_file && !(server->path = copy_path(path)))
         return -ENOMEM;
     if (is_file)
         remove_socket(path);
@@ -238,7 +240,7 @@ static int add_path(asyncio_server *server, const char *path, const struct socka
     if (fd < 0)
         return fd;
     if (is_file)
-        remember(server);
+        remember_file(server);
     int err = asy_server_add(server, fd);
     if (err)
         asyncio_close(fd);

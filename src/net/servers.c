@@ -1,10 +1,9 @@
 /*
  * Servers: accepting, and ending. The tasks that serve are in server_clients.c.
  *
- * A listener is a waiter of its descriptor, not a task. When it is ready, a
- * bounded number of connections is accepted, and a task begins for each. With
- * no descriptors left, or as many clients as are allowed, it waits for a
- * second, or for a client to end.
+ * A listener is a waiter of its descriptor, not a task. When connections have come it accepts a bounded
+ * number of them, and begins a task for each. If no descriptor is left it pauses for a second; if the server
+ * has as many clients as it may have, it waits for one to end.
  */
 #include "asyncio/servers.h"
 #include "asyncio/errors.h"
@@ -33,7 +32,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ACCEPTS_AT_ONCE 64
 #define PAUSE_NS INT64_C(1000000000)
 #define SHORT_PAUSE_NS INT64_C(1000000)
 
@@ -75,7 +73,7 @@ static bool takes_no_more(const asyncio_server *server)
            (most > 0 && server->client_count >= (size_t)most);
 }
 
-static void resume(struct timer *timer)
+static void resume_accepting(struct timer *timer)
 {
     asyncio_server *server = LIST_ENTRY(timer, asyncio_server, pause);
     asy_server_watch(server);
@@ -98,7 +96,7 @@ static void report_pause(const struct listener *listener, int err)
     asy_report(listener->server->loop, &context);
 }
 
-/* Where not even a timer is to be had, the next connection makes it go on. */
+/* Without memory for a timer, the next connection makes it go on. */
 static void pause_accepting(struct listener *listener, int64_t pause_ns)
 {
     asyncio_server *server = listener->server;
@@ -110,7 +108,7 @@ static void pause_accepting(struct listener *listener, int64_t pause_ns)
         asy_fd_watch(loop, listener->record, &listener->waiter);
 }
 
-static int accept_one(const struct listener *listener)
+static int accept_client(const struct listener *listener)
 {
     struct sockaddr_storage peer;
     socklen_t length = sizeof peer;
@@ -125,8 +123,9 @@ static int accept_one(const struct listener *listener)
     return asy_client_begin(listener, fd, &peer);
 }
 
-/* Of this one connection, or of the network: the next one may be better. All else would come again. */
-static bool may_go_on(int err)
+/* Errors of one connection, or of the network: the next accept may succeed. Any other error would come
+ * again. */
+static bool can_go_on(int err)
 {
     static const int passing[] = {ECONNABORTED, EINTR,        EPROTO, EPERM,       ENETDOWN,   ENETUNREACH,
                                   EHOSTDOWN,    EHOSTUNREACH, ENONET, ENOPROTOOPT, EOPNOTSUPP, ETIMEDOUT};
@@ -136,43 +135,44 @@ static bool may_go_on(int err)
     return err >= 0;
 }
 
-static void watch(struct listener *listener);
+static void watch_listener(struct listener *listener);
 
-/* Reports may be answered by closing the server. */
+/* The program may close the server when it is told of an error. */
 static void accept_some(struct listener *listener)
 {
     asyncio_server *server = listener->server;
-    for (int i = 0; i < ACCEPTS_AT_ONCE && !takes_no_more(server); i++) {
-        int err = accept_one(listener);
+    for (int i = 0; i < ASY_ACCEPTS_AT_ONCE && !takes_no_more(server); i++) {
+        int err = accept_client(listener);
         if (err == -EAGAIN) {
             asy_fd_exhausted(listener->record, FD_READ);
             break;
         }
-        if (!may_go_on(err)) {
+        if (!can_go_on(err)) {
             pause_accepting(listener, PAUSE_NS);
             report_pause(listener, err);
             return;
         }
     }
-    watch(listener);
+    watch_listener(listener);
 }
 
-static void listener_ready(struct fd_waiter *waiter, int gone)
+static void handle_listener_event(struct fd_waiter *waiter, int gone)
 {
     struct listener *listener = LIST_ENTRY(waiter, struct listener, waiter);
     asyncio_server *server = listener->server;
-    if (gone || is_paused(server)) /* by another listener: then all are looked at again */
+    if (gone || is_paused(server)) /* another listener has paused it: at its end all are watched again */
         return;
     server->refs++;
     accept_some(listener);
     asy_server_unref(server);
 }
 
-/* Waits for the next connection; or, if there may be one already, for the next turn of the loop. */
-static void more(void *arg)
+/* Accepts the connections that were left for the next iteration. */
+static void retry_accept(void *arg)
 {
     asyncio_server *server = arg;
-    server->is_turn_queued = false;
+    ASY_ASSERT(server->is_retry_queued);
+    server->is_retry_queued = false;
     for (size_t i = 0; i < server->listener_count && !server->is_closed && !is_paused(server); i++)
         if (server->listeners[i].record->ready & FD_READ) {
             list_remove(&server->listeners[i].waiter.node);
@@ -181,31 +181,33 @@ static void more(void *arg)
     asy_server_unref(server);
 }
 
-static void queue_turn(struct listener *listener)
+static void queue_retry(struct listener *listener)
 {
     asyncio_server *server = listener->server;
-    if (server->is_turn_queued)
+    if (server->is_retry_queued)
         return;
-    if (asy_call_soon(server->loop, more, server)) {
+    if (asy_call_soon(server->loop, retry_accept, server)) {
         pause_accepting(listener, SHORT_PAUSE_NS);
         return;
     }
-    server->is_turn_queued = true;
+    server->is_retry_queued = true;
     server->refs++;
 }
 
-static void watch(struct listener *listener)
+/* Waits for the next connection. If there may be one already, it is accepted in the next iteration, so that
+ * others run in between. */
+static void watch_listener(struct listener *listener)
 {
     asyncio_server *server = listener->server;
     if (takes_no_more(server) || is_paused(server))
         return;
     listener->waiter.events = FD_READ;
-    listener->waiter.notify = listener_ready;
+    listener->waiter.notify = handle_listener_event;
     if (list_is_empty(&listener->waiter.node) &&
         asy_fd_watch(server->loop, listener->record, &listener->waiter))
         pause_accepting(listener, PAUSE_NS);
     else if (listener->record->ready & FD_READ)
-        queue_turn(listener);
+        queue_retry(listener);
 }
 
 void asy_server_watch(asyncio_server *server)
@@ -213,12 +215,12 @@ void asy_server_watch(asyncio_server *server)
     if (server->is_closed)
         return;
     for (size_t i = 0; i < server->listener_count; i++)
-        watch(&server->listeners[i]);
+        watch_listener(&server->listeners[i]);
 }
 
 /* ---- Starting --------------------------------------------------------------------------------- */
 
-static void loop_closes(struct fd_owner *owner);
+static void server_loop_closes(struct fd_owner *owner);
 
 /* 0, or -EINVAL with what is wrong. */
 static int check(const asyncio_server_options *options)
@@ -243,6 +245,7 @@ int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_serv
     if (!server)
         return -ENOMEM;
     memset(server, 0, sizeof *server);
+    server->listener_room = room;
     server->listeners = asy_sys_calloc(room, sizeof *server->listeners);
     if (!server->listeners) {
         asy_slab_free(server, sizeof *server);
@@ -254,7 +257,7 @@ int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_serv
     server->handler = handler;
     server->arg = arg;
     server->refs = 1;
-    server->pause.fire = resume;
+    server->pause.fire = resume_accepting;
     if (options)
         server->options = *options;
     if (server->options.tls)
@@ -262,7 +265,7 @@ int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_serv
     list_init(&server->clients);
     list_init(&server->waiters);
     list_init(&server->owner.node);
-    server->owner.loop_closes = loop_closes;
+    server->owner.loop_closes = server_loop_closes;
     asy_loop_object_made(loop);
     *out = server;
     return 0;
@@ -275,7 +278,9 @@ int asy_server_add(asyncio_server *server, int fd)
         return asy_fd_record_error(fd);
     asy_fd_record_reset(server->loop, record, NULL);
     int err = asy_fd_prepare(record);
-    if (!err && fd <= STDERR_FILENO) /* the only one of these that is ours alone */
+    /* Other processes may share these descriptors, so asy_fd_prepare leaves their flags alone. A listener is
+     * ours. */
+    if (!err && fd <= STDERR_FILENO)
         err = asy_sys_set_nonblocking(fd);
     if (!err)
         err = asy_fd_register(server->loop, record);
@@ -283,6 +288,7 @@ int asy_server_add(asyncio_server *server, int fd)
         asy_fd_drop(server->loop, record);
         return err;
     }
+    ASY_ASSERT(server->listener_count < server->listener_room);
     struct listener *listener = &server->listeners[server->listener_count++];
     *listener = (struct listener){.server = server, .fd = fd, .record = record};
     list_init(&listener->waiter.node);
@@ -291,6 +297,7 @@ int asy_server_add(asyncio_server *server, int fd)
 
 void asy_server_begin(asyncio_server *server)
 {
+    ASY_ASSERT(!server->is_closed && server->listener_count > 0);
     asy_fd_own(server->loop, &server->owner);
     asy_server_watch(server);
 }
@@ -299,6 +306,7 @@ void asy_server_begin(asyncio_server *server)
 
 static void stop_listening(asyncio_server *server)
 {
+    ASY_ASSERT(!server->is_closed);
     server->is_closed = true;
     asy_timer_stop(server->loop, &server->pause);
     for (size_t i = 0; i < server->listener_count; i++) {
@@ -325,8 +333,8 @@ void asyncio_server_close(asyncio_server *server)
     close_server(server);
 }
 
-/* Who serves or waits will never run again: the owner's is the last reference. */
-static void loop_closes(struct fd_owner *owner)
+/* The tasks that serve or wait never run again: what is left is the owner's reference. */
+static void server_loop_closes(struct fd_owner *owner)
 {
     asyncio_server *server = LIST_ENTRY(owner, asyncio_server, owner);
     if (!server->is_closed)
@@ -339,11 +347,11 @@ static void loop_closes(struct fd_owner *owner)
         asy_server_unref(server);
 }
 
-static const struct wait_kind closed_kind = {.name = "server"};
+static const struct wait_kind server_kind = {.name = "server"};
 
 static int wait_for_news(asyncio_server *server)
 {
-    return (int)asy_wait_in(&server->waiters, &closed_kind, server);
+    return (int)asy_wait_in(&server->waiters, &server_kind, server);
 }
 
 struct grace {
@@ -357,14 +365,14 @@ static void cancel_handlers(asyncio_server *server)
         asyncio_cancel(LIST_ENTRY(node, struct client, node)->task);
 }
 
-static void grace_over(struct timer *timer)
+static void end_grace(struct timer *timer)
 {
     cancel_handlers(LIST_ENTRY(timer, struct grace, timer)->server);
 }
 
 static int wait_for_clients(asyncio_server *server, double grace)
 {
-    struct grace limit = {.server = server, .timer.fire = grace_over};
+    struct grace limit = {.server = server, .timer.fire = end_grace};
     int err = 0;
     if (grace <= 0)
         cancel_handlers(server);
@@ -413,10 +421,20 @@ int asyncio_server_serve_forever(asyncio_server *server)
     server->is_served = true;
     wait_until_closed(server);
     server->is_served = false;
-    close_server(server); /* its owner may have released it */
+    close_server(server); /* a cancel ends the wait while it is open */
     wait_for_clients(server, ASYNCIO_FOREVER);
     asy_server_unref(server);
     return -ECANCELED;
+}
+
+/* err 0: the handlers read the end of their input. Else each call on the clients' streams fails with it. */
+static void end_clients(asyncio_server *server, int err)
+{
+    LIST_EACH(node, &server->clients) {
+        struct client *client = LIST_ENTRY(node, struct client, node);
+        if (client->stream)
+            asy_stream_end_input(client->stream, err);
+    }
 }
 
 void asyncio_server_close_clients(asyncio_server *server)
@@ -424,11 +442,7 @@ void asyncio_server_close_clients(asyncio_server *server)
     if (!server)
         return;
     asy_server_check(server, __func__);
-    LIST_EACH(node, &server->clients) {
-        struct client *client = LIST_ENTRY(node, struct client, node);
-        if (client->stream)
-            asy_stream_end_input(client->stream, 0);
-    }
+    end_clients(server, 0);
 }
 
 void asyncio_server_abort_clients(asyncio_server *server)
@@ -436,11 +450,7 @@ void asyncio_server_abort_clients(asyncio_server *server)
     if (!server)
         return;
     asy_server_check(server, __func__);
-    LIST_EACH(node, &server->clients) {
-        struct client *client = LIST_ENTRY(node, struct client, node);
-        if (client->stream)
-            asy_stream_end_input(client->stream, -ECONNABORTED);
-    }
+    end_clients(server, -ECONNABORTED);
 }
 
 void asyncio_server_release(asyncio_server *server)

@@ -15,10 +15,10 @@
 
 #define COPY_BYTES (256 * 1024)
 
-/* Besides, nothing here blocks, whatever flags others have set. */
+/* No call blocks, even if another process has made the descriptor blocking. */
 #define SEND_FLAGS (MSG_NOSIGNAL | MSG_DONTWAIT)
 
-/* A call that gave or took less than was asked for: the next one would often only say so. */
+/* After a short transfer the next one would often only fail with EAGAIN, so the record notes it. */
 static inline ssize_t note_short(struct fd_record *record, uint32_t direction, ssize_t result, size_t n)
 {
     if (result > 0 && (size_t)result < n)
@@ -38,8 +38,8 @@ HOT ssize_t asyncio_sock_recv(int fd, void *buf, size_t n, int flags)
     TRANSFER(FD_READ, recv_some(record, fd, buf, n));
 }
 
-/* What announces that a call with these flags, which has found nothing, may find something now. 0: the
- * ordinary queue. A peek may look behind what is queued (SO_PEEK_OFF), and waits for more than there is. */
+/* The events that announce data for a call with these flags. 0: those of the ordinary queue. A peek may look
+ * behind the bytes that are queued (SO_PEEK_OFF), and waits for more than there are. */
 static uint32_t events_aside(int flags)
 {
     return flags & MSG_ERRQUEUE ? EPOLLERR : flags & MSG_OOB ? EPOLLPRI : flags & MSG_PEEK ? EPOLLIN : 0;
@@ -68,8 +68,8 @@ static ssize_t recvmsg_waiting(int fd, struct msghdr *message, int flags)
     TRANSFER(FD_READ, asy_sys_recvmsg(fd, message, flags | MSG_CMSG_CLOEXEC | MSG_DONTWAIT));
 }
 
-/* Does MSG_WAITALL mean anything? It does not for datagrams, for errors and for urgent data. */
-static bool is_for_all(int fd, int flags)
+/* MSG_WAITALL means nothing for datagrams, errors and urgent data. */
+static bool waits_for_all(int fd, int flags)
 {
     int type = 0;
     socklen_t length = sizeof type;
@@ -77,8 +77,8 @@ static bool is_for_all(int fd, int flags)
            asy_sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_STREAM;
 }
 
-/* Waits for what is missing. Until something has come a request to cancel is delivered as ever; after that
- * the wait ends with -EINTR, and the request stays. */
+/* Waits for the missing bytes. A request to cancel is delivered as ever until some bytes have come; after
+ * that the wait ends with -EINTR, and the request stays pending. */
 static int wait_for_rest(asyncio_loop *loop, struct fd_record *record, size_t got, bool waited)
 {
     return got ? asy_fd_wait_rest(loop, record, FD_READ) : asy_transfer_wait(loop, record, FD_READ, waited);
@@ -93,7 +93,8 @@ static int give_way(asyncio_loop *loop, struct fd_record *record, size_t got, si
     return asy_fd_give_way_amid(loop, record, FD_READ);
 }
 
-/* One transfer, however long it takes. What ends it early is told if nothing has come: else what has is. */
+/* One transfer, however long it takes. If it ends early it returns the bytes that have come, or else the
+ * error. */
 static ssize_t recv_all(int fd, char *buf, size_t n, int flags, struct sockaddr *from, socklen_t *length)
 {
     asyncio_loop *loop = asy_running_loop;
@@ -129,7 +130,7 @@ ssize_t asyncio_sock_recvfrom(int fd, void *buf, size_t n, int flags, struct soc
 {
     if (!asy_is_length(n))
         return -EINVAL;
-    bool all = is_for_all(fd, flags);
+    bool all = waits_for_all(fd, flags);
     if (all && (flags & MSG_PEEK))
         return asyncio_raise(-EOPNOTSUPP, "MSG_WAITALL does not go with MSG_PEEK: "
                                           "all of it may be more than the socket can hold");
@@ -141,7 +142,7 @@ ssize_t asyncio_sock_recvfrom(int fd, void *buf, size_t n, int flags, struct soc
 
 ssize_t asyncio_sock_recvmsg(int fd, struct msghdr *message, int flags)
 {
-    if (is_for_all(fd, flags))
+    if (waits_for_all(fd, flags))
         return asyncio_raise(-EOPNOTSUPP, "asyncio_sock_recvmsg does not know MSG_WAITALL: "
                                           "asyncio_sock_recv does");
     return events_aside(flags) ? recvmsg_aside(fd, message, flags) : recvmsg_waiting(fd, message, flags);
@@ -161,8 +162,8 @@ ssize_t asyncio_sock_send(int fd, const void *buf, size_t n, int flags)
 
 /* ---- Datagrams to somebody -------------------------------------------------------------- */
 
-/* A Unix socket says EAGAIN when the receiver's queue is full, or a listener's,
- * and nothing tells when there is room. */
+/* A Unix socket fails with EAGAIN while the receiver's or listener's queue is full, and no event tells when
+ * there is room. So the call tries again after this pause. */
 #define FULL_PAUSE_S 0.002
 
 static bool is_unix(const void *to, size_t length)
@@ -170,7 +171,7 @@ static bool is_unix(const void *to, size_t length)
     return to && length >= sizeof(sa_family_t) && ((const struct sockaddr *)to)->sa_family == AF_UNIX;
 }
 
-/* Waits a moment. -EBADF: somebody has closed the descriptor meanwhile. */
+/* Waits a moment. -EBADF: the program has closed the descriptor meanwhile. */
 static int pause_for_room(const struct fd_record *record)
 {
     uint32_t generation = record->generation;
@@ -178,7 +179,7 @@ static int pause_for_room(const struct fd_record *record)
     return !err && record->generation != generation ? -EBADF : err;
 }
 
-static ssize_t send_in_time(int fd, const struct msghdr *message, int flags)
+static ssize_t send_when_room(int fd, const struct msghdr *message, int flags)
 {
     int err;
     const struct fd_record *record = asy_transfer_begin(asy_running_loop, fd, &err);
@@ -199,7 +200,7 @@ static ssize_t sendmsg_waiting(int fd, const struct msghdr *message, int flags)
 ssize_t asyncio_sock_sendmsg(int fd, const struct msghdr *message, int flags)
 {
     if (message && is_unix(message->msg_name, message->msg_namelen))
-        return send_in_time(fd, message, flags);
+        return send_when_room(fd, message, flags);
     return sendmsg_waiting(fd, message, flags);
 }
 
@@ -219,7 +220,7 @@ ssize_t asyncio_sock_sendto(int fd, const void *buf, size_t n, int flags, const 
     struct iovec part = {(void *)buf, n};
     struct msghdr message = {
         .msg_name = (void *)to, .msg_namelen = length, .msg_iov = &part, .msg_iovlen = 1};
-    return send_in_time(fd, &message, flags);
+    return send_when_room(fd, &message, flags);
 }
 
 /* ---- All of it ---------------------------------------------------------------------------- */
@@ -227,12 +228,12 @@ ssize_t asyncio_sock_sendto(int fd, const void *buf, size_t n, int flags, const 
 struct sending {
     const char *buf;
     size_t n, sent;
-    size_t in_step; /* of it, since others have run */
+    size_t in_step; /* bytes sent since others have run */
     int flags;
 };
 
-/* What is left, as far as it goes now; n when it is done. `is_ours`: the turn, which is kept while
- * others run. */
+/* Sends the rest as far as the socket takes it. Returns n when all is sent, else an error. `is_ours`: the
+ * right to transfer, which the call keeps while others run. */
 static ssize_t send_rest(struct fd_record *record, struct sending *it, bool *is_ours)
 {
     do {
@@ -254,7 +255,7 @@ static ssize_t send_rest(struct fd_record *record, struct sending *it, bool *is_
 }
 
 /* One transfer, however long it takes: nobody else's bytes come in between. */
-static HOT ssize_t sendall(int fd, struct sending *it)
+static HOT ssize_t send_all(int fd, struct sending *it)
 {
     TRANSFER(FD_WRITE, send_rest(record, it, &waited));
 }
@@ -262,13 +263,13 @@ static HOT ssize_t sendall(int fd, struct sending *it)
 HOT ssize_t asyncio_sock_sendall(int fd, const void *buf, size_t n, int flags)
 {
     struct sending it = {.buf = buf, .n = n, .flags = flags};
-    return asy_is_length(n) ? sendall(fd, &it) : -EINVAL;
+    return asy_is_length(n) ? send_all(fd, &it) : -EINVAL;
 }
 
 /* ---- Connections ------------------------------------------------------------------- */
 
 /* Errors of the connection that was to be accepted, not of the listener (accept(2)). */
-static bool is_peers(int err)
+static bool is_error_of_peer(int err)
 {
     switch (err) {
     case -ECONNABORTED:
@@ -297,7 +298,7 @@ int asy_accept(int fd, struct sockaddr *peer, socklen_t *length)
     return is_shortage(accepted) && asy_fd_look(fd, POLLIN) == 0 ? -EAGAIN : accepted;
 }
 
-static int accept_one(int fd, struct sockaddr *peer, socklen_t *length)
+static int accept_connection(int fd, struct sockaddr *peer, socklen_t *length)
 {
     socklen_t room = length ? *length : 0;
     int accepted;
@@ -305,13 +306,13 @@ static int accept_one(int fd, struct sockaddr *peer, socklen_t *length)
         if (length)
             *length = room;
         accepted = asy_accept(fd, peer, length);
-    } while (accepted == -EINTR || is_peers(accepted));
+    } while (accepted == -EINTR || is_error_of_peer(accepted));
     return accepted;
 }
 
 static ssize_t accept_waiting(int fd, struct sockaddr *peer, socklen_t *length)
 {
-    TRANSFER(FD_READ, accept_one(fd, peer, length));
+    TRANSFER(FD_READ, accept_connection(fd, peer, length));
 }
 
 int asyncio_sock_accept(int fd, struct sockaddr *peer, socklen_t *length)
@@ -319,7 +320,7 @@ int asyncio_sock_accept(int fd, struct sockaddr *peer, socklen_t *length)
     int accepted = (int)accept_waiting(fd, peer, length);
     if (accepted < 0)
         return accepted;
-    /* No memory: then nothing is known of it, either, and it is looked at when it is used. */
+    /* Without memory the table has no record of it, and looks at the descriptor when it is used. */
     struct fd_record *record = asy_fd_record(asy_running_loop, accepted);
     if (record)
         asy_fd_record_reset(asy_running_loop, record, asy_fd_find(asy_running_loop, fd));
@@ -341,7 +342,7 @@ static int begin_to_connect(const struct fd_record *record, const struct sockadd
     return err;
 }
 
-/* Waits for what has begun, and tells how it ended. */
+/* Waits for the connection that has begun. 0, or its error. */
 static int end_connecting(asyncio_loop *loop, struct fd_record *record)
 {
     asy_fd_exhausted(record, FD_WRITE);
@@ -376,10 +377,10 @@ static ssize_t sendfile_once(int fd, int in, off_t *offset, size_t count)
     TRANSFER(FD_WRITE, asy_sys_sendfile(fd, in, offset, count));
 }
 
-/* One block by way of memory, for what the kernel does not send itself. */
+/* Sends one block by way of memory, from a file that the kernel cannot send itself. */
 static ssize_t copy_once(int fd, int in, off_t *offset, size_t count)
 {
-    const struct fd_record *record = asy_fd_find(asy_running_loop, fd); /* which was tried already */
+    const struct fd_record *record = asy_fd_find(asy_running_loop, fd); /* sendfile_once has made it */
     uint32_t generation = record->generation;
     size_t room = count < COPY_BYTES ? count : COPY_BYTES;
     char *block = asy_sys_alloc(room);
@@ -390,7 +391,7 @@ static ssize_t copy_once(int fd, int in, off_t *offset, size_t count)
         n = -EBADF;
     if (n > 0) {
         struct sending it = {.buf = block, .n = (size_t)n};
-        n = sendall(fd, &it);
+        n = send_all(fd, &it);
         if (offset)
             *offset += (off_t)it.sent;
         else if (it.sent < it.n) /* a pipe takes nothing back */
@@ -403,14 +404,14 @@ static ssize_t copy_once(int fd, int in, off_t *offset, size_t count)
 ssize_t asyncio_sock_sendfile(int fd, int in, off_t *offset, size_t count)
 {
     size_t sent = 0;
-    bool copies = false;
+    bool must_copy = false;
     if (!asy_is_length(count))
         return -EINVAL;
     while (sent < count) {
         size_t left = count - sent < ASY_STEP_BYTES ? count - sent : ASY_STEP_BYTES;
-        ssize_t part = copies ? copy_once(fd, in, offset, left) : sendfile_once(fd, in, offset, left);
-        if (!copies && (part == -EINVAL || part == -ENOSYS)) {
-            copies = true;
+        ssize_t part = must_copy ? copy_once(fd, in, offset, left) : sendfile_once(fd, in, offset, left);
+        if (!must_copy && (part == -EINVAL || part == -ENOSYS)) {
+            must_copy = true;
             continue;
         }
         if (part < 0)
