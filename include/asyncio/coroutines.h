@@ -10,10 +10,9 @@
  *         return 0;
  *     }
  *
- * defines a static coroutine function with two parameters. Calling it,
- * `say_after(1, "hello")`, stores the arguments and returns an asyncio_coro;
- * the body runs when that is awaited or becomes a task. The body returns a
- * signed number: a value >= 0, or an error.
+ * defines a static coroutine function with two parameters. Calling it, `say_after(1, "hello")`, stores the
+ * arguments and returns an asyncio_coro; the body runs when that is awaited or becomes a task. The body
+ * returns a signed number: a value >= 0, or an error.
  */
 #ifndef ASYNCIO_COROUTINES_H
 #define ASYNCIO_COROUTINES_H
@@ -22,7 +21,7 @@
 
 ASYNCIO_BEGIN_DECLS
 
-/* What ASYNC knows of a coroutine function; programs never touch one. */
+/* Describes a coroutine function for ASYNC; programs never touch one. */
 typedef struct asyncio_coro_type {
     asyncio_site site;               /* where it is defined; `func` is its name */
     intptr_t (*start)(void *args);   /* runs the body, from the stored arguments */
@@ -30,8 +29,8 @@ typedef struct asyncio_coro_type {
     size_t args_size;
 } asyncio_coro_type;
 
-/* Makes an unstarted coroutine with room for its arguments at *args. NULL: out
- * of memory. Any thread. Used by ASYNC. */
+/* Makes an unstarted coroutine with room for its arguments at *args. NULL: out of memory. Any thread. Used
+ * by ASYNC. */
 ASYNCIO_API asyncio_coro *asyncio_coro_alloc(const asyncio_coro_type *type, void **args);
 /* Makes an unstarted coroutine for C++, as asyncio_coro_alloc: each task has exceptions of its own, where
  * `runtime` (__cxa_get_globals, or NULL) keeps those of a thread. */
@@ -39,8 +38,8 @@ ASYNCIO_API asyncio_coro *asyncio_coro_alloc_cxx(const asyncio_coro_type *type, 
                                                  void *(*runtime)(void));
 
 /*
- * Makes a coroutine without macros: fn(arg) is the body; drop(arg), which may be NULL, runs once: right
- * after the body has returned, or when the coroutine is closed unstarted. Does not wait. Any thread. NULL:
+ * Makes a coroutine without macros. fn(arg) is the body. drop(arg) runs once: right after the body has
+ * returned, or when the coroutine is closed unstarted; `drop` may be NULL. Does not wait. Any thread. NULL:
  * out of memory (drop has run), or fn is NULL.
  */
 ASYNCIO_API asyncio_coro *asyncio_coro_new(intptr_t (*fn)(void *arg), void *arg, void (*drop)(void *arg));
@@ -49,36 +48,33 @@ ASYNCIO_API asyncio_coro *asyncio_coro_new_at(intptr_t (*fn)(void *arg), void *a
 #define asyncio_coro_new(fn, arg, drop) asyncio_coro_new_at((fn), (arg), (drop), ASYNCIO_HERE)
 
 /*
- * Disposes of a coroutine that will not be awaited. Its body does not run.
- * Accepts NULL. Does not wait. Any thread.
- * (Python: coro.close().)
+ * Disposes of a coroutine that will not be awaited. Its body does not run. Accepts NULL. Does not wait. Any
+ * thread. (Python: coro.close().)
  */
 ASYNCIO_API void asyncio_coro_close(asyncio_coro *coro);
 
 /*
- * Awaits a coroutine, a task or a future, takes over the caller's reference,
- * and returns the result. (Python: await.)
+ * Awaits a coroutine, a task or a future, takes over the caller's reference, and returns the result.
+ * (Python: await.)
  *
- * A coroutine runs in place, on the caller's stack; a task or future that is
- * not done is waited for: suspends. A request to cancel the caller is passed
- * on to what it awaits.
- * Errors: whatever the awaited one returned; -ECANCELED when cancelled; -ENOMEM for
- * NULL; -EINVAL for the calling task itself or another loop's future;
- * ASYNCIO_ENOTASK outside a task (a coroutine is disposed of).
+ * A coroutine runs in place, on the caller's stack. For a task or a future that is not done the call waits:
+ * it suspends. A request to cancel the caller is passed on to what it awaits. Errors: that of the awaited
+ * one; -ECANCELED when the caller is cancelled; -ENOMEM for NULL; -EINVAL for the calling task itself or
+ * another loop's future; ASYNCIO_ENOTASK outside a task (a coroutine is disposed of).
  */
 ASYNCIO_API intptr_t asyncio_await_coro(asyncio_coro *coro);
 ASYNCIO_API intptr_t asyncio_await_task(asyncio_task *task);
 ASYNCIO_API intptr_t asyncio_await_future(asyncio_future *future);
 
 /*
- * Awaits, as asyncio_await, with the two things apart that await folds into one: returns the status of the
- * waiting and stores what the awaited one returned in *result (which may be NULL). Takes over the caller's
- * reference.
+ * Awaits, as asyncio_await, and keeps apart the two outcomes that await folds into one: returns the status
+ * of the wait, and stores in *result what the awaited one returned. `result` may be NULL. Takes over the
+ * caller's reference.
  *
- * Status: 0 when the awaited one ended; -ECANCELED if and only if a request to
- * cancel the calling task was delivered in this call (*result is written too
- * if the awaited one ended); ASYNCIO_ENOTASK or -EINVAL when it was not waited
- * for. NULL: 0, and -ENOMEM in *result. A coroutine run in place: 0. Suspends.
+ * Status: 0 when the awaited one ended; -ECANCELED if and only if a request to cancel the calling task was
+ * delivered in this call (*result is written too if the awaited one ended); ASYNCIO_ENOTASK or -EINVAL when
+ * the call did not wait. NULL gives 0, and -ENOMEM in *result. A coroutine, which runs in place, gives 0.
+ * Suspends.
  */
 ASYNCIO_API int asyncio_join_coro(asyncio_coro *coro, intptr_t *result);
 ASYNCIO_API int asyncio_join_task(asyncio_task *task, intptr_t *result);
@@ -106,11 +102,12 @@ static inline int asyncio_join(asyncio_future *x, intptr_t *r) { return asyncio_
  * ASYNC_DEFINE(name, type, parameter, ...) { body }
  *     defines it.
  *
- * Types of arrays and of pointers to functions are written with __typeof__ or
- * a typedef. In a debugger the body appears as name_coroutine.
+ * Types of arrays and of pointers to functions are written with __typeof__ or a typedef. In a debugger the
+ * body appears as name_coroutine.
  *
  * In C++ parameters are trivially copyable. A coroutine may wait inside `catch`, and in a destructor during
- * unwinding: each task has exceptions of its own. None may leave a coroutine: that terminates the program.
+ * unwinding: each task has exceptions of its own. An exception that leaves a coroutine terminates the
+ * program.
  */
 #define ASYNC(...)                                                                                \
     ASYNCIO_EXPAND_(                                                                              \
@@ -129,7 +126,8 @@ static inline int asyncio_join(asyncio_future *x, intptr_t *r) { return asyncio_
 #define ASYNCIO_JOIN_(a, b) ASYNCIO_JOIN_NOW_(a, b)
 #define ASYNCIO_JOIN_NOW_(a, b) a##b
 
-/* The number of parameters: a name alone has 0, each type and name add 1. Or what is wrong with them. */
+/* The number of parameters: a name alone has 0, each type and name add 1. Or a word for what is wrong with
+ * them. */
 #define ASYNCIO_PARAMS_(...)                                                                      \
     ASYNCIO_PICK_(__VA_ARGS__, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY,        \
                   TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY, \

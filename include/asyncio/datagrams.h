@@ -11,13 +11,13 @@
  *         n = asyncio_datagram_recv(dns, answer, sizeof answer);
  *     asyncio_datagram_close(dns);
  *
- * A datagram socket belongs to the loop's thread and has one owner. Several tasks may receive,
- * first come first served, and several may send. A request to cancel ends a wait with -ECANCELED,
- * and no datagram is lost by it. One that was closed by another task ends waits with -EBADF.
+ * A datagram socket belongs to the loop's thread and has one owner. Several tasks may receive, first come
+ * first served, and several may send. A request to cancel ends a wait with -ECANCELED and loses no
+ * datagram. A call that is waiting when another task closes the socket returns -EBADF.
  *
- * A connected one (with a remote address) hears of what the network reports (ICMP): that nobody
- * listens is -ECONNREFUSED. Such an error is about an earlier datagram, comes once, from the next call of
- * either direction, and this call has then neither sent nor received: repeat it, or give up.
+ * A connected socket (one with a remote address) hears of errors that the network reports (ICMP), such as
+ * -ECONNREFUSED when nobody listens. Such an error concerns an earlier datagram. The next call of either
+ * direction returns it, once, and has then neither sent nor received: repeat it, or give up.
  */
 #ifndef ASYNCIO_DATAGRAMS_H
 #define ASYNCIO_DATAGRAMS_H
@@ -41,36 +41,36 @@ typedef struct asyncio_datagram_options {
 } asyncio_datagram_options;
 
 /*
- * Makes a socket, binds it to `local` and connects it to `remote`, of which either may be NULL, or
- * both, if options have a family. Stores it in *datagram. Suspends while names are looked up.
- * A host of NULL is any address of `local`, and this host as `remote`; port 0 of `local`: one that
- * is free (see _sockname). The file of a Unix socket must not exist, and stays when the socket is closed;
- * not after an error.
- * 0; ASYNCIO_EGAI_...; -EADDRINUSE and the like; -EINVAL, -ENOMEM, -ECANCELED, ASYNCIO_ENOTASK. The
- * message says which address. (create_datagram_endpoint)
+ * Makes a socket, binds it to `local`, connects it to `remote`, and stores it in *datagram. Either address
+ * may be NULL, and both if options have a family. Suspends while names are looked up. A host of NULL means
+ * any address in `local`, and this host in `remote`. Port 0 in `local` means a free port (see _sockname).
+ * The file of a Unix socket must not exist before the call. It stays when the socket is closed; a call that
+ * fails removes it. 0; ASYNCIO_EGAI_...; -EADDRINUSE and the like; -EINVAL, -ENOMEM, -ECANCELED,
+ * ASYNCIO_ENOTASK. The message says which address. (create_datagram_endpoint)
  */
 ASYNCIO_API int asyncio_open_datagram(const asyncio_address *local, const asyncio_address *remote,
                                       const asyncio_datagram_options *options, asyncio_datagram **datagram);
-/* Makes a datagram socket of one that the caller has made and set up, which belongs to it from then on (on
- * an error it does not). Does not wait. 0, -EBADF, -ENOTSOCK, -EINVAL, -ENOMEM, ASYNCIO_ENOTASK. */
+/* Makes a datagram socket of a descriptor that the caller has made and set up. The descriptor belongs to it
+ * from then on, unless the call fails. Does not wait. 0, -EBADF, -ENOTSOCK, -EINVAL, -ENOMEM,
+ * ASYNCIO_ENOTASK. */
 ASYNCIO_API int asyncio_datagram_from_fd(int fd, asyncio_datagram **datagram);
 
 /*
- * Receives one datagram, of at most n bytes; suspends until there is one. _recvfrom stores who sent it: as
- * recvfrom(2), *length is the room for the address, then what it has (0: a Unix socket without a
- * name); both may be NULL.
- * The number of bytes, 0 for an empty datagram. -EMSGSIZE: it was longer than n; the first n bytes are in
- * buf, the rest is gone, and the message says how long it was. The errors that the network reports;
- * -ECANCELED, -EBADF, -EINVAL, -ENOMEM, ASYNCIO_ENOTASK. (datagram_received, error_received)
+ * Receives one datagram, of at most n bytes; suspends until there is one. _recvfrom also stores the
+ * sender's address, as recvfrom(2): *length is the room for it before the call and its length after it (0:
+ * a Unix socket without a name). Both may be NULL. Returns the number of bytes, 0 for an empty datagram.
+ * -EMSGSIZE: the datagram was longer than n; buf has its first n bytes, the rest is lost, and the message
+ * says how long it was. Other errors: those that the network reports; -ECANCELED, -EBADF, -EINVAL, -ENOMEM,
+ * ASYNCIO_ENOTASK. (datagram_received, error_received)
  */
 ASYNCIO_API ssize_t asyncio_datagram_recv(asyncio_datagram *datagram, void *buf, size_t n);
 ASYNCIO_API ssize_t asyncio_datagram_recvfrom(asyncio_datagram *datagram, void *buf, size_t n,
                                               struct sockaddr *from, socklen_t *length);
 
 /*
- * Sends one datagram of n bytes, which may be 0, to the remote address (_send) or to another one.
- * Suspends while the socket has no room, or a Unix receiver. n; -EMSGSIZE: too long to be sent;
- * -EDESTADDRREQ: _send without a remote address; -EACCES: broadcast is off; otherwise as _recv.
+ * Sends one datagram of n bytes, which may be 0, to the remote address (_send) or to another one. Suspends
+ * while the socket, or a Unix receiver, has no room. Returns n; -EMSGSIZE if it is too long to be sent;
+ * -EDESTADDRREQ for _send without a remote address; -EACCES if broadcast is off; otherwise as _recv.
  * (sendto)
  */
 ASYNCIO_API ssize_t asyncio_datagram_send(asyncio_datagram *datagram, const void *buf, size_t n);
@@ -78,10 +78,11 @@ ASYNCIO_API ssize_t asyncio_datagram_sendto(asyncio_datagram *datagram, const vo
                                             const struct sockaddr *to, socklen_t length);
 
 /*
- * Receive and send batches of datagrams: recvmmsg(2) and sendmmsg(2), in one system call each. Suspend until
- * there is one datagram, or room for one, then take or send as many as go at once. Return how many, at least
- * 1 (0 if count is 0). As in those calls: one that was longer than the room for it has MSG_TRUNC among its
- * msg_flags; after fewer than `count`, the next call tells whether that was an error. Errors as above.
+ * Receive and send batches of datagrams: recvmmsg(2) and sendmmsg(2), in one system call each. Suspend
+ * until there is one datagram, or room for one, then receive or send as many as go at once. Return how
+ * many: at least 1, or 0 if count is 0. As in those calls, a datagram that was longer than the room for it
+ * has MSG_TRUNC in its msg_flags. If fewer than `count` went, the next call tells whether an error was the
+ * reason. Errors as above.
  */
 ASYNCIO_API int asyncio_datagram_recvmmsg(asyncio_datagram *datagram, struct mmsghdr *messages,
                                           unsigned count);
@@ -94,12 +95,12 @@ ASYNCIO_API int asyncio_datagram_sockname(asyncio_datagram *datagram, struct soc
                                           socklen_t *length);
 ASYNCIO_API int asyncio_datagram_peername(asyncio_datagram *datagram, struct sockaddr *name,
                                           socklen_t *length);
-/* Tells the descriptor, which is still the socket's: for options such as multicast groups. Does not wait.
+/* Returns the descriptor, for options such as multicast groups; it stays the socket's. Does not wait.
  * -EINVAL for NULL. */
 ASYNCIO_API int asyncio_datagram_fd(asyncio_datagram *datagram);
 
-/* Closes a datagram socket, wakes whoever waits on it, and frees it. Does not wait. Accepts NULL. 0, or
- * close(2)'s error. (close) */
+/* Closes a datagram socket, wakes the tasks that wait on it, and frees it. Does not wait. Accepts NULL. 0,
+ * or close(2)'s error. (close) */
 ASYNCIO_API int asyncio_datagram_close(asyncio_datagram *datagram);
 
 ASYNCIO_END_DECLS

@@ -1,10 +1,9 @@
 /*
  * Results and errors.
  *
- * A coroutine and every call that can wait returns a signed number: >= 0 is a
- * value, -4095..-1 is an error: -errno, or one of the codes below. -ECANCELED is
- * Python's CancelledError, -ETIMEDOUT its TimeoutError. The library never reports
- * by setting the caller's errno.
+ * A coroutine, and every call that can wait, returns a signed number. A number >= 0 is a value; -4095 to -1
+ * is an error: a negative errno, or one of the codes below. -ECANCELED is Python's CancelledError,
+ * -ETIMEDOUT its TimeoutError. The library never sets the caller's errno.
  */
 #ifndef ASYNCIO_ERRORS_H
 #define ASYNCIO_ERRORS_H
@@ -49,15 +48,15 @@ ASYNCIO_BEGIN_DECLS
 #define ASYNCIO_EGAI_OVERFLOW (-1292)
 
 /*
- * The words for an error, as strerror has them ("Connection refused", "no running
- * task"). Takes the negative value; a value >= 0 gives "success". Never NULL.
- * The text is static: constant strings, valid for ever. Any thread, never waits.
+ * Returns the words for an error, as strerror has them ("Connection refused", "no running task"). Takes the
+ * negative value; a value >= 0 gives "success". Never NULL; the strings are constants. Any thread, never
+ * waits.
  */
 ASYNCIO_API const char *asyncio_strerror(intptr_t err);
 
 /*
- * The name of an error ("ECONNREFUSED", "ASYNCIO_ESTATE"), "OK" for a value
- * >= 0, "unknown" for one without a name. Static. Any thread, never waits.
+ * Returns the name of an error ("ECONNREFUSED", "ASYNCIO_ESTATE"), "OK" for a value >= 0, "unknown" for an
+ * error without a name. The strings are constants. Any thread, never waits.
  */
 ASYNCIO_API const char *asyncio_errname(intptr_t err);
 

@@ -1,6 +1,6 @@
 /*
- * Instruments: being told what the loop does, as it does it. For tools,
- * tutorials and tests. Costs nothing while none is set; with one, every step goes through the loop.
+ * Instruments: functions that are told what the loop does, as it does it. For tools, tutorials and tests.
+ * They cost nothing while none is set; with one, every step goes through the loop.
  */
 #ifndef ASYNCIO_INSTRUMENT_H
 #define ASYNCIO_INSTRUMENT_H
@@ -30,14 +30,14 @@ typedef struct asyncio_trace_event {
     uintptr_t reserved[4];
 } asyncio_trace_event;
 
-/* A callback of the loop in all but name: it cannot wait, and may not change the loop. */
+/* An instrument: `event` is called on the loop's stack; it cannot wait, and must not change the loop. */
 typedef struct asyncio_instrument {
     void (*event)(asyncio_loop *loop, const asyncio_trace_event *event, void *arg);
     void *arg;
 } asyncio_instrument;
 
-/* Sets the loop's instrument (borrowed until it is replaced); NULL takes it away. Loop's thread.
- * Does not wait. */
+/* Sets the loop's instrument, which is borrowed until it is replaced; NULL removes it. Loop's thread. Does
+ * not wait. */
 ASYNCIO_API void asyncio_loop_set_instrument(asyncio_loop *loop, const asyncio_instrument *instrument);
 
 ASYNCIO_END_DECLS

@@ -31,26 +31,24 @@ typedef struct asyncio_run_options {
 } asyncio_run_options;
 
 /*
- * Runs `main` as the first task of a new loop until it ends, cancels the tasks
- * that are left, waits for them (at most shutdown_grace), closes the loop and
- * returns main's result. Takes the coroutine over on every path. (run)
+ * Runs `main` as the first task of a new loop until it ends. Then cancels the tasks that are left, waits
+ * for them (at most shutdown_grace), closes the loop, and returns main's result. Takes over the coroutine
+ * on every path. (run)
  *
- * The first SIGINT (and SIGTERM, where handled) cancels main; if main ends for
- * it, the result is -EINTR. A second one restores the default action and
- * raises the signal again.
- * Errors: main's own; ASYNCIO_ESTATE if a loop runs in this thread; -ENOMEM,
- * -EMFILE, -ENOSYS when no loop could be made; -EDEADLK when a virtual clock
- * has nothing to wait for.
+ * The first SIGINT (and SIGTERM, where handled) cancels main; if main ends because of it, the result is
+ * -EINTR. A second signal restores the default action and is raised again. Errors: main's own;
+ * ASYNCIO_ESTATE if a loop runs in this thread; -ENOMEM, -EMFILE, -ENOSYS when no loop could be made;
+ * -EDEADLK when a virtual clock has nothing to wait for.
  */
 ASYNCIO_API intptr_t asyncio_run(asyncio_coro *main);
 ASYNCIO_API intptr_t asyncio_run_with(asyncio_coro *main, const asyncio_run_options *options);
 
-/* Runs the coroutine, for main's `return`, with SIGINT and SIGTERM handled, prints an error with its message
- * on stderr, and gives the exit status: 0 for any result >= 0, else 1; 130 and 143 when SIGINT or SIGTERM
- * ended it. */
+/* Runs a coroutine as a whole program, as in `return asyncio_main(...)`. Handles SIGINT and SIGTERM, prints
+ * an error with its message on stderr, and returns the exit status: 0 for a result >= 0, else 1; 130 when
+ * SIGINT ended it, and 143 when SIGTERM did. */
 ASYNCIO_API int asyncio_main(asyncio_coro *main);
 
-/* A runner, for several runs on one loop. The caller's storage; fields are private. (Runner) */
+/* A runner, for several runs on one loop, in the caller's storage. All fields are private. (Runner) */
 typedef struct asyncio_runner {
     asyncio_loop *asyncio_loop_;
     asyncio_run_options asyncio_options_;
@@ -61,13 +59,13 @@ typedef struct asyncio_runner {
 
 /* Makes a runner and its loop. 0, or a negative error as asyncio_run. `options` may be NULL. */
 ASYNCIO_API int asyncio_runner_init(asyncio_runner *runner, const asyncio_run_options *options);
-/* Runs one main task to its end; tasks it leaves go on in the next run. The context
- * variables that it sets are there in the next one, too. */
+/* Runs one main task to its end. Tasks that it leaves go on in the next run, where the context variables
+ * that it has set are still set. */
 ASYNCIO_API intptr_t asyncio_runner_run(asyncio_runner *runner, asyncio_coro *main);
-/* Tells the runner's loop, borrowed; NULL once closed. */
+/* Returns the runner's loop, borrowed; NULL once it is closed. */
 ASYNCIO_API asyncio_loop *asyncio_runner_get_loop(asyncio_runner *runner);
-/* Closes a runner and its loop: cancels what is left, waits for it (at most shutdown_grace) and closes the
- * loop. 0, also when closed already; ASYNCIO_ESTATE inside a run. */
+/* Closes a runner and its loop: cancels the tasks that are left, waits for them (at most shutdown_grace),
+ * and closes the loop. 0, also when it is closed already; ASYNCIO_ESTATE inside a run. */
 ASYNCIO_API int asyncio_runner_close(asyncio_runner *runner);
 
 ASYNCIO_END_DECLS

@@ -1,8 +1,7 @@
 /*
- * Scopes: stretches of code that requests to cancel are tied to. A timeout
- * (timeouts.h), a task group (taskgroups.h) and a shield are each a struct on the
- * caller's stack, entered and left by the same task, the innermost first. A
- * coroutine that returns with a scope entered is a bug that aborts.
+ * Scopes: stretches of code that requests to cancel are tied to. A timeout (timeouts.h), a task group
+ * (taskgroups.h) and a shield are each a struct on the caller's stack. The same task enters and leaves
+ * them, the innermost first. A coroutine that returns inside a scope aborts the program.
  */
 #ifndef ASYNCIO_SCOPES_H
 #define ASYNCIO_SCOPES_H
@@ -26,15 +25,15 @@ typedef struct asyncio_scope {
 } asyncio_scope;
 
 /*
- * A scope that shields what runs inside: requests from outside are held back while it is entered, and
- * delivered at the first wait after it. Only timeouts and groups entered inside
- * it still cancel. What Python lacks: cleanup that may wait.
+ * A scope that shields what runs inside, such as cleanup that must wait. It holds back requests from
+ * outside; they are delivered at the first wait after it. Timeouts and groups that are entered inside it
+ * still cancel. Python has no such scope.
  *
  *     ASYNCIO_SHIELD_SCOPE {
  *         say_goodbye(stream);
  *     }
  *
- * The block may be left in any way: by its end, break, continue, return, goto.
+ * The block may be left in any way: by its end, by break, continue, return or goto.
  */
 typedef struct asyncio_shield_scope {
     asyncio_scope scope;
@@ -42,8 +41,8 @@ typedef struct asyncio_shield_scope {
 
 /* Enters a shield scope. Does not wait. 0; -EINVAL for NULL; ASYNCIO_ENOTASK. */
 ASYNCIO_API int asyncio_shield_scope_enter(asyncio_shield_scope *shield);
-/* Leaves a shield scope. Does not wait. 0; -EINVAL for NULL; ASYNCIO_ESTATE if it is not the innermost scope
- * of the running task. */
+/* Leaves a shield scope. Does not wait. 0; -EINVAL for NULL; ASYNCIO_ESTATE if it is not the innermost
+ * scope of the running task. */
 ASYNCIO_API int asyncio_shield_scope_exit(asyncio_shield_scope *shield);
 
 /* ---- How blocks are done ----------------------------------------------------

@@ -14,14 +14,14 @@
  *         return echo(stream);
  *     }
  *
- * A server owns its handlers as a task group does, but the failure of one is
- * reported, with the peer's address, and harms nobody else; -ECANCELED, -EPIPE
- * and -ECONNRESET are not reported. The stream is the server's until its handler has ended; then it is
- * closed, unless the handler did so: flushed if the handler returned >= 0, else aborted. A client that takes
- * nothing of what is flushed is cut off after the close timeout, and reported.
+ * A server owns its handlers as a task group does. The failure of one is reported, with the peer's address,
+ * and harms nobody else; -ECANCELED, -EPIPE and -ECONNRESET are not reported. The stream is the server's
+ * until its handler has ended. Then the server closes it, unless the handler did: it flushes the stream if
+ * the handler returned >= 0, else it aborts it. A client that takes none of the flushed bytes is cut off
+ * after the close timeout, and reported.
  *
- * Out of descriptors or memory, a server reports that, and accepts nothing for a second. While
- * asyncio_run shuts down it takes no more clients.
+ * A server that runs out of descriptors or memory reports that, and accepts nobody for a second. While
+ * asyncio_run shuts down, a server accepts no more clients.
  */
 #ifndef ASYNCIO_SERVERS_H
 #define ASYNCIO_SERVERS_H
@@ -32,8 +32,8 @@ ASYNCIO_BEGIN_DECLS
 
 typedef struct asyncio_server asyncio_server;
 
-/* Makes the coroutine that serves one client. One that returns NULL aborts the
- * connection, and is reported. */
+/* Makes the coroutine that serves one client. If it returns NULL the connection is aborted, and that is
+ * reported. */
 typedef asyncio_coro *(*asyncio_client_handler)(asyncio_stream *stream, void *arg);
 
 /* Options of a server: all zero means the defaults. */
@@ -49,49 +49,51 @@ typedef struct asyncio_server_options {
 } asyncio_server_options;
 
 /*
- * Listens, and serves from then on. host NULL: all addresses. port 0: one that is free on all
- * of them (see _port). Suspends while a name is looked up. 0; ASYNCIO_EGAI_...; -EADDRINUSE and
- * the like; -EINVAL, -ENOMEM, -ECANCELED, ASYNCIO_ENOTASK. The message says which address. (start_server)
+ * Starts a server, which listens and serves from then on. host NULL means all addresses; port 0 means a
+ * port that is free on all of them (see _port). Suspends while a name is looked up. 0; ASYNCIO_EGAI_...;
+ * -EADDRINUSE and the like; -EINVAL, -ENOMEM, -ECANCELED, ASYNCIO_ENOTASK. The message says which address.
+ * (start_server)
  */
 ASYNCIO_API int asyncio_start_server(asyncio_client_handler handler, void *arg, const char *host, int port,
                                      const asyncio_server_options *options, asyncio_server **server);
-/* Starts a server on a Unix socket; '@' begins an abstract name. The file of a socket that is there already
- * is replaced, whether it is left over or another server's, who goes on with the clients that it has; any
- * other file is in the way: -EADDRINUSE. Removed when the server closes, if still the same. Does not wait.
- * (start_unix_server) */
+/* Starts a server on a Unix socket; '@' begins an abstract name. The call replaces the file of an existing
+ * socket, left over or in use; a server that used it keeps the clients that it has. Any other file is in
+ * the way: -EADDRINUSE. The server removes its file when it closes, if it is still the same one. Does not
+ * wait. (start_unix_server) */
 ASYNCIO_API int asyncio_start_unix_server(asyncio_client_handler handler, void *arg, const char *path,
                                           const asyncio_server_options *options, asyncio_server **server);
-/* Starts a server on a socket that listens, or is bound, which is the server's on success. If it listens
- * already its backlog stays as it is, unless options have one. Does not wait. 0; -EBADF, -ENOTSOCK,
- * -EOPNOTSUPP, -EINVAL, -ENOMEM, ASYNCIO_ENOTASK. (start_server with sock) */
+/* Starts a server on a socket that listens or is bound. The socket belongs to the server if the call
+ * succeeds. A socket that listens already keeps its backlog, unless options have one. Does not wait. 0;
+ * -EBADF, -ENOTSOCK, -EOPNOTSUPP, -EINVAL, -ENOMEM, ASYNCIO_ENOTASK. (start_server with sock) */
 ASYNCIO_API int asyncio_start_server_on(int fd, asyncio_client_handler handler, void *arg,
                                         const asyncio_server_options *options, asyncio_server **server);
 
-/* Waits until cancelled, then closes the server and waits for its clients: -ECANCELED. The same
- * when somebody closes it meanwhile. ASYNCIO_ESTATE: closed already, or another task is in this call.
+/* Waits until it is cancelled or somebody closes the server, then closes the server, waits for its clients,
+ * and returns -ECANCELED. ASYNCIO_ESTATE if the server is closed already, or another task is in this call.
  * (serve_forever) */
 ASYNCIO_API int asyncio_server_serve_forever(asyncio_server *server);
-/* Closes a server: it stops listening. Clients go on. Does not wait. Repeating it does nothing. (close) */
+/* Closes a server, which stops listening. Its clients go on. Does not wait. A second call does nothing.
+ * (close) */
 ASYNCIO_API void asyncio_server_close(asyncio_server *server);
 /*
- * Waits until the server is closed, then until its handlers have ended. After `grace` seconds of that
- * they are cancelled, and waited for; ASYNCIO_FOREVER: never; 0 or less: at once. 0; -ECANCELED, and
- * everything goes on as it was; -EINVAL, -ENOMEM, ASYNCIO_ENOTASK. Not from a handler, which would
- * wait for itself. (wait_closed)
+ * Waits until the server is closed, then until its handlers have ended. After `grace` seconds of the second
+ * wait it cancels the handlers that are left, and waits for them; ASYNCIO_FOREVER: never; 0 or less: at
+ * once. 0; -ECANCELED, and everything goes on as before; -EINVAL, -ENOMEM, ASYNCIO_ENOTASK. A handler must
+ * not call it: it would wait for itself. (wait_closed)
  */
 ASYNCIO_API int asyncio_server_wait_closed(asyncio_server *server, double grace);
-/* Every client's handler sees the end of its input, and what it wrote is flushed: as if all peers had
- * stopped sending. Does not wait. (close_clients) */
+/* Ends the input of every client, as if all peers had stopped sending: each handler sees the end of its
+ * stream, and what it wrote is flushed. Does not wait. (close_clients) */
 ASYNCIO_API void asyncio_server_close_clients(asyncio_server *server);
-/* Every client's stream fails with -ECONNABORTED. Does not wait. (abort_clients) */
+/* Fails every client's stream with -ECONNABORTED. Does not wait. (abort_clients) */
 ASYNCIO_API void asyncio_server_abort_clients(asyncio_server *server);
-/* Tells the port of the first listening socket; -EINVAL if it has none. (sockets) */
+/* Returns the port of the server's first listening socket; -EINVAL if it has none. (sockets) */
 ASYNCIO_API int asyncio_server_port(asyncio_server *server);
-/* Lists a server's sockets: stores up to `capacity` listening descriptors, still the server's; returns how
- * many there are. (sockets) */
+/* Lists a server's sockets: stores up to `capacity` listening descriptors, which stay the server's, and
+ * returns how many there are. (sockets) */
 ASYNCIO_API int asyncio_server_fds(asyncio_server *server, int *out, size_t capacity);
-/* Closes the server, cancels its handlers, leaves the rest to the loop, and
- * frees it. Does not wait. Accepts NULL. */
+/* Closes the server, cancels its handlers, and frees it; the loop completes the rest. Does not wait.
+ * Accepts NULL. */
 ASYNCIO_API void asyncio_server_release(asyncio_server *server);
 
 ASYNCIO_END_DECLS

@@ -1,6 +1,6 @@
 /*
- * Streams: one duplex object for a connection, a pipe or a terminal. Reads are
- * buffered, writes are queued up to a high-water mark and sent in the background.
+ * Streams: one object for both directions of a connection, a pipe or a terminal. Reads are buffered. Writes
+ * are queued up to a high-water mark and sent in the background.
  *
  *     asyncio_stream *stream;
  *     int err = asyncio_open_connection("example.org", 80, NULL, &stream);
@@ -12,12 +12,12 @@
  *         fputs(line, stdout);
  *     return asyncio_stream_close(stream);
  *
- * A stream belongs to the loop's thread and has one owner. One task may read
- * while another writes; a second reader gets ASYNCIO_ESTATE. Several writers
- * take turns, in the order in which they came, and no write is torn. An error of the connection comes after
- * the data that arrived before it, and stays. Who waits in a call when another task closes or aborts the
- * stream gets -EBADF. A loop that closes, closes the descriptors of streams that are still open: their
- * owners free them with _close or _abort, then or later.
+ * A stream belongs to the loop's thread and has one owner. One task may read while another writes; a second
+ * reader gets ASYNCIO_ESTATE. Several writers take turns, in the order in which they came, and no write is
+ * torn. Reads return the data that arrived before an error of the connection, and then the error, which
+ * stays. A call that is waiting when another task closes or aborts the stream returns -EBADF. A loop that
+ * closes also closes the descriptors of streams that are still open; their owners free them with _close or
+ * _abort, then or later.
  */
 #ifndef ASYNCIO_STREAMS_H
 #define ASYNCIO_STREAMS_H
@@ -51,59 +51,61 @@ typedef struct asyncio_connect_options {
 /*
  * Connects, and stores the stream in *stream. Suspends. A cancel closes what was opened.
  *
- * Of several addresses the next one is tried when the last attempt has failed, or after the delay,
- * the families in turn; the first that is established wins (RFC 8305). A numeric host needs no
- * look-up; NULL is this host. Small writes go out at once (TCP_NODELAY). 0; the resolver's
- * ASYNCIO_EGAI_..., the error of the attempt that failed last, -ETIMEDOUT, -ECANCELED, -EINVAL,
- * -ENOMEM, ASYNCIO_ETLS, ASYNCIO_ENOTASK; the message says which address, and how many were tried.
- * (open_connection)
+ * A name may have several addresses. They are tried in turn, the families alternating; the next attempt
+ * begins when the last one has failed, or after the delay. The first connection that is established wins
+ * (RFC 8305). A numeric host needs no look-up; NULL is this host. Small writes go out at once
+ * (TCP_NODELAY).
+ *
+ * 0; the resolver's ASYNCIO_EGAI_..., the error of the attempt that failed last, -ETIMEDOUT, -ECANCELED,
+ * -EINVAL, -ENOMEM, ASYNCIO_ETLS, ASYNCIO_ENOTASK. The message names the address, and says how many were
+ * tried. (open_connection)
  */
 ASYNCIO_API int asyncio_open_connection(const char *host, int port, const asyncio_connect_options *options,
                                         asyncio_stream **stream);
-/* Connects to a Unix socket, on the same terms; a path that begins with '@' is an abstract name. Waits while
- * the listener's queue is full. TLS needs a server_hostname; local is not looked at. (open_unix_connection)
- * */
+/* Connects to a Unix socket, on the same terms. A path that begins with '@' is an abstract name. Waits
+ * while the listener's queue is full. TLS needs a server_hostname; `local` is ignored.
+ * (open_unix_connection) */
 ASYNCIO_API int asyncio_open_unix_connection(const char *path, const asyncio_connect_options *options,
                                              asyncio_stream **stream);
-/* Makes a stream of a connected descriptor, which belongs to it from then on (on an error it does
- * not). A regular file does not hold up the loop, either (asyncio/files.h). Does not wait, unless
- * options ask for TLS. 0, -EBADF, -EINVAL, -ENOMEM, ASYNCIO_ENOTASK. */
+/* Makes a stream of a connected descriptor, which belongs to the stream from then on, unless the call
+ * fails. A regular file does not hold up the loop, either (asyncio/files.h). Does not wait, unless options
+ * ask for TLS. 0, -EBADF, -EINVAL, -ENOMEM, ASYNCIO_ENOTASK. */
 ASYNCIO_API int asyncio_stream_from_fd(int fd, const asyncio_connect_options *options,
                                        asyncio_stream **stream);
-/* Makes a stream of a pipe or a terminal, on the same terms; 0, 1 and 2 are never made non-blocking, and not
- * closed with the stream. (connect_read_pipe, connect_write_pipe) */
+/* Makes a stream of a pipe or a terminal, on the same terms. Descriptors 0, 1 and 2 are never made
+ * non-blocking, and stay open when the stream is closed. (connect_read_pipe, connect_write_pipe) */
 ASYNCIO_API int asyncio_open_pipe(int fd, const asyncio_connect_options *options, asyncio_stream **stream);
 
 /*
- * Reads up to n bytes, as soon as there is one; suspends while nothing is there. A cancelled read loses no
- * byte. At the end of the stream: 0. Errors, of the other reads, too: the connection's, -ECANCELED,
- * ASYNCIO_ESTATE (another task reads), -EINVAL (such as a length above SSIZE_MAX), -ENOMEM, ASYNCIO_ENOTASK.
- * (read)
+ * Reads up to n bytes, as soon as there is one; suspends while there is none. Returns 0 at the end of the
+ * stream. A cancelled read loses no byte. Errors, also of the other reads: the connection's, -ECANCELED,
+ * ASYNCIO_ESTATE (another task reads), -EINVAL (such as a length above SSIZE_MAX), -ENOMEM,
+ * ASYNCIO_ENOTASK. (read)
  */
 ASYNCIO_API ssize_t asyncio_stream_read(asyncio_stream *stream, void *buf, size_t n);
-/* Reads exactly n bytes, or ASYNCIO_EINCOMPLETE at the end, which leaves what came in the stream. n may
- * exceed the limit. (readexactly) */
+/* Reads exactly n bytes. Returns ASYNCIO_EINCOMPLETE if the stream ends first; the bytes that came stay in
+ * the stream. n may exceed the limit. (readexactly) */
 ASYNCIO_API ssize_t asyncio_stream_readexactly(asyncio_stream *stream, void *buf, size_t n);
 /*
- * Reads a line with its '\n', or through a separator: *line points into the stream, is followed by a NUL,
- * and stays valid until the next read, close or start_tls begins. Returns its length. At the end
- * readline gives the partial last line, then 0; readuntil gives ASYNCIO_EINCOMPLETE, and the bytes
- * stay. Longer than the limit: ASYNCIO_ELIMIT, and they stay, too. (readline, readuntil)
+ * Reads a line with its '\n', or through a separator, and returns its length. *line points into the stream,
+ * is followed by a NUL, and stays valid until the next read, close or start_tls begins. At the end of the
+ * stream readline returns the partial last line, then 0. readuntil returns ASYNCIO_EINCOMPLETE, and the
+ * bytes stay in the stream. A line that exceeds the limit is ASYNCIO_ELIMIT; its bytes stay, too.
+ * (readline, readuntil)
  */
 ASYNCIO_API ssize_t asyncio_stream_readline(asyncio_stream *stream, char **line);
 ASYNCIO_API ssize_t asyncio_stream_readuntil(asyncio_stream *stream, const void *separator, size_t length,
                                              char **data);
-/* Tells the number of bytes that are there already. */
+/* Returns the number of bytes that can be read without waiting. */
 ASYNCIO_API size_t asyncio_stream_buffered(asyncio_stream *stream);
-/* Tells whether the end of the stream was seen, and nothing is left to read. (at_eof) */
+/* Tells whether the stream has ended and nothing is left to read. (at_eof) */
 ASYNCIO_API bool asyncio_stream_at_eof(asyncio_stream *stream);
 
 /*
- * Writes to the stream. Suspends first while more than 64 KiB are queued, then accepts all of it, or,
- * on an error, nothing. Accepted bytes are sent in the background, in order.
- * 0; the connection's error (-EPIPE, -ECONNRESET ...), ASYNCIO_ESTATE after
- * write_eof, -ECANCELED, -EINVAL (such as a length above SSIZE_MAX, of all parts together), -ENOMEM,
- * ASYNCIO_ENOTASK. (write and drain, writelines)
+ * Writes to the stream. Suspends first while more than 64 KiB are queued, then accepts all bytes, or none
+ * on an error. Accepted bytes are sent in the background, in order. 0; the connection's error (-EPIPE,
+ * -ECONNRESET ...), ASYNCIO_ESTATE after write_eof, -ECANCELED, -EINVAL (such as a length above SSIZE_MAX,
+ * of all parts together), -ENOMEM, ASYNCIO_ENOTASK. (write and drain, writelines)
  */
 ASYNCIO_API int asyncio_stream_write(asyncio_stream *stream, const void *buf, size_t n);
 ASYNCIO_API int asyncio_stream_writev(asyncio_stream *stream, const struct iovec *parts, int count);
@@ -111,41 +113,41 @@ ASYNCIO_API int asyncio_stream_printf(asyncio_stream *stream, const char *format
     __attribute__((format(printf, 2, 3)));
 /* Waits until at most 16 KiB of what was written are queued. 0 or as above. (drain) */
 ASYNCIO_API int asyncio_stream_drain(asyncio_stream *stream);
-/* Ends the output of a stream: no more writes: the peer sees the end once all is sent. Does not wait. 0 or
- * as above. (write_eof) */
+/* Ends the output of a stream: the peer sees the end once all queued bytes are sent, and later writes fail.
+ * Does not wait. 0 or as above. (write_eof) */
 ASYNCIO_API int asyncio_stream_write_eof(asyncio_stream *stream);
 
-/* Sends what is queued, closes, and frees, whatever it returns, also when cancelled. Suspends while bytes
- * are queued. When the peer has taken none of them for as long as the close timeout they are dropped:
- * -ETIMEDOUT; a limit for the whole is a timeout around the call. With TLS it says goodbye, and waits for
- * the peer's answer, at most the context's shutdown timeout: -ETIMEDOUT, too. 0, or what kept
- * bytes from being sent; ASYNCIO_ESTATE in a forked child, which sends nothing and closes its copy of the
- * descriptor. Accepts NULL. (close, wait_closed) */
+/* Sends what is queued, closes the stream, and frees it, whatever the call returns, also when cancelled.
+ * Suspends while bytes are queued. If the peer takes none of them for as long as the close timeout, they
+ * are dropped: -ETIMEDOUT. To limit the whole, put a timeout around the call. With TLS the call says
+ * goodbye and waits for the peer's answer, at most for the context's shutdown timeout: -ETIMEDOUT, too. 0,
+ * or the error that kept bytes from being sent. In a forked child it sends nothing, closes the child's copy
+ * of the descriptor, and returns ASYNCIO_ESTATE. Accepts NULL. (close, wait_closed) */
 ASYNCIO_API int asyncio_stream_close(asyncio_stream *stream);
-/* Closes at once, drops what is queued, resets a TCP connection, and frees; a _close that waits in
- * another task then returns -ECONNABORTED. Does not wait. Accepts NULL. (abort) */
+/* Closes a stream at once: drops what is queued, resets a TCP connection, and frees the stream. A _close
+ * that is waiting in another task returns -ECONNABORTED. Does not wait. Accepts NULL. (abort) */
 ASYNCIO_API void asyncio_stream_abort(asyncio_stream *stream);
 
-/* Starts TLS over the stream from here on; the context (asyncio/tls.h) tells whether as client or as server.
- * A client verifies server_hostname, which may be NULL only if the context does not verify names. Bytes that
- * were buffered already go to TLS. Suspends. 0; ASYNCIO_ETLS with words, or the connection's error,
- * -ETIMEDOUT, -ECANCELED: the stream is of no use then but to be closed; -EINVAL, -ENOMEM, ASYNCIO_ESTATE
- * (TLS already, another task reads, write_eof was called), ASYNCIO_ENOTASK. (start_tls) */
+/* Starts TLS over the stream, as client or as server, whichever the context (asyncio/tls.h) is for. A
+ * client verifies server_hostname, which may be NULL only if the context does not verify names. Bytes that
+ * are buffered already go to TLS. Suspends. 0; ASYNCIO_ETLS with a message, the connection's error,
+ * -ETIMEDOUT, or -ECANCELED: the stream can then only be closed; -EINVAL, -ENOMEM, ASYNCIO_ESTATE (TLS
+ * already, another task reads, write_eof was called), ASYNCIO_ENOTASK. (start_tls) */
 ASYNCIO_API int asyncio_stream_start_tls(asyncio_stream *stream, asyncio_tls_context *tls,
                                          const char *server_hostname);
 
-/* Tell the stream's peer and its own address, as getpeername(2) and getsockname(2). Do not wait. A TCP
- * connection's peer stays known after a reset. (get_extra_info) */
+/* Return the address of the stream's peer, and its own, as getpeername(2) and getsockname(2). Do not wait.
+ * The peer of a TCP connection stays known after a reset. (get_extra_info) */
 ASYNCIO_API int asyncio_stream_peername(asyncio_stream *stream, struct sockaddr *name, socklen_t *length);
 ASYNCIO_API int asyncio_stream_sockname(asyncio_stream *stream, struct sockaddr *name, socklen_t *length);
-/* Tells the descriptor, which is still the stream's. */
+/* Returns the descriptor, which stays the stream's. */
 ASYNCIO_API int asyncio_stream_fd(asyncio_stream *stream);
-/* Keeps a stream beyond its handler. Inside a server's handler: the stream is the handler's from here on,
- * and outlives it. 0; ASYNCIO_ESTATE if no server owns it. */
+/* Takes a stream away from its server, inside the server's handler: the stream belongs to the program from
+ * then on and outlives the handler. 0; ASYNCIO_ESTATE if no server owns it. */
 ASYNCIO_API int asyncio_stream_detach(asyncio_stream *stream);
-/* Copies until the end of `from`, with backpressure, and without memory of its own while nothing comes;
- * does not close. Suspends. The number of bytes, or the first error of either; what `to` did not
- * accept stays in `from`. */
+/* Copies the bytes of one stream to another until the end of `from`, with backpressure. Needs no memory
+ * while none come. Closes neither stream. Suspends. Returns the number of bytes, or the first error of
+ * either; bytes that `to` did not accept stay in `from`. */
 ASYNCIO_API ssize_t asyncio_stream_copy(asyncio_stream *from, asyncio_stream *to);
 
 ASYNCIO_END_DECLS

@@ -15,14 +15,14 @@
  *     }
  *     asyncio_process_release(process);
  *
- * A process belongs to the loop's thread and has one owner, who releases it. It is known to
- * the kernel by a descriptor of its own, so a signal never meets a stranger that has the same number by
- * now; no handler for SIGCHLD is needed, or disturbed. The end of a process and the end of its output are
- * two things: a grandchild may hold the pipe open.
+ * A process belongs to the loop's thread and has one owner, who releases it. The library holds it by a
+ * descriptor of its own (pidfd), so that a signal never meets a stranger who has got the same number. It
+ * needs no handler for SIGCHLD, and disturbs none. A process may end before its output does: a grandchild
+ * may hold the pipe open.
  *
- * The child gets 0, 1 and 2 and nothing else unless `inherit` names it. In it no signal is blocked or
- * handled; ignored ones are not ignored any more, but for SIGHUP, SIGINT and SIGQUIT (nohup). None of these
- * calls works under a virtual clock: -ENOSYS.
+ * The child gets descriptors 0, 1 and 2, and those that `inherit` names. In the child no signal is blocked
+ * or handled. Of the ignored signals only SIGHUP, SIGINT and SIGQUIT stay ignored, as nohup needs it. None
+ * of these calls works under a virtual clock: -ENOSYS.
  */
 #ifndef ASYNCIO_SUBPROCESS_H
 #define ASYNCIO_SUBPROCESS_H
@@ -34,9 +34,9 @@ ASYNCIO_BEGIN_DECLS
 
 typedef struct asyncio_process asyncio_process;
 
-/* What a process's stdin, stdout or stderr may be, beside 0 (inherited, also where it closes on exec
- * here) and a descriptor above 0, which is copied and stays the caller's. Both see the same open file
- * and its flags: one that this library has made non-blocking, in a read or write of yours, is so there. */
+/* Values for a process's stdin, stdout and stderr. 0 inherits this process's, even if it is close-on-exec
+ * here. A number above 0 is a descriptor, which is copied and stays the caller's. Both processes see the
+ * same open file and its flags: a file that this library has made non-blocking is non-blocking there, too. */
 #define ASYNCIO_PIPE (-1)    /* a pipe, whose other end is a stream of this process */
 #define ASYNCIO_STDOUT (-2)  /* stderr only: where stdout goes */
 #define ASYNCIO_DEVNULL (-3) /* /dev/null */
@@ -54,79 +54,83 @@ typedef struct asyncio_subprocess_options {
 } asyncio_subprocess_options;
 
 /*
- * Starts a program as a child process: argv[0], looked for in this process's PATH unless
- * it has a slash, with these arguments, NULL at the end. `options` may be NULL. May suspend, before anything
- * is made. On a cancel, or any other error, nothing is left, and *process is untouched. 0; what kept the
- * program from running (-ENOENT, -EACCES also for an empty name, -ENOEXEC, -E2BIG ...), with a message that
- * names the program, the interpreter of a script, its folder or the descriptor; -EINVAL for options that
- * cannot be, in words; -EPERM for a group that it cannot join; -EMFILE, -EAGAIN, -ENOMEM, -EBADF,
- * -ECANCELED, -ENOSYS, ASYNCIO_ENOTASK. (create_subprocess_exec)
+ * Starts a program as a child process: argv[0], with these arguments, NULL at the end. The program is
+ * looked for in this process's PATH, unless it has a slash. `options` may be NULL. May suspend, before
+ * anything is made. A cancel or another error leaves nothing behind, and *process untouched.
+ *
+ * 0; the error that kept the program from running (-ENOENT, -EACCES also for an empty name, -ENOEXEC,
+ * -E2BIG ...), with a message that names the program, the interpreter of a script, the folder or the
+ * descriptor; -EINVAL with a message for impossible options; -EPERM for a group that the child cannot join;
+ * -EMFILE, -EAGAIN, -ENOMEM, -EBADF, -ECANCELED, -ENOSYS, ASYNCIO_ENOTASK. (create_subprocess_exec)
  */
 ASYNCIO_API int asyncio_create_subprocess_exec(const char *const argv[],
                                                const asyncio_subprocess_options *options,
                                                asyncio_process **process);
-/* Starts a command by /bin/sh as a child process, on the same terms; the process is the shell.
+/* Starts a command in /bin/sh as a child process, on the same terms; the process is the shell.
  * (create_subprocess_shell) */
 ASYNCIO_API int asyncio_create_subprocess_shell(const char *command,
                                                 const asyncio_subprocess_options *options,
                                                 asyncio_process **process);
 
 /*
- * Waits until the process has ended, and does not wait for its pipes. Any number of tasks may.
- * Suspends. *returncode, which may be NULL, is the exit status, or minus the signal that ended it;
- * 255, with a report to the exception handler, if somebody else in this program has reaped it. A
- * cancel ends the wait, not the process. 0; -ECANCELED, -EBADF (released meanwhile),
- * ASYNCIO_ENOTASK, -EINVAL. (wait)
+ * Waits until the process has ended, whatever its pipes do. Any number of tasks may wait. Suspends.
+ * *returncode is the exit status, or minus the signal that ended the process; `returncode` may be NULL. If
+ * another part of this program has reaped it, *returncode is 255, and the exception handler is told. A
+ * cancel ends the wait, not the process. 0; -ECANCELED, -EBADF (released meanwhile), ASYNCIO_ENOTASK,
+ * -EINVAL. (wait)
  */
 ASYNCIO_API int asyncio_process_wait(asyncio_process *process, int *returncode);
-/* Tells how a process ended. False while it runs; then true, and *returncode (may be NULL) as above. Does
+/* Tells whether a process has ended, and how: false while it runs, then true and *returncode as above. Does
  * not wait. (returncode) */
 ASYNCIO_API bool asyncio_process_returncode(asyncio_process *process, int *returncode);
 
-/* Bytes in memory of their own. */
+/* Bytes that were read, in memory of their own. */
 typedef struct asyncio_buffer {
     char *data; /* a NUL follows the last one */
     size_t length;
 } asyncio_buffer;
-/* Frees the memory, and leaves an empty one. Accepts NULL. Any thread; does not wait. */
+/* Frees a buffer's memory and leaves it empty. Accepts NULL. Any thread; does not wait. */
 ASYNCIO_API void asyncio_buffer_destroy(asyncio_buffer *buffer);
 
 /*
- * Writes n bytes to the process's stdin and closes it, reads its stdout and stderr to their ends,
- * all at once, and waits until it has ended. Suspends. `out` and `err` may be NULL: what comes is
- * dropped; where there is no pipe they become empty. -EINVAL if there is input and stdin is no
- * pipe. That the process does not read its input is no error. On a cancel or an error they are
- * untouched, and what was read is kept for the next call, which goes on with the same input where
- * this one stopped. One call at a time: ASYNCIO_ESTATE. 0; -ECANCELED, -ENOMEM, -EINVAL,
- * ASYNCIO_ENOTASK, or what a pipe's read gave. (communicate)
+ * Talks to a process until it has ended: writes n bytes to its stdin and closes that, and meanwhile reads
+ * its stdout and stderr to their ends. Suspends. `out` and `err` may be NULL: the output is dropped. Where
+ * there is no pipe they become empty. A process that does not read its input is no error.
+ *
+ * A cancel or an error leaves `out` and `err` untouched. The bytes that were read are kept for the next
+ * call, which goes on with the same input where this one stopped. 0; ASYNCIO_ESTATE while another such call
+ * runs; -EINVAL if there is input and stdin is no pipe; -ECANCELED, -ENOMEM, ASYNCIO_ENOTASK, or the error
+ * of reading a pipe. (communicate)
  */
 ASYNCIO_API int asyncio_process_communicate(asyncio_process *process, const void *input, size_t n,
                                             asyncio_buffer *out, asyncio_buffer *err);
 
-/* Sends a signal to a process; SIGTERM; SIGKILL. Nothing happens to one that has ended, and
- * nothing to what it has started: for that give it a `process_group`. Do not wait. 0; -EPERM, -EINVAL.
+/* Send a signal to a process: this one, SIGTERM, SIGKILL. Do nothing if it has ended. The programs that it
+ * has started get no signal: for that, give it a `process_group`. Do not wait. 0; -EPERM, -EINVAL.
  * (send_signal, terminate, kill) */
 ASYNCIO_API int asyncio_process_send_signal(asyncio_process *process, int signo);
 ASYNCIO_API int asyncio_process_terminate(asyncio_process *process);
 ASYNCIO_API int asyncio_process_kill(asyncio_process *process);
 
-/* Tells the number of a process, for people: it may be another's as soon as this one has ended. Does not
- * wait. (pid) */
+/* Returns the number of a process, for people to read: another process may have it as soon as this one has
+ * ended. Does not wait. (pid) */
 ASYNCIO_API pid_t asyncio_process_pid(asyncio_process *process);
-/* Tell the streams at the other ends of its pipes, borrowed; NULL where there is none, or it was closed.
- * Closing stdin early is how to tell the process that there is no more input. Do not wait. (stdin, stdout,
+/* Return the streams at this end of a process's pipes, borrowed; NULL where there is none, or it was
+ * closed. Close stdin to tell the process that there is no more input. Do not wait. (stdin, stdout,
  * stderr) */
 ASYNCIO_API asyncio_stream *asyncio_process_stdin(asyncio_process *process);
 ASYNCIO_API asyncio_stream *asyncio_process_stdout(asyncio_process *process);
 ASYNCIO_API asyncio_stream *asyncio_process_stderr(asyncio_process *process);
 
 /*
- * Gives the process up: closes its streams, dropping what is queued, and kills it if it still runs,
- * unless `detach` is set. The loop reaps it when it has ended; whoever waits gets -EBADF. Does not
- * wait. Accepts NULL. A loop that closes first ends what was released, which may take a moment. One
- * that nobody has released by then runs on, unwatched, and keeps its descriptors; a release kills and
- * reaps it there and then. A detached one that outlives the loop is nobody's to reap: when it ends, it
- * stays a zombie until this program has ended. (a process that goes out of scope)
+ * Gives a process up: closes its streams, drops what is queued for it, and kills it if it still runs,
+ * unless `detach` is set. The loop reaps it when it has ended. Calls that are waiting return -EBADF. Does
+ * not wait. Accepts NULL. (a process that goes out of scope)
+ *
+ * A loop that closes ends the processes that were released before, which may take a moment. A process that
+ * nobody has released by then runs on, unwatched, and keeps its descriptors; a later release kills and
+ * reaps it at once. A detached process that outlives the loop is reaped by nobody: when it ends, it stays a
+ * zombie until this program has ended.
  */
 ASYNCIO_API void asyncio_process_release(asyncio_process *process);
 

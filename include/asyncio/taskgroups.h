@@ -1,6 +1,6 @@
 /*
- * Task groups (asyncio.TaskGroup) are scopes that own tasks. One is left when all
- * of them have ended; when one fails, the others and the body are cancelled.
+ * Task groups (asyncio.TaskGroup) are scopes that own tasks. The exit of a group waits until all of them
+ * have ended. When one fails, the others and the body are cancelled.
  *
  *     asyncio_task_group group;
  *     int err;
@@ -36,11 +36,11 @@ typedef struct asyncio_task_group {
 ASYNCIO_API int asyncio_task_group_enter(asyncio_task_group *group);
 
 /*
- * Makes a task that the group owns: borrowed, valid while it runs or until the
- * caller's next wait; asyncio_ref keeps it. Takes the coroutine over on every path. Also from a child,
- * and while the group is being left, as long as a child runs. Does not wait. (create_task)
- * NULL: coro or group was NULL, or no loop runs in this thread. A group that is not entered, was left or is
- * aborting: a task that has ended with ASYNCIO_ESTATE; without memory: with -ENOMEM.
+ * Makes a task that the group owns. The pointer is borrowed: it is valid while the task runs, and until the
+ * caller's next wait; asyncio_ref keeps it. Takes over the coroutine on every path. A child may call it,
+ * too, and so may others while the group is being left, as long as a child runs. Does not wait.
+ * (create_task) NULL: coro or group was NULL, or no loop runs in this thread. If the group is not entered,
+ * was left or is aborting, the task has ended with ASYNCIO_ESTATE; without memory, with -ENOMEM.
  */
 ASYNCIO_API asyncio_task *asyncio_task_group_create_task(asyncio_task_group *group, asyncio_coro *coro);
 ASYNCIO_API asyncio_task *asyncio_task_group_create_task_at(asyncio_task_group *group, asyncio_coro *coro,
@@ -48,24 +48,24 @@ ASYNCIO_API asyncio_task *asyncio_task_group_create_task_at(asyncio_task_group *
 #define asyncio_task_group_create_task(group, coro)                                               \
     asyncio_task_group_create_task_at((group), (coro), ASYNCIO_HERE)
 
-/* Ends a task group early: cancels the children and the body. The exit then returns no -ECANCELED for it.
- * Repeating it does nothing. Does not wait. (cancel) */
+/* Ends a task group early: cancels the children and the body. The exit returns no -ECANCELED because of
+ * that. A second call does nothing. Does not wait. (cancel) */
 ASYNCIO_API void asyncio_task_group_cancel(asyncio_task_group *group);
 
 /*
- * Leaves a task group: waits until every child has ended. Suspends. `err` is the body's outcome; one below 0
- * counts as a failure and cancels the children. A request to cancel the caller cancels the children, too.
- * (__aexit__)
+ * Leaves a task group: waits until every child has ended. Suspends. `err` is the body's outcome; a number
+ * below 0 counts as a failure and cancels the children. A request to cancel the caller also cancels the
+ * children. (__aexit__)
  *
- * Returns one failure as itself, several as ASYNCIO_EGROUP (see _error), else
- * -ECANCELED if the caller was cancelled, else err. Cancelled children are no
- * failures. When failures win over a request from outside, that one is delivered at the next wait.
- * ASYNCIO_ESTATE if it is not the innermost scope of the running task; -EINVAL for NULL.
+ * Returns the error of a single failure, ASYNCIO_EGROUP for several (see _error), else -ECANCELED if the
+ * caller was cancelled, else err. Cancelled children are no failures. A request from outside that failures
+ * win over is delivered at the next wait. ASYNCIO_ESTATE if it is not the innermost scope of the running
+ * task; -EINVAL for NULL.
  */
 ASYNCIO_API intptr_t asyncio_task_group_exit(asyncio_task_group *group, intptr_t err);
 
-/* How many failures there were, and the first eight of them: the children's in the order in
- * which they came, then the body's; 0 beyond. Also after the exit. (exceptions) */
+/* Return how many failures there were, and the first eight of them: the children's in the order in which
+ * they came, then the body's; 0 beyond. Also after the exit. (exceptions) */
 ASYNCIO_API size_t asyncio_task_group_error_count(const asyncio_task_group *group);
 ASYNCIO_API intptr_t asyncio_task_group_error(const asyncio_task_group *group, size_t i);
 
@@ -94,11 +94,11 @@ ASYNCIO_END_DECLS
 /*
  * ASYNCIO_TASK_GROUP(group, err) { ... }: a task group as a block.
  *
- * `err` is a signed variable of the caller's: 0 on entry, the group's outcome
- * after the block. The end of the block and `continue` wait for all children;
- * `break`, `return` and `goto` cancel them, then wait; a request to cancel the caller that
- * comes during a `return` is delivered at the next wait. The body's `err` counts as a
- * failure. If the group cannot be entered the block is skipped and `err` says why.
+ * `err` is a signed variable of the caller's: 0 on entry, the group's outcome after the block. The end of
+ * the block and `continue` wait for all children; `break`, `return` and `goto` cancel them, then wait; a
+ * request to cancel the caller that comes during a `return` is delivered at the next wait. A body that
+ * leaves `err` below 0 counts as a failure. If the group cannot be entered, the block is skipped and `err`
+ * says why.
  */
 #define ASYNCIO_TASK_GROUP(group, err)                                                            \
     for (asyncio_task_group_block ASYNCIO_BLOCK_NAME_ ASYNCIO_CLEANUP_(asyncio_task_group_block_end) =  \

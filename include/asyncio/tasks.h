@@ -1,6 +1,6 @@
 /*
- * Tasks: coroutines that run beside each other, on one thread, each until it
- * waits. And what waits for time or for several of them: sleep, gather.
+ * Tasks: coroutines that run beside each other, on one thread, each until it waits. Also sleep, which waits
+ * for time, and gather, which waits for several tasks.
  */
 #ifndef ASYNCIO_TASKS_H
 #define ASYNCIO_TASKS_H
@@ -21,18 +21,17 @@ typedef struct asyncio_task_options {
 } asyncio_task_options;
 
 /*
- * Schedules a coroutine as a task of the running loop and returns it, with one
- * reference for the caller; the loop keeps its own until the task ends. It
- * starts when the caller waits, after the tasks that are ready now. Takes the coroutine over
- * on every path. Does not wait. (create_task)
+ * Schedules a coroutine as a task of the running loop and returns the task, with one reference for the
+ * caller; the loop keeps its own until the task ends. The task starts when the caller waits, after the
+ * tasks that are ready now. Takes over the coroutine on every path. Does not wait. (create_task)
  *
- * NULL: out of memory, or coro was NULL. With no running loop, or on options
- * that cannot be met, the task returned has ended, and its result says why: ASYNCIO_ESTATE, -EINVAL, -ENOSYS.
+ * NULL: out of memory, or coro was NULL. Without a running loop, or with options that cannot be met, the
+ * returned task has ended, and its result says why: ASYNCIO_ESTATE, -EINVAL, -ENOSYS.
  */
 ASYNCIO_API asyncio_task *asyncio_create_task(asyncio_coro *coro);
 ASYNCIO_API asyncio_task *asyncio_create_task_with(asyncio_coro *coro, const asyncio_task_options *options);
-/* Makes a task, as asyncio_create_task, on a given loop of this thread: from a callback, or before it runs.
- * A closed loop: a task that has ended with ASYNCIO_ESTATE. */
+/* Makes a task, as asyncio_create_task, on a given loop of this thread, in a callback or before the loop
+ * runs. On a closed loop the task has ended with ASYNCIO_ESTATE. */
 ASYNCIO_API asyncio_task *asyncio_loop_create_task(asyncio_loop *loop, asyncio_coro *coro);
 ASYNCIO_API asyncio_task *asyncio_create_task_at(asyncio_coro *coro, const asyncio_site *site);
 ASYNCIO_API asyncio_task *asyncio_create_task_with_at(const asyncio_site *site, asyncio_coro *coro,
@@ -43,54 +42,54 @@ ASYNCIO_API asyncio_task *asyncio_loop_create_task_at(asyncio_loop *loop, asynci
 #define asyncio_create_task_with(coro, ...) asyncio_create_task_with_at(ASYNCIO_HERE, (coro), __VA_ARGS__)
 #define asyncio_loop_create_task(loop, coro) asyncio_loop_create_task_at((loop), (coro), ASYNCIO_HERE)
 
-/* The task that runs, borrowed; NULL in a callback or a plain thread. (current_task) */
+/* Returns the task that runs, borrowed; NULL in a callback or a plain thread. (current_task) */
 ASYNCIO_API asyncio_task *asyncio_current_task(void);
 
-/* Stores up to `capacity` of the running loop's tasks that have not ended, in
- * the order in which they were made, borrowed until the next wait; returns how
- * many there are. (all_tasks) */
+/* Stores up to `capacity` of the running loop's tasks that have not ended, in the order in which they were
+ * made, and returns how many there are. They are borrowed until the next wait. (all_tasks) */
 ASYNCIO_API size_t asyncio_all_tasks(asyncio_task **out, size_t capacity);
 
-/* Takes one request to cancel back; returns how many remain. At 0 one that is
- * not delivered yet is dropped. NULL or an ended task: 0. (uncancel) */
+/* Takes back one request to cancel a task and returns how many remain. At 0 a request that is not delivered
+ * yet is dropped. 0 for NULL and for an ended task. (uncancel) */
 ASYNCIO_API int asyncio_task_uncancel(asyncio_task *task);
-/* Requests made minus requests taken back. Those that tasks which await it pass on, in one
- * step of the loop, count once. (cancelling) */
+/* Returns how many requests to cancel a task were made and not taken back. If several tasks that await it
+ * pass on a request in one step of the loop, these count once. (cancelling) */
 ASYNCIO_API int asyncio_task_cancelling(asyncio_task *task);
 
-/* The task's name, borrowed until it is renamed or ends. Never NULL. (get_name) */
+/* Returns a task's name, borrowed until the task is renamed or ends. Never NULL. (get_name) */
 ASYNCIO_API const char *asyncio_task_name(asyncio_task *task);
-/* Sets a task's name, by a copy. -ENOMEM; -EINVAL for NULL. (set_name) */
+/* Sets a task's name, which is copied. 0, -ENOMEM, -EINVAL for NULL. (set_name) */
 ASYNCIO_API int asyncio_task_set_name(asyncio_task *task, const char *name);
 
 /*
- * Waits at least that many seconds on the loop's clock. 0 or less yields once,
- * with no timer. Always suspends; a cancellation point. ASYNCIO_FOREVER waits until cancelled.
- * 0, -ECANCELED, -EINVAL for NaN, -ENOMEM, ASYNCIO_ENOTASK. (sleep)
+ * Waits for at least so many seconds of the loop's clock. 0 or less yields once, without a timer;
+ * ASYNCIO_FOREVER waits until cancelled. Always suspends. 0, -ECANCELED, -EINVAL for NaN, -ENOMEM,
+ * ASYNCIO_ENOTASK. (sleep)
  */
 ASYNCIO_API int asyncio_sleep(double seconds);
 /* Waits, as asyncio_sleep, until asyncio_time() reads `when`. */
 ASYNCIO_API int asyncio_sleep_until(double when);
 
-/* The running loop's clock, in seconds; in a thread without one the system's
- * monotonic clock. Does not wait. */
+/* Reads the running loop's clock, in seconds; in a thread without a loop the system's monotonic clock. Does
+ * not wait. */
 ASYNCIO_API double asyncio_time(void);
 
 /*
- * asyncio_gather(results, awaitable, ...): runs 1 to 16 awaitables beside each
- * other and waits until all have ended. Coroutines become tasks, in argument order. Suspends. (gather)
+ * asyncio_gather(results, awaitable, ...): runs 1 to 16 awaitables beside each other and waits until all
+ * have ended. Coroutines become tasks, in argument order. Suspends. (gather)
  *
- * `results`, which may be NULL, gets each outcome in its place, whatever is returned. On the first
- * error the rest are cancelled and waited for, and that error is returned; else 0. A request to
- * cancel the caller goes to all of them and is delivered here: -ECANCELED once all have ended.
- * Takes over the reference of each argument. NULL is a child that failed with -ENOMEM. The same
- * coroutine twice, the calling task or another loop's future is refused with -EINVAL, and so is a call that
- * finds no memory with -ENOMEM. Then nothing begins, and nothing is left to run on: coroutines are closed,
- * with that error for a result, and the tasks and futures are cancelled and waited for. Outside a task
- * ASYNCIO_ENOTASK: the same, but nobody waits.
+ * `results` gets each outcome in its place, whatever the call returns; it may be NULL. After the first
+ * error the others are cancelled, and the call returns that error when all have ended; else 0. A request to
+ * cancel the caller goes to all of them; the call returns -ECANCELED once all have ended. Takes over the
+ * reference of each argument. NULL is a child that failed with -ENOMEM.
  *
- * asyncio_gather_settled: the same with return_exceptions=True: waits for all,
- * leaves each error in its place and returns 0.
+ * The same coroutine twice, the calling task, or another loop's future is refused with -EINVAL; without
+ * memory the call is refused with -ENOMEM. A refused call starts nothing and leaves nothing running: it
+ * closes the coroutines, whose result is that error, and cancels the tasks and futures and waits for them.
+ * Outside a task the call is refused with ASYNCIO_ENOTASK, and nobody waits.
+ *
+ * asyncio_gather_settled is the same with return_exceptions=True: it waits for all, leaves each error in
+ * its place, and returns 0.
  *
  * The _array calls take n tasks or n futures; n == 0 returns 0.
  */

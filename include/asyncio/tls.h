@@ -1,6 +1,6 @@
 /*
- * TLS over streams, by OpenSSL 3. A library of its own: link with libasyncio_tls
- * (pkg-config asyncio-tls); <asyncio.h> does not include this.
+ * TLS over streams, by OpenSSL 3. It is a library of its own: link with libasyncio_tls (pkg-config
+ * asyncio-tls). <asyncio.h> does not include this header.
  *
  *     asyncio_tls_context *tls;
  *     int err = asyncio_tls_context_new_client(&tls);
@@ -10,18 +10,18 @@
  *     asyncio_stream *stream;
  *     err = asyncio_open_connection("example.org", 443, &options, &stream);
  *
- * A client verifies the server's certificate, against the system's authorities, and the name in it,
- * and fails with ASYNCIO_ETLS and a message that says why: "TLS: certificate verify failed:
+ * A client verifies the server's certificate against the system's authorities, and the name in it. If that
+ * fails the call returns ASYNCIO_ETLS, with a message that says why: "TLS: certificate verify failed:
  * certificate has expired (example.org)".
  *
- * What it calls the server is a name, in ASCII, a last dot not minded; or an address, "fe80::1%eth0" and
- * "[::1]" among them, which is verified as one, without its zone, and not asked for (SNI). Any other text is
- * refused with -EINVAL before the handshake, also where names are not verified: an empty part, as in
- * ".example.org", an asterisk, a space.
+ * The client names the server by a name in ASCII, which may end with a dot, or by an address such as
+ * "192.0.2.1", "[::1]" or "fe80::1%eth0". An address is verified as an address, without its zone, and the
+ * server is not asked for it (SNI). Any other text, such as one with an empty part (".example.org"), an
+ * asterisk or a space, is refused with -EINVAL before the handshake, even if names are not verified.
  *
- * A context is set up first and used then: once a stream uses it, change it no more. It may be
- * shared by the loops of several threads. Streams and servers keep what they use of it: it may be
- * released while they are there. The calls that load files read them at once; none of these suspends.
+ * Set up a context first, and do not change it once a stream uses it. The loops of several threads may
+ * share it. Streams and servers keep their own reference: the program may release the context while they
+ * live. The calls that load files read them at once, on the calling thread; none of them suspends.
  */
 #ifndef ASYNCIO_TLS_H
 #define ASYNCIO_TLS_H
@@ -31,9 +31,9 @@
 ASYNCIO_BEGIN_DECLS
 
 /*
- * Makes the settings of a client, or of a server, which needs a certificate then, or one for each name that
- * it answers to (asyncio_tls_context_add_server_name). Versions: TLS 1.2
- * and later. 0; -EINVAL, -ENOMEM, ASYNCIO_ETLS. (ssl.create_default_context)
+ * Make the settings of a client, or of a server. A server then needs a certificate, or one for each name
+ * that it answers to (asyncio_tls_context_add_server_name). Versions: TLS 1.2 and later. 0; -EINVAL,
+ * -ENOMEM, ASYNCIO_ETLS. (ssl.create_default_context)
  */
 ASYNCIO_API int asyncio_tls_context_new_client(asyncio_tls_context **context);
 ASYNCIO_API int asyncio_tls_context_new_server(asyncio_tls_context **context);
@@ -41,39 +41,42 @@ ASYNCIO_API int asyncio_tls_context_new_server(asyncio_tls_context **context);
 ASYNCIO_API void asyncio_tls_context_release(asyncio_tls_context *context);
 
 /*
- * Loads the own certificate, with those between it and the authority behind it, and its key, in PEM;
- * key_file NULL: it is in chain_file, too. A key with a password is refused. 0; -ENOENT and the like;
- * ASYNCIO_ETLS with words; -EINVAL. (load_cert_chain)
+ * Loads the context's own certificate and its key, in PEM. chain_file has the certificate first, then those
+ * between it and the authority. key_file NULL means that chain_file has the key, too. A key with a password
+ * is refused. 0; -ENOENT and the like; ASYNCIO_ETLS with a message; -EINVAL. (load_cert_chain)
  */
 ASYNCIO_API int asyncio_tls_context_load_cert(asyncio_tls_context *context, const char *chain_file,
                                               const char *key_file);
 /*
  * Loads the authorities to trust: a PEM file, or a directory as `openssl rehash` makes it, whose files are
- * read during handshakes. May be repeated. A client then trusts these alone, and no more the system's. A
- * server needs it to verify clients. 0; -ENOENT and the like; ASYNCIO_ETLS; -EINVAL. (load_verify_locations)
+ * read during handshakes. May be repeated. A client then trusts these alone, and the system's no longer. A
+ * server needs authorities to verify clients. 0; -ENOENT and the like; ASYNCIO_ETLS; -EINVAL.
+ * (load_verify_locations)
  */
 ASYNCIO_API int asyncio_tls_context_load_ca(asyncio_tls_context *context, const char *file_or_directory);
 /* Trusts the system's authorities, besides those that were loaded. 0; ASYNCIO_ETLS. (load_default_certs) */
 ASYNCIO_API int asyncio_tls_context_load_system_ca(asyncio_tls_context *context);
 /*
- * Sets the protocols to agree on, the preferred first, and NULL: {"h2", "http/1.1", NULL}. A server takes
- * the first of its own that the client has. With none in common the connection goes on without one; see
- * asyncio_tls_info and asyncio_tls_context_require_alpn. 0; -EINVAL for a name that is empty or longer than
- * 255; -ENOMEM. (set_alpn_protocols)
+ * Sets the protocols to agree on, the preferred one first, NULL at the end: {"h2", "http/1.1", NULL}. A
+ * server takes the first of its own that the client has, too. With none in common the connection goes on
+ * without a protocol; see asyncio_tls_info and asyncio_tls_context_require_alpn. 0; -EINVAL for a name that
+ * is empty or longer than 255; -ENOMEM. (set_alpn_protocols)
  */
 ASYNCIO_API int asyncio_tls_context_set_alpn(asyncio_tls_context *context, const char *const protocols[]);
-/* With no protocol in common the handshake fails, with ASYNCIO_ETLS; a server tells the client why.
- * 0; -EINVAL before asyncio_tls_context_set_alpn. */
+/* Requires a protocol: with none in common the handshake fails with ASYNCIO_ETLS. A server tells the client
+ * why. 0; -EINVAL before asyncio_tls_context_set_alpn. */
 ASYNCIO_API int asyncio_tls_context_require_alpn(asyncio_tls_context *context);
 
 /*
- * Adds a site to a server: several sites on one address: clients that ask a server for this name (SNI) get
- * what `site` says, another server's context: its certificate, authorities, demand for client certificates,
- * protocols and versions; the timeouts are those of `context`. "*.example.org" is for names with one part
- * more; a name itself goes before. Who asks for no name, or another, gets what `context` says, or is refused
- * if that has no certificate. `site`, which has its certificate and no names of its own, is kept, may be
- * released, and may be added for several names. 0; -EEXIST: the name was added before; -EINVAL: not a name,
- * such as an address, or not such contexts; -ENOMEM. (sni_callback)
+ * Adds a site to a server, which may so serve several names on one address. `site` is another server's
+ * context. Clients that ask for this name (SNI) get its certificate, authorities, demand for client
+ * certificates, protocols and versions; the timeouts are those of `context`. "*.example.org" stands for all
+ * names with one part more; an exact name takes precedence. A client that asks for no name, or for another
+ * one, gets the settings of `context`, or is refused if that has no certificate.
+ *
+ * `site` must have its certificate, and no names of its own. The server keeps a reference: the program may
+ * release `site`, and may add it for several names. 0; -EEXIST: the name was added before; -EINVAL: not a
+ * name, such as an address, or not such contexts; -ENOMEM. (sni_callback)
  */
 ASYNCIO_API int asyncio_tls_context_add_server_name(asyncio_tls_context *context, const char *name,
                                                     asyncio_tls_context *site);
@@ -85,50 +88,52 @@ typedef enum asyncio_tls_version {
     ASYNCIO_TLS_1_3
 } asyncio_tls_version;
 
-/* Sets the oldest and the newest version to accept; by default TLS 1.2, and the newest there is. 0; -EINVAL.
- * (minimum_version, maximum_version) */
+/* Sets the oldest and the newest version to accept; by default TLS 1.2, and the newest there is. 0;
+ * -EINVAL. (minimum_version, maximum_version) */
 ASYNCIO_API int asyncio_tls_context_set_versions(asyncio_tls_context *context, asyncio_tls_version oldest,
                                                  asyncio_tls_version newest);
-/* A server demands a certificate of its clients, of an authority that was loaded; who has none is refused.
- * 0; -EINVAL for a client's. (verify_mode = CERT_REQUIRED) */
+/* Has a server demand a certificate of its clients, by an authority that was loaded. A client without one
+ * is refused. 0; -EINVAL for a client's context. (verify_mode = CERT_REQUIRED) */
 ASYNCIO_API int asyncio_tls_context_require_client_cert(asyncio_tls_context *context);
-/* A server asks its clients for a certificate, and lets in who has none: asyncio_tls_info tells whether one
- * was `verified`. One that cannot be verified is refused. 0; -EINVAL for a client's. (verify_mode =
- * CERT_OPTIONAL) */
+/* Has a server ask its clients for a certificate. A client without one is let in: asyncio_tls_info tells
+ * whether one was `verified`. A client whose certificate cannot be verified is refused. 0; -EINVAL for a
+ * client's context. (verify_mode = CERT_OPTIONAL) */
 ASYNCIO_API int asyncio_tls_context_request_client_cert(asyncio_tls_context *context);
 /*
- * Sets the seconds that a handshake may take, 60 by default, and that the peer may take to answer the
- * goodbye of asyncio_stream_close, 30. 0: the default; ASYNCIO_FOREVER: no limit; below 0, for the goodbye:
- * it is sent, and no answer waited for. 0; -EINVAL. (ssl_handshake_timeout, ssl_shutdown_timeout)
+ * Sets how many seconds a handshake may take, 60 by default, and how many the peer may take to answer the
+ * goodbye of asyncio_stream_close, 30 by default. 0 means the default, ASYNCIO_FOREVER no limit. With a
+ * number below 0 for the goodbye, the call sends it and does not wait for an answer. 0; -EINVAL.
+ * (ssl_handshake_timeout, ssl_shutdown_timeout)
  */
 ASYNCIO_API int asyncio_tls_context_set_timeouts(asyncio_tls_context *context, double handshake,
                                                  double shutdown);
 /*
- * A client remembers the last session with each server, and resumes it: on by default, off with false.
- * Servers resume sessions in any case. Neither does so after a certificate that was verified for the session
- * has expired, or a day after the handshake in full that it comes of. 0; -EINVAL for a server's.
+ * Switches the resumption of a client's sessions, on by default: the client remembers its last session with
+ * each server and resumes it. Servers always resume sessions. Neither resumes one after a certificate that
+ * was verified for it has expired, or a day after the full handshake that it comes from. 0; -EINVAL for a
+ * server's context.
  */
 ASYNCIO_API int asyncio_tls_context_set_resumption(asyncio_tls_context *context, bool on);
 /*
- * Dangerous: a client accepts any certificate for any name, and so anybody between it and the server. For
- * experiments; asyncio_tls_context_load_ca trusts a certificate of one's own. 0; -EINVAL for a server's.
- * (check_hostname = False, verify_mode = CERT_NONE)
+ * Dangerous: has a client accept any certificate for any name, and so anybody between it and the server.
+ * For experiments only: to trust a certificate of your own, use asyncio_tls_context_load_ca. 0; -EINVAL for
+ * a server's context. (check_hostname = False, verify_mode = CERT_NONE)
  */
 ASYNCIO_API int asyncio_tls_context_dangerously_accept_any_cert(asyncio_tls_context *context);
 /*
- * Dangerous: a client verifies the certificate, but not that it is the one of the server that it wanted. Of
- * use where the authority makes certificates for one purpose alone. 0; -EINVAL for a server's.
- * (check_hostname = False)
+ * Dangerous: has a client verify the certificate, but not the server's name in it. Useful where an
+ * authority makes certificates for one purpose alone. 0; -EINVAL for a server's context. (check_hostname =
+ * False)
  */
 ASYNCIO_API int asyncio_tls_context_dangerously_accept_any_name(asyncio_tls_context *context);
 /*
- * Dangerous: a connection that ends without a goodbye counts as one that ends, so that whoever can cut it can
- * cut what is read. For peers that never say goodbye, and protocols that tell lengths. 0; -EINVAL.
- * (suppress_ragged_eofs)
+ * Dangerous: accepts a connection that ends without a goodbye as complete. Anybody who can cut the
+ * connection can then cut off what is read. For peers that never say goodbye, with protocols that tell
+ * lengths. 0; -EINVAL. (suppress_ragged_eofs)
  */
 ASYNCIO_API int asyncio_tls_context_dangerously_accept_truncation(asyncio_tls_context *context);
 
-/* What the two sides have agreed on. Texts that do not fit are cut off. */
+/* The settings that the two sides have agreed on. Texts that do not fit are cut off. */
 typedef struct asyncio_tls_info {
     char version[16];      /* "TLSv1.3" */
     char cipher[64];       /* "TLS_AES_256_GCM_SHA384" */
@@ -142,7 +147,7 @@ typedef struct asyncio_tls_info {
     uintptr_t reserved[4];
 } asyncio_tls_info;
 
-/* Tells about a stream with TLS. Does not wait. 0; ASYNCIO_ESTATE for one without, or before its
+/* Tells about a stream with TLS. Does not wait. 0; ASYNCIO_ESTATE for a stream without TLS, and before the
  * handshake is done; -EINVAL. (get_extra_info, SSLObject.version, cipher, getpeercert ...) */
 ASYNCIO_API int asyncio_stream_tls_info(asyncio_stream *stream, asyncio_tls_info *info);
 

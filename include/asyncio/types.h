@@ -1,6 +1,6 @@
 /*
- * The types that every part of libasyncio shares. Everything here is opaque:
- * programs hold pointers and call functions.
+ * The types that every part of libasyncio shares. Everything here is opaque: programs hold pointers and
+ * call functions.
  */
 #ifndef ASYNCIO_TYPES_H
 #define ASYNCIO_TYPES_H
@@ -25,13 +25,13 @@
 /* No limit, where a call takes a number of seconds. */
 #define ASYNCIO_FOREVER (__builtin_inf())
 
-/* A coroutine that was made and has not been started. It has one owner. */
+/* A coroutine that was made and has not started. It has one owner. */
 typedef struct asyncio_coro asyncio_coro;
-/* A coroutine that runs beside the others. A task is a future: the pointer may be cast. */
+/* A coroutine that runs beside others. A task is a future: the pointer may be cast. */
 typedef struct asyncio_task asyncio_task;
 /* A result that is there, or will be. */
 typedef struct asyncio_future asyncio_future;
-/* Any of the three; what the macros pass on. */
+/* Any of these three; the macros pass it on. */
 typedef struct asyncio_awaitable asyncio_awaitable;
 typedef struct asyncio_loop asyncio_loop;
 typedef struct asyncio_context asyncio_context;
@@ -43,7 +43,7 @@ typedef struct asyncio_site {
     int line;
 } asyncio_site;
 
-/* The place where this stands, as a constant. */
+/* The place in the source where this macro stands, as a constant. */
 #define ASYNCIO_HERE                                                                              \
     (__extension__({                                                                              \
         static const asyncio_site asyncio_here_ = {__FILE__, __func__, __LINE__};                 \
@@ -51,8 +51,8 @@ typedef struct asyncio_site {
     }))
 
 /*
- * Which of the three types x has, told at compile time: calls `verb`_coro,
- * `verb`_task or `verb`_future. A plain NULL counts as a future.
+ * Calls `verb`_coro, `verb`_task or `verb`_future, whichever fits the type of x, chosen at compile time. A
+ * plain NULL counts as a future.
  */
 #ifndef __cplusplus
 #define ASYNCIO_CALL_(verb, x, ...)                                                               \

@@ -10,7 +10,7 @@
 
 ASYNCIO_BEGIN_DECLS
 
-/* The version of the library that runs: ASYNCIO_VERSION of its own headers. */
+/* Returns the version of the library that runs: ASYNCIO_VERSION of the headers that it was built with. */
 ASYNCIO_API const char *asyncio_version(void);
 
 ASYNCIO_END_DECLS
