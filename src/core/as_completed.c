@@ -17,8 +17,8 @@
 #include <stdlib.h>
 
 /* ---- The log of a set -------------------------------------------------------------------
- * What stands in a set, in the order in which it completed. Each future has an entry on its list, before it
- * completes and after; the log is freed with the last of those, if it is not closed before. */
+ * The places of a set in the order in which their futures completed. Each future has an entry on its list,
+ * before it completes and after. The log is freed when it is closed, or with the last of the futures. */
 
 struct entry {
     struct waiter waiter;
@@ -30,7 +30,7 @@ struct log {
     const asyncio_as_completed *of;
     size_t count, done;
     size_t attached;          /* entries whose futures are alive */
-    struct list readers;      /* of struct wait: those who have come to its end */
+    struct list readers;      /* of struct wait: tasks that have read it to its end */
     struct entry **completed; /* `done` of them */
     struct entry entries[];   /* by place */
 };
@@ -57,7 +57,7 @@ static void close_log(struct log *log)
 {
     while (!list_is_empty(&log->readers))
         wake_log_reader(log);
-    log->attached++; /* until all are off */
+    log->attached++; /* holds the log until all entries are off */
     for (size_t i = 0; i < log->count; i++) {
         struct list *node = &log->entries[i].waiter.node;
         if (list_is_empty(node))
@@ -78,7 +78,7 @@ static void note_completion(struct entry *entry, const asyncio_future *future)
 static void notify_log(struct waiter *waiter, asyncio_future *future)
 {
     struct entry *entry = LIST_ENTRY(waiter, struct entry, waiter);
-    if (!future) { /* it is freed */
+    if (!future) { /* the future is freed */
         detach_entry(entry->log);
         return;
     }
@@ -87,7 +87,8 @@ static void notify_log(struct waiter *waiter, asyncio_future *future)
     wake_log_reader(entry->log);
 }
 
-/* What was done when it came to this loop has no number: it comes first, by place, and needs no log. */
+/* A future that was done when it came to this loop has no completion number: it comes first, by its place in
+ * the set, and needs no log. */
 static bool comes_first(const asyncio_future *future)
 {
     return set_is_done(future) && !asy_set_order(future);
@@ -123,7 +124,8 @@ static struct log *open_log(const asyncio_as_completed *it)
     return log;
 }
 
-/* An iterator in the same place was left early: the set's futures, where they are the same, know its log. */
+/* An earlier iterator at the same address may have been left before its end. Futures that were in its set, too,
+ * lead to its log. */
 static void close_earlier_log(const asyncio_as_completed *it, asyncio_future **set, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -157,7 +159,7 @@ int asyncio_as_completed_init_futures(asyncio_as_completed *it, asyncio_future *
     return 0;
 }
 
-/* False: nothing more is done. */
+/* The place of the next one that is done; false: there is none yet. */
 static bool find_next_done(asyncio_as_completed *it, size_t *index)
 {
     while (it->placed < it->count) {
@@ -206,7 +208,7 @@ static int wait_for_log(asyncio_task *task, const asyncio_as_completed *it)
     return err;
 }
 
-/* Others may read the same: it may be woken in vain. */
+/* Suspends until `index` is known. Several tasks may read one log, so that a reader may be woken in vain. */
 static int wait_for_next(asyncio_task *task, asyncio_as_completed *it, size_t *index)
 {
     if (!it->log && !(it->log = open_log(it)))

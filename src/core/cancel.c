@@ -15,18 +15,18 @@
 #include "core/scope.h"
 #include <errno.h>
 
-/* A gather passes a request on to many: that is recursion, and stacks are
- * finite. Chains of awaits are followed without. What lies deeper is put off, in a queue
- * (TASK_IN_CANCEL).
+/* A chain of awaits is followed in a loop. A gather passes a request on to many, which is recursion, and stacks
+ * are finite: tasks that lie deeper than this are put into a queue (TASK_IN_CANCEL), and have their turn when
+ * the stack is empty again.
  *
- * However many ways lead to a task that waits, a request is passed on by it once: a wait
- * keeps the number of the last one that came by. Requests that come while no task has run, and none was
- * taken back or delivered, share a number: what the first one reached cannot have changed, and the next
- * one ends where it meets its trace. So each of a chain's tasks can be asked, and it is walked once. */
+ * Several ways may lead to one waiting task. It passes a request on once, since its wait keeps the number of
+ * the last request that came by. Requests share a number as long as no task runs and none is taken back or
+ * delivered: what the first one reached cannot have changed, so the next one ends where it meets its trace.
+ * Thus all tasks of a chain can be cancelled one by one, and the chain is walked once. */
 #define DEPTH_MAX 64
 
-/* The request that is being passed down. One at a time: nothing here waits or
- * calls the program, and what a completed future notifies cancels nothing. */
+/* The request that is being passed down. There is one at a time: nothing here waits or calls the program, and
+ * nobody whom a completed future notifies cancels anything. */
 static THREAD_LOCAL struct {
     struct message *message;
     uint64_t number; /* never 0 */
@@ -34,7 +34,8 @@ static THREAD_LOCAL struct {
     asyncio_task *first_deferred, *last_deferred;
 } pass;
 
-/* Takes the message over. One with a message shows it all the way: no trace ends it, its own none. */
+/* Takes the message over. A request with a message has a number of its own, so that every task it reaches
+ * shows the message, and so do later ones theirs. */
 static void begin_pass(asyncio_loop *loop, struct message *message)
 {
     if (loop->passed_at != loop->steps || loop->passed_by != loop->current || message)
@@ -48,7 +49,7 @@ static void begin_pass(asyncio_loop *loop, struct message *message)
 
 /* ---- Pending requests ----------------------------------------------------------- */
 
-/* Does a shield stand between the task and where the request comes from? */
+/* Does a shield stand between the task and the source of a request? NULL: the source is asyncio_cancel. */
 static bool is_held_back(const asyncio_task *task, const asyncio_scope *source)
 {
     for (const asyncio_scope *scope = task->scopes; scope && scope != source; scope = scope->outer)
@@ -57,13 +58,13 @@ static bool is_held_back(const asyncio_task *task, const asyncio_scope *source)
     return false;
 }
 
-/* From one scope outwards up to a shield: `scope` itself, or NULL where that ends. */
+/* For a walk from the innermost scope outwards that ends at a shield: `scope`, or NULL if it is one. */
 static asyncio_scope *unshielded(asyncio_scope *scope)
 {
     return scope && scope->kind != SCOPE_SHIELD ? scope : NULL;
 }
 
-/* asyncio_cancel's request can be delivered: it is there, and no shield holds it back. */
+/* Is asyncio_cancel's request pending, with no shield that holds it back? */
 static bool is_requested(const asyncio_task *task)
 {
     return task->is_requested && !is_held_back(task, NULL);
@@ -88,8 +89,8 @@ static void keep_request(asyncio_task *task, asyncio_scope *source)
     asy_cancel_update(task);
 }
 
-/* All that nothing holds back are delivered at once. The message of the one
- * from asyncio_cancel is the caller's from here on. */
+/* Takes all requests that no shield holds back: they are delivered together. Returns the message of
+ * asyncio_cancel's, and the reference to it. */
 static struct message *take_requests(asyncio_task *task)
 {
     struct message *message = NULL;
@@ -168,7 +169,7 @@ void asy_cancel_again(asyncio_task *task, const asyncio_scope *left)
 
 /* ---- On its way down --------------------------------------------------------------- */
 
-/* The task that `task` awaits; NULL: none. */
+/* The task that `task` awaits, or NULL. */
 static asyncio_task *awaited_by(const asyncio_task *task)
 {
     const struct wait *wait = task->wait;
@@ -178,15 +179,16 @@ static asyncio_task *awaited_by(const asyncio_task *task)
     return awaited->kind == OBJECT_TASK ? (asyncio_task *)awaited : NULL;
 }
 
-/* Has this request come by here before, and been passed on? */
+/* Has the task passed this request on already? */
 static bool was_here(const asyncio_task *task)
 {
     const struct wait *wait = task->wait;
     return wait && wait->state == WAIT_PENDING && wait->pass == pass.number;
 }
 
-/* Does `task` wait, through awaits, for itself or for tasks that wait for each other? Where
- * the request was before it has been looked at. By a mark that is moved on ever more rarely. */
+/* Does the task's chain of awaits lead back to itself, or into a circle of tasks? The walk ends where the
+ * request was before, since that part was looked at then. It finds a circle by a mark that it meets again, and
+ * moves the mark on ever more rarely. */
 static bool leads_into_circle(const asyncio_task *task)
 {
     const asyncio_task *mark = task;
@@ -205,7 +207,7 @@ static bool leads_into_circle(const asyncio_task *task)
 
 bool asy_cancel_is_circle(const asyncio_task *task)
 {
-    pass.number = UINT64_MAX; /* no request is under way: nothing has been looked at */
+    pass.number = UINT64_MAX; /* no request is under way, so none was anywhere before */
     return leads_into_circle(task);
 }
 
@@ -215,8 +217,8 @@ static void note_delivery(struct wait *wait)
     asy_message_set(&wait->task->future.message, asy_message_ref(pass.message));
 }
 
-/* Tasks that wait for each other in a circle wait for ever: ends one await. A gather
- * cannot end before its children. */
+/* Tasks that await each other in a circle would wait for ever: ends one of the awaits. A gather is not ended,
+ * as it cannot end before its children. */
 static void cut_circle(asyncio_task *task)
 {
     if (task->wait->kind != &asy_wait_await)
@@ -225,8 +227,9 @@ static void cut_circle(asyncio_task *task)
     asy_wait_cancelled(task->wait);
 }
 
-/* Does `task`, where the request was before, wait, through awaits, for a gather that is passing it on right
- * now, and thus for whoever has just come to `task`? What does not now never will. */
+/* The request comes to `task` for the second time. Does the chain from there lead to a gather that is passing
+ * the request on right now, and thus to the task that the request came from? A chain that does not lead there
+ * now never will, and is marked, so that it is walked once. */
 static bool leads_back(asyncio_task *task)
 {
     asyncio_task *at = task, *next;
@@ -242,8 +245,8 @@ static bool leads_back(asyncio_task *task)
     return false;
 }
 
-/* Ends a wait, or passes the request on: to *next, or as the wait's kind does.
- * False if the request is to stay pending. */
+/* Ends a wait, or passes the request on: to *next, or as the wait's kind does. False: the request stays
+ * pending. */
 static bool end_wait(struct wait *wait, asyncio_task **next)
 {
     *next = NULL;
@@ -289,7 +292,7 @@ static asyncio_task *request_task(asyncio_task *task, asyncio_scope *source)
     return next;
 }
 
-/* From task to task; `from`, which may be NULL, awaits the first one. */
+/* Hands the request from task to task along a chain of awaits. `from` awaits the first one, or is NULL. */
 static void request_chain(asyncio_task *from, asyncio_task *task, asyncio_scope *source)
 {
     if (task && !is_held_back(task, source) && leads_into_circle(task)) {
@@ -307,7 +310,7 @@ static void request_chain(asyncio_task *from, asyncio_task *task, asyncio_scope 
     if (leads_back(task))
         cut_circle(from ? from : task);
     else
-        task->cancels++; /* another way to the same; it is being seen to */
+        task->cancels++; /* another way to the same task, which the request has passed */
 }
 
 static void defer_request(asyncio_task *task)
@@ -341,7 +344,7 @@ void asy_cancel_pass(asyncio_future *future)
     pass.depth--;
 }
 
-/* What was too deep, from the top again. */
+/* Hands the request to the tasks that lay too deep, with an empty stack. */
 static void end_pass(asyncio_loop *loop)
 {
     asyncio_task *task;
@@ -365,7 +368,7 @@ static void pass_down(asyncio_task *task, asyncio_scope *source, struct message 
 
 bool asy_task_cancel(asyncio_task *task, const char *message)
 {
-    if (task->future.is_done || asy_loop_unusable(task->future.loop)) /* abandoned: it never runs again */
+    if (task->future.is_done || asy_loop_unusable(task->future.loop)) /* it has ended, or never runs again */
         return false;
     pass_down(task, NULL, asy_message_new(-ECANCELED, message));
     return true;
@@ -378,7 +381,7 @@ void asy_scope_request(asyncio_scope *scope)
     pass_down(scope->task, scope, NULL);
 }
 
-/* The request was counted when it was made. */
+/* Counts nothing: the request was counted when it was made. */
 void asy_cancel_forward(asyncio_task *task, struct wait *wait)
 {
     begin_pass(task->future.loop, take_requests(task));

@@ -13,49 +13,48 @@
 #include "base/compiler.h"
 #include "core/task.h"
 
-/* Delivers a pending request, if any: gives way once, as any wait does, and
- * returns -ECANCELED; else 0. Called by each wait before it suspends. */
+/* Each wait calls this before it suspends. A pending request is delivered: the task gives way once, as in any
+ * wait, and gets -ECANCELED. Without one: 0. */
 int asy_cancel_deliver_now(asyncio_task *task);
 static inline int asy_cancel_deliver(asyncio_task *task)
 {
     return UNLIKELY(task->must_cancel) ? asy_cancel_deliver_now(task) : 0;
 }
-/* The same without giving way: for a wait that has done so. */
+/* Delivers without giving way, for a wait that has done so. Something must be pending. */
 int asy_cancel_take(asyncio_task *task);
 
-/* asyncio_cancel on a task, with an optional message. */
+/* What asyncio_cancel does to a task. `message` may be NULL. */
 bool asy_task_cancel(asyncio_task *task, const char *message);
-/* Passes the request on the current path on to another task or future. For wait kinds. */
+/* A wait's kind passes the request that has just reached it on to another task or future. */
 void asy_cancel_pass(asyncio_future *future);
 
 extern const struct wait_kind asy_wait_await;
 /* May the task wait for this future? 0, or -EINVAL with the reason as message. (await.c) */
 int asy_await_check(const asyncio_task *task, const asyncio_future *future);
 
-/* The running task is about to wait and has a request pending: passes it on to
- * what it is about to await. The wait is linked already. */
+/* The running task has a request pending and is about to park in `wait`, which is linked already: passes the
+ * request on to what it awaits. */
 void asy_cancel_forward(asyncio_task *task, struct wait *wait);
 
 /* A scope requests a cancel of its task, once. */
 void asy_scope_request(asyncio_scope *scope);
 
-/* Sets must_cancel anew: is there a request that no shield holds back? */
+/* Works out `must_cancel` again: is a request pending that no shield holds back? */
 void asy_cancel_update(asyncio_task *task);
 
-/* Takes an undelivered request back: a scope's, or asyncio_cancel's (NULL). */
+/* Takes a pending request back: the scope's, or with NULL asyncio_cancel's. */
 void asy_cancel_withdraw(asyncio_task *task, asyncio_scope *scope);
 
-/* What was requested from outside while `left`, which has just been left, was
- * entered: is to be delivered, also if it was already, at the next wait.
- * Something else came first: a failure, a timeout's own expiry, a value. */
+/* Makes requests that arrived inside `left` pending again, even if they were delivered there, because `left`
+ * ended with something else: a failure, its own expiry, a value. The task has just left it. */
 void asy_cancel_again(asyncio_task *task, const asyncio_scope *left);
 
-/* While `left`, which has just been left, was entered: was asyncio_cancel called; did a scope around
- * it make a request? What a shield around it holds back does not count. */
+/* Did a request arrive while the task was inside `left`, which it has just left: by asyncio_cancel; by a scope
+ * around it? Requests that a shield around it holds back do not count. */
 bool asy_cancel_from_outside(const asyncio_task *task, const asyncio_scope *left);
 bool asy_cancel_from_around(const asyncio_task *task, const asyncio_scope *left);
 
-/* Does the task wait, through awaits, for itself, or for tasks that wait for each other? */
+/* Does the task's chain of awaits lead back to itself, or into a circle of tasks? */
 bool asy_cancel_is_circle(const asyncio_task *task);
 
 #endif

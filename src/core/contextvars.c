@@ -1,6 +1,6 @@
 /*
- * Context variables: arrays of values, shared until somebody writes; contexts
- * of one's own; tokens. See contextvars.h for how they stand together.
+ * Context variables: arrays of values, which are shared until one is written to; contexts of one's own; tokens.
+ * contextvars.h says how they go together.
  */
 #include "core/contextvars.h"
 #include "asyncio/errors.h"
@@ -15,7 +15,7 @@
 
 enum context_kind { CONTEXT_SHARED = 0x61, CONTEXT_OWN };
 
-/* What both kinds begin with. */
+/* The beginning of both kinds. */
 struct asyncio_context {
     uint32_t refs; /* 0: freed */
     uint32_t kind; /* enum context_kind */
@@ -33,7 +33,7 @@ struct shared {
     struct value items[];
 };
 
-/* Tokens that were used: these numbers, and those between. */
+/* Numbers of used tokens, from the first to the last. */
 struct span {
     uint64_t first, last;
 };
@@ -44,16 +44,16 @@ struct own {
     asyncio_context head;
     uint32_t span_count;
     struct shared *values;        /* NULL: no variable is set */
-    uintptr_t thread;             /* which may use it, if the program holds it */
+    uintptr_t thread;             /* the one that may use it, if the program holds it */
     uint64_t id;                  /* never used again in this process */
     uint64_t tokens;              /* given so far, numbered from 1 */
     struct span spans[SPANS_MAX]; /* in order, not adjacent */
 };
 
-/* What a thread has while it runs no loop. */
+/* The context of a thread that runs no loop. */
 static THREAD_LOCAL asyncio_context *thread_context;
 
-/* Where the caller's context is. */
+/* The place of the caller's context. */
 static asyncio_context **current_place(void)
 {
     asyncio_loop *loop = asy_running_loop;
@@ -75,7 +75,7 @@ static struct shared *values_of(asyncio_context *context)
 
 /* ---- Arrays ------------------------------------------------------------------ */
 
-#define SHARED_STEP 64 /* bytes: what the slab allocator rounds up to */
+#define SHARED_STEP 64 /* bytes: the slab allocator rounds up to these */
 
 static size_t shared_bytes(size_t capacity)
 {
@@ -122,6 +122,7 @@ static struct own *make_own(struct shared *values)
         return NULL;
     *own = (struct own){.head = {.refs = 1, .kind = CONTEXT_OWN}, .values = values};
     own->thread = asy_this_thread();
+    /* Relaxed: each number is given once whatever the order, and nothing else goes with it. */
     own->id = atomic_fetch_add_explicit(&made, 1, memory_order_relaxed) + 1;
     return own;
 }
@@ -150,7 +151,7 @@ void asy_vars_unref(asyncio_context *context)
     }
 }
 
-/* With an array of its own: the counts of the caller's are not the loop's to touch. */
+/* The copy has an array of its own, because its new owner must not touch the count of the caller's. */
 int asy_vars_export(asyncio_context **out)
 {
     const struct shared *values = values_of(*current_place());
@@ -177,7 +178,7 @@ static void make_thread_end(void)
     has_thread_end = asy_sys_thread_key(&thread_end, drop_thread_context);
 }
 
-/* Has the thread's context freed at its end. Where there is no key left, it stays for good. */
+/* Has the thread's context freed when the thread ends. If the process has no key left, it is never freed. */
 static int watch_thread_end(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -194,7 +195,7 @@ void asy_vars_enter_thread(asyncio_context *context)
 
 /* ---- Changing values -------------------------------------------------------------- */
 
-/* The context there, as one that may be changed; NULL: out of memory. */
+/* Makes the context in a place an own one, and returns that. NULL: no memory. */
 static struct own *make_own_at(asyncio_context **place)
 {
     struct own *own = as_own(*place);
@@ -208,7 +209,7 @@ static struct own *make_own_at(asyncio_context **place)
     return own;
 }
 
-/* Has it an array that it alone refers to, with room for `count` items? */
+/* Does nothing else refer to its array, and is there room for `count` items? */
 static bool can_write_in_place(const struct own *own, size_t count)
 {
     return own->values && own->values->head.refs == 1 && count <= own->values->capacity;
@@ -281,10 +282,10 @@ int asyncio_contextvar_set(asyncio_contextvar *var, void *value, asyncio_context
 }
 
 /* ---- Tokens ------------------------------------------------------------------------
- * A token is a plain value, of which the program may have copies: which ones
- * were used is known here. They are used in the order of nesting, as a rule, or one after
- * the other, so that a span or two say it all. If there are more, because tokens between
- * were never used, the oldest span is forgotten: its tokens would be taken again. */
+ * A token is a plain value that the program may copy, so the context remembers which numbers were used. As a
+ * rule tokens are used one after the other, or nested, and one or two spans suffice. More are needed if tokens
+ * between were never used; when there is no room, the oldest span is forgotten, and its tokens would be
+ * accepted again. */
 
 static bool is_token_used(const struct own *own, uint64_t number)
 {
@@ -309,7 +310,7 @@ static void insert_span(struct own *own, size_t i, uint64_t number)
 
 static void note_token(struct own *own, uint64_t number)
 {
-    size_t i = own->span_count; /* the first one behind it */
+    size_t i = own->span_count; /* to be: the first span above the number */
     while (i > 0 && own->spans[i - 1].first > number)
         i--;
     bool follows = i > 0 && own->spans[i - 1].last + 1 == number;

@@ -1,14 +1,13 @@
 /*
- * Futures from within: the result cell that tasks, too, begin with.
+ * Futures from within: a result that is there, or will be. A task begins with one.
  *
- * A future is pending until asy_future_complete, which happens once. Whoever
- * is interested stands in `waiters`, in the order in which he came: a task
- * that awaits it (struct wait), a done callback, a gather. Completion takes all
- * of them off and notifies each.
+ * A future is pending until asy_future_complete, which happens once. `waiters` holds those to be notified, in
+ * the order in which they came: a task that awaits it (struct wait), a done callback, a gather. Completion takes
+ * all of them off and notifies each.
  *
- * References: counted, owner thread only. A task has one from the loop until
- * it ends. An object whose count reached 0 is DEAD; its block keeps `kind` and
- * `site` until it is used again, so that a late user can be told.
+ * References are counted, by the owner's thread only. The loop has one to each task that has not ended. An
+ * object whose count has reached 0 is DEAD; its block keeps `kind` and `site` until it is used again, so that a
+ * late use is reported with the place where the object was made.
  */
 #ifndef ASY_CORE_FUTURE_H
 #define ASY_CORE_FUTURE_H
@@ -28,8 +27,8 @@ enum object_kind {
 
 enum future_flag {
     FUTURE_SEEN = 1 << 0,   /* somebody looked at the result */
-    FUTURE_QUIET = 1 << 1,  /* its failure is nobody's business: made to carry a refusal, or abandoned */
-    FUTURE_MARKED = 1 << 2, /* seen already by whoever looks for doubles */
+    FUTURE_QUIET = 1 << 1,  /* its failure is not reported: it carries a refusal, or was abandoned */
+    FUTURE_MARKED = 1 << 2, /* a search for doubles has come by */
 };
 
 struct message;
@@ -44,17 +43,16 @@ struct asyncio_future {
 
     asyncio_loop *loop;
     intptr_t result; /* once done */
-    uint64_t order;  /* once done: the loop's how manieth completion it was */
+    uint64_t order;  /* once done: its number among the completions of the loop */
     struct list waiters;
-    struct message *message; /* goes with a result that equals its code */
+    struct message *message; /* belongs to the result if that equals its code */
 };
 
-/* One who is to be told when a future completes. */
+/* Something that is notified when a future completes. */
 struct waiter {
     struct list node;
-    /* Called off the list; must not wait and may not free the future. It may put itself on the list
-     * again: then it is called once more when the future is freed, with NULL, as are those who never heard
-     * of a completion. */
+    /* Called after the waiter was taken off the list. Must not wait, nor free the future. May put the waiter
+     * back onto the list. A future that is freed calls what is on its list then with NULL. */
     void (*notify)(struct waiter *waiter, asyncio_future *future);
 };
 
@@ -75,7 +73,7 @@ static inline void asy_future_watch(asyncio_future *future, struct waiter *waite
     waiter->notify = notify;
     list_append(&future->waiters, &waiter->node);
 }
-/* Drops a reference; frees, and reports a failure that nobody saw. */
+/* Drops a reference. The last one frees the future, and reports a failure that nobody saw. */
 void asy_future_unref(asyncio_future *future);
 
 /* Aborts with a message unless `future` is alive and of this thread's. */

@@ -1,5 +1,5 @@
 /*
- * Futures: completion, references, callbacks; and awaiting one.
+ * Futures: completion, references, callbacks.
  */
 #include "asyncio/futures.h"
 #include "asyncio/errors.h"
@@ -69,7 +69,7 @@ static inline void notify_one(struct list *node, asyncio_future *future)
     waiter->notify(waiter, future);
 }
 
-/* Who is told may come back onto the future's list, to hear of its end. */
+/* A waiter may put itself back onto the future's list while it is notified. */
 static NOINLINE void notify_all(asyncio_future *future)
 {
     struct list told, *node;
@@ -116,12 +116,12 @@ static COLD void report_unseen(asyncio_future *future)
 static void destroy_future(asyncio_future *future)
 {
     if (future->is_done && asy_is_failure(future->result) && !(future->flags & FUTURE_SEEN)) {
-        future->refs = 1; /* the handler may look at it */
+        future->refs = 1; /* the exception handler may look at it, and keep it */
         report_unseen(future);
         if (--future->refs)
             return;
     }
-    /* Callbacks of a future that never completed go with it, and so do logs. */
+    /* Done callbacks of a future that never completed go with it, and so do the entries of logs. */
     struct list *node;
     while ((node = list_take_first(&future->waiters))) {
         struct waiter *waiter = LIST_ENTRY(node, struct waiter, node);
@@ -243,12 +243,12 @@ bool asyncio_cancel_future(asyncio_future *future)
 }
 
 /* ---- Callbacks ----------------------------------------------------------------------
- * One block a callback: it waits on the future's list, then stands in the
- * ready queue itself, so that completion allocates nothing. */
+ * A callback is one block. It stands on the future's list, then in the ready queue, so that completion
+ * allocates nothing. */
 
 struct done_callback {
-    struct callback callback; /* once queued */
-    struct waiter waiter;     /* until then */
+    struct callback callback; /* in the ready queue, once the future is done */
+    struct waiter waiter;     /* on the future's list, until then */
     asyncio_done_callback fn;
     void *arg;
     asyncio_future *future; /* borrowed while it waits, a reference once queued */

@@ -1,9 +1,9 @@
 /*
- * Gather: several awaitables beside each other, and all their outcomes.
+ * Gather: several awaitables side by side, and all their outcomes.
  *
- *   running    waits for all; the first error ends this (not if settled)
- *   cancelled  a request was passed on to all children; waits for all
- *   failed     the rest are cancelled; waits for all; a request stays pending
+ *   running    waits for all children; the first error ends this, unless it is to settle
+ *   cancelled  has passed a request on to all children; waits for all
+ *   failed     has cancelled the rest; waits for all; a request stays pending
  */
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
@@ -22,7 +22,7 @@ struct gather_child {
     struct waiter waiter;
     struct gather *gather;
     asyncio_future *future; /* NULL: a child that could not be made */
-    bool is_repeated;       /* it stands in an earlier place already, which sees to its cancel */
+    bool is_repeated;       /* it stands in an earlier place, too, and is cancelled from there */
 };
 
 struct gather {
@@ -30,8 +30,8 @@ struct gather {
     struct gather_child *children;
     size_t count, pending;
     bool is_settled;
-    intptr_t error;         /* the first child's that failed */
-    asyncio_future *failed; /* whose that is, for its message */
+    intptr_t error;         /* of the first child that failed */
+    asyncio_future *failed; /* that child, for its message */
 };
 
 static intptr_t child_outcome(const struct gather_child *child)
@@ -86,8 +86,7 @@ static const struct wait_kind gather_drain_kind = {.name = "gather, ending the r
 
 /* ---- Arguments ------------------------------------------------------------------- */
 
-/* Is x something that this task may gather? Marks coroutines, to find one that
- * is there twice. */
+/* 0 if the task may gather x. Marks a coroutine, so that a second place of it is found. */
 static int check_argument(asyncio_future *x, const asyncio_task *task)
 {
     if (!x)
@@ -120,11 +119,11 @@ static int check_arguments(asyncio_awaitable *const *awaitables, size_t n, const
 }
 
 /* ---- Refused ---------------------------------------------------------------------------
- * The arguments cannot be gathered, or there is no place to put the children. Every reference is taken
- * over all the same, and nothing runs on that nobody looks after: coroutines never begin; tasks, which may
- * use memory of our caller's, are ended. */
+ * The arguments cannot be gathered, or there is no memory for the children. Gather takes every reference over
+ * all the same, and leaves nothing running: coroutines never begin, and tasks, which may use memory of the
+ * caller's, are ended. */
 
-/* May it be ended by us? Not the caller, nor what another loop looks after. */
+/* May gather end it? Not the calling task, nor anything of another loop. */
 static bool is_to_end(const asyncio_future *x)
 {
     const asyncio_loop *loop = asy_running_loop;
@@ -132,7 +131,7 @@ static bool is_to_end(const asyncio_future *x)
            !(loop->current && x == &loop->current->future);
 }
 
-/* Asks each task and future to end, once, however often it is there. */
+/* Cancels each task and future once, however many places it has. */
 static void cancel_each(asyncio_awaitable *const *awaitables, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -163,7 +162,7 @@ static void wait_for_refused(asyncio_future *future, asyncio_task *task)
     asy_wait_park(&wait);
 }
 
-/* A coroutine may be there twice: it goes with its last place, which a count in the block itself tells. */
+/* Releases each. A coroutine may have several places: it is counted in its own block, and goes with the last. */
 static void release_each(asyncio_awaitable *const *awaitables, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -178,7 +177,7 @@ static void release_each(asyncio_awaitable *const *awaitables, size_t n)
     }
 }
 
-/* The tasks are waited for one after the other, if there is a task to wait. A request stays pending. */
+/* Ends all and returns `err`. `task`, unless it is NULL, waits for them one by one; a request stays pending. */
 static int refuse_gather(intptr_t results[], asyncio_awaitable *const *awaitables, size_t n,
                          asyncio_task *task, int err)
 {
@@ -199,7 +198,7 @@ static int refuse_gather(intptr_t results[], asyncio_awaitable *const *awaitable
 
 /* ---- The call ----------------------------------------------------------------------- */
 
-/* The latest who waits for a future may be an earlier child of the same gather. */
+/* Has the future an earlier place in this gather? Then that one is the last on the future's list. */
 static bool is_repeated(const struct gather *gather, const asyncio_future *future)
 {
     if (list_is_empty(&future->waiters))
@@ -237,7 +236,7 @@ static void wait_for_gather(struct gather *gather, asyncio_task *task)
     asy_wait_init(&gather->wait, task, &gather_drain_kind, gather);
     gather->wait.is_requested = was_requested;
     gather->is_settled = true;
-    gather->wait.state = WAIT_GRANTED; /* the task runs: what ends at once wakes nobody */
+    gather->wait.state = WAIT_GRANTED; /* the task runs: a child that ends at once wakes nobody */
     for (size_t i = 0; i < gather->count; i++)
         if (!gather->children[i].is_repeated)
             asyncio_cancel_future(gather->children[i].future);
@@ -248,9 +247,8 @@ static void wait_for_gather(struct gather *gather, asyncio_task *task)
 
 static int collect_outcomes(struct gather *gather, intptr_t results[], bool is_settled)
 {
-    for (size_t i = 0; i < gather->count; i++)
-        if (results)
-            results[i] = child_outcome(&gather->children[i]);
+    for (size_t i = 0; results && i < gather->count; i++)
+        results[i] = child_outcome(&gather->children[i]);
     int err = is_settled ? 0 : gather->error < INT_MIN ? INT_MIN : (int)gather->error;
     if (gather->wait.is_requested)
         err = -ECANCELED;

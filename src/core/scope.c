@@ -10,8 +10,8 @@
 #include "core/loop.h"
 #include <errno.h>
 
-/* What is pending now may be delivered inside, and is not to be lost there: it counts as if it
- * came inside. For a timeout asyncio_cancel's is one of those before, as in Python. */
+/* A request that is pending now may be delivered inside the scope, and must not be lost there: it counts as if
+ * it had come inside. For a timeout, asyncio_cancel's request counts as one that came before, as in Python. */
 static void count_pending(asyncio_scope *entered)
 {
     if (entered->kind == SCOPE_GROUP)
@@ -58,7 +58,7 @@ void asy_scope_exit(asyncio_scope *scope)
     scope->entered = false;
     scope->pending = false;
     task->scopes = scope->outer;
-    if (has_effect) /* else all is as it was, however many there are around it */
+    if (has_effect) /* else the scopes around it, however many, are not looked at */
         asy_cancel_update(task);
 }
 
@@ -134,7 +134,7 @@ void asy_block_report_return(intptr_t err, const char *what)
 bool asyncio_shield_block_open(asyncio_shield_block *block)
 {
     if (block->block.phase == BLOCK_NEW) {
-        /* Outside a task there is nothing to hold back, and the block runs all the same. */
+        /* Outside a task the block runs, too: there is nothing to hold back. */
         block->block.phase = BLOCK_OPEN;
         asyncio_shield_scope_enter(&block->shield);
         return true;

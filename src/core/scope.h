@@ -10,9 +10,9 @@ enum scope_kind { SCOPE_TIMEOUT, SCOPE_GROUP, SCOPE_SHIELD };
 
 /* Enters a scope of the running task. 0, -EINVAL for NULL, ASYNCIO_ENOTASK. */
 int asy_scope_enter(asyncio_scope *scope, enum scope_kind kind);
-/* Is it the innermost of the running task? 0; ASYNCIO_ESTATE, -EINVAL. */
+/* 0 if it is the innermost scope of the running task; else ASYNCIO_ESTATE, or -EINVAL for NULL. */
 int asy_scope_check(const asyncio_scope *scope);
-/* Leaves it, and withdraws its request. */
+/* Leaves the innermost scope of its task, and withdraws its request. */
 void asy_scope_exit(asyncio_scope *scope);
 
 #endif

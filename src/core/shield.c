@@ -1,5 +1,5 @@
 /*
- * Shielding one awaitable: the caller can be cancelled, what it awaits goes on.
+ * Shielding one awaitable: a cancel ends the caller's wait, and the awaited one goes on.
  */
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"

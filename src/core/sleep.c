@@ -1,5 +1,5 @@
 /*
- * Sleeping: a timer and a wait.
+ * Sleeping: a timer and a wait. And giving way once, as sleep(0) does.
  */
 #include "asyncio/errors.h"
 #include "asyncio/tasks.h"
@@ -14,7 +14,7 @@
 struct sleep {
     struct wait wait;
     struct timer timer;
-    bool is_due; /* fired; the relay stands in the queue */
+    bool is_due; /* the timer has fired, and a relay stands in the ready queue */
 };
 
 static void wake_sleeper(struct timer *timer)
@@ -25,7 +25,7 @@ static void wake_sleeper(struct timer *timer)
     ready_push(&sleep->wait.task->future.loop->ready, &sleep->wait.task->ready);
 }
 
-/* A request that comes between the timer and the wake-up still wins. */
+/* A request that comes between the timer and the wake-up still wins: the relay wakes the task. */
 static bool cancel_sleep(struct wait *wait)
 {
     struct sleep *sleep = LIST_ENTRY(wait, struct sleep, wait);
@@ -57,8 +57,8 @@ static int sleep_until_ns(asyncio_loop *loop, asyncio_task *task, int64_t deadli
     return (int)asy_wait_park(&sleep.wait);
 }
 
-/* Yields once: to the end of the queue. A request that comes meanwhile is
- * delivered here, as Python's sleep(0) does. */
+/* The task goes to the end of the ready queue. A request that comes meanwhile is delivered here, as by Python's
+ * sleep(0). */
 static int yield_once(asyncio_loop *loop, asyncio_task *task)
 {
     ready_push(&loop->ready, &task->ready);

@@ -1,10 +1,9 @@
 /*
  * Task groups: a scope that owns tasks.
  *
- * The group is told of each child's end. A child that failed, and the last
- * one, are dealt with by a callback, as in asyncio: one turn later. The first
- * failure aborts the group: the siblings are cancelled, and so is the parent,
- * once, if it is still in the body.
+ * Each child notifies the group of its end. For a child that failed, and for the last one, a callback does the
+ * rest one iteration later, as in asyncio. The first failure aborts the group: the siblings are cancelled, and
+ * so is the parent, once, if it is still in the body.
  */
 #include "asyncio/taskgroups.h"
 #include "asyncio/errors.h"
@@ -20,7 +19,7 @@
 
 struct group_child {
     struct waiter waiter;     /* on the task */
-    struct callback callback; /* once the task has ended, if there is something to do */
+    struct callback callback; /* queued once the task has ended, if the group has something to do */
     struct list node;         /* among the group's children */
     asyncio_task_group *group;
     asyncio_task *task; /* a reference */
@@ -68,7 +67,7 @@ static void abort_children(asyncio_task_group *group)
         asyncio_cancel(LIST_ENTRY(node, struct group_child, node)->task);
 }
 
-/* The parent learns of it by a cancel, unless it is waiting for the children anyway. */
+/* Cancels the children, and the parent, unless that waits for them already. */
 static void abort_all(asyncio_task_group *group)
 {
     if (group->aborting)
@@ -83,12 +82,12 @@ static void abort_all(asyncio_task_group *group)
 static void remove_child(struct group_child *child)
 {
     asyncio_task_group *group = child->group;
+    ASY_ASSERT(group->pending > 0);
     list_remove(&child->node);
     child->task->future.flags |= FUTURE_SEEN;
     asy_future_unref(&child->task->future);
     asy_slab_free(child, sizeof *child);
     struct wait *exit_wait = group->exit_wait;
-    ASY_ASSERT(group->pending > 0);
     if (--group->pending == 0 && exit_wait && exit_wait->state == WAIT_PENDING)
         asy_wait_wake(exit_wait, 0);
 }
@@ -105,7 +104,7 @@ static void run_child_end(struct callback *callback)
     remove_child(child);
 }
 
-/* The loop closes over it: the group's task is abandoned, and its frames with it. */
+/* The loop closes first: the group's task is abandoned, and its stack, where the group lies, with it. */
 static void drop_child_end(struct callback *callback)
 {
     struct group_child *child = LIST_ENTRY(callback, struct group_child, callback);
@@ -124,7 +123,7 @@ static void notify_group(struct waiter *waiter, asyncio_future *future)
         remove_child(child);
 }
 
-/* Borrowed by the caller; freed when the loop polls next. */
+/* A task that has failed with `err`. The caller borrows it; it is freed when the loop polls next. */
 static asyncio_task *borrow_refused(asyncio_loop *loop, asyncio_coro *coro, const asyncio_site *site,
                                     intptr_t err)
 {
@@ -198,7 +197,7 @@ static int wait_for_group(asyncio_task_group *group, asyncio_task *task)
     return err;
 }
 
-/* The failures, as the outcome. A request from outside waits for the next wait. */
+/* The outcome of a group with failures. A request from outside is delivered by the next wait. */
 static intptr_t raise_failures(asyncio_task_group *group, asyncio_task *task)
 {
     asy_cancel_again(task, &group->scope);
@@ -210,7 +209,8 @@ static intptr_t raise_failures(asyncio_task_group *group, asyncio_task *task)
     return group->errors[0];
 }
 
-/* What the group's end is worth, its children having ended. `cancelled`: the body was, or the exit. */
+/* What the group's exit returns. The children have ended; the body returned `err`. `was_cancelled`: a request
+ * ended the body, or came while the group waited for its children. */
 static intptr_t group_outcome(asyncio_task_group *group, asyncio_task *task, intptr_t err, bool was_cancelled)
 {
     bool is_own = group->scope.requested;
@@ -267,7 +267,7 @@ intptr_t asyncio_task_group_error(const asyncio_task_group *group, size_t i)
 
 /* ---- The block -------------------------------------------------------------------------- */
 
-/* The body is over, so that only the children are cancelled. */
+/* The body is over, so only the children are cancelled. */
 static void break_off_group(asyncio_task_group *group)
 {
     if (!group->aborting)
@@ -297,7 +297,7 @@ void asyncio_task_group_block_end(asyncio_task_group_block *block)
     asyncio_task_group *group = block->group;
     break_off_group(group);
     intptr_t err = asyncio_task_group_exit(group, 0);
-    if (err == -ECANCELED) /* nobody is told: it is to be delivered again */
+    if (err == -ECANCELED) /* nobody saw it: it is delivered again */
         asy_cancel_again(group->scope.task, &group->scope);
     else if (err < 0)
         asy_block_report_return(err, "its task group failed");

@@ -20,8 +20,7 @@ static struct timer *timer_of(asyncio_timeout *timeout)
     return (struct timer *)(void *)timeout->timer;
 }
 
-/* Requests the cancel from the poll; who is woken by it stands behind a relay,
- * as he would behind asyncio's callback. */
+/* Runs while timers fire: a task that this wakes stands behind a relay, as it would behind asyncio's callback. */
 static void expire_timeout(struct timer *timer)
 {
     asyncio_timeout *timeout = LIST_ENTRY(timer, asyncio_timeout, timer);
@@ -78,7 +77,7 @@ intptr_t asyncio_timeout_exit(asyncio_timeout *timeout, intptr_t err)
     asyncio_task_uncancel(task);
     if (err != -ECANCELED || asy_cancel_from_outside(task, &timeout->scope))
         return err;
-    asy_cancel_again(task, &timeout->scope); /* outer scopes that made a request meanwhile */
+    asy_cancel_again(task, &timeout->scope); /* for outer scopes that made a request meanwhile */
     return -ETIMEDOUT;
 }
 
@@ -133,8 +132,8 @@ void asyncio_timeout_block_end(asyncio_timeout_block *block)
 
 /* ---- wait_for ------------------------------------------------------------------------ */
 
-/* Not to be waited for at all: a coroutine is not started, a future is cancelled and awaited. Returns
- * `err`, unless x has an outcome of its own. */
+/* Ends x without waiting for its outcome: a coroutine is never started, a future is cancelled and awaited.
+ * Returns `err`, unless x has an outcome of its own. */
 static intptr_t end_unawaited(asyncio_future *x, int err)
 {
     if (x->kind == OBJECT_CORO) {
@@ -167,7 +166,7 @@ intptr_t asyncio_wait_for_future(asyncio_future *x, double timeout)
         return asyncio_await_future(x);
     asyncio_timeout scope;
     int err = asyncio_timeout_enter(&scope, timeout);
-    if (err) /* no timer to be had: x may use the caller's memory, and is not left running */
+    if (err) /* there is no timer; x may use the caller's memory, and is not left running */
         return end_unawaited(x, err);
     return asyncio_timeout_exit(&scope, asyncio_await_future(x));
 }

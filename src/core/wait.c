@@ -1,5 +1,5 @@
 /*
- * Parking a task until it is granted what it waits for. See wait.h.
+ * Parking a task, and granting what it waits for. See wait.h.
  */
 #include "core/wait.h"
 #include "base/assert.h"

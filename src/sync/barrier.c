@@ -7,10 +7,9 @@
  *      |  reset, abort               |  the last one leaves
  *      '------> RESETTING, BROKEN    '------> FILLING
  *
- * RESETTING, too, ends when the last one leaves; BROKEN is ended by a reset. While
- * it fills, those inside wait. When it stops filling, each of them is granted its
- * outcome, and stays on the list until it has run and left: a reset or abort
- * before that still reaches it. Who comes between stands in `blocked_`.
+ * RESETTING, too, ends when the last task leaves; a reset ends BROKEN. While the barrier fills, the tasks inside
+ * wait. When it stops filling, each is granted its outcome, and stays on the list until it has run and left: a
+ * reset or abort before that still reaches it. Tasks that come in between stand in `blocked_`.
  */
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
@@ -31,7 +30,7 @@ static bool cancel_filling(struct wait *wait)
     return asy_wait_cancelled(wait);
 }
 
-/* It was let go and never runs: it has left. */
+/* A task that was granted its outcome never runs again: it leaves here. */
 static void revoke_leave(struct wait *wait)
 {
     if (!list_is_empty(&wait->waiter.node))
@@ -47,7 +46,7 @@ static const struct wait_kind blocked_kind = {.name = "barrier, until it has dra
 
 /* ---- Phases --------------------------------------------------------------------------- */
 
-/* How many are inside. Tasks that waited when their loop was closed went without leave. */
+/* How many are inside. `count_` is too large if a loop was closed over tasks inside, which do not leave. */
 static inline int count_inside(const asyncio_barrier *barrier)
 {
     return waiters_any(&barrier->inside_) ? barrier->count_ : 0;
@@ -60,7 +59,7 @@ static void enter_barrier(asyncio_barrier *barrier, struct wait *wait)
     waiters_append(&barrier->inside_, wait);
 }
 
-/* Lets all who are inside go: with their numbers, or with an error. */
+/* Gives all tasks inside their outcome: their numbers, or an error. */
 static void release_inside(asyncio_barrier *barrier, intptr_t err)
 {
     bool are_waiting = barrier->state_ == FILLING;

@@ -7,9 +7,9 @@
  *            ----------------->
  *             a request to cancel
  *
- * The wait's kind says which it stands in, and its value what it will return:
- * 0 once notified, -ECANCELED once a request has reached it. It never wakes
- * without the lock; so a notify costs no switch, and a cancel none but the last.
+ * The wait's kind tells the queue, and its value what the call will return: 0 once notified, -ECANCELED once a
+ * request has reached it. The task never wakes without the lock, so neither a notify nor a cancel costs a switch
+ * of its own.
  */
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
@@ -26,8 +26,8 @@ static inline asyncio_lock *lock_of(asyncio_condition *condition)
 
 static void notify_first(asyncio_condition *condition);
 
-/* It was notified, or cancelled before. A request that comes before it has the lock passes
- * the notify on. */
+/* A request comes to a task that was notified and has no lock yet: the notify goes to the next one. One that was
+ * cancelled before has no notify. */
 static bool cancel_returning(struct wait *wait)
 {
     if (wait->value == 0) {
@@ -37,7 +37,7 @@ static bool cancel_returning(struct wait *wait)
     return true;
 }
 
-/* Cancelled or not: it was given the lock. */
+/* The task was given the lock, whether cancelled or not, and never runs again. */
 static void revoke_returning(struct wait *wait)
 {
     asy_lock_pass(lock_of(wait->object));
@@ -109,7 +109,7 @@ static int check_lock(asyncio_lock *lock, const char *call)
     return sync_is_here(lock->loop_) ? 0 : asy_sync_bind(&lock->loop_, /* is_at_rest= */ false, call);
 }
 
-/* The lock is held: released only once there is no request to deliver. */
+/* Releases the lock only when there is no request to deliver: an error before the wait leaves it held. */
 static int wait_on_condition(asyncio_condition *condition)
 {
     asyncio_task *task = asy_running_loop->current;

@@ -16,8 +16,8 @@ static size_t sequence_offset(size_t item_bytes)
     return (item_bytes + sizeof(uint64_t) - 1) & ~(sizeof(uint64_t) - 1);
 }
 
-/* From one item to the next in a heap, so that both an item, whose size is a
- * multiple of its alignment, and its number are aligned. 0: too large. */
+/* The distance from one item to the next in a heap: both the item, whose size is a multiple of its alignment, and
+ * its number are aligned. 0: too large. */
 static size_t heap_stride(size_t item_bytes)
 {
     size_t alignment = item_bytes % ALIGNMENT_MAX == 0 ? ALIGNMENT_MAX : sizeof(uint64_t);
@@ -26,7 +26,7 @@ static size_t heap_stride(size_t item_bytes)
     return (sequence_offset(item_bytes) + sizeof(uint64_t) + alignment - 1) & ~(alignment - 1);
 }
 
-/* Room for so many, with those that are there in a row at its beginning. */
+/* Makes room for `capacity` items, and moves those that are there to its beginning. */
 static int make_item_room(asyncio_queue_items *items, size_t capacity)
 {
     size_t bytes;
@@ -69,8 +69,8 @@ int asy_items_grow(asyncio_queue_items *items)
 }
 
 /* ---- The heap ------------------------------------------------------------------------
- * Binary, the smallest first. An item on its way up or down is held in the
- * caller's memory, or at the end, while the others move past it. */
+ * Binary, the smallest first. An item on its way up stays in the caller's memory, one on its way down in the
+ * last slot, while others move into the hole. */
 
 static inline char *heap_slot(const asyncio_queue_items *items, size_t i)
 {

@@ -1,7 +1,7 @@
 /*
- * The items of a queue: in a ring, in a row whose end is taken (lifo), or in a
- * heap. Knows nothing of tasks. In a heap each item is followed by its number in order of
- * arrival, so that equal ones leave as they came.
+ * The items of a queue: a ring, a row whose last item is taken first (lifo), or a heap. Knows nothing of tasks.
+ * In a heap each item is followed by the number of its arrival, so that equal items leave in the order in which
+ * they came.
  */
 #ifndef ASY_SYNC_ITEMS_H
 #define ASY_SYNC_ITEMS_H
@@ -18,11 +18,11 @@ void asy_items_destroy(asyncio_queue_items *items);
 /* Doubles the room. 0 or -ENOMEM: nothing has changed. */
 COLD int asy_items_grow(asyncio_queue_items *items);
 
-/* In a heap; there is room, there is an item. */
+/* For a heap. To push there must be room, to pop an item. */
 void asy_items_push(asyncio_queue_items *items, const void *item, uint64_t sequence);
 void asy_items_pop(asyncio_queue_items *items, void *item);
 
-/* Puts the item that was taken last back to where it was. 0 or -ENOMEM. */
+/* Puts the item that was taken last back where it was. 0 or -ENOMEM. */
 COLD int asy_items_put_back(asyncio_queue_items *items, const void *item);
 
 static inline void items_copy(const asyncio_queue_items *items, void *to, const void *from)

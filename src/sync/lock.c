@@ -1,6 +1,6 @@
 /*
- * The lock. A release hands it over at once: there is no moment at which it is free and
- * somebody waits, so nobody can barge in, and no wake-up is lost to a cancel.
+ * The lock. A release hands it over at once: it is never free while a task waits, so nobody can barge in, and no
+ * wake-up is lost to a cancel.
  */
 #include "sync/lock.h"
 #include "asyncio/errors.h"
@@ -47,7 +47,7 @@ static void describe_owner(const struct wait *wait, char *text, size_t bytes)
     asy_lock_describe(wait, wait->object, text, bytes);
 }
 
-/* The task never runs again: what it was given goes on. */
+/* The task never runs again: the lock that it was given goes to the next one. */
 static void revoke_lock(struct wait *wait)
 {
     if (wait->value == 0)

@@ -1,8 +1,7 @@
 /*
- * Queues. Nobody waits in vain: while a task waits to get the queue is empty, and
- * while one waits to put it is full. So a put hands its item to the first getter, and a
- * get moves the first putter's item into the room it made; both go on with
- * their part done. A task that wakes does not look at the queue again.
+ * Queues. While a task waits to get, the queue is empty; while one waits to put, it is full. So a put hands its
+ * item to the first getter, and a get moves the first putter's item into the room that it has made. A task that
+ * wakes has its part done, and does not look at the queue again.
  */
 #include "asyncio/queues.h"
 #include "asyncio/errors.h"
@@ -14,7 +13,7 @@
 
 /* ---- Waits ------------------------------------------------------------------------ */
 
-/* A task that waits to put or get, and its memory: valid for as long as it waits. */
+/* A wait to put or get, and the caller's memory, which is valid as long as it waits. */
 struct exchange {
     struct wait wait;
     union {
@@ -35,8 +34,8 @@ static inline void hand_to_getter(asyncio_queue *queue, const void *item)
     asy_wait_wake(&getter->wait, 0);
 }
 
-/* A task that never runs again was handed an item: it goes to the next one, or back. Should
- * there be no memory for it, it is lost. */
+/* A task that never runs again was handed an item. The item goes to the next getter, or back; it is lost if
+ * there is no memory for that. */
 static void revoke_get(struct wait *wait)
 {
     asyncio_queue *queue = wait->object;
@@ -99,7 +98,7 @@ void asyncio_queue_destroy(asyncio_queue *queue)
     wake_exchanges(queue);
     waiters_wake_all(&queue->joiners_, ASYNCIO_EQUEUE_SHUTDOWN);
     asy_items_destroy(&queue->items_);
-    *queue = (asyncio_queue){.shutdown_ = true}; /* for a call that gives way right now */
+    *queue = (asyncio_queue){.shutdown_ = true}; /* for a call that is giving way right now */
 }
 
 /* ---- Put and get ---------------------------------------------------------------------- */
@@ -138,7 +137,7 @@ static NOINLINE int wait_to_get(asyncio_queue *queue, void *item)
     return wait_exchange(queue, &queue->getters_, &get_kind, &getter);
 }
 
-/* ASYNCIO_EQUEUE_FULL: it would have to wait. */
+/* ASYNCIO_EQUEUE_FULL: the call would have to wait. */
 static inline int try_put(asyncio_queue *queue, const void *item)
 {
     if (UNLIKELY(queue->shutdown_))
@@ -156,7 +155,8 @@ static inline int try_put(asyncio_queue *queue, const void *item)
     return 0;
 }
 
-/* There is room for one of them, unless items came back from tasks that never ran again. */
+/* Lets the first putter put. There is room for its item, unless items came back from tasks that never ran
+ * again. */
 static void admit_putter(asyncio_queue *queue)
 {
     if (queue->items_.count_ >= queue->maxsize_)
@@ -167,7 +167,7 @@ static void admit_putter(asyncio_queue *queue)
     asy_wait_wake(&putter->wait, 0);
 }
 
-/* ASYNCIO_EQUEUE_EMPTY: it would have to wait. */
+/* ASYNCIO_EQUEUE_EMPTY: the call would have to wait. */
 static inline int try_get(asyncio_queue *queue, void *item)
 {
     if (!queue->items_.count_)
@@ -220,7 +220,7 @@ int asyncio_queue_get_nowait(asyncio_queue *queue, void *item)
     return try_get(queue, item);
 }
 
-/* ---- Dealt with ------------------------------------------------------------------------- */
+/* ---- Tasks done ------------------------------------------------------------------------- */
 
 int asyncio_queue_task_done(asyncio_queue *queue)
 {
@@ -246,7 +246,7 @@ int asyncio_queue_join(asyncio_queue *queue)
     return (int)asy_sync_wait(&queue->joiners_, &join_kind, queue);
 }
 
-/* Each counts as dealt with. */
+/* Drops all items; each counts as done. */
 static void drop_items(asyncio_queue *queue)
 {
     size_t count = queue->items_.count_;

@@ -1,6 +1,6 @@
 /*
- * Semaphores. A release that finds a waiting task lets it pass at once and leaves the
- * value as it is: above 0 nobody waits.
+ * Semaphores. A release that finds a waiting task lets that pass at once, and leaves the value as it is: nobody
+ * waits while the value is above 0.
  */
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
@@ -16,7 +16,7 @@ static void pass_semaphore(asyncio_semaphore *semaphore)
         semaphore->value_++;
 }
 
-/* The task never runs again: what it was given goes on. */
+/* The task never runs again: the next one passes in its place. */
 static void revoke_pass(struct wait *wait)
 {
     if (wait->value == 0)

@@ -1,12 +1,11 @@
 /*
- * Which loop a lock or queue belongs to, and the plain wait on one.
+ * The loop that a lock or queue belongs to, and the plain wait on one.
  */
 #include "sync/sync.h"
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
 
-/* Is there still such a loop? Aborts if it is another thread's. One that is closed, or a parent
- * process's, no longer counts. */
+/* Is the loop still there, neither closed nor a parent process's? Aborts if it is another thread's. */
 static bool is_open(uint64_t bound, const char *call)
 {
     return bound && asy_loop_is_open(bound, call);

@@ -1,9 +1,8 @@
 /*
- * What locks and queues share: the queue of those who wait, and which loop an
- * object belongs to.
+ * Locks and queues share this: the queue of waiting tasks, and the loop that an object belongs to.
  *
- * An object knows its loop by a number that is never used again. So a loop that is
- * long gone is told from one that runs in another thread, without a look at it.
+ * An object knows its loop by a number that is never used again. So a loop that is gone is told from one that
+ * runs in another thread without touching either.
  */
 #ifndef ASY_SYNC_SYNC_H
 #define ASY_SYNC_SYNC_H
@@ -13,7 +12,7 @@
 #include "core/task.h"
 
 /* ---- Waiters ------------------------------------------------------------------
- * A list of struct wait. All zero, as an initialiser leaves it, is empty, too. */
+ * A list of struct wait. Zeros, as an initialiser leaves them, are an empty list, too. */
 
 _Static_assert(sizeof(asyncio_waiters) == sizeof(struct list) &&
                    offsetof(asyncio_waiters, next_) == offsetof(struct list, next) &&
@@ -47,19 +46,21 @@ static inline struct wait *waiters_take(asyncio_waiters *waiters)
     return LIST_ENTRY(node, struct wait, waiter.node);
 }
 
-/* Takes all off, in order, and grants each the same. */
+/* Takes all off, in order, and grants each the same value. */
 static inline void waiters_wake_all(asyncio_waiters *waiters, intptr_t value)
 {
     while (waiters_any(waiters))
         asy_wait_wake(waiters_take(waiters), value);
 }
 
-/* ---- Whose it is (sync.c) --------------------------------------------------------- */
+/* ---- The loop of an object (sync.c) --------------------------------------------------------- */
 
-/* Binds an object to the running task's loop, or says why not. `is_at_rest`: nobody uses it. */
+/* Binds an object to the loop of the running task, or returns why it cannot: an object that is not at rest, in
+ * use by a task, stays with its loop. */
 COLD int asy_sync_bind(uint64_t *bound, bool is_at_rest, const char *call);
-/* The same, and spends a call of the task's budget. */
+/* Binds it, and spends a call of the task's budget. */
 COLD int asy_sync_enter(uint64_t *bound, bool is_at_rest, const char *call);
+/* The slow halves of sync_touch and sync_look. */
 COLD void asy_sync_touch(uint64_t *bound, const char *call);
 COLD void asy_sync_check(uint64_t bound, const char *call);
 
@@ -68,21 +69,21 @@ static inline bool sync_is_here(uint64_t bound)
     return asy_running_loop && asy_running_loop->id == bound;
 }
 
-/* How a call that can wait begins: the object belongs to the loop of the running task, which
- * has spent one call of its budget. A macro, so that `is_at_rest` is only looked at where it counts. */
+/* Begins a call that can wait: binds the object to the loop of the running task, and spends one call of the
+ * task's budget. A macro, so that `is_at_rest` is evaluated only where it counts. */
 #define SYNC_ENTER(bound, is_at_rest)                                                                        \
     (LIKELY(sync_is_here(*(bound)) && asy_running_loop->current)                                             \
          ? asy_budget_spend(asy_running_loop)                                                                \
          : asy_sync_enter((bound), (is_at_rest), __func__))
 
-/* How a call that changes an object and does not wait begins. Aborts in a wrong thread. */
+/* Begins a call that changes an object and does not wait. Aborts in a wrong thread. */
 static inline void sync_touch(uint64_t *bound, const char *call)
 {
     if (UNLIKELY(!sync_is_here(*bound)))
         asy_sync_touch(bound, call);
 }
 
-/* How a call that only looks at it begins. */
+/* Begins a call that only looks at an object. Aborts in a wrong thread. */
 static inline void sync_look(uint64_t bound, const char *call)
 {
     if (UNLIKELY(!sync_is_here(bound)))
