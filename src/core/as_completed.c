@@ -49,6 +49,7 @@ static void wake_log_reader(struct log *log)
 
 static void detach_entry(struct log *log)
 {
+    ASY_ASSERT(log->attached > 0);
     if (--log->attached == 0)
         asy_slab_free(log, log_bytes(log->count));
 }
@@ -71,6 +72,7 @@ static void close_log(struct log *log)
 static void note_completion(struct entry *entry, const asyncio_future *future)
 {
     struct log *log = entry->log;
+    ASY_ASSERT(log->done < log->count);
     entry->order = future->order;
     log->completed[log->done++] = entry;
 }

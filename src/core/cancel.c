@@ -10,6 +10,7 @@
  */
 #include "core/cancel.h"
 #include "asyncio/tasks.h"
+#include "base/assert.h"
 #include "core/loop.h"
 #include "core/message.h"
 #include "core/scope.h"
@@ -38,6 +39,7 @@ static THREAD_LOCAL struct {
  * shows the message, and so do later ones theirs. */
 static void begin_pass(asyncio_loop *loop, struct message *message)
 {
+    ASY_ASSERT(!pass.first_deferred);
     if (loop->passed_at != loop->steps || loop->passed_by != loop->current || message)
         loop->passes++;
     loop->passed_at = loop->steps;
@@ -80,6 +82,7 @@ void asy_cancel_update(asyncio_task *task)
 
 static void keep_request(asyncio_task *task, asyncio_scope *source)
 {
+    ASY_ASSERT_TASK(!source || source->task == task, task);
     if (source) {
         source->pending = true;
     } else {
@@ -94,6 +97,7 @@ static void keep_request(asyncio_task *task, asyncio_scope *source)
 static struct message *take_requests(asyncio_task *task)
 {
     struct message *message = NULL;
+    ASY_ASSERT_TASK(task->must_cancel, task);
     task->future.loop->passes++;
     for (asyncio_scope *scope = unshielded(task->scopes); scope; scope = unshielded(scope->outer))
         scope->pending = false;
@@ -348,6 +352,7 @@ void asy_cancel_pass(asyncio_future *future)
 static void end_pass(asyncio_loop *loop)
 {
     asyncio_task *task;
+    ASY_ASSERT(pass.depth == 0);
     while ((task = pass.first_deferred)) {
         pass.first_deferred = task->next_in_cancel;
         task->flags &= (uint8_t)~TASK_IN_CANCEL;
@@ -376,6 +381,7 @@ bool asy_task_cancel(asyncio_task *task, const char *message)
 
 void asy_scope_request(asyncio_scope *scope)
 {
+    ASY_ASSERT_TASK(!scope->requested, scope->task);
     scope->requested = true;
     scope->requested_at = scope->task->future.loop->steps;
     pass_down(scope->task, scope, NULL);

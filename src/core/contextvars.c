@@ -5,6 +5,7 @@
 #include "core/contextvars.h"
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
+#include "base/assert.h"
 #include "sys/slab.h"
 #include "sys/sys.h"
 #include "sys/thread.h"
@@ -99,6 +100,7 @@ static struct shared *make_shared(const struct shared *from, size_t count, size_
 
 static void drop_shared(struct shared *shared)
 {
+    ASY_ASSERT(!shared || shared->head.refs > 0);
     if (shared && --shared->head.refs == 0)
         asy_slab_free(shared, shared_bytes(shared->capacity));
 }
@@ -129,6 +131,7 @@ static struct own *make_own(struct shared *values)
 
 asyncio_context *asy_vars_ref(asyncio_context *context)
 {
+    ASY_ASSERT(!context || context->refs > 0);
     if (context)
         context->refs++;
     return context;
@@ -303,6 +306,7 @@ static void remove_span(struct own *own, size_t i)
 
 static void insert_span(struct own *own, size_t i, uint64_t number)
 {
+    ASY_ASSERT(own->span_count < SPANS_MAX);
     memmove(&own->spans[i + 1], &own->spans[i], (own->span_count - i) * sizeof(struct span));
     own->spans[i] = (struct span){number, number};
     own->span_count++;

@@ -285,6 +285,7 @@ static const struct callback_kind done_callback_kind = {run_done_callback, drop_
 
 static void queue_done_callback(struct done_callback *done)
 {
+    ASY_ASSERT(done->future->is_done);
     done->future->refs++;
     callback_push(&done->future->loop->ready, &done->callback, &done_callback_kind);
     asy_loop_queued(done->future->loop);

@@ -8,6 +8,7 @@
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
 #include "asyncio/tasks.h"
+#include "base/assert.h"
 #include "core/cancel.h"
 #include "core/loop.h"
 #include "core/message.h"
@@ -52,6 +53,7 @@ static void notify_gather(struct waiter *waiter, asyncio_future *future)
     struct gather_child *child = LIST_ENTRY(waiter, struct gather_child, waiter);
     struct gather *gather = child->gather;
     (void)future;
+    ASY_ASSERT_TASK(gather->pending > 0, gather->wait.task);
     gather->pending--;
     note_child_error(gather, child);
     bool fails = gather->error && !gather->is_settled && !gather->wait.is_requested;
@@ -247,6 +249,7 @@ static void wait_for_gather(struct gather *gather, asyncio_task *task)
 
 static int collect_outcomes(struct gather *gather, intptr_t results[], bool is_settled)
 {
+    ASY_ASSERT_TASK(gather->pending == 0, gather->wait.task);
     for (size_t i = 0; results && i < gather->count; i++)
         results[i] = child_outcome(&gather->children[i]);
     int err = is_settled ? 0 : gather->error < INT_MIN ? INT_MIN : (int)gather->error;

@@ -3,6 +3,7 @@
  */
 #include "asyncio/errors.h"
 #include "asyncio/tasks.h"
+#include "base/assert.h"
 #include "core/cancel.h"
 #include "core/loop.h"
 #include "core/switch.h"
@@ -20,6 +21,7 @@ struct sleep {
 static void wake_sleeper(struct timer *timer)
 {
     struct sleep *sleep = LIST_ENTRY(timer, struct sleep, timer);
+    ASY_ASSERT_TASK(sleep->wait.state == WAIT_PENDING, sleep->wait.task);
     sleep->is_due = true;
     sleep->wait.task->ready.kind = READY_RELAY;
     ready_push(&sleep->wait.task->future.loop->ready, &sleep->wait.task->ready);

@@ -190,6 +190,7 @@ static int wait_for_group(asyncio_task_group *group, asyncio_task *task)
     if (err)
         return err;
     struct wait wait;
+    ASY_ASSERT_TASK(!group->exit_wait, task);
     asy_wait_init(&wait, task, &group_exit_kind, group);
     group->exit_wait = &wait;
     err = (int)asy_wait_park(&wait);
@@ -245,6 +246,7 @@ intptr_t asyncio_task_group_exit(asyncio_task_group *group, intptr_t err)
                 abort_children(group);
         }
     }
+    ASY_ASSERT_TASK(list_is_empty(children_of(group)), task);
     asy_scope_exit(&group->scope);
     if (asy_is_failure(err))
         note_failure(group, err, message);

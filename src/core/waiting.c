@@ -86,6 +86,7 @@ static bool is_enough(const struct set_wait *wait, const asyncio_future *done)
 static void notify_set(struct waiter *waiter, asyncio_future *future)
 {
     struct set_wait *wait = LIST_ENTRY(waiter, struct member, waiter)->of;
+    ASY_ASSERT_TASK(wait->pending > 0, wait->wait.task);
     wait->pending--;
     if (wait->wait.state == WAIT_PENDING && is_enough(wait, future))
         asy_wait_relay(&wait->wait, 0);

@@ -13,6 +13,7 @@
  */
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
+#include "base/assert.h"
 #include "core/cancel.h"
 #include "sync/sync.h"
 #include <errno.h>
@@ -26,6 +27,7 @@ static void leave_barrier(asyncio_barrier *barrier, struct wait *wait);
 static bool cancel_filling(struct wait *wait)
 {
     asyncio_barrier *barrier = wait->object;
+    ASY_ASSERT_TASK(barrier->count_ > 0, wait->task);
     barrier->count_--;
     return asy_wait_cancelled(wait);
 }
@@ -91,6 +93,7 @@ static void admit_blocked(asyncio_barrier *barrier)
 
 static void leave_barrier(asyncio_barrier *barrier, struct wait *wait)
 {
+    ASY_ASSERT(barrier->count_ > 0);
     list_remove(&wait->waiter.node);
     if (--barrier->count_ > 0 || barrier->state_ == BROKEN)
         return;

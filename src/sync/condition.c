@@ -13,6 +13,7 @@
  */
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
+#include "base/assert.h"
 #include "core/cancel.h"
 #include "sync/lock.h"
 #include <errno.h>
@@ -59,6 +60,7 @@ static const struct wait_kind returning_kind = {
 
 static void begin_return(struct wait *wait, intptr_t value)
 {
+    ASY_ASSERT_TASK(list_is_empty(&wait->waiter.node), wait->task);
     wait->kind = &returning_kind;
     wait->value = value;
     asy_lock_queue(lock_of(wait->object), wait);

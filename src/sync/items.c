@@ -2,6 +2,7 @@
  * The items of a queue: room for them, and the heap.
  */
 #include "sync/items.h"
+#include "base/assert.h"
 #include "sys/sys.h"
 #include <errno.h>
 
@@ -91,6 +92,7 @@ static bool leaves_before(const asyncio_queue_items *items, const void *item, ui
 
 void asy_items_push(asyncio_queue_items *items, const void *item, uint64_t sequence)
 {
+    ASY_ASSERT(items->count_ < items->capacity_);
     size_t hole = items->count_++;
     while (hole > 0) {
         char *parent = heap_slot(items, (hole - 1) / 2);
@@ -105,6 +107,7 @@ void asy_items_push(asyncio_queue_items *items, const void *item, uint64_t seque
 
 void asy_items_pop(asyncio_queue_items *items, void *item)
 {
+    ASY_ASSERT(items->count_ > 0);
     items_copy(items, item, heap_slot(items, 0));
     size_t count = --items->count_, hole = 0, child;
     char *last = heap_slot(items, count);

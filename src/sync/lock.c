@@ -5,6 +5,7 @@
 #include "sync/lock.h"
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
+#include "base/assert.h"
 #include <errno.h>
 #include <stdio.h>
 
@@ -24,6 +25,7 @@ void asy_lock_pass(asyncio_lock *lock)
 
 void asy_lock_queue(asyncio_lock *lock, struct wait *wait)
 {
+    ASY_ASSERT_TASK(lock->owner_ || !waiters_any(&lock->waiters_), wait->task);
     if (lock->owner_)
         waiters_append(&lock->waiters_, wait);
     else

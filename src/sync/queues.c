@@ -6,6 +6,7 @@
 #include "asyncio/queues.h"
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
+#include "base/assert.h"
 #include "core/cancel.h"
 #include "sync/items.h"
 #include "sync/sync.h"
@@ -30,6 +31,7 @@ static inline struct exchange *take_exchange(asyncio_waiters *waiters)
 static inline void hand_to_getter(asyncio_queue *queue, const void *item)
 {
     struct exchange *getter = take_exchange(&queue->getters_);
+    ASY_ASSERT_TASK(!queue->items_.count_, getter->wait.task);
     items_copy(&queue->items_, getter->item.into, item);
     asy_wait_wake(&getter->wait, 0);
 }
@@ -162,7 +164,8 @@ static void admit_putter(asyncio_queue *queue)
     if (queue->items_.count_ >= queue->maxsize_)
         return;
     struct exchange *putter = take_exchange(&queue->putters_);
-    items_put(&queue->items_, putter->item.from);
+    int err = items_put(&queue->items_, putter->item.from);
+    ASY_ASSERT_TASK(!err, putter->wait.task); /* the get has just made room */
     queue->unfinished_++;
     asy_wait_wake(&putter->wait, 0);
 }

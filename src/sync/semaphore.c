@@ -4,16 +4,19 @@
  */
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
+#include "base/assert.h"
 #include "sync/sync.h"
 #include <errno.h>
 #include <limits.h>
 
 static void pass_semaphore(asyncio_semaphore *semaphore)
 {
-    if (waiters_any(&semaphore->waiters_))
+    if (waiters_any(&semaphore->waiters_)) {
+        ASY_ASSERT(semaphore->value_ == 0);
         asy_wait_wake(waiters_take(&semaphore->waiters_), 0);
-    else
+    } else {
         semaphore->value_++;
+    }
 }
 
 /* The task never runs again: the next one passes in its place. */
