@@ -126,8 +126,8 @@ static struct log *open_log(const asyncio_as_completed *it)
     return log;
 }
 
-/* An earlier iterator at the same address may have been left before its end. Futures that were in its set, too,
- * lead to its log. */
+/* An earlier iterator at the same address may have been left before its end. Futures that were in its set,
+ * too, lead to its log. */
 static void close_earlier_log(const asyncio_as_completed *it, asyncio_future **set, size_t n)
 {
     for (size_t i = 0; i < n; i++) {

@@ -47,8 +47,8 @@ static intptr_t await_in_place(asyncio_coro *coro, int *status, intptr_t *out)
     return result;
 }
 
-/* Returns what asyncio_await returns. *status gets the outcome of the waiting alone. *out, if `out` is not NULL,
- * gets what the awaited one returned, if it has ended. */
+/* Returns what asyncio_await returns. *status gets the outcome of the waiting alone. *out, if `out` is not
+ * NULL, gets what the awaited one returned, if it has ended. */
 static inline __attribute__((always_inline)) intptr_t await_any(asyncio_future *future, int *status,
                                                                 intptr_t *out)
 {

@@ -18,7 +18,8 @@ enum block_phase {
 intptr_t asy_block_err(const asyncio_block *block);
 void asy_block_set_err(asyncio_block *block, intptr_t err);
 
-/* In debug mode: reports that a return or goto left a block, so that the caller does not learn its outcome. */
+/* In debug mode: reports that a return or goto left a block, so that the caller does not learn its
+ * outcome. */
 void asy_block_report_return(intptr_t err, const char *what);
 
 #endif

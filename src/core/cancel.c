@@ -1,12 +1,11 @@
 /*
  * Cancelling a task.
  *
- * A request goes to where the task waits: the wait ends with -ECANCELED. If the
- * task awaits another task, the request is passed on instead, down the chain,
- * and is used up when that one ends, whatever it returns. A task that does not
- * wait keeps the request for its next wait. A wait that was granted already
- * keeps its grant, and the request stays pending, unless the granted result is
- * -ECANCELED itself: then the request counts as delivered with it.
+ * A request goes to where the task waits: the wait ends with -ECANCELED. If the task awaits another task,
+ * the request is passed on instead, down the chain, and is used up when that one ends, whatever it returns.
+ * A task that does not wait keeps the request for its next wait. A wait that was granted already keeps its
+ * grant, and the request stays pending, unless the granted result is -ECANCELED itself: then the request
+ * counts as delivered with it.
  */
 #include "core/cancel.h"
 #include "asyncio/tasks.h"
@@ -16,9 +15,9 @@
 #include "core/scope.h"
 #include <errno.h>
 
-/* A chain of awaits is followed in a loop. A gather passes a request on to many, which is recursion, and stacks
- * are finite: tasks that lie deeper than this are put into a queue (TASK_IN_CANCEL), and have their turn when
- * the stack is empty again.
+/* A chain of awaits is followed in a loop. A gather passes a request on to many, which is recursion, and
+ * stacks are finite: tasks that lie deeper than this are put into a queue (TASK_IN_CANCEL), and have their
+ * turn when the stack is empty again.
  *
  * Several ways may lead to one waiting task. It passes a request on once, since its wait keeps the number of
  * the last request that came by. Requests share a number as long as no task runs and none is taken back or
@@ -26,8 +25,8 @@
  * Thus all tasks of a chain can be cancelled one by one, and the chain is walked once. */
 #define DEPTH_MAX 64
 
-/* The request that is being passed down. There is one at a time: nothing here waits or calls the program, and
- * nobody whom a completed future notifies cancels anything. */
+/* The request that is being passed down. There is one at a time: nothing here waits or calls the program,
+ * and nobody whom a completed future notifies cancels anything. */
 static THREAD_LOCAL struct {
     struct message *message;
     uint64_t number; /* never 0 */
@@ -191,8 +190,8 @@ static bool was_here(const asyncio_task *task)
 }
 
 /* Does the task's chain of awaits lead back to itself, or into a circle of tasks? The walk ends where the
- * request was before, since that part was looked at then. It finds a circle by a mark that it meets again, and
- * moves the mark on ever more rarely. */
+ * request was before, since that part was looked at then. It finds a circle by a mark that it meets again,
+ * and moves the mark on ever more rarely. */
 static bool leads_into_circle(const asyncio_task *task)
 {
     const asyncio_task *mark = task;
@@ -221,8 +220,8 @@ static void note_delivery(struct wait *wait)
     asy_message_set(&wait->task->future.message, asy_message_ref(pass.message));
 }
 
-/* Tasks that await each other in a circle would wait for ever: ends one of the awaits. A gather is not ended,
- * as it cannot end before its children. */
+/* Tasks that await each other in a circle would wait for ever: ends one of the awaits. A gather is not
+ * ended, as it cannot end before its children. */
 static void cut_circle(asyncio_task *task)
 {
     if (task->wait->kind != &asy_wait_await)
@@ -231,9 +230,9 @@ static void cut_circle(asyncio_task *task)
     asy_wait_cancelled(task->wait);
 }
 
-/* The request comes to `task` for the second time. Does the chain from there lead to a gather that is passing
- * the request on right now, and thus to the task that the request came from? A chain that does not lead there
- * now never will, and is marked, so that it is walked once. */
+/* The request comes to `task` for the second time. Does the chain from there lead to a gather that is
+ * passing the request on right now, and thus to the task that the request came from? A chain that does not
+ * lead there now never will, and is marked, so that it is walked once. */
 static bool leads_back(asyncio_task *task)
 {
     asyncio_task *at = task, *next;

@@ -1,10 +1,9 @@
 /*
  * Cancelling: how a request finds the call that it ends.
  *
- * A request comes from asyncio_cancel, or from a scope: a timeout that expired,
- * a group whose child failed. Each is pending until a wait delivers it; a shield
- * holds back what comes from outside it. Several that are delivered together
- * are one -ECANCELED.
+ * A request comes from asyncio_cancel, or from a scope: a timeout that expired, a group whose child failed.
+ * Each is pending until a wait delivers it; a shield holds back what comes from outside it. Several that are
+ * delivered together are one -ECANCELED.
  */
 #ifndef ASY_CORE_CANCEL_H
 #define ASY_CORE_CANCEL_H
@@ -13,8 +12,8 @@
 #include "base/compiler.h"
 #include "core/task.h"
 
-/* Each wait calls this before it suspends. A pending request is delivered: the task gives way once, as in any
- * wait, and gets -ECANCELED. Without one: 0. */
+/* Each wait calls this before it suspends. A pending request is delivered: the task gives way once, as in
+ * any wait, and gets -ECANCELED. Without one: 0. */
 int asy_cancel_deliver_now(asyncio_task *task);
 static inline int asy_cancel_deliver(asyncio_task *task)
 {
@@ -23,7 +22,7 @@ static inline int asy_cancel_deliver(asyncio_task *task)
 /* Delivers without giving way, for a wait that has done so. Something must be pending. */
 int asy_cancel_take(asyncio_task *task);
 
-/* What asyncio_cancel does to a task. `message` may be NULL. */
+/* Does asyncio_cancel's work on a task. `message` may be NULL. */
 bool asy_task_cancel(asyncio_task *task, const char *message);
 /* A wait's kind passes the request that has just reached it on to another task or future. */
 void asy_cancel_pass(asyncio_future *future);
@@ -49,8 +48,8 @@ void asy_cancel_withdraw(asyncio_task *task, asyncio_scope *scope);
  * ended with something else: a failure, its own expiry, a value. The task has just left it. */
 void asy_cancel_again(asyncio_task *task, const asyncio_scope *left);
 
-/* Did a request arrive while the task was inside `left`, which it has just left: by asyncio_cancel; by a scope
- * around it? Requests that a shield around it holds back do not count. */
+/* Did a request arrive while the task was inside `left`, which it has just left: by asyncio_cancel; by a
+ * scope around it? Requests that a shield around it holds back do not count. */
 bool asy_cancel_from_outside(const asyncio_task *task, const asyncio_scope *left);
 bool asy_cancel_from_around(const asyncio_task *task, const asyncio_scope *left);
 

@@ -1,6 +1,6 @@
 /*
- * Context variables: arrays of values, which are shared until one is written to; contexts of one's own; tokens.
- * contextvars.h says how they go together.
+ * Context variables: arrays of values, which are shared until one is written to; contexts of one's own;
+ * tokens. contextvars.h says how they go together.
  */
 #include "core/contextvars.h"
 #include "asyncio/errors.h"
@@ -286,9 +286,9 @@ int asyncio_contextvar_set(asyncio_contextvar *var, void *value, asyncio_context
 
 /* ---- Tokens ------------------------------------------------------------------------
  * A token is a plain value that the program may copy, so the context remembers which numbers were used. As a
- * rule tokens are used one after the other, or nested, and one or two spans suffice. More are needed if tokens
- * between were never used; when there is no room, the oldest span is forgotten, and its tokens would be
- * accepted again. */
+ * rule tokens are used one after the other, or nested, and one or two spans suffice. More are needed if
+ * tokens between were never used; when there is no room, the oldest span is forgotten, and its tokens would
+ * be accepted again. */
 
 static bool is_token_used(const struct own *own, uint64_t number)
 {

@@ -8,12 +8,12 @@
  *   own        a context that was written to, or that the program holds: it points to
  *              such an array, and has a number by which tokens know it
  *
- * A call that sets a variable first makes the context in its place an own one. A copy of any context is NULL or
- * shared: one more reference to the array, and no allocation. An own context writes to its array in place if
- * nothing else refers to that; else it replaces the array.
+ * A call that sets a variable first makes the context in its place an own one. A copy of any context is NULL
+ * or shared: one more reference to the array, and no allocation. An own context writes to its array in place
+ * if nothing else refers to that; else it replaces the array.
  *
- * References are counted without atomics. A context and its array belong to a loop, or to a thread while that
- * runs none. A context that goes from one to the other is copied in full (asy_vars_capture).
+ * References are counted without atomics. A context and its array belong to a loop, or to a thread while
+ * that runs none. A context that goes from one to the other is copied in full (asy_vars_capture).
  */
 #ifndef ASY_CORE_CONTEXTVARS_H
 #define ASY_CORE_CONTEXTVARS_H
@@ -48,7 +48,8 @@ static inline asyncio_context *asy_vars_inherit(const asyncio_loop *loop)
     return UNLIKELY(context != NULL) ? asy_vars_copy(context) : NULL;
 }
 
-/* A copy of the caller's context, on whatever thread, for something that it has the loop run. 0 or -ENOMEM. */
+/* A copy of the caller's context, on whatever thread, for something that it has the loop run. 0 or
+ * -ENOMEM. */
 int asy_vars_export(asyncio_context **out);
 static inline int asy_vars_capture(const asyncio_loop *loop, asyncio_context **out)
 {
@@ -58,8 +59,8 @@ static inline int asy_vars_capture(const asyncio_loop *loop, asyncio_context **o
     return 0;
 }
 
-/* Sets the context in which a thread does work for somebody else, who has exported it. Takes it over. NULL: an
- * empty one. */
+/* Sets the context in which a thread does work for somebody else, who has exported it. Takes it over. NULL:
+ * an empty one. */
 void asy_vars_enter_thread(asyncio_context *context);
 
 /* Around a callback: set the context in which it runs, which `enter` takes over, and drop it. */

@@ -1,13 +1,13 @@
 /*
  * Futures from within: a result that is there, or will be. A task begins with one.
  *
- * A future is pending until asy_future_complete, which happens once. `waiters` holds those to be notified, in
- * the order in which they came: a task that awaits it (struct wait), a done callback, a gather. Completion takes
- * all of them off and notifies each.
+ * A future is pending until asy_future_complete, which happens once. `waiters` holds those to be notified,
+ * in the order in which they came: a task that awaits it (struct wait), a done callback, a gather.
+ * Completion takes all of them off and notifies each.
  *
  * References are counted, by the owner's thread only. The loop has one to each task that has not ended. An
- * object whose count has reached 0 is DEAD; its block keeps `kind` and `site` until it is used again, so that a
- * late use is reported with the place where the object was made.
+ * object whose count has reached 0 is DEAD; its block keeps `kind` and `site` until it is used again, so
+ * that a late use is reported with the place where the object was made.
  */
 #ifndef ASY_CORE_FUTURE_H
 #define ASY_CORE_FUTURE_H

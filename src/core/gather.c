@@ -121,9 +121,9 @@ static int check_arguments(asyncio_awaitable *const *awaitables, size_t n, const
 }
 
 /* ---- Refused ---------------------------------------------------------------------------
- * The arguments cannot be gathered, or there is no memory for the children. Gather takes every reference over
- * all the same, and leaves nothing running: coroutines never begin, and tasks, which may use memory of the
- * caller's, are ended. */
+ * The arguments cannot be gathered, or there is no memory for the children. Gather takes every reference
+ * over all the same, and leaves nothing running: coroutines never begin, and tasks, which may use memory of
+ * the caller's, are ended. */
 
 /* May gather end it? Not the calling task, nor anything of another loop. */
 static bool is_to_end(const asyncio_future *x)
@@ -164,7 +164,8 @@ static void wait_for_refused(asyncio_future *future, asyncio_task *task)
     asy_wait_park(&wait);
 }
 
-/* Releases each. A coroutine may have several places: it is counted in its own block, and goes with the last. */
+/* Releases each. A coroutine may have several places: it is counted in its own block, and goes with the
+ * last. */
 static void release_each(asyncio_awaitable *const *awaitables, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -179,7 +180,8 @@ static void release_each(asyncio_awaitable *const *awaitables, size_t n)
     }
 }
 
-/* Ends all and returns `err`. `task`, unless it is NULL, waits for them one by one; a request stays pending. */
+/* Ends all and returns `err`. `task`, unless it is NULL, waits for them one by one; a request stays
+ * pending. */
 static int refuse_gather(intptr_t results[], asyncio_awaitable *const *awaitables, size_t n,
                          asyncio_task *task, int err)
 {

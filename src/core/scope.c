@@ -11,8 +11,9 @@
 #include "core/loop.h"
 #include <errno.h>
 
-/* A request that is pending now may be delivered inside the scope, and must not be lost there: it counts as if
- * it had come inside. For a timeout, asyncio_cancel's request counts as one that came before, as in Python. */
+/* A request that is pending now may be delivered inside the scope, and must not be lost there: it counts as
+ * if it had come inside. For a timeout, asyncio_cancel's request counts as one that came before, as in
+ * Python. */
 static void count_pending(asyncio_scope *entered)
 {
     if (entered->kind == SCOPE_GROUP)

@@ -59,8 +59,8 @@ static int sleep_until_ns(asyncio_loop *loop, asyncio_task *task, int64_t deadli
     return (int)asy_wait_park(&sleep.wait);
 }
 
-/* The task goes to the end of the ready queue. A request that comes meanwhile is delivered here, as by Python's
- * sleep(0). */
+/* The task goes to the end of the ready queue. A request that comes meanwhile is delivered here, as by
+ * Python's sleep(0). */
 static int yield_once(asyncio_loop *loop, asyncio_task *task)
 {
     ready_push(&loop->ready, &task->ready);

@@ -1,9 +1,9 @@
 /*
  * Task groups: a scope that owns tasks.
  *
- * Each child notifies the group of its end. For a child that failed, and for the last one, a callback does the
- * rest one iteration later, as in asyncio. The first failure aborts the group: the siblings are cancelled, and
- * so is the parent, once, if it is still in the body.
+ * Each child notifies the group of its end. For a child that failed, and for the last one, a callback does
+ * the rest one iteration later, as in asyncio. The first failure aborts the group: the siblings are
+ * cancelled, and so is the parent, once, if it is still in the body.
  */
 #include "asyncio/taskgroups.h"
 #include "asyncio/errors.h"
@@ -210,8 +210,8 @@ static intptr_t raise_failures(asyncio_task_group *group, asyncio_task *task)
     return group->errors[0];
 }
 
-/* What the group's exit returns. The children have ended; the body returned `err`. `was_cancelled`: a request
- * ended the body, or came while the group waited for its children. */
+/* The outcome that the group's exit returns. The children have ended; the body returned `err`.
+ * `was_cancelled`: a request ended the body, or came while the group waited for its children. */
 static intptr_t group_outcome(asyncio_task_group *group, asyncio_task *task, intptr_t err, bool was_cancelled)
 {
     bool is_own = group->scope.requested;

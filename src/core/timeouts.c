@@ -20,7 +20,8 @@ static struct timer *timer_of(asyncio_timeout *timeout)
     return (struct timer *)(void *)timeout->timer;
 }
 
-/* Runs while timers fire: a task that this wakes stands behind a relay, as it would behind asyncio's callback. */
+/* Runs while timers fire: a task that this wakes stands behind a relay, as it would behind asyncio's
+ * callback. */
 static void expire_timeout(struct timer *timer)
 {
     asyncio_timeout *timeout = LIST_ENTRY(timer, asyncio_timeout, timer);

@@ -2,8 +2,8 @@
  * Waits: the one way in which tasks suspend.
  *
  * A task waits for anything at all through a struct wait on its own stack. It links `waiter.node` into the
- * queue of the object, parks, and finds the outcome in `value`. A wait is pending until it is granted, once; by
- * then its node is off the queue.
+ * queue of the object, parks, and finds the outcome in `value`. A wait is pending until it is granted, once;
+ * by then its node is off the queue.
  */
 #ifndef ASY_CORE_WAIT_H
 #define ASY_CORE_WAIT_H
@@ -62,8 +62,8 @@ static inline void asy_wait_init(struct wait *wait, asyncio_task *task, const st
 /* Suspends the running task until the wait is granted; returns its value. */
 intptr_t asy_wait_park(struct wait *wait);
 
-/* The running task waits at the end of a queue: delivers a pending request, or links a wait and parks. Returns
- * the value, or -ECANCELED. */
+/* The running task waits at the end of a queue: delivers a pending request, or links a wait and parks.
+ * Returns the value, or -ECANCELED. */
 intptr_t asy_wait_in(struct list *queue, const struct wait_kind *kind, void *object);
 
 /* Grants a wait: the task becomes ready. The caller has taken the node off its queue. */
@@ -75,15 +75,15 @@ bool asy_wait_cancelled(struct wait *wait);
 
 /* ---- Budget ---------------------------------------------------------------- */
 
-/* How many calls that need not wait (a lock that is free, a queue with an item) a task may make in one step
+/* So many calls that need not wait (a lock that is free, a queue with an item) a task may make in one step
  * before it must give way once. */
 #define ASY_BUDGET 128
 /* So many bytes of a transfer count as one more call: a step may transfer about 1 MiB. */
 #define ASY_CALL_BYTES 8192
 #define ASY_STEP_BYTES ((size_t)ASY_BUDGET * ASY_CALL_BYTES)
 
-/* Spends one call of the running task's budget, before the operation. When the budget is gone, the task gives
- * way once, which is a wait like any other. 0 or -ECANCELED. (sleep.c) */
+/* Spends one call of the running task's budget, before the operation. When the budget is gone, the task
+ * gives way once, which is a wait like any other. 0 or -ECANCELED. (sleep.c) */
 int asy_budget_yield(asyncio_loop *loop);
 static inline int asy_budget_spend(asyncio_loop *loop)
 {

@@ -1,6 +1,6 @@
 /*
- * What asyncio_wait and as_completed share: sets of futures that a task waits for and does not own. A NULL in
- * a set counts as done.
+ * What asyncio_wait and as_completed share: sets of futures that a task waits for and does not own. A NULL
+ * in a set counts as done.
  */
 #ifndef ASY_CORE_WAITING_H
 #define ASY_CORE_WAITING_H

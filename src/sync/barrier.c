@@ -7,9 +7,9 @@
  *      |  reset, abort               |  the last one leaves
  *      '------> RESETTING, BROKEN    '------> FILLING
  *
- * RESETTING, too, ends when the last task leaves; a reset ends BROKEN. While the barrier fills, the tasks inside
- * wait. When it stops filling, each is granted its outcome, and stays on the list until it has run and left: a
- * reset or abort before that still reaches it. Tasks that come in between stand in `blocked_`.
+ * RESETTING, too, ends when the last task leaves; a reset ends BROKEN. While the barrier fills, the tasks
+ * inside wait. When it stops filling, each is granted its outcome, and stays on the list until it has run
+ * and left: a reset or abort before that still reaches it. Tasks that come in between stand in `blocked_`.
  */
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
@@ -48,7 +48,8 @@ static const struct wait_kind blocked_kind = {.name = "barrier, until it has dra
 
 /* ---- Phases --------------------------------------------------------------------------- */
 
-/* How many are inside. `count_` is too large if a loop was closed over tasks inside, which do not leave. */
+/* The number of tasks inside. `count_` is too large if a loop was closed over tasks inside, which do not
+ * leave. */
 static inline int count_inside(const asyncio_barrier *barrier)
 {
     return waiters_any(&barrier->inside_) ? barrier->count_ : 0;

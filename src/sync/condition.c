@@ -7,9 +7,9 @@
  *            ----------------->
  *             a request to cancel
  *
- * The wait's kind tells the queue, and its value what the call will return: 0 once notified, -ECANCELED once a
- * request has reached it. The task never wakes without the lock, so neither a notify nor a cancel costs a switch
- * of its own.
+ * The wait's kind tells the queue, and its value what the call will return: 0 once notified, -ECANCELED once
+ * a request has reached it. The task never wakes without the lock, so neither a notify nor a cancel costs a
+ * switch of its own.
  */
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
@@ -27,8 +27,8 @@ static inline asyncio_lock *lock_of(asyncio_condition *condition)
 
 static void notify_first(asyncio_condition *condition);
 
-/* A request comes to a task that was notified and has no lock yet: the notify goes to the next one. One that was
- * cancelled before has no notify. */
+/* A request comes to a task that was notified and has no lock yet: the notify goes to the next one. One that
+ * was cancelled before has no notify. */
 static bool cancel_returning(struct wait *wait)
 {
     if (wait->value == 0) {

@@ -17,8 +17,8 @@ static size_t sequence_offset(size_t item_bytes)
     return (item_bytes + sizeof(uint64_t) - 1) & ~(sizeof(uint64_t) - 1);
 }
 
-/* The distance from one item to the next in a heap: both the item, whose size is a multiple of its alignment, and
- * its number are aligned. 0: too large. */
+/* The distance from one item to the next in a heap: both the item, whose size is a multiple of its
+ * alignment, and its number are aligned. 0: too large. */
 static size_t heap_stride(size_t item_bytes)
 {
     size_t alignment = item_bytes % ALIGNMENT_MAX == 0 ? ALIGNMENT_MAX : sizeof(uint64_t);

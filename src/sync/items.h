@@ -1,7 +1,7 @@
 /*
- * The items of a queue: a ring, a row whose last item is taken first (lifo), or a heap. Knows nothing of tasks.
- * In a heap each item is followed by the number of its arrival, so that equal items leave in the order in which
- * they came.
+ * The items of a queue: a ring, a row whose last item is taken first (lifo), or a heap. Knows nothing of
+ * tasks. In a heap each item is followed by the number of its arrival, so that equal items leave in the
+ * order in which they came.
  */
 #ifndef ASY_SYNC_ITEMS_H
 #define ASY_SYNC_ITEMS_H

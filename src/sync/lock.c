@@ -1,6 +1,6 @@
 /*
- * The lock. A release hands it over at once: it is never free while a task waits, so nobody can barge in, and no
- * wake-up is lost to a cancel.
+ * The lock. A release hands it over at once: it is never free while a task waits, so nobody can barge in,
+ * and no wake-up is lost to a cancel.
  */
 #include "sync/lock.h"
 #include "asyncio/errors.h"

@@ -6,14 +6,14 @@
 
 #include "sync/sync.h"
 
-/* A lock is held by one task, and knows it by its number, since a task may end with the lock held. A free lock
- * has no waiters. */
+/* A lock is held by one task, and knows it by its number, since a task may end with the lock held. A free
+ * lock has no waiters. */
 
 /* Hands the lock to the first waiting task, or frees it. */
 void asy_lock_pass(asyncio_lock *lock);
 
-/* From here on a task that waits already waits for the lock. It wakes with the lock, and returns the value that
- * its wait has then. */
+/* From here on a task that waits already waits for the lock. It wakes with the lock, and returns the value
+ * that its wait has then. */
 void asy_lock_queue(asyncio_lock *lock, struct wait *wait);
 
 /* For reports: names the task that holds the lock of this wait. */

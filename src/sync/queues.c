@@ -1,7 +1,7 @@
 /*
- * Queues. While a task waits to get, the queue is empty; while one waits to put, it is full. So a put hands its
- * item to the first getter, and a get moves the first putter's item into the room that it has made. A task that
- * wakes has its part done, and does not look at the queue again.
+ * Queues. While a task waits to get, the queue is empty; while one waits to put, it is full. So a put hands
+ * its item to the first getter, and a get moves the first putter's item into the room that it has made. A
+ * task that wakes has its part done, and does not look at the queue again.
  */
 #include "asyncio/queues.h"
 #include "asyncio/errors.h"

@@ -1,6 +1,6 @@
 /*
- * Semaphores. A release that finds a waiting task lets that pass at once, and leaves the value as it is: nobody
- * waits while the value is above 0.
+ * Semaphores. A release that finds a waiting task lets that pass at once, and leaves the value as it is:
+ * nobody waits while the value is above 0.
  */
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"

@@ -1,8 +1,8 @@
 /*
  * Locks and queues share this: the queue of waiting tasks, and the loop that an object belongs to.
  *
- * An object knows its loop by a number that is never used again. So a loop that is gone is told from one that
- * runs in another thread without touching either.
+ * An object knows its loop by a number that is never used again. So a loop that is gone is told from one
+ * that runs in another thread without touching either.
  */
 #ifndef ASY_SYNC_SYNC_H
 #define ASY_SYNC_SYNC_H
@@ -55,8 +55,8 @@ static inline void waiters_wake_all(asyncio_waiters *waiters, intptr_t value)
 
 /* ---- The loop of an object (sync.c) --------------------------------------------------------- */
 
-/* Binds an object to the loop of the running task, or returns why it cannot: an object that is not at rest, in
- * use by a task, stays with its loop. */
+/* Binds an object to the loop of the running task, or returns why it cannot: an object that is not at rest,
+ * in use by a task, stays with its loop. */
 COLD int asy_sync_bind(uint64_t *bound, bool is_at_rest, const char *call);
 /* Binds it, and spends a call of the task's budget. */
 COLD int asy_sync_enter(uint64_t *bound, bool is_at_rest, const char *call);

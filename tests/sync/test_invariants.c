@@ -1,6 +1,6 @@
 /*
- * The invariants of locks and queues: each is broken on purpose while a task waits, and ends the process with a
- * line that says which.
+ * The invariants of locks and queues: each is broken on purpose while a task waits, and ends the process
+ * with a line that says which.
  */
 #include "asyncio.h"
 #include "core/wait.h"
@@ -82,7 +82,7 @@ static void a_barrier_counts_those_inside(void **state)
     assert_child_says(&broken_child, ", which waits in barrier\n");
 }
 
-ASYNC(gets, asyncio_queue *, queue)
+ASYNC(takes_an_item, asyncio_queue *, queue)
 {
     int item;
     return asyncio_queue_get(queue, &item);
@@ -93,7 +93,7 @@ ASYNC(puts_beside_a_getter)
     asyncio_queue queue;
     int item = 1;
     asyncio_queue_init(&queue, sizeof item, 1);
-    asyncio_release(asyncio_create_task(gets(&queue)));
+    asyncio_release(asyncio_create_task(takes_an_item(&queue)));
     asyncio_sleep(0);
     queue.items_.count_ = 1;
     return asyncio_queue_put_nowait(&queue, &item);
