@@ -1,4 +1,4 @@
-/* Who frees what: arguments that own memory, with a drop function. */
+/* Ownership: arguments that own memory, with a drop function. */
 #include <asyncio.h>
 #include <errno.h>
 #include <stdio.h>
