@@ -2,6 +2,7 @@
  * A growing buffer of bytes. See bytes.h.
  */
 #include "fd/bytes.h"
+#include "base/assert.h"
 #include "sys/sys.h"
 #include <errno.h>
 #include <stdint.h>
@@ -21,10 +22,11 @@ int asy_bytes_reserve(struct bytes *bytes, size_t n)
         bytes->end = count;
         return 0;
     }
+    ASY_ASSERT(bytes->start <= bytes->end && bytes->end <= bytes->capacity);
     if (n >= SIZE_MAX / 2 - count)
         return -ENOMEM;
-    /* Twice as much as it was, so that a long one is not moved too often; or what is
-     * needed, in full pages. */
+    /* Twice as much as before, so that a long one is not moved too often; or what is needed, in full
+     * pages. */
     size_t capacity = bytes->capacity && count ? bytes->capacity * 2 : PAGE_BYTES;
     if (capacity <= count + n)
         capacity = (count + n + PAGE_BYTES) & ~(size_t)(PAGE_BYTES - 1);
@@ -52,8 +54,10 @@ int asy_bytes_append(struct bytes *bytes, const void *data, size_t n)
 void asy_bytes_consume(struct bytes *bytes, size_t n)
 {
     bytes->start += n;
-    if (bytes->start == bytes->end)
-        bytes->start = bytes->end = 0;
+    if (bytes->start < bytes->end)
+        return;
+    ASY_ASSERT(bytes->start == bytes->end);
+    bytes->start = bytes->end = 0;
 }
 
 void asy_bytes_free(struct bytes *bytes)

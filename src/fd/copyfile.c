@@ -1,7 +1,6 @@
 /*
- * Copies of files: piece by piece, so that a cancel comes between two pieces. A
- * piece goes within the kernel where that is possible, else through a buffer; holes are
- * passed over.
+ * Copies of files: piece by piece, so that a cancel comes between two pieces. A piece goes within the kernel
+ * where that is possible, else through a buffer; holes are passed over.
  */
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
@@ -21,9 +20,9 @@
 /* ---- A piece, on any thread -------------------------------------------------------------- */
 
 /*
- * Where data begin at or after `at`, and how far they go at most; 0: nothing is known, as at the end.
- * A hole at the end is where SEEK_DATA says ENXIO before the end. All else may have data, also
- * beyond the length that the file names: the kernel's own files (procfs, sysfs) name 0, or a page.
+ * Where data begin at or after `at`, and how far they go at most; 0: nothing is known, as at the end. A hole
+ * at the end is where SEEK_DATA says ENXIO before the end. All else may have data, also beyond the length
+ * that the file names: the kernel's own files (procfs, sysfs) name 0, or a page.
  */
 static size_t find_data(int fd, off_t *at, size_t most)
 {

@@ -1,6 +1,6 @@
 /*
- * Directories, read whole: the names in one piece of memory, behind the table
- * of entries that points to them. On any thread.
+ * Directories, read whole: the names in one piece of memory, behind the table of entries that points to them.
+ * On any thread.
  */
 #include "asyncio/files.h"
 #include "fd/file_op.h"

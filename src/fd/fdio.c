@@ -1,6 +1,5 @@
 /*
- * Descriptors: waiting until one is ready, and the waiting twins of read and
- * write. See asyncio/fdio.h.
+ * Descriptors: waiting until one is ready, and the waiting twins of read and write. See asyncio/fdio.h.
  */
 #include "asyncio/fdio.h"
 #include "asyncio/errors.h"
@@ -114,8 +113,8 @@ HOT int asy_transfer_wait(asyncio_loop *loop, struct fd_record *record, uint32_t
     return again ? asy_fd_wait_again(loop, record, direction) : asy_fd_wait_turn(loop, record, direction);
 }
 
-/* Others see the flags of this open file: it is asked first, instead of being
- * made non-blocking, and waited for without a lasting registration. */
+/* Others see the flags of this open file: it is asked first, instead of being made non-blocking, and waited
+ * for without a lasting registration. */
 int asy_transfer_shared(asyncio_loop *loop, struct fd_record *record, uint32_t direction)
 {
     for (;;) {
@@ -128,8 +127,8 @@ int asy_transfer_shared(asyncio_loop *loop, struct fd_record *record, uint32_t d
     }
 }
 
-/* A pipe that is ready takes as much as this without blocking. A terminal may not, however
- * little it is; but it can be opened once more. Where it cannot: the less, the rarer. */
+/* A pipe that is ready takes as much as this without blocking. A terminal may not, however little it is; but
+ * it can be opened once more. Where it cannot: the less, the rarer. */
 #define PIPE_WRITE_MAX 4096
 #define TERMINAL_WRITE_MAX 256
 

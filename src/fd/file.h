@@ -1,9 +1,9 @@
 /*
  * Open files from within.
  *
- * `refs` counts the program, and each call that is on a thread: the last one closes the
- * descriptor. The program's reference is dropped when the owner has closed the file and no task is in a call
- * of it (`calls`); tasks of a loop that has closed do not count, since they never leave.
+ * `refs` counts the program, and each call that is on a thread: the last one closes the descriptor. The
+ * program's reference is dropped when the owner has closed the file and no task is in a call of it (`calls`);
+ * tasks of a loop that has closed do not count, since they never leave.
  */
 #ifndef ASY_FD_FILE_H
 #define ASY_FD_FILE_H
@@ -47,7 +47,7 @@ asyncio_file *asy_file_ref(asyncio_file *file);
 void asy_file_unref(asyncio_file *file);
 
 /* A file over a descriptor that is looked at, and is no FIFO or the like. NULL: out of memory. */
-asyncio_file *asy_file_adopt(asyncio_loop *loop, int fd, bool keeps_fd);
+asyncio_file *asy_file_adopt(asyncio_loop *loop, int fd);
 /* Closed, as _close does; what may take a while is done behind the caller's back. */
 void asy_file_drop(asyncio_file *file);
 /* Some bytes from its position. For a stream. */

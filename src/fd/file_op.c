@@ -54,9 +54,9 @@ static bool knows_not_how(intptr_t err)
     return err == -EOPNOTSUPP || err == -ENOSYS || err == -EINVAL || err == -ESPIPE;
 }
 
-/* A short read that ends within a unit of the cache has come to the end of the file; one that
- * ends with a unit may have, or the next is not there yet. Nobody knows where a read at the descriptor's own
- * position ends. */
+/* A short read that ends within a unit of the cache has come to the end of the file; one that ends with a
+ * unit may have, or the next is not there yet. Nobody knows where a read at the descriptor's own position
+ * ends. */
 static bool ends_within_unit(const struct file_op *op)
 {
     return op->offset >= 0 && (op->offset + (off_t)op->done) % CACHE_UNIT != 0;

@@ -1,6 +1,6 @@
 /*
- * A call on a file as data: what is to be done, with what, and what came of it. All calls on
- * files go through here, whoever carries them out:
+ * A call on a file as data: what is to be done, with what, and what came of it. All calls on files go through
+ * here, whoever carries them out:
  *
  *   asy_file_try      now, on the loop's thread, if the kernel need not wait for that
  *   asy_file_offload  on a thread of the files' own, which is waited for
@@ -32,8 +32,8 @@ enum file_code {
     FILE_SCAN,      /* path: dirents */
 };
 
-/* Whether it pays to try a call at once. A file system that never has the answer at hand
- * is asked less and less often. */
+/* Whether it pays to try a call at once. A file system that never has the answer at hand is asked less and
+ * less often. */
 struct try_history {
     bool never;     /* it does not know how */
     uint8_t misses; /* in a row */

@@ -314,7 +314,7 @@ int asyncio_file_open(const char *path, int flags, mode_t mode, asyncio_file **o
     return 0;
 }
 
-asyncio_file *asy_file_adopt(asyncio_loop *loop, int fd, bool keeps_fd)
+asyncio_file *asy_file_adopt(asyncio_loop *loop, int fd)
 {
     char name[32];
     snprintf(name, sizeof name, "descriptor %d", fd);
@@ -324,7 +324,6 @@ asyncio_file *asy_file_adopt(asyncio_loop *loop, int fd, bool keeps_fd)
     file->fd = fd;
     file->kind = FILE_PLAIN;
     file->position = -1;
-    file->keeps_fd = keeps_fd;
     file->can_write = asy_sys_access_mode(fd) != O_RDONLY;
     return file;
 }
@@ -336,9 +335,10 @@ int asyncio_file_from_fd(int fd, asyncio_file **out)
         return ASYNCIO_ENOTASK;
     if (!out || fd < 0)
         return out ? -EBADF : -EINVAL;
-    asyncio_file *file = asy_file_adopt(loop, fd, true);
+    asyncio_file *file = asy_file_adopt(loop, fd);
     if (!file)
         return -ENOMEM;
+    file->keeps_fd = true; /* until it is known to be a file's */
     file->kind = FILE_FRESH;
     file->is_nonblocking = true; /* not ours to change */
     int err = settle(file);

@@ -1,16 +1,16 @@
 /*
  * Streams from within.
  *
- *   input    bytes read from the descriptor and not yet by the program: [start, end)
- *            of `in`. Filled only while somebody reads, so the peer is slowed down
- *            by who does not. An idle stream has no buffer.
- *   output   bytes accepted and not yet sent: `out`. Sent at once where the
- *            descriptor takes them, else by the stream's waiter when it does.
+ *   input    `in`: bytes read from the descriptor and not yet by the program. It is filled only while a task
+ *            reads, so a program that does not read slows its peer down. An idle stream has no buffer.
+ *   output   `out`: bytes accepted and not yet sent. They are sent at once where the descriptor takes them,
+ *            else by the stream's `flusher` when it does.
  *
- * A regular file has no readiness to wait for: then `file` reads, and writes what is queued
- * (stream_file.c). A filter (TLS) stands between both and the descriptor. Every call in progress
- * counts as a user; a closed stream is freed by the last one. When the loop closes over
- * it, its descriptor is closed, and the rest is left to its owner.
+ * A regular file has no readiness to wait for: `file` reads it, and a thread writes what is queued
+ * (stream_file.c). A filter (TLS) stands between both buffers and the descriptor.
+ *
+ * Each call in progress counts as a user, and so does the program until it closes the stream. The last user
+ * frees it. When the loop closes over a stream, it closes the descriptor, and leaves the rest to the program.
  */
 #ifndef ASY_FD_STREAM_H
 #define ASY_FD_STREAM_H
@@ -23,20 +23,20 @@
 #include "fd/bytes.h"
 #include "fd/fd_wait.h"
 
-/* What the TLS library plugs in. Nothing here waits. It takes its input from the stream
- * (asyncio_filter_take_) and gives it what is to be sent (asyncio_filter_give_). */
+/* The operations of a filter, which the TLS library plugs in. None of them waits. A filter takes its input
+ * from the stream (asyncio_filter_take_) and gives it the bytes to send (asyncio_filter_give_). */
 struct asy_stream_filter_ops {
-    /* Goes on with the handshake: 0 done, -EAGAIN more input is needed, or an error. */
+    /* Goes on with the handshake. 0: done; -EAGAIN: more input is needed; or an error. */
     int (*handshake)(void *filter);
-    /* The handshake cannot go on, for this reason, which it tells with its own words: err. */
+    /* The handshake cannot go on, for this reason. Makes a message of it, and returns err. */
     int (*give_up)(void *filter, int err, const char *words);
-    /* Plain bytes out of it: their number, 0 at the end, -EAGAIN, or an error. */
+    /* Takes plain bytes out of the filter: their number, 0 at the end, -EAGAIN, or an error. */
     ssize_t (*pull)(void *filter, void *buf, size_t n);
-    /* Plain bytes into it: takes all of them. 0 or an error. */
+    /* Puts plain bytes into the filter, which takes all of them. 0 or an error. */
     int (*push)(void *filter, const void *data, size_t n);
     /* Says goodbye. Repeating it does nothing. */
     void (*shutdown)(void *filter);
-    /* How many seconds the peer has to answer that. */
+    /* The seconds that the peer has to answer the goodbye. */
     double (*shutdown_timeout)(const void *filter);
     void (*free)(void *filter);
 };
@@ -48,7 +48,7 @@ struct stream_holder {
     bool frees_stream; /* when the loop closes: the program has no pointer to it */
 };
 
-/* What each call looks at comes first: with many connections it has left the cache. */
+/* The fields that each call looks at come first: with many connections they have left the cache. */
 struct asyncio_stream {
     const char *what; /* asy_what_stream; NULL: freed */
     asyncio_loop *loop;
@@ -57,7 +57,7 @@ struct asyncio_stream {
     void *filter;
     int fd;
     uint32_t users;
-    bool is_socket, keeps_fd; /* the latter: stdin, stdout, stderr are not closed with it */
+    bool is_socket, keeps_fd; /* keeps_fd: the descriptor stays open, as stdin, stdout and stderr do */
     bool is_closed;           /* the descriptor is gone; freed by the last user */
     bool is_closing;          /* _close has begun: no more writes */
     bool is_reading;          /* a task is in a read */
@@ -74,7 +74,7 @@ struct asyncio_stream {
     size_t limit;
     double close_timeout;
     struct fd_waiter flusher;
-    struct callback next_flush; /* goes on when others have had their turn */
+    struct callback next_flush; /* goes on when others have run */
     bool has_next_flush;
     struct list drainers; /* of struct drain_wait */
     struct list writers;  /* of struct wait; the first keeps its place until it runs */
@@ -101,36 +101,41 @@ static inline void asy_stream_check(const asyncio_stream *stream, const char *ca
 #define STREAM_LOW_WATER (16 * 1024)
 
 /* Makes a stream of a descriptor, which it owns on success. 0 or a negative errno. */
-int asy_stream_make(asyncio_loop *loop, int fd, const asyncio_connect_options *options, bool pipe,
-                    asyncio_stream **out);
-/* Remembers whom it is connected to. */
+int asy_stream_make(asyncio_loop *loop, int fd, const asyncio_connect_options *options, asyncio_stream **out);
+/* Remembers the peer of a connection. */
 void asy_stream_learn_peer(asyncio_stream *stream);
 static inline void asy_stream_use(asyncio_stream *stream)
 {
     stream->users++;
 }
 void asy_stream_leave(asyncio_stream *stream);
-/* What asyncio_stream_close does. *lost: how many bytes that were accepted the peer has not taken in time. */
+/* asyncio_stream_close. *lost: the number of accepted bytes that the peer has not taken in time. */
 int asy_stream_close(asyncio_stream *stream, size_t *lost);
-/* Closes the descriptor, drops everything, wakes everybody. Freed once unused. */
-void asy_stream_destroy(asyncio_stream *stream, bool reset);
-
-/* The input ends here; with an error, everything fails with it, and buffers are dropped. */
+/* The input ends here. With an error, reads and writes fail with it, and buffers are dropped. */
 void asy_stream_end_input(asyncio_stream *stream, int err);
 
-/* ---- stream_read.c, stream_write.c -------------------------------------------------- */
-/* One attempt to get more input, waiting for it if need be: the number of bytes, 0 at the
- * end, or an error, which stays. */
+/* ---- stream_read.c ------------------------------------------------------------------ */
+/* One attempt to get more input, waiting for it if need be: the number of bytes, 0 at the end, or an error,
+ * which stays. */
 ssize_t asy_stream_fill(asyncio_stream *stream, size_t wanted);
-/* One lot of input for the filter; waits for it. `goodbye`: for a stream that closes. 0, or an error,
- * after which there may be no filter. */
-int asy_stream_feed(asyncio_stream *stream, bool goodbye);
-/* Makes readers that wait, and those to come, fail with this. */
+/* Gets one lot of input for the filter; waits for it. 0, or an error, after which there may be no filter. */
+int asy_stream_feed(asyncio_stream *stream);
+/* The same for a stream that closes: it reads on although its readers have failed. */
+int asy_stream_feed_goodbye(asyncio_stream *stream);
+/* Makes reads that wait, and those to come, fail with err. */
 void asy_stream_fail_reads(asyncio_stream *stream, int err);
-/* The descriptor takes no more: what is queued is lost, and writes fail with this. */
-void asy_stream_fail_writes(asyncio_stream *stream, int err);
+
+/* ---- stream_flush.c ----------------------------------------------------------------- */
+/* One system call, if it is worth trying: the number of bytes, -EAGAIN, or an error. */
+ssize_t asy_stream_transmit(asyncio_stream *stream, const struct iovec *parts, int count);
 /* Sends what is queued, now and in the background. */
 void asy_stream_flush(asyncio_stream *stream);
+/* The descriptor takes no more: what is queued is lost, and writes fail with err. */
+void asy_stream_fail_writes(asyncio_stream *stream, int err);
+/* Shows the peer the end, if write_eof was called and everything is sent. */
+void asy_stream_end_output(asyncio_stream *stream);
+
+/* ---- stream_write.c ----------------------------------------------------------------- */
 /* Waits until at most `level` bytes are queued, or the deadline. */
 int asy_stream_wait_drained(asyncio_stream *stream, size_t level, double timeout);
 void asy_stream_wake_drainers(asyncio_stream *stream);
@@ -138,11 +143,11 @@ void asy_stream_wake_drainers(asyncio_stream *stream);
 /* ---- stream_file.c ------------------------------------------------------------------------ */
 /* Has a thread write what is queued, one block after the other. 0 or a negative errno. */
 int asy_stream_write_file(asyncio_stream *stream);
-/* What is being written is nobody's business any more. */
+/* The thread finishes the write in progress; the stream no longer follows it. */
 void asy_stream_leave_file(asyncio_stream *stream);
 
 /* ---- stream_filter.c ------------------------------------------------------------------ */
-/* The filter has said goodbye, and all is sent: waits for the peer's answer. 0, -ETIMEDOUT, -ECANCELED. */
+/* Waits for the peer's answer to the filter's goodbye, which is sent. 0, -ETIMEDOUT, -ECANCELED. */
 int asy_stream_await_goodbye(asyncio_stream *stream);
 
 #endif

@@ -1,9 +1,10 @@
 /*
- * Streams over regular files, which cannot be waited for as sockets can: what is read comes
- * through the file (file.h), at once or from a thread, and what is queued is written by a thread, one
- * block at a time and out of memory of its own.
+ * Streams over regular files, which cannot be waited for as sockets can. Input comes through the file
+ * (file.h), at once or from a thread. A thread writes the output, one block at a time and out of memory of
+ * its own.
  */
 #include "asyncio/errors.h"
+#include "base/assert.h"
 #include "core/loop.h"
 #include "fd/file.h"
 #include "fd/stream.h"
@@ -15,16 +16,17 @@
 
 struct file_write {
     struct file_work work;
-    asyncio_stream *stream; /* NULL: it has gone. The loop's thread */
+    asyncio_stream *stream; /* NULL: it has gone. For the loop's thread alone */
     char data[];
 };
 
-/* The file has taken so much. If that is not all of it, the rest says why. */
-static void write_done(struct work *work)
+/* If the file has taken a part only, the write of the rest says why. */
+static void file_write_done(struct work *work)
 {
     struct file_write *write = (struct file_write *)work;
     asyncio_stream *stream = write->stream;
     intptr_t result = write->work.op.result;
+    ASY_ASSERT(!stream || stream->file_write == write);
     asy_file_work_free(work);
     if (!stream)
         return;
@@ -44,6 +46,7 @@ int asy_stream_write_file(asyncio_stream *stream)
     if (stream->file_write)
         return 0;
     size_t n = asy_bytes_count(&stream->out);
+    ASY_ASSERT(n > 0);
     n = n < WRITE_BYTES_MAX ? n : WRITE_BYTES_MAX;
     struct file_write *write = asy_sys_calloc(1, sizeof *write + n);
     if (!write)
@@ -51,7 +54,7 @@ int asy_stream_write_file(asyncio_stream *stream)
     memcpy(write->data, stream->out.data + stream->out.start, n);
     write->work.op =
         (struct file_op){.code = FILE_WRITE, .fd = stream->fd, .offset = -1, .buf = write->data, .n = n};
-    write->work.work.done = write_done;
+    write->work.work.done = file_write_done;
     int err = asy_file_start(stream->loop, &write->work, stream->file);
     if (err) {
         asy_sys_free(write);

@@ -1,10 +1,11 @@
 /*
- * A filter, such as TLS, between a stream and its descriptor. It neither waits nor
- * enters the kernel: it takes from `wire` what came, and adds to `out` what is to be sent.
+ * A filter, such as TLS, between a stream and its descriptor. It neither waits nor enters the kernel: it
+ * takes from `wire` the bytes that came, and adds to `out` the bytes to send.
  */
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
 #include "asyncio/timeouts.h"
+#include "base/assert.h"
 #include "core/loop.h"
 #include "core/message.h"
 #include "fd/address.h"
@@ -15,7 +16,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* ---- What a filter calls --------------------------------------------------------------- */
+/* ---- Called by a filter ----------------------------------------------------------------- */
 
 size_t asyncio_filter_take_(asyncio_stream *stream, void *buf, size_t n, bool *ended)
 {
@@ -65,9 +66,10 @@ void asyncio_filter_free_(void *memory)
 
 /* ---- Hello ------------------------------------------------------------------------------- */
 
-/* What had been read ahead belongs to the filter. */
+/* The bytes that were read ahead belong to the filter. */
 static void hand_over_input(asyncio_stream *stream)
 {
+    ASY_ASSERT(!stream->wire.data);
     if (stream->is_terminated)
         stream->in.data[stream->in.start] = stream->covered;
     stream->is_terminated = false;
@@ -77,7 +79,7 @@ static void hand_over_input(asyncio_stream *stream)
     stream->is_at_end = false;
 }
 
-/* It is not the filter that has failed. A stream that was closed meanwhile has none. */
+/* Not the filter has failed, but the connection. A stream that was closed meanwhile has no filter. */
 static int tell_filter(asyncio_stream *stream, int err, const char *words)
 {
     char text[ASY_WORDS];
@@ -93,16 +95,17 @@ static int shake_hands(asyncio_stream *stream)
         asy_stream_flush(stream);
         if (err != -EAGAIN)
             return err;
-        err = stream->write_error ? stream->write_error : asy_stream_feed(stream, false);
+        err = stream->write_error ? stream->write_error : asy_stream_feed(stream);
         if (err)
             return tell_filter(stream, err, NULL);
-        if (stream->is_at_end) /* not the peer's doing: a server tells its clients to come to an end */
+        if (stream->is_at_end) /* the peer has not done that: a server tells its clients to come to an end */
             return tell_filter(stream, -ECONNRESET, "the connection is to end");
     }
 }
 
 int asyncio_filter_set_(asyncio_stream *stream, const struct asy_stream_filter_ops *ops, void *filter)
 {
+    ASY_ASSERT(!stream->filter && !stream->is_reading);
     stream->filter_ops = ops;
     stream->filter = filter;
     stream->is_reading = stream->is_shaking = true;
@@ -125,11 +128,13 @@ static const struct asy_tls_hooks *the_hooks;
 
 void asyncio_tls_hook_(const struct asy_tls_hooks *hooks)
 {
+    /* Release: a thread that sees the pointer sees the table that it points to. */
     __atomic_store_n(&the_hooks, hooks, __ATOMIC_RELEASE);
 }
 
 const struct asy_tls_hooks *asy_tls_hooks(void)
 {
+    /* Acquire: the other side of the release above. */
     return __atomic_load_n(&the_hooks, __ATOMIC_ACQUIRE);
 }
 
@@ -148,7 +153,7 @@ int asyncio_stream_start_tls(asyncio_stream *stream, asyncio_tls_context *tls, c
 
 /* ---- Goodbye ------------------------------------------------------------------------------ */
 
-/* Reads and drops until the peer's goodbye, the end, or an error, none of which matters any more. */
+/* Reads and drops until the peer's goodbye, the end, or an error: none of them matters any more. */
 static int drop_input(asyncio_stream *stream)
 {
     char dropped[512];
@@ -160,7 +165,7 @@ static int drop_input(asyncio_stream *stream)
             return 0;
         int err = asy_budget_yield(stream->loop);
         if (!err)
-            err = asy_stream_feed(stream, true);
+            err = asy_stream_feed_goodbye(stream);
         if (err)
             return err;
     }

@@ -1,8 +1,9 @@
 /*
- * Reading from a stream.
+ * Reading from a stream, and copying from one to another.
  */
 #include "asyncio/errors.h"
 #include "asyncio/streams.h"
+#include "base/assert.h"
 #include "core/loop.h"
 #include "fd/file.h"
 #include "fd/lengths.h"
@@ -14,30 +15,30 @@
 
 /* Blocks of memory are powers of two, and a byte is kept for a NUL. */
 #define FILL_BYTES (16 * 1024 - 1)
-/* The same behind what is there already: less, so that there may be room for it. */
+/* Less is asked for behind bytes that are there already, so that the buffer may have room for it. */
 #define MORE_BYTES (4 * 1024)
-/* From the descriptor, for a filter. */
+/* Asked for at a time for a filter. */
 #define FEED_BYTES (32 * 1024 - 1)
-/* Less than this is not asked for at a time: of a filter, and of the descriptor. */
+/* A read of so much goes to the caller's memory; of a filter, and of the descriptor. */
 #define FILTER_DIRECT_BYTES 4096
 #define DIRECT_BYTES 1024
 
 /* ---- From the descriptor ------------------------------------------------------------ */
 
-static bool is_readable(const asyncio_stream *stream)
+static bool is_stream_readable(const asyncio_stream *stream)
 {
     struct pollfd one = {.fd = stream->fd, .events = POLLIN};
     return asy_sys_poll(&one, 1, 0) > 0;
 }
 
-/* One system call: the number of bytes, 0, or -EAGAIN or an error. */
-static ssize_t receive(asyncio_stream *stream, void *buf, size_t n)
+/* One system call: the number of bytes, 0 at the end, -EAGAIN, or an error. */
+static ssize_t receive_once(asyncio_stream *stream, void *buf, size_t n)
 {
     n = n < ASY_STEP_BYTES ? n : ASY_STEP_BYTES; /* a peer may send as fast as one call reads */
     struct fd_record *record = stream->record;
     if (stream->file) /* waits by itself */
         return asy_file_read_some(stream->file, buf, n);
-    if (record->kind == ASY_FD_SHARED && !is_readable(stream)) /* to be asked first: it may block */
+    if (record->kind == ASY_FD_SHARED && !is_stream_readable(stream)) /* to be asked first: it may block */
         return -EAGAIN;
     ssize_t got = stream->is_socket ? asy_sys_recv(stream->fd, buf, n, 0) : asy_sys_read(stream->fd, buf, n);
     if (got == -EAGAIN)
@@ -47,8 +48,8 @@ static ssize_t receive(asyncio_stream *stream, void *buf, size_t n)
     return got == -EIO && record->hangs_up ? 0 : got;
 }
 
-/* A stream that waits has no buffer, and one that is read gets the loop's spare one, which the last
- * one that was read gave back: it is in the cache still. Checkers see each buffer go. */
+/* A stream that waits has no buffer. One that is read gets the loop's spare buffer, which the last one that
+ * was read gave back: it is still in the cache. Under a memory checker each buffer is freed. */
 static int take_buffer(asyncio_stream *stream, struct bytes *into, size_t n)
 {
     struct fd_table *table = (struct fd_table *)stream->loop->io;
@@ -70,30 +71,31 @@ static void give_buffer(asyncio_stream *stream, struct bytes *into)
     *into = (struct bytes){0};
 }
 
-/* One attempt, into `into` or `buf`. */
+/* One attempt, into `into`, or into `buf` if that is NULL. */
 static ssize_t receive_into(asyncio_stream *stream, struct bytes *into, void *buf, size_t n)
 {
     if (!(stream->record->ready & FD_READ))
         return -EAGAIN;
     if (!into)
-        return receive(stream, buf, n);
+        return receive_once(stream, buf, n);
     int err = take_buffer(stream, into, n);
     if (err)
         return err;
-    ssize_t got = receive(stream, into->data + into->end, into->capacity - into->end - 1);
+    ssize_t got = receive_once(stream, into->data + into->end, into->capacity - into->end - 1);
     if (got > 0)
         into->end += (size_t)got;
     return got;
 }
 
-/* The same, waiting. A stream that waits with nothing buffered needs no buffer. `goodbye`: it
+/* The same, waiting. A stream that waits with nothing buffered needs no buffer. `is_parting`: the stream
  * closes, and reads on although its readers have failed. */
-static ssize_t receive_waiting(asyncio_stream *stream, struct bytes *into, void *buf, size_t n, bool goodbye)
+static ssize_t receive_waiting(asyncio_stream *stream, struct bytes *into, void *buf, size_t n,
+                               bool is_parting)
 {
     for (;;) {
         if (stream->is_closed)
             return -EBADF;
-        if (!goodbye && (stream->read_error || stream->is_at_end)) { /* while it waited */
+        if (!is_parting && (stream->read_error || stream->is_at_end)) { /* while it waited */
             asy_fd_pass_on(stream->record, FD_READ);
             return stream->read_error;
         }
@@ -114,8 +116,8 @@ static bool is_lasting(ssize_t err)
     return err < 0 && err != -ECANCELED && err != -ENOMEM && err != ASYNCIO_ENOTASK;
 }
 
-/* Its answers, if it has any, are sent; whether they can be is not the reader's business. */
-static ssize_t pull(asyncio_stream *stream, void *buf, size_t n)
+/* Bytes that the filter has to send meanwhile are sent; whether they can be is no matter of the reader's. */
+static ssize_t pull_plain(asyncio_stream *stream, void *buf, size_t n)
 {
     ssize_t got = stream->filter_ops->pull(stream->filter, buf, n);
     if (asy_bytes_count(&stream->out))
@@ -123,9 +125,9 @@ static ssize_t pull(asyncio_stream *stream, void *buf, size_t n)
     return got;
 }
 
-int asy_stream_feed(asyncio_stream *stream, bool goodbye)
+static int feed_filter(asyncio_stream *stream, bool is_parting)
 {
-    ssize_t got = receive_waiting(stream, &stream->wire, NULL, FEED_BYTES, goodbye);
+    ssize_t got = receive_waiting(stream, &stream->wire, NULL, FEED_BYTES, is_parting);
     if (got < 0)
         return (int)got;
     if (got == 0)
@@ -133,48 +135,59 @@ int asy_stream_feed(asyncio_stream *stream, bool goodbye)
     return stream->filter ? 0 : -EBADF;
 }
 
-/* Plain bytes into buf, at least one; or into the stream's buffer, if that is NULL. */
+int asy_stream_feed(asyncio_stream *stream)
+{
+    return feed_filter(stream, /* is_parting= */ false);
+}
+
+int asy_stream_feed_goodbye(asyncio_stream *stream)
+{
+    return feed_filter(stream, /* is_parting= */ true);
+}
+
+/* Gets plain bytes, at least one, into buf; or into the stream's buffer, if buf is NULL. */
 static ssize_t receive_filtered(asyncio_stream *stream, void *buf, size_t n)
 {
     struct bytes *in = &stream->in;
-    for (bool again = false;; again = true) {
+    for (bool is_again = false;; is_again = true) {
         int err = buf ? 0 : asy_bytes_reserve(in, n);
         if (err)
             return err;
         char *to = buf ? buf : in->data + in->end;
-        ssize_t got = pull(stream, to, buf ? n : in->capacity - in->end - 1);
+        ssize_t got = pull_plain(stream, to, buf ? n : in->capacity - in->end - 1);
         if (got > 0 && !buf)
             in->end += (size_t)got;
         if (got != -EAGAIN)
             return got;
         if (!asy_bytes_count(in))
             asy_bytes_free(in);
-        /* Whoever sends without end what is no data does not keep others from running. */
-        err = again ? asy_budget_yield(stream->loop) : 0;
+        /* A peer that sends no data without end does not keep others from running. */
+        err = is_again ? asy_budget_yield(stream->loop) : 0;
         if (!err)
-            err = asy_stream_feed(stream, false);
+            err = asy_stream_feed(stream);
         if (err || stream->is_at_end)
             return err;
     }
 }
 
-/* Of the connection, and not only of what had been sent into it. A write may have been told of it,
- * which nothing tells twice. */
+/* Is it an error of the connection, and not only of what was sent into it? A write may have been told of it,
+ * and the kernel tells it once. */
 static bool is_of_both_directions(int err)
 {
     return err == -ECONNRESET || err == -ETIMEDOUT || err == -EHOSTUNREACH || err == -ENETUNREACH ||
            err == -ENETDOWN;
 }
 
-/* Some bytes, at least one: into buf, or into the stream's buffer, if that is NULL. */
+/* Gets some bytes, at least one, into buf; or into the stream's buffer, if buf is NULL. */
 static ssize_t get_more(asyncio_stream *stream, void *buf, size_t n)
 {
     if (stream->read_error)
         return stream->read_error;
     if (stream->is_at_end)
         return 0;
-    ssize_t got = stream->filter ? receive_filtered(stream, buf, n)
-                                 : receive_waiting(stream, buf ? NULL : &stream->in, buf, n, false);
+    ssize_t got = stream->filter
+                      ? receive_filtered(stream, buf, n)
+                      : receive_waiting(stream, buf ? NULL : &stream->in, buf, n, /* is_parting= */ false);
     if (got == 0 && !stream->is_at_end && is_of_both_directions(stream->write_error))
         got = stream->write_error;
     if (got > 0)
@@ -194,7 +207,7 @@ ssize_t asy_stream_fill(asyncio_stream *stream, size_t wanted)
 
 /* ---- To the program --------------------------------------------------------------------- */
 
-/* The line handed out before is over: what its NUL covered comes back. */
+/* The line handed out before is over: the byte that its NUL covered comes back. */
 static void uncover(asyncio_stream *stream)
 {
     if (stream->is_terminated)
@@ -202,25 +215,25 @@ static void uncover(asyncio_stream *stream)
     stream->is_terminated = false;
 }
 
-static int may_read(const asyncio_stream *stream)
+static int check_may_read(const asyncio_stream *stream)
 {
     return stream->is_closed ? -EBADF : stream->is_reading || stream->is_closing ? ASYNCIO_ESTATE : 0;
 }
 
-static int begin(asyncio_stream *stream, bool valid, const char *call)
+static int begin_read(asyncio_stream *stream, bool is_valid, const char *call)
 {
     if (!stream)
         return -EINVAL;
     asy_stream_check(stream, call);
     if (!stream->loop->current)
         return ASYNCIO_ENOTASK;
-    int err = valid ? may_read(stream) : -EINVAL;
+    int err = is_valid ? check_may_read(stream) : -EINVAL;
     if (err)
         return err;
     asy_stream_use(stream);
     err = asy_budget_spend(stream->loop);
     if (!err)
-        err = may_read(stream); /* others have run meanwhile */
+        err = check_may_read(stream); /* others have run meanwhile */
     if (err) {
         asy_stream_leave(stream);
         return err;
@@ -230,14 +243,15 @@ static int begin(asyncio_stream *stream, bool valid, const char *call)
     return 0;
 }
 
-static ssize_t end(asyncio_stream *stream, ssize_t result)
+static ssize_t end_read(asyncio_stream *stream, ssize_t result)
 {
+    ASY_ASSERT(stream->is_reading);
     stream->is_reading = false;
     asy_stream_leave(stream);
     return result;
 }
 
-static ssize_t take(asyncio_stream *stream, void *buf, size_t n)
+static ssize_t take_input(asyncio_stream *stream, void *buf, size_t n)
 {
     size_t count = asy_bytes_count(&stream->in);
     n = n < count ? n : count;
@@ -249,34 +263,34 @@ static ssize_t take(asyncio_stream *stream, void *buf, size_t n)
 
 ssize_t asyncio_stream_read(asyncio_stream *stream, void *buf, size_t n)
 {
-    int err = begin(stream, asy_is_length(n) && (buf || !n), __func__);
+    int err = begin_read(stream, asy_is_length(n) && (buf || !n), __func__);
     if (err)
         return err;
     if (n == 0)
-        return end(stream, 0);
+        return end_read(stream, 0);
     if (!asy_bytes_count(&stream->in)) {
-        bool direct = n >= (stream->filter ? FILTER_DIRECT_BYTES : DIRECT_BYTES);
-        if (direct && stream->in.data)
+        bool is_direct = n >= (stream->filter ? FILTER_DIRECT_BYTES : DIRECT_BYTES);
+        if (is_direct && stream->in.data)
             asy_bytes_free(&stream->in);
-        ssize_t got = direct ? get_more(stream, buf, n) : asy_stream_fill(stream, 1);
-        if (direct || got <= 0)
-            return end(stream, got);
+        ssize_t got = is_direct ? get_more(stream, buf, n) : asy_stream_fill(stream, 1);
+        if (is_direct || got <= 0)
+            return end_read(stream, got);
     }
-    return end(stream, take(stream, buf, n));
+    return end_read(stream, take_input(stream, buf, n));
 }
 
 ssize_t asyncio_stream_readexactly(asyncio_stream *stream, void *buf, size_t n)
 {
-    int err = begin(stream, asy_is_length(n) && (buf || !n), __func__);
+    int err = begin_read(stream, asy_is_length(n) && (buf || !n), __func__);
     if (err)
         return err;
     while (asy_bytes_count(&stream->in) < n) {
         err = asy_budget_go_on(stream->loop);
         ssize_t got = err ? err : asy_stream_fill(stream, n - asy_bytes_count(&stream->in));
         if (got <= 0)
-            return end(stream, got ? got : ASYNCIO_EINCOMPLETE);
+            return end_read(stream, got ? got : ASYNCIO_EINCOMPLETE);
     }
-    return end(stream, take(stream, buf, n));
+    return end_read(stream, take_input(stream, buf, n));
 }
 
 /* Hands out the first n bytes, with a NUL behind them. */
@@ -290,9 +304,10 @@ static ssize_t hand_out(asyncio_stream *stream, size_t n, char **data)
     return (ssize_t)n;
 }
 
-/* Bytes up to and with the separator, of those that are there; 0: not found. `scanned`
+/* The number of bytes up to and with the separator, of those that are there; 0: not found. The first *scanned
  * need not be looked at again. */
-static size_t find(const asyncio_stream *stream, const void *separator, size_t length, size_t *scanned)
+static size_t find_separator(const asyncio_stream *stream, const void *separator, size_t length,
+                             size_t *scanned)
 {
     size_t count = asy_bytes_count(&stream->in);
     if (count < length)
@@ -304,12 +319,12 @@ static size_t find(const asyncio_stream *stream, const void *separator, size_t l
     return found ? (size_t)(found - from) + length : 0;
 }
 
-/* 0: the end came first. The limit is that of what stands before the separator. */
+/* 0: the end came first. The limit is for what stands before the separator. */
 static ssize_t read_until(asyncio_stream *stream, const void *separator, size_t length, char **data)
 {
     size_t scanned = 0;
     for (;;) {
-        size_t n = find(stream, separator, length, &scanned);
+        size_t n = find_separator(stream, separator, length, &scanned);
         size_t before = n ? n - length : scanned;
         if (before > stream->limit)
             return ASYNCIO_ELIMIT;
@@ -324,22 +339,22 @@ static ssize_t read_until(asyncio_stream *stream, const void *separator, size_t 
 
 ssize_t asyncio_stream_readuntil(asyncio_stream *stream, const void *separator, size_t length, char **data)
 {
-    int err = begin(stream, separator && length && asy_is_length(length) && data, __func__);
+    int err = begin_read(stream, separator && length && asy_is_length(length) && data, __func__);
     if (err)
         return err;
     ssize_t n = read_until(stream, separator, length, data);
-    return end(stream, n ? n : ASYNCIO_EINCOMPLETE);
+    return end_read(stream, n ? n : ASYNCIO_EINCOMPLETE);
 }
 
 ssize_t asyncio_stream_readline(asyncio_stream *stream, char **line)
 {
-    int err = begin(stream, line != NULL, __func__);
+    int err = begin_read(stream, line != NULL, __func__);
     if (err)
         return err;
     ssize_t n = read_until(stream, "\n", 1, line);
     if (n == 0 && asy_bytes_count(&stream->in))
         n = hand_out(stream, asy_bytes_count(&stream->in), line);
-    return end(stream, n);
+    return end_read(stream, n);
 }
 
 size_t asyncio_stream_buffered(asyncio_stream *stream)
@@ -362,8 +377,8 @@ bool asyncio_stream_at_eof(asyncio_stream *stream)
 
 #define COPY_BYTES (64 * 1024 - 1)
 
-/* What waits has no memory of its own, and nothing is copied on the way. */
-static ssize_t copy(asyncio_stream *from, asyncio_stream *to)
+/* A copy that waits has no memory of its own, and its bytes are not moved on the way. */
+static ssize_t copy_input(asyncio_stream *from, asyncio_stream *to)
 {
     struct bytes *in = &from->in;
     ssize_t copied = 0;
@@ -385,11 +400,11 @@ static ssize_t copy(asyncio_stream *from, asyncio_stream *to)
 
 ssize_t asyncio_stream_copy(asyncio_stream *from, asyncio_stream *to)
 {
-    int err = begin(from, to != NULL, __func__);
+    int err = begin_read(from, to != NULL, __func__);
     if (err)
         return err;
     asy_stream_use(to);
-    ssize_t copied = copy(from, to);
+    ssize_t copied = copy_input(from, to);
     asy_stream_leave(to);
-    return end(from, copied);
+    return end_read(from, copied);
 }

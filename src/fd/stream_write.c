@@ -1,81 +1,26 @@
 /*
- * Writing to a stream: what the descriptor takes at once, and a queue for the
- * rest, which the stream sends in the background.
+ * Writing to a stream: what the descriptor takes at once, and a queue for the rest (stream_flush.c). Writes
+ * wait for room in it, in the order of the calls.
  */
 #include "asyncio/errors.h"
-#include "asyncio/fdio.h"
 #include "asyncio/streams.h"
 #include "core/cancel.h"
 #include "core/loop.h"
 #include "fd/lengths.h"
 #include "fd/stream.h"
-#include "fd/transfer.h"
-#include "sys/net.h"
-#include "sys/process.h"
 #include "sys/sys.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-/* How much a filter is given at a time, and what it may make more of that. */
+/* A filter is given so much at a time, and may make so much more of it. */
 #define SLICE_BYTES (32 * 1024)
 #define FILTER_EXTRA_BYTES 1024
-/* Of one system call. */
-#define PARTS_MAX 1024
 #define TOGETHER_BYTES (16 * 1024)
 
-/* ---- To the descriptor --------------------------------------------------------------- */
-
-static bool is_writable(const asyncio_stream *stream)
-{
-    struct pollfd one = {.fd = stream->fd, .events = POLLOUT};
-    return asy_sys_poll(&one, 1, 0) > 0;
-}
-
-/* How many of the parts, at least one, are no more than a step's bytes together. */
-static int cut_parts(const struct iovec *parts, int count)
-{
-    size_t total = parts[0].iov_len;
-    int n = 1;
-    while (n < count && n < PARTS_MAX && parts[n].iov_len <= ASY_STEP_BYTES &&
-           (total += parts[n].iov_len) <= ASY_STEP_BYTES)
-        n++;
-    return n;
-}
-
-/* One system call, if it is worth trying: the number of bytes, -EAGAIN, or an error. */
-static ssize_t transmit(asyncio_stream *stream, const struct iovec *parts, int count)
-{
-    struct fd_record *record = stream->record;
-    if (stream->file || !(record->ready & FD_WRITE))
-        return -EAGAIN;
-    ssize_t sent;
-    struct iovec first = parts[0];
-    if (first.iov_len > ASY_STEP_BYTES)
-        first.iov_len = ASY_STEP_BYTES;
-    count = cut_parts(parts, count);
-    if (count == 1)
-        parts = &first;
-    if (record->kind == ASY_FD_SHARED) {
-        sent = is_writable(stream) ? asy_write_shared(record, parts[0].iov_base, parts[0].iov_len) : -EAGAIN;
-    } else if (!stream->is_socket) {
-        sent = asy_sys_writev_quietly(stream->fd, parts, count);
-    } else if (count == 1) {
-        sent = asy_sys_send(stream->fd, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL);
-    } else {
-        struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
-        sent = asy_sys_sendmsg(stream->fd, &message, MSG_NOSIGNAL);
-    }
-    if (sent > 0)
-        asy_budget_charge(stream->loop, (size_t)sent);
-    if (sent == -EAGAIN)
-        asy_fd_exhausted(record, FD_WRITE);
-    return sent;
-}
-
-/* ---- Who waits for room ---------------------------------------------------------------- */
+/* ---- Waiting for room --------------------------------------------------------------------- */
 
 struct drain_wait {
     struct wait wait;
@@ -83,10 +28,10 @@ struct drain_wait {
     size_t level;
 };
 
-static const struct wait_kind drain_kind = {.name = "stream drain"};
-static const struct wait_kind write_kind = {.name = "stream write"};
+static const struct wait_kind stream_drain_kind = {.name = "stream drain"};
+static const struct wait_kind stream_write_kind = {.name = "stream write"};
 
-static struct wait *wait_at(struct list *node)
+static struct wait *stream_wait_at(struct list *node)
 {
     return LIST_ENTRY(LIST_ENTRY(node, struct waiter, node), struct wait, waiter);
 }
@@ -100,12 +45,12 @@ static void note_level(asyncio_stream *stream)
         stream->is_full = false;
 }
 
-/* The first writer in the queue, if there is room for what he has. */
-static void wake_writer(asyncio_stream *stream)
+/* The first writer in the queue, if there is room for its bytes. */
+static void wake_first_writer(asyncio_stream *stream)
 {
     if (list_is_empty(&stream->writers) || (stream->is_full && !stream->write_error))
         return;
-    struct wait *first = wait_at(stream->writers.next);
+    struct wait *first = stream_wait_at(stream->writers.next);
     if (first->state == WAIT_PENDING)
         asy_wait_wake(first, 0);
 }
@@ -117,18 +62,18 @@ void asy_stream_wake_drainers(asyncio_stream *stream)
     if (!stream->has_waiters)
         return;
     LIST_EACH_SAFE(node, next, &stream->drainers) {
-        struct drain_wait *drain = LIST_ENTRY(wait_at(node), struct drain_wait, wait);
+        struct drain_wait *drain = LIST_ENTRY(stream_wait_at(node), struct drain_wait, wait);
         if (queued > drain->level && !stream->write_error)
             continue;
         list_remove(node);
         asy_wait_wake(&drain->wait, 0);
     }
-    wake_writer(stream);
+    wake_first_writer(stream);
     stream->has_waiters = !list_is_empty(&stream->drainers) || !list_is_empty(&stream->writers);
 }
 
 /* Waits for the turn to write, which comes in the order of the calls. 0 or an error. */
-static int wait_turn(asyncio_stream *stream)
+static int wait_for_turn(asyncio_stream *stream)
 {
     asyncio_task *task = stream->loop->current;
     bool has_writers = stream->has_waiters && !list_is_empty(&stream->writers);
@@ -138,7 +83,7 @@ static int wait_turn(asyncio_stream *stream)
     if (err)
         return err;
     struct wait wait;
-    asy_wait_init(&wait, task, &write_kind, stream);
+    asy_wait_init(&wait, task, &stream_write_kind, stream);
     list_append(&stream->writers, &wait.waiter.node);
     stream->has_waiters = true;
     err = (int)asy_wait_park(&wait);
@@ -146,7 +91,7 @@ static int wait_turn(asyncio_stream *stream)
     return err ? err : stream->write_error;
 }
 
-static void drain_over(struct timer *timer)
+static void drain_timed_out(struct timer *timer)
 {
     struct drain_wait *drain = LIST_ENTRY(timer, struct drain_wait, timer);
     if (drain->wait.state != WAIT_PENDING)
@@ -164,8 +109,8 @@ int asy_stream_wait_drained(asyncio_stream *stream, size_t level, double timeout
     int err = asy_cancel_deliver(task);
     if (err)
         return err;
-    struct drain_wait drain = {.level = level, .timer.fire = drain_over};
-    asy_wait_init(&drain.wait, task, &drain_kind, stream);
+    struct drain_wait drain = {.level = level, .timer.fire = drain_timed_out};
+    asy_wait_init(&drain.wait, task, &stream_drain_kind, stream);
     err = asy_timer_start(loop, &drain.timer, asy_deadline_after(asy_loop_now_ns(loop), timeout));
     if (err)
         return err;
@@ -180,183 +125,46 @@ int asy_stream_wait_drained(asyncio_stream *stream, size_t level, double timeout
     return err;
 }
 
-/* ---- The queue ---------------------------------------------------------------------------- */
-
-void asy_stream_fail_writes(asyncio_stream *stream, int err)
-{
-    if (!stream->write_error)
-        stream->write_error = err;
-    list_remove(&stream->flusher.node);
-    asy_bytes_free(&stream->out);
-    asy_stream_wake_drainers(stream);
-}
-
-/* A pipe's reader sees the end only when it is closed. What can be read, too, stays open. */
-static void end_pipe(asyncio_stream *stream)
-{
-    if (stream->keeps_fd || asy_sys_access_mode(stream->fd) != O_WRONLY)
-        return;
-    int fd = stream->fd;
-    list_remove(&stream->flusher.node);
-    stream->fd = -EBADF;
-    stream->read_error = -EBADF;
-    asyncio_close(fd);
-}
-
-/* Everything is sent: the peer may see the end. A filter has a word for it, and may have to say more. */
-static void end_output(asyncio_stream *stream)
-{
-    if (!stream->ends || stream->ended || stream->write_error || stream->filter)
-        return;
-    stream->ended = true;
-    if (stream->is_socket)
-        asy_sys_shutdown(stream->fd, SHUT_WR);
-    else if (!stream->file)
-        end_pipe(stream);
-}
-
-/* What was accepted is lost. If the peer is gone, the input says so by itself; else a reader would wait for
- * the answer to what was never sent. */
-static void lose_output(asyncio_stream *stream, int err)
-{
-    asy_stream_fail_writes(stream, err);
-    if (err != -EPIPE && err != -ECONNRESET)
-        asy_stream_fail_reads(stream, err);
-}
-
-static void flusher_ready(struct fd_waiter *flusher, int err);
-
-/* Goes on later, in the background. */
-static int wait_to_flush(asyncio_stream *stream, bool again)
-{
-    if (stream->file)
-        return asy_stream_write_file(stream);
-    if (!list_is_empty(&stream->flusher.node))
-        return 0;
-    stream->flusher.events = FD_WRITE;
-    stream->flusher.notify = flusher_ready;
-    return again ? asy_fd_watch_again(stream->loop, stream->record, &stream->flusher)
-                 : asy_fd_watch(stream->loop, stream->record, &stream->flusher);
-}
-
-static void flush(asyncio_stream *stream, bool again);
-
-static void end_next_flush(struct callback *callback)
-{
-    asy_stream_leave(LIST_ENTRY(callback, asyncio_stream, next_flush));
-}
-
-static void run_next_flush(struct callback *callback)
-{
-    asyncio_stream *stream = LIST_ENTRY(callback, asyncio_stream, next_flush);
-    bool lost_place = list_is_empty(&stream->flusher.node);
-    stream->has_next_flush = false;
-    list_remove(&stream->flusher.node);
-    stream->flusher.has_turn = false;
-    if (!stream->is_closed && lost_place && asy_bytes_count(&stream->out)) {
-        asy_stream_fail_writes(stream, -EBADF); /* somebody has closed the descriptor under it */
-    } else if (!stream->is_closed) {
-        flush(stream, true);
-        if (!stream->is_closed)
-            asy_fd_pass_on(stream->record, FD_WRITE);
-    }
-    end_next_flush(callback);
-}
-
-static const struct callback_kind next_flush_kind = {run_next_flush, end_next_flush};
-
-/* A peer that reads as fast as this is sent would keep all others from running. Its place is kept. */
-static void flush_next_turn(asyncio_stream *stream)
-{
-    if (stream->has_next_flush)
-        return;
-    stream->has_next_flush = true;
-    stream->flusher = (struct fd_waiter){
-        .events = FD_WRITE, .takes_turns = true, .has_turn = true, .notify = flusher_ready};
-    list_prepend(&stream->record->waiters, &stream->flusher.node);
-    asy_stream_use(stream);
-    callback_push(&stream->loop->ready, &stream->next_flush, &next_flush_kind);
-    asy_loop_queued(stream->loop);
-}
-
-/* `again`: its turn has come. It keeps its place until all is sent: nobody else's bytes come in between. */
-static void flush(asyncio_stream *stream, bool again)
-{
-    size_t sent_now = 0;
-    while (asy_bytes_count(&stream->out) && !stream->write_error) {
-        if (sent_now >= ASY_STEP_BYTES) {
-            flush_next_turn(stream);
-            break;
-        }
-        struct iovec part = {stream->out.data + stream->out.start, asy_bytes_count(&stream->out)};
-        ssize_t sent = transmit(stream, &part, 1);
-        if (sent >= 0) {
-            asy_bytes_consume(&stream->out, (size_t)sent);
-            sent_now += (size_t)sent;
-            continue;
-        }
-        if (sent != -EAGAIN) {
-            lose_output(stream, (int)sent);
-            return;
-        }
-        int err = wait_to_flush(stream, again);
-        if (err)
-            lose_output(stream, err);
-        break;
-    }
-    if (!asy_bytes_count(&stream->out)) {
-        asy_bytes_free(&stream->out);
-        end_output(stream);
-    }
-    asy_stream_wake_drainers(stream);
-}
-
-void asy_stream_flush(asyncio_stream *stream)
-{
-    flush(stream, false);
-}
-
-static void flusher_ready(struct fd_waiter *flusher, int err)
-{
-    asyncio_stream *stream = LIST_ENTRY(flusher, asyncio_stream, flusher);
-    if (err)
-        asy_stream_fail_writes(stream, err);
-    else
-        flush(stream, true);
-}
-
 /* ---- From the program ----------------------------------------------------------------------- */
 
-static int may_write(const asyncio_stream *stream)
+static int check_may_write(const asyncio_stream *stream)
 {
     return stream->is_closed ? -EBADF : stream->ends || stream->is_closing ? ASYNCIO_ESTATE : 0;
 }
 
-/* `writes`: else it only waits. */
-static int begin(asyncio_stream *stream, bool valid, bool writes, const char *call)
+static int check_output_call(const asyncio_stream *stream, const char *call)
 {
     if (!stream)
         return -EINVAL;
     asy_stream_check(stream, call);
-    if (!stream->loop->current)
-        return ASYNCIO_ENOTASK;
-    int err = !valid ? -EINVAL : writes ? may_write(stream) : 0;
-    if (err)
-        return err;
+    return stream->loop->current ? 0 : ASYNCIO_ENOTASK;
+}
+
+/* 0: the call is in progress, until `end_output_call`. */
+static int begin_output_call(asyncio_stream *stream)
+{
     asy_stream_use(stream);
-    err = asy_budget_spend(stream->loop);
+    int err = asy_budget_spend(stream->loop);
     if (err)
         asy_stream_leave(stream);
     return err;
 }
 
-static int end(asyncio_stream *stream, int result)
+static int end_output_call(asyncio_stream *stream, int result)
 {
     asy_stream_leave(stream);
     return result;
 }
 
-/* What is left of the parts after the first `done` bytes joins the queue. */
+static int begin_write(asyncio_stream *stream, bool is_valid, const char *call)
+{
+    int err = check_output_call(stream, call);
+    if (!err)
+        err = is_valid ? check_may_write(stream) : -EINVAL;
+    return err ? err : begin_output_call(stream);
+}
+
+/* The parts without their first `done` bytes join the queue. */
 static int queue_rest(asyncio_stream *stream, const struct iovec *parts, int count, size_t done)
 {
     for (int i = 0; i < count; i++) {
@@ -376,7 +184,7 @@ static int queue_rest(asyncio_stream *stream, const struct iovec *parts, int cou
 /* Nothing is queued: as much as possible goes out at once, without a copy. */
 static int write_direct(asyncio_stream *stream, const struct iovec *parts, int count, size_t total)
 {
-    ssize_t sent = transmit(stream, parts, count);
+    ssize_t sent = asy_stream_transmit(stream, parts, count);
     if (sent < 0 && sent != -EAGAIN) {
         asy_stream_fail_writes(stream, (int)sent);
         return (int)sent;
@@ -395,13 +203,13 @@ static int write_direct(asyncio_stream *stream, const struct iovec *parts, int c
     return 0;
 }
 
-/* By and by, so that what is sent meanwhile needs no memory. `torn`: part of the write has gone out. */
-static int push(asyncio_stream *stream, const char *data, size_t n, bool torn)
+/* In slices: bytes sent between two of them need no memory. `is_torn`: a part of the write has gone out. */
+static int push_slices(asyncio_stream *stream, const char *data, size_t n, bool is_torn)
 {
     while (n && !stream->write_error) {
         size_t slice = n < SLICE_BYTES ? n : SLICE_BYTES;
         int err = asy_bytes_reserve(&stream->out, slice + FILTER_EXTRA_BYTES);
-        if (err && !torn)
+        if (err && !is_torn)
             return err;
         if (!err)
             err = stream->filter_ops->push(stream->filter, data, slice);
@@ -409,14 +217,14 @@ static int push(asyncio_stream *stream, const char *data, size_t n, bool torn)
             asy_stream_fail_writes(stream, err);
         else
             asy_stream_flush(stream);
-        torn = true;
+        is_torn = true;
         data += slice;
         n -= slice;
     }
     return stream->write_error;
 }
 
-/* Little parts are put together: a filter adds to each piece. */
+/* Small parts are put together: a filter adds to each piece. */
 static int push_together(asyncio_stream *stream, const struct iovec *parts, int count, size_t total)
 {
     char *whole = asy_sys_alloc(total);
@@ -428,7 +236,7 @@ static int push_together(asyncio_stream *stream, const struct iovec *parts, int 
             memcpy(whole + n, parts[i].iov_base, parts[i].iov_len);
         n += parts[i].iov_len;
     }
-    int err = push(stream, whole, total, false);
+    int err = push_slices(stream, whole, total, /* is_torn= */ false);
     asy_sys_free(whole);
     return err;
 }
@@ -438,10 +246,10 @@ static int write_filtered(asyncio_stream *stream, const struct iovec *parts, int
     if (count > 1 && total <= TOGETHER_BYTES)
         return push_together(stream, parts, count, total);
     int err = 0;
-    bool torn = false;
+    bool is_torn = false;
     for (int i = 0; i < count && !err; i++) {
-        err = push(stream, parts[i].iov_base, parts[i].iov_len, torn);
-        torn = torn || parts[i].iov_len;
+        err = push_slices(stream, parts[i].iov_base, parts[i].iov_len, is_torn);
+        is_torn = is_torn || parts[i].iov_len;
     }
     return err;
 }
@@ -456,33 +264,33 @@ static int write_behind(asyncio_stream *stream, const struct iovec *parts, int c
     return err;
 }
 
-static int write_parts(asyncio_stream *stream, const struct iovec *parts, int count, size_t total)
+static int write_in_turn(asyncio_stream *stream, const struct iovec *parts, int count, size_t total)
 {
-    int err = total ? wait_turn(stream) : stream->write_error;
+    int err = total ? wait_for_turn(stream) : stream->write_error;
     if (!err)
-        err = stream->is_shaking ? ASYNCIO_ESTATE : may_write(stream); /* others have run meanwhile */
+        err = stream->is_shaking ? ASYNCIO_ESTATE : check_may_write(stream); /* others have run meanwhile */
     if (!err && total)
         err = stream->filter                  ? write_filtered(stream, parts, count, total)
               : asy_bytes_count(&stream->out) ? write_behind(stream, parts, count)
                                               : write_direct(stream, parts, count, total);
     note_level(stream);
     if (stream->has_waiters)
-        wake_writer(stream);
+        wake_first_writer(stream);
     return err;
 }
 
 int asyncio_stream_writev(asyncio_stream *stream, const struct iovec *parts, int count)
 {
     ssize_t total = asy_parts_length(parts, count);
-    int err = begin(stream, total >= 0, true, __func__);
-    return err ? err : end(stream, write_parts(stream, parts, count, (size_t)total));
+    int err = begin_write(stream, total >= 0, __func__);
+    return err ? err : end_output_call(stream, write_in_turn(stream, parts, count, (size_t)total));
 }
 
 int asyncio_stream_write(asyncio_stream *stream, const void *buf, size_t n)
 {
     struct iovec part = {(void *)buf, n};
-    int err = begin(stream, asy_is_length(n) && (buf || !n), true, __func__);
-    return err ? err : end(stream, write_parts(stream, &part, 1, n));
+    int err = begin_write(stream, asy_is_length(n) && (buf || !n), __func__);
+    return err ? err : end_output_call(stream, write_in_turn(stream, &part, 1, n));
 }
 
 int asyncio_stream_printf(asyncio_stream *stream, const char *format, ...)
@@ -512,8 +320,11 @@ int asyncio_stream_printf(asyncio_stream *stream, const char *format, ...)
 
 int asyncio_stream_drain(asyncio_stream *stream)
 {
-    int err = begin(stream, true, false, __func__);
-    return err ? err : end(stream, asy_stream_wait_drained(stream, STREAM_LOW_WATER, ASYNCIO_FOREVER));
+    int err = check_output_call(stream, __func__);
+    if (!err)
+        err = begin_output_call(stream);
+    return err ? err
+               : end_output_call(stream, asy_stream_wait_drained(stream, STREAM_LOW_WATER, ASYNCIO_FOREVER));
 }
 
 int asyncio_stream_write_eof(asyncio_stream *stream)
@@ -534,6 +345,6 @@ int asyncio_stream_write_eof(asyncio_stream *stream)
         return stream->write_error;
     }
     if (!asy_bytes_count(&stream->out))
-        end_output(stream);
+        asy_stream_end_output(stream);
     return 0;
 }

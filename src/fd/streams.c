@@ -1,6 +1,5 @@
 /*
- * Streams: made, looked at, closed. Reading and writing are in stream_read.c
- * and stream_write.c.
+ * Streams: made, looked at, closed. See stream.h.
  */
 #include "asyncio/streams.h"
 #include "asyncio/errors.h"
@@ -24,12 +23,11 @@
 
 const char asy_what_stream[] = "stream";
 
-static void loop_closes(struct fd_owner *owner);
+static void stream_loop_closes(struct fd_owner *owner);
 
 /* ---- Made -------------------------------------------------------------------------- */
 
-int asy_stream_make(asyncio_loop *loop, int fd, const asyncio_connect_options *options, bool pipe,
-                    asyncio_stream **out)
+int asy_stream_make(asyncio_loop *loop, int fd, const asyncio_connect_options *options, asyncio_stream **out)
 {
     static const asyncio_connect_options defaults;
     options = options ? options : &defaults;
@@ -49,58 +47,93 @@ int asy_stream_make(asyncio_loop *loop, int fd, const asyncio_connect_options *o
     stream->fd = fd;
     stream->users = 1; /* the owner */
     stream->is_socket = record->is_socket;
-    stream->keeps_fd = pipe && fd <= STDERR_FILENO;
     stream->limit = options->limit ? options->limit : DEFAULT_LIMIT;
     double timeout = options->close_timeout;
     stream->close_timeout = timeout == 0 ? DEFAULT_CLOSE_TIMEOUT_S : timeout < 0 ? 0 : timeout;
     list_init(&stream->flusher.node);
     list_init(&stream->drainers);
     list_init(&stream->writers);
-    if (record->kind == ASY_FD_ALWAYS_READY && !(stream->file = asy_file_adopt(loop, fd, stream->keeps_fd))) {
+    if (record->kind == ASY_FD_ALWAYS_READY && !(stream->file = asy_file_adopt(loop, fd))) {
         asy_slab_free(stream, sizeof *stream);
         return -ENOMEM;
     }
-    stream->owner.loop_closes = loop_closes;
+    stream->owner.loop_closes = stream_loop_closes;
     asy_fd_own(loop, &stream->owner);
     asy_loop_object_made(loop);
     *out = stream;
     return 0;
 }
 
-/* `known`: what the table says of the descriptor is of this very file, and holds. */
-static int adopt(int fd, const asyncio_connect_options *options, bool pipe, bool known, asyncio_stream **out)
+/* 0, or why nothing can be made of a descriptor here. */
+static int check_adoption(const asyncio_connect_options *options, asyncio_stream *const *out)
 {
-    asyncio_loop *loop = asy_running_loop;
-    if (!loop || !loop->current)
+    if (!asy_running_loop || !asy_running_loop->current)
         return ASYNCIO_ENOTASK;
-    if (!out || (options && isnan(options->close_timeout)))
-        return -EINVAL;
+    return !out || (options && isnan(options->close_timeout)) ? -EINVAL : 0;
+}
+
+/* The descriptor stays open when the stream is closed. */
+static void keep_fd(asyncio_stream *stream)
+{
+    stream->keeps_fd = true;
+    if (stream->file)
+        stream->file->keeps_fd = true;
+}
+
+/* What follows once there is a stream. If it fails, the descriptor stays the caller's. */
+static int set_up_stream(asyncio_stream *stream, const asyncio_connect_options *options)
+{
+    asy_stream_learn_peer(stream);
+    if (!options || !options->tls)
+        return 0;
+    int err = asyncio_stream_start_tls(stream, options->tls, options->server_hostname);
+    if (err) {
+        keep_fd(stream);
+        asyncio_stream_abort(stream);
+    }
+    return err;
+}
+
+/* The table's record may be of another file, which had the number before. */
+static int adopt_fd(int fd, const asyncio_connect_options *options, asyncio_stream **out)
+{
+    int err = check_adoption(options, out);
+    if (err)
+        return err;
+    asyncio_loop *loop = asy_running_loop;
     struct fd_record *record = asy_fd_record(loop, fd);
     if (!record)
         return asy_fd_record_error(fd);
-    if (!known)
-        asy_fd_record_reset(loop, record, NULL); /* what had the number before may have been another file */
+    asy_fd_record_reset(loop, record, NULL);
     asyncio_stream *stream;
-    int err = asy_stream_make(loop, fd, options, pipe, &stream);
+    err = asy_stream_make(loop, fd, options, &stream);
     if (err) {
-        if (!known)
-            asy_fd_drop(loop, record); /* it stays the caller's, who may close it by other means */
+        asy_fd_drop(loop, record); /* it stays the caller's, who may close it by other means */
         return err;
     }
-    asy_stream_learn_peer(stream);
-    if (options && options->tls &&
-        (err = asyncio_stream_start_tls(stream, options->tls, options->server_hostname))) {
-        stream->keeps_fd = true; /* it stays the caller's */
-        asyncio_stream_abort(stream);
-        return err;
-    }
-    *out = stream;
-    return 0;
+    err = set_up_stream(stream, options);
+    if (!err)
+        *out = stream;
+    return err;
+}
+
+/* The record is of this very file, and holds: a FIFO that nobody has written to yet is not at its end. */
+static int adopt_known_fd(int fd, const asyncio_connect_options *options, asyncio_stream **out)
+{
+    asyncio_stream *stream;
+    int err = check_adoption(options, out);
+    if (!err)
+        err = asy_stream_make(asy_running_loop, fd, options, &stream);
+    if (!err)
+        err = set_up_stream(stream, options);
+    if (!err)
+        *out = stream;
+    return err;
 }
 
 int asyncio_stream_from_fd(int fd, const asyncio_connect_options *options, asyncio_stream **stream)
 {
-    return adopt(fd, options, false, false, stream);
+    return adopt_fd(fd, options, stream);
 }
 
 int asyncio_stream_from_file(asyncio_file *file, const asyncio_connect_options *options,
@@ -111,9 +144,10 @@ int asyncio_stream_from_file(asyncio_file *file, const asyncio_connect_options *
     asy_file_check(file, __func__);
     if (file->calls || atomic_load(&file->refs) > 1)
         return ASYNCIO_ESTATE;
-    int fd = asyncio_file_fd(file);
-    /* A FIFO that nobody has written to yet is not at its end: the file knows, and the stream is to. */
-    int err = fd < 0 ? fd : adopt(fd, options, false, file->kind == FILE_POLLED, stream);
+    int err, fd = asyncio_file_fd(file);
+    if (fd < 0)
+        return fd;
+    err = file->kind == FILE_POLLED ? adopt_known_fd(fd, options, stream) : adopt_fd(fd, options, stream);
     if (err)
         return err;
     file->keeps_fd = true; /* the stream has it now */
@@ -123,7 +157,10 @@ int asyncio_stream_from_file(asyncio_file *file, const asyncio_connect_options *
 
 int asyncio_open_pipe(int fd, const asyncio_connect_options *options, asyncio_stream **stream)
 {
-    return adopt(fd, options, true, false, stream);
+    int err = adopt_fd(fd, options, stream);
+    if (!err && fd <= STDERR_FILENO)
+        keep_fd(*stream);
+    return err;
 }
 
 /* ---- Looked at ------------------------------------------------------------------------ */
@@ -181,8 +218,8 @@ void asy_stream_leave(asyncio_stream *stream)
     asy_loop_object_freed(loop);
 }
 
-/* A task that waits to read is woken, and finds what has changed. */
-static void wake_reader(asyncio_stream *stream)
+/* Wakes a task that waits to read; it finds out what has changed. */
+static void wake_stream_reader(asyncio_stream *stream)
 {
     if (stream->fd < 0)
         return;
@@ -194,10 +231,10 @@ void asy_stream_fail_reads(asyncio_stream *stream, int err)
 {
     if (!stream->read_error)
         stream->read_error = err;
-    wake_reader(stream);
+    wake_stream_reader(stream);
 }
 
-/* A line that was handed out stays where it is: others end the stream while it is used. */
+/* A line that was handed out stays where it is: its reader may still use it. */
 static void forget_input(asyncio_stream *stream)
 {
     stream->in.end = stream->in.start;
@@ -212,11 +249,11 @@ void asy_stream_end_input(asyncio_stream *stream, int err)
         stream->read_error = err;
         asy_stream_fail_writes(stream, err);
     }
-    wake_reader(stream);
+    wake_stream_reader(stream);
 }
 
-/* Nothing goes in or out any more; those who wait find that out. */
-static void detach(asyncio_stream *stream)
+/* Nothing goes in or out any more; calls that wait find that out. */
+static void detach_stream(asyncio_stream *stream)
 {
     stream->is_closed = true;
     list_remove(&stream->owner.node);
@@ -238,7 +275,7 @@ static void leave_holder(asyncio_stream *stream)
     stream->holder = NULL;
 }
 
-static void close_descriptor(asyncio_stream *stream)
+static void close_stream_fd(asyncio_stream *stream)
 {
     if (stream->fd < 0)
         return;
@@ -254,29 +291,36 @@ static void close_descriptor(asyncio_stream *stream)
     stream->fd = -EBADF;
 }
 
-void asy_stream_destroy(asyncio_stream *stream, bool reset)
+/* Closes the descriptor, drops everything, wakes everybody. The stream is freed once unused. */
+static void destroy_stream(asyncio_stream *stream)
 {
-    detach(stream);
+    detach_stream(stream);
     leave_holder(stream);
     asy_stream_wake_drainers(stream);
-    /* A forked child closes its copy, and that is all. */
-    if (reset && stream->is_socket && !stream->keeps_fd && !asy_loop_is_parents(stream->loop)) {
-        struct linger linger = {.l_onoff = 1};
-        asy_sys_setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
-    }
-    close_descriptor(stream);
+    close_stream_fd(stream);
     asy_stream_leave(stream);
 }
 
-/* Who is in a call will never run again. What no handler has taken over, nobody else closes. */
-static void loop_closes(struct fd_owner *owner)
+/* The same; the peer of a connection sees a reset. A forked child closes its copy, and that is all. */
+static void reset_stream(asyncio_stream *stream)
+{
+    if (stream->is_socket && !stream->keeps_fd && !asy_loop_is_parents(stream->loop)) {
+        struct linger linger = {.l_onoff = 1};
+        asy_sys_setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+    }
+    destroy_stream(stream);
+}
+
+/* A task that is in a call of the stream will never run again. A stream that no handler has taken over is
+ * freed here, since nobody else closes it. */
+static void stream_loop_closes(struct fd_owner *owner)
 {
     asyncio_stream *stream = LIST_ENTRY(owner, asyncio_stream, owner);
     bool is_ours = stream->holder && stream->holder->frees_stream;
-    detach(stream);
+    detach_stream(stream);
     list_init(&stream->drainers);
     list_init(&stream->writers);
-    close_descriptor(stream);
+    close_stream_fd(stream);
     stream->users = 1;
     if (!is_ours)
         return;
@@ -290,18 +334,19 @@ static bool is_orphan(const asyncio_stream *stream)
     return stream->is_closed && stream->loop->is_closed;
 }
 
-/* What has been accepted and the peer has not taken, here and in the kernel. */
+/* Bytes that the stream accepted and the peer has not taken, here and in the kernel. */
 static size_t count_untaken(const asyncio_stream *stream)
 {
     int sent = asy_sys_untaken(stream->fd);
     return asy_bytes_count(&stream->out) + (sent > 0 ? (size_t)sent : 0);
 }
 
-/* How many looks in a row must find nothing new: the timeout is exact to a quarter. */
+/* The timeout is over when so many looks in a row have found nothing new: it is exact to a quarter. */
 #define LOOKS 4
 
-/* Until all is sent, or nothing was for long enough. The kernel asks for more bytes only when much of what it
- * has is gone, so its own are looked at, too: a slow peer is not one that stands still. */
+/* Waits until all is sent, or nothing was for long enough. The kernel asks for more bytes only when much
+ * of what it has is gone. Its own bytes count, too, so that a slow peer is not taken for one that stands
+ * still. */
 static int wait_flushed(asyncio_stream *stream)
 {
     size_t left = count_untaken(stream);
@@ -320,13 +365,13 @@ static int wait_flushed(asyncio_stream *stream)
                               stream->close_timeout, left);
 }
 
-/* Everything sent, or why not. */
+/* 0 once everything is sent, or why it is not. */
 static int flush_and_wait(asyncio_stream *stream)
 {
-    bool parting = stream->filter && !stream->is_shaking && !stream->write_error;
-    /* The peer, which has left, may not be there to hear the answer. */
-    bool answers = parting && stream->is_at_end && !asy_bytes_count(&stream->out);
-    if (parting) {
+    bool is_parting = stream->filter && !stream->is_shaking && !stream->write_error;
+    /* The peer has said goodbye; it may not be there to hear the answer. */
+    bool is_answer = is_parting && stream->is_at_end && !asy_bytes_count(&stream->out);
+    if (is_parting) {
         stream->filter_ops->shutdown(stream->filter);
         asy_stream_flush(stream);
     }
@@ -338,14 +383,15 @@ static int flush_and_wait(asyncio_stream *stream)
             return err;
     }
     if (stream->write_error)
-        return answers ? 0 : stream->write_error;
-    return parting ? asy_stream_await_goodbye(stream) : 0;
+        return is_answer ? 0 : stream->write_error;
+    return is_parting ? asy_stream_await_goodbye(stream) : 0;
 }
 
-/* Out of a stream that is about to be destroyed: its closing may be waited for. */
+/* Takes the file out of a stream that is about to be destroyed: the caller can wait for its closing. */
 static asyncio_file *take_file(asyncio_stream *stream)
 {
     asyncio_file *file = stream->file;
+    ASY_ASSERT(!stream->is_closed);
     stream->file = NULL;
     stream->keeps_fd |= file != NULL;
     return file;
@@ -363,7 +409,7 @@ int asy_stream_close(asyncio_stream *stream, size_t *lost)
     if (stream->is_closing)
         return ASYNCIO_ESTATE;
     if (asy_loop_is_parents(stream->loop)) {
-        asy_stream_destroy(stream, false);
+        destroy_stream(stream);
         return ASYNCIO_ESTATE;
     }
     stream->is_closing = true;
@@ -373,7 +419,10 @@ int asy_stream_close(asyncio_stream *stream, size_t *lost)
     if (!stream->is_closed) {
         file = take_file(stream);
         *lost = asy_bytes_count(&stream->out);
-        asy_stream_destroy(stream, *lost > 0);
+        if (*lost)
+            reset_stream(stream);
+        else
+            destroy_stream(stream);
     } else if (err == -EBADF) {
         err = -ECONNABORTED;
     }
@@ -400,5 +449,5 @@ void asyncio_stream_abort(asyncio_stream *stream)
     if (is_orphan(stream))
         asy_stream_leave(stream);
     else
-        asy_stream_destroy(stream, true);
+        reset_stream(stream);
 }

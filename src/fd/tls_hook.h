@@ -1,5 +1,5 @@
 /*
- * How the TLS library, which is loaded only by who wants it, gets at streams, and they at it.
+ * The ways between streams and the TLS library, which only programs that use TLS load.
  */
 #ifndef ASY_FD_TLS_HOOK_H
 #define ASY_FD_TLS_HOOK_H
@@ -18,25 +18,25 @@ struct asy_tls_hooks {
 
 /* Set by libasyncio_tls when it makes its first context. */
 ASYNCIO_API void asyncio_tls_hook_(const struct asy_tls_hooks *hooks);
-/* NULL: nobody has made one. */
+/* NULL: no context was made yet. */
 const struct asy_tls_hooks *asy_tls_hooks(void);
 
 /* ---- For a filter ----------------------------------------------------------------------- */
 
-/* Puts it in: what was buffered goes to it, and the handshake is done. Suspends. It
- * belongs to the stream on every path. */
+/* Puts the filter in: it gets the bytes that were buffered, and shakes hands. Suspends. The filter belongs to
+ * the stream, on failure, too. */
 ASYNCIO_API int asyncio_filter_set_(asyncio_stream *stream, const struct asy_stream_filter_ops *ops,
                                     void *filter);
 /* The stream's filter, if it has these operations and its handshake is done; else NULL. */
 ASYNCIO_API void *asyncio_filter_of_(asyncio_stream *stream, const struct asy_stream_filter_ops *ops);
-/* Up to n bytes that came from the descriptor. 0: none are there; *ended: and none will be. */
+/* Takes up to n bytes that came from the descriptor. 0: none are there; *ended: and none will come. */
 ASYNCIO_API size_t asyncio_filter_take_(asyncio_stream *stream, void *buf, size_t n, bool *ended);
-/* Bytes to be sent. A stream that cannot send any more drops them. 0 or -ENOMEM. */
+/* Gives bytes to send. A stream that cannot send any more drops them. 0 or -ENOMEM. */
 ASYNCIO_API int asyncio_filter_give_(asyncio_stream *stream, const void *data, size_t n);
 /* The peer's Internet address, "192.0.2.1:80"; "" where it has none. */
 #define ASYNCIO_FILTER_PEER_ 128
 ASYNCIO_API void asyncio_filter_peer_(asyncio_stream *stream, char text[ASYNCIO_FILTER_PEER_]);
-/* How many of these wait for the peer to read. */
+/* The number of such bytes that wait for the peer to read. */
 ASYNCIO_API size_t asyncio_filter_queued_(asyncio_stream *stream);
 /* Memory, through the seam: zeroed; NULL when there is none. */
 ASYNCIO_API void *asyncio_filter_alloc_(size_t bytes);

@@ -1,6 +1,6 @@
 /*
- * The shape of every transfer: try the call; where it would block, wait and
- * try again; then let the next waiter have his turn.
+ * The shape of every transfer: try the call; where it would block, wait and try again; then let the next
+ * waiter have his turn.
  */
 #ifndef ASY_FD_TRANSFER_H
 #define ASY_FD_TRANSFER_H
@@ -39,8 +39,8 @@ int asy_transfer_shared(asyncio_loop *loop, struct fd_record *record, uint32_t d
 /* write(2) to a shared one that is ready: as much as cannot block. */
 ssize_t asy_write_shared(struct fd_record *record, const void *buf, size_t n);
 
-/* The body of a function with a parameter fd. `call` may use `record`. A
- * direction known to be exhausted is not tried in vain, and nobody who waits is overtaken. */
+/* The body of a function with a parameter fd. `call` may use `record`. A direction known to be exhausted is
+ * not tried in vain, and nobody who waits is overtaken. */
 #define TRANSFER(direction, call)                                                                            \
     do {                                                                                                     \
         int err;                                                                                             \

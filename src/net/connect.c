@@ -182,7 +182,7 @@ static int open_stream_over(int fd, const asyncio_connect_options *options, cons
                             asyncio_stream **out)
 {
     asyncio_stream *stream;
-    int err = asy_stream_make(asy_running_loop, fd, options, false, &stream);
+    int err = asy_stream_make(asy_running_loop, fd, options, &stream);
     if (err) {
         asyncio_close(fd);
         return err;

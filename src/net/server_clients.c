@@ -176,7 +176,7 @@ int asy_client_begin(const struct listener *listener, int fd, const struct socka
                                        .close_timeout = server->options.close_timeout};
     if (record)
         asy_fd_record_reset(server->loop, record, listener->record);
-    int err = record ? asy_stream_make(server->loop, fd, &options, false, &client->stream) : -ENOMEM;
+    int err = record ? asy_stream_make(server->loop, fd, &options, &client->stream) : -ENOMEM;
     if (err) {
         asyncio_close(fd);
         asy_task_free(asy_coro_begin(coro)); /* not a client yet, so drop_client must not run */

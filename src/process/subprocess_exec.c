@@ -36,7 +36,7 @@ static int open_stream(asyncio_process *process, int i, int fd)
     struct fd_record *record = asy_fd_record(process->loop, fd);
     if (record)
         asy_fd_record_reset(process->loop, record, NULL);
-    int err = asy_stream_make(process->loop, fd, NULL, true, &process->streams[i]);
+    int err = asy_stream_make(process->loop, fd, NULL, &process->streams[i]);
     if (err) {
         asyncio_close(fd);
         return err;

@@ -1,12 +1,14 @@
 /*
  * Assertions of the layer fd: an invariant that a test breaks on purpose ends the process with a line that
- * names it. One test for each kind: ownership, list membership, states.
+ * names it. One test for each kind: ownership, list membership, states, counters.
  */
 #include "asyncio.h"
 #include "child.h"
 #include "core/loop.h"
 #include "core/task.h"
+#include "fd/bytes.h"
 #include "fd/fd_wait.h"
+#include "fd/stream.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -148,6 +150,78 @@ static void turns_are_for_those_that_take_them(void **state)
     expect_broken(gives_a_turn_to_one_that_takes_none(), "asy_fd_give_turn (fd_wait.c:");
 }
 
+static asyncio_stream *make_stream(void)
+{
+    asyncio_stream *stream = NULL;
+    CHILD_CHECK(asyncio_stream_from_fd(make_socket_record()->fd, NULL, &stream) == 0);
+    return stream;
+}
+
+static void forget_the_read(void *arg)
+{
+    asyncio_stream *stream = arg;
+    stream->is_reading = false;
+    asy_stream_end_input(stream, 0);
+}
+
+/* A read is in progress from its beginning to its end, and a stream has one at a time. */
+ASYNC(ends_a_read_of_another)
+{
+    asyncio_stream *stream = make_stream();
+    char c;
+    asyncio_loop_call_soon(here(), forget_the_read, stream);
+    asyncio_stream_read(stream, &c, 1);
+    return 0;
+}
+
+static void a_read_ends_once(void **state)
+{
+    (void)state;
+    expect_broken(ends_a_read_of_another(), "end_read (stream_read.c:");
+}
+
+/* ---- Counters ----------------------------------------------------------------------------- */
+
+ASYNC(consumes_too_much)
+{
+    struct bytes bytes = {0};
+    CHILD_CHECK(asy_bytes_append(&bytes, "abc", 3) == 0);
+    asy_bytes_consume(&bytes, 4);
+    return 0;
+}
+
+static void no_more_is_consumed_than_is_there(void **state)
+{
+    (void)state;
+    expect_broken(consumes_too_much(), "asy_bytes_consume (bytes.c:");
+}
+
+ASYNC(leaves_too_often)
+{
+    asyncio_stream *stream = make_stream();
+    stream->users = 0;
+    asy_stream_leave(stream);
+    return 0;
+}
+
+static void a_stream_counts_its_users(void **state)
+{
+    (void)state;
+    expect_broken(leaves_too_often(), "stream->users > 0");
+}
+
+ASYNC(writes_nothing_to_a_file)
+{
+    asy_stream_write_file(make_stream());
+    return 0;
+}
+
+static void a_thread_is_given_bytes_to_write(void **state)
+{
+    (void)state;
+    expect_broken(writes_nothing_to_a_file(), "asy_stream_write_file (stream_file.c:");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +231,10 @@ int main(void)
         cmocka_unit_test(a_waiter_is_in_one_list),
         cmocka_unit_test(a_waiter_that_is_woken_waits),
         cmocka_unit_test(turns_are_for_those_that_take_them),
+        cmocka_unit_test(a_read_ends_once),
+        cmocka_unit_test(no_more_is_consumed_than_is_there),
+        cmocka_unit_test(a_stream_counts_its_users),
+        cmocka_unit_test(a_thread_is_given_bytes_to_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
