@@ -5,6 +5,7 @@
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
 #include "asyncio/scopes.h"
+#include "base/assert.h"
 #include "core/loop.h"
 #include "core/message.h"
 #include "fd/file.h"
@@ -87,6 +88,7 @@ intptr_t asy_copy_run(const struct file_op *op)
         copied = copy_through_buffer(op->fd, op->to_fd, at, known ? known : op->n);
     if (copied < 0)
         return copied;
+    ASY_ASSERT((size_t)copied <= op->n);
     if (copied == 0 && at > op->offset) { /* the hole was the last: the length alone tells of it */
         int err = asy_sys_ftruncate(op->to_fd, at);
         if (err)
@@ -168,7 +170,7 @@ static ssize_t copy_contents(struct copy *copy, const char *from, const char *to
     return n;
 }
 
-/* What a failed copy has made goes, whoever asks us to hurry. */
+/* A file that a failed copy has made is removed, even if the task is cancelled. */
 static void remove_target(const char *to)
 {
     asyncio_shield_scope scope;

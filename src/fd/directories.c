@@ -3,8 +3,9 @@
  * On any thread.
  */
 #include "asyncio/files.h"
+#include "base/assert.h"
+#include "fd/bytes.h"
 #include "fd/file_op.h"
-#include "fd/stream.h"
 #include "sys/files.h"
 #include "sys/sys.h"
 #include <errno.h>
@@ -27,7 +28,7 @@ static bool is_dot(const char *name)
 }
 
 /* Adds a type and a name for each entry of a block that the kernel has filled. */
-static int collect(const char *block, size_t n, struct bytes *names, size_t *count)
+static int collect_names(const char *block, size_t n, struct bytes *names, size_t *count)
 {
     for (size_t at = 0; at < n;) {
         const struct asy_dirent *entry = (const struct asy_dirent *)(const void *)(block + at);
@@ -52,7 +53,7 @@ static int read_names(int fd, struct bytes *names, size_t *count)
         return -ENOMEM;
     ssize_t n;
     while ((n = asy_sys_getdents(fd, block, READ_BYTES)) > 0) {
-        int err = collect(block, (size_t)n, names, count);
+        int err = collect_names(block, (size_t)n, names, count);
         if (err) {
             n = err;
             break;
@@ -67,7 +68,7 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const asyncio_dirent *)a)->name, ((const asyncio_dirent *)b)->name);
 }
 
-static int make_table(const struct bytes *names, size_t count, asyncio_dirents *dirents)
+static int make_entries(const struct bytes *names, size_t count, asyncio_dirents *dirents)
 {
     size_t table_bytes = count * sizeof(asyncio_dirent), names_bytes = asy_bytes_count(names);
     asyncio_dirent *entries = asy_sys_alloc(table_bytes + names_bytes);
@@ -80,6 +81,7 @@ static int make_table(const struct bytes *names, size_t count, asyncio_dirents *
         entries[i] = (asyncio_dirent){.type = (unsigned char)name[0], .name = name + 1};
         name += 1 + strlen(name + 1) + 1;
     }
+    ASY_ASSERT(name == (char *)entries + table_bytes + names_bytes);
     if (count)
         qsort(entries, count, sizeof *entries, by_name);
     *dirents = (asyncio_dirents){.entries = entries, .count = count};
@@ -95,7 +97,7 @@ int asy_scan_run(const char *path, asyncio_dirents *dirents)
     size_t count = 0;
     int err = read_names(fd, &names, &count);
     if (!err)
-        err = make_table(&names, count, dirents);
+        err = make_entries(&names, count, dirents);
     asy_bytes_free(&names);
     asy_sys_close(fd);
     return err;

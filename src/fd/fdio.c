@@ -26,14 +26,14 @@ struct deadline {
     struct timer timer;
     struct fd_record *record;
     asyncio_task *task;
-    bool over;
+    bool is_over;
 };
 
 /* Ends the wait as if the descriptor were ready; the waiter looks and finds the time over. */
 static void deadline_over(struct timer *timer)
 {
     struct deadline *deadline = LIST_ENTRY(timer, struct deadline, timer);
-    deadline->over = true;
+    deadline->is_over = true;
     asy_fd_end_wait(deadline->task, deadline->record);
 }
 
@@ -48,7 +48,7 @@ static int wait_until_ready(asyncio_loop *loop, struct fd_record *record, int ev
         int ready = asy_fd_look(record->fd, events);
         if (ready)
             return ready;
-        if (deadline->over)
+        if (deadline->is_over)
             return -ETIMEDOUT;
     }
 }
@@ -106,16 +106,16 @@ int asy_transfer_yield(asyncio_loop *loop, int fd)
 /* Nothing tells when a file that cannot be waited for has something. */
 #define PAUSE_S 0.002
 
-HOT int asy_transfer_wait(asyncio_loop *loop, struct fd_record *record, uint32_t direction, bool again)
+HOT int asy_transfer_wait(asyncio_loop *loop, struct fd_record *record, uint32_t direction, bool had_turn)
 {
-    if (UNLIKELY(again && record->kind == ASY_FD_ALWAYS_READY))
+    if (UNLIKELY(had_turn && record->kind == ASY_FD_ALWAYS_READY))
         return asyncio_sleep(PAUSE_S);
-    return again ? asy_fd_wait_again(loop, record, direction) : asy_fd_wait_turn(loop, record, direction);
+    return had_turn ? asy_fd_wait_again(loop, record, direction) : asy_fd_wait_turn(loop, record, direction);
 }
 
 /* Others see the flags of this open file: it is asked first, instead of being made non-blocking, and waited
  * for without a lasting registration. */
-int asy_transfer_shared(asyncio_loop *loop, struct fd_record *record, uint32_t direction)
+int asy_transfer_wait_shared(asyncio_loop *loop, struct fd_record *record, uint32_t direction)
 {
     for (;;) {
         int ready = asy_fd_look(record->fd, (int)direction);
@@ -191,7 +191,7 @@ ssize_t asyncio_readv(int fd, const struct iovec *parts, int count)
 }
 
 /* The first part that has something, where the whole might block. */
-static ssize_t write_parts(struct fd_record *record, int fd, const struct iovec *parts, int count)
+static ssize_t write_some_parts(struct fd_record *record, int fd, const struct iovec *parts, int count)
 {
     if (record->is_socket && count > 0) {
         struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
@@ -209,7 +209,7 @@ ssize_t asyncio_writev(int fd, const struct iovec *parts, int count)
 {
     if (!are_parts(parts, count))
         return -EINVAL;
-    TRANSFER(FD_WRITE, write_parts(record, fd, parts, count));
+    TRANSFER(FD_WRITE, write_some_parts(record, fd, parts, count));
 }
 
 /* ---- Closing --------------------------------------------------------------------------- */
@@ -219,7 +219,7 @@ struct forgotten {
     bool was_known;
 };
 
-static void forget(asyncio_loop *loop, void *arg)
+static void forget_fd(asyncio_loop *loop, void *arg)
 {
     struct forgotten *it = arg;
     struct fd_record *record = asy_fd_find(loop, it->fd);
@@ -233,9 +233,9 @@ int asyncio_forget(int fd)
 {
     struct forgotten it = {.fd = fd};
     if (asy_running_loop)
-        forget(asy_running_loop, &it);
+        forget_fd(asy_running_loop, &it);
     else
-        asy_loop_each_here(forget, &it); /* those that may run again */
+        asy_loop_each_here(forget_fd, &it); /* those that may run again */
     return it.was_known ? 0 : -EBADF;
 }
 

@@ -1,9 +1,9 @@
 /*
  * Open files from within.
  *
- * `refs` counts the program, and each call that is on a thread: the last one closes the descriptor. The
- * program's reference is dropped when the owner has closed the file and no task is in a call of it (`calls`);
- * tasks of a loop that has closed do not count, since they never leave.
+ * `refs` counts the program, and each call that is on a thread: the last one closes the descriptor. `calls`
+ * counts the tasks that are in a call. The program's reference is dropped when the program has closed the
+ * file and `calls` is 0. Tasks of a loop that has closed do not count, since they never leave.
  */
 #ifndef ASY_FD_FILE_H
 #define ASY_FD_FILE_H
@@ -12,6 +12,7 @@
 #include "core/quarantine.h"
 #include "fd/file_op.h"
 #include <stdatomic.h>
+#include <string.h>
 
 enum file_kind {
     FILE_FRESH,  /* nobody has looked; O_NONBLOCK may be set */
@@ -42,15 +43,23 @@ static inline void asy_file_check(const asyncio_file *file, const char *call)
     asy_object_check(file->what, asy_what_file, file->loop, call);
 }
 
-/* Accept NULL. Any thread. */
+/* The bytes that a file with this path takes. */
+static inline size_t asy_file_bytes(const char *path)
+{
+    return sizeof(asyncio_file) + strlen(path) + 1;
+}
+
+/* Both accept NULL, on any thread. */
 asyncio_file *asy_file_ref(asyncio_file *file);
 void asy_file_unref(asyncio_file *file);
 
-/* A file over a descriptor that is looked at, and is no FIFO or the like. NULL: out of memory. */
+/* Makes a file of a descriptor that is known to be no FIFO or the like. NULL: out of memory. */
 asyncio_file *asy_file_adopt(asyncio_loop *loop, int fd);
-/* Closed, as _close does; what may take a while is done behind the caller's back. */
+/* Closes the file, as _close does; a thread does what may take a while, and nobody waits for it. */
 void asy_file_drop(asyncio_file *file);
-/* Some bytes from its position. For a stream. */
+/* The file is closed, or was never opened, and no task is in a call of it: drops the program's reference. */
+void asy_file_release(asyncio_file *file);
+/* Reads some bytes at the file's position, for a stream. */
 ssize_t asy_file_read_some(asyncio_file *file, void *buf, size_t n);
 
 #endif

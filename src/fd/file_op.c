@@ -4,6 +4,7 @@
 #include "fd/file_op.h"
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
+#include "base/assert.h"
 #include "core/loop.h"
 #include "core/message.h"
 #include "fd/file.h"
@@ -16,7 +17,7 @@
 #define FILE_THREADS 8
 /* A read of more holds up the loop for longer than another thread takes to begin. */
 #define TRY_BYTES_MAX (256 * 1024)
-/* What the page cache has, or has not, comes in multiples of this. */
+/* The page cache has a file in multiples of this. */
 #define CACHE_UNIT 4096
 
 static struct pool file_threads = POOL_INIT(file_threads, FILE_THREADS, 0, "asyncio-files");
@@ -37,9 +38,10 @@ static bool is_worth_trying(struct try_history *luck)
     return true;
 }
 
-/* What a call at once has led to. True: the answer. */
+/* Notes what a call at once has led to. True: the result is the answer. */
 static bool is_answer(struct try_history *luck, intptr_t result)
 {
+    ASY_ASSERT(luck->misses <= MISSES_MAX);
     if (result == -EAGAIN) {
         luck->misses = luck->misses < MISSES_MAX ? luck->misses + 1 : MISSES_MAX;
         luck->skip = (uint8_t)(luck->misses > MISSES_FREE ? 1 << (luck->misses - MISSES_FREE) : 0);
@@ -49,7 +51,7 @@ static bool is_answer(struct try_history *luck, intptr_t result)
     return true;
 }
 
-static bool knows_not_how(intptr_t err)
+static bool is_unsupported(intptr_t err)
 {
     return err == -EOPNOTSUPP || err == -ENOSYS || err == -EINVAL || err == -ESPIPE;
 }
@@ -71,7 +73,7 @@ static bool try_read(struct file_op *op)
         ssize_t got = asy_sys_read_cached(op->fd, (char *)op->buf + op->done, op->n - op->done, offset);
         if (!is_answer(op->luck, got))
             return op->done && op->partial;
-        if (knows_not_how(got)) {
+        if (is_unsupported(got)) {
             op->luck->never = true;
             return false;
         }
@@ -101,7 +103,8 @@ static int open_cached(const char *path, int flags)
     return is_final ? fd : -EAGAIN;
 }
 
-/* What makes or cuts a file has to write; what has to wait for somebody (a FIFO) is not opened here. */
+/* A call that makes or cuts a file has to write, and a FIFO has to wait for its other end: neither is opened
+ * here. */
 static bool try_open(struct file_op *op)
 {
     if (op->flags & (O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY)))
@@ -194,7 +197,7 @@ static intptr_t perform(struct file_op *op)
     case FILE_SEEK:
         return asy_sys_lseek(op->fd, op->offset, op->flags);
     case FILE_SYNC:
-        return asy_sys_fsync(op->fd, op->flags);
+        return asy_sys_fsync(op->fd, op->flags == FILE_SYNC_DATA);
     case FILE_TRUNCATE:
         return asy_sys_ftruncate(op->fd, op->offset);
     case FILE_STAT:
@@ -224,7 +227,8 @@ void asy_file_run(struct file_op *op)
 
 /* ---- On a thread of ours --------------------------------------------------------------------- */
 
-/* The loop is gone, and with it who has lent buffers and paths: only what needs none is still done. */
+/* With the loop closed, the tasks that lent buffers and paths are gone: only a close, which needs none, is
+ * still done. Relaxed: to read the flag a moment too early is the same as to have begun a moment earlier. */
 static void run_work(struct work *base)
 {
     struct file_work *work = (struct file_work *)base;
@@ -235,7 +239,7 @@ static void run_work(struct work *base)
         asy_file_run(&work->op);
 }
 
-/* What nobody has taken is undone. */
+/* A descriptor or a table of entries that no caller has taken goes, too. */
 void asy_file_work_free(struct work *base)
 {
     struct file_work *work = (struct file_work *)base;
@@ -246,8 +250,9 @@ void asy_file_work_free(struct work *base)
     asy_sys_free(work);
 }
 
-static void prepare(struct file_work *work, asyncio_file *file)
+static void prepare_work(struct file_work *work, asyncio_file *file)
 {
+    ASY_ASSERT(!work->file && !work->work.loop);
     work->work.run = run_work;
     work->work.free = asy_file_work_free;
     work->file = asy_file_ref(file);
@@ -255,7 +260,7 @@ static void prepare(struct file_work *work, asyncio_file *file)
 
 int asy_file_start(asyncio_loop *loop, struct file_work *work, asyncio_file *file)
 {
-    prepare(work, file);
+    prepare_work(work, file);
     int err = asy_offload(&file_threads, loop, &work->work);
     if (err)
         asy_file_unref(file);
@@ -265,7 +270,7 @@ int asy_file_start(asyncio_loop *loop, struct file_work *work, asyncio_file *fil
 int asy_file_wait(asyncio_loop *loop, struct file_work *work, asyncio_file *file,
                   const struct wait_kind *kind)
 {
-    prepare(work, file);
+    prepare_work(work, file);
     return asy_offload_wait_as(&file_threads, loop, &work->work, kind);
 }
 
@@ -276,8 +281,8 @@ static bool has_taken(const struct file_op *op)
     return op->done && op->offset < 0;
 }
 
-/* Once it runs it is waited for: what it uses is the caller's. */
-static bool cancel_if_queued(struct wait *wait)
+/* A call that a thread has begun is waited for: it uses the caller's memory. */
+static bool cancel_file_work(struct wait *wait)
 {
     struct work *work = wait->object;
     if (!asy_offload_take_back(work))
@@ -289,7 +294,7 @@ static bool cancel_if_queued(struct wait *wait)
     return is_delivered;
 }
 
-static const struct wait_kind file_kind = {.name = "a file", .cancel = cancel_if_queued};
+static const struct wait_kind file_kind = {.name = "a file", .cancel = cancel_file_work};
 
 intptr_t asy_file_offload(asyncio_file *file, struct file_op *op)
 {

@@ -1,6 +1,6 @@
 /*
- * A call on a file as data: what is to be done, with what, and what came of it. All calls on files go through
- * here, whoever carries them out:
+ * A call on a file as data: the operation, its arguments and its result. All calls on files go through here,
+ * in one of three ways:
  *
  *   asy_file_try      now, on the loop's thread, if the kernel need not wait for that
  *   asy_file_offload  on a thread of the files' own, which is waited for
@@ -20,7 +20,7 @@ enum file_code {
     FILE_READ,      /* fd, buf, n, offset */
     FILE_WRITE,     /* the same; as much as there is room for */
     FILE_SEEK,      /* fd, offset, flags: whence */
-    FILE_SYNC,      /* fd, flags: data only */
+    FILE_SYNC,      /* fd, flags: FILE_SYNC_DATA or 0 */
     FILE_TRUNCATE,  /* fd, offset: length */
     FILE_STAT,      /* fd, status */
     FILE_COPY,      /* fd, to_fd, flags, offset, n: how far it came; 0: at the end */
@@ -32,12 +32,14 @@ enum file_code {
     FILE_SCAN,      /* path: dirents */
 };
 
-/* Whether it pays to try a call at once. A file system that never has the answer at hand is asked less and
+#define FILE_SYNC_DATA 1 /* not what fsync(2) writes beside the data */
+
+/* Does it pay to try a call at once? A file system that never has the answer at hand is asked less and
  * less often. */
 struct try_history {
     bool never;     /* it does not know how */
     uint8_t misses; /* in a row */
-    uint8_t skip;   /* so many calls are not tried */
+    uint8_t skip;   /* calls that are not tried now */
 };
 
 struct file_op {
@@ -48,7 +50,7 @@ struct file_op {
     bool partial; /* a read need not fill the buffer */
     off_t offset; /* below 0: at the descriptor's own position */
     void *buf;
-    size_t n, done; /* `done`: bytes read at once, before the rest is waited for */
+    size_t n, done; /* done: bytes that were read at once, before the wait for the rest */
     const char *path, *to;
     struct stat *status;
     struct try_history *luck; /* of reads */
@@ -56,7 +58,7 @@ struct file_op {
     intptr_t result;
 };
 
-/* True: done, and op->result is what came of it. */
+/* True: done, and op->result is the result. */
 bool asy_file_try(struct file_op *op);
 void asy_file_run(struct file_op *op);
 /* Has it run on a thread, and waits; `file`, which may be NULL, lives until it has. Its result, or
@@ -80,7 +82,7 @@ void asy_file_work_free(struct work *work);
 int asy_file_wait(asyncio_loop *loop, struct file_work *work, asyncio_file *file,
                   const struct wait_kind *kind);
 
-/* The result; an error gets a message: what was tried, with what, and why it failed. */
+/* Gives an error a message: what was tried, on which path, and why it failed. Returns the result. */
 intptr_t asy_file_report_error(intptr_t result, const char *verb, const char *path);
 
 /* ---- directories.c, copyfile.c ---------------------------------------------------------------- */

@@ -5,7 +5,7 @@
 #include "asyncio/errors.h"
 #include "asyncio/fdio.h"
 #include "asyncio/tasks.h"
-#include "core/cancel.h"
+#include "base/assert.h"
 #include "core/loop.h"
 #include "fd/fd_table.h"
 #include "fd/file.h"
@@ -21,17 +21,12 @@
 
 const char asy_what_file[] = "file";
 
-/* ---- Made, and ended ------------------------------------------------------------------ */
+/* ---- Made ----------------------------------------------------------------------------- */
 
-static size_t file_bytes(const char *path)
-{
-    return sizeof(asyncio_file) + strlen(path) + 1;
-}
-
-/* Without a descriptor yet. */
+/* Makes one without a descriptor. */
 static asyncio_file *make_file(asyncio_loop *loop, const char *path)
 {
-    size_t bytes = file_bytes(path);
+    size_t bytes = asy_file_bytes(path);
     asyncio_file *file = asy_slab_alloc(bytes);
     if (!file)
         return NULL;
@@ -42,181 +37,44 @@ static asyncio_file *make_file(asyncio_loop *loop, const char *path)
     return file;
 }
 
-/* Its loop has forgotten it. */
-static int close_here(int fd)
-{
-    struct file_op op = {.code = FILE_CLOSE, .fd = fd};
-    asy_file_run(&op);
-    return (int)op.result;
-}
-
-asyncio_file *asy_file_ref(asyncio_file *file)
-{
-    if (file)
-        atomic_fetch_add(&file->refs, 1);
-    return file;
-}
-
-/* Whether nobody has it any more. */
-static bool drop_ref(asyncio_file *file)
-{
-    if (atomic_fetch_sub(&file->refs, 1) != 1)
-        return false;
-    if (!file->keeps_fd)
-        close_here(file->fd);
-    return true;
-}
-
-/* Its loop, in whose quarantine it might lie, may be over. */
-void asy_file_unref(asyncio_file *file)
-{
-    if (file && drop_ref(file))
-        asy_slab_free(file, file_bytes(file->path));
-}
-
-/* ---- Descriptors, closed ---------------------------------------------------------------- */
-
-static bool close_goes_on(struct wait *wait)
-{
-    struct work *work = wait->object;
-    work->wait = NULL;
-    asy_wait_wake(wait, -ECANCELED);
-    return true;
-}
-
-static const struct wait_kind close_kind = {.name = "closing a file", .cancel = close_goes_on};
-
-static struct file_work *close_work(int fd)
-{
-    struct file_work *work = asy_sys_calloc(1, sizeof *work);
-    if (!work)
-        return NULL;
-    work->op = (struct file_op){.code = FILE_CLOSE, .fd = fd};
-    work->work.goes_on = true; /* nobody else has the descriptor */
-    return work;
-}
-
-/* On a thread, and nobody waits. */
-static void close_behind(asyncio_loop *loop, int fd)
-{
-    struct file_work *work = close_work(fd);
-    if (work && asy_file_start(loop, work, NULL) == 0)
-        return;
-    asy_sys_free(work);
-    close_here(fd);
-}
-
-/* On a thread, and the task waits. */
-static int close_waiting(asyncio_loop *loop, int fd)
-{
-    int err = asy_cancel_deliver(loop->current);
-    if (err) {
-        close_behind(loop, fd);
-        return err;
-    }
-    struct file_work *work = close_work(fd);
-    if (!work)
-        return close_here(fd);
-    err = asy_file_wait(loop, work, NULL, &close_kind);
-    if (err)
-        return err == -ECANCELED ? err : close_here(fd);
-    err = (int)work->op.result;
-    asy_file_work_free(&work->work);
-    return err;
-}
-
-/* By whoever may wait for it. `waits`: the caller is a task that may, too. */
-static int close_descriptor(asyncio_loop *loop, int fd, bool writes, bool waits)
-{
-    if (!writes || asy_loop_unusable(loop) || loop->backend->ops->is_virtual)
-        return close_here(fd);
-    if (waits && loop->current)
-        return close_waiting(loop, fd);
-    close_behind(loop, fd);
-    return 0;
-}
-
-/* The program is done with it, and no task is in a call. */
-static int release(asyncio_file *file, bool waits)
-{
-    asyncio_loop *loop = file->loop;
-    int err = 0;
-    if (!file->keeps_fd && atomic_load(&file->refs) == 1) {
-        file->keeps_fd = true;
-        err = close_descriptor(loop, file->fd, file->can_write, waits);
-        asy_file_report_error(err, "close", file->path);
-    }
-    if (drop_ref(file))
-        asy_object_free(loop, file, file_bytes(file->path));
-    asy_loop_object_freed(loop);
-    return err;
-}
-
-static int end_file(asyncio_file *file, bool waits)
-{
-    bool usable = !asy_loop_unusable(file->loop);
-    struct fd_record *record = usable && !file->keeps_fd ? asy_fd_find(file->loop, file->fd) : NULL;
-    file->what = NULL;
-    if (record)
-        asy_fd_drop(file->loop, record); /* who waits finds out */
-    if (file->calls && usable)
-        return 0; /* the last call takes it along */
-    return release(file, waits);
-}
-
-int asyncio_file_close(asyncio_file *file)
-{
-    if (!file)
-        return 0;
-    asy_file_check(file, __func__);
-    return end_file(file, true);
-}
-
-void asy_file_drop(asyncio_file *file)
-{
-    end_file(file, false);
-}
-
 /* ---- Calls ---------------------------------------------------------------------------------- */
 
-static intptr_t end(asyncio_file *file, intptr_t result, const char *verb)
+static intptr_t end_file_call(asyncio_file *file, intptr_t result, const char *verb)
 {
+    ASY_ASSERT(file->calls > 0);
     asy_file_report_error(result, verb, file->path);
     if (--file->calls == 0 && !file->what)
-        release(file, false);
+        asy_file_release(file);
     return result;
 }
 
-/* 0: the call is in progress, until `end`. */
-static int begin(asyncio_file *file, bool valid, const char *call)
+/* 0: the call is in progress, until `end_file_call`. */
+static int begin_file_call(asyncio_file *file, bool is_valid, const char *call)
 {
     if (!file)
         return -EINVAL;
     asy_file_check(file, call);
     if (!file->loop->current)
         return ASYNCIO_ENOTASK;
-    if (!valid)
+    if (!is_valid)
         return -EINVAL;
     file->calls++;
     int err = asy_budget_spend(file->loop);
     if (!err && !file->what) /* closed meanwhile */
         err = -EBADF;
-    return err ? (int)end(file, err, "use") : 0;
+    return err ? (int)end_file_call(file, err, "use") : 0;
 }
 
-/* A call that needs the descriptor and nothing else of the file. */
-static int call(asyncio_file *file, struct file_op *op, bool valid, const char *verb, const char *name)
+/* A call that needs the descriptor and nothing else of the file, and is in progress. */
+static int finish_file_call(asyncio_file *file, struct file_op *op, const char *verb)
 {
-    int err = begin(file, valid, name);
-    if (err)
-        return err;
     op->fd = file->fd;
-    return (int)end(file, asy_file_call(file, op), verb);
+    return (int)end_file_call(file, asy_file_call(file, op), verb);
 }
 
-/* ---- What it is -------------------------------------------------------------------------------- */
+/* ---- Its kind ---------------------------------------------------------------------------------- */
 
-/* Something without positions: waited for in the loop, if that is possible. */
+/* A file without positions is waited for in the loop, if that is possible. */
 static int settle_sequential(asyncio_file *file)
 {
     struct fd_record *record = asy_fd_record(file->loop, file->fd);
@@ -238,8 +96,8 @@ static int settle_sequential(asyncio_file *file)
     return 0;
 }
 
-/* Looks what kind of file it is, when that matters for the first time. */
-static int settle(asyncio_file *file)
+/* Finds out what kind of file it is, when that matters for the first time. */
+static int settle_kind(asyncio_file *file)
 {
     if (file->kind != FILE_FRESH)
         return 0;
@@ -258,18 +116,21 @@ static int settle(asyncio_file *file)
 
 /* ---- Opened -------------------------------------------------------------------------------------- */
 
-/* Nothing tells that a FIFO has got a reader, but that it can be opened. */
+/* Nothing tells that a FIFO has got a reader, except that it can be opened. */
 #define READER_PAUSE_S 0.01
 
-/* Whether there is none yet. Or -ECANCELED and the like. */
-static int lacks_reader(const char *path, int flags)
+/* Why opening a path to write has failed with ENXIO. -EAGAIN: it is a FIFO without a reader yet, which the
+ * caller waits for; -ENXIO: it is something else; or another error. */
+static int check_reader(const char *path, int flags)
 {
     struct stat status;
     struct file_op op = {.code = FILE_PATH_STAT, .path = path, .status = &status};
     if ((flags & O_NONBLOCK) || (flags & O_ACCMODE) != O_WRONLY)
-        return false;
+        return -ENXIO;
     int err = (int)asy_file_call(NULL, &op);
-    return err ? err : S_ISFIFO(status.st_mode);
+    if (err)
+        return err;
+    return S_ISFIFO(status.st_mode) ? -EAGAIN : -ENXIO;
 }
 
 /* The descriptor, without O_NONBLOCK or with it. */
@@ -278,10 +139,10 @@ static intptr_t open_path(const char *path, int flags, mode_t mode)
     for (;;) {
         struct file_op op = {.code = FILE_OPEN, .path = path, .flags = flags, .mode = mode};
         intptr_t fd = asy_file_call(NULL, &op);
-        int waits = fd == -ENXIO ? lacks_reader(path, flags) : false;
-        if (waits <= 0)
-            return waits ? waits : fd;
-        int err = asyncio_sleep(READER_PAUSE_S);
+        int err = fd == -ENXIO ? check_reader(path, flags) : 0;
+        if (err != -EAGAIN)
+            return err ? err : fd;
+        err = asyncio_sleep(READER_PAUSE_S);
         if (err)
             return err;
     }
@@ -303,7 +164,7 @@ int asyncio_file_open(const char *path, int flags, mode_t mode, asyncio_file **o
     intptr_t fd = asy_file_report_error(open_path(path, flags, mode), "open", path);
     if (fd < 0) {
         file->keeps_fd = true;
-        release(file, false);
+        asy_file_release(file);
         return (int)fd;
     }
     file->fd = (int)fd;
@@ -341,10 +202,10 @@ int asyncio_file_from_fd(int fd, asyncio_file **out)
     file->keeps_fd = true; /* until it is known to be a file's */
     file->kind = FILE_FRESH;
     file->is_nonblocking = true; /* not ours to change */
-    int err = settle(file);
+    int err = settle_kind(file);
     file->keeps_fd = err != 0;
     if (err)
-        release(file, false);
+        asy_file_release(file);
     else
         *out = file;
     return err;
@@ -364,14 +225,14 @@ static ssize_t transfer_polled(asyncio_file *file, const struct file_op *op, off
 }
 
 /* At once if that is possible; else it is time to know what kind of file it is. */
-static ssize_t transfer(asyncio_file *file, struct file_op *op, off_t offset)
+static ssize_t transfer_bytes(asyncio_file *file, struct file_op *op, off_t offset)
 {
     op->fd = file->fd;
     op->luck = &file->luck;
     op->offset = offset == AT_POSITION ? file->position : offset;
     if (file->kind != FILE_POLLED && asy_file_try(op))
         return op->result;
-    int err = settle(file);
+    int err = settle_kind(file);
     if (err)
         return err;
     if (file->kind == FILE_POLLED)
@@ -385,7 +246,7 @@ static ssize_t transfer_at_position(asyncio_file *file, struct file_op *op)
     if (file->is_moving)
         return ASYNCIO_ESTATE;
     file->is_moving = file->position >= 0;
-    ssize_t n = transfer(file, op, AT_POSITION);
+    ssize_t n = transfer_bytes(file, op, AT_POSITION);
     if (n > 0 && file->position >= 0)
         file->position += n;
     file->is_moving = false;
@@ -395,44 +256,45 @@ static ssize_t transfer_at_position(asyncio_file *file, struct file_op *op)
 ssize_t asyncio_file_read(asyncio_file *file, void *buf, size_t n)
 {
     struct file_op op = {.code = FILE_READ, .buf = buf, .n = n};
-    int err = begin(file, asy_is_length(n) && (buf || !n), __func__);
-    return err ? err : end(file, transfer_at_position(file, &op), "read");
+    int err = begin_file_call(file, asy_is_length(n) && (buf || !n), __func__);
+    return err ? err : end_file_call(file, transfer_at_position(file, &op), "read");
 }
 
 ssize_t asyncio_file_write(asyncio_file *file, const void *buf, size_t n)
 {
     struct file_op op = {.code = FILE_WRITE, .buf = (void *)buf, .n = n};
-    int err = begin(file, asy_is_length(n) && (buf || !n), __func__);
-    return err ? err : end(file, transfer_at_position(file, &op), "write");
+    int err = begin_file_call(file, asy_is_length(n) && (buf || !n), __func__);
+    return err ? err : end_file_call(file, transfer_at_position(file, &op), "write");
 }
 
 ssize_t asyncio_file_pread(asyncio_file *file, void *buf, size_t n, off_t offset)
 {
     struct file_op op = {.code = FILE_READ, .buf = buf, .n = n};
-    int err = begin(file, asy_is_length(n) && (buf || !n) && offset >= 0, __func__);
-    return err ? err : end(file, transfer(file, &op, offset), "read");
+    int err = begin_file_call(file, asy_is_length(n) && (buf || !n) && offset >= 0, __func__);
+    return err ? err : end_file_call(file, transfer_bytes(file, &op, offset), "read");
 }
 
 ssize_t asyncio_file_pwrite(asyncio_file *file, const void *buf, size_t n, off_t offset)
 {
     struct file_op op = {.code = FILE_WRITE, .buf = (void *)buf, .n = n};
-    int err = begin(file, asy_is_length(n) && (buf || !n) && offset >= 0, __func__);
-    return err ? err : end(file, transfer(file, &op, offset), "write");
+    int err = begin_file_call(file, asy_is_length(n) && (buf || !n) && offset >= 0, __func__);
+    return err ? err : end_file_call(file, transfer_bytes(file, &op, offset), "write");
 }
 
 ssize_t asy_file_read_some(asyncio_file *file, void *buf, size_t n)
 {
     struct file_op op = {.code = FILE_READ, .buf = buf, .n = n, .partial = true};
     file->calls++;
-    ssize_t got = transfer(file, &op, AT_POSITION);
-    return end(file, got == -EAGAIN ? -ENOMEM : got, "read"); /* no thread: there is nothing to wait for */
+    ssize_t got = transfer_bytes(file, &op, AT_POSITION);
+    return end_file_call(file, got == -EAGAIN ? -ENOMEM : got,
+                         "read"); /* no thread: there is nothing to wait for */
 }
 
 /* ---- The position ---------------------------------------------------------------------------------- */
 
-static off_t seek(asyncio_file *file, off_t offset, int whence)
+static off_t seek_file(asyncio_file *file, off_t offset, int whence)
 {
-    int err = settle(file);
+    int err = settle_kind(file);
     if (err)
         return err;
     if (file->kind == FILE_POLLED)
@@ -459,8 +321,8 @@ static off_t seek(asyncio_file *file, off_t offset, int whence)
 
 off_t asyncio_file_lseek(asyncio_file *file, off_t offset, int whence)
 {
-    int err = begin(file, true, __func__);
-    return err ? err : end(file, seek(file, offset, whence), "seek in");
+    int err = begin_file_call(file, /* is_valid= */ true, __func__);
+    return err ? err : end_file_call(file, seek_file(file, offset, whence), "seek in");
 }
 
 int asyncio_file_fd(asyncio_file *file)
@@ -471,37 +333,47 @@ int asyncio_file_fd(asyncio_file *file)
     if (file->is_moving)
         return ASYNCIO_ESTATE;
     off_t position = file->position;
-    int err = settle(file);
-    if (!err && position >= 0 && file->kind == FILE_PLAIN)
-        err = (int)(asy_sys_lseek(file->fd, position, SEEK_SET) < 0);
+    int err = settle_kind(file);
     if (err)
-        return err < 0 ? err : -EIO;
+        return err;
+    if (position >= 0 && file->kind == FILE_PLAIN) {
+        off_t at = asy_sys_lseek(file->fd, position, SEEK_SET);
+        if (at < 0)
+            return (int)at;
+    }
     file->position = -1;
     return file->fd;
 }
 
 /* ---- The rest ---------------------------------------------------------------------------------------- */
 
+static int sync_file(asyncio_file *file, int flags, const char *call)
+{
+    struct file_op op = {.code = FILE_SYNC, .flags = flags};
+    int err = begin_file_call(file, /* is_valid= */ true, call);
+    return err ? err : finish_file_call(file, &op, "sync");
+}
+
 int asyncio_file_fsync(asyncio_file *file)
 {
-    struct file_op op = {.code = FILE_SYNC};
-    return call(file, &op, true, "sync", __func__);
+    return sync_file(file, 0, __func__);
 }
 
 int asyncio_file_fdatasync(asyncio_file *file)
 {
-    struct file_op op = {.code = FILE_SYNC, .flags = true};
-    return call(file, &op, true, "sync", __func__);
+    return sync_file(file, FILE_SYNC_DATA, __func__);
 }
 
 int asyncio_file_ftruncate(asyncio_file *file, off_t length)
 {
     struct file_op op = {.code = FILE_TRUNCATE, .offset = length};
-    return call(file, &op, length >= 0, "truncate", __func__);
+    int err = begin_file_call(file, length >= 0, __func__);
+    return err ? err : finish_file_call(file, &op, "truncate");
 }
 
 int asyncio_file_stat(asyncio_file *file, struct stat *status)
 {
     struct file_op op = {.code = FILE_STAT, .status = status};
-    return call(file, &op, status, "stat", __func__);
+    int err = begin_file_call(file, status != NULL, __func__);
+    return err ? err : finish_file_call(file, &op, "stat");
 }

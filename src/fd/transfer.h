@@ -1,6 +1,6 @@
 /*
- * The shape of every transfer: try the call; where it would block, wait and try again; then let the next
- * waiter have his turn.
+ * The shape of every transfer: try the call; where it would block, wait and try again; then pass the
+ * turn on.
  */
 #ifndef ASY_FD_TRANSFER_H
 #define ASY_FD_TRANSFER_H
@@ -11,8 +11,8 @@
 #include "sys/net.h"
 #include <errno.h>
 
-/* The budget is spent: lets others run, who may close the descriptor, and open another file with its
- * number: then -EBADF, as for who waits. 0, -ECANCELED. */
+/* The budget is spent: lets others run. 0, -ECANCELED, or -EBADF if they closed the descriptor, even if the
+ * number is another file's now. */
 int asy_transfer_yield(asyncio_loop *loop, int fd);
 /* Takes one call from the budget. 0 or an error. */
 static inline int asy_transfer_spend(asyncio_loop *loop, int fd)
@@ -33,25 +33,26 @@ static inline struct fd_record *asy_transfer_begin(asyncio_loop *loop, int fd, i
 }
 /* poll(2) without a wait: the events that hold, 0, or an error. */
 int asy_fd_look(int fd, int events);
-/* Waits for the turn; `again`: it came, and led to nothing. */
-int asy_transfer_wait(asyncio_loop *loop, struct fd_record *record, uint32_t direction, bool again);
-int asy_transfer_shared(asyncio_loop *loop, struct fd_record *record, uint32_t direction);
+/* Waits for the turn; `had_turn`: it came, and led to nothing. */
+int asy_transfer_wait(asyncio_loop *loop, struct fd_record *record, uint32_t direction, bool had_turn);
+/* Waits until a descriptor that others share is ready, without a lasting registration. 0 or an error. */
+int asy_transfer_wait_shared(asyncio_loop *loop, struct fd_record *record, uint32_t direction);
 /* write(2) to a shared one that is ready: as much as cannot block. */
 ssize_t asy_write_shared(struct fd_record *record, const void *buf, size_t n);
 
-/* The body of a function with a parameter fd. `call` may use `record`. A direction known to be exhausted is
- * not tried in vain, and nobody who waits is overtaken. */
+/* The body of a function with a parameter fd. `call` may use `record` and `had_turn`. A direction known to be
+ * exhausted is not tried in vain, and a transfer overtakes none that waits. */
 #define TRANSFER(direction, call)                                                                            \
     do {                                                                                                     \
         int err;                                                                                             \
-        bool waited = false;                                                                                 \
+        bool had_turn = false;                                                                               \
         asyncio_loop *loop = asy_running_loop;                                                               \
         struct fd_record *record = asy_transfer_begin(loop, fd, &err);                                       \
         while (LIKELY(!err)) {                                                                               \
             if (UNLIKELY(record->kind == ASY_FD_SHARED) &&                                                   \
-                (err = asy_transfer_shared(loop, record, (direction))))                                      \
+                (err = asy_transfer_wait_shared(loop, record, (direction))))                                 \
                 break;                                                                                       \
-            if ((record->ready & (direction)) && (waited || !asy_fd_has_queue(record, (direction)))) {       \
+            if ((record->ready & (direction)) && (had_turn || !asy_fd_has_queue(record, (direction)))) {     \
                 ssize_t result = (ssize_t)(call);                                                            \
                 if (LIKELY(result != -EAGAIN)) {                                                             \
                     if (LIKELY(result > 0))                                                                  \
@@ -61,8 +62,8 @@ ssize_t asy_write_shared(struct fd_record *record, const void *buf, size_t n);
                 }                                                                                            \
                 asy_fd_exhausted(record, (direction));                                                       \
             }                                                                                                \
-            err = asy_transfer_wait(loop, record, (direction), waited);                                      \
-            waited = true;                                                                                   \
+            err = asy_transfer_wait(loop, record, (direction), had_turn);                                    \
+            had_turn = true;                                                                                 \
         }                                                                                                    \
         return err;                                                                                          \
     } while (0)

@@ -257,7 +257,7 @@ static ssize_t send_rest(struct fd_record *record, struct sending *it, bool *is_
 /* One transfer, however long it takes: nobody else's bytes come in between. */
 static HOT ssize_t send_all(int fd, struct sending *it)
 {
-    TRANSFER(FD_WRITE, send_rest(record, it, &waited));
+    TRANSFER(FD_WRITE, send_rest(record, it, &had_turn));
 }
 
 HOT ssize_t asyncio_sock_sendall(int fd, const void *buf, size_t n, int flags)

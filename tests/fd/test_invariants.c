@@ -8,7 +8,9 @@
 #include "core/task.h"
 #include "fd/bytes.h"
 #include "fd/fd_wait.h"
+#include "fd/file.h"
 #include "fd/stream.h"
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -222,6 +224,46 @@ static void a_thread_is_given_bytes_to_write(void **state)
     expect_broken(writes_nothing_to_a_file(), "asy_stream_write_file (stream_file.c:");
 }
 
+static asyncio_file *make_file(void)
+{
+    asyncio_file *file = NULL;
+    CHILD_CHECK(asyncio_file_open("/dev/null", O_RDONLY, 0, &file) == 0);
+    return file;
+}
+
+ASYNC(drops_a_file_too_often)
+{
+    asyncio_file *file = make_file();
+    atomic_store(&file->refs, 0);
+    asy_file_unref(file);
+    return 0;
+}
+
+static void a_file_counts_its_references(void **state)
+{
+    (void)state;
+    expect_broken(drops_a_file_too_often(), "drop_ref (file_close.c:");
+}
+
+static void forget_the_call(void *arg)
+{
+    ((asyncio_file *)arg)->calls = 0;
+}
+
+ASYNC(ends_a_call_of_another)
+{
+    asyncio_file *file = make_file();
+    asyncio_loop_call_soon(here(), forget_the_call, file);
+    asyncio_file_fsync(file);
+    return 0;
+}
+
+static void a_file_counts_its_calls(void **state)
+{
+    (void)state;
+    expect_broken(ends_a_call_of_another(), "end_file_call (files.c:");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +277,8 @@ int main(void)
         cmocka_unit_test(no_more_is_consumed_than_is_there),
         cmocka_unit_test(a_stream_counts_its_users),
         cmocka_unit_test(a_thread_is_given_bytes_to_write),
+        cmocka_unit_test(a_file_counts_its_references),
+        cmocka_unit_test(a_file_counts_its_calls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
