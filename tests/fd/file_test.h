@@ -168,4 +168,9 @@ static inline asyncio_file *open_file(const char *path, int flags)
     return file;
 }
 
+ASYNC(read_into, asyncio_file *, file, char *, buf, size_t, n)
+{
+    return asyncio_file_read(file, buf, n);
+}
+
 #endif

@@ -2,63 +2,9 @@
  * Descriptors: waiting until one is ready, reading and writing, turns, and
  * what is left when somebody closes one.
  */
-#include "asyncio.h"
-#include "core/loop.h"
-#include "core/task.h"
-#include "fd/fd_wait.h"
-#include "support/harness.h"
-#include "support/net.h"
-#include <errno.h>
-#include <fcntl.h>
-#include <math.h>
-#include <poll.h>
-#include <pthread.h>
-#include <pty.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#include <cmocka.h>
-
-/* A cmocka test that runs main_<name>, which returns 0. */
-#define TEST(name)                                                                                           \
-    static void test_##name(void **state)                                                                    \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        CHECK_EQUAL(run(main_##name), 0);                                                                    \
-        harness_settle();                                                                                    \
-    }
-
-static size_t timers(void)
-{
-    return asyncio_get_running_loop()->timers.count;
-}
-
-/* Lets the others run, and the loop look at its descriptors. */
-static void settle(void)
-{
-    for (int i = 0; i < 5; i++)
-        asyncio_sleep(0.0002);
-}
-
-static void put(int fd, const char *text)
-{
-    CHECK_EQUAL(write(fd, text, strlen(text)), strlen(text));
-}
+#include "fd/fd_test.h"
 
 /* ---- Reading and writing ------------------------------------------------------------- */
-
-ASYNC(read_text, int, fd, char *, text, size_t, size)
-{
-    ssize_t n = asyncio_read(fd, text, size - 1);
-    text[n > 0 ? n : 0] = '\0';
-    return n;
-}
 
 /* Through a pair of descriptors, the first of which is read from: at once, and waiting. */
 static void check_pair(const int fds[2])
@@ -179,17 +125,6 @@ ASYNC(main_files)
     return 0;
 }
 TEST(files)
-
-ASYNC(fill_pipe, int, fd, size_t, n)
-{
-    char *block = calloc(1, n);
-    size_t sent = 0;
-    ssize_t part = 0;
-    for (; sent < n && part >= 0; sent += part > 0 ? (size_t)part : 0)
-        part = asyncio_write(fd, block, n - sent);
-    free(block);
-    return part < 0 ? part : (ssize_t)sent;
-}
 
 ASYNC(main_full_pipe)
 {
@@ -351,11 +286,6 @@ ASYNC(main_terminal)
 TEST(terminal)
 
 /* ---- Waiting until ready --------------------------------------------------------------- */
-
-ASYNC(wait_events, int, fd, int, events, double, timeout)
-{
-    return asyncio_wait_fd(fd, events, timeout);
-}
 
 ASYNC(main_wait_timeouts)
 {
@@ -620,193 +550,6 @@ ASYNC(main_turn_in_vain)
 }
 TEST(turn_in_vain)
 
-/* ---- Closing --------------------------------------------------------------------------------- */
-
-static void check_closed(int (*end)(int), bool granted)
-{
-    int fds[2];
-    char text[4][8];
-    net_unix_pair(SOCK_STREAM, fds);
-    net_fill(fds[0]);
-    asyncio_task *tasks[] = {
-        asyncio_create_task(read_text(fds[0], text[0], 2)),
-        asyncio_create_task(read_text(fds[0], text[1], 2)),
-        asyncio_create_task(wait_events(fds[0], POLLIN, 5)),
-        asyncio_create_task(fill_pipe(fds[0], 10)),
-    };
-    settle();
-    if (granted) {
-        asyncio_loop *loop = asyncio_get_running_loop();
-        put(fds[1], "x");
-        loop->backend->ops->wait(loop->backend, 0);
-    }
-    CHECK_EQUAL(end(fds[0]), 0);
-    CHECK_EQUAL(net_registrations(-1), 0);
-    int other[2];
-    if (end == asyncio_close) {
-        /* Another file gets the number before they run. */
-        net_pipe(other);
-        CHECK_EQUAL(other[0], fds[0]);
-        put(other[1], "y");
-    }
-    for (int i = 0; i < 4; i++)
-        CHECK_EQUAL(asyncio_await(tasks[i]), -EBADF);
-    CHECK_EQUAL(timers(), 0);
-    if (end == asyncio_close) {
-        CHECK_EQUAL(asyncio_read(other[0], text[0], 2), 1);
-        asyncio_close(other[0]);
-        asyncio_close(other[1]);
-    } else {
-        CHECK_EQUAL(asyncio_forget(fds[0]), 0);
-        close(fds[0]);
-    }
-    asyncio_close(fds[1]);
-}
-
-ASYNC(main_closed)
-{
-    check_closed(asyncio_close, false);
-    check_closed(asyncio_close, true);
-    check_closed(asyncio_forget, false);
-    check_closed(asyncio_forget, true);
-    return 0;
-}
-TEST(closed)
-
-/* A task that yields for fairness does not come back to another file with the number. */
-ASYNC(spend_and_use, int, fd, int, way)
-{
-    char c;
-    asyncio_get_running_loop()->budget = 1;
-    return way == 0   ? asyncio_read(fd, &c, 1)
-           : way == 1 ? asyncio_wait_readable(fd, 1)
-                      : asyncio_write(fd, "z", 1);
-}
-
-ASYNC(main_closed_in_budget)
-{
-    for (int way = 0; way < 3; way++) {
-        int fds[2], other[2];
-        char text[8];
-        net_unix_pair(SOCK_STREAM, fds);
-        asyncio_task *task = asyncio_create_task(spend_and_use(fds[0], way));
-        asyncio_sleep(0);
-        CHECK(!asyncio_done(task));
-        asyncio_close(fds[0]);
-        net_unix_pair(SOCK_STREAM, other);
-        CHECK_EQUAL(other[0], fds[0]);
-        put(other[1], "y");
-        CHECK_EQUAL(asyncio_await(task), -EBADF);
-        CHECK_EQUAL(asyncio_read(other[0], text, sizeof text), 1);
-        CHECK_EQUAL(asyncio_wait_readable(other[1], 0), -ETIMEDOUT);
-        asyncio_close(other[0]);
-        asyncio_close(other[1]);
-        asyncio_close(fds[1]);
-    }
-    return 0;
-}
-TEST(closed_in_budget)
-
-/* The old file lives on behind another number; its events are nobody's, and make no work. */
-ASYNC(main_dup)
-{
-    int fds[2], other[2];
-    char text[8];
-    net_unix_pair(SOCK_STREAM, fds);
-    asyncio_task *task = asyncio_create_task(read_text(fds[0], text, sizeof text));
-    settle();
-    asyncio_cancel(task);
-    CHECK_EQUAL(asyncio_await(task), -ECANCELED);
-    int copy = dup(fds[0]);
-    close(fds[0]); /* by somebody who does not know better */
-    net_unix_pair(SOCK_STREAM, other);
-    CHECK_EQUAL(other[0], fds[0]);
-    CHECK_EQUAL(asyncio_forget(other[0]), 0);
-    task = asyncio_create_task(read_text(other[0], text, sizeof text));
-    settle();
-    uint64_t steps = task->steps;
-    put(fds[1], "stale");
-    CHECK_EQUAL(asyncio_wait_readable(copy, 1), 0);
-    settle();
-    CHECK(!asyncio_done(task));
-    CHECK_EQUAL(task->steps, steps);
-    /* Asleep, the loop stays asleep. */
-    uint64_t turns = asyncio_get_running_loop()->steps;
-    asyncio_sleep(0.01);
-    CHECK(asyncio_get_running_loop()->steps - turns < 5);
-    put(other[1], "fresh");
-    CHECK_EQUAL(asyncio_await(task), 5);
-    CHECK_TEXT(text, "fresh");
-    asyncio_close(copy);
-    asyncio_close(fds[1]);
-    asyncio_close(other[0]);
-    asyncio_close(other[1]);
-    return 0;
-}
-TEST(dup)
-
-/* Foreign code closes what it asked about, and gets the number again. */
-ASYNC(main_foreign_close)
-{
-    for (int i = 0; i < 3; i++) {
-        int fds[2];
-        net_unix_pair(SOCK_STREAM, fds);
-        asyncio_task *task = asyncio_create_task(wait_events(fds[0], POLLIN, 5));
-        settle();
-        CHECK_EQUAL(net_registrations(fds[0]), 1);
-        if (i == 1)
-            shutdown(fds[1], SHUT_WR);
-        else
-            put(fds[1], "x");
-        CHECK_EQUAL(asyncio_await(task), POLLIN);
-        CHECK_EQUAL(net_registrations(-1), 0);
-        close(fds[0]), close(fds[1]);
-    }
-    return 0;
-}
-TEST(foreign_close)
-
-/* A loop that runs again: what was closed between the runs is not taken for the same file. */
-ASYNC(first_run, int, fd)
-{
-    char text[4];
-    asyncio_task *task = asyncio_create_task(read_text(fd, text, sizeof text));
-    settle();
-    asyncio_cancel(task);
-    CHECK_EQUAL(asyncio_await(task), -ECANCELED);
-    return 0;
-}
-
-ASYNC(second_run, int, fd, int, other)
-{
-    char text[4];
-    asyncio_task *task = asyncio_create_task(read_text(fd, text, sizeof text));
-    settle();
-    CHECK(!asyncio_done(task));
-    CHECK(!net_is_blocking(fd));
-    put(other, "ab");
-    CHECK_EQUAL(asyncio_await(task), 2);
-    return 0;
-}
-
-static void test_closed_between_runs(void **state)
-{
-    (void)state;
-    int fds[2], again[2];
-    asyncio_runner runner;
-    net_pipe(fds);
-    assert_int_equal(asyncio_runner_init(&runner, NULL), 0);
-    assert_int_equal(asyncio_runner_run(&runner, first_run(fds[0])), 0);
-    assert_int_equal(asyncio_close(fds[0]), 0);
-    close(fds[1]);
-    net_pipe(again);
-    assert_int_equal(again[0], fds[0]);
-    assert_int_equal(asyncio_runner_run(&runner, second_run(again[0], again[1])), 0);
-    assert_int_equal(asyncio_runner_close(&runner), 0);
-    close(again[0]), close(again[1]);
-    harness_settle();
-}
-
 /* ---- Fairness, sweeps ------------------------------------------------------------------------- */
 
 ASYNC(read_firehose, int, fd)
@@ -928,11 +671,6 @@ int main(void)
         cmocka_unit_test(test_turns),
         cmocka_unit_test(test_cancelled_turns),
         cmocka_unit_test(test_turn_in_vain),
-        cmocka_unit_test(test_closed),
-        cmocka_unit_test(test_closed_in_budget),
-        cmocka_unit_test(test_dup),
-        cmocka_unit_test(test_foreign_close),
-        cmocka_unit_test(test_closed_between_runs),
         cmocka_unit_test(test_firehose),
         cmocka_unit_test(test_cancel_sweep),
         cmocka_unit_test(test_failure_sweep),
