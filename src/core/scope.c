@@ -56,7 +56,7 @@ int asy_scope_check(const asyncio_scope *scope)
 void asy_scope_exit(asyncio_scope *scope)
 {
     asyncio_task *task = scope->task;
-    ASY_ASSERT_TASK(scope->entered && task->scopes == scope, task);
+    ASY_ASSERT_TASK(task->scopes == scope, task);
     bool has_effect = scope->pending || scope->kind == SCOPE_SHIELD;
     scope->entered = false;
     scope->pending = false;

@@ -26,7 +26,7 @@ ASYNC(leaves_a_scope_twice)
 static void a_scope_is_left_once(void **state)
 {
     (void)state;
-    expect_broken(leaves_a_scope_twice(), "asy_scope_exit", "scope->entered && task->scopes == scope");
+    expect_broken(leaves_a_scope_twice(), "asy_scope_exit", "task->scopes == scope; task 'Task-");
 }
 
 ASYNC(expires_twice)
