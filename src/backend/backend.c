@@ -17,7 +17,7 @@ static void warn_about(const char *name, const char *why)
         asy_sys_write(STDERR_FILENO, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
 }
 
-/* The environment asks, it does not insist. */
+/* The environment only asks: where it cannot be met, epoll serves. */
 static void heed_environment(void)
 {
     const char *name = secure_getenv("ASYNCIO_BACKEND");

@@ -26,21 +26,20 @@ struct asy_backend_ops {
      */
     int (*wait)(struct asy_backend *backend, int64_t deadline_ns);
     /*
-     * Registers a descriptor, or, if it is registered, changes what for. `events` are epoll's. Each event
-     * is told to the backend's `happened`, the tag in its data.u64. 0 or a negative errno; -EPERM: a file
-     * that is always ready; -ENOSYS: a backend without descriptors.
+     * Registers a descriptor for `events`, which are epoll's. `is_attached`: it is registered already, and
+     * its events change. The backend's `happened` is told of each event, with the tag in its data.u64. 0 or
+     * a negative errno; -EPERM: a file that is always ready; -ENOSYS: a backend without descriptors.
      */
     int (*attach)(struct asy_backend *backend, int fd, uint64_t tag, uint32_t events, bool is_attached);
     /* Before the descriptor is closed. Late events may still come. */
     void (*detach)(struct asy_backend *backend, int fd);
-    /* Could a wait with deadline 0 bring anything but a wake-up? */
+    /* Tells whether a wait with deadline 0 could bring anything but a wake-up. */
     bool (*needs_poll)(const struct asy_backend *backend);
     /* Ends the wait under way, or the next one. Any thread, async-signal-safe. */
     void (*wake)(struct asy_backend *backend);
     /*
-     * Of a virtual clock alone: the same while other threads are at work, who live by real time. The clock
-     * stands still, but for no longer than until the deadline would have come by a real one. May return
-     * early.
+     * For a virtual clock alone: waits while other threads are at work, which live by real time. The clock
+     * stands still, at most until a real clock would have reached the deadline. May return early.
      */
     void (*wait_for_others)(struct asy_backend *backend, int64_t deadline_ns);
     /* A descriptor that is readable when wait would have something to report, or -ENOSYS where there is
@@ -52,8 +51,8 @@ struct asy_backend_ops {
 
 struct asy_backend {
     const struct asy_backend_ops *ops;
-    /* Who is told of events, during wait; many at once, so that memory can be fetched ahead. Those with
-     * tags that nobody attached are to be ignored. */
+    /* Called during wait with the events that came, many at once, so that memory can be fetched ahead. It
+     * ignores tags that nobody attached. */
     void (*happened)(void *context, const struct epoll_event *events, int count);
     void *context;
 };

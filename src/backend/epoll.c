@@ -1,6 +1,6 @@
 /*
- * The epoll backend. So far it waits for time and for wake-ups, which come through an eventfd,
- * edge-triggered: it is written by whoever wakes, and never read, since each write is an edge.
+ * The epoll backend: waits for time, for descriptors and for wake-ups. A wake-up is a write to an eventfd,
+ * which is edge-triggered and never read, since each write is an edge.
  */
 #include "backend/backend.h"
 #include "base/assert.h"

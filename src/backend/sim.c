@@ -1,8 +1,7 @@
 /*
  * The simulated backend: a clock that stands still while anything runs, and jumps to the next deadline when
  * nothing is ready. A wait without a deadline that nobody has ended can never end: a deadlock. While other
- * threads are at work it waits for those by real time, and what it has waited counts towards the next
- * deadline.
+ * threads are at work it waits for them in real time, and that time counts towards the next deadline.
  */
 #include "backend/backend.h"
 #include "base/assert.h"
@@ -11,14 +10,14 @@
 #include <errno.h>
 #include <stdatomic.h>
 
-/* How long it waits for threads without a look at who is there. */
+/* How long it waits for threads before it looks again whether they are there. */
 #define LOOK_NS 10000000
 
 struct sim {
     struct asy_backend base;
     int64_t now_ns;
-    int64_t stood_ns; /* by the real clock, since this one moved */
-    _Atomic uint32_t woken;
+    int64_t stood_ns;       /* real time that has passed since this clock moved */
+    _Atomic uint32_t woken; /* any thread; what it wrote before a wake is seen after the wait */
 };
 
 static int sim_open(struct asy_backend **out)
@@ -61,7 +60,7 @@ static int sim_wait(struct asy_backend *backend, int64_t deadline_ns)
     return 0;
 }
 
-/* Without a deadline it comes back now and then: the others may have gone away without a word. */
+/* Without a deadline it returns now and then: the other threads may have gone without a wake-up. */
 static void sim_wait_for_others(struct asy_backend *backend, int64_t deadline_ns)
 {
     struct sim *sim = (struct sim *)backend;

@@ -5,8 +5,8 @@
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define NOINLINE __attribute__((noinline))
-/* What each turn of the loop and each transfer runs through: the linker puts these side by side, so that a
- * thread that comes out of the kernel finds its code on few pages. */
+/* Code that each turn of the loop and each transfer runs through. The linker puts it side by side, so that
+ * a thread that comes out of the kernel finds its code on few pages. */
 #define HOT __attribute__((hot))
 #define COLD __attribute__((noinline, cold))
 #define HIDDEN __attribute__((visibility("hidden")))

@@ -85,7 +85,7 @@ static inline uint32_t take_place(struct heap *heap, struct heap_node *node)
     return place;
 }
 
-/* Which slot its node had. */
+/* Frees the node's place and returns the slot that it had. */
 static inline uint32_t give_place(struct heap *heap, struct heap_node *node)
 {
     struct heap_place *place = &heap->places[node->place - 1];

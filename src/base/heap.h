@@ -1,11 +1,11 @@
 /*
  * A 4-ary min-heap of intrusive nodes, ordered by (key, sequence): equal keys leave in the order in which
- * they came. Removal of any node is true and O(log n). The heap allocates nothing: its slots and places are
- * the caller's arrays, which he replaces by larger ones when the heap is full.
+ * they came. Any node can be removed, in O(log n). The heap allocates nothing: its slots and places are the
+ * caller's arrays. The caller replaces them by larger ones when the heap is full.
  *
- * What moves within the heap is a slot. Where a node's slot is stands in the node's place, which never
- * moves: places lie close together, while nodes lie on the stacks of waiting tasks, each of which would
- * have to be fetched from memory when others move.
+ * Slots move within the heap; nodes and places stay. A node's place says where its slot is. Places lie
+ * close together; nodes lie on the stacks of waiting tasks, and would have to be fetched from memory
+ * whenever others move.
  */
 #ifndef ASY_BASE_HEAP_H
 #define ASY_BASE_HEAP_H
@@ -19,7 +19,7 @@ struct heap_node {
     uint32_t place; /* its number + 1; 0: not in a heap */
 };
 
-/* The key is kept beside, so that a comparison looks no further unless keys are equal. */
+/* The key stands in the slot, too, so that a comparison looks no further unless keys are equal. */
 struct heap_slot {
     int64_t key;
     uint32_t place;
@@ -27,7 +27,7 @@ struct heap_slot {
 
 struct heap_place {
     struct heap_node *node; /* NULL: free */
-    uint64_t sequence;      /* how manieth it was to come */
+    uint64_t sequence;      /* its number among all that came */
     uint32_t slot;          /* or, while it is free, the next free place's number + 1 */
 };
 

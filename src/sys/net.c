@@ -27,8 +27,8 @@ static int socket_kind(int fd)
     return status == 0 && protocol == IPPROTO_TCP ? ASY_FD_SOCKET | ASY_FD_TCP : ASY_FD_SOCKET;
 }
 
-/* The side of a person is shared with others. The other side of a pseudo-terminal belongs to who has opened
- * it, as a pipe does. */
+/* A terminal is shared with other programs. The other side of a pseudo-terminal belongs to the program that
+ * has opened it, as a pipe does. */
 static int device_kind(int fd)
 {
     unsigned number;
@@ -86,7 +86,7 @@ ssize_t asy_sys_writev(int fd, const struct iovec *parts, int count)
     KERNEL_AGAIN("writev", -EIO, writev(fd, parts, count));
 }
 
-/* For calls that have no MSG_NOSIGNAL: the signal is held back, and taken away. */
+/* For calls that have no MSG_NOSIGNAL: SIGPIPE is blocked around them, and taken away if they raised it. */
 struct quiet {
     sigset_t before;
     bool was_pending;
@@ -102,7 +102,7 @@ static void block_sigpipe(struct quiet *quiet)
         sigismember(&quiet->before, SIGPIPE) && !sigpending(&pending) && sigismember(&pending, SIGPIPE);
 }
 
-/* `may_have`: the call in between may have raised it. errno stays. */
+/* `may_have`: the call in between may have raised the signal. errno stays. */
 static void restore_sigpipe(const struct quiet *quiet, bool may_have)
 {
     static const struct timespec no_time;

@@ -73,7 +73,7 @@ int asy_sys_access_mode(int fd)
 
 /* ---- Started --------------------------------------------------------------------------------- */
 
-/* Of ours: dup2 of one that is not open would fail. */
+/* Tells whether one of our own descriptors closes on exec. It may not be open: dup2 would fail then. */
 static bool closes_on_exec(int fd)
 {
     int saved = errno, flags = fcntl(fd, F_GETFD);
@@ -105,7 +105,7 @@ static bool is_kept(const struct asy_spawn *spawn, int fd)
     return false;
 }
 
-/* The next of the places from `place` on that is not a kept one's own. */
+/* The first number from `place` on that is not a kept descriptor's own. */
 static int next_place(const struct asy_spawn *spawn, int place)
 {
     while (is_kept(spawn, place))
@@ -137,7 +137,8 @@ static int add_close_from(posix_spawn_file_actions_t *actions, int first)
     return posix_spawn_file_actions_addclosefrom_np(actions, first);
 }
 #else
-/* Those that are open now: one that another thread opens from here on must be close-on-exec by itself. */
+/* Closes the descriptors that are open now. One that another thread opens from here on must be
+ * close-on-exec. */
 static int add_close_from(posix_spawn_file_actions_t *actions, int first)
 {
     DIR *open_files = opendir("/proc/self/fd");
@@ -155,9 +156,9 @@ static int add_close_from(posix_spawn_file_actions_t *actions, int first)
 #endif
 
 /*
- * Closes all beyond 2 but those that are kept. No action closes a range, but one closes all from a number
- * on, and what it costs does not depend on the numbers: so those beyond the first places, as many as are
- * kept, spend the time until then in these.
+ * Closes all descriptors beyond 2 that are not kept. One action closes all from a number on, and its cost
+ * does not depend on the numbers; none closes a range. So kept descriptors with high numbers move down to
+ * the first numbers after 2, all beyond those are closed, and then they move back up.
  */
 static int add_closes(posix_spawn_file_actions_t *actions, const struct asy_spawn *spawn)
 {
@@ -188,8 +189,8 @@ static void fill_attributes(posix_spawnattr_t *attributes, const struct asy_spaw
     short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
     sigset_t none, defaults;
     sigemptyset(&none);
-    /* Also those that sigfillset leaves out, since the C library keeps them for itself: posix_spawn has
-     * them ignored in the child unless they are in here. */
+    /* sigfillset leaves out the signals that the C library keeps for itself. posix_spawn ignores these in
+     * the child unless they are in the set. */
     memset(&defaults, 0xff, sizeof defaults);
     sigdelset(&defaults, SIGHUP);
     sigdelset(&defaults, SIGINT);
@@ -231,8 +232,8 @@ int asy_sys_spawn(const struct asy_spawn *spawn, pid_t *pid)
 
 /* ---- Signalled, and reaped ------------------------------------------------------------------- */
 
-/* In place of a pidfd. Once it has written, which does not fail, it does not touch the descriptor any
- * more. */
+/* Waits for a child in place of a pidfd. The write does not fail; after it the thread does not touch the
+ * descriptor. */
 static void wait_in_thread(void *arg)
 {
     const uint64_t packed = (uint64_t)(uintptr_t)arg, one = 1;
@@ -311,7 +312,8 @@ void asy_sys_child_wait(const struct asy_child *child, int timeout_ms)
     (void)has_child_ended(child, timeout_ms);
 }
 
-/* A thread that has yet to write keeps its descriptor, for good if the child outlives us. */
+/* How long a close waits for the thread of a child that has ended. A thread that has not written keeps its
+ * descriptor, for good if the child outlives us. */
 #define THREAD_MS 1000
 
 static bool has_thread_ended(const struct asy_child *child, bool has_ended)

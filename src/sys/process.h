@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* What becomes of a descriptor of the child's: one of these, or a descriptor to copy. */
+/* Where a descriptor of the child comes from: one of these, or a descriptor to copy. */
 #define ASY_SPAWN_INHERIT (-1)
 #define ASY_SPAWN_NULL (-2)   /* /dev/null */
 #define ASY_SPAWN_LIKE_1 (-3) /* whatever its 1 is */
@@ -27,9 +27,9 @@ struct asy_spawn {
     pid_t group; /* to join, unless 0 */
 };
 
-/* Starts a program, with no signal blocked and none handled; those that are ignored are reset, too, but for
- * SIGHUP, SIGINT and SIGQUIT. Shares memory with the child until it runs, so that no page is copied. 0 and
- * *pid, or a negative errno. */
+/* Starts a program with no signal blocked and none handled. Ignored signals are reset, too, except SIGHUP,
+ * SIGINT and SIGQUIT. Shares memory with the child until that runs the program, so that no page is copied.
+ * 0 and *pid, or a negative errno. */
 int asy_sys_spawn(const struct asy_spawn *spawn, pid_t *pid);
 
 /* Close-on-exec, blocking, and never 0, 1 or 2. */
@@ -39,9 +39,9 @@ int asy_sys_dup(int fd);
 /* O_ACCMODE of an open file. */
 int asy_sys_access_mode(int fd);
 /*
- * A child that was started, as something to poll: it becomes readable when the child ends. Where the
- * kernel, a filter or a checker (Valgrind) has no pidfds, a thread waits in its place; the child's number
- * then serves for the rest, which is the child's until we have reaped it.
+ * A child as a descriptor to poll, which becomes readable when the child ends. Where the kernel, a filter
+ * or a checker (Valgrind) has no pidfds, a thread waits for the child and writes to an eventfd. Signals and
+ * reaping then go by the child's number, which stays its own until we have reaped it.
  */
 struct asy_child {
     pid_t pid;
@@ -56,7 +56,7 @@ int asy_sys_child_signal(const struct asy_child *child, int signo);
 /* Reaps: 1 and *returncode, which is the exit status or minus the signal; 0: it runs still; or a negative
  * errno. */
 int asy_sys_child_reap(const struct asy_child *child, int *returncode);
-/* Waits, blocking, until it has ended, for so long. Does not reap it. */
+/* Blocks until the child has ended, for at most so long. Does not reap it. */
 void asy_sys_child_wait(const struct asy_child *child, int timeout_ms);
 /* `has_ended`: the child has, whether it was reaped or not. */
 void asy_sys_child_close(struct asy_child *child, bool has_ended);

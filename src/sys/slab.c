@@ -85,9 +85,11 @@ static struct chunk no_chunk = {.bump = CHUNK_BYTES};
 static THREAD_LOCAL struct cache *thread_cache;
 static THREAD_LOCAL struct cache *fast_cache;
 
+/* Guards `orphans` and `all_caches`. Taken when a thread begins or ends, never for a block. */
 static pthread_mutex_t orphans_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct cache *orphans, *all_caches;
 
+/* Guards the regions and their bits. Taken for a chunk, never for a block. */
 static pthread_mutex_t regions_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct list region_list = {&region_list, &region_list};
 static struct region *all_regions;
@@ -184,7 +186,7 @@ static void chunk_release(struct cache *cache, struct chunk *chunk)
     cache->spare_count++;
 }
 
-/* A free brought `used` down to `turn`: a full chunk opens, an empty one goes. */
+/* A free brought `used` down to the threshold: a full chunk opens, an empty one goes. */
 static NOINLINE void chunk_reaches_threshold(struct cache *cache, struct chunk *chunk)
 {
     ASY_ASSERT(chunk->used == chunk->threshold && chunk->threshold != NEVER);
@@ -223,7 +225,7 @@ static inline void chunk_put(struct cache *cache, struct chunk *chunk, struct de
 
 /* ---- Caches --------------------------------------------------------------- */
 
-/* Takes in what other threads have freed. */
+/* Takes in the blocks that other threads have freed. Acquire: their writes to a block come before ours. */
 static void collect_foreign(struct cache *cache)
 {
     struct dead *block = atomic_exchange_explicit(&cache->foreign, NULL, memory_order_acquire);
@@ -275,7 +277,7 @@ static struct cache *make_cache(void)
     return cache;
 }
 
-/* The thread ends: whatever is wholly free goes back, the rest waits for an heir. */
+/* The thread ends: chunks that are wholly free go back, the rest waits for the cache's next thread. */
 static void orphan_cache(void *arg)
 {
     struct cache *cache = arg;
@@ -302,7 +304,7 @@ static void orphan_cache(void *arg)
 static pthread_key_t thread_end;
 static bool has_thread_end;
 
-/* Another thread's fork must not leave the child with a lock that nobody holds, or a list half made. */
+/* A fork in another thread must not leave the child with a lock that nobody releases, or with half a list. */
 static void lock_slabs(void)
 {
     pthread_mutex_lock(&orphans_lock);
@@ -388,7 +390,8 @@ void *asy_slab_alloc(size_t bytes)
     return LIKELY(block != NULL) ? block : take_from_next_chunk(cache, size_class);
 }
 
-/* The block's cache belongs to another thread, or to none. */
+/* The block's cache belongs to another thread, or to none. Release: this thread's writes to the block, its
+ * link included, come before the owner takes it. */
 static NOINLINE void push_foreign(struct cache *home, struct dead *block)
 {
     struct dead *head = atomic_load_explicit(&home->foreign, memory_order_relaxed);

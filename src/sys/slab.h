@@ -24,8 +24,8 @@
 void *asy_slab_alloc(size_t bytes);
 
 /* `bytes` as given to asy_slab_alloc. The first 16 bytes of a freed block (up to ASY_SLAB_MAX) keep their
- * contents until the memory is used again or goes back, and then read as zero: what a late user reads there
- * can tell him so (outside sanitizers). */
+ * contents until the memory is used again or goes back, and then read as zero: so a late user can see from
+ * them that the block is dead (outside sanitizers). */
 void asy_slab_free(void *block, size_t bytes);
 
 /* Calls fn for every block that lives in this thread's cache, and may call it for dead ones too: fn tells
@@ -33,7 +33,8 @@ void asy_slab_free(void *block, size_t bytes);
  * is given, and no other. Slow: for reports at close. */
 void asy_slab_each(void (*fn)(void *block, void *arg), void *arg);
 
-/* The library is unloaded: gives all memory back, whoever has it. Nothing here is called any more. */
+/* Gives back all memory, of all threads, when the library is unloaded. Nothing here may be called after
+ * it. */
 void asy_slab_unload(void);
 
 #endif

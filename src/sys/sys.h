@@ -30,7 +30,8 @@ struct asy_fault {
 };
 extern struct asy_fault asy_fault;
 
-/* True when this call is to fail. Out of line: only reached when armed. */
+/* True when this call is to fail. Out of line, and only reached when armed. The look at `armed` is relaxed:
+ * a call that misses the arming by another thread is not counted, as if it had come before. */
 bool asy_fault_hit(const char *call);
 #define ASY_FAULT(call)                                                                                      \
     (__builtin_expect(atomic_load_explicit(&asy_fault.armed, memory_order_relaxed), 0) && asy_fault_hit(call))

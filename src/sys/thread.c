@@ -46,7 +46,7 @@ static void unlock_threads(void)
     pthread_mutex_unlock(&all.lock);
 }
 
-/* The threads are the parent's. */
+/* The threads stay in the parent. */
 static void forget_threads(void)
 {
     list_init(&all.running);
@@ -79,7 +79,7 @@ static void register_thread(struct asy_thread *self)
     pthread_mutex_unlock(&all.lock);
 }
 
-/* Whoever joins the last to end knows that all before it are gone. */
+/* Each thread that ends joins the one before it. So a join of the last one means that all are gone. */
 static void unregister_thread(struct asy_thread *self)
 {
     pthread_mutex_lock(&all.lock);
@@ -128,8 +128,8 @@ static int create_thread(struct start *start)
     return err;
 }
 
-/* A program's handlers run on its own threads, but those of a fault where it happens: a new one inherits
- * this mask. */
+/* A program's handlers run on its own threads; only those of a fault run where it happens. The new thread
+ * inherits this mask. */
 static int create_masked(struct start *start)
 {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
@@ -166,8 +166,10 @@ int asy_sys_thread_start(void (*fn)(void *), void *arg, const char *name)
 
 void asy_sys_thread_rests(struct asy_thread *self)
 {
+    /* Sequentially consistent, as is asy_sys_threads_end: that adds to `enders` and then marks all threads.
+     * So either its mark comes after our store, or we see its number here. */
     atomic_store(&self->called, 0);
-    if (atomic_load(&all.enders)) /* who comes later finds us among those that run */
+    if (atomic_load(&all.enders)) /* a later caller finds us among those that run */
         atomic_fetch_or(&self->called, TO_END);
 }
 
@@ -227,7 +229,7 @@ unsigned asy_sys_threads_end(int64_t timeout_ns)
     all.has_last = false;
     pthread_mutex_unlock(&all.lock);
     atomic_fetch_sub(&all.enders, 1);
-    if (has_last) /* what is left for it to do is libc's */
+    if (has_last) /* only libc's own work is left for it */
         pthread_join(last, NULL);
     return left;
 }

@@ -1,7 +1,7 @@
 /*
- * The end of the library. A plugin that contains it may be unloaded: nothing that the system would call
- * later may be left then, no thread and no key of threads. When the program ends nothing is unloaded, and
- * nobody is waited for.
+ * The end of the library. A plugin that contains it may be unloaded. Nothing may be left then that the
+ * system would call later: no thread, and no key of threads. When the program ends nothing is unloaded, and
+ * we wait for nobody.
  */
 #include "sys/unload.h"
 #include "base/assert.h"
@@ -18,13 +18,13 @@
 int __cxa_atexit(void (*fn)(void *), void *arg, void *library);
 
 static pthread_once_t watch_once = PTHREAD_ONCE_INIT;
-/* Not 0: the program ends. A block that outlives us, as does libc, whose function posts it. */
+/* Above 0: the program ends. The block outlives us, and so does libc, whose function posts it. */
 static sem_t *program_ends;
 static pthread_key_t keys[KEYS_MAX];
 static _Atomic unsigned key_count;
 
-/* For a destructor the two ends look alike. What is registered for a library that there is not runs at the
- * program's only, and before all destructors. */
+/* To a destructor both ends look alike. A function that is registered for a library that does not exist
+ * runs only at the program's end, and before all destructors. */
 static void watch_program(void)
 {
     program_ends = malloc(sizeof *program_ends); /* past the seam: it is not asked for again */
@@ -56,8 +56,8 @@ static bool does_program_end(void)
     return !program_ends || (sem_getvalue(program_ends, &times) == 0 && times > 0);
 }
 
-/* After the destructors of all others. A function that runs still has its code here, or in what goes with
- * us: there is nothing but to wait, and to say for what. */
+/* Runs after all other destructors. A function that is still running has its code here, or in the plugin:
+ * all we can do is wait, and say for what. */
 __attribute__((destructor(101))) static void unload_library(void)
 {
     if (does_program_end()) {

@@ -4,7 +4,7 @@
 #ifndef ASY_SYS_UNLOAD_H
 #define ASY_SYS_UNLOAD_H
 
-/* From now on the end is looked after. Again: nothing happens. */
+/* Watches for the end from now on. A second call does nothing. */
 void asy_sys_unload_begin(void);
 
 #endif

@@ -23,7 +23,7 @@ char *asy_tls_copy_text(const char *text)
     return copy;
 }
 
-/* What the program should not have asked for: -EINVAL, with words. */
+/* Refuses a setting that makes no sense: -EINVAL, with a message. */
 static int refuse_setting(const char *words)
 {
     return (int)asyncio_raise(-EINVAL, "TLS: %s", words);

@@ -80,14 +80,15 @@ static int judge_result(struct tls_filter *filter, int result)
 
 /* ---- Operations -------------------------------------------------------------------------------- */
 
-/* What others have left in the queue of errors is not ours. Mostly it is empty, and clearing it dear. */
+/* Errors that others have left in OpenSSL's queue are not ours. It is almost always empty, and clearing it
+ * is expensive: look first. */
 static inline void clear_old_errors(void)
 {
     if (ERR_peek_error())
         ERR_clear_error();
 }
 
-/* Done, as far as OpenSSL knows. */
+/* OpenSSL has finished the handshake: tells whether the protocol that we require was chosen. */
 static int check_alpn(struct tls_filter *filter)
 {
     const unsigned char *alpn;
@@ -115,7 +116,8 @@ static int continue_handshake(void *arg)
     return err;
 }
 
-/* The connection was lost, or nobody waits any more. What was to be resumed may have been the reason. */
+/* The connection was lost, or nobody waits any more. The session that was to be resumed may have been the
+ * reason: forget it. */
 static int end_handshake(void *arg, int err, const char *words)
 {
     struct tls_filter *filter = arg;
@@ -127,7 +129,7 @@ static int end_handshake(void *arg, int err, const char *words)
     return set_failure(filter, err, text);
 }
 
-/* As much as there is; what ends it is told by the next call. */
+/* Reads as much as there is. The next call returns what ended this one. */
 static ssize_t pull_some(struct tls_filter *filter, char *buf, size_t n)
 {
     size_t got = 0, part;

@@ -22,14 +22,14 @@ struct known {
 
 /* ---- Trust ---------------------------------------------------------------------------------- */
 
-/* What cannot be read counts as expired. */
+/* A date that cannot be read counts as expired. */
 static time_t expiry_of(const X509 *certificate)
 {
     struct tm expiry;
     return ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &expiry) == 1 ? timegm(&expiry) : 0;
 }
 
-/* Of the connection's sessions, those that it has and those that are still to come. */
+/* The time until which the connection's sessions are trusted, present and later ones. */
 static time_t find_end_of_trust(const struct tls_filter *filter)
 {
     if (SSL_session_reused(filter->ssl))
@@ -55,7 +55,7 @@ static int limit_ticket(SSL *ssl, void *arg)
     return SSL_SESSION_set_timeout(session, left > 0 ? left : 0) == 1;
 }
 
-/* And this when a client has shown one: `session` is what it holds, if it could be read. */
+/* OpenSSL calls this when a client has shown a ticket; `session` is its content, if it could be read. */
 static SSL_TICKET_RETURN judge_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
                                       size_t name_bytes, SSL_TICKET_STATUS status, void *arg)
 {

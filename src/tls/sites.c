@@ -43,7 +43,7 @@ static struct site *find_site(const asyncio_tls_context *context, const char *na
     return count ? bsearch(name, context->sites, count, sizeof(struct site), compare_site) : NULL;
 }
 
-/* That of the name itself, or else of "*." and all but its first part. */
+/* The context of the name itself, or else of "*." and the name without its first part. */
 static asyncio_tls_context *choose_site(const asyncio_tls_context *context, const char *name)
 {
     char wild[TLS_NAME_BYTES];
@@ -122,7 +122,7 @@ static bool asked_name(SSL *ssl, char name[TLS_NAME_BYTES])
            !asy_tls_normalize(name, (const char *)data + 5, length);
 }
 
-/* What SSL_set_SSL_CTX leaves as it is: who is verified, and versions. */
+/* Takes over what SSL_set_SSL_CTX leaves as it is: verification and versions. */
 static bool settle_at(struct tls_filter *filter, asyncio_tls_context *site)
 {
     SSL *ssl = filter->ssl;
