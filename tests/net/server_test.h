@@ -1,5 +1,6 @@
 /*
- * What the tests of servers share: a handler that echoes, servers and blocking clients, and what a client sees.
+ * What the tests of servers share: a handler that echoes, servers and blocking clients, and what a client
+ * sees.
  */
 #ifndef TESTS_NET_SERVER_TEST_H
 #define TESTS_NET_SERVER_TEST_H

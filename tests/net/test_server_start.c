@@ -1,6 +1,6 @@
 /*
- * Where servers listen: all addresses of a name, one port for all of them, what is left when one of
- * them is taken, given descriptors, and the files of Unix sockets.
+ * Where servers listen: all addresses of a name, one port for all of them, what is left when one of them is
+ * taken, given descriptors, and the files of Unix sockets.
  */
 #include "fd/address.h"
 #include "fd/stream_test.h"
@@ -178,8 +178,8 @@ ASYNC(main_one_in_use)
 }
 TEST(one_in_use)
 
-/* This program's bind, before the C library's: calls number `taken_from` to `taken_to` find the
- * address taken. */
+/* This program's bind, before the C library's: calls number `taken_from` to `taken_to` find the address
+ * taken. */
 static unsigned binds, taken_from, taken_to;
 
 int bind(int fd, const struct sockaddr *address, socklen_t length)

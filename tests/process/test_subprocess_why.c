@@ -1,6 +1,6 @@
 /*
- * Programs that cannot be run: the error, as the kernel has it, and words that say what
- * was wrong: the program, its interpreter, the file system.
+ * Programs that cannot be run: the error, as the kernel has it, and words that say what was wrong: the
+ * program, its interpreter, the file system.
  */
 #include "child.h"
 #include "fd/file_test.h"
