@@ -21,9 +21,9 @@
 /* ---- A piece, on any thread -------------------------------------------------------------- */
 
 /*
- * Where data begin at or after `at`, and how far they go at most; 0: nothing is known, as at the end. A hole
- * at the end is where SEEK_DATA says ENXIO before the end. All else may have data, also beyond the length
- * that the file names: the kernel's own files (procfs, sysfs) name 0, or a page.
+ * Moves `at` to where data begin, and returns how far they go at most; 0: nothing is known, as at the end. A
+ * hole at the end is where SEEK_DATA says ENXIO before the end. All else may have data, also beyond the
+ * length that the file names: the kernel's own files (procfs, sysfs) name 0, or a page.
  */
 static size_t find_data(int fd, off_t *at, size_t most)
 {

@@ -20,7 +20,7 @@ static void note_ready(struct fd_record *record, uint32_t events)
 }
 
 /* All that want to know, and the first in turn in each direction. */
-static void notify_waiters(struct fd_record *record, uint32_t events)
+static void wake_fd_waiters(struct fd_record *record, uint32_t events)
 {
     struct fd_waiter *first = asy_fd_waiter_at(record->waiters.next);
     bool is_alone = first->node.next == &record->waiters;
@@ -54,7 +54,7 @@ static void take_event(asyncio_loop *loop, uint64_t tag, uint32_t events)
     if (record->mode == FD_EDGE)
         note_ready(record, events);
     if (!list_is_empty(&record->waiters))
-        notify_waiters(record, events);
+        wake_fd_waiters(record, events);
     if (record->callbacks)
         asy_readers_event(record);
 }

@@ -1,5 +1,5 @@
 /*
- * What a loop knows of descriptors: records, registration. See fd_table.h.
+ * Records of descriptors, and their registration. See fd_table.h.
  */
 #include "fd/fd_table.h"
 #include "base/assert.h"
@@ -52,7 +52,7 @@ static struct fd_table *make_table(asyncio_loop *loop)
 }
 
 /* Room for the records up to fd's. */
-static bool grow_table(struct fd_table *table, size_t fd)
+static bool make_room_for_fd(struct fd_table *table, size_t fd)
 {
     size_t capacity = table->capacity ? table->capacity : 64;
     while (capacity <= fd)
@@ -72,7 +72,7 @@ struct fd_record *asy_fd_make_record(asyncio_loop *loop, int fd)
     if (fd < 0 || !table)
         return NULL;
     /* The table does not grow for any number that a program makes up. */
-    if ((size_t)fd >= table->capacity && (asy_sys_fd_kind(fd) < 0 || !grow_table(table, (size_t)fd)))
+    if ((size_t)fd >= table->capacity && (asy_sys_fd_kind(fd) < 0 || !make_room_for_fd(table, (size_t)fd)))
         return NULL;
     struct fd_record *record = asy_slab_alloc(sizeof *record);
     if (!record)

@@ -1,5 +1,5 @@
 /*
- * What a loop knows of descriptors: one record for each that was used, found by its number.
+ * The descriptors of a loop: one record for each that was used, found by its number.
  *
  * A record is registered with the backend in one of three modes:
  *
@@ -125,7 +125,7 @@ void asy_fd_unregister_unused(asyncio_loop *loop, struct fd_record *record);
 
 /* The backend's `happened`; `context` is the table. */
 void asy_fd_take_events(void *context, const struct epoll_event *events, int count);
-/* What add_reader and add_writer have in a record: an event came; the record is dropped. */
+/* For the callbacks of add_reader and add_writer: an event came; the record is dropped. */
 void asy_readers_event(struct fd_record *record);
 void asy_readers_drop(struct fd_record *record);
 

@@ -28,7 +28,7 @@ struct watchers {
     struct fd_record *record; /* NULL: dropped while one was queued */
 };
 
-/* Where that cannot be told, a call in vain is better than none. */
+/* If poll(2) cannot tell, a call in vain is better than none. */
 static bool is_ready(const struct fd_record *record, uint32_t direction)
 {
     int events = direction == FD_READ ? POLLIN | POLLRDHUP : POLLOUT;

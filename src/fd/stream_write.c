@@ -73,7 +73,7 @@ void asy_stream_wake_drainers(asyncio_stream *stream)
 }
 
 /* Waits for the turn to write, which comes in the order of the calls. 0 or an error. */
-static int wait_for_turn(asyncio_stream *stream)
+static int wait_to_write(asyncio_stream *stream)
 {
     asyncio_task *task = stream->loop->current;
     bool has_writers = stream->has_waiters && !list_is_empty(&stream->writers);
@@ -266,7 +266,7 @@ static int write_behind(asyncio_stream *stream, const struct iovec *parts, int c
 
 static int write_in_turn(asyncio_stream *stream, const struct iovec *parts, int count, size_t total)
 {
-    int err = total ? wait_for_turn(stream) : stream->write_error;
+    int err = total ? wait_to_write(stream) : stream->write_error;
     if (!err)
         err = stream->is_shaking ? ASYNCIO_ESTATE : check_may_write(stream); /* others have run meanwhile */
     if (!err && total)

@@ -80,7 +80,7 @@ static void keep_fd(asyncio_stream *stream)
         stream->file->keeps_fd = true;
 }
 
-/* What follows once there is a stream. If it fails, the descriptor stays the caller's. */
+/* Completes a stream that was just made. If that fails, the descriptor stays the caller's. */
 static int set_up_stream(asyncio_stream *stream, const asyncio_connect_options *options)
 {
     asy_stream_learn_peer(stream);
