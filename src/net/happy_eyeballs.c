@@ -109,7 +109,7 @@ static int begin_attempt(struct race *race, const struct addrinfo *address)
 }
 
 /* Waits until the newest attempt has failed, or the delay is over. */
-static int wait_for_turn(struct race *race)
+static int wait_for_next_attempt(struct race *race)
 {
     double delay_s = race->with->delay_s < 0 ? ASYNCIO_FOREVER : race->with->delay_s;
     asyncio_timeout delay;
@@ -126,7 +126,7 @@ static int begin_attempts(struct race *race, const struct addrinfo *const *order
     int err = 0;
     for (size_t i = 0; i < count && race->winner < 0 && !err; i++) {
         if (i > 0)
-            err = wait_for_turn(race);
+            err = wait_for_next_attempt(race);
         if (!err && race->winner < 0)
             err = begin_attempt(race, order[i]);
     }

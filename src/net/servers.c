@@ -223,7 +223,7 @@ void asy_server_watch(asyncio_server *server)
 static void server_loop_closes(struct fd_owner *owner);
 
 /* 0, or -EINVAL with what is wrong. */
-static int check(const asyncio_server_options *options)
+static int check_server_options(const asyncio_server_options *options)
 {
     if (isnan(options->close_timeout))
         return (int)asyncio_raise(-EINVAL, "the server's close_timeout is not a number");
@@ -238,7 +238,7 @@ int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_serv
     asyncio_loop *loop = asy_running_loop;
     if (!loop || !loop->current)
         return ASYNCIO_ENOTASK;
-    int err = !handler ? -EINVAL : options ? check(options) : 0;
+    int err = !handler ? -EINVAL : options ? check_server_options(options) : 0;
     if (err)
         return err;
     asyncio_server *server = asy_slab_alloc(sizeof *server);
