@@ -7,12 +7,14 @@
  * which fails.
  */
 #include <asyncio.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define AT_ONCE 4
 #define TWENTY 20
+#define OUTPUT_MAX (64 * 1024)
 
 struct batch {
     asyncio_semaphore places;
@@ -26,8 +28,31 @@ static void show_progress(const struct batch *batch)
     fflush(stdout);
 }
 
+struct output {
+    size_t length;
+    unsigned long long dropped; /* what came after that */
+    char data[OUTPUT_MAX];
+};
+
+/* To its end, whether or not there is room: a command that nobody reads from would stand still. */
+static int read_output(asyncio_stream *stream, struct output *output)
+{
+    char rest[4096];
+    for (;;) {
+        size_t room = OUTPUT_MAX - output->length;
+        ssize_t n = room ? asyncio_stream_read(stream, output->data + output->length, room)
+                         : asyncio_stream_read(stream, rest, sizeof rest);
+        if (n <= 0)
+            return (int)n;
+        if (room)
+            output->length += (size_t)n;
+        else
+            output->dropped += (size_t)n;
+    }
+}
+
 /* Both outputs in one, in the order in which they came. */
-static int run_shell(const char *command, int *status, asyncio_buffer *output)
+static int run_shell(const char *command, int *status, struct output *output)
 {
     asyncio_process *process;
     asyncio_subprocess_options options = {
@@ -35,20 +60,23 @@ static int run_shell(const char *command, int *status, asyncio_buffer *output)
     int err = asyncio_create_subprocess_shell(command, &options, &process);
     if (err)
         return err;
-    err = asyncio_process_communicate(process, NULL, 0, output, NULL);
-    asyncio_process_returncode(process, status);
+    err = read_output(asyncio_process_stdout(process), output);
+    if (!err)
+        err = asyncio_process_wait(process, status);
     asyncio_process_release(process); /* one that still runs is killed: we were cancelled */
     return err;
 }
 
 /* The output of a command belongs together, so it is shown at its end. */
-static void show_end(const char *command, int status, const asyncio_buffer *output)
+static void show_end(const char *command, int status, const struct output *output)
 {
     if (!status && !output->length)
         return;
     printf("\r%-45s\n", command); /* overwrites the line that shows the progress */
     if (output->length)
         fwrite(output->data, 1, output->length, stdout);
+    if (output->dropped)
+        printf("\n(%llu bytes more)\n", output->dropped);
     if (status)
         printf("(status %d)\n", status); /* minus the signal, if one has ended it */
 }
@@ -59,15 +87,15 @@ ASYNC(run_one, struct batch *, batch, const char *, command)
     if (err)
         return err;
     int status = 0;
-    asyncio_buffer output = {0};
+    struct output *output = calloc(1, sizeof *output);
     batch->begun++;
     show_progress(batch);
-    err = run_shell(command, &status, &output);
+    err = output ? run_shell(command, &status, output) : -ENOMEM;
     batch->ended++;
     batch->failed += err || status;
     if (!err)
-        show_end(command, status, &output);
-    asyncio_buffer_destroy(&output);
+        show_end(command, status, output);
+    free(output);
     show_progress(batch);
     asyncio_semaphore_release(&batch->places);
     return err;

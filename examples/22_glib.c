@@ -21,6 +21,7 @@ struct loop_source {
     GSource source;
     asyncio_loop *loop;
     gpointer fd;
+    GMainLoop *glib;
 };
 
 /* Called before GLib polls: is there something to do at once, and if not, when? */
@@ -41,18 +42,21 @@ static gboolean check(GSource *source)
 static gboolean dispatch(GSource *source, GSourceFunc callback, gpointer data)
 {
     (void)callback, (void)data;
-    int err = asyncio_loop_run_once(((struct loop_source *)source)->loop, 0);
-    if (err)
-        g_warning("no turn for asyncio: %s", asyncio_error_message());
-    return err ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
+    struct loop_source *bridge = (struct loop_source *)source;
+    if (asyncio_loop_run_once(bridge->loop, 0) == 0)
+        return G_SOURCE_CONTINUE;
+    g_warning("no turn for asyncio: %s", asyncio_error_message());
+    g_main_loop_quit(bridge->glib); /* without turns our main task would never end it */
+    return G_SOURCE_REMOVE;
 }
 
-static GSource *attach(asyncio_loop *loop)
+static GSource *attach(asyncio_loop *loop, GMainLoop *glib)
 {
     static GSourceFuncs functions = {.prepare = prepare, .check = check, .dispatch = dispatch};
     GSource *source = g_source_new(&functions, sizeof(struct loop_source));
     struct loop_source *bridge = (struct loop_source *)source;
     bridge->loop = loop;
+    bridge->glib = glib;
     bridge->fd = g_source_add_unix_fd(source, asyncio_loop_fd(loop), G_IO_IN);
     g_source_attach(source, NULL);
     return source;
@@ -166,7 +170,7 @@ static intptr_t run(struct program *program, const char *command)
     program->main = asyncio_loop_create_task(program->loop, async_main(command));
     asyncio_add_done_callback(program->main, ended, program);
 
-    GSource *bridge = attach(program->loop);
+    GSource *bridge = attach(program->loop, program->glib);
     guint timer = g_timeout_add(80, tick, program);
     guint signals = g_unix_signal_add(SIGINT, interrupt, program);
     g_main_loop_run(program->glib);

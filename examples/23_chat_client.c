@@ -50,6 +50,8 @@ ASYNC(hear, struct chat *, chat)
         if (err)
             return asyncio_raise(err, "cannot show more: %s", asyncio_strerror(err));
     }
+    if (n == ASYNCIO_ELIMIT)
+        return asyncio_raise(n, "the server sends a line that is too long");
     if (n < 0 && n != -ECANCELED)
         return asyncio_raise(n, "the connection is lost: %s", asyncio_strerror(n));
     if (n == 0 && !chat->said_all)

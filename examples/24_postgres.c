@@ -81,12 +81,28 @@ static int next_result(PGconn *connection, PGresult **result)
     return 0;
 }
 
+/* What others have stored, or say, may not move our cursor. */
+static void print_harmless(const char *text)
+{
+    for (; *text; text++)
+        putchar((unsigned char)*text < ' ' || *text == 127 ? '?' : *text);
+}
+
+static void print_failure(int number, const char *words)
+{
+    printf("%d: ", number);
+    print_harmless(words);
+    puts("");
+}
+
 static void print_rows(int number, const PGresult *result)
 {
     for (int row = 0; row < PQntuples(result); row++) {
         printf("%d:", number);
-        for (int column = 0; column < PQnfields(result); column++)
-            printf("%s %s", column ? " |" : "", PQgetvalue(result, row, column));
+        for (int column = 0; column < PQnfields(result); column++) {
+            fputs(column ? " | " : " ", stdout);
+            print_harmless(PQgetvalue(result, row, column));
+        }
         puts("");
     }
 }
@@ -131,7 +147,7 @@ static intptr_t request_cancel(void *cancel)
 
 /* Tells the server that nobody waits for the answer any more. Runs in a thread, to its end, even if cancels
  * come meanwhile. */
-static void cancel_query(PGconn *connection)
+static void cancel_query(PGconn *connection, int number)
 {
     if (PQtransactionStatus(connection) != PQTRANS_ACTIVE) /* it has no query yet */
         return;
@@ -141,7 +157,7 @@ static void cancel_query(PGconn *connection)
     ASYNCIO_SHIELD_SCOPE
     {
         if (asyncio_to_thread(request_cancel, cancel) < 0)
-            fprintf(stderr, "cancel: %s\n", asyncio_error_message());
+            print_failure(number, asyncio_error_message());
     }
     PQfreeCancel(cancel);
 }
@@ -159,9 +175,9 @@ ASYNC(answer, const char *, conninfo, double, seconds, int, number, const char *
     if (err == -ETIMEDOUT)
         printf("%d: no answer within %g s\n", number, seconds);
     else if (err && err != -ECANCELED)
-        printf("%d: %s\n", number, asyncio_error_message());
+        print_failure(number, asyncio_error_message());
     if (err == -ETIMEDOUT || err == -ECANCELED)
-        cancel_query(connection);
+        cancel_query(connection, number);
     PQfinish(connection);
     return err;
 }

@@ -189,8 +189,21 @@ def check_pipes(program, server_program):
         check(closed.returncode == 1 and 'stdin and stdout are needed' in closed.stderr, closed.stderr)
 
 
+def check_long_line(program):
+    with socket.create_server(('127.0.0.1', 0)) as listener:
+        process = subprocess.Popen([program, str(listener.getsockname()[1]), '127.0.0.1'], text=True,
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        server = listener.accept()[0]
+        server.sendall(b'x' * 100000)
+        errors = process.stderr.read()
+        process.communicate(timeout=SECONDS_MAX)
+        server.close()
+        check(process.returncode == 1 and 'the server sends a line that is too long' in errors, errors)
+
+
 check_talk(*sys.argv[1:])
 check_ends(*sys.argv[1:])
 check_hangup(*sys.argv[1:])
 check_pipes(*sys.argv[1:])
+check_long_line(sys.argv[1])
 sys.exit(1 if failures else 0)

@@ -56,6 +56,18 @@ def check_interrupt(program):
     check(process.returncode == 1 and errors == '', f'status {process.returncode}: {errors}')
 
 
+def check_failure(program):
+    """A turn that fails ends the program. strace makes it fail, where it is and may."""
+    command = ['strace', '-f', '-o', '/dev/null', '-e', 'inject=/^epoll_p?wait2?$:error=EBADF:when=20',
+               program, 'exec sleep 100']
+    try:
+        done = run(*command)
+    except FileNotFoundError:
+        return
+    if done.stdout:
+        check('no turn for asyncio' in done.stderr and '\nthe end: ASYNCIO_ESTATE\n' in done.stdout, done)
+
+
 def check_idle(program):
     """Waiting for a process costs no processor time: nobody polls in vain."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -69,5 +81,6 @@ def check_idle(program):
 check_turns(sys.argv[1])
 check_errors(sys.argv[1])
 check_interrupt(sys.argv[1])
+check_failure(sys.argv[1])
 check_idle(sys.argv[1])
 sys.exit(1 if failures else 0)

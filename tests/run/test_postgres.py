@@ -183,6 +183,8 @@ def check_results(program, server):
         status, lines, err = run(program, where, 20, *queries)
         expected = [f'{number}: {number} | {number * number} | ' for number in range(1, 41)]
         check(status == 0 and lines == expected and err == '', f'forty queries: {status} {lines} {err}')
+    status, lines, err = run(program, server.local(), 20, r"select e'\x1b[2J\n', 1", r"select e'1\x1b'::int")
+    check(lines[0] == '1: ?[2J? | 1' and '"1?"' in lines[1], f'harmless: {lines} {err}')
     # Larger than what any socket takes at once, there and back; several results; none.
     long = 'x' * 3000000
     status, lines, err = run(program, server.tcp(), 20, "select repeat('y', 5000000)",

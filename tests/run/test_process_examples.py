@@ -56,6 +56,9 @@ def test_run_commands(program):
     text = process.communicate(timeout=SECONDS_MAX)[0]
     check('(null)' not in text, f'a command that says nothing: {text!r}')
     check('\none\ntwo\n' in text and '(status -9)\n' in text, f'output and signal in {text!r}')
+    process = start(program, 'head -c 1000000 /dev/zero | tr "\\0" x')
+    text = process.communicate(timeout=SECONDS_MAX)[0]
+    check(text.count('x') < 70000 and '(934464 bytes more)' in text, f'much output: {text[-200:]!r}')
     # Interrupted: what runs is killed.
     with tempfile.TemporaryDirectory() as folder:
         pids = os.path.join(folder, 'pids')
