@@ -277,7 +277,8 @@ ASYNC(main_terminal)
     }
     CHECK_EQUAL(asyncio_await(writer), 20000);
     CHECK(net_is_blocking(slave));
-    CHECK_EQUAL(asyncio_writev(slave, NULL, 1), -EFAULT);
+    if (!RUNNING_ON_VALGRIND) /* which complains */
+        CHECK_EQUAL(asyncio_writev(slave, NULL, 1), -EFAULT);
     free(big);
     asyncio_close(slave);
     asyncio_close(master);

@@ -49,7 +49,8 @@ ASYNC(main_descriptors)
         CHECK_EQUAL(asyncio_writev(fds[0], two, 2), -EINVAL);
         CHECK_EQUAL(asyncio_sock_send(fds[0], buf, n, 0), -EINVAL);
         CHECK_EQUAL(asyncio_sock_sendto(fds[0], buf, n, 0, NULL, 0), -EINVAL);
-        CHECK_EQUAL(asyncio_sock_sendmsg(fds[0], &message, 0), -EINVAL);
+        if (!RUNNING_ON_VALGRIND) /* which looks at all of it first, and complains */
+            CHECK_EQUAL(asyncio_sock_sendmsg(fds[0], &message, 0), -EINVAL);
         CHECK_EQUAL(asyncio_sock_sendall(fds[0], buf, n, 0), -EINVAL);
         check_nothing_came(fds[1]);
         CHECK_EQUAL(send(fds[1], "abc", 3, 0), 3);
@@ -60,7 +61,8 @@ ASYNC(main_descriptors)
         CHECK_EQUAL(asyncio_sock_recv(fds[0], buf, n, MSG_PEEK), -EINVAL);
         CHECK_EQUAL(asyncio_sock_recv(fds[0], buf, n, MSG_WAITALL), -EINVAL);
         CHECK_EQUAL(asyncio_sock_recvfrom(fds[0], buf, n, 0, NULL, NULL), -EINVAL);
-        CHECK_EQUAL(asyncio_sock_recvmsg(fds[0], &message, 0), -EINVAL);
+        if (!RUNNING_ON_VALGRIND)
+            CHECK_EQUAL(asyncio_sock_recvmsg(fds[0], &message, 0), -EINVAL);
         CHECK_EQUAL(asyncio_sock_recv(fds[0], buf, 3, 0), 3);
     }
     asyncio_close(fds[0]);
@@ -83,7 +85,8 @@ ASYNC(main_parts)
             parts[i] = (struct iovec){buf, 1};
         CHECK_EQUAL(asyncio_writev(fds[1], parts, IOV_MAX + 1), -EINVAL);
         CHECK_EQUAL(asyncio_writev(fds[1], parts, -1), -EINVAL);
-        CHECK_EQUAL(asyncio_writev(fds[1], NULL, 1), -EFAULT);
+        if (!RUNNING_ON_VALGRIND) /* which complains */
+            CHECK_EQUAL(asyncio_writev(fds[1], NULL, 1), -EFAULT);
         CHECK_EQUAL(asyncio_writev(fds[1], parts, IOV_MAX), IOV_MAX);
         CHECK_EQUAL(asyncio_readv(fds[0], parts, IOV_MAX + 1), -EINVAL);
         CHECK_EQUAL(asyncio_readv(fds[0], parts, -1), -EINVAL);

@@ -501,6 +501,8 @@ static void a_detached_one_runs_on(void **state)
 
 #define DETACHED 30
 
+static double all_detached; /* when */
+
 ASYNC(detaches_many, pid_t *, pids)
 {
     for (int i = 0; i < DETACHED; i++) {
@@ -508,6 +510,7 @@ ASYNC(detaches_many, pid_t *, pids)
         pids[i] = asyncio_process_pid(process);
         asyncio_process_release(process);
     }
+    all_detached = asyncio_time();
     return 0;
 }
 
@@ -517,9 +520,8 @@ static void detached_ones_hold_up_no_close(void **state)
     (void)state;
     pid_t pids[DETACHED];
     int descriptors = count_descriptors(), status;
-    double began = asyncio_time();
     assert_int_equal(asyncio_run(detaches_many(pids)), 0);
-    assert_true(asyncio_time() - began < DETACHED / 2);
+    assert_true(asyncio_time() - all_detached < DETACHED / 2);
     for (int i = 0; i < DETACHED; i++) {
         assert_int_equal(waitpid(pids[i], &status, WNOHANG), 0);
         kill(pids[i], SIGKILL);

@@ -129,7 +129,8 @@ ASYNC(main_handshakes)
     static const char http[] = "GET / HTTP/1.1\r\n\r\n";
     static char garbage[100000];
     int fds[WAYS], open = WAYS - 1;
-    begin(0.4);
+    const double timeout = is_slow_build() ? 4 : 0.4; /* the good one shakes hands in time, too */
+    begin(timeout);
     memset(garbage, 'g', sizeof garbage);
     for (int i = 0; i < WAYS; i++)
         fds[i] = connect_plain();
@@ -148,7 +149,7 @@ ASYNC(main_handshakes)
             if (!over[i] && is_over(fds[i])) {
                 over[i] = true;
                 open--;
-                CHECK(i == HTTP || i == GARBAGE || asyncio_time() - since >= 0.39);
+                CHECK(i == HTTP || i == GARBAGE || asyncio_time() - since >= timeout - 0.01);
             }
     }
     CHECK_EQUAL(open, 0);
