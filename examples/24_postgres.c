@@ -81,7 +81,7 @@ static int next_result(PGconn *connection, PGresult **result)
     return 0;
 }
 
-/* What others have stored, or say, may not move our cursor. */
+/* Text of others may not move our cursor. */
 static void print_harmless(const char *text)
 {
     for (; *text; text++)

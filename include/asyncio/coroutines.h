@@ -107,7 +107,9 @@ static inline int asyncio_join(asyncio_future *x, intptr_t *r) { return asyncio_
  *
  * In C++ parameters are trivially copyable. A coroutine may wait inside `catch`, and in a destructor during
  * unwinding: each task has exceptions of its own. An exception that leaves a coroutine terminates the
- * program.
+ * program. No exception may leave any other function that the library calls (of asyncio_coro_new, a
+ * callback, a predicate, work for a thread): the frames of the library are C and undo nothing, and the
+ * exception may be caught behind them. Declare such functions noexcept.
  */
 #define ASYNC(...)                                                                                \
     ASYNCIO_EXPAND_(                                                                              \

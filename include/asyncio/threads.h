@@ -62,9 +62,9 @@ typedef struct asyncio_thread_future asyncio_thread_future;
 
 /*
  * Runs a coroutine as a task of a loop that runs in another thread. The caller has a reference to the loop.
- * Takes over the coroutine. Never waits. NULL: out of memory, or coro or loop was NULL. If the loop is
- * closed, closes first, or is at the end of its asyncio_run, the future fails with ASYNCIO_ESTATE.
- * (run_coroutine_threadsafe)
+ * Takes over the coroutine. Never waits. NULL: out of memory, or coro or loop was NULL, as the message says.
+ * If the loop is closed, closes first, or is at the end of its asyncio_run, the future fails with
+ * ASYNCIO_ESTATE. (run_coroutine_threadsafe)
  */
 ASYNCIO_API asyncio_thread_future *asyncio_run_coroutine_threadsafe(asyncio_coro *coro, asyncio_loop *loop);
 /* Blocks this thread for at most `timeout` seconds (ASYNCIO_FOREVER: no limit) until the task has ended,

@@ -166,6 +166,7 @@ static const struct callback_kind cancel_kind = {run_cancel, drop_cancel};
 asyncio_thread_future *asyncio_run_coroutine_threadsafe(asyncio_coro *coro, asyncio_loop *loop)
 {
     if (!coro || !loop) {
+        asyncio_raise(coro ? -EINVAL : -ENOMEM, "%s: the %s is NULL", __func__, coro ? "loop" : "coroutine");
         asyncio_coro_close(coro);
         return NULL;
     }
@@ -223,7 +224,8 @@ static bool wait_until_done(asyncio_thread_future *future, double timeout)
 intptr_t asyncio_thread_future_result(asyncio_thread_future *future, double timeout)
 {
     if (!future || isnan(timeout))
-        return -EINVAL;
+        return asyncio_raise(-EINVAL, "%s: the %s", __func__,
+                             future ? "timeout is no number" : "future is NULL");
     check_thread_future(future, __func__);
     if (!is_thread_future_done(future)) {
         if (asy_loop_is_parents(future->loop))

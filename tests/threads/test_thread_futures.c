@@ -132,6 +132,9 @@ static void arguments(void)
     CHECK(submit(NULL) == NULL);
     CHECK(asyncio_run_coroutine_threadsafe(adds(1, 2), NULL) == NULL);
     CHECK_EQUAL(asyncio_thread_future_result(NULL, 1), -EINVAL);
+    CHECK_TEXT(asyncio_error_message(), "asyncio_thread_future_result: the future is NULL");
+    CHECK(!asyncio_run_coroutine_threadsafe(NULL, asyncio_get_running_loop()));
+    CHECK_TEXT(asyncio_error_message(), "asyncio_run_coroutine_threadsafe: the coroutine is NULL");
     CHECK(!asyncio_thread_future_cancel(NULL));
     asyncio_thread_future_release(NULL);
     asyncio_thread_future *future = submit(adds(1, 2));
