@@ -33,6 +33,12 @@ static struct fd_waiter *first_in_turn(const struct fd_record *record, uint32_t 
     return NULL;
 }
 
+bool asy_fd_is_anothers_turn(const struct fd_record *record, uint32_t direction, const struct fd_waiter *own)
+{
+    const struct fd_waiter *first = first_in_turn(record, direction);
+    return first && first != own;
+}
+
 bool asy_fd_has_queue_slow(const struct fd_record *record, uint32_t direction)
 {
     return first_in_turn(record, direction) != NULL;

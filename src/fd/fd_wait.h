@@ -70,6 +70,8 @@ int asy_fd_watch_again(asyncio_loop *loop, struct fd_record *record, struct fd_w
 
 /* Do others wait for their turn in this direction? */
 bool asy_fd_has_queue_slow(const struct fd_record *record, uint32_t direction);
+/* Is somebody else first in turn, one that has given way amid its transfer included? */
+bool asy_fd_is_anothers_turn(const struct fd_record *record, uint32_t direction, const struct fd_waiter *own);
 static inline bool asy_fd_has_queue(const struct fd_record *record, uint32_t direction)
 {
     return UNLIKELY(!list_is_empty(&record->waiters)) && asy_fd_has_queue_slow(record, direction);

@@ -126,8 +126,13 @@ int asy_stream_feed_goodbye(asyncio_stream *stream);
 void asy_stream_fail_reads(asyncio_stream *stream, int err);
 
 /* ---- stream_flush.c ----------------------------------------------------------------- */
-/* One system call, if it is worth trying: the number of bytes, -EAGAIN, or an error. */
-ssize_t asy_stream_transmit(asyncio_stream *stream, const struct iovec *parts, int count);
+/* Its place among those that wait to write. A flusher whose turn came keeps its place until all is sent:
+ * nobody else's bytes come in between. */
+enum flush_place { FLUSH_LAST, FLUSH_FIRST };
+/* One system call, if it is worth trying and comes between nobody's bytes: their number, -EAGAIN, or an
+ * error. */
+ssize_t asy_stream_transmit(asyncio_stream *stream, const struct iovec *parts, int count,
+                            enum flush_place place);
 /* Sends what is queued, now and in the background. */
 void asy_stream_flush(asyncio_stream *stream);
 /* The descriptor takes no more: what is queued is lost, and writes fail with err. */

@@ -35,10 +35,18 @@ static int cut_parts(const struct iovec *parts, int count)
     return n;
 }
 
-ssize_t asy_stream_transmit(asyncio_stream *stream, const struct iovec *parts, int count)
+/* A sender that has given way amid its bytes keeps its turn, and the direction stays ready. */
+static bool would_come_between(const asyncio_stream *stream, enum flush_place place)
+{
+    return place == FLUSH_LAST && UNLIKELY(!list_is_empty(&stream->record->waiters)) &&
+           asy_fd_is_anothers_turn(stream->record, FD_WRITE, &stream->flusher);
+}
+
+ssize_t asy_stream_transmit(asyncio_stream *stream, const struct iovec *parts, int count,
+                            enum flush_place place)
 {
     struct fd_record *record = stream->record;
-    if (stream->file || !(record->ready & FD_WRITE))
+    if (stream->file || !(record->ready & FD_WRITE) || would_come_between(stream, place))
         return -EAGAIN;
     ssize_t sent;
     struct iovec first = parts[0];
@@ -111,10 +119,6 @@ static void lose_output(asyncio_stream *stream, int err)
 
 /* ---- The queue ---------------------------------------------------------------------------- */
 
-/* Its place among those that wait to write. A flusher whose turn came keeps its place until all is sent:
- * nobody else's bytes come in between. */
-enum flush_place { FLUSH_LAST, FLUSH_FIRST };
-
 static void flusher_notified(struct fd_waiter *flusher, int err);
 static void flush_output(asyncio_stream *stream, enum flush_place place);
 
@@ -181,7 +185,7 @@ static void flush_output(asyncio_stream *stream, enum flush_place place)
             break;
         }
         struct iovec part = {stream->out.data + stream->out.start, asy_bytes_count(&stream->out)};
-        ssize_t sent = asy_stream_transmit(stream, &part, 1);
+        ssize_t sent = asy_stream_transmit(stream, &part, 1, place);
         if (sent >= 0) {
             asy_bytes_consume(&stream->out, (size_t)sent);
             sent_now += (size_t)sent;

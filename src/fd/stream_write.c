@@ -184,7 +184,7 @@ static int queue_rest(asyncio_stream *stream, const struct iovec *parts, int cou
 /* Nothing is queued: as much as possible goes out at once, without a copy. */
 static int write_direct(asyncio_stream *stream, const struct iovec *parts, int count, size_t total)
 {
-    ssize_t sent = asy_stream_transmit(stream, parts, count);
+    ssize_t sent = asy_stream_transmit(stream, parts, count, FLUSH_LAST);
     if (sent < 0 && sent != -EAGAIN) {
         asy_stream_fail_writes(stream, (int)sent);
         return (int)sent;

@@ -321,7 +321,7 @@ static void stream_loop_closes(struct fd_owner *owner)
     list_init(&stream->drainers);
     list_init(&stream->writers);
     close_stream_fd(stream);
-    stream->users = 1;
+    stream->users = 1u + stream->has_next_flush; /* a callback, which the loop drops after this */
     if (!is_ours)
         return;
     leave_holder(stream);

@@ -104,6 +104,9 @@ static ssize_t recv_all(int fd, char *buf, size_t n, int flags, struct sockaddr 
     bool waited = false;
     while (!err && got < n && !(err = give_way(loop, record, got, &step_end))) {
         size_t most = step_end - got < n - got ? step_end - got : n - got;
+        /* After a part an error is the next call's: to read here would take it away. */
+        if (waited && got && (asy_fd_look(fd, POLLIN) & (POLLERR | POLLHUP)) == (POLLERR | POLLHUP))
+            break;
         ssize_t part = -EAGAIN;
         if ((record->ready & FD_READ) && (waited || got || !asy_fd_has_queue(record, FD_READ)))
             part = asy_sys_recvfrom(fd, buf + got, most, flags | MSG_DONTWAIT, got ? NULL : from, length);
