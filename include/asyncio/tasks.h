@@ -34,12 +34,12 @@ ASYNCIO_API asyncio_task *asyncio_create_task_with(asyncio_coro *coro, const asy
  * runs. On a closed loop the task has ended with ASYNCIO_ESTATE. */
 ASYNCIO_API asyncio_task *asyncio_loop_create_task(asyncio_loop *loop, asyncio_coro *coro);
 ASYNCIO_API asyncio_task *asyncio_create_task_at(asyncio_coro *coro, const asyncio_site *site);
-ASYNCIO_API asyncio_task *asyncio_create_task_with_at(const asyncio_site *site, asyncio_coro *coro,
-                                                      const asyncio_task_options *options);
+ASYNCIO_API asyncio_task *asyncio_create_task_with_at(asyncio_coro *coro, const asyncio_task_options *options,
+                                                      const asyncio_site *site);
 ASYNCIO_API asyncio_task *asyncio_loop_create_task_at(asyncio_loop *loop, asyncio_coro *coro,
                                                       const asyncio_site *site);
 #define asyncio_create_task(coro) asyncio_create_task_at((coro), ASYNCIO_HERE)
-#define asyncio_create_task_with(coro, ...) asyncio_create_task_with_at(ASYNCIO_HERE, (coro), __VA_ARGS__)
+#define asyncio_create_task_with(coro, ...) asyncio_create_task_with_at((coro), __VA_ARGS__, ASYNCIO_HERE)
 #define asyncio_loop_create_task(loop, coro) asyncio_loop_create_task_at((loop), (coro), ASYNCIO_HERE)
 
 /* Returns the task that runs, borrowed; NULL in a callback or a plain thread. (current_task) */

@@ -93,19 +93,9 @@ intptr_t asyncio_await_future(asyncio_future *future)
     return await_any(future, &status, NULL);
 }
 
-intptr_t asyncio_await_task(asyncio_task *task)
-{
-    return asyncio_await_future(task ? &task->future : NULL);
-}
-
 int asyncio_join_future(asyncio_future *future, intptr_t *result)
 {
     int status;
     (void)await_any(future, &status, result);
     return status;
-}
-
-int asyncio_join_task(asyncio_task *task, intptr_t *result)
-{
-    return asyncio_join_future(task ? &task->future : NULL, result);
 }

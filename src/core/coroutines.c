@@ -30,8 +30,8 @@ asyncio_coro *asyncio_coro_alloc(const asyncio_coro_type *type, void **args)
     return (asyncio_coro *)(void *)task;
 }
 
-/* A coroutine that is started or disposed of no longer counts as unstarted
- * where it was made; if that is another thread's loop, it finds out itself. */
+/* A coroutine that is started or disposed of no longer counts as unstarted in the loop where it was made. If
+ * that is another thread's, it finds out by itself when it closes. */
 static void leave_unstarted(asyncio_task *task)
 {
     asyncio_loop *home = task->future.loop;
@@ -39,7 +39,7 @@ static void leave_unstarted(asyncio_task *task)
         home->unstarted--;
 }
 
-static COLD _Noreturn void used_again(const asyncio_future *coro)
+static COLD _Noreturn void refuse_second_use(const asyncio_future *coro)
 {
     const asyncio_site *site = coro->kind == OBJECT_DEAD || coro->kind == OBJECT_TASK ? coro->site : NULL;
     if (site)
@@ -53,7 +53,7 @@ void asy_coro_hand_over(asyncio_coro *coro)
 {
     asyncio_task *task = (asyncio_task *)(void *)coro;
     if (UNLIKELY(task->future.kind != OBJECT_CORO))
-        used_again(&task->future);
+        refuse_second_use(&task->future);
     leave_unstarted(task);
     __atomic_store_n(&task->future.loop, NULL, __ATOMIC_RELAXED);
 }
@@ -62,7 +62,7 @@ asyncio_task *asy_coro_begin(asyncio_coro *coro)
 {
     asyncio_task *task = (asyncio_task *)(void *)coro;
     if (UNLIKELY(task->future.kind != OBJECT_CORO))
-        used_again(&task->future);
+        refuse_second_use(&task->future);
     leave_unstarted(task);
     return task;
 }
@@ -98,23 +98,23 @@ static void drop_argument(void (*drop)(void *), void *arg)
     asy_task_show(hidden);
 }
 
-static void drop_call(void *args)
+static void drop_function_call(void *args)
 {
     const struct call *call = args;
     drop_argument(call->drop, call->arg);
 }
 
-static intptr_t start_call(void *args)
+static intptr_t start_function_call(void *args)
 {
     const struct call *call = args;
     intptr_t result = call->fn(call->arg);
-    drop_call(args);
+    drop_function_call(args);
     return result;
 }
 
 static const asyncio_coro_type call_type = {.site = {__FILE__, "a function", __LINE__},
-                                            .start = start_call,
-                                            .drop = drop_call,
+                                            .start = start_function_call,
+                                            .drop = drop_function_call,
                                             .args_size = sizeof(struct call)};
 
 asyncio_coro *asyncio_coro_new_at(intptr_t (*fn)(void *), void *arg, void (*drop)(void *),

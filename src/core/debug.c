@@ -1,11 +1,11 @@
 /*
- * Steps that somebody watches. In debug mode, or with an instrument set, every
- * step goes through the loop's own stack, and through here; otherwise none
- * does.
+ * Debug mode and instruments. With either, every step goes through the loop's own stack, and through here;
+ * otherwise none does.
  */
 #include "core/debug.h"
 #include "asyncio/errors.h"
 #include "asyncio/tasks.h"
+#include "base/assert.h"
 #include "core/cancel.h"
 #include "core/loop.h"
 #include "core/quarantine.h"
@@ -71,7 +71,7 @@ void asy_trace_emit(asyncio_loop *loop, asyncio_trace_event *event)
 
 /* ---- Steps ------------------------------------------------------------------------ */
 
-/* The system's clock: a virtual one stands still during a step. */
+/* Did it take too long? By the system's clock: a virtual one stands still during a step. */
 static bool is_slow(const asyncio_loop *loop, int64_t begun_ns, double *took)
 {
     int64_t took_ns = asy_sys_now_ns() - begun_ns;
@@ -79,7 +79,7 @@ static bool is_slow(const asyncio_loop *loop, int64_t begun_ns, double *took)
     return loop->debug && took_ns >= loop->slow_ns;
 }
 
-static const char *gave_way_in(const asyncio_task *task)
+static const char *name_wait(const asyncio_task *task)
 {
     if (task->future.is_done)
         return NULL;
@@ -88,6 +88,7 @@ static const char *gave_way_in(const asyncio_task *task)
 
 void asy_step_hooks(asyncio_loop *loop, asyncio_task *task)
 {
+    ASY_ASSERT_TASK(loop->is_stepping, task);
     task->future.refs++; /* it may end in this step */
     if (loop->instrument)
         asy_trace(loop, ASYNCIO_TRACE_STEP_BEGIN, task);
@@ -99,7 +100,7 @@ void asy_step_hooks(asyncio_loop *loop, asyncio_task *task)
     if (loop->instrument) {
         asyncio_trace_event event = {.task = task};
         event.kind = task->future.is_done ? ASYNCIO_TRACE_TASK_DONE : ASYNCIO_TRACE_STEP_END;
-        event.what = gave_way_in(task);
+        event.what = name_wait(task);
         event.result = task->future.is_done ? task->future.result : 0;
         asy_trace_emit(loop, &event);
     }

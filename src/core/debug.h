@@ -1,5 +1,6 @@
 /*
- * Watching a loop: debug mode, and instruments. Callers look at loop->instrument first.
+ * Watching a loop: debug mode and instruments. A caller of asy_trace and its like has looked at
+ * loop->instrument first.
  */
 #ifndef ASY_CORE_DEBUG_H
 #define ASY_CORE_DEBUG_H
@@ -24,7 +25,7 @@ static inline void asy_trace_time(asyncio_loop *loop, asyncio_trace_kind kind, a
 }
 
 /* ---- Steps that somebody watches ------------------------------------------------ */
-/* Is anybody interested in single steps? Sets `step_by_step`. */
+/* Sets is_stepping: is debug mode on, or an instrument set? */
 void asy_debug_update(asyncio_loop *loop);
 void asy_step_hooks(asyncio_loop *loop, asyncio_task *task);
 void asy_callback_hooks(asyncio_loop *loop, struct callback *callback);

@@ -1,6 +1,6 @@
 /*
- * The debug descriptor: where a tool that looks at a process, or at a core
- * file, finds loops, tasks and what they wait in, without our headers.
+ * The debug descriptor: tells a tool that looks at a process, or at a core file, where loops, tasks and their
+ * waits are, without our headers.
  *
  * It is a constant in the ELF section "asyncio_debug", which survives strip.
  * A tool checks magic, version and size, then follows `runtime`. The layout

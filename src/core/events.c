@@ -1,10 +1,11 @@
 /*
- * The event loop: its iteration, its life, and how to run it.
+ * The event loop's iteration, and runs: many iterations, until somebody stops the loop or a future is done.
  */
 #include "asyncio/events.h"
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
 #include "asyncio/tasks.h"
+#include "base/assert.h"
 #include "core/contextvars.h"
 #include "core/debug.h"
 #include "core/exceptions.h"
@@ -16,7 +17,6 @@
 #include "sys/slab.h"
 #include "sys/sys.h"
 #include <errno.h>
-#include <math.h>
 #include <pthread.h>
 
 /* Under a load of yields the poll is amortised over this many hops, or this
@@ -33,7 +33,7 @@ HOT int64_t asy_loop_now_ns(asyncio_loop *loop)
 
 /* ---- One iteration ---------------------------------------------------------------- */
 
-/* Tasks among themselves in random order; callbacks keep their places. */
+/* Puts the tasks in random order among themselves; callbacks keep their places. */
 static void shuffle_tasks(asyncio_loop *loop)
 {
     size_t count = loop->ready.count, n = 0, task_count = 0;
@@ -43,6 +43,7 @@ static void shuffle_tasks(asyncio_loop *loop)
         return; /* in order, then */
     struct ready **tasks = all + count;
     for (struct ready *entry = loop->ready.first; entry; entry = entry->next) {
+        ASY_ASSERT(n < count);
         all[n++] = entry;
         if (entry->kind == READY_TASK)
             tasks[task_count++] = entry;
@@ -70,7 +71,7 @@ static bool others_may_wake(asyncio_loop *loop)
     return asy_loop_is_shared(loop) || !list_is_empty(&loop->abroad.entries);
 }
 
-static COLD void about_to_wait(asyncio_loop *loop, int64_t deadline_ns)
+static COLD void announce_wait(asyncio_loop *loop, int64_t deadline_ns)
 {
     if (loop->debug && deadline_ns == ASY_NO_DEADLINE && !loop->backend->ops->is_virtual &&
         !loop->is_deadlocked && !loop->signals && !others_may_wake(loop) &&
@@ -82,7 +83,7 @@ static COLD void about_to_wait(asyncio_loop *loop, int64_t deadline_ns)
         asy_trace_time(loop, ASYNCIO_TRACE_WAIT_BEGIN, NULL, deadline_ns);
 }
 
-static COLD int wait_failed(asyncio_loop *loop, int err)
+static COLD int explain_failed_wait(asyncio_loop *loop, int err)
 {
     if (err == -EINTR)
         return 0;
@@ -92,8 +93,8 @@ static COLD int wait_failed(asyncio_loop *loop, int err)
     return (int)asyncio_raise(err, "deadlock: nothing is left that could wake a task");
 }
 
-/* Does a virtual clock wait for other threads now? It does while they work for the loop; and, where there
- * is no time to go on to, while they may wake it at all. */
+/* Does a virtual clock wait for other threads now? It does while a task waits for their work; and, when no
+ * timer is set, while they may wake the loop at all. */
 static bool waits_for_others(asyncio_loop *loop, int64_t deadline_ns)
 {
     if (deadline_ns <= 0 || !loop->backend->ops->is_virtual)
@@ -101,7 +102,7 @@ static bool waits_for_others(asyncio_loop *loop, int64_t deadline_ns)
     return loop->abroad.awaited_work || (deadline_ns == ASY_NO_DEADLINE && others_may_wake(loop));
 }
 
-/* Waits, if nothing is ready, until something is, but not past latest_ns. */
+/* If nothing is ready, waits until something is, but not past latest_ns. */
 static HOT int poll_backend(asyncio_loop *loop, int64_t latest_ns)
 {
     bool waits = !loop->ready.first && !loop->is_stopping;
@@ -112,18 +113,19 @@ static HOT int poll_backend(asyncio_loop *loop, int64_t latest_ns)
     if (waits) {
         asy_loop_give_spare_stack(loop);
         asy_stacks_trim(loop->stacks);
+        /* Set before the look at posts: see the head of threadsafe.c. */
         atomic_store(&loop->posts.is_sleeping, true);
         if (asy_posts_pending(loop))
             deadline_ns = 0;
     }
     if (UNLIKELY(waits && loop->is_stepping))
-        about_to_wait(loop, deadline_ns);
-    /* Inside another loop always: what made the descriptor readable has to be taken. */
+        announce_wait(loop, deadline_ns);
+    /* A loop inside another one always polls: that takes what made its descriptor readable. */
     if (UNLIKELY(waits_for_others(loop, deadline_ns)))
         loop->backend->ops->wait_for_others(loop->backend, deadline_ns);
     else if (deadline_ns > 0 || UNLIKELY(loop->is_embedded) || loop->backend->ops->needs_poll(loop->backend))
         err = loop->backend->ops->wait(loop->backend, deadline_ns);
-    /* In no order: who still sees it up wakes once more than needed. */
+    /* Relaxed: a poster that still reads true writes to the eventfd once too often, no more. */
     if (waits)
         atomic_store_explicit(&loop->posts.is_sleeping, false, memory_order_relaxed);
     if (UNLIKELY(waits && loop->is_stepping && loop->instrument))
@@ -136,16 +138,16 @@ static HOT int poll_backend(asyncio_loop *loop, int64_t latest_ns)
     if (loop->timers.count)
         asy_timers_fire(loop, loop->now_ns);
     loop->hops = 0;
-    return UNLIKELY(err) ? wait_failed(loop, err) : 0;
+    return UNLIKELY(err) ? explain_failed_wait(loop, err) : 0;
 }
 
-/* Is there anything that a poll could bring without being posted? */
-static inline bool is_polled(const asyncio_loop *loop)
+/* Could a poll bring anything that nobody posts: a timer, an event of a descriptor? */
+static inline bool has_polled_sources(const asyncio_loop *loop)
 {
     return loop->timers.count || loop->io;
 }
 
-/* Of what was ready when the iteration began, as much runs as is not to be asked about before. */
+/* Lets up to `most` entries run before the next look, of those that were ready when the iteration began. */
 static inline void begin_stretch(asyncio_loop *loop, size_t most)
 {
     loop->batch = (uint32_t)(most < loop->ready_then ? most : loop->ready_then);
@@ -153,17 +155,17 @@ static inline void begin_stretch(asyncio_loop *loop, size_t most)
     loop->ready_then -= loop->batch;
 }
 
-/* Timers and descriptors wait: is it time to see to them? */
+/* Is it time to poll for timers and descriptors? Looks at the clock more often while steps are long. */
 static NOINLINE bool is_poll_due(asyncio_loop *loop)
 {
     if (loop->hops >= POLL_HOPS)
         return true;
-    bool late = asy_loop_now_ns(loop) - loop->now_ns >= POLL_NS;
-    if (late)
+    bool is_late = asy_loop_now_ns(loop) - loop->now_ns >= POLL_NS;
+    if (is_late)
         loop->look_hops = 1;
     else if (loop->look_hops < ASY_LOOK_HOPS_MAX)
         loop->look_hops *= 2;
-    return late;
+    return is_late;
 }
 
 /* May the tasks go on among themselves, without a poll? */
@@ -173,22 +175,23 @@ bool asy_loop_goes_on(asyncio_loop *loop)
         begin_stretch(loop, loop->ready_then);
         return loop->batch;
     }
-    bool polled = is_polled(loop);
-    if (atomic_load_explicit(&loop->posts.has_any, memory_order_relaxed) || (polled && is_poll_due(loop)))
+    bool is_polled = has_polled_sources(loop);
+    /* Relaxed: a post that is missed here is found at the next look, a few entries later. */
+    if (atomic_load_explicit(&loop->posts.has_any, memory_order_relaxed) || (is_polled && is_poll_due(loop)))
         return false;
     if (loop->ready_then) {
-        begin_stretch(loop, polled ? loop->look_hops : POLL_HOPS);
+        begin_stretch(loop, is_polled ? loop->look_hops : POLL_HOPS);
         return true;
     }
     if (loop->hops >= POLL_HOPS)
         return false;
-    loop->batch = polled ? loop->look_hops : ASY_LOOK_HOPS_MAX; /* of what has come since */
+    loop->batch = is_polled ? loop->look_hops : ASY_LOOK_HOPS_MAX; /* entries queued since */
     loop->hops += loop->batch;
     return true;
 }
 
-/* Debug mode and instruments: a task's step, with the loop on both sides of it. */
-static void step(asyncio_loop *loop, asyncio_task *task)
+/* Debug mode and instruments: runs one step of a task, and comes back before any other runs. */
+static void run_watched_step(asyncio_loop *loop, asyncio_task *task)
 {
     uint32_t batch = loop->batch;
     size_t ready_then = loop->ready_then;
@@ -199,12 +202,6 @@ static void step(asyncio_loop *loop, asyncio_task *task)
     loop->ready_then = ready_then;
 }
 
-static COLD _Noreturn void returned_in_child(void)
-{
-    asy_fatal("a callback returned in a forked child process; the loop belongs to the parent: "
-              "end the child with _exit, or run a loop of its own in it");
-}
-
 static void run_callback(asyncio_loop *loop, struct callback *callback)
 {
     if (UNLIKELY(loop->is_stepping))
@@ -213,7 +210,7 @@ static void run_callback(asyncio_loop *loop, struct callback *callback)
         callback->kind->run(callback);
     asy_vars_leave(loop);
     if (UNLIKELY(asy_loop_is_parents(loop)))
-        returned_in_child();
+        asy_returned_in_child(NULL);
 }
 
 static HOT void run_batch(asyncio_loop *loop)
@@ -234,22 +231,28 @@ static HOT void run_batch(asyncio_loop *loop)
             entry->kind = READY_TASK;
             ready_push(&loop->ready, entry);
         } else if (UNLIKELY(loop->is_stepping)) {
-            step(loop, LIST_ENTRY(entry, asyncio_task, ready));
+            run_watched_step(loop, LIST_ENTRY(entry, asyncio_task, ready));
         } else {
             asy_task_resume(loop, LIST_ENTRY(entry, asyncio_task, ready));
         }
     }
 }
 
-HOT int asy_loop_run(asyncio_loop *loop)
+HOT int asy_loop_iterate(asyncio_loop *loop, int64_t latest_ns)
 {
-    int err = 0;
-    do {
-        err = poll_backend(loop, ASY_NO_DEADLINE);
-        if (err)
-            break;
+    int err = poll_backend(loop, latest_ns);
+    if (!err)
         run_batch(loop);
-    } while (!loop->is_stopping);
+    return err;
+}
+
+/* Runs until somebody stops the loop, or it cannot wait. */
+static int run_iterations(asyncio_loop *loop)
+{
+    int err;
+    do
+        err = asy_loop_iterate(loop, ASY_NO_DEADLINE);
+    while (!err && !loop->is_stopping);
     loop->is_stopping = false;
     return err;
 }
@@ -257,8 +260,8 @@ HOT int asy_loop_run(asyncio_loop *loop)
 /* ---- Running it --------------------------------------------------------------------- */
 
 #if ASY_ASAN
-/* Tasks that started in an earlier run come back to this one's stack. Where that is not the
- * thread's (in a child that a task has forked), the first one that starts tells. */
+/* Tasks that started in an earlier run come back to the stack that this run is on. If that is not the
+ * thread's own (in a child that a task has forked), the first task that starts finds out (fiber_entered). */
 static void learn_own_stack(struct fiber *fiber)
 {
     pthread_attr_t attributes;
@@ -276,31 +279,8 @@ static void learn_own_stack(struct fiber *fiber)
 }
 #endif
 
-/* What would make the next iteration begin without a wait. */
-static bool has_work(asyncio_loop *loop)
-{
-    return loop->ready.first || loop->is_stopping || asy_posts_pending(loop);
-}
-
-/* Inside another loop, between two turns: the loop counts as asleep, so that a post makes its
- * descriptor readable, and so does what is queued in this thread. */
-static void doze(asyncio_loop *loop)
-{
-    loop->is_dozing = true;
-    atomic_store(&loop->posts.is_sleeping, true);
-    if (has_work(loop))
-        asy_loop_rouse(loop);
-}
-
-void asy_loop_rouse(asyncio_loop *loop)
-{
-    loop->is_dozing = false;
-    if (!asy_loop_is_parents(loop))
-        loop->backend->ops->wake(loop->backend);
-}
-
-/* Asked for once: turns may be many and short. */
-static int own_tid(void)
+/* Asks the kernel once a thread: turns may be many and short. */
+static int find_own_tid(void)
 {
     static THREAD_LOCAL struct {
         int tid;
@@ -313,7 +293,7 @@ static int own_tid(void)
     return own.tid;
 }
 
-static int enter(asyncio_loop *loop, const char *call)
+static int check_may_run(asyncio_loop *loop, const char *call)
 {
     if (!loop)
         return -EINVAL;
@@ -325,12 +305,23 @@ static int enter(asyncio_loop *loop, const char *call)
         return (int)asyncio_raise(ASYNCIO_ESTATE, "%s: the loop runs in another thread", call);
     if (loop->is_closed)
         return (int)asyncio_raise(ASYNCIO_ESTATE, "%s: the loop is closed", call);
-    asyncio_loop_ref(loop); /* until it leaves */
-    /* Other threads may be looking for theirs. */
+    return 0;
+}
+
+int asy_loop_begin_run(asyncio_loop *loop, const char *call)
+{
+    int err = check_may_run(loop, call);
+    if (err)
+        return err;
+    ASY_ASSERT(!loop->current && !loop->exceptions);
+    asyncio_loop_ref(loop); /* until the run ends */
+    /* Other threads may compare it with their own (loop.c: is_loop_here). Relaxed: none of them takes this
+     * loop for its own, whether it reads the old value or the new one. */
     __atomic_store_n(&loop->thread, asy_this_thread(), __ATOMIC_RELAXED);
-    loop->tid = own_tid();
+    loop->tid = find_own_tid();
     loop->is_running = true;
     loop->is_dozing = false;
+    /* Awake: what is posted from here on is found by the poll, which comes first. */
     atomic_store(&loop->posts.is_sleeping, false);
     asy_fp_control_save(&loop->fp);
 #if ASY_TSAN
@@ -346,86 +337,40 @@ static int enter(asyncio_loop *loop, const char *call)
     return 0;
 }
 
-static void leave(asyncio_loop *loop)
+void asy_loop_end_run(asyncio_loop *loop)
 {
+    ASY_ASSERT(loop->is_running && asy_running_loop == loop && !loop->current);
     asy_vars_leave(loop);
     asy_exceptions_leave(loop);
     asy_running_loop = NULL;
     loop->is_running = false;
     if (UNLIKELY(loop->is_embedded))
-        doze(loop);
+        asy_loop_doze(loop);
     asyncio_loop_release(loop);
 }
 
-/* After a run of many turns. A loop inside another one stays watched for its next turn, until it closes. */
-static void leave_run(asyncio_loop *loop)
+/* Ends a run of many iterations. A loop inside another one stays watched for its next turn, until it
+ * closes. */
+static void end_long_run(asyncio_loop *loop)
 {
     if (!loop->is_embedded)
         asy_overflow_unwatch(loop);
-    leave(loop);
+    asy_loop_end_run(loop);
 }
 
 int asyncio_loop_run_forever(asyncio_loop *loop)
 {
-    int err = enter(loop, __func__);
+    int err = asy_loop_begin_run(loop, __func__);
     if (err)
         return err;
-    err = asy_loop_run(loop);
-    leave_run(loop);
+    err = run_iterations(loop);
+    end_long_run(loop);
     return err;
 }
 
-/* ---- Inside another loop ------------------------------------------------------------ */
+/* ---- Until a future is done ---------------------------------------------------------- */
 
-int asyncio_loop_run_once(asyncio_loop *loop, double timeout)
-{
-    if (isnan(timeout))
-        return -EINVAL;
-    int err = enter(loop, __func__);
-    if (err)
-        return err;
-    int64_t latest_ns = timeout > 0 ? asy_deadline_after(asy_loop_now_ns(loop), timeout) : 0;
-    err = poll_backend(loop, latest_ns);
-    if (!err)
-        run_batch(loop);
-    loop->is_stopping = false;
-    leave(loop);
-    return err;
-}
-
-int asyncio_loop_fd(asyncio_loop *loop)
-{
-    if (!loop)
-        return -EINVAL;
-    asy_loop_check(loop, __func__);
-    if (asy_loop_unusable(loop))
-        return ASYNCIO_ESTATE;
-    int fd = loop->backend->ops->fd(loop->backend);
-    if (fd >= 0 && !loop->is_embedded) {
-        loop->is_embedded = true;
-        if (!loop->is_running)
-            doze(loop);
-    }
-    return fd;
-}
-
-double asyncio_loop_timeout(asyncio_loop *loop)
-{
-    if (!loop)
-        return ASYNCIO_FOREVER;
-    asy_loop_check(loop, __func__);
-    if (asy_loop_unusable(loop))
-        return ASYNCIO_FOREVER;
-    if (has_work(loop))
-        return 0;
-    int64_t next_ns = asy_timers_next(&loop->timers);
-    if (next_ns == ASY_NO_DEADLINE)
-        return ASYNCIO_FOREVER;
-    int64_t left_ns = next_ns - asy_loop_now_ns(loop);
-    return left_ns > 0 ? (double)left_ns / 1e9 : 0;
-}
-
-/* As a done callback that stops the loop, but without a block of its own. */
+/* A done callback that stops the loop, on the stack in place of the heap. */
 struct until_done {
     struct waiter waiter;     /* until the future is done */
     struct callback callback; /* from then on */
@@ -439,7 +384,7 @@ static void stop_running_loop(struct callback *callback)
 
 static const struct callback_kind until_done_kind = {stop_running_loop, stop_running_loop};
 
-static void until_is_done(struct waiter *waiter, asyncio_future *future)
+static void queue_stop(struct waiter *waiter, asyncio_future *future)
 {
     struct until_done *until = LIST_ENTRY(waiter, struct until_done, waiter);
     callback_push(&future->loop->ready, &until->callback, &until_done_kind);
@@ -447,14 +392,14 @@ static void until_is_done(struct waiter *waiter, asyncio_future *future)
 
 static int run_until_done(asyncio_loop *loop, asyncio_future *future)
 {
-    struct until_done until = {.waiter.notify = until_is_done};
+    struct until_done until = {.waiter.notify = queue_stop};
     list_init(&until.waiter.node);
     if (future->is_done)
-        until_is_done(&until.waiter, future);
+        queue_stop(&until.waiter, future);
     else
         list_append(&future->waiters, &until.waiter.node);
-    int err = asy_loop_run(loop);
-    /* Somebody else may have stopped it. */
+    int err = run_iterations(loop);
+    /* If somebody else has stopped the loop, it still stands in one of these. */
     list_remove(&until.waiter.node);
     ready_remove(&loop->ready, &until.callback.ready);
     return err;
@@ -465,13 +410,13 @@ intptr_t asyncio_loop_run_until_complete(asyncio_loop *loop, asyncio_future *fut
     if (!future)
         return asy_null_awaited();
     intptr_t result;
-    int err = enter(loop, __func__);
+    int err = asy_loop_begin_run(loop, __func__);
     if (!err && future->loop != loop) {
-        leave_run(loop);
+        end_long_run(loop);
         err = (int)asyncio_raise(-EINVAL, "the future belongs to another loop");
     } else if (!err) {
         err = run_until_done(loop, future);
-        leave_run(loop);
+        end_long_run(loop);
     }
     if (err) {
         result = err;

@@ -1,18 +1,20 @@
 /*
- * Which C++ runtime there is, if any, and whose exceptions its words are about. See exceptions.h.
+ * The C++ runtime, if there is one, and the two words that it keeps for each thread. See exceptions.h.
  *
- * The linker finds the runtime of a C++ program, and of a C program that uses a C++ library. One that comes
- * later, with a plugin, announces itself by the first coroutine of C++ that is made. There is one in
- * a process as a rule; of several, each with words of its own, the first found is followed.
+ * The linker finds the runtime of a C++ program, and of a C program that uses a C++ library. A runtime that
+ * comes later, with a plugin, is announced when the first coroutine of C++ is made. As a rule a process has
+ * one; of several, each with words of its own, the first one found is followed.
  */
 #include "core/exceptions.h"
 #include "asyncio/coroutines.h"
+#include "base/assert.h"
 #include <string.h>
 
 /* Part of the Itanium C++ ABI, in libstdc++ and libc++abi alike. */
 extern void *linked_runtime(void) __asm__("__cxa_get_globals") __attribute__((weak));
 
-/* Of a plugin. Any thread. */
+/* The function of a plugin's runtime. Any thread sets it, once; relaxed, since what it leads to was made
+ * by the linker, before any thread could know of it. */
 static void *(*_Atomic announced_runtime)(void);
 
 static bool is_runtime_linked(void)
@@ -31,6 +33,7 @@ static struct exceptions *find_words(void)
 
 void asy_exceptions_enter(asyncio_loop *loop)
 {
+    ASY_ASSERT(!loop->exceptions);
     loop->exceptions = find_words();
     if (!loop->exceptions)
         return;

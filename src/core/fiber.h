@@ -1,7 +1,6 @@
 /*
- * A fibre: a place where execution was left, and what the checkers need to
- * follow the switch. The loop is one (its thread's own stack), each task that
- * runs has one.
+ * A fibre: a place where execution was left, and what the sanitizers need to follow the switch. The loop has
+ * one, for its thread's own stack, and so has each task.
  */
 #ifndef ASY_CORE_FIBER_H
 #define ASY_CORE_FIBER_H
@@ -22,8 +21,8 @@ struct fiber {
 #endif
 };
 
-/* Leaves `from`, continues `to`; returns when somebody switches back. The last
- * thing its caller does (sys/context.h says why), and so are the next two. */
+/* Leaves `from` and continues `to`; returns when somebody switches back. This, and each of the next two,
+ * is the last thing that its caller does (sys/context.h says why). */
 static inline __attribute__((always_inline)) void fiber_switch(struct fiber *from, struct fiber *to)
 {
 #if ASY_ASAN
@@ -68,8 +67,8 @@ static inline __attribute__((always_inline)) void fiber_leave(struct fiber *to)
     asy_context_leave(to->sp);
 }
 
-/* First thing on a fresh stack. `loop` learns the bounds of its own stack,
- * which is the one left when the first task of all starts. */
+/* Comes first on a fresh stack. The loop's fibre learns the bounds of its own stack, which is the one that
+ * was left when the first task of all started. */
 static inline void fiber_entered(struct fiber *loop)
 {
 #if ASY_ASAN

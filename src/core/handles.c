@@ -1,12 +1,13 @@
 /*
- * Handles: callbacks that the program schedules. Their blocks belong to the
- * loop and are reused. An asyncio_handle has no pointer but a place in the loop's table, and the
- * number of a use of it: no loop uses another's numbers, so that a stale one, or one of
- * another loop, is told without a look at memory that may be gone.
+ * Handles: callbacks that the program schedules. Their blocks belong to the loop and are reused. An
+ * asyncio_handle holds no pointer, but a place in the loop's table and the number of one use of that place.
+ * No two loops use the same numbers. So a stale handle, or one of another loop, is recognised without a look
+ * at memory that may be gone.
  */
 #include "core/handles.h"
 #include "asyncio/errors.h"
 #include "asyncio/events.h"
+#include "base/assert.h"
 #include "core/contextvars.h"
 #include "core/loop.h"
 #include "sys/sys.h"
@@ -22,7 +23,7 @@ struct handle {
     void *arg;
     asyncio_context *context;
     asyncio_loop *loop;
-    uint64_t id; /* of its present use; never 0 */
+    uint64_t id; /* of its present use; never 0 while in use */
     uint32_t state;
     uint32_t place; /* in the loop's table, from 1 */
     struct handle *next_free;
@@ -34,8 +35,8 @@ struct handle_chunk {
     struct handle handles[CHUNK_HANDLES];
 };
 
-/* A place for one more chunk. The table doubles when it is full: when its size is a power of two. */
-static int grow_table(asyncio_loop *loop)
+/* Makes room for one more chunk. The table doubles when it is full: when its size is a power of two. */
+static int grow_handle_table(asyncio_loop *loop)
 {
     size_t count = loop->handles.chunk_count;
     if (count & (count - 1))
@@ -48,9 +49,9 @@ static int grow_table(asyncio_loop *loop)
     return 0;
 }
 
-static int grow(asyncio_loop *loop)
+static int add_handle_chunk(asyncio_loop *loop)
 {
-    if (grow_table(loop))
+    if (grow_handle_table(loop))
         return -ENOMEM;
     struct handle_chunk *chunk = asy_sys_calloc(1, sizeof *chunk);
     if (!chunk)
@@ -61,7 +62,7 @@ static int grow(asyncio_loop *loop)
         struct handle *handle = &chunk->handles[i];
         handle->loop = loop;
         handle->place = (uint32_t)(first + i + 1);
-        /* As far from any other loop's as can be: each has more numbers than it will ever use. */
+        /* Far from any other loop's first number: each loop has more than it will ever use. */
         handle->id = loop->id * UINT64_C(0x9e3779b97f4a7c15);
         handle->next_free = loop->handles.free;
         loop->handles.free = handle;
@@ -83,17 +84,18 @@ void asy_handles_destroy(asyncio_loop *loop)
 }
 
 /* The handle, if this is its present use. */
-static struct handle *find(const asyncio_loop *loop, asyncio_handle public)
+static struct handle *find_handle(const asyncio_loop *loop, asyncio_handle public)
 {
-    size_t at = (uintptr_t) public.asyncio_slot_ - 1; /* of a refused one: beyond all */
+    size_t at = (uintptr_t) public.asyncio_slot_ - 1; /* a refused handle's lies beyond all */
     if (at / CHUNK_HANDLES >= loop->handles.chunk_count)
         return NULL;
     struct handle *handle = &loop->handles.chunks[at / CHUNK_HANDLES]->handles[at % CHUNK_HANDLES];
     return handle->id == public.asyncio_id_ ? handle : NULL;
 }
 
-static void put_back(struct handle *handle)
+static void put_handle_back(struct handle *handle)
 {
+    ASY_ASSERT(handle->state != HANDLE_FREE);
     asy_vars_drop(handle->context);
     handle->context = NULL;
     handle->state = HANDLE_FREE;
@@ -109,14 +111,14 @@ static void run_handle(struct callback *callback)
     void *arg = handle->arg;
     asy_vars_enter(handle->loop, handle->context);
     handle->context = NULL;
-    put_back(handle);
+    put_handle_back(handle);
     if (fn)
         fn(arg);
 }
 
 static void drop_handle(struct callback *callback)
 {
-    put_back((struct handle *)callback);
+    put_handle_back((struct handle *)callback);
 }
 
 static const struct callback_kind handle_kind = {run_handle, drop_handle};
@@ -128,16 +130,17 @@ static void queue_handle(struct handle *handle)
     asy_loop_queued(handle->loop);
 }
 
-static void timer_due(struct timer *timer)
+static void queue_due_handle(struct timer *timer)
 {
     queue_handle(LIST_ENTRY(timer, struct handle, timer));
 }
 
-static struct handle *take(asyncio_loop *loop, asyncio_callback fn, void *arg)
+static struct handle *take_handle(asyncio_loop *loop, asyncio_callback fn, void *arg)
 {
-    if (UNLIKELY(!loop->handles.free) && grow(loop))
+    if (UNLIKELY(!loop->handles.free) && add_handle_chunk(loop))
         return NULL;
     struct handle *handle = loop->handles.free;
+    ASY_ASSERT(handle->state == HANDLE_FREE);
     loop->handles.free = handle->next_free;
     handle->fn = fn;
     handle->arg = arg;
@@ -146,13 +149,13 @@ static struct handle *take(asyncio_loop *loop, asyncio_callback fn, void *arg)
     return handle;
 }
 
-/* The same for whoever calls, whose context it gets a copy of. */
-static struct handle *take_captured(asyncio_loop *loop, asyncio_callback fn, void *arg)
+/* The same, with a copy of the caller's context. */
+static struct handle *take_captured_handle(asyncio_loop *loop, asyncio_callback fn, void *arg)
 {
     asyncio_context *context;
     if (asy_vars_capture(loop, &context))
         return NULL;
-    struct handle *handle = take(loop, fn, arg);
+    struct handle *handle = take_handle(loop, fn, arg);
     if (handle)
         handle->context = context;
     else
@@ -160,7 +163,7 @@ static struct handle *take_captured(asyncio_loop *loop, asyncio_callback fn, voi
     return handle;
 }
 
-static asyncio_handle refused(asyncio_loop *loop, intptr_t err, const char *call)
+static asyncio_handle refuse_handle(asyncio_loop *loop, intptr_t err, const char *call)
 {
     asy_report_site(loop, NULL, err, "%s was refused", call);
     return (asyncio_handle){0};
@@ -171,7 +174,7 @@ static asyncio_handle public_handle(struct handle *handle)
     return (asyncio_handle){(void *)(uintptr_t)handle->place, handle->id};
 }
 
-static intptr_t check(asyncio_loop *loop, asyncio_callback fn, double time, const char *call)
+static intptr_t check_scheduling(asyncio_loop *loop, asyncio_callback fn, double time, const char *call)
 {
     if (!loop)
         return -EINVAL;
@@ -184,17 +187,17 @@ static intptr_t check(asyncio_loop *loop, asyncio_callback fn, double time, cons
 asyncio_handle asyncio_loop_call_soon(asyncio_loop *loop, asyncio_callback fn, void *arg)
 {
     static const char call[] = "asyncio_loop_call_soon";
-    intptr_t err = check(loop, fn, 0, call);
-    struct handle *handle = err ? NULL : take_captured(loop, fn, arg);
+    intptr_t err = check_scheduling(loop, fn, 0, call);
+    struct handle *handle = err ? NULL : take_captured_handle(loop, fn, arg);
     if (!handle)
-        return refused(loop, err ? err : -ENOMEM, call);
+        return refuse_handle(loop, err ? err : -ENOMEM, call);
     queue_handle(handle);
     return public_handle(handle);
 }
 
 int asy_call_soon(asyncio_loop *loop, asyncio_callback fn, void *arg)
 {
-    struct handle *handle = take(loop, fn, arg);
+    struct handle *handle = take_handle(loop, fn, arg);
     if (!handle)
         return -ENOMEM;
     queue_handle(handle);
@@ -204,14 +207,14 @@ int asy_call_soon(asyncio_loop *loop, asyncio_callback fn, void *arg)
 static asyncio_handle call_at_ns(asyncio_loop *loop, int64_t deadline_ns, asyncio_callback fn, void *arg,
                                  const char *call)
 {
-    struct handle *handle = take_captured(loop, fn, arg);
+    struct handle *handle = take_captured_handle(loop, fn, arg);
     if (!handle)
-        return refused(loop, -ENOMEM, call);
-    handle->timer.fire = timer_due;
+        return refuse_handle(loop, -ENOMEM, call);
+    handle->timer.fire = queue_due_handle;
     handle->state = HANDLE_TIMED;
     if (asy_timer_start(loop, &handle->timer, deadline_ns)) {
-        put_back(handle);
-        return refused(loop, -ENOMEM, call);
+        put_handle_back(handle);
+        return refuse_handle(loop, -ENOMEM, call);
     }
     asy_loop_queued(loop); /* it may be the next one now */
     return public_handle(handle);
@@ -220,18 +223,18 @@ static asyncio_handle call_at_ns(asyncio_loop *loop, int64_t deadline_ns, asynci
 asyncio_handle asyncio_loop_call_later(asyncio_loop *loop, double delay, asyncio_callback fn, void *arg)
 {
     static const char call[] = "asyncio_loop_call_later";
-    intptr_t err = check(loop, fn, delay, call);
+    intptr_t err = check_scheduling(loop, fn, delay, call);
     if (err)
-        return refused(loop, err, call);
+        return refuse_handle(loop, err, call);
     return call_at_ns(loop, asy_deadline_after(asy_loop_now_ns(loop), delay), fn, arg, call);
 }
 
 asyncio_handle asyncio_loop_call_at(asyncio_loop *loop, double when, asyncio_callback fn, void *arg)
 {
     static const char call[] = "asyncio_loop_call_at";
-    intptr_t err = check(loop, fn, when, call);
+    intptr_t err = check_scheduling(loop, fn, when, call);
     if (err)
-        return refused(loop, err, call);
+        return refuse_handle(loop, err, call);
     return call_at_ns(loop, asy_ns_from_seconds(when), fn, arg, call);
 }
 
@@ -240,12 +243,12 @@ bool asyncio_handle_cancel(asyncio_loop *loop, asyncio_handle public)
     if (!loop || !asyncio_handle_valid(public))
         return false;
     asy_loop_check(loop, __func__);
-    struct handle *handle = loop->is_closed ? NULL : find(loop, public);
+    struct handle *handle = loop->is_closed ? NULL : find_handle(loop, public);
     if (!handle)
         return false;
     if (handle->state == HANDLE_TIMED) {
         asy_timer_stop(loop, &handle->timer);
-        put_back(handle);
+        put_handle_back(handle);
         return true;
     }
     if (handle->state != HANDLE_QUEUED)

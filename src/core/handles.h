@@ -1,5 +1,5 @@
 /*
- * Callbacks that the program has scheduled: each stands in a place of the loop's, and a handle names it.
+ * Callbacks that the program has scheduled: each has a place in the loop's table, and a handle names it.
  */
 #ifndef ASY_CORE_HANDLES_H
 #define ASY_CORE_HANDLES_H

@@ -1,9 +1,10 @@
 /*
- * The loop's life: made, referred to, closed, freed; and what a fork does to it.
+ * A loop's life: how it is made, referred to, closed and freed, and what a fork does to it.
  */
 #include "core/loop.h"
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
+#include "base/assert.h"
 #include "core/debug.h"
 #include "core/descriptor.h"
 #include "core/handles.h"
@@ -21,6 +22,7 @@
 
 /* ---- All loops ------------------------------------------------------------------ */
 
+/* Guards the list of loops: any thread adds to it, walks it and takes off. A loop on it has its struct. */
 static pthread_mutex_t runtime_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void register_loop(asyncio_loop *loop)
@@ -37,33 +39,35 @@ static void unregister_loop(asyncio_loop *loop)
     pthread_mutex_unlock(&runtime_lock);
 }
 
-/* Not under the lock: nobody's, once the loop is closed. */
-static bool is_closed(const asyncio_loop *loop)
+/* Other threads than the loop's may ask. Relaxed: they use nothing of the loop but this answer, and the
+ * loop's own thread wrote it. */
+static bool is_loop_closed(const asyncio_loop *loop)
 {
     return __atomic_load_n(&loop->is_closed, __ATOMIC_RELAXED);
 }
 
-static bool is_here(const asyncio_loop *loop)
+/* Relaxed: another thread's value is never this thread's, whether it is the old one or the new one. */
+static bool is_loop_here(const asyncio_loop *loop)
 {
     return __atomic_load_n(&loop->thread, __ATOMIC_RELAXED) == asy_this_thread();
 }
 
 bool asy_loop_is_open(uint64_t id, const char *call)
 {
-    bool open = false, elsewhere = false;
+    bool is_open = false, is_elsewhere = false;
     pthread_mutex_lock(&runtime_lock);
     LIST_EACH(node, &asy_runtime.loops) {
         const asyncio_loop *loop = LIST_ENTRY(node, asyncio_loop, node);
         if (loop->id != id)
             continue;
-        open = !is_closed(loop);
-        elsewhere = open && !is_here(loop);
+        is_open = !is_loop_closed(loop);
+        is_elsewhere = is_open && !is_loop_here(loop);
         break;
     }
     pthread_mutex_unlock(&runtime_lock);
-    if (elsewhere)
+    if (is_elsewhere)
         asy_wrong_thread(call);
-    return open;
+    return is_open;
 }
 
 void asy_loop_each_here(void (*fn)(asyncio_loop *loop, void *arg), void *arg)
@@ -71,7 +75,7 @@ void asy_loop_each_here(void (*fn)(asyncio_loop *loop, void *arg), void *arg)
     pthread_mutex_lock(&runtime_lock);
     LIST_EACH(node, &asy_runtime.loops) {
         asyncio_loop *loop = LIST_ENTRY(node, asyncio_loop, node);
-        if (is_here(loop) && !is_closed(loop))
+        if (is_loop_here(loop) && !is_loop_closed(loop))
             fn(loop, arg);
     }
     pthread_mutex_unlock(&runtime_lock);
@@ -84,21 +88,21 @@ void asy_loop_each_here(void (*fn)(asyncio_loop *loop, void *arg), void *arg)
 unsigned asy_fork_generation;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
-static void forked_child(void)
+static void forget_loops_of_parent(void)
 {
     asy_fork_generation++;
     if (asy_running_loop)
         asy_running_loop->current = NULL; /* no call on what is this loop's may wait */
     asy_running_loop = NULL;
-    /* Another thread of the parent may have held it. */
+    /* Another thread of the parent may have held the lock. */
     runtime_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     list_init(&asy_runtime.loops);
     asy_overflow_forked();
 }
 
-static void watch_forks(void)
+static void watch_loop_forks(void)
 {
-    pthread_atfork(NULL, NULL, forked_child);
+    pthread_atfork(NULL, NULL, forget_loops_of_parent);
 }
 
 /* ---- Made ------------------------------------------------------------------------ */
@@ -132,7 +136,7 @@ static int check_options(const asyncio_run_options *options)
     return 0;
 }
 
-static void init(asyncio_loop *loop, const asyncio_run_options *options)
+static void init_loop(asyncio_loop *loop, const asyncio_run_options *options)
 {
     static _Atomic uint64_t loops_made;
     loop->id = atomic_fetch_add(&loops_made, 1) + 1;
@@ -160,14 +164,14 @@ int asy_loop_new(const asyncio_run_options *options, asyncio_loop **out)
 {
     static const asyncio_run_options defaults;
     options = options ? options : &defaults;
-    pthread_once(&fork_once, watch_forks);
+    pthread_once(&fork_once, watch_loop_forks);
     int err = check_options(options);
     if (err)
         return err;
     asyncio_loop *loop = asy_sys_calloc(1, sizeof *loop);
     if (!loop)
         return (int)asyncio_raise(-ENOMEM, "no memory for an event loop");
-    init(loop, options);
+    init_loop(loop, options);
     loop->stacks = asy_stacks_new(options->stack_size);
     if (!loop->stacks) {
         asy_sys_free(loop);
@@ -206,10 +210,12 @@ static void report_unstarted(void *block, void *arg)
         asy_report_site(loop, coro->site, 0, "coroutine '%s' was never awaited", type->site.func);
 }
 
-/* Its frames are never unwound: its stack stays as it is, and so does the task. */
-static void abandon(asyncio_loop *loop, asyncio_task *task)
+/* The loop closes over a task. Its frames are never unwound: its stack stays as it is, and so does the
+ * task. */
+static void abandon_task(asyncio_loop *loop, asyncio_task *task)
 {
-    if (!(task->future.flags & FUTURE_QUIET)) /* else the shutdown has told */
+    ASY_ASSERT_TASK(!task->future.is_done && task != loop->current, task);
+    if (!(task->future.flags & FUTURE_QUIET)) /* else the shutdown has reported it */
         asy_report_task(loop, task, 0, "task was destroyed but it is pending%s%s",
                         task->wait       ? "; it waits in "
                         : task->fiber.sp ? ""
@@ -219,7 +225,7 @@ static void abandon(asyncio_loop *loop, asyncio_task *task)
     if (wait && wait->state == WAIT_GRANTED && wait->kind->revoke)
         wait->kind->revoke(wait);
     if (wait)
-        list_remove(&wait->waiter.node); /* what it waits for may live on, and be used by another loop */
+        list_remove(&wait->waiter.node); /* the object may live on, and be used by another loop */
     task->future.flags |= FUTURE_QUIET;
     if (task->stack) {
         asy_stack_abandon(loop->stacks, task->stack);
@@ -244,7 +250,7 @@ static void forget_ready_tasks(asyncio_loop *loop)
     }
 }
 
-static void drop_ready(asyncio_loop *loop)
+static void drop_ready_callbacks(asyncio_loop *loop)
 {
     struct ready *entry;
     while ((entry = loop->ready.first)) {
@@ -256,22 +262,23 @@ static void drop_ready(asyncio_loop *loop)
     }
 }
 
-/* What lies in main's frame may be in use by work that goes on, or by tasks that wait for such. */
-static void end_kept_stacks(asyncio_loop *loop, bool in_use)
+/* Work that goes on may use what lies in main's frame, and so may abandoned tasks. */
+static void end_kept_stacks(asyncio_loop *loop, bool is_in_use)
 {
     struct list *kept;
-    while (in_use && (kept = list_take_first(&loop->kept_stacks)))
+    while (is_in_use && (kept = list_take_first(&loop->kept_stacks)))
         asy_stack_abandon(loop->stacks, LIST_ENTRY(kept, struct asy_stack, node));
     asy_loop_give_kept_stacks(loop);
 }
 
 static void close_loop(asyncio_loop *loop)
 {
-    /* First: what is called from here on can add nothing. */
+    ASY_ASSERT(!loop->is_running && !loop->current && !loop->is_closed);
+    /* First, so that the program's functions, which are called from here on, can add nothing. */
     __atomic_store_n(&loop->is_closed, true, __ATOMIC_RELAXED);
     loop->is_dozing = false;
-    asy_overflow_unwatch(loop); /* one inside another loop is watched until now */
-    bool in_use = loop->abroad.shutdown_work > 0;
+    asy_overflow_unwatch(loop); /* a loop inside another one is watched until now */
+    bool is_in_use = loop->abroad.shutdown_work > 0;
     struct list *abroad;
     while ((abroad = list_take_first(&loop->abroad.entries))) {
         struct abroad *told = LIST_ENTRY(abroad, struct abroad, node);
@@ -281,19 +288,19 @@ static void close_loop(asyncio_loop *loop)
         asy_slab_each(report_unstarted, loop);
     forget_ready_tasks(loop);
     LIST_EACH_SAFE(node, next, &loop->tasks)
-        abandon(loop, LIST_ENTRY(node, asyncio_task, all));
+        abandon_task(loop, LIST_ENTRY(node, asyncio_task, all));
     if (loop->io)
         loop->io->close(loop->io);
     loop->io = NULL;
-    if (loop->signals) /* before posts are refused: from then on no handler has it */
+    if (loop->signals) /* before posts are refused: then no handler has the loop any more */
         loop->signals->close(loop->signals);
     loop->signals = NULL;
     asy_refused_release(loop);
     asy_posts_collect(loop);
     asy_posts_close(loop);
-    drop_ready(loop);
+    drop_ready_callbacks(loop);
     asy_loop_give_spare_stack(loop);
-    end_kept_stacks(loop, in_use || !list_is_empty(&loop->tasks));
+    end_kept_stacks(loop, is_in_use || !list_is_empty(&loop->tasks));
     asy_stacks_destroy(loop->stacks);
     loop->stacks = NULL;
     asy_task_ids_return(loop);
@@ -316,7 +323,7 @@ int asyncio_loop_close(asyncio_loop *loop)
                                   "asyncio_loop_close: the loop belongs to the parent process");
     if (loop->is_running)
         return (int)asyncio_raise(ASYNCIO_ESTATE, "asyncio_loop_close: the loop runs");
-    asyncio_loop_ref(loop); /* handlers and drop functions are called, and may release theirs */
+    asyncio_loop_ref(loop); /* handlers and drop functions are called, and may release the last reference */
     close_loop(loop);
     asyncio_loop_release(loop);
     return 0;
@@ -330,10 +337,14 @@ void asy_loop_give_kept_stacks(asyncio_loop *loop)
 }
 
 /* ---- References ----------------------------------------------------------------------
- * The program counts its references. When the last one goes, the loop is closed. Work on other threads
- * holds it: not open, but its descriptors, since a thread may be about to wake the loop; they go with the
- * last of both. The struct stays for as long as tasks and futures refer to it: for ever, if the loop had
- * to abandon one. */
+ *
+ * The program counts its references; when the last one goes, the loop is closed. Work on other threads holds
+ * the loop, too: it does not keep it open, but it keeps the backend's descriptors, since a thread may be
+ * about to wake the loop. They are closed when references and holds are gone. The struct stays for as long as
+ * tasks and futures refer to it: for ever, if the loop had to abandon one.
+ *
+ * All of it is one atomic number, sequentially consistent throughout. The thread whose subtraction takes
+ * the last of a kind away sees everything that others did before theirs, and alone goes on. */
 
 #define REFS_HOLD (UINT64_C(1) << 32)    /* work on another thread */
 #define REFS_OBJECTS (UINT64_C(1) << 31) /* there are tasks or futures */
@@ -349,12 +360,15 @@ static void free_loop(asyncio_loop *loop)
 
 void asy_loop_objects_came(asyncio_loop *loop)
 {
-    atomic_fetch_or(&loop->refs, REFS_OBJECTS);
+    uint64_t before = atomic_fetch_or(&loop->refs, REFS_OBJECTS);
+    ASY_ASSERT(!(before & REFS_OBJECTS));
 }
 
 void asy_loop_objects_went(asyncio_loop *loop)
 {
-    if (atomic_fetch_and(&loop->refs, ~REFS_OBJECTS) == REFS_OBJECTS)
+    uint64_t before = atomic_fetch_and(&loop->refs, ~REFS_OBJECTS);
+    ASY_ASSERT(before & REFS_OBJECTS);
+    if (before == REFS_OBJECTS)
         free_loop(loop);
 }
 
@@ -373,9 +387,9 @@ asyncio_loop *asyncio_loop_ref(asyncio_loop *loop)
 void asyncio_loop_release(asyncio_loop *loop)
 {
     if (!loop || asy_loop_is_parents(loop))
-        return; /* what is the parent's stays as the fork has left it */
+        return; /* the parent's loop stays as the fork has left it */
     uint64_t refs = atomic_load(&loop->refs), left;
-    do { /* the last one holds it while it is closed */
+    do { /* the last reference becomes a hold, until the loop is closed */
         left = (refs & REFS_PROGRAM) == 1 ? refs - 1 + REFS_HOLD : refs - 1;
     } while (!atomic_compare_exchange_weak(&loop->refs, &refs, left));
     if (left & REFS_PROGRAM)
@@ -396,6 +410,7 @@ void asy_loop_let_go(asyncio_loop *loop)
 {
     uint64_t refs = atomic_load(&loop->refs), left;
     do {
+        ASY_ASSERT(refs >= REFS_HOLD);
         left = refs - REFS_HOLD;
         left |= left & ~REFS_OBJECTS ? 0 : REFS_LEAVING;
     } while (!atomic_compare_exchange_weak(&loop->refs, &refs, left));

@@ -170,7 +170,7 @@ struct asyncio_loop {
     struct posts posts;
 };
 
-/* What the layer of input and output gives the loop, once it is used. */
+/* Given to the loop by the layers above when they are first used. */
 struct asy_io_hooks {
     void (*close)(struct asy_io_hooks *hooks); /* the loop closes */
 };
@@ -227,24 +227,31 @@ static inline void asy_loop_give_spare_stack(asyncio_loop *loop)
         asy_stack_give(loop->stacks, loop->spare_stack);
     loop->spare_stack = NULL;
 }
-/* And so do those of main tasks that ended, to which nobody can refer any more. */
+/* The stacks of main tasks that ended go back, too. Nobody may refer to them any more. */
 void asy_loop_give_kept_stacks(asyncio_loop *loop);
-/* Has anybody a reference but who made the loop, and its run: a thread that may post to it? */
+/* Is there a reference besides its maker's and its run's: may another thread post to it? */
 bool asy_loop_is_shared(asyncio_loop *loop);
-/* For work on another thread, which may wake the loop: what that needs stays. The loop is not kept open. */
+/* For work on another thread: keeps what that needs to wake the loop, but does not keep the loop open. */
 void asy_loop_hold(asyncio_loop *loop);
 /* Any thread. */
 void asy_loop_let_go(asyncio_loop *loop);
 
 /* ---- events.c ---------------------------------------------------------------- */
 int64_t asy_loop_now_ns(asyncio_loop *loop);
-/* Runs until `stopping`. 0 or a negative error. */
-int asy_loop_run(asyncio_loop *loop);
+/* The loop is this thread's from here on, and runs until asy_loop_end_run. 0, or why it cannot. */
+int asy_loop_begin_run(asyncio_loop *loop, const char *call);
+void asy_loop_end_run(asyncio_loop *loop);
+/* Polls, but waits no longer than until latest_ns, then runs what is ready. 0 or a negative error. */
+int asy_loop_iterate(asyncio_loop *loop, int64_t latest_ns);
 /* At the end of a batch: false if the loop's own stack must be entered now. */
 bool asy_loop_goes_on(asyncio_loop *loop);
 
-/* Something was queued: if another loop is to give this one its next turn, it is told. */
+/* ---- embedding.c ------------------------------------------------------------- */
+/* Between two turns inside another loop. */
+void asy_loop_doze(asyncio_loop *loop);
+/* Ends the doze: tells the loop around it that a turn is due. */
 COLD void asy_loop_rouse(asyncio_loop *loop);
+/* Something was queued. */
 static inline void asy_loop_queued(asyncio_loop *loop)
 {
     if (UNLIKELY(loop->is_dozing))

@@ -1,6 +1,6 @@
 /*
- * Messages: the words that go with an error code. A task keeps its latest one, a thread keeps one for
- * what fails outside tasks, and a future has the one of its result.
+ * Messages: the words that go with an error code. A task keeps its latest one, a thread keeps the latest that
+ * was raised outside tasks, and a future has the one of its result.
  */
 #ifndef ASY_CORE_MESSAGE_H
 #define ASY_CORE_MESSAGE_H
@@ -10,7 +10,7 @@
 #include "base/compiler.h"
 #include <stdint.h>
 
-/* A text and the code that it belongs to. Counted, and shared by all who saw the error. */
+/* A text and the code that it belongs to. Counted, and shared by all that saw the error; one thread's. */
 struct message {
     uint32_t refs;
     intptr_t code;
@@ -34,7 +34,7 @@ void asy_thread_message_clear(void);
 /* Takes what this thread raised outside tasks, if it belongs to this code, as a message of its own. */
 struct message *asy_thread_message_take(intptr_t code);
 
-/* What waiting for NULL gives: -ENOMEM, and a message. */
+/* The outcome of waiting for NULL: -ENOMEM, and a message. */
 COLD intptr_t asy_null_awaited(void);
 
 /* The words for a future's error: its message, or what the code says. */

@@ -1,8 +1,9 @@
 /*
- * Messages: counted texts that go with an error code. Each task keeps its
- * latest; a thread keeps one for what fails outside tasks.
+ * Messages: counted texts that go with an error code. Each task keeps its latest; each thread keeps the
+ * latest that was raised outside tasks.
  */
 #include "asyncio/errors.h"
+#include "base/assert.h"
 #include "core/future.h"
 #include "core/loop.h"
 #include "core/message.h"
@@ -14,13 +15,13 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Of a thread: what failed outside its tasks. Fixed storage: nothing to free when the thread ends. */
+/* A thread's latest message from outside tasks. Fixed storage: nothing to free when the thread ends. */
 static THREAD_LOCAL struct {
     intptr_t code;
     char text[256];
 } thread_message;
 
-static struct message *message_alloc(intptr_t code, size_t length)
+static struct message *alloc_message(intptr_t code, size_t length)
 {
     struct message *message = asy_sys_alloc(sizeof *message + length + 1);
     if (message) {
@@ -35,7 +36,7 @@ struct message *asy_message_new(intptr_t code, const char *text)
     if (!text)
         return NULL;
     size_t length = strlen(text);
-    struct message *message = message_alloc(code, length);
+    struct message *message = alloc_message(code, length);
     if (message)
         memcpy(message->text, text, length + 1);
     return message;
@@ -50,11 +51,13 @@ struct message *asy_message_ref(struct message *message)
 
 void asy_message_unref(struct message *message)
 {
-    if (message && --message->refs == 0)
+    if (!message)
+        return;
+    ASY_ASSERT(message->refs > 0);
+    if (--message->refs == 0)
         asy_sys_free(message);
 }
 
-/* Takes the reference over. */
 void asy_message_set(struct message **place, struct message *message)
 {
     struct message *old = *place;
@@ -75,8 +78,8 @@ void asy_thread_message_clear(void)
 
 struct message *asy_thread_message_take(intptr_t code)
 {
-    bool belongs = thread_message.code == code && thread_message.text[0];
-    return belongs ? asy_message_new(code, thread_message.text) : NULL;
+    bool is_wanted = thread_message.code == code && thread_message.text[0];
+    return is_wanted ? asy_message_new(code, thread_message.text) : NULL;
 }
 
 void asy_message_show(intptr_t code, const char *text)
@@ -122,7 +125,7 @@ static intptr_t raise_in_task(asyncio_task *task, intptr_t err, const char *form
     va_list again;
     va_copy(again, args);
     int length = vsnprintf(NULL, 0, format, args);
-    struct message *message = length < 0 ? NULL : message_alloc(err, (size_t)length);
+    struct message *message = length < 0 ? NULL : alloc_message(err, (size_t)length);
     if (message)
         vsnprintf(message->text, (size_t)length + 1, format, again);
     va_end(again);

@@ -1,11 +1,11 @@
 /*
- * Stack overflow, told in words. A fault in the guard of a task's stack is
- * caught on an alternate stack, named on stderr, and then takes its default
- * action. Any other fault takes it at once. Installed only where the default
- * action was in force, and taken back when the last loop that asked for it stops;
- * a loop inside another one, whose turns are many and short, asks from its first turn until it closes.
+ * Stack overflow, reported in words. A fault in the guard of a task's stack is caught on an alternate stack,
+ * named on stderr, and then takes its default action; any other fault takes it at once. The handler is
+ * installed only over the default action, and removed when the last loop that asked for it stops. A loop
+ * inside another one, whose turns are many and short, asks from its first turn until it closes.
  */
 #include "core/overflow.h"
+#include "base/assert.h"
 #include "base/compiler.h"
 #include "base/sanitizer.h"
 #include "core/loop.h"
@@ -19,13 +19,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Handlers of the program run there as well. Beyond what the kernel itself puts there: that depends on the
- * processor, whose vector registers alone may take 11 KiB. */
+/* The size of the alternate stack, on which the program's handlers run as well. The kernel's own frame
+ * comes on top: it depends on the processor, whose vector registers alone may take 11 KiB. */
 #define ALTERNATE_BYTES (64u * 1024u)
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* Guards the two below: loops of several threads begin and end at the same time, and the handler is the
+ * process's. */
+static pthread_mutex_t watch_lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned watchers;
-static bool installed;
+static bool is_installed;
 
 /* ---- In the handler: async-signal-safe throughout ------------------------------- */
 
@@ -34,13 +36,13 @@ struct line {
     size_t used;
 };
 
-static void put(struct line *line, const char *text)
+static void append_text(struct line *line, const char *text)
 {
     while (*text && line->used < sizeof line->text - 1)
         line->text[line->used++] = *text++;
 }
 
-static void put_number(struct line *line, uint64_t number)
+static void append_number(struct line *line, uint64_t number)
 {
     char digits[21];
     size_t at = sizeof digits - 1;
@@ -49,88 +51,88 @@ static void put_number(struct line *line, uint64_t number)
         digits[--at] = (char)('0' + number % 10);
         number /= 10;
     } while (number);
-    put(line, digits + at);
+    append_text(line, digits + at);
 }
 
-static void tell(const struct asy_stack *stack)
+static void print_overflow(const struct asy_stack *stack)
 {
     const asyncio_task *task = stack->owner;
     struct line line = {.used = 0};
-    put(&line, "asyncio: stack overflow");
+    append_text(&line, "asyncio: stack overflow");
     if (task) {
         const asyncio_site *site = task->future.site;
-        put(&line, " in task '");
+        append_text(&line, " in task '");
         if (task->name) {
-            put(&line, task->name);
+            append_text(&line, task->name);
         } else {
-            put(&line, "Task-");
-            put_number(&line, task->id);
+            append_text(&line, "Task-");
+            append_number(&line, task->id);
         }
-        put(&line, "' of ");
-        put(&line, task->type->site.func);
+        append_text(&line, "' of ");
+        append_text(&line, task->type->site.func);
         if (site) {
-            put(&line, ", made at ");
-            put(&line, site->file);
-            put(&line, ":");
-            put_number(&line, (uint64_t)site->line);
+            append_text(&line, ", made at ");
+            append_text(&line, site->file);
+            append_text(&line, ":");
+            append_number(&line, (uint64_t)site->line);
         }
     }
-    put(&line, ": its stack of ");
-    put_number(&line, (uint64_t)(stack->top - stack->low + 1023) / 1024);
-    put(&line, " KiB is used up; give it more by stack_size");
+    append_text(&line, ": its stack of ");
+    append_number(&line, (uint64_t)(stack->top - stack->low + 1023) / 1024);
+    append_text(&line, " KiB is used up; give it more by stack_size");
     line.text[line.used++] = '\n';
     asy_sys_write(STDERR_FILENO, line.text, line.used);
 }
 
-static void on_fault(int signo, siginfo_t *info, void *context)
+static void handle_fault(int signo, siginfo_t *info, void *context)
 {
     (void)context;
     asyncio_loop *loop = asy_running_loop;
     const struct asy_stack *stack = loop ? asy_stacks_find_guard(loop->stacks, info->si_addr) : NULL;
     if (stack)
-        tell(stack);
+        print_overflow(stack);
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = SIG_DFL;
     asy_sys_sigaction(signo, &action, NULL);
-    /* On return the faulting instruction runs again, and the default action
-     * follows. A signal that somebody sent has no such instruction. */
+    /* On return the faulting instruction runs again, and the default action follows. A signal that somebody
+     * sent has no such instruction, and is raised again. */
     if (info->si_code <= 0)
         asy_sys_raise(signo);
 }
 
 /* ---- Watching ----------------------------------------------------------------------- */
 
-static void install(void)
+static void install_fault_handler(void)
 {
     struct sigaction action, old;
     if (asy_sys_sigaction(SIGSEGV, NULL, &old) || (old.sa_flags & SA_SIGINFO) || old.sa_handler != SIG_DFL)
         return;
     memset(&action, 0, sizeof action);
-    action.sa_sigaction = on_fault;
+    action.sa_sigaction = handle_fault;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-    installed = asy_sys_sigaction(SIGSEGV, &action, NULL) == 0;
+    is_installed = asy_sys_sigaction(SIGSEGV, &action, NULL) == 0;
 }
 
-static void uninstall(void)
+static void uninstall_fault_handler(void)
 {
     struct sigaction now;
-    if (installed && asy_sys_sigaction(SIGSEGV, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) &&
-        now.sa_sigaction == on_fault) {
+    if (is_installed && asy_sys_sigaction(SIGSEGV, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) &&
+        now.sa_sigaction == handle_fault) {
         memset(&now, 0, sizeof now);
         now.sa_handler = SIG_DFL;
         asy_sys_sigaction(SIGSEGV, &now, NULL);
     }
-    installed = false;
+    is_installed = false;
 }
 
-/* This thread's alternate stack, if it is ours. One of the program's own that is as large is kept; a smaller
- * one comes back when ours goes. */
+/* This thread's alternate stack, if it is ours. If the program has set one that is as large, it stays; a
+ * smaller one comes back when ours goes. */
 static THREAD_LOCAL struct {
     char *low; /* NULL: not lent. The guard lies right below */
     size_t bytes, guard;
     stack_t before;
-    uint64_t seen_for; /* the loop whose turn looked last: its next one need not ask again; or 0 */
+    uint64_t seen_for; /* the loop that was watched here last, whose next turn need not ask again; or 0 */
 } lent;
 
 static void unmap_alternate_stack(void)
@@ -146,12 +148,12 @@ static void take_alternate_stack(void)
         unmap_alternate_stack();
 }
 
-/* Turns may be given in one thread, and then in others. */
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+/* A loop's turns may be given in one thread, and then in others: each gives its stack back at its end. */
+static pthread_once_t thread_end_once = PTHREAD_ONCE_INIT;
 static pthread_key_t thread_end;
 static bool has_thread_end;
 
-static void thread_ends(void *stack)
+static void return_stack_of_thread(void *stack)
 {
     (void)stack;
     take_alternate_stack();
@@ -159,7 +161,7 @@ static void thread_ends(void *stack)
 
 static void watch_threads(void)
 {
-    has_thread_end = asy_sys_thread_key(&thread_end, thread_ends);
+    has_thread_end = asy_sys_thread_key(&thread_end, return_stack_of_thread);
 }
 
 static bool map_alternate_stack(void)
@@ -192,7 +194,7 @@ static void lend_alternate_stack(void)
         unmap_alternate_stack();
         return;
     }
-    pthread_once(&once, watch_threads);
+    pthread_once(&thread_end_once, watch_threads);
     if (has_thread_end)
         (void)pthread_setspecific(thread_end, lent.low); /* refused: it stays behind */
 }
@@ -201,9 +203,9 @@ static void lend_alternate_stack(void)
  * have held the lock. */
 void asy_overflow_forked(void)
 {
-    lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    watch_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     watchers = 0;
-    uninstall();
+    uninstall_fault_handler();
 }
 
 void asy_overflow_watch(asyncio_loop *loop)
@@ -215,10 +217,10 @@ void asy_overflow_watch(asyncio_loop *loop)
     if (loop->is_watched)
         return;
     loop->is_watched = true;
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&watch_lock);
     if (watchers++ == 0)
-        install();
-    pthread_mutex_unlock(&lock);
+        install_fault_handler();
+    pthread_mutex_unlock(&watch_lock);
 }
 
 void asy_overflow_unwatch(asyncio_loop *loop)
@@ -226,9 +228,10 @@ void asy_overflow_unwatch(asyncio_loop *loop)
     if (!loop->is_watched)
         return;
     loop->is_watched = false;
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&watch_lock);
+    ASY_ASSERT(watchers > 0);
     if (--watchers == 0)
-        uninstall();
-    pthread_mutex_unlock(&lock);
+        uninstall_fault_handler();
+    pthread_mutex_unlock(&watch_lock);
     take_alternate_stack();
 }

@@ -15,8 +15,8 @@
 
 /* One place for a callback posted from a signal handler. */
 struct signal_place {
-    struct callback callback; /* once collected */
-    _Atomic uint32_t turn;    /* whose it is: see threadsafe.c */
+    struct callback callback;  /* once collected */
+    _Atomic uint32_t sequence; /* says who may use it: see threadsafe.c */
     asyncio_callback fn;
     void *arg;
 };
@@ -36,8 +36,8 @@ struct posts {
     struct signal_place signal_places[ASY_SIGNAL_PLACES];
 };
 
-/* Hands it over. Any thread that has a reference to the loop. 0; ASYNCIO_ESTATE when the loop is closed,
- * or the parent process's: then it is still the poster's. */
+/* Hands a post over. Any thread that has a reference to the loop. 0; ASYNCIO_ESTATE when the loop is closed,
+ * or the parent process's: then the post is still the caller's. */
 int asy_post(asyncio_loop *loop, struct post *post);
 
 void asy_posts_init(asyncio_loop *loop);

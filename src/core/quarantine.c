@@ -1,8 +1,8 @@
 /*
- * Late use of an object is told. In debug mode the block of a task, a future, a stream and so on goes into
- * quarantine: it is not used again soon after its release, so that its marks stay. The oldest goes back to
- * the allocator when the quarantine is full, all of them when the loop closes. What belongs to no loop
- * has a small quarantine of the process's.
+ * Quarantine: in debug mode the block of a task, a future, a stream and so on is not used again soon after
+ * its release, so that its marks stay, and a late use can be reported. When the quarantine is full, the
+ * oldest block goes back to the allocator; when the loop closes, all do. Objects that belong to no loop share
+ * a small quarantine of the process.
  */
 #include "core/quarantine.h"
 #include "core/loop.h"
@@ -29,7 +29,7 @@ struct quarantine {
     } blocks[QUARANTINE_BLOCKS];
 };
 
-static void free_place(struct quarantine *quarantine, size_t at)
+static void free_quarantined(struct quarantine *quarantine, size_t at)
 {
     if (quarantine->blocks[at].block)
         asy_slab_free(quarantine->blocks[at].block, quarantine->blocks[at].bytes);
@@ -45,7 +45,7 @@ void asy_quarantine_put(asyncio_loop *loop, void *block, size_t bytes)
         return;
     }
     size_t at = quarantine->next++ % QUARANTINE_BLOCKS;
-    free_place(quarantine, at);
+    free_quarantined(quarantine, at);
     quarantine->blocks[at].block = block;
     quarantine->blocks[at].bytes = bytes;
 }
@@ -56,7 +56,7 @@ void asy_quarantine_empty(asyncio_loop *loop)
     if (!quarantine)
         return;
     for (size_t i = 0; i < QUARANTINE_BLOCKS; i++)
-        free_place(quarantine, i);
+        free_quarantined(quarantine, i);
     asy_sys_free(quarantine);
     loop->quarantine = NULL;
 }
@@ -64,7 +64,10 @@ void asy_quarantine_empty(asyncio_loop *loop)
 /* ---- Objects of no loop -------------------------------------------------------------------- */
 
 _Atomic bool asy_debug_seen;
-/* No lock, which a forked child might find held: each place is exchanged. */
+
+/* No lock, which a forked child might find held: each place is exchanged, which releases the block to the
+ * thread that takes it out and frees it. Relaxed is enough for the flag: debug mode begins at no exact
+ * moment. */
 static struct loose_object *_Atomic loose_objects[LOOSE_OBJECTS];
 static _Atomic size_t next_loose_object;
 

@@ -1,6 +1,6 @@
 /*
- * Released blocks that are not used again soon, in debug mode, so that a late user can be told; and how
- * a call finds that it is late.
+ * Use after release: how a call finds that its object is gone, and the quarantine of released blocks in debug
+ * mode.
  */
 #ifndef ASY_CORE_QUARANTINE_H
 #define ASY_CORE_QUARANTINE_H
@@ -13,9 +13,10 @@
 COLD void asy_quarantine_put(asyncio_loop *loop, void *block, size_t bytes);
 COLD void asy_quarantine_empty(asyncio_loop *loop);
 /*
- * The objects that a program has pointers to are told when they are used after their release. A task, a
- * coroutine and a future have their own marks (core/future.h). Any other begins with `what`, the name of its
- * sort, and its loop: these words survive in a freed block (sys/slab.h). A released object has NULL there.
+ * Aborts with a message: an object that the program has a pointer to was used after its release. Tasks,
+ * coroutines and futures have their own marks (core/future.h). Any other object begins with `what`, the name
+ * of its sort, and its loop: these words survive in a freed block (sys/slab.h), and a release sets `what` to
+ * NULL.
  */
 COLD _Noreturn void asy_late_use(const char *what, const char *wanted, const char *call);
 /* Aborts with a message unless the object is alive: `what` its first word, `wanted` that of a live one. */

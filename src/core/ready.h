@@ -1,10 +1,10 @@
 /*
  * The ready queue: what the loop runs next, first come, first served.
  *
- * An entry is part of what it stands for: a task, or a callback. A task stands in the queue at most
- * once. Two kinds of entry for a task: READY_TASK runs it; READY_RELAY puts it at the end of the
- * queue again when its turn comes. The relay stands for the callback that asyncio queues between an
- * event and the wake-up of who waits for it (a timer's, a gather's), so that orders are the same.
+ * An entry is part of a task or a callback. A task is in the queue at most once. It has two kinds of entry:
+ * READY_TASK runs it; READY_RELAY puts it at the end of the queue again when its turn comes. The relay stands
+ * for the callback that asyncio queues between an event (a timer's, a gather's) and the wake-up of the task
+ * that waits for it, so that orders are the same.
  */
 #ifndef ASY_CORE_READY_H
 #define ASY_CORE_READY_H
@@ -60,7 +60,7 @@ static inline void ready_drop_first(struct ready_queue *queue)
     queue->count--;
 }
 
-/* Takes an entry off wherever it stands: slow. */
+/* Takes an entry off, wherever it is in the queue, if it is there: slow. */
 static inline void ready_remove(struct ready_queue *queue, struct ready *entry)
 {
     struct ready **link = &queue->first;
@@ -74,8 +74,8 @@ static inline void ready_remove(struct ready_queue *queue, struct ready *entry)
     queue->count--;
 }
 
-/* A callback of the loop: a handle's, a future's, or a post from elsewhere.
- * Runs on the loop's stack. Either is called once, and gives the block back. */
+/* A callback of the loop: a handle's, a future's, or a post from elsewhere. Runs on the loop's stack. One of
+ * the two functions is called, once, and gives the block back. */
 struct callback;
 struct callback_kind {
     void (*run)(struct callback *callback);

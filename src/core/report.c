@@ -18,9 +18,10 @@
 
 #define LINE_MAX_BYTES 1024
 
-/* Appends to a line; what does not fit is cut. Returns the new length. */
-static size_t append(char *line, size_t used, const char *format, ...) __attribute__((format(printf, 3, 4)));
-static size_t append(char *line, size_t used, const char *format, ...)
+/* Appends to a line, which is cut where it becomes too long. Returns the new length. */
+static size_t append_words(char *line, size_t used, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static size_t append_words(char *line, size_t used, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -42,33 +43,34 @@ static void write_line(char *line, size_t used)
 static void print_report(const asyncio_exception_context *context)
 {
     char line[LINE_MAX_BYTES];
-    size_t used = append(line, 0, "asyncio: %s", context->message ? context->message : "unhandled error");
+    size_t used =
+        append_words(line, 0, "asyncio: %s", context->message ? context->message : "unhandled error");
     if (context->error < 0) {
         const struct message *message = context->task ? context->task->future.message : NULL;
         const char *words =
             message && message->code == context->error ? message->text : asyncio_strerror(context->error);
-        used = append(line, used, ": %s (%s)", words, asyncio_errname(context->error));
+        used = append_words(line, used, ": %s (%s)", words, asyncio_errname(context->error));
     }
     if (context->task) {
         const asyncio_site *body = &context->task->type->site;
-        used = append(line, used, "; task '%s' of %s", asyncio_task_name(context->task), body->func);
+        used = append_words(line, used, "; task '%s' of %s", asyncio_task_name(context->task), body->func);
     }
     if (context->file)
-        used = append(line, used, ", made at %s:%d", context->file, context->line);
+        used = append_words(line, used, ", made at %s:%d", context->file, context->line);
     if (context->peer && !strstr(line, context->peer)) /* the words of a stream may name it */
-        used = append(line, used, ", peer %s", context->peer);
+        used = append_words(line, used, ", peer %s", context->peer);
     write_line(line, used);
 }
 
 void asy_report(asyncio_loop *loop, const asyncio_exception_context *context)
 {
-    /* What fails in the handler itself, it is not asked to handle. */
+    /* A failure inside the handler goes to stderr: the handler does not handle its own. */
     if (!loop || !loop->exception_handler || loop->is_reporting) {
         print_report(context);
         return;
     }
-    /* The handler is a callback: it must not wait, even when a task's step led here. It runs in
-     * the context of the task concerned; else in that of whoever caused the report. */
+    /* The handler is a callback: it must not wait, even if a task's step led here. It runs in the context of
+     * the task concerned, or else of the task whose step it is. */
     asyncio_task *hidden = asy_task_hide(), *whose = context->task ? context->task : hidden;
     asyncio_context *before = loop->context;
     loop->context = asy_vars_ref(whose ? whose->context : before);
@@ -79,8 +81,8 @@ void asy_report(asyncio_loop *loop, const asyncio_exception_context *context)
     asy_vars_put(&loop->context, before);
 }
 
-static void report(asyncio_loop *loop, asyncio_task *task, const asyncio_site *site, intptr_t err,
-                   const char *format, va_list args)
+static void report_words(asyncio_loop *loop, asyncio_task *task, const asyncio_site *site, intptr_t err,
+                         const char *format, va_list args)
 {
     char message[512];
     vsnprintf(message, sizeof message, format, args);
@@ -96,7 +98,7 @@ void asy_report_task(asyncio_loop *loop, asyncio_task *task, intptr_t err, const
 {
     va_list args;
     va_start(args, format);
-    report(loop, task, task->future.site, err, format, args);
+    report_words(loop, task, task->future.site, err, format, args);
     va_end(args);
 }
 
@@ -104,14 +106,14 @@ void asy_report_site(asyncio_loop *loop, const asyncio_site *site, intptr_t err,
 {
     va_list args;
     va_start(args, format);
-    report(loop, NULL, site, err, format, args);
+    report_words(loop, NULL, site, err, format, args);
     va_end(args);
 }
 
 void asy_fatal(const char *format, ...)
 {
     char line[LINE_MAX_BYTES];
-    size_t used = append(line, 0, "asyncio: ");
+    size_t used = append_words(line, 0, "asyncio: ");
     va_list args;
     va_start(args, format);
     int n = vsnprintf(line + used, sizeof line - used - 1, format, args);
@@ -122,23 +124,23 @@ void asy_fatal(const char *format, ...)
     abort();
 }
 
-/* asyncio: broken invariant in asy_future_complete (futures.c:62): !future->done; task 'Task-3' of fetch,
- * which waits in queue. The name is not asked for, since making one takes memory. */
+/* asyncio: broken invariant in asy_future_complete (futures.c:62): !future->is_done; task 'Task-3' of fetch,
+ * which waits in queue. Does not ask for the task's name: making one takes memory. */
 void asy_assert_failed(const struct asy_assertion *assertion, const asyncio_task *task)
 {
     char line[LINE_MAX_BYTES];
     const char *folder = strrchr(assertion->file, '/');
-    size_t used = append(line, 0, "asyncio: broken invariant in %s (%s:%d): %s", assertion->function,
-                         folder ? folder + 1 : assertion->file, assertion->line, assertion->condition);
+    size_t used = append_words(line, 0, "asyncio: broken invariant in %s (%s:%d): %s", assertion->function,
+                               folder ? folder + 1 : assertion->file, assertion->line, assertion->condition);
     if (!task && asy_running_loop)
         task = asy_running_loop->current;
     if (task && task->name)
-        used = append(line, used, "; task '%s' of %s", task->name, task->type->site.func);
+        used = append_words(line, used, "; task '%s' of %s", task->name, task->type->site.func);
     else if (task)
-        used = append(line, used, "; task 'Task-%llu' of %s", (unsigned long long)task->id,
-                      task->type->site.func);
+        used = append_words(line, used, "; task 'Task-%llu' of %s", (unsigned long long)task->id,
+                            task->type->site.func);
     if (task && task->wait)
-        used = append(line, used, ", which waits in %s", task->wait->kind->name);
+        used = append_words(line, used, ", which waits in %s", task->wait->kind->name);
     write_line(line, used);
     abort();
 }

@@ -1,11 +1,10 @@
 /*
- * Running tasks: taking the next one, giving it a stack, switching to it, and
- * what happens when its body returns.
+ * Running tasks: the next ready task is taken, gets a stack if it has none, and is switched to; and when its
+ * body returns, it ends.
  *
- * A task gets its stack when it first runs. When one ends and the next ready
- * one is fresh, that one starts on the same stack, at the bottom of the same
- * loop, without any switch: a million short tasks run on a handful of hot
- * stacks.
+ * A task gets its stack when it first runs. If a task ends and the next ready one is fresh, that one starts
+ * on the same stack, in the same for loop (run_tasks), without a switch: a million short tasks run on a
+ * handful of hot stacks.
  */
 #include "core/switch.h"
 #include "base/assert.h"
@@ -17,8 +16,8 @@
 
 static void task_main(void *arg);
 
-/* More tasks than the first cache holds the stacks of. Then, while one is entered, the top of the next
- * one's stack is fetched, and the task after it, whose turn to be looked at comes one switch later. */
+/* The first-level cache does not hold the stacks of more ready tasks than this. Then each switch fetches the
+ * top of the stack of the task that comes next, and the block of the one after it. */
 #define MANY_READY 64
 
 static inline __attribute__((always_inline)) void fetch_ahead(const struct ready *next)
@@ -57,7 +56,7 @@ static inline void make_current(asyncio_loop *loop, asyncio_task *task)
     task->steps++;
 }
 
-static inline void own_stack(asyncio_task *task, struct asy_stack *stack)
+static inline void assign_stack(asyncio_task *task, struct asy_stack *stack)
 {
     task->stack = stack;
     stack->owner = task;
@@ -80,16 +79,23 @@ static inline void put_stack(asyncio_loop *loop, struct asy_stack *stack, size_t
         asy_stack_give(loop->stacks, stack);
 }
 
-/* The body has returned. */
-static void finish(asyncio_loop *loop, asyncio_task *task, intptr_t result)
+static COLD void end_leftover(asyncio_loop *loop)
+{
+    ASY_ASSERT(loop->leftovers > 0);
+    if (--loop->leftovers == 0)
+        asyncio_loop_stop(loop);
+}
+
+/* The body has returned, or never ran. */
+static void finish_task(asyncio_loop *loop, asyncio_task *task, intptr_t result)
 {
     loop->current = NULL;
     task->stack = NULL;
     list_remove(&task->all);
     loop->task_count--;
     asy_future_complete(&task->future, result);
-    if (UNLIKELY(task->flags & TASK_LEFTOVER) && --loop->leftovers == 0)
-        asyncio_loop_stop(loop);
+    if (UNLIKELY(task->flags & TASK_LEFTOVER))
+        end_leftover(loop);
     asy_future_unref(&task->future);
 }
 
@@ -99,13 +105,13 @@ static COLD void fail_to_start(asyncio_loop *loop, asyncio_task *task, int err)
     asy_message_set(&task->future.message,
                     asy_message_new(err, "no stack for the task: out of memory, address space or mappings"));
     asy_task_drop_args(task);
-    finish(loop, task, err);
+    finish_task(loop, task, err);
     loop->current = current;
 }
 
-/* Gives a task that starts now its stack. False: there is none, and the task
- * has ended with that error. */
-static inline bool equip(asyncio_loop *loop, asyncio_task *task)
+/* Gives a stack to a task that is about to start. False: there is none, and the task has ended with an
+ * error. */
+static inline bool give_stack(asyncio_loop *loop, asyncio_task *task)
 {
     struct asy_stack *stack = loop->spare_stack;
     if (LIKELY(stack && task->stack_bytes == 0)) {
@@ -119,7 +125,7 @@ static inline bool equip(asyncio_loop *loop, asyncio_task *task)
         }
         stack = taken;
     }
-    own_stack(task, stack);
+    assign_stack(task, stack);
     return true;
 }
 
@@ -128,14 +134,14 @@ static inline __attribute__((always_inline)) asyncio_task *take_next_equipped(as
 {
     for (;;) {
         asyncio_task *next = take_next(loop);
-        if (!next || LIKELY(next->fiber.sp != NULL) || equip(loop, next))
+        if (!next || LIKELY(next->fiber.sp != NULL) || give_stack(loop, next))
             return next;
     }
 }
 
-/* From fibre to fibre, `next` having a stack. */
-static inline __attribute__((always_inline)) void enter(asyncio_loop *loop, struct fiber *from,
-                                                        asyncio_task *next)
+/* Leaves the fibre `from` for a task that has a stack. */
+static inline __attribute__((always_inline)) void switch_to_task(asyncio_loop *loop, struct fiber *from,
+                                                                 asyncio_task *next)
 {
     make_current(loop, next);
     if (LIKELY(next->fiber.sp != NULL))
@@ -144,7 +150,7 @@ static inline __attribute__((always_inline)) void enter(asyncio_loop *loop, stru
         fiber_start(from, &next->fiber, next->stack->top, task_main, loop, &loop->fp);
 }
 
-/* What was left with the thread is the next one's. */
+/* The task takes the exceptions that it holds along, and leaves the thread with none. */
 static NOINLINE void park_with_exceptions(asyncio_loop *loop, asyncio_task *task)
 {
     struct exceptions held = *loop->exceptions;
@@ -164,7 +170,7 @@ HOT NOINLINE void asy_switch_park(asyncio_loop *loop, asyncio_task *task)
         loop->current = NULL;
         fiber_switch(&task->fiber, &loop->fiber);
     } else if (LIKELY(next != task)) {
-        enter(loop, &task->fiber, next);
+        switch_to_task(loop, &task->fiber, next);
     } else {
         make_current(loop, task);
     }
@@ -173,8 +179,8 @@ HOT NOINLINE void asy_switch_park(asyncio_loop *loop, asyncio_task *task)
 HOT void asy_task_resume(asyncio_loop *loop, asyncio_task *task)
 {
     ASY_ASSERT_TASK(!loop->current, task);
-    if (task->fiber.sp || equip(loop, task))
-        enter(loop, &loop->fiber, task);
+    if (task->fiber.sp || give_stack(loop, task))
+        switch_to_task(loop, &loop->fiber, task);
 }
 
 void asy_returned_in_scope(const asyncio_site *body)
@@ -184,15 +190,15 @@ void asy_returned_in_scope(const asyncio_site *body)
         body->func, body->file, body->line);
 }
 
-static COLD _Noreturn void returned_in_child(const asyncio_site *body)
+void asy_returned_in_child(const asyncio_site *body)
 {
-    asy_fatal("coroutine '%s' returned in a forked child process; the loop belongs to the parent: "
+    asy_fatal("%s%s%s returned in a forked child process; the loop belongs to the parent: "
               "end the child with _exit, or run a loop of its own in it",
-              body->func);
+              body ? "coroutine '" : "a callback", body ? body->func : "", body ? "'" : "");
 }
 
-/* What lies in main's frame must last when it has returned (task.h: TASK_KEEP_STACK), but what
- * runs on its stack after that needs a place, too: so the frame lies this much deeper. */
+/* Main's frame must stay as it is when main has returned (task.h: TASK_KEEP_STACK), and what task_main does
+ * on its stack after that needs room above it. So the frame begins this much deeper. */
 static NOINLINE intptr_t run_main(asyncio_task *task)
 {
     size_t gap = (size_t)(task->stack->top - task->stack->low) / 16;
@@ -207,14 +213,14 @@ static NOINLINE intptr_t run_main(asyncio_task *task)
 static inline bool run_body(asyncio_loop *loop, asyncio_task *task)
 {
     const asyncio_site *body = &task->type->site;
-    bool keep = task->flags & TASK_KEEP_STACK;
-    intptr_t result = UNLIKELY(keep) ? run_main(task) : task->type->start(task_args(task));
+    bool is_kept = task->flags & TASK_KEEP_STACK;
+    intptr_t result = UNLIKELY(is_kept) ? run_main(task) : task->type->start(task_args(task));
     if (UNLIKELY(asy_running_loop != loop))
-        returned_in_child(body);
+        asy_returned_in_child(body);
     if (UNLIKELY(task->scopes != NULL))
         asy_returned_in_scope(body);
-    finish(loop, task, result);
-    return !keep;
+    finish_task(loop, task, result);
+    return !is_kept;
 }
 
 /* Runs tasks on one stack, one after the other, for as long as the next ready
@@ -225,17 +231,17 @@ static inline asyncio_task *run_tasks(asyncio_loop *loop)
     struct asy_stack *stack = task->stack;
     size_t wanted = task->stack_bytes;
     for (;;) {
-        bool reusable = run_body(loop, task);
+        bool is_reusable = run_body(loop, task);
         asyncio_task *next = take_next(loop);
-        if (next && reusable && !next->fiber.sp && next->stack_bytes == wanted) {
-            own_stack(next, stack);
+        if (next && is_reusable && !next->fiber.sp && next->stack_bytes == wanted) {
+            assign_stack(next, stack);
             next->fiber.sp = stack->top; /* started */
             asy_fp_control_load(&loop->fp);
             make_current(loop, next);
             task = next;
             continue;
         }
-        if (UNLIKELY(!reusable))
+        if (UNLIKELY(!is_reusable))
             list_append(&loop->kept_stacks, &stack->node);
         else
             put_stack(loop, stack, wanted);
@@ -243,8 +249,8 @@ static inline asyncio_task *run_tasks(asyncio_loop *loop)
     }
 }
 
-/* The bottom function of every task's stack. The stack it runs on is given back
- * already when it leaves. */
+/* The bottom function of every task's stack. When it leaves, the stack that it runs on was given back
+ * already. */
 static void task_main(void *arg)
 {
     asyncio_loop *loop = arg;
@@ -255,7 +261,7 @@ static void task_main(void *arg)
         fiber_leave(&next->fiber);
         return;
     }
-    /* One that needs a stack of its own, or whatever the loop finds: from the loop. */
+    /* A task that needs a stack of another size, or anything else, the loop runs from its own stack. */
     if (next)
         ready_push_first(&loop->ready, &next->ready);
     fiber_leave(&loop->fiber);

@@ -3,6 +3,7 @@
  */
 #include "asyncio/tasks.h"
 #include "asyncio/errors.h"
+#include "base/assert.h"
 #include "core/cancel.h"
 #include "core/contextvars.h"
 #include "core/coro.h"
@@ -33,8 +34,10 @@ asyncio_task *asy_task_hide(void)
 
 void asy_task_show(asyncio_task *hidden)
 {
-    if (hidden)
-        hidden->future.loop->current = hidden;
+    if (!hidden)
+        return;
+    ASY_ASSERT_TASK(!hidden->future.loop->current && !hidden->future.is_done, hidden);
+    hidden->future.loop->current = hidden;
 }
 
 /* ---- Numbers ---------------------------------------------------------------------
@@ -45,9 +48,10 @@ void asy_task_show(asyncio_task *hidden)
 
 static _Atomic uint64_t ids_taken;
 
-static uint64_t next_id(asyncio_loop *loop)
+static uint64_t take_task_id(asyncio_loop *loop)
 {
     if (UNLIKELY(loop->next_id == loop->last_id)) {
+        /* Relaxed: only the number counts, nothing goes with it. */
         loop->next_id = atomic_fetch_add_explicit(&ids_taken, ID_BLOCK, memory_order_relaxed);
         loop->last_id = loop->next_id + ID_BLOCK;
     }
@@ -56,6 +60,7 @@ static uint64_t next_id(asyncio_loop *loop)
 
 void asy_task_ids_return(asyncio_loop *loop)
 {
+    ASY_ASSERT(loop->next_id <= loop->last_id);
     uint64_t end = loop->last_id;
     atomic_compare_exchange_strong(&ids_taken, &end, loop->next_id);
     loop->last_id = loop->next_id;
@@ -63,9 +68,8 @@ void asy_task_ids_return(asyncio_loop *loop)
 
 /* ---- Life -------------------------------------------------------------------------- */
 
-/* What a coroutine's block lacks to be a task's. The head, type and arguments
- * are there. */
-static void init(asyncio_task *task, asyncio_loop *loop, const asyncio_site *site)
+/* Turns a coroutine's block into a task's. Its type and arguments are set. */
+static void init_task(asyncio_task *task, asyncio_loop *loop, const asyncio_site *site)
 {
     asy_future_init(&task->future, loop, site);
     task->future.kind = OBJECT_TASK;
@@ -89,11 +93,11 @@ static void init(asyncio_task *task, asyncio_loop *loop, const asyncio_site *sit
 asyncio_task *asy_task_start(asyncio_loop *loop, asyncio_coro *coro, const asyncio_site *site)
 {
     asyncio_task *task = asy_coro_begin(coro);
-    init(task, loop, site);
+    init_task(task, loop, site);
     task->future.refs = 2;
     task->context = asy_vars_inherit(loop);
     asy_loop_object_made(loop);
-    task->id = next_id(loop);
+    task->id = take_task_id(loop);
     list_append(&loop->tasks, &task->all);
     loop->task_count++;
     ready_push(&loop->ready, &task->ready);
@@ -107,7 +111,7 @@ asyncio_task *asy_task_refused(asyncio_loop *loop, asyncio_coro *coro, const asy
 {
     asyncio_task *task = asy_coro_begin(coro);
     asy_task_drop_args(task);
-    init(task, loop, site);
+    init_task(task, loop, site);
     list_init(&task->all);
     if (loop)
         asy_loop_object_made(loop);
@@ -127,7 +131,7 @@ void asy_task_drop_args(asyncio_task *task)
     asy_task_show(hidden);
 }
 
-/* What most tasks never had. */
+/* Frees what few tasks have: messages, name, context. */
 static NOINLINE void free_extras(asyncio_task *task)
 {
     asy_message_unref(task->future.message);
@@ -144,13 +148,15 @@ void asy_task_free(asyncio_task *task)
         if (UNLIKELY(task->future.message || task->cancel_message || task->name || task->context))
             free_extras(task);
     }
+    /* A coroutine may be freed by another thread than the one that made it, whose loop, when it closes, looks
+     * for coroutines that were never started (loop.c: report_unstarted). Relaxed: it wants the kind alone. */
     __atomic_store_n(&task->future.kind, (uint8_t)OBJECT_DEAD, __ATOMIC_RELAXED);
     asy_object_free(asy_running_loop, task, task_bytes(task));
     if (loop)
         asy_loop_object_freed(loop);
 }
 
-static char *copy_of(const char *text)
+static char *copy_name(const char *text)
 {
     size_t bytes = strlen(text) + 1;
     char *copy = asy_sys_alloc(bytes);
@@ -159,7 +165,7 @@ static char *copy_of(const char *text)
 
 /* ---- Making them ---------------------------------------------------------------------- */
 
-static asyncio_task *create(asyncio_loop *loop, asyncio_coro *coro, const asyncio_site *site)
+static asyncio_task *create_task(asyncio_loop *loop, asyncio_coro *coro, const asyncio_site *site)
 {
     if (UNLIKELY(!coro))
         return NULL;
@@ -172,7 +178,7 @@ static asyncio_task *create(asyncio_loop *loop, asyncio_coro *coro, const asynci
 
 asyncio_task *asyncio_create_task_at(asyncio_coro *coro, const asyncio_site *site)
 {
-    return create(asy_running_loop, coro, site);
+    return create_task(asy_running_loop, coro, site);
 }
 
 asyncio_task *asyncio_loop_create_task_at(asyncio_loop *loop, asyncio_coro *coro, const asyncio_site *site)
@@ -180,17 +186,17 @@ asyncio_task *asyncio_loop_create_task_at(asyncio_loop *loop, asyncio_coro *coro
     asyncio_context *context = NULL;
     if (loop)
         asy_loop_check(loop, "asyncio_loop_create_task");
-    bool elsewhere = coro && loop && loop != asy_running_loop; /* it has no context to inherit */
-    if (elsewhere && asy_vars_capture(loop, &context))
+    bool is_elsewhere = coro && loop && loop != asy_running_loop; /* it has no context to inherit */
+    if (is_elsewhere && asy_vars_capture(loop, &context))
         return asy_task_refused(loop, coro, site, -ENOMEM);
-    asyncio_task *task = create(loop, coro, site);
+    asyncio_task *task = create_task(loop, coro, site);
     if (context)
         task->context = context;
     return task;
 }
 
-asyncio_task *asyncio_create_task_with_at(const asyncio_site *site, asyncio_coro *coro,
-                                          const asyncio_task_options *options)
+asyncio_task *asyncio_create_task_with_at(asyncio_coro *coro, const asyncio_task_options *options,
+                                          const asyncio_site *site)
 {
     asyncio_loop *loop = asy_running_loop;
     if (!coro)
@@ -202,9 +208,9 @@ asyncio_task *asyncio_create_task_with_at(const asyncio_site *site, asyncio_coro
     if (options && options->stack_size > ASY_STACK_MAX_BYTES)
         return asy_task_refused(loop, coro, site, -EINVAL);
     char *name = NULL;
-    if (options && options->name && !(name = copy_of(options->name)))
+    if (options && options->name && !(name = copy_name(options->name)))
         return asy_task_refused(loop, coro, site, -ENOMEM);
-    asyncio_task *task = create(loop, coro, site);
+    asyncio_task *task = create_task(loop, coro, site);
     task->name = name;
     if (options && options->stack_size)
         task->stack_bytes = options->stack_size;
@@ -220,7 +226,7 @@ asyncio_task *(asyncio_create_task)(asyncio_coro *coro)
 
 asyncio_task *(asyncio_create_task_with)(asyncio_coro *coro, const asyncio_task_options *options)
 {
-    return asyncio_create_task_with_at(NULL, coro, options);
+    return asyncio_create_task_with_at(coro, options, NULL);
 }
 
 asyncio_task *(asyncio_loop_create_task)(asyncio_loop *loop, asyncio_coro *coro)
@@ -268,7 +274,7 @@ size_t asyncio_all_tasks(asyncio_task **out, size_t capacity)
     return count;
 }
 
-static void check(const asyncio_task *task, const char *call)
+static void check_task(const asyncio_task *task, const char *call)
 {
     asy_future_check(&task->future, call);
     if (UNLIKELY(task->future.kind != OBJECT_TASK))
@@ -279,11 +285,11 @@ const char *asyncio_task_name(asyncio_task *task)
 {
     if (!task)
         return "";
-    check(task, __func__);
+    check_task(task, __func__);
     if (!task->name) {
         char text[32];
         snprintf(text, sizeof text, "Task-%llu", (unsigned long long)task->id);
-        task->name = copy_of(text);
+        task->name = copy_name(text);
     }
     return task->name ? task->name : "Task";
 }
@@ -292,8 +298,8 @@ int asyncio_task_set_name(asyncio_task *task, const char *name)
 {
     if (!task || !name)
         return -EINVAL;
-    check(task, __func__);
-    char *copy = copy_of(name);
+    check_task(task, __func__);
+    char *copy = copy_name(name);
     if (!copy)
         return -ENOMEM;
     asy_sys_free(task->name);
@@ -305,7 +311,7 @@ int asyncio_task_cancelling(asyncio_task *task)
 {
     if (!task)
         return 0;
-    check(task, __func__);
+    check_task(task, __func__);
     return (int)task->cancels;
 }
 
@@ -313,64 +319,10 @@ int asyncio_task_uncancel(asyncio_task *task)
 {
     if (!task)
         return 0;
-    check(task, __func__);
+    check_task(task, __func__);
     if (task->future.is_done)
         return 0;
     if (task->cancels && --task->cancels == 0)
         asy_cancel_withdraw(task, NULL);
     return (int)task->cancels;
-}
-
-/* ---- The same verbs, for tasks --------------------------------------------------------------
- * The macros turn a task into a future first; these are for other languages. */
-
-static inline asyncio_future *future_of(asyncio_task *task)
-{
-    return task ? &task->future : NULL;
-}
-
-asyncio_task *asyncio_ref_task(asyncio_task *task)
-{
-    asyncio_ref_future(future_of(task));
-    return task;
-}
-
-void asyncio_release_task(asyncio_task *task)
-{
-    asyncio_release_future(future_of(task));
-}
-
-bool asyncio_done_task(asyncio_task *task)
-{
-    return asyncio_done_future(future_of(task));
-}
-
-bool asyncio_cancelled_task(asyncio_task *task)
-{
-    return asyncio_cancelled_future(future_of(task));
-}
-
-intptr_t asyncio_result_task(asyncio_task *task)
-{
-    return asyncio_result_future(future_of(task));
-}
-
-bool asyncio_cancel_task(asyncio_task *task)
-{
-    return asyncio_cancel_future(future_of(task));
-}
-
-bool asyncio_cancel_with_task(asyncio_task *task, const char *message)
-{
-    return asyncio_cancel_with_future(future_of(task), message);
-}
-
-int asyncio_add_done_callback_task(asyncio_task *task, asyncio_done_callback fn, void *arg)
-{
-    return asyncio_add_done_callback_future(future_of(task), fn, arg);
-}
-
-size_t asyncio_remove_done_callback_task(asyncio_task *task, asyncio_done_callback fn, void *arg)
-{
-    return asyncio_remove_done_callback_future(future_of(task), fn, arg);
 }

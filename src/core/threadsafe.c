@@ -1,18 +1,18 @@
 /*
- * What other threads and signal handlers post to the loop.
+ * Posts from other threads and from signal handlers.
  *
- * Threads push onto a lock-free stack, which the loop takes whole and turns
- * round. Signal handlers may not allocate: they take a place in a bounded
- * ring, each place with a turn that says whose it is (as in Vyukov's queue):
- * turn == ticket: free for the writer with that ticket; ticket + 1: filled, until it has run. The
- * loop queues the places themselves, and so needs no memory either.
+ * Threads push onto a lock-free stack, which the loop takes whole and reverses. Signal handlers may not
+ * allocate: they take a place in a bounded ring. The place's sequence number says who may use it, as in
+ * Vyukov's queue: the writer whose ticket equals it may fill the place; ticket + 1 means filled, until the
+ * callback has run. The loop queues the places themselves, and so needs no memory either.
  *
- * Going to sleep: the loop sets `sleeping`, then looks again; a poster posts,
- * then takes `sleeping` down and, if it was up, wakes. All sequentially consistent,
- * so that one of the two sees the other.
+ * Going to sleep: the loop sets is_sleeping, then looks at has_any again. A poster sets has_any, then takes
+ * is_sleeping down and, if it was up, wakes the loop. All four are sequentially consistent: with any weaker
+ * order both could miss the other's store, and the loop would sleep on a post.
  */
 #include "asyncio/errors.h"
 #include "asyncio/events.h"
+#include "base/assert.h"
 #include "core/contextvars.h"
 #include "core/exceptions.h"
 #include "core/loop.h"
@@ -38,10 +38,12 @@ void asy_posts_init(asyncio_loop *loop)
     atomic_init(&loop->posts.is_sleeping, false);
     atomic_init(&loop->posts.signal_tail, 0);
     for (uint32_t i = 0; i < ASY_SIGNAL_PLACES; i++)
-        atomic_init(&loop->posts.signal_places[i].turn, i);
+        atomic_init(&loop->posts.signal_places[i].sequence, i);
 }
 
-static void wake(asyncio_loop *loop)
+/* Comes after the post itself, so that a loop that sees has_any finds it. For the order of the two below, see
+ * the head of this file. */
+static void wake_loop(asyncio_loop *loop)
 {
     atomic_store(&loop->posts.has_any, true);
     if (atomic_exchange(&loop->posts.is_sleeping, false))
@@ -50,25 +52,26 @@ static void wake(asyncio_loop *loop)
 
 int asy_post(asyncio_loop *loop, struct post *post)
 {
+    ASY_ASSERT(post->callback.kind);
     if (UNLIKELY(asy_loop_is_parents(loop)))
         return ASYNCIO_ESTATE;
     struct post *head = atomic_load(&loop->posts.newest);
-    do {
+    do { /* the exchange releases what the poster wrote; the loop's, which takes all, acquires it */
         if (head == &closed_mark)
             return ASYNCIO_ESTATE;
         post->next = head;
     } while (!atomic_compare_exchange_weak(&loop->posts.newest, &head, post));
-    wake(loop);
+    wake_loop(loop);
     return 0;
 }
 
-static void free_call(struct call *call)
+static void free_posted_call(struct call *call)
 {
     asy_vars_drop(call->context);
     asy_sys_free(call);
 }
 
-static void run_call(struct callback *callback)
+static void run_posted_call(struct callback *callback)
 {
     struct call *call = (struct call *)callback;
     asyncio_callback fn = call->fn;
@@ -78,12 +81,12 @@ static void run_call(struct callback *callback)
     fn(arg);
 }
 
-static void drop_call(struct callback *callback)
+static void drop_posted_call(struct callback *callback)
 {
-    free_call((struct call *)callback);
+    free_posted_call((struct call *)callback);
 }
 
-static const struct callback_kind call_kind = {run_call, drop_call};
+static const struct callback_kind call_kind = {run_posted_call, drop_posted_call};
 
 int asyncio_loop_call_soon_threadsafe(asyncio_loop *loop, asyncio_callback fn, void *arg)
 {
@@ -97,7 +100,7 @@ int asyncio_loop_call_soon_threadsafe(asyncio_loop *loop, asyncio_callback fn, v
     if (!err)
         err = asy_post(loop, &call->post);
     if (err)
-        free_call(call);
+        free_posted_call(call);
     return err;
 }
 
@@ -111,11 +114,12 @@ int asyncio_loop_call_soon_signalsafe(asyncio_loop *loop, asyncio_callback fn, v
     struct signal_place *place;
     for (;;) {
         place = &loop->posts.signal_places[ticket % ASY_SIGNAL_PLACES];
-        uint32_t turn = atomic_load_explicit(&place->turn, memory_order_acquire);
-        if (turn == ticket) {
+        /* Acquire: the callback that used the place before has read fn and arg. */
+        uint32_t sequence = atomic_load_explicit(&place->sequence, memory_order_acquire);
+        if (sequence == ticket) {
             if (atomic_compare_exchange_weak(&loop->posts.signal_tail, &ticket, ticket + 1))
                 break;
-        } else if ((int32_t)(turn - ticket) < 0) {
+        } else if ((int32_t)(sequence - ticket) < 0) {
             return -EAGAIN;
         } else {
             ticket = atomic_load(&loop->posts.signal_tail);
@@ -123,12 +127,13 @@ int asyncio_loop_call_soon_signalsafe(asyncio_loop *loop, asyncio_callback fn, v
     }
     place->fn = fn;
     place->arg = arg;
-    atomic_store_explicit(&place->turn, ticket + 1, memory_order_release);
-    wake(loop);
+    /* Release: the loop that reads this number finds fn and arg. */
+    atomic_store_explicit(&place->sequence, ticket + 1, memory_order_release);
+    wake_loop(loop);
     return 0;
 }
 
-static struct post *reversed(struct post *post)
+static struct post *reverse_posts(struct post *post)
 {
     struct post *before = NULL;
     while (post) {
@@ -140,9 +145,9 @@ static struct post *reversed(struct post *post)
     return before;
 }
 
-static void collect_threads(asyncio_loop *loop)
+static void collect_thread_posts(asyncio_loop *loop)
 {
-    struct post *post = reversed(atomic_exchange(&loop->posts.newest, NULL));
+    struct post *post = reverse_posts(atomic_exchange(&loop->posts.newest, NULL));
     while (post) {
         struct post *next = post->next;
         callback_push(&loop->ready, &post->callback, post->callback.kind);
@@ -150,31 +155,33 @@ static void collect_threads(asyncio_loop *loop)
     }
 }
 
-/* It is for the writer whose ticket comes round to it next. */
-static void free_place(struct callback *callback)
+/* Leaves the place to the writer whose ticket comes round to it next. Release: fn and arg were read
+ * before. */
+static void free_signal_place(struct callback *callback)
 {
     struct signal_place *place = (struct signal_place *)callback;
-    atomic_fetch_add_explicit(&place->turn, ASY_SIGNAL_PLACES - 1, memory_order_release);
+    atomic_fetch_add_explicit(&place->sequence, ASY_SIGNAL_PLACES - 1, memory_order_release);
 }
 
-static void run_place(struct callback *callback)
+static void run_signal_place(struct callback *callback)
 {
     const struct signal_place *place = (struct signal_place *)callback;
     asyncio_callback fn = place->fn;
     void *arg = place->arg;
     asy_vars_enter(asy_running_loop, NULL);
-    free_place(callback);
+    free_signal_place(callback);
     fn(arg);
 }
 
-static const struct callback_kind place_kind = {run_place, free_place};
+static const struct callback_kind place_kind = {run_signal_place, free_signal_place};
 
-/* Stops at a place that is taken but not filled yet: who fills it wakes again. */
-static void collect_signals(asyncio_loop *loop)
+/* Stops at a place that is taken but not filled yet: the writer that fills it wakes the loop again. Acquire:
+ * a filled place has its fn and arg. */
+static void collect_signal_posts(asyncio_loop *loop)
 {
     for (;;) {
         struct signal_place *place = &loop->posts.signal_places[loop->posts.signal_head % ASY_SIGNAL_PLACES];
-        if (atomic_load_explicit(&place->turn, memory_order_acquire) != loop->posts.signal_head + 1)
+        if (atomic_load_explicit(&place->sequence, memory_order_acquire) != loop->posts.signal_head + 1)
             return;
         callback_push(&loop->ready, &place->callback, &place_kind);
         loop->posts.signal_head++;
@@ -183,12 +190,15 @@ static void collect_signals(asyncio_loop *loop)
 
 HOT void asy_posts_collect(asyncio_loop *loop)
 {
+    /* Relaxed: a post that is missed now is found at the next look; before it sleeps, the loop looks in
+     * order. */
     if (LIKELY(!atomic_load_explicit(&loop->posts.has_any, memory_order_relaxed)))
         return;
+    /* First down, then collected: a post that comes in between sets it again. */
     atomic_store(&loop->posts.has_any, false);
     asy_exceptions_update(loop);
-    collect_threads(loop);
-    collect_signals(loop);
+    collect_thread_posts(loop);
+    collect_signal_posts(loop);
 }
 
 HOT bool asy_posts_pending(asyncio_loop *loop)
@@ -198,6 +208,7 @@ HOT bool asy_posts_pending(asyncio_loop *loop)
 
 void asy_posts_close(asyncio_loop *loop)
 {
+    ASY_ASSERT(loop->is_closed);
     struct post *post = atomic_exchange(&loop->posts.newest, &closed_mark);
     while (post && post != &closed_mark) {
         struct post *next = post->next;

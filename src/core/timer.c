@@ -2,6 +2,7 @@
  * The loop's timers, in its heap.
  */
 #include "core/timer.h"
+#include "base/assert.h"
 #include "core/debug.h"
 #include "core/loop.h"
 #include "sys/sys.h"
@@ -11,8 +12,8 @@
 #define NS_PER_S 1e9
 #define FIRST_CAPACITY 64
 
-/* The arrays may differ in size when memory ran out between the two; the capacity is the smaller one's. */
-static int grow(struct heap *heap)
+/* If memory runs out between the two, the arrays differ in size, and the capacity is the smaller one's. */
+static int grow_timer_heap(struct heap *heap)
 {
     size_t capacity = heap->capacity ? (size_t)heap->capacity * 2 : FIRST_CAPACITY;
     if (capacity > HEAP_CAPACITY_MAX)
@@ -34,7 +35,7 @@ int asy_timer_start(asyncio_loop *loop, struct timer *timer, int64_t deadline_ns
     struct heap *heap = &loop->timers;
     if (deadline_ns == ASY_NO_DEADLINE)
         return 0;
-    if (UNLIKELY(heap->count == heap->capacity) && grow(heap))
+    if (UNLIKELY(heap->count == heap->capacity) && grow_timer_heap(heap))
         return -ENOMEM;
     timer->node.key = deadline_ns;
     asy_heap_insert(heap, &timer->node);
@@ -50,7 +51,8 @@ void asy_timer_stop(asyncio_loop *loop, struct timer *timer)
 
 void asy_timers_fire(asyncio_loop *loop, int64_t now_ns)
 {
-    loop->wake_kind = READY_RELAY; /* as behind the callbacks that asyncio would queue */
+    ASY_ASSERT(loop->wake_kind == READY_TASK);
+    loop->wake_kind = READY_RELAY; /* tasks go behind the callbacks that asyncio would queue */
     while (loop->timers.count && asy_timers_next(&loop->timers) <= now_ns) {
         struct heap_node *first = asy_heap_first(&loop->timers);
         asy_heap_remove(&loop->timers, first);

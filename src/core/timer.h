@@ -1,7 +1,7 @@
 /*
- * Timers: a deadline and what to do when it has come. Nodes are intrusive, in
- * the loop's 4-ary heap; equal deadlines fire in the order in which they were
- * made. Removal is true: a cancelled timer is gone.
+ * Timers: a deadline, and a function that is called when it has come. Nodes are intrusive, in the loop's
+ * 4-ary heap. Equal deadlines fire in the order in which they were made. A timer that is stopped is off the
+ * heap at once.
  */
 #ifndef ASY_CORE_TIMER_H
 #define ASY_CORE_TIMER_H
@@ -17,7 +17,7 @@ struct timer {
     void (*fire)(struct timer *timer);
 };
 
-/* 0, or -ENOMEM when the heap cannot grow. One with ASY_NO_DEADLINE never fires, and is not running. */
+/* 0, or -ENOMEM when the heap cannot grow. With ASY_NO_DEADLINE it never fires, and is not running. */
 int asy_timer_start(struct asyncio_loop *loop, struct timer *timer, int64_t deadline_ns);
 /* Nothing happens if it is not running. */
 void asy_timer_stop(struct asyncio_loop *loop, struct timer *timer);
@@ -31,7 +31,7 @@ static inline int64_t asy_timers_next(const struct heap *timers)
     return timers->count ? timers->slots[0].key : ASY_NO_DEADLINE;
 }
 
-/* Seconds as nanoseconds, rounded up; what is too large is ASY_NO_DEADLINE. Not for NaN. */
+/* Seconds as nanoseconds, rounded up; ASY_NO_DEADLINE if that is too large. Not for NaN. */
 int64_t asy_ns_from_seconds(double seconds);
 /* now + seconds; never past the range. */
 int64_t asy_deadline_after(int64_t now_ns, double seconds);

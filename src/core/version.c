@@ -1,4 +1,4 @@
-/* The version of the library that runs. */
+/* The version of the library that the program runs with. */
 #include "asyncio/version.h"
 
 const char *asyncio_version(void)

@@ -13,11 +13,12 @@
 
 static const int signals[2] = {SIGINT, SIGTERM};
 
-/* Whose signals they are: one runner's at a time. */
+/* The runner that has the signals, one at a time. Sequentially consistent, as all here: the handler may
+ * run in any thread, and signals are rare. */
 static _Atomic(struct interrupt *) active;
 
-/* A run that is over may have left one of these in the queue, and the next one's struct
- * lie in the same place; but that has seen no signal yet. */
+/* A run that is over may have left this callback in the queue, and the next run's struct may be in the same
+ * place; but that one has seen no signal yet. */
 static void cancel_main(void *arg)
 {
     struct interrupt *interrupt = atomic_load(&active);
@@ -26,20 +27,20 @@ static void cancel_main(void *arg)
 }
 
 /* In the handler: is it the first signal? */
-static bool take(struct signal_hook *hook, int signo)
+static bool take_signal(struct signal_hook *hook, int signo)
 {
     struct interrupt *interrupt = LIST_ENTRY(hook, struct interrupt, hook);
     int none = 0;
     if (!atomic_compare_exchange_strong(&interrupt->signo, &none, signo))
         return false;
-    /* No place: as if it had not come; the next one may find one. */
+    /* Without a place for the callback, the signal counts as not come; the next one may find a place. */
     if (asyncio_loop_call_soon_signalsafe(interrupt->loop, cancel_main, interrupt))
         atomic_store(&interrupt->signo, 0);
     return true;
 }
 
-/* By default in the main thread only, and only over the default action. */
-static bool wanted(int option, int signo, bool by_default)
+/* Does this run handle the signal? By default in the main thread only, and only over the default action. */
+static bool is_signal_wanted(int option, int signo, bool by_default)
 {
     struct sigaction now;
     if (option)
@@ -48,27 +49,27 @@ static bool wanted(int option, int signo, bool by_default)
            !(now.sa_flags & SA_SIGINFO) && now.sa_handler == SIG_DFL;
 }
 
-static void forked_child(void)
+static void forget_interrupt(void)
 {
     atomic_store(&active, NULL);
 }
 
-static void watch_forks(void)
+static void watch_interrupt_forks(void)
 {
-    pthread_atfork(NULL, NULL, forked_child);
+    pthread_atfork(NULL, NULL, forget_interrupt);
 }
 
 void asy_interrupt_install(struct interrupt *interrupt, asyncio_loop *loop, asyncio_task *main,
                            const asyncio_run_options *options)
 {
     static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
-    pthread_once(&fork_once, watch_forks);
+    pthread_once(&fork_once, watch_interrupt_forks);
     memset(interrupt, 0, sizeof *interrupt);
-    interrupt->hook.take = take;
+    interrupt->hook.take = take_signal;
     interrupt->loop = loop;
     interrupt->main = main;
-    bool want[2] = {wanted(options->handle_sigint, SIGINT, true),
-                    wanted(options->handle_sigterm, SIGTERM, false)};
+    bool want[2] = {is_signal_wanted(options->handle_sigint, SIGINT, true),
+                    is_signal_wanted(options->handle_sigterm, SIGTERM, false)};
     struct interrupt *none = NULL;
     if ((!want[0] && !want[1]) || !atomic_compare_exchange_strong(&active, &none, interrupt))
         return;

@@ -1,5 +1,5 @@
 /*
- * Runners: one coroutine from start to end, and an orderly shutdown after it.
+ * Runners: run one coroutine from start to end, and shut down in order after it.
  */
 #include "asyncio/runners.h"
 #include "asyncio/coroutines.h"
@@ -7,6 +7,7 @@
 #include "asyncio/events.h"
 #include "asyncio/messages.h"
 #include "asyncio/tasks.h"
+#include "base/assert.h"
 #include "core/contextvars.h"
 #include "core/loop.h"
 #include "core/message.h"
@@ -23,9 +24,9 @@
 
 /* ---- Shutdown ------------------------------------------------------------------- */
 
-/* The tasks that are left, each with a reference; *count says how many. NULL: no
- * memory, or none are left. */
-static asyncio_task **leftover_tasks(asyncio_loop *loop, size_t *count)
+/* The tasks that are left, each with a reference, and their number in *count. NULL: none are left, or
+ * there is no memory. */
+static asyncio_task **take_leftovers(asyncio_loop *loop, size_t *count)
 {
     *count = 0;
     if (list_is_empty(&loop->tasks))
@@ -33,8 +34,10 @@ static asyncio_task **leftover_tasks(asyncio_loop *loop, size_t *count)
     asyncio_task **tasks = asy_sys_alloc(loop->task_count * sizeof(asyncio_task *));
     if (!tasks)
         return NULL;
-    LIST_EACH(node, &loop->tasks)
+    LIST_EACH(node, &loop->tasks) {
+        ASY_ASSERT(*count < loop->task_count);
         tasks[(*count)++] = asyncio_ref(LIST_ENTRY(node, asyncio_task, all));
+    }
     return tasks;
 }
 
@@ -54,23 +57,23 @@ struct limit {
     bool is_over;
 };
 
-static void time_is_over(void *arg)
+static void end_grace(void *arg)
 {
     struct limit *limit = arg;
     limit->is_over = true;
     asyncio_loop_stop(limit->loop);
 }
 
-/* Cancels what is left and runs the loop until it has ended, and the work in other threads that is owed, or
- * the grace is over. */
+/* Cancels the tasks that are left, and runs the loop until they have ended, and with them the functions in
+ * executors that the shutdown waits for, or the grace is over. */
 static void end_leftovers(asyncio_loop *loop, double grace)
 {
     struct limit limit = {loop, false};
     asyncio_handle handle = {0};
     if (!isinf(grace)) {
-        handle = asyncio_loop_call_later(loop, grace, time_is_over, &limit);
+        handle = asyncio_loop_call_later(loop, grace, end_grace, &limit);
         if (!asyncio_handle_valid(handle))
-            time_is_over(&limit); /* one iteration, then */
+            end_grace(&limit); /* one iteration, then */
     }
     cancel_leftovers(loop);
     int err;
@@ -98,7 +101,7 @@ static void report_leftover(asyncio_loop *loop, asyncio_task *task, double grace
     }
 }
 
-static void report_owed(asyncio_loop *loop, double grace)
+static void report_owed_work(asyncio_loop *loop, double grace)
 {
     if (loop->abroad.shutdown_work)
         asy_report_site(loop, NULL, 0,
@@ -113,10 +116,10 @@ static void shut_down(asyncio_loop *loop, const asyncio_run_options *options)
     grace = grace < 0 ? 0 : grace;
     size_t count;
     loop->is_shutting_down = true;
-    asyncio_task **tasks = leftover_tasks(loop, &count);
+    asyncio_task **tasks = take_leftovers(loop, &count);
     if (!list_is_empty(&loop->tasks) || loop->abroad.shutdown_work)
         end_leftovers(loop, grace);
-    if (list_is_empty(&loop->tasks)) { /* the callbacks of those that ended last */
+    if (list_is_empty(&loop->tasks)) { /* runs the callbacks of the tasks that ended last */
         asyncio_loop_stop(loop);
         asyncio_loop_run_forever(loop);
     }
@@ -125,7 +128,7 @@ static void shut_down(asyncio_loop *loop, const asyncio_run_options *options)
         asyncio_release(tasks[i]);
     }
     asy_sys_free(tasks);
-    report_owed(loop, grace);
+    report_owed_work(loop, grace);
     asyncio_loop_close(loop);
 }
 
@@ -146,14 +149,14 @@ asyncio_loop *asyncio_runner_get_loop(asyncio_runner *runner)
     return runner ? runner->asyncio_loop_ : NULL;
 }
 
-/* Was it the signal, and nobody else, that ended main? */
-static bool ended_by(const struct interrupt *interrupt, const asyncio_task *main)
+/* Did the signal, and nobody else, end main? */
+static bool is_ended_by(const struct interrupt *interrupt, const asyncio_task *main)
 {
     return atomic_load(&interrupt->signo) && main->future.is_done && main->future.result == -ECANCELED &&
            main->cancels == 1;
 }
 
-static intptr_t run(asyncio_runner *runner, asyncio_coro *coro, int *signo)
+static intptr_t run_coroutine(asyncio_runner *runner, asyncio_coro *coro, int *signo)
 {
     asyncio_loop *loop = runner->asyncio_loop_;
     if (!coro)
@@ -173,14 +176,14 @@ static intptr_t run(asyncio_runner *runner, asyncio_coro *coro, int *signo)
     asy_interrupt_install(&interrupt, loop, main, &runner->asyncio_options_);
     intptr_t result = asyncio_loop_run_until_complete(loop, asyncio_ref(&main->future));
     asy_interrupt_remove(&interrupt);
-    if (ended_by(&interrupt, main)) {
+    if (is_ended_by(&interrupt, main)) {
         *signo = atomic_load(&interrupt.signo);
         result = asyncio_raise(-EINTR, "interrupted by %s", *signo == SIGTERM ? "SIGTERM" : "SIGINT");
     }
     asy_vars_put(&runner->asyncio_context_, asy_vars_ref(main->context));
     runner->asyncio_begun_ = true;
     asyncio_release(main);
-    /* Nobody is left who could use what lies in main's frame: no task, and no function on another thread. */
+    /* Nothing is left that could use main's frame: no task, and no function on another thread. */
     if (list_is_empty(&loop->tasks) && !loop->abroad.shutdown_work && !asy_loop_unusable(loop))
         asy_loop_give_kept_stacks(loop);
     return result;
@@ -190,7 +193,7 @@ intptr_t asyncio_runner_run(asyncio_runner *runner, asyncio_coro *main)
 {
     int signo = 0;
     if (runner)
-        return run(runner, main, &signo);
+        return run_coroutine(runner, main, &signo);
     asyncio_coro_close(main);
     return -EINVAL;
 }
@@ -217,7 +220,7 @@ int asyncio_runner_close(asyncio_runner *runner)
 
 /* ---- Run ------------------------------------------------------------------------------ */
 
-static intptr_t run_once(asyncio_coro *main, const asyncio_run_options *options, int *signo)
+static intptr_t run_main_once(asyncio_coro *main, const asyncio_run_options *options, int *signo)
 {
     if (!main)
         return asy_null_awaited();
@@ -231,7 +234,7 @@ static intptr_t run_once(asyncio_coro *main, const asyncio_run_options *options,
         asyncio_coro_close(main);
         return err;
     }
-    intptr_t result = run(&runner, main, signo);
+    intptr_t result = run_coroutine(&runner, main, signo);
     char message[256]; /* what fails in the shutdown has messages, too */
     snprintf(message, sizeof message, "%s", asyncio_error_message());
     asyncio_runner_close(&runner);
@@ -241,7 +244,7 @@ static intptr_t run_once(asyncio_coro *main, const asyncio_run_options *options,
 intptr_t asyncio_run_with(asyncio_coro *main, const asyncio_run_options *options)
 {
     int signo = 0;
-    return run_once(main, options, &signo);
+    return run_main_once(main, options, &signo);
 }
 
 intptr_t asyncio_run(asyncio_coro *main)
@@ -253,7 +256,7 @@ int asyncio_main(asyncio_coro *main)
 {
     asyncio_run_options options = {.handle_sigterm = 1};
     int signo = 0;
-    intptr_t result = run_once(main, &options, &signo);
+    intptr_t result = run_main_once(main, &options, &signo);
     if (signo)
         return 128 + signo;
     if (result >= 0)

@@ -1,0 +1,201 @@
+/*
+ * Assertions of the loop and its parts: an invariant that a test breaks on purpose ends the process with a
+ * line that names it.
+ */
+#include "asyncio.h"
+#include "base/assert.h"
+#include "child.h"
+#include "core/coro.h"
+#include "core/loop.h"
+#include "core/message.h"
+#include "core/task.h"
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+static struct child child;
+
+static void break_in_child(asyncio_coro *main)
+{
+    asyncio_run(main);
+}
+
+static void expect_broken(asyncio_coro *main, const char *function, const char *condition)
+{
+    child_run(&child, (void (*)(void *))(void *)break_in_child, main);
+    asyncio_coro_close(main);
+    assert_child_signal(&child, SIGABRT);
+    assert_child_says(&child, "asyncio: broken invariant in ");
+    assert_child_says(&child, function);
+    assert_child_says(&child, condition);
+}
+
+ASYNC(sleeps)
+{
+    return asyncio_sleep(ASYNCIO_FOREVER);
+}
+
+/* ---- Counts ------------------------------------------------------------------------- */
+
+ASYNC(miscounts_tasks)
+{
+    asyncio_release(asyncio_create_task(sleeps()));
+    asyncio_get_running_loop()->task_count--;
+    return 0;
+}
+
+static void the_count_of_tasks_is_their_number(void **state)
+{
+    (void)state;
+    expect_broken(miscounts_tasks(), "take_leftovers (runners.c:", "*count < loop->task_count");
+}
+
+ASYNC(loses_objects)
+{
+    asyncio_get_running_loop()->objects = 0;
+    asyncio_future_new();
+    return 0;
+}
+
+static void objects_are_counted_and_marked_together(void **state)
+{
+    (void)state;
+    expect_broken(loses_objects(), "asy_loop_objects_came (loop.c:", "!(before & ");
+}
+
+ASYNC(ends_as_leftover)
+{
+    asyncio_current_task()->flags |= TASK_LEFTOVER;
+    return 0;
+}
+
+static void leftovers_are_counted(void **state)
+{
+    (void)state;
+    expect_broken(ends_as_leftover(), "end_leftover (switch.c:", "loop->leftovers > 0");
+}
+
+/* ---- References ----------------------------------------------------------------------- */
+
+ASYNC(drops_a_message_twice)
+{
+    struct message *message = asy_message_new(-EIO, "text");
+    message->refs = 0;
+    asy_message_unref(message);
+    return 0;
+}
+
+static void a_message_is_dropped_once(void **state)
+{
+    (void)state;
+    expect_broken(drops_a_message_twice(), "asy_message_unref (messages.c:", "message->refs > 0");
+}
+
+ASYNC(lets_go_without_a_hold)
+{
+    asyncio_loop *loop = asyncio_get_running_loop();
+    atomic_store(&loop->refs, 1);
+    asy_loop_let_go(loop);
+    return 0;
+}
+
+static void a_hold_is_let_go_once(void **state)
+{
+    (void)state;
+    expect_broken(lets_go_without_a_hold(), "asy_loop_let_go (loop.c:", "refs >= ");
+}
+
+/* ---- States --------------------------------------------------------------------------- */
+
+ASYNC(dozes_while_it_runs)
+{
+    asyncio_get_running_loop()->is_embedded = true;
+    asy_loop_doze(asyncio_get_running_loop());
+    return 0;
+}
+
+static void a_running_loop_does_not_doze(void **state)
+{
+    (void)state;
+    expect_broken(dozes_while_it_runs(), "asy_loop_doze (embedding.c:", "!loop->is_running");
+}
+
+ASYNC(posts_are_refused_too_early)
+{
+    asy_posts_close(asyncio_get_running_loop());
+    return 0;
+}
+
+static void an_open_loop_takes_posts(void **state)
+{
+    (void)state;
+    expect_broken(posts_are_refused_too_early(), "asy_posts_close (threadsafe.c:", "loop->is_closed");
+}
+
+ASYNC(is_shown_without_being_hidden)
+{
+    asy_task_show(asyncio_current_task());
+    return 0;
+}
+
+static void only_a_hidden_task_is_shown(void **state)
+{
+    (void)state;
+    expect_broken(is_shown_without_being_hidden(), "asy_task_show (tasks.c:", "->current");
+}
+
+/* ---- Membership ------------------------------------------------------------------------- */
+
+static void do_nothing(void *arg)
+{
+    (void)arg;
+}
+
+/* The first handle of a loop is the first of its first chunk. */
+ASYNC(frees_a_handle_in_use)
+{
+    asyncio_loop *loop = asyncio_get_running_loop();
+    asyncio_loop_call_later(loop, 1000, do_nothing, NULL);
+    loop->handles.free = (struct handle *)(void *)loop->handles.chunks[0];
+    asyncio_loop_call_soon(loop, do_nothing, NULL);
+    return 0;
+}
+
+static void a_free_handle_is_not_in_use(void **state)
+{
+    (void)state;
+    expect_broken(frees_a_handle_in_use(), "take_handle (handles.c:", "handle->state == HANDLE_FREE");
+}
+
+ASYNC(posts_nothing)
+{
+    static struct post post;
+    asy_post(asyncio_get_running_loop(), &post);
+    return 0;
+}
+
+static void a_post_has_a_kind(void **state)
+{
+    (void)state;
+    expect_broken(posts_nothing(), "asy_post (threadsafe.c:", "post->callback.kind");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_count_of_tasks_is_their_number),
+        cmocka_unit_test(objects_are_counted_and_marked_together),
+        cmocka_unit_test(leftovers_are_counted),
+        cmocka_unit_test(a_message_is_dropped_once),
+        cmocka_unit_test(a_hold_is_let_go_once),
+        cmocka_unit_test(a_running_loop_does_not_doze),
+        cmocka_unit_test(an_open_loop_takes_posts),
+        cmocka_unit_test(only_a_hidden_task_is_shown),
+        cmocka_unit_test(a_free_handle_is_not_in_use),
+        cmocka_unit_test(a_post_has_a_kind),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
