@@ -1,8 +1,8 @@
 /*
- * A loop inside another one: the other loop polls this one's descriptor, and gives it one turn at a time,
- * an iteration that need not wait.
+ * A loop inside another one: the other loop polls this one's descriptor, and runs one iteration of it
+ * at a time.
  *
- * Between two turns the loop dozes. It counts as asleep, so that a post makes its descriptor readable; and
+ * Between two iterations the loop dozes. It counts as asleep, so that a post makes its descriptor readable; and
  * whatever this thread queues does so, too (asy_loop_queued).
  */
 #include "asyncio/errors.h"

@@ -279,7 +279,7 @@ static void learn_own_stack(struct fiber *fiber)
 }
 #endif
 
-/* Asks the kernel once a thread: turns may be many and short. */
+/* Asks the kernel once a thread: runs may be many and short. */
 static int find_own_tid(void)
 {
     static THREAD_LOCAL struct {
@@ -349,7 +349,7 @@ void asy_loop_end_run(asyncio_loop *loop)
     asyncio_loop_release(loop);
 }
 
-/* Ends a run of many iterations. A loop inside another one stays watched for its next turn, until it
+/* Ends a run of many iterations. A loop inside another one stays watched for its next iteration, until it
  * closes. */
 static void end_long_run(asyncio_loop *loop)
 {

@@ -253,7 +253,7 @@ bool asyncio_handle_cancel(asyncio_loop *loop, asyncio_handle public)
     }
     if (handle->state != HANDLE_QUEUED)
         return false;
-    handle->state = HANDLE_CANCELLED; /* skipped, and put back, when its turn comes */
+    handle->state = HANDLE_CANCELLED; /* skipped, and put back, when the loop reaches it */
     return true;
 }
 

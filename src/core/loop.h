@@ -76,7 +76,7 @@ struct exceptions {
  *                     the tasks with TASK_LEFTOVER.
  *   is_stepping       debug or instrument is set.
  *   is_strict         is_seeded, or a virtual clock; never changes.
- *   is_watched        while it runs; if embedded, from the first turn until it closes.
+ *   is_watched        while it runs; if embedded, from the first iteration until it closes.
  *   is_reporting      while the exception handler runs. That must not wait: current is NULL meanwhile.
  *   is_deadlocked     a deadlock was told, which happens once.
  *
@@ -102,7 +102,7 @@ struct asyncio_loop {
     size_t ready_then;  /* entries of this iteration that are not in `batch` yet */
     bool is_stepping;   /* debug or instrument: every step goes through the loop */
     bool is_stopping;
-    bool is_dozing;     /* between two turns inside another loop, not told of anything yet */
+    bool is_dozing;     /* between two iterations inside another loop, not told of anything yet */
     bool is_embedded;   /* another loop polls its descriptor */
     uint32_t budget;    /* calls that the running task may make without giving way */
     uint64_t id;        /* never used again in this process: locks and queues know the loop by it */
@@ -247,9 +247,9 @@ int asy_loop_iterate(asyncio_loop *loop, int64_t latest_ns);
 bool asy_loop_goes_on(asyncio_loop *loop);
 
 /* ---- embedding.c ------------------------------------------------------------- */
-/* Between two turns inside another loop. */
+/* Between two iterations inside another loop. */
 void asy_loop_doze(asyncio_loop *loop);
-/* Ends the doze: tells the loop around it that a turn is due. */
+/* Ends the doze: tells the loop around it that an iteration is due. */
 COLD void asy_loop_rouse(asyncio_loop *loop);
 /* Something was queued. */
 static inline void asy_loop_queued(asyncio_loop *loop)

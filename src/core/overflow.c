@@ -2,7 +2,7 @@
  * Stack overflow, reported in words. A fault in the guard of a task's stack is caught on an alternate stack,
  * named on stderr, and then takes its default action; any other fault takes it at once. The handler is
  * installed only over the default action, and removed when the last loop that asked for it stops. A loop
- * inside another one, whose turns are many and short, asks from its first turn until it closes.
+ * inside another one, whose runs are many and short, asks from its first run until it closes.
  */
 #include "core/overflow.h"
 #include "base/assert.h"
@@ -132,7 +132,7 @@ static THREAD_LOCAL struct {
     char *low; /* NULL: not lent. The guard lies right below */
     size_t bytes, guard;
     stack_t before;
-    uint64_t seen_for; /* the loop that was watched here last, whose next turn need not ask again; or 0 */
+    uint64_t seen_for; /* the loop that was watched here last, whose next run need not ask again; or 0 */
 } lent;
 
 static void unmap_alternate_stack(void)
@@ -148,7 +148,7 @@ static void take_alternate_stack(void)
         unmap_alternate_stack();
 }
 
-/* A loop's turns may be given in one thread, and then in others: each gives its stack back at its end. */
+/* A loop may run in one thread, and then in others: each gives its stack back at its end. */
 static pthread_once_t thread_end_once = PTHREAD_ONCE_INIT;
 static pthread_key_t thread_end;
 static bool has_thread_end;

@@ -17,7 +17,7 @@
  *   abandoned  not queued     yes             as it was  as it was  as it was, but off its queue
  *
  * One exception: a sleeper whose timer fired has its relay in the ready queue, and its wait stays pending
- * until the relay's turn, so that a request to cancel still wins (sleep.c).
+ * until the loop reaches the relay, so that a request to cancel still wins (sleep.c).
  *
  * Only a closed loop has abandoned tasks. A refused task begins as done. From fresh to done the loop has a
  * reference, and future.loop is that loop. While a task runs, or waits, `scopes` leads to its stack; a done
@@ -81,7 +81,7 @@ static inline size_t task_bytes(const asyncio_task *task)
     return TASK_ARGS_OFFSET + task->type->args_size;
 }
 
-/* Fetches the stack of a ready task ahead of its turn, from where it goes on. Callbacks have none. */
+/* Fetches the stack of a ready task before it is resumed, from where it goes on. Callbacks have none. */
 static inline __attribute__((always_inline)) void fetch_stack(const struct ready *next, int lines)
 {
     if (next->kind != READY_CALLBACK)
