@@ -2,8 +2,8 @@
  * A loop inside another one: the other loop polls this one's descriptor, and runs one iteration of it
  * at a time.
  *
- * Between two iterations the loop dozes. It counts as asleep, so that a post makes its descriptor readable; and
- * whatever this thread queues does so, too (asy_loop_queued).
+ * Between two iterations the loop dozes. It counts as asleep, so that a post makes its descriptor readable;
+ * and whatever this thread queues does so, too (asy_loop_queued).
  */
 #include "asyncio/errors.h"
 #include "asyncio/events.h"

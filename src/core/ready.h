@@ -2,9 +2,9 @@
  * The ready queue: what the loop runs next, first come, first served.
  *
  * An entry is part of a task or a callback. A task is in the queue at most once. It has two kinds of entry:
- * READY_TASK runs it; READY_RELAY puts it at the end of the queue again when the loop reaches it. The relay stands
- * for the callback that asyncio queues between an event (a timer's, a gather's) and the wake-up of the task
- * that waits for it, so that orders are the same.
+ * READY_TASK runs it; READY_RELAY puts it at the end of the queue again when the loop reaches it. The relay
+ * stands for the callback that asyncio queues between an event (a timer's, a gather's) and the wake-up of the
+ * task that waits for it, so that orders are the same.
  */
 #ifndef ASY_CORE_READY_H
 #define ASY_CORE_READY_H
