@@ -6,6 +6,7 @@
 #define TESTS_CHILD_H
 
 #include "base/sanitizer.h"
+#include "support/test.h"
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>

@@ -365,14 +365,14 @@ static void cancel_handlers(asyncio_server *server)
         asyncio_cancel(LIST_ENTRY(node, struct client, node)->task);
 }
 
-static void end_grace(struct timer *timer)
+static void end_clients_grace(struct timer *timer)
 {
     cancel_handlers(LIST_ENTRY(timer, struct grace, timer)->server);
 }
 
 static int wait_for_clients(asyncio_server *server, double grace)
 {
-    struct grace limit = {.server = server, .timer.fire = end_grace};
+    struct grace limit = {.server = server, .timer.fire = end_clients_grace};
     int err = 0;
     if (grace <= 0)
         cancel_handlers(server);

@@ -3,6 +3,7 @@
  */
 #include "backend/backend.h"
 #include "child.h"
+#include "support/test.h"
 #include "sys/sys.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -10,14 +11,11 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <time.h>
-#include <cmocka.h>
 
 #define MS INT64_C(1000000)
 #define FAR (30000 * MS)
@@ -43,9 +41,8 @@ static int wait_until(struct asy_backend *backend, int64_t deadline_ns)
     return backend->ops->wait(backend, deadline_ns);
 }
 
-static void a_deadline_is_never_early(void **state)
+TEST(a_deadline_is_never_early)
 {
-    (void)state;
     static const int64_t delays[] = {1, 100, 999, 50000, MS - 1, MS, MS + 1, 2 * MS, 3 * MS + 500000};
     EACH(i) {
         struct asy_backend *backend = opened(all[i]);
@@ -59,9 +56,8 @@ static void a_deadline_is_never_early(void **state)
     }
 }
 
-static void a_deadline_in_the_past_does_not_wait(void **state)
+TEST(a_deadline_in_the_past_does_not_wait)
 {
-    (void)state;
     EACH(i) {
         struct asy_backend *backend = opened(all[i]);
         assert_int_equal(wait_until(backend, now(backend) + MS), 0);
@@ -78,9 +74,8 @@ static void a_deadline_in_the_past_does_not_wait(void **state)
 }
 
 /* Ends the next wait, and only that one, however often it was called. */
-static void a_wake_before_the_wait_ends_it(void **state)
+TEST(a_wake_before_the_wait_ends_it)
 {
-    (void)state;
     EACH(i) {
         struct asy_backend *backend = opened(all[i]);
         for (int wakes = 1; wakes <= 3; wakes++) {
@@ -106,9 +101,8 @@ static void *wake_later(void *backend)
 }
 
 /* A virtual clock does not wait for real: the sim is woken before, or finds a deadlock. */
-static void a_wake_from_another_thread_ends_the_wait(void **state)
+TEST(a_wake_from_another_thread_ends_the_wait)
 {
-    (void)state;
     static const int64_t deadlines[] = {ASY_NO_DEADLINE, INT64_MAX - 1};
     for (size_t i = 0; i < 2; i++) {
         struct asy_backend *backend = opened(&asy_backend_epoll);
@@ -153,9 +147,8 @@ static void *ask(void *arg)
 }
 
 /* One lost wake-up, and this hangs. */
-static void no_wake_is_lost(void **state)
+TEST(no_wake_is_lost)
 {
-    (void)state;
     struct game game = {.backend = opened(&asy_backend_epoll)};
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, ask, &game), 0);
@@ -168,9 +161,8 @@ static void no_wake_is_lost(void **state)
     game.backend->ops->close(game.backend);
 }
 
-static void the_simulated_clock_jumps(void **state)
+TEST(the_simulated_clock_jumps)
 {
-    (void)state;
     struct asy_backend *sim = opened(&asy_backend_sim);
     assert_true(sim->ops->is_virtual);
     int64_t begun_ns = now(sim);
@@ -191,9 +183,8 @@ static void the_simulated_clock_jumps(void **state)
     sim->ops->close(sim);
 }
 
-static void nothing_to_wait_for_is_a_deadlock(void **state)
+TEST(nothing_to_wait_for_is_a_deadlock)
 {
-    (void)state;
     struct asy_backend *sim = opened(&asy_backend_sim);
     assert_int_equal(wait_until(sim, ASY_NO_DEADLINE), -EDEADLK);
     sim->ops->wake(sim);
@@ -202,9 +193,8 @@ static void nothing_to_wait_for_is_a_deadlock(void **state)
     sim->ops->close(sim);
 }
 
-static void the_descriptor_tells_of_a_wake(void **state)
+TEST(the_descriptor_tells_of_a_wake)
 {
-    (void)state;
     struct asy_backend *backend = opened(&asy_backend_epoll);
     struct pollfd pollfd = {.fd = backend->ops->fd(backend), .events = POLLIN};
     assert_true(pollfd.fd >= 0);
@@ -219,9 +209,8 @@ static void the_descriptor_tells_of_a_wake(void **state)
     sim->ops->close(sim);
 }
 
-static void the_chooser_heeds_options(void **state)
+TEST(the_chooser_heeds_options)
 {
-    (void)state;
     struct asy_backend *backend = NULL;
     assert_int_equal(asy_backend_open(ASYNCIO_BACKEND_IO_URING, ASYNCIO_CLOCK_REAL, &backend), -ENOSYS);
     assert_null(backend);
@@ -245,9 +234,8 @@ static void open_epoll(void *environment)
     backend->ops->close(backend);
 }
 
-static void the_chooser_heeds_the_environment(void **state)
+TEST(the_chooser_heeds_the_environment)
 {
-    (void)state;
     struct child child;
     char silent[][8] = {"", "auto", "epoll"};
     char io_uring[] = "io_uring", kqueue[] = "kqueue";
@@ -273,9 +261,8 @@ static int descriptors(void)
     return count;
 }
 
-static void each_failure_of_open_is_clean(void **state)
+TEST(each_failure_of_open_is_clean)
 {
-    (void)state;
     EACH(i) {
         int before = descriptors();
         for (uint64_t n = 1;; n++) {
@@ -297,20 +284,4 @@ static void each_failure_of_open_is_clean(void **state)
     }
 }
 
-int main(void)
-{
-    static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_deadline_is_never_early),
-        cmocka_unit_test(a_deadline_in_the_past_does_not_wait),
-        cmocka_unit_test(a_wake_before_the_wait_ends_it),
-        cmocka_unit_test(a_wake_from_another_thread_ends_the_wait),
-        cmocka_unit_test(no_wake_is_lost),
-        cmocka_unit_test(the_simulated_clock_jumps),
-        cmocka_unit_test(nothing_to_wait_for_is_a_deadlock),
-        cmocka_unit_test(the_descriptor_tells_of_a_wake),
-        cmocka_unit_test(the_chooser_heeds_options),
-        cmocka_unit_test(the_chooser_heeds_the_environment),
-        cmocka_unit_test(each_failure_of_open_is_clean),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

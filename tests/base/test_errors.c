@@ -3,17 +3,15 @@
  * the library's own; the names of signals.
  */
 #include "base/signal_names.h"
+#include "support/test.h"
 #include <asyncio/errors.h>
 #include <errno.h>
 #include <limits.h>
 #include <netdb.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <cmocka.h>
 
 #define CODE(code)                                                                                           \
     {                                                                                                        \
@@ -39,18 +37,16 @@ static const struct {
 
 #define OWN_COUNT (sizeof own / sizeof own[0])
 
-static void test_success(void **state)
+TEST(success)
 {
-    (void)state;
     assert_string_equal(asyncio_strerror(0), "success");
     assert_string_equal(asyncio_strerror(INTPTR_MAX), "success");
     assert_string_equal(asyncio_errname(0), "OK");
     assert_string_equal(asyncio_errname(1), "OK");
 }
 
-static void test_examples(void **state)
+TEST(examples)
 {
-    (void)state;
     assert_string_equal(asyncio_strerror(-ECONNREFUSED), "Connection refused");
     assert_string_equal(asyncio_errname(-ECONNREFUSED), "ECONNREFUSED");
     assert_string_equal(asyncio_errname(-EPERM), "EPERM");
@@ -61,9 +57,8 @@ static void test_examples(void **state)
 }
 
 /* Gaps in the numbers, one beyond each end of each range, and far away. */
-static void test_unknown(void **state)
+TEST(unknown)
 {
-    (void)state;
     static const intptr_t codes[] = {-41, -58, -134, -1024, -1035, -1280, -1293, -4095, -4096, INTPTR_MIN};
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
         assert_string_equal(asyncio_strerror(codes[i]), "unknown error");
@@ -71,9 +66,8 @@ static void test_unknown(void **state)
     }
 }
 
-static void test_own(void **state)
+TEST(own)
 {
-    (void)state;
     for (size_t i = 0; i < OWN_COUNT; i++) {
         assert_string_equal(asyncio_errname(own[i].code), own[i].name);
         assert_string_not_equal(asyncio_strerror(own[i].code), "unknown error");
@@ -83,9 +77,8 @@ static void test_own(void **state)
 }
 
 /* The header's promise: -4095..-1024, and the low byte (an exit status) is not 0. */
-static void test_own_range(void **state)
+TEST(own_range)
 {
-    (void)state;
     for (size_t i = 0; i < OWN_COUNT; i++) {
         assert_in_range(-own[i].code, 1024, 4095);
         assert_int_not_equal(own[i].code & 0xff, 0);
@@ -94,9 +87,8 @@ static void test_own_range(void **state)
 
 #if defined(__GLIBC__)
 /* Every error that the C library knows, in the C locale. */
-static void test_errnos_as_the_c_library(void **state)
+TEST(errnos_as_the_c_library)
 {
-    (void)state;
     for (int code = 1; code <= EHWPOISON; code++) {
         const char *words = strerror(code);
         if (strncmp(words, "Unknown error", 13) == 0)
@@ -109,9 +101,8 @@ static void test_errnos_as_the_c_library(void **state)
     }
 }
 
-static void test_gai_as_the_c_library(void **state)
+TEST(gai_as_the_c_library)
 {
-    (void)state;
     static const struct {
         int code, eai;
     } same[] = {
@@ -127,9 +118,8 @@ static void test_gai_as_the_c_library(void **state)
 }
 #endif
 
-static void test_signals(void **state)
+TEST(signals)
 {
-    (void)state;
     assert_string_equal(asy_signal_name(SIGHUP), "SIGHUP");
     assert_string_equal(asy_signal_name(SIGTERM), "SIGTERM");
     for (int signo = 1; signo <= SIGSYS; signo++)
@@ -143,19 +133,4 @@ static void test_signals(void **state)
 #endif
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_success),
-        cmocka_unit_test(test_examples),
-        cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_own),
-        cmocka_unit_test(test_own_range),
-        cmocka_unit_test(test_signals),
-#if defined(__GLIBC__)
-        cmocka_unit_test(test_errnos_as_the_c_library),
-        cmocka_unit_test(test_gai_as_the_c_library),
-#endif
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -4,13 +4,11 @@
  */
 #include "base/heap.h"
 #include "base/random.h"
-#include <setjmp.h>
-#include <stdarg.h>
+#include "support/test.h"
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 #define NODES_MAX 1000
 #define OPERATIONS 100000
@@ -105,22 +103,19 @@ static void run_model(uint64_t seed, uint64_t keys)
     free(m);
 }
 
-static void test_few_keys(void **state)
+TEST(few_keys)
 {
-    (void)state;
     run_model(1, 4);
     run_model(2, 100);
 }
 
-static void test_many_keys(void **state)
+TEST(many_keys)
 {
-    (void)state;
     run_model(3, UINT64_MAX);
 }
 
-static void test_equal_keys_leave_as_they_came(void **state)
+TEST(equal_keys_leave_as_they_came)
 {
-    (void)state;
     struct model *m = model_new();
     for (size_t i = 0; i < NODES_MAX; i++)
         model_insert(m, &m->nodes[i], 7);
@@ -131,9 +126,8 @@ static void test_equal_keys_leave_as_they_came(void **state)
     free(m);
 }
 
-static void test_return_goes_behind_its_equals(void **state)
+TEST(return_goes_behind_its_equals)
 {
-    (void)state;
     struct model *m = model_new();
     for (size_t i = 0; i < 3; i++)
         model_insert(m, &m->nodes[i], 7);
@@ -147,9 +141,8 @@ static void test_return_goes_behind_its_equals(void **state)
     free(m);
 }
 
-static void test_extreme_keys(void **state)
+TEST(extreme_keys)
 {
-    (void)state;
     static const int64_t keys[] = {0, INT64_MAX, INT64_MIN, -1, 1, INT64_MAX, INT64_MIN};
     struct model *m = model_new();
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
@@ -161,9 +154,8 @@ static void test_extreme_keys(void **state)
     free(m);
 }
 
-static void test_removal_of_an_absent_node_does_nothing(void **state)
+TEST(removal_of_an_absent_node_does_nothing)
 {
-    (void)state;
     struct model *m = model_new();
     asy_heap_remove(&m->heap, &m->nodes[1]);
     assert_null(asy_heap_first(&m->heap));
@@ -176,15 +168,4 @@ static void test_removal_of_an_absent_node_does_nothing(void **state)
     free(m);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_few_keys),
-        cmocka_unit_test(test_many_keys),
-        cmocka_unit_test(test_equal_keys_leave_as_they_came),
-        cmocka_unit_test(test_return_goes_behind_its_equals),
-        cmocka_unit_test(test_extreme_keys),
-        cmocka_unit_test(test_removal_of_an_absent_node_does_nothing),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -4,12 +4,10 @@
  */
 #include "base/list.h"
 #include "base/random.h"
-#include <setjmp.h>
-#include <stdarg.h>
+#include "support/test.h"
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <cmocka.h>
 
 #define ITEMS_MAX 32
 
@@ -44,9 +42,8 @@ static void check_values(struct list *head, const int *values, size_t count)
 #define CHECK(head, ...)                                                                                     \
     check_values(head, (const int[]){__VA_ARGS__}, sizeof((const int[]){__VA_ARGS__}) / sizeof(int))
 
-static void test_ends(void **state)
+TEST(ends)
 {
-    (void)state;
     struct item items[ITEMS_MAX];
     struct list head;
     items_init(items);
@@ -60,9 +57,8 @@ static void test_ends(void **state)
     CHECK(&head, 0, 3, 1, 2);
 }
 
-static void test_remove(void **state)
+TEST(remove)
 {
-    (void)state;
     struct item items[ITEMS_MAX];
     struct list head;
     items_init(items);
@@ -82,9 +78,8 @@ static void test_remove(void **state)
     CHECK(&head, 1);
 }
 
-static void test_take_first(void **state)
+TEST(take_first)
 {
-    (void)state;
     struct item items[ITEMS_MAX];
     struct list head;
     items_init(items);
@@ -99,9 +94,8 @@ static void test_take_first(void **state)
     assert_null(list_take_first(&head));
 }
 
-static void test_splice(void **state)
+TEST(splice)
 {
-    (void)state;
     struct item items[ITEMS_MAX];
     struct list a, b;
     items_init(items);
@@ -137,9 +131,8 @@ static void array_remove(int *values, size_t *count, size_t at)
     memmove(&values[at], &values[at + 1], (*count - at) * sizeof values[0]);
 }
 
-static void test_model(void **state)
+TEST(model)
 {
-    (void)state;
     struct item items[ITEMS_MAX];
     int values[ITEMS_MAX];
     size_t count = 0;
@@ -168,11 +161,4 @@ static void test_model(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ends),   cmocka_unit_test(test_remove), cmocka_unit_test(test_take_first),
-        cmocka_unit_test(test_splice), cmocka_unit_test(test_model),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -3,16 +3,13 @@
  * and that a seed gives the same numbers for ever.
  */
 #include "base/random.h"
-#include <setjmp.h>
-#include <stdarg.h>
+#include "support/test.h"
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 /* splitmix64 from 0, as its authors' program prints it. */
-static void test_seed(void **state)
+TEST(seed)
 {
-    (void)state;
     static const uint64_t expected[] = {0xe220a8397b1dcdaf, 0x6e789e6aa1b965f4, 0x06c45d188009454f,
                                         0xf88bb8a8724c81ec};
     struct random r;
@@ -22,9 +19,8 @@ static void test_seed(void **state)
 }
 
 /* xoshiro256** from 1, 2, 3, 4, as its authors' program prints it. */
-static void test_sequence(void **state)
+TEST(sequence)
 {
-    (void)state;
     static const uint64_t expected[] = {
         11520,
         0,
@@ -42,9 +38,8 @@ static void test_sequence(void **state)
         assert_true(asy_random_next(&r) == expected[i]);
 }
 
-static void test_same_seed_same_numbers(void **state)
+TEST(same_seed_same_numbers)
 {
-    (void)state;
     struct random a, b, other;
     int differ = 0;
     asy_random_seed(&a, 42);
@@ -59,9 +54,8 @@ static void test_same_seed_same_numbers(void **state)
 }
 
 /* These may never change: a seed that somebody wrote down has to replay. */
-static void test_below_is_pinned(void **state)
+TEST(below_is_pinned)
 {
-    (void)state;
     static const uint64_t bounds[] = {1, 2, 10, 1000, 1u << 31, UINT64_MAX, (1ull << 63) + 1, 3};
     static const uint64_t expected[] = {
         0, 1, 5, 391, 1497179249, 2648436617965840161, 3515805966490203214, 2,
@@ -72,9 +66,8 @@ static void test_below_is_pinned(void **state)
         assert_true(asy_random_below(&r, bounds[i]) == expected[i]);
 }
 
-static void test_below_stays_below(void **state)
+TEST(below_stays_below)
 {
-    (void)state;
     struct random r;
     asy_random_seed(&r, 2);
     for (uint64_t bound = 1; bound; bound <<= 1) {
@@ -86,9 +79,8 @@ static void test_below_stays_below(void **state)
 }
 
 /* 100,000 draws over ten values: each within six standard deviations (95). */
-static void test_below_is_even(void **state)
+TEST(below_is_even)
 {
-    (void)state;
     struct random r;
     int seen[10] = {0};
     asy_random_seed(&r, 3);
@@ -100,9 +92,8 @@ static void test_below_is_even(void **state)
 
 /* Three quarters of 2^64: without the rejection, every third value would come up
  * twice as often as the others. */
-static void test_below_has_no_bias_at_large_bounds(void **state)
+TEST(below_has_no_bias_at_large_bounds)
 {
-    (void)state;
     const uint64_t bound = 3ull << 62;
     struct random r;
     int multiples_of_three = 0;
@@ -112,16 +103,4 @@ static void test_below_has_no_bias_at_large_bounds(void **state)
     assert_in_range(multiples_of_three, 32440, 34230);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_seed),
-        cmocka_unit_test(test_sequence),
-        cmocka_unit_test(test_same_seed_same_numbers),
-        cmocka_unit_test(test_below_is_pinned),
-        cmocka_unit_test(test_below_stays_below),
-        cmocka_unit_test(test_below_is_even),
-        cmocka_unit_test(test_below_has_no_bias_at_large_bounds),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

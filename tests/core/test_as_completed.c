@@ -4,12 +4,9 @@
 #include "support/harness.h"
 #include <errno.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 ASYNC(sleeps, double, delay, intptr_t, result)
 {
@@ -30,14 +27,7 @@ static void drop(asyncio_task *tasks[], int n)
     }
 }
 
-#define TEST_OF(main)                                                                                        \
-    static void test_##main(void **state)                                                                    \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        assert_int_equal(run(main), 0);                                                                      \
-    }
-
-ASYNC(in_order)
+ASYNC_TEST(in_order)
 {
     asyncio_as_completed it;
     static const size_t expected[] = {3, 1, 2, 0};
@@ -57,10 +47,9 @@ ASYNC(in_order)
     drop(tasks, 4);
     return 0;
 }
-TEST_OF(in_order)
 
 /* Those that ended between two calls come in the order in which they ended. */
-ASYNC(late_caller)
+ASYNC_TEST(late_caller)
 {
     asyncio_as_completed it;
     asyncio_task *tasks[3];
@@ -80,10 +69,9 @@ ASYNC(late_caller)
     drop(tasks, 3);
     return 0;
 }
-TEST_OF(late_caller)
 
 /* One limit for all; what ended is handed out, then the time is over. */
-ASYNC(behaviour_13_timeout)
+ASYNC_TEST(behaviour_13_timeout)
 {
     asyncio_as_completed it;
     asyncio_task *tasks[3];
@@ -106,10 +94,9 @@ ASYNC(behaviour_13_timeout)
     drop(tasks, 3);
     return 0;
 }
-TEST_OF(behaviour_13_timeout)
 
 /* The run checks that there is no timer, nor anything else: nothing has to be freed. */
-ASYNC(behaviour_13_broken_off)
+ASYNC_TEST(behaviour_13_broken_off)
 {
     asyncio_as_completed it;
     asyncio_task *tasks[3];
@@ -121,9 +108,8 @@ ASYNC(behaviour_13_broken_off)
     drop(tasks, 3);
     return 0;
 }
-TEST_OF(behaviour_13_broken_off)
 
-ASYNC(cancelled)
+ASYNC_TEST(cancelled)
 {
     asyncio_as_completed it;
     asyncio_task *tasks[2];
@@ -140,7 +126,6 @@ ASYNC(cancelled)
     drop(tasks, 2);
     return 0;
 }
-TEST_OF(cancelled)
 
 static void outside(void *arg)
 {
@@ -182,9 +167,8 @@ ASYNC(odd_sets)
     return 0;
 }
 
-static void test_odd_sets(void **state)
+TEST(odd_sets)
 {
-    (void)state;
     outside(NULL);
     assert_int_equal(run(odd_sets), 0);
 }
@@ -241,9 +225,8 @@ ASYNC(meets_them)
     return 0;
 }
 
-static void test_of_another_loop(void **state)
+TEST(of_another_loop)
 {
-    (void)state;
     const asyncio_run_options options = {.clock = ASYNCIO_CLOCK_VIRTUAL};
     assert_int_equal(asyncio_run_with(makes_some(), &options), 0);
     assert_int_equal(asyncio_run_with(meets_them(), &options), 0);
@@ -252,7 +235,7 @@ static void test_of_another_loop(void **state)
 
 #define MANY 1000
 
-ASYNC(a_thousand)
+ASYNC_TEST(a_thousand)
 {
     static asyncio_task *tasks[MANY];
     asyncio_as_completed it;
@@ -266,7 +249,6 @@ ASYNC(a_thousand)
     drop(tasks, MANY);
     return 0;
 }
-TEST_OF(a_thousand)
 
 /* In any ready order: each once, none before it has ended. */
 ASYNC(seeded)
@@ -287,9 +269,8 @@ ASYNC(seeded)
     return 0;
 }
 
-static void test_seeded(void **state)
+TEST(seeded)
 {
-    (void)state;
     run_all_seeds(seeded);
 }
 
@@ -329,9 +310,8 @@ static void check_swept_and_tidy(intptr_t result, unsigned suspension)
         check_swept(result, suspension);
 }
 
-static void test_cancel_sweep(void **state)
+TEST(cancel_sweep)
 {
-    (void)state;
     sweep_cancels(swept_and_tidy, check_swept_and_tidy);
 }
 
@@ -341,27 +321,9 @@ ASYNC(any_outcome)
     return 0;
 }
 
-static void test_failure_sweep(void **state)
+TEST(failure_sweep)
 {
-    (void)state;
     sweep_failures(any_outcome);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_in_order),
-        cmocka_unit_test(test_late_caller),
-        cmocka_unit_test(test_behaviour_13_timeout),
-        cmocka_unit_test(test_behaviour_13_broken_off),
-        cmocka_unit_test(test_cancelled),
-        cmocka_unit_test(test_odd_sets),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_of_another_loop),
-        cmocka_unit_test(test_a_thousand),
-        cmocka_unit_test(test_seeded),
-        cmocka_unit_test(test_cancel_sweep),
-        cmocka_unit_test(test_failure_sweep),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -10,11 +10,9 @@
 #include "core/switch.h"
 #include "core/task.h"
 #include "core/wait.h"
-#include <setjmp.h>
-#include <stdarg.h>
+#include "support/test.h"
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 static struct child child;
 
@@ -41,9 +39,8 @@ ASYNC(completes_twice)
     return 0;
 }
 
-static void a_future_completes_once(void **state)
+TEST(a_future_completes_once)
 {
-    (void)state;
     expect_broken(completes_twice(), "asy_future_complete (futures.c:", "!future->is_done; task 'Task-");
     assert_child_says(&child, " of completes_twice");
 }
@@ -56,9 +53,8 @@ ASYNC(drops_too_many)
     return 0;
 }
 
-static void a_reference_is_dropped_once(void **state)
+TEST(a_reference_is_dropped_once)
 {
-    (void)state;
     expect_broken(drops_too_many(), "drop_last (futures.c:", "future->refs == 0");
 }
 
@@ -74,9 +70,8 @@ ASYNC(wakes_twice)
     return 0;
 }
 
-static void a_wait_is_granted_once(void **state)
+TEST(a_wait_is_granted_once)
 {
-    (void)state;
     expect_broken(wakes_twice(), "grant_wait (wait.c:", "wait->state == WAIT_PENDING");
     assert_child_says(&child, ", which waits in a planted wait\n");
 }
@@ -93,9 +88,8 @@ ASYNC(waits_in_two)
     return 0;
 }
 
-static void a_task_waits_in_one_place(void **state)
+TEST(a_task_waits_in_one_place)
 {
-    (void)state;
     expect_broken(waits_in_two(), "asy_wait_park (wait.c:", "task 'the waiter' of waits_in_two");
 }
 
@@ -105,9 +99,8 @@ ASYNC(resumes_inside_a_task)
     return 0;
 }
 
-static void the_loop_resumes_from_its_own_stack(void **state)
+TEST(the_loop_resumes_from_its_own_stack)
 {
-    (void)state;
     expect_broken(resumes_inside_a_task(), "asy_task_resume (switch.c:", "!loop->current");
 }
 
@@ -126,9 +119,8 @@ ASYNC(ends_more_than_began)
     return asyncio_task_group_exit(&group, 0);
 }
 
-static void a_group_counts_its_children(void **state)
+TEST(a_group_counts_its_children)
 {
-    (void)state;
     expect_broken(ends_more_than_began(), "(taskgroups.c:", "group->pending > 0");
 }
 
@@ -138,25 +130,12 @@ static void outside_a_loop(void *arg)
     ASY_ASSERT(child.status == 1);
 }
 
-static void outside_a_loop_no_task_is_named(void **state)
+TEST(outside_a_loop_no_task_is_named)
 {
-    (void)state;
     child_run(&child, outside_a_loop, NULL);
     assert_child_signal(&child, SIGABRT);
     assert_child_says(&child, "asyncio: broken invariant in outside_a_loop (test_assert.c:");
     assert_child_says(&child, "): child.status == 1\n");
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_future_completes_once),
-        cmocka_unit_test(a_reference_is_dropped_once),
-        cmocka_unit_test(a_wait_is_granted_once),
-        cmocka_unit_test(a_task_waits_in_one_place),
-        cmocka_unit_test(the_loop_resumes_from_its_own_stack),
-        cmocka_unit_test(a_group_counts_its_children),
-        cmocka_unit_test(outside_a_loop_no_task_is_named),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -9,12 +9,10 @@
 #include "core/loop.h"
 #include "core/message.h"
 #include "core/task.h"
+#include "support/test.h"
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 static struct child child;
 
@@ -47,9 +45,8 @@ ASYNC(miscounts_tasks)
     return 0;
 }
 
-static void the_count_of_tasks_is_their_number(void **state)
+TEST(the_count_of_tasks_is_their_number)
 {
-    (void)state;
     expect_broken(miscounts_tasks(), "take_leftovers (runners.c:", "*count < loop->task_count");
 }
 
@@ -60,9 +57,8 @@ ASYNC(loses_objects)
     return 0;
 }
 
-static void objects_are_counted_and_marked_together(void **state)
+TEST(objects_are_counted_and_marked_together)
 {
-    (void)state;
     expect_broken(loses_objects(), "asy_loop_objects_came (loop.c:", "!(before & ");
 }
 
@@ -72,9 +68,8 @@ ASYNC(ends_as_leftover)
     return 0;
 }
 
-static void leftovers_are_counted(void **state)
+TEST(leftovers_are_counted)
 {
-    (void)state;
     expect_broken(ends_as_leftover(), "end_leftover (switch.c:", "loop->leftovers > 0");
 }
 
@@ -88,9 +83,8 @@ ASYNC(drops_a_message_twice)
     return 0;
 }
 
-static void a_message_is_dropped_once(void **state)
+TEST(a_message_is_dropped_once)
 {
-    (void)state;
     expect_broken(drops_a_message_twice(), "asy_message_unref (messages.c:", "message->refs > 0");
 }
 
@@ -102,9 +96,8 @@ ASYNC(lets_go_without_a_hold)
     return 0;
 }
 
-static void a_hold_is_let_go_once(void **state)
+TEST(a_hold_is_let_go_once)
 {
-    (void)state;
     expect_broken(lets_go_without_a_hold(), "asy_loop_let_go (loop.c:", "refs >= ");
 }
 
@@ -117,9 +110,8 @@ ASYNC(dozes_while_it_runs)
     return 0;
 }
 
-static void a_running_loop_does_not_doze(void **state)
+TEST(a_running_loop_does_not_doze)
 {
-    (void)state;
     expect_broken(dozes_while_it_runs(), "asy_loop_doze (embedding.c:", "!loop->is_running");
 }
 
@@ -129,9 +121,8 @@ ASYNC(posts_are_refused_too_early)
     return 0;
 }
 
-static void an_open_loop_takes_posts(void **state)
+TEST(an_open_loop_takes_posts)
 {
-    (void)state;
     expect_broken(posts_are_refused_too_early(), "asy_posts_close (threadsafe.c:", "loop->is_closed");
 }
 
@@ -141,9 +132,8 @@ ASYNC(is_shown_without_being_hidden)
     return 0;
 }
 
-static void only_a_hidden_task_is_shown(void **state)
+TEST(only_a_hidden_task_is_shown)
 {
-    (void)state;
     expect_broken(is_shown_without_being_hidden(), "asy_task_show (tasks.c:", "->current");
 }
 
@@ -164,9 +154,8 @@ ASYNC(frees_a_handle_in_use)
     return 0;
 }
 
-static void a_free_handle_is_not_in_use(void **state)
+TEST(a_free_handle_is_not_in_use)
 {
-    (void)state;
     expect_broken(frees_a_handle_in_use(), "take_handle (handles.c:", "handle->state == HANDLE_FREE");
 }
 
@@ -177,25 +166,9 @@ ASYNC(posts_nothing)
     return 0;
 }
 
-static void a_post_has_a_kind(void **state)
+TEST(a_post_has_a_kind)
 {
-    (void)state;
     expect_broken(posts_nothing(), "asy_post (threadsafe.c:", "post->callback.kind");
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_count_of_tasks_is_their_number),
-        cmocka_unit_test(objects_are_counted_and_marked_together),
-        cmocka_unit_test(leftovers_are_counted),
-        cmocka_unit_test(a_message_is_dropped_once),
-        cmocka_unit_test(a_hold_is_let_go_once),
-        cmocka_unit_test(a_running_loop_does_not_doze),
-        cmocka_unit_test(an_open_loop_takes_posts),
-        cmocka_unit_test(only_a_hidden_task_is_shown),
-        cmocka_unit_test(a_free_handle_is_not_in_use),
-        cmocka_unit_test(a_post_has_a_kind),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

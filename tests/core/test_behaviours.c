@@ -4,11 +4,8 @@
  */
 #include "support/harness.h"
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
-#include <cmocka.h>
 
 ASYNC(sleeps, double, delay, intptr_t, result)
 {
@@ -26,16 +23,9 @@ static int cancelling(void)
     return asyncio_task_cancelling(asyncio_current_task());
 }
 
-#define TEST_OF(main)                                                                                        \
-    static void test_##main(void **state)                                                                    \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        assert_int_equal(run(main), 0);                                                                      \
-    }
-
 /* ---- Cancel ------------------------------------------------------------------------ */
 
-ASYNC(behaviour_1_a_sleeping_task_is_cancelled_once)
+ASYNC_TEST(behaviour_1_a_sleeping_task_is_cancelled_once)
 {
     asyncio_task *task = asyncio_create_task(sleeps(100, 1));
     asyncio_sleep(1);
@@ -46,7 +36,6 @@ ASYNC(behaviour_1_a_sleeping_task_is_cancelled_once)
     asyncio_release(task);
     return asyncio_time() >= 100;
 }
-TEST_OF(behaviour_1_a_sleeping_task_is_cancelled_once)
 
 ASYNC(catches, double, afterwards)
 {
@@ -65,21 +54,19 @@ static intptr_t cancel_and_await(asyncio_task *task)
     return result;
 }
 
-ASYNC(behaviour_2_the_request_is_caught)
+ASYNC_TEST(behaviour_2_the_request_is_caught)
 {
     CHECK_EQUAL(cancel_and_await(asyncio_create_task(catches(0))), 42);
     return 0;
 }
-TEST_OF(behaviour_2_the_request_is_caught)
 
-ASYNC(behaviour_3_the_request_is_ignored)
+ASYNC_TEST(behaviour_3_the_request_is_ignored)
 {
     double before = asyncio_time();
     CHECK_EQUAL(cancel_and_await(asyncio_create_task(catches(3))), 42);
     CHECK(asyncio_time() - before >= 3);
     return 0;
 }
-TEST_OF(behaviour_3_the_request_is_ignored)
 
 ASYNC(cancels_itself, double, delay, intptr_t, result)
 {
@@ -88,7 +75,7 @@ ASYNC(cancels_itself, double, delay, intptr_t, result)
 }
 
 /* The value stands: in C it may own something. */
-ASYNC(behaviour_4_a_task_cancels_itself)
+ASYNC_TEST(behaviour_4_a_task_cancels_itself)
 {
     double before = asyncio_time();
     CHECK_EQUAL(asyncio_await(asyncio_create_task(cancels_itself(100, 0))), -ECANCELED);
@@ -96,7 +83,6 @@ ASYNC(behaviour_4_a_task_cancels_itself)
     CHECK_EQUAL(asyncio_await(asyncio_create_task(cancels_itself(0, 7))), 7);
     return 0;
 }
-TEST_OF(behaviour_4_a_task_cancels_itself)
 
 ASYNC(cancels_itself_and_awaits, asyncio_task *, task)
 {
@@ -104,7 +90,7 @@ ASYNC(cancels_itself_and_awaits, asyncio_task *, task)
     return asyncio_await(task);
 }
 
-ASYNC(behaviour_5_a_task_cancels_itself_and_awaits_another)
+ASYNC_TEST(behaviour_5_a_task_cancels_itself_and_awaits_another)
 {
     asyncio_future *future = asyncio_future_new();
     asyncio_task *inner = asyncio_create_task(awaits(asyncio_ref(future)));
@@ -117,9 +103,8 @@ ASYNC(behaviour_5_a_task_cancels_itself_and_awaits_another)
     asyncio_release(future);
     return 0;
 }
-TEST_OF(behaviour_5_a_task_cancels_itself_and_awaits_another)
 
-ASYNC(behaviour_6_a_task_and_what_it_awaits_are_cancelled)
+ASYNC_TEST(behaviour_6_a_task_and_what_it_awaits_are_cancelled)
 {
     asyncio_future *future = asyncio_future_new();
     asyncio_task *task = asyncio_create_task(awaits(asyncio_ref(future)));
@@ -133,9 +118,8 @@ ASYNC(behaviour_6_a_task_and_what_it_awaits_are_cancelled)
     asyncio_release(future);
     return asyncio_sleep(1); /* nothing came here */
 }
-TEST_OF(behaviour_6_a_task_and_what_it_awaits_are_cancelled)
 
-ASYNC(behaviour_7_cancelled_with_words_before_the_first_step)
+ASYNC_TEST(behaviour_7_cancelled_with_words_before_the_first_step)
 {
     asyncio_task *task = asyncio_create_task(sleeps(1, 0));
     CHECK(asyncio_cancel_with(task, "not today"));
@@ -143,9 +127,8 @@ ASYNC(behaviour_7_cancelled_with_words_before_the_first_step)
     CHECK_TEXT(asyncio_error_message(), "not today");
     return 0;
 }
-TEST_OF(behaviour_7_cancelled_with_words_before_the_first_step)
 
-ASYNC(behaviour_8_uncancelled_before_delivery)
+ASYNC_TEST(behaviour_8_uncancelled_before_delivery)
 {
     asyncio_task *task = asyncio_create_task(sleeps(1, 7));
     CHECK(asyncio_cancel(task));
@@ -153,9 +136,8 @@ ASYNC(behaviour_8_uncancelled_before_delivery)
     CHECK_EQUAL(asyncio_await(task), 7);
     return 0;
 }
-TEST_OF(behaviour_8_uncancelled_before_delivery)
 
-ASYNC(behaviour_9_cancelled_caught_uncancelled_and_again)
+ASYNC_TEST(behaviour_9_cancelled_caught_uncancelled_and_again)
 {
     asyncio_task *self = asyncio_current_task();
     for (int i = 0; i < 2; i++) {
@@ -167,7 +149,6 @@ ASYNC(behaviour_9_cancelled_caught_uncancelled_and_again)
     }
     return cancelling();
 }
-TEST_OF(behaviour_9_cancelled_caught_uncancelled_and_again)
 
 /* ---- A timeout made by hand -------------------------------------------------------- */
 
@@ -216,7 +197,7 @@ static intptr_t by_hand(double delay, intptr_t instead, double cancelled_at, int
     return result;
 }
 
-ASYNC(behaviour_10_a_timeout_by_hand)
+ASYNC_TEST(behaviour_10_a_timeout_by_hand)
 {
     CHECK_EQUAL(by_hand(1, 0, 0, 0), 0);
     CHECK_EQUAL(by_hand(9, 0, 0, 0), -ETIMEDOUT);
@@ -225,7 +206,6 @@ ASYNC(behaviour_10_a_timeout_by_hand)
     CHECK_EQUAL(by_hand(9, 0, 2, 1), -ECANCELED); /* both at once */
     return 0;
 }
-TEST_OF(behaviour_10_a_timeout_by_hand)
 
 /* ---- Awaiting, sleeping ------------------------------------------------------------- */
 
@@ -249,9 +229,8 @@ ASYNC(makes_a_future)
     return 0;
 }
 
-static void test_behaviour_11_what_cannot_be_awaited(void **state)
+TEST(behaviour_11_what_cannot_be_awaited)
 {
-    (void)state;
     asyncio_loop *loop = asyncio_loop_new(NULL);
     assert_int_equal(asyncio_loop_run_until_complete(
                          loop, asyncio_ensure_future(asyncio_loop_create_task(loop, makes_a_future()))),
@@ -272,7 +251,7 @@ ASYNC(counts_hops, int *, hops)
 }
 
 /* That no timer is left is checked after every run. */
-ASYNC(behaviour_14_sleep)
+ASYNC_TEST(behaviour_14_sleep)
 {
     int hops = 0;
     asyncio_task *other = asyncio_create_task(counts_hops(&hops));
@@ -292,11 +271,10 @@ ASYNC(behaviour_14_sleep)
     CHECK(asyncio_time() - before < 2);
     return 0;
 }
-TEST_OF(behaviour_14_sleep)
 
 /* ---- Gather ---------------------------------------------------------------------------- */
 
-ASYNC(behaviour_17_gather)
+ASYNC_TEST(behaviour_17_gather)
 {
     intptr_t results[4] = {0};
     CHECK_EQUAL(asyncio_gather(results, sleeps(3, 1), sleeps(1, 2), sleeps(2, 3)), 0);
@@ -316,7 +294,6 @@ ASYNC(behaviour_17_gather)
     CHECK(results[0] == 1 && results[1] == -EIO && results[2] == -ECANCELED);
     return 0;
 }
-TEST_OF(behaviour_17_gather)
 
 ASYNC(gathers_for_ever)
 {
@@ -327,7 +304,7 @@ ASYNC(gathers_for_ever)
     }
 }
 
-ASYNC(behaviour_19_gather_settled_in_a_loop)
+ASYNC_TEST(behaviour_19_gather_settled_in_a_loop)
 {
     asyncio_task *task = asyncio_create_task(gathers_for_ever());
     asyncio_sleep(2.5);
@@ -335,7 +312,6 @@ ASYNC(behaviour_19_gather_settled_in_a_loop)
     CHECK_EQUAL(asyncio_await(task), -ECANCELED);
     return 0;
 }
-TEST_OF(behaviour_19_gather_settled_in_a_loop)
 
 /* ---- Context ------------------------------------------------------------------------------ */
 
@@ -353,7 +329,7 @@ static void looks(void *arg)
     *(void **)arg = asyncio_contextvar_get(&variable);
 }
 
-ASYNC(behaviour_21_context)
+ASYNC_TEST(behaviour_21_context)
 {
     CHECK_EQUAL(asyncio_contextvar_set(&variable, &values[1], NULL), 0);
     CHECK_EQUAL(asyncio_await(asyncio_create_task(sets(&values[1], &values[2]))), 0);
@@ -373,7 +349,6 @@ ASYNC(behaviour_21_context)
     CHECK(seen == &values[1]);
     return 0;
 }
-TEST_OF(behaviour_21_context)
 
 /* ---- Futures -------------------------------------------------------------------------------- */
 
@@ -399,7 +374,7 @@ static void says_a(asyncio_future *future, void *arg)
     CHECK_EQUAL(asyncio_add_done_callback(future, says_b, arg), 0);
 }
 
-ASYNC(behaviour_23_results_and_callbacks)
+ASYNC_TEST(behaviour_23_results_and_callbacks)
 {
     memset(calls, 0, sizeof calls);
     asyncio_future *future = asyncio_future_new();
@@ -418,7 +393,6 @@ ASYNC(behaviour_23_results_and_callbacks)
     asyncio_release(future);
     return 0;
 }
-TEST_OF(behaviour_23_results_and_callbacks)
 
 static asyncio_future *failed_future(void)
 {
@@ -440,34 +414,11 @@ ASYNC(behaviour_24_errors_that_nobody_asked_for)
     return 0;
 }
 
-static void test_behaviour_24_errors_that_nobody_asked_for(void **state)
+TEST(behaviour_24_errors_that_nobody_asked_for)
 {
-    (void)state;
     expect_reports(1);
     assert_int_equal(run(behaviour_24_errors_that_nobody_asked_for), 0);
     assert_int_equal(reports[0].error, -EIO);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_behaviour_1_a_sleeping_task_is_cancelled_once),
-        cmocka_unit_test(test_behaviour_2_the_request_is_caught),
-        cmocka_unit_test(test_behaviour_3_the_request_is_ignored),
-        cmocka_unit_test(test_behaviour_4_a_task_cancels_itself),
-        cmocka_unit_test(test_behaviour_5_a_task_cancels_itself_and_awaits_another),
-        cmocka_unit_test(test_behaviour_6_a_task_and_what_it_awaits_are_cancelled),
-        cmocka_unit_test(test_behaviour_7_cancelled_with_words_before_the_first_step),
-        cmocka_unit_test(test_behaviour_8_uncancelled_before_delivery),
-        cmocka_unit_test(test_behaviour_9_cancelled_caught_uncancelled_and_again),
-        cmocka_unit_test(test_behaviour_10_a_timeout_by_hand),
-        cmocka_unit_test(test_behaviour_11_what_cannot_be_awaited),
-        cmocka_unit_test(test_behaviour_14_sleep),
-        cmocka_unit_test(test_behaviour_17_gather),
-        cmocka_unit_test(test_behaviour_19_gather_settled_in_a_loop),
-        cmocka_unit_test(test_behaviour_21_context),
-        cmocka_unit_test(test_behaviour_23_results_and_callbacks),
-        cmocka_unit_test(test_behaviour_24_errors_that_nobody_asked_for),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -5,12 +5,9 @@
 #include "support/harness.h"
 #include <errno.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 ASYNC(sleeps, double, delay, intptr_t, result)
 {
@@ -33,16 +30,9 @@ static int cancelling(void)
     return asyncio_task_cancelling(asyncio_current_task());
 }
 
-#define TEST_OF(main)                                                                                        \
-    static void test_##main(void **state)                                                                    \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        assert_int_equal(run(main), 0);                                                                      \
-    }
-
 /* ---- Timeouts ------------------------------------------------------------ */
 
-ASYNC(timeout_ways_out)
+ASYNC_TEST(timeout_ways_out)
 {
     int err = 77, runs = 0;
     ASYNCIO_TIMEOUT(err, 1) { /* by its end */
@@ -77,10 +67,9 @@ ASYNC(timeout_ways_out)
     CHECK_EQUAL(cancelling(), 0);
     return asyncio_sleep(1);
 }
-TEST_OF(timeout_ways_out)
 
 /* break and continue are the block's, not an outer loop's. */
-ASYNC(timeout_in_loops)
+ASYNC_TEST(timeout_in_loops)
 {
     int err, rounds = 0, after = 0;
     for (int i = 0; i < 6; i++) {
@@ -103,9 +92,8 @@ ASYNC(timeout_in_loops)
     CHECK_EQUAL(after, 6);
     return cancelling();
 }
-TEST_OF(timeout_in_loops)
 
-ASYNC(timeout_nested)
+ASYNC_TEST(timeout_nested)
 {
     int outer, inner, second = 77;
     ASYNCIO_TIMEOUT(outer, 3) {
@@ -131,7 +119,6 @@ ASYNC(timeout_nested)
     CHECK_EQUAL(outer, 0);
     return cancelling();
 }
-TEST_OF(timeout_nested)
 
 ASYNC(returns_from_timeout, int, way)
 {
@@ -152,17 +139,16 @@ out:
     return 6;
 }
 
-ASYNC(timeout_returns)
+ASYNC_TEST(timeout_returns)
 {
     CHECK_EQUAL(asyncio_await(returns_from_timeout(0)), 4);
     CHECK_EQUAL(asyncio_await(returns_from_timeout(1)), 6);
     CHECK_EQUAL(asyncio_await(returns_from_timeout(2)), 5);
     return asyncio_sleep(9);
 }
-TEST_OF(timeout_returns)
 
 /* A variable of any signed type; codes of the library's own keep their sign in a char. */
-ASYNC(types_of_err)
+ASYNC_TEST(types_of_err)
 {
     intptr_t word = 1;
     long number = 1;
@@ -194,7 +180,6 @@ ASYNC(types_of_err)
     CHECK_EQUAL(asyncio_task_group_error_count(&g), 2);
     return 0;
 }
-TEST_OF(types_of_err)
 
 static void skipped_outside(void *arg)
 {
@@ -225,16 +210,15 @@ ASYNC(skipped)
     return asyncio_sleep(0);
 }
 
-static void test_skipped(void **state)
+TEST(skipped)
 {
-    (void)state;
     skipped_outside(NULL);
     assert_int_equal(run(skipped), 0);
 }
 
 /* ---- Groups -------------------------------------------------------------- */
 
-ASYNC(group_ways_out)
+ASYNC_TEST(group_ways_out)
 {
     asyncio_task_group g;
     int err = 77;
@@ -275,10 +259,9 @@ ASYNC(group_ways_out)
     CHECK_EQUAL(cancelling(), 0);
     return asyncio_sleep(1);
 }
-TEST_OF(group_ways_out)
 
 /* The body hears of a child's failure, and leaves by break. */
-ASYNC(group_broken_off)
+ASYNC_TEST(group_broken_off)
 {
     asyncio_task_group g;
     int err = 0;
@@ -312,7 +295,6 @@ ASYNC(group_broken_off)
     CHECK_EQUAL(cancelling(), 1);
     return asyncio_sleep(1);
 }
-TEST_OF(group_broken_off)
 
 ASYNC(returns_from_group, int, way, asyncio_task **, child)
 {
@@ -332,7 +314,7 @@ out:
     return 6;
 }
 
-ASYNC(group_returns)
+ASYNC_TEST(group_returns)
 {
     for (int way = 0; way < 2; way++) {
         asyncio_task *child = NULL;
@@ -343,7 +325,6 @@ ASYNC(group_returns)
     CHECK_EQUAL(cancelling(), 0);
     return asyncio_sleep(1);
 }
-TEST_OF(group_returns)
 
 ASYNC(takes_its_time)
 {
@@ -365,16 +346,15 @@ ASYNC(returns_and_is_cancelled)
     return err;
 }
 
-ASYNC(cancelled_during_a_return)
+ASYNC_TEST(cancelled_during_a_return)
 {
     CHECK_EQUAL(asyncio_await(returns_and_is_cancelled()), 4);
     CHECK(asyncio_time() == 3);
     CHECK_EQUAL(asyncio_sleep(1), -ECANCELED);
     return asyncio_sleep(1);
 }
-TEST_OF(cancelled_during_a_return)
 
-ASYNC(group_in_loops)
+ASYNC_TEST(group_in_loops)
 {
     asyncio_task_group g;
     int err, after = 0;
@@ -391,10 +371,9 @@ ASYNC(group_in_loops)
     CHECK(asyncio_time() == 2);
     return 0;
 }
-TEST_OF(group_in_loops)
 
 /* All three, in each other. */
-ASYNC(all_three)
+ASYNC_TEST(all_three)
 {
     asyncio_task_group g;
     int outer, err = 0, inner = 0;
@@ -420,7 +399,6 @@ ASYNC(all_three)
     CHECK_EQUAL(cancelling(), 0);
     return asyncio_sleep(1);
 }
-TEST_OF(all_three)
 
 /* ---- Debug mode ---------------------------------------------------------- */
 
@@ -465,9 +443,8 @@ ASYNC(returns_without)
     return asyncio_await(returns(false));
 }
 
-static void test_debug_reports(void **state)
+TEST(debug_reports)
 {
-    (void)state;
     expect_reports(2);
     assert_int_equal(run(returns_in_debug_mode), 0);
     assert_non_null(strstr(reports[0].message, "return"));
@@ -476,16 +453,4 @@ static void test_debug_reports(void **state)
     assert_int_equal(run(returns_without), 0);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_timeout_ways_out), cmocka_unit_test(test_timeout_in_loops),
-        cmocka_unit_test(test_timeout_nested),   cmocka_unit_test(test_timeout_returns),
-        cmocka_unit_test(test_types_of_err),     cmocka_unit_test(test_skipped),
-        cmocka_unit_test(test_group_ways_out),   cmocka_unit_test(test_group_broken_off),
-        cmocka_unit_test(test_group_returns),    cmocka_unit_test(test_cancelled_during_a_return),
-        cmocka_unit_test(test_group_in_loops),   cmocka_unit_test(test_all_three),
-        cmocka_unit_test(test_debug_reports),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

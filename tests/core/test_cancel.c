@@ -4,13 +4,10 @@
  */
 #include "support/harness.h"
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 ASYNC(sleeps, double, delay, intptr_t, result)
 {
@@ -41,7 +38,7 @@ ASYNC(joins, asyncio_future *, future, struct joined *, out)
 
 /* ---- In each state -------------------------------------------------------------- */
 
-ASYNC(in_sleep_main)
+ASYNC_TEST(in_sleep)
 {
     asyncio_task *task = asyncio_create_task(sleeps(100, 1));
     asyncio_sleep(1);
@@ -55,12 +52,6 @@ ASYNC(in_sleep_main)
     CHECK_EQUAL(asyncio_await(task), -ECANCELED);
     CHECK(asyncio_time() < 1e9 && asyncio_time() >= 1);
     return 0;
-}
-
-static void test_in_sleep(void **state)
-{
-    (void)state;
-    assert_int_equal(run(in_sleep_main), 0);
 }
 
 static bool entered;
@@ -78,7 +69,7 @@ ASYNC(returns_at_once)
 }
 
 /* Rule (b): one that has not begun runs; its first wait fails, its value stands. */
-ASYNC(fresh_main)
+ASYNC_TEST(fresh)
 {
     asyncio_task *task = asyncio_create_task(enters(0));
     entered = false;
@@ -96,14 +87,8 @@ ASYNC(fresh_main)
     return 0;
 }
 
-static void test_fresh(void **state)
-{
-    (void)state;
-    assert_int_equal(run(fresh_main), 0);
-}
-
 /* Rule (a): granted in the same tick, but not resumed yet. */
-ASYNC(granted_main)
+ASYNC_TEST(granted)
 {
     asyncio_future *future = asyncio_future_new();
     struct joined joined;
@@ -131,12 +116,6 @@ ASYNC(granted_main)
     return 0;
 }
 
-static void test_granted(void **state)
-{
-    (void)state;
-    assert_int_equal(run(granted_main), 0);
-}
-
 ASYNC(keeps_value_then_waits, asyncio_future *, future)
 {
     CHECK_EQUAL(asyncio_await(future), 42);
@@ -145,7 +124,7 @@ ASYNC(keeps_value_then_waits, asyncio_future *, future)
     return 6;
 }
 
-ASYNC(pending_main)
+ASYNC_TEST(pending_until_next_wait)
 {
     asyncio_future *future = asyncio_future_new();
     asyncio_task *task = asyncio_create_task(keeps_value_then_waits(asyncio_ref(future)));
@@ -159,14 +138,8 @@ ASYNC(pending_main)
     return 0;
 }
 
-static void test_pending_until_next_wait(void **state)
-{
-    (void)state;
-    assert_int_equal(run(pending_main), 0);
-}
-
 /* A call that can complete at once does, and delivers nothing. */
-ASYNC(no_wait_main)
+ASYNC_TEST(completes_at_once)
 {
     asyncio_task *self = asyncio_current_task();
     asyncio_future *future = asyncio_future_new();
@@ -189,12 +162,6 @@ ASYNC(no_wait_main)
     return 0;
 }
 
-static void test_completes_at_once(void **state)
-{
-    (void)state;
-    assert_int_equal(run(no_wait_main), 0);
-}
-
 ASYNC(yields, int, times)
 {
     for (int i = 0; i < times; i++) {
@@ -205,7 +172,7 @@ ASYNC(yields, int, times)
     return times;
 }
 
-ASYNC(in_yield_main)
+ASYNC_TEST(in_yield)
 {
     asyncio_task *task = asyncio_create_task(yields(10));
     asyncio_sleep(0);
@@ -221,12 +188,6 @@ ASYNC(in_yield_main)
     return 0;
 }
 
-static void test_in_yield(void **state)
-{
-    (void)state;
-    assert_int_equal(run(in_yield_main), 0);
-}
-
 /* A sleep has no result to lose: cancelled in the tick in which it ends, it is cancelled. */
 static asyncio_task *target;
 
@@ -236,7 +197,7 @@ static void cancel_target(void *arg)
     CHECK(asyncio_cancel(target));
 }
 
-ASYNC(due_main)
+ASYNC_TEST(sleep_that_is_due)
 {
     asyncio_loop *loop = asyncio_get_running_loop();
     target = asyncio_create_task(sleeps(1, 1));
@@ -248,12 +209,6 @@ ASYNC(due_main)
     CHECK(asyncio_handle_valid(asyncio_loop_call_later(loop, 1, cancel_target, NULL)));
     CHECK_EQUAL(asyncio_await(target), -ECANCELED);
     return 0;
-}
-
-static void test_sleep_that_is_due(void **state)
-{
-    (void)state;
-    assert_int_equal(run(due_main), 0);
 }
 
 /* ---- Down the chain ------------------------------------------------------------------ */
@@ -268,7 +223,7 @@ ASYNC(used_up, intptr_t, result)
     return 7;
 }
 
-ASYNC(chain_main)
+ASYNC_TEST(chain)
 {
     asyncio_task *outer = asyncio_create_task(used_up(42));
     asyncio_sleep(1);
@@ -311,12 +266,6 @@ ASYNC(chain_main)
     return 0;
 }
 
-static void test_chain(void **state)
-{
-    (void)state;
-    assert_int_equal(run(chain_main), 0);
-}
-
 /* Cancelled before it waits: the await passes the request on at once. */
 ASYNC(self_cancel_then_await, asyncio_task *, inner)
 {
@@ -329,7 +278,7 @@ ASYNC(self_cancel_then_await, asyncio_task *, inner)
     return result;
 }
 
-ASYNC(self_main)
+ASYNC_TEST(self_cancel_then_await)
 {
     asyncio_future *future = asyncio_future_new();
     struct joined joined;
@@ -350,14 +299,8 @@ ASYNC(self_main)
     return 0;
 }
 
-static void test_self_cancel_then_await(void **state)
-{
-    (void)state;
-    assert_int_equal(run(self_main), 0);
-}
-
 /* Rule (f): one of several waiters takes the awaited one along for all. */
-ASYNC(several_main)
+ASYNC_TEST(several_waiters)
 {
     asyncio_task *inner = asyncio_create_task(sleeps(9, 1));
     struct joined joined[3];
@@ -375,13 +318,7 @@ ASYNC(several_main)
     return 0;
 }
 
-static void test_several_waiters(void **state)
-{
-    (void)state;
-    assert_int_equal(run(several_main), 0);
-}
-
-ASYNC(both_main)
+ASYNC_TEST(task_and_its_future)
 {
     for (int first = 0; first < 2; first++) {
         asyncio_future *future = asyncio_future_new();
@@ -405,12 +342,6 @@ ASYNC(both_main)
     return 0;
 }
 
-static void test_task_and_its_future(void **state)
-{
-    (void)state;
-    assert_int_equal(run(both_main), 0);
-}
-
 /* ---- Counts ------------------------------------------------------------------------ */
 
 ASYNC(counted)
@@ -428,7 +359,7 @@ ASYNC(counted)
     return 5;
 }
 
-ASYNC(counts_main)
+ASYNC_TEST(counts)
 {
     asyncio_task *task = asyncio_create_task(counted());
     asyncio_sleep(1);
@@ -466,14 +397,8 @@ ASYNC(counts_main)
     return 0;
 }
 
-static void test_counts(void **state)
-{
-    (void)state;
-    assert_int_equal(run(counts_main), 0);
-}
-
 /* Two tasks that await one: it gets a request of each, and counts both. */
-ASYNC(diamond_main)
+ASYNC_TEST(diamond)
 {
     asyncio_task *inner = asyncio_create_task(swallows(0, 1));
     struct joined joined[2];
@@ -490,12 +415,6 @@ ASYNC(diamond_main)
     return 0;
 }
 
-static void test_diamond(void **state)
-{
-    (void)state;
-    assert_int_equal(run(diamond_main), 0);
-}
-
 /* ---- Messages -------------------------------------------------------------------------- */
 
 ASYNC(tells, asyncio_task *, inner, const char *, expected)
@@ -505,7 +424,7 @@ ASYNC(tells, asyncio_task *, inner, const char *, expected)
     return -ECANCELED;
 }
 
-ASYNC(messages_main)
+ASYNC_TEST(messages)
 {
     char text[] = "too late";
     asyncio_task *inner = asyncio_create_task(sleeps(9, 1));
@@ -548,12 +467,6 @@ ASYNC(messages_main)
     return 0;
 }
 
-static void test_messages(void **state)
-{
-    (void)state;
-    assert_int_equal(run(messages_main), 0);
-}
-
 /* ---- Long, deep, round ------------------------------------------------------------------- */
 
 ASYNC(passes_on, asyncio_task *, inner)
@@ -566,7 +479,7 @@ static size_t chain_length(void)
     return is_slow_build() ? 1000 : 10000;
 }
 
-ASYNC(long_chain_main)
+ASYNC_TEST(long_chain)
 {
     size_t n = chain_length();
     asyncio_task *first = asyncio_create_task(sleeps(99, 1)), *last = first;
@@ -581,12 +494,6 @@ ASYNC(long_chain_main)
     CHECK(asyncio_cancelled(first));
     asyncio_release(first);
     return 0;
-}
-
-static void test_long_chain(void **state)
-{
-    (void)state;
-    assert_int_equal(run(long_chain_main), 0);
 }
 
 static unsigned cancelled_leaves;
@@ -661,9 +568,8 @@ ASYNC(inside_out_main)
     return 0;
 }
 
-static void test_deep_gathers(void **state)
+TEST(deep_gathers)
 {
-    (void)state;
     assert_int_equal(run(deep_main), 0);
     assert_int_equal(run(inside_out_main), 0);
 }
@@ -678,7 +584,7 @@ ASYNC_DEFINE(double_nest, int, depth)
     return asyncio_gather(NULL, asyncio_ref(task), task);
 }
 
-ASYNC(doubles_main)
+ASYNC_TEST(many_ways_down)
 {
     cancelled_leaves = 0;
     asyncio_task *task = asyncio_create_task(double_nest(60));
@@ -687,12 +593,6 @@ ASYNC(doubles_main)
     CHECK_EQUAL(asyncio_await(task), -ECANCELED);
     CHECK_EQUAL(cancelled_leaves, 1);
     return 0;
-}
-
-static void test_many_ways_down(void **state)
-{
-    (void)state;
-    assert_int_equal(run(doubles_main), 0);
 }
 
 static asyncio_task *ring[100];
@@ -715,7 +615,7 @@ static void circle(int n)
         CHECK_EQUAL(asyncio_await(ring[i]), -ECANCELED);
 }
 
-ASYNC(circles_main)
+ASYNC_TEST(circles)
 {
     circle(2);
     circle(3);
@@ -734,12 +634,6 @@ ASYNC(circles_main)
     return 0;
 }
 
-static void test_circles(void **state)
-{
-    (void)state;
-    assert_int_equal(run(circles_main), 0);
-}
-
 ASYNC(joins_next, int, i, int, n, struct joined *, out)
 {
     out->result = 1234;
@@ -748,7 +642,7 @@ ASYNC(joins_next, int, i, int, n, struct joined *, out)
 }
 
 /* A wait in a circle that is cut: the awaited one has not ended, so there is no result. */
-ASYNC(cut_main)
+ASYNC_TEST(join_in_a_circle)
 {
     struct joined joined[2];
     for (int i = 0; i < 2; i++)
@@ -762,12 +656,6 @@ ASYNC(cut_main)
     CHECK_EQUAL(joined[1].status, 0);
     CHECK_EQUAL(joined[1].result, -ECANCELED);
     return 0;
-}
-
-static void test_join_in_a_circle(void **state)
-{
-    (void)state;
-    assert_int_equal(run(cut_main), 0);
 }
 
 /* A gathers B, which awaits A: the gather cannot end before B; B's await can. */
@@ -787,7 +675,7 @@ static void circle_through_gathers(int n, int cancelled)
         CHECK_EQUAL(asyncio_await(ring[i]), -ECANCELED);
 }
 
-ASYNC(gather_circles_main)
+ASYNC_TEST(circles_through_gathers)
 {
     circle_through_gathers(2, 0);
     circle_through_gathers(2, 1);
@@ -795,12 +683,6 @@ ASYNC(gather_circles_main)
     circle_through_gathers(4, 3);
     circle_through_gathers(100, 51);
     return 0;
-}
-
-static void test_circles_through_gathers(void **state)
-{
-    (void)state;
-    assert_int_equal(run(gather_circles_main), 0);
 }
 
 /* ---- Sweeps --------------------------------------------------------------------------------- */
@@ -835,36 +717,9 @@ ASYNC(all_ways_bounded)
     return asyncio_await(task);
 }
 
-static void test_cancel_sweep(void **state)
+TEST(cancel_sweep)
 {
-    (void)state;
     sweep_cancels(all_ways_bounded, NULL);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_in_sleep),
-        cmocka_unit_test(test_fresh),
-        cmocka_unit_test(test_granted),
-        cmocka_unit_test(test_pending_until_next_wait),
-        cmocka_unit_test(test_completes_at_once),
-        cmocka_unit_test(test_in_yield),
-        cmocka_unit_test(test_sleep_that_is_due),
-        cmocka_unit_test(test_chain),
-        cmocka_unit_test(test_self_cancel_then_await),
-        cmocka_unit_test(test_several_waiters),
-        cmocka_unit_test(test_task_and_its_future),
-        cmocka_unit_test(test_counts),
-        cmocka_unit_test(test_diamond),
-        cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_long_chain),
-        cmocka_unit_test(test_deep_gathers),
-        cmocka_unit_test(test_many_ways_down),
-        cmocka_unit_test(test_circles),
-        cmocka_unit_test(test_join_in_a_circle),
-        cmocka_unit_test(test_circles_through_gathers),
-        cmocka_unit_test(test_cancel_sweep),
-    };
-    return cmocka_run_group_tests_name("cancel", tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -9,8 +9,6 @@
 #include "sys/sys.h"
 #include <errno.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +16,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-#include <cmocka.h>
 
 /* Values are numbers here. */
 #define VALUE(n) ((void *)(intptr_t)(n))
@@ -114,9 +111,8 @@ ASYNC(many_main)
     return 0;
 }
 
-static void test_one_context(void **state)
+TEST(one_context)
 {
-    (void)state;
     assert_int_equal(run(set_and_reset_main), 0);
     assert_int_equal(run(refusals_main), 0);
     assert_int_equal(run(many_main), 0);
@@ -224,9 +220,8 @@ ASYNC(nested_tokens_main)
     return 0;
 }
 
-static void test_tokens(void **state)
+TEST(tokens)
 {
-    (void)state;
     assert_int_equal(run(any_order_main), 0);
     assert_int_equal(run(other_context_main), 0);
     assert_int_equal(run(many_tokens_main), 0);
@@ -317,9 +312,8 @@ ASYNC(in_place_main)
     return 0;
 }
 
-static void test_tasks(void **state)
+TEST(tasks)
 {
-    (void)state;
     assert_int_equal(run(inherit_main), 0);
     assert_int_equal(run(generations_main), 0);
     assert_int_equal(run(in_place_main), 0);
@@ -406,9 +400,8 @@ ASYNC(empty_main)
     return 0;
 }
 
-static void test_given(void **state)
+TEST(given)
 {
-    (void)state;
     assert_int_equal(run(given_main), 0);
     assert_int_equal(run(empty_main), 0);
 }
@@ -550,9 +543,8 @@ ASYNC(between_main)
     return 0;
 }
 
-static void test_callbacks(void **state)
+TEST(callbacks)
 {
-    (void)state;
     assert_int_equal(run(callbacks_main), 0);
     assert_int_equal(run(callbacks_start_main), 0);
     assert_int_equal(run(callback_tokens_main), 0);
@@ -561,9 +553,8 @@ static void test_callbacks(void **state)
 }
 
 /* Debug mode takes another way through the loop. */
-static void test_callbacks_in_debug(void **state)
+TEST(callbacks_in_debug)
 {
-    (void)state;
     setenv("ASYNCIO_DEBUG", "1", 1);
     assert_int_equal(run(callbacks_main), 0);
     assert_int_equal(run(callbacks_start_main), 0);
@@ -611,9 +602,8 @@ ASYNC(readers_main)
     return 0;
 }
 
-static void test_readers(void **state)
+TEST(readers)
 {
-    (void)state;
     struct ledger before = ledger_now();
     assert_true(asyncio_run(readers_main()) == 0);
     harness_settle();
@@ -666,9 +656,8 @@ ASYNC(server_main)
     return 0;
 }
 
-static void test_server(void **state)
+TEST(server)
 {
-    (void)state;
     struct ledger before = ledger_now();
     assert_true(asyncio_run(server_main()) == 0);
     harness_settle();
@@ -694,7 +683,7 @@ ASYNC(fails_with_x, intptr_t, value)
 }
 
 /* The exception handler runs in the context of the task concerned. */
-ASYNC(handler_main)
+ASYNC_TEST(handler)
 {
     asyncio_loop *loop = asyncio_get_running_loop();
     called = 0;
@@ -710,12 +699,6 @@ ASYNC(handler_main)
     CHECK_EQUAL(get_x(), 1);
     asyncio_loop_set_exception_handler(loop, NULL, NULL);
     return 0;
-}
-
-static void test_handler(void **state)
-{
-    (void)state;
-    assert_int_equal(run(handler_main), 0);
 }
 
 /* ---- Ends that nobody waited for ------------------------------------------------------------- */
@@ -752,9 +735,8 @@ ASYNC(taken_back_main)
 }
 
 /* The loop closes over all kinds of things. */
-static void test_closing(void **state)
+TEST(closing)
 {
-    (void)state;
     assert_int_equal(run(taken_back_main), 0);
 
     struct ledger before = ledger_now();
@@ -784,9 +766,8 @@ static void test_closing(void **state)
 
 /* ---- Before the loop runs; threads ------------------------------------------------------------ */
 
-static void test_before_it_runs(void **state)
+TEST(before_it_runs)
 {
-    (void)state;
     asyncio_contextvar_token token;
     called = 0;
     asyncio_loop *loop = asyncio_loop_new(&virtual_time);
@@ -820,9 +801,8 @@ ASYNC(sees_nothing_set)
     return 0;
 }
 
-static void test_runner(void **state)
+TEST(runner)
 {
-    (void)state;
     struct ledger before = ledger_now();
     asyncio_runner runner;
     asyncio_contextvar_token token;
@@ -877,9 +857,8 @@ static void *run_thread(void *(*fn)(void *), void *arg)
     return result;
 }
 
-static void test_threads(void **state)
+TEST(threads)
 {
-    (void)state;
     run_thread(in_thread, NULL);
     struct ledger before = ledger_now();
     for (int i = 0; i < 10; i++)
@@ -927,9 +906,8 @@ ASYNC(posts_main)
     return 0;
 }
 
-static void test_posts(void **state)
+TEST(posts)
 {
-    (void)state;
     asyncio_run(posts_main()); /* what threads keep for good is there from then on */
     struct ledger before = ledger_now();
     assert_int_equal(asyncio_run(posts_main()), 0);
@@ -1011,9 +989,8 @@ ASYNC(submissions_main)
     return 0;
 }
 
-static void test_work_of_a_thread(void **state)
+TEST(work_of_a_thread)
 {
-    (void)state;
     assert_int_equal(run(exports_main), 0);
     struct ledger before = ledger_now();
     assert_int_equal(asyncio_run(to_thread_main()), 0);
@@ -1039,9 +1016,8 @@ static void stops(void *loop)
 }
 
 /* Made in one thread, run in another, while the first goes on with the same values. */
-static void test_loop_of_another_thread(void **state)
+TEST(loop_of_another_thread)
 {
-    (void)state;
     asyncio_contextvar_token token;
     assert_int_equal(asyncio_contextvar_set(&x, VALUE(1), &token), 0);
     called = 0;
@@ -1101,9 +1077,8 @@ static void use_after_release(void)
     asyncio_run(uses_after_release());
 }
 
-static void test_misuse(void **state)
+TEST(misuse)
 {
-    (void)state;
     check_dies(release_in_another_thread, "asyncio_context_release: the context belongs to another thread");
     check_dies_of_late_use(release_twice, "asyncio_context_release: the context was released before");
     check_dies_of_late_use(use_after_release, "asyncio_create_task_with: the context was released before");
@@ -1141,7 +1116,7 @@ static asyncio_task *make_set(void)
     return asyncio_create_task(returns_0_if_set());
 }
 
-ASYNC(cost_main)
+ASYNC_TEST(cost)
 {
     uint64_t plain = cost_of(make_plain);
     set_x(5);
@@ -1151,12 +1126,6 @@ ASYNC(cost_main)
         CHECK_EQUAL(asyncio_contextvar_set(&many[i], VALUE(i), NULL), 0);
     CHECK_EQUAL(cost_of(make_set), plain);
     return 0;
-}
-
-static void test_cost(void **state)
-{
-    (void)state;
-    assert_int_equal(run(cost_main), 0);
 }
 
 /* fn() with its 1st, 2nd ... call of the seam failing, until it succeeds: then 0. */
@@ -1264,9 +1233,8 @@ static void *no_memory_thread(void *arg)
     return NULL;
 }
 
-static void test_no_memory(void **state)
+TEST(no_memory)
 {
-    (void)state;
     assert_int_equal(run(no_memory_main), 0);
     assert_int_equal(run(no_memory_callback_main), 0);
     run_thread(no_memory_thread, NULL);
@@ -1329,9 +1297,8 @@ ASYNC(everything_main)
     return 0;
 }
 
-static void test_failures(void **state)
+TEST(failures)
 {
-    (void)state;
     sweep_failures(everything_main);
 }
 
@@ -1351,9 +1318,8 @@ ASYNC(cancelled_main)
     return err;
 }
 
-static void test_cancels(void **state)
+TEST(cancels)
 {
-    (void)state;
     sweep_cancels(cancelled_main, check_cancelled);
 }
 
@@ -1503,9 +1469,8 @@ static void run_model(uint64_t seed)
     CHECK_EQUAL(run_seeded(model_main, seed), 0);
 }
 
-static void test_model(void **state)
+TEST(model)
 {
-    (void)state;
     for_each_seed(run_model);
 }
 
@@ -1519,29 +1484,6 @@ static int use_once(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_misuse), /* first: it forks, and there are no threads yet */
-        cmocka_unit_test(test_one_context),
-        cmocka_unit_test(test_tokens),
-        cmocka_unit_test(test_tasks),
-        cmocka_unit_test(test_given),
-        cmocka_unit_test(test_callbacks),
-        cmocka_unit_test(test_callbacks_in_debug),
-        cmocka_unit_test(test_readers),
-        cmocka_unit_test(test_server),
-        cmocka_unit_test(test_handler),
-        cmocka_unit_test(test_closing),
-        cmocka_unit_test(test_before_it_runs),
-        cmocka_unit_test(test_runner),
-        cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_posts),
-        cmocka_unit_test(test_work_of_a_thread),
-        cmocka_unit_test(test_loop_of_another_thread),
-        cmocka_unit_test(test_cost),
-        cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_cancels),
-        cmocka_unit_test(test_model),
-    };
-    return cmocka_run_group_tests_name("contextvars", tests, use_once, NULL);
+    static const struct test_fixtures fixtures = {.group_setup = use_once};
+    return tests_run(&fixtures);
 }

@@ -6,11 +6,8 @@
 #include "support/harness.h"
 #include <errno.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
-#include <cmocka.h>
 
 /* ---- 0 to 8 parameters ------------------------------------------------------------ */
 
@@ -51,7 +48,7 @@ ASYNC(p8, int, a, int, b, int, c, int, d, int, e, int, f, int, g, int, h)
     return asyncio_await(p7(a, b, c, d, e, f, g)) * 10 + h;
 }
 
-ASYNC(counts_main)
+ASYNC_TEST(parameters)
 {
     CHECK_EQUAL(asyncio_await(p0()), 100);
     CHECK_EQUAL(asyncio_await(p1(1)), 1);
@@ -64,12 +61,6 @@ ASYNC(counts_main)
     CHECK_EQUAL(asyncio_await(p8(1, 2, 3, 4, 5, 6, 7, 8)), 12345678);
     CHECK_EQUAL(asyncio_await(asyncio_create_task(p8(8, 7, 6, 5, 4, 3, 2, 1))), 87654321);
     return 0;
-}
-
-static void test_parameters(void **state)
-{
-    (void)state;
-    assert_int_equal(run(counts_main), 0);
 }
 
 /* ---- Conversions, as a prototype's ------------------------------------------------- */
@@ -149,7 +140,7 @@ ASYNC(takes_aligned, long double, x, char, c)
     return (intptr_t)x + c + ((uintptr_t)&x % 16 == 0 ? 0 : 1000);
 }
 
-ASYNC(conversions_main)
+ASYNC_TEST(conversions)
 {
     double nearly_three = 2.9;
     long five = 5;
@@ -187,12 +178,6 @@ ASYNC(conversions_main)
     return 0;
 }
 
-static void test_conversions(void **state)
-{
-    (void)state;
-    assert_int_equal(run(conversions_main), 0);
-}
-
 /* ---- Elsewhere, and within themselves ---------------------------------------------- */
 
 ASYNC_DECLARE(fibonacci, int, n);
@@ -214,7 +199,7 @@ ASYNC_DEFINE(is_odd, int, n)
     return n == 0 ? 0 : asyncio_await(asyncio_create_task(is_even(n - 1)));
 }
 
-ASYNC(elsewhere_main)
+ASYNC_TEST(elsewhere)
 {
     CHECK_EQUAL(asyncio_await(elsewhere_nothing()), 0);
     CHECK_EQUAL(asyncio_await(elsewhere_sum(2, 3)), 5);
@@ -224,12 +209,6 @@ ASYNC(elsewhere_main)
     CHECK_EQUAL(asyncio_await(is_even(40)), 1);
     CHECK_EQUAL(asyncio_await(is_odd(40)), 0);
     return 0;
-}
-
-static void test_elsewhere(void **state)
-{
-    (void)state;
-    assert_int_equal(run(elsewhere_main), 0);
 }
 
 /* ---- Awaited in place ---------------------------------------------------------------- */
@@ -246,7 +225,7 @@ ASYNC(in_place, asyncio_task *, caller)
     return asyncio_raise(-EIO, "in place");
 }
 
-ASYNC(in_place_main)
+ASYNC_TEST(in_place)
 {
     intptr_t result = 0;
     CHECK_EQUAL(asyncio_await(in_place(asyncio_current_task())), -EIO);
@@ -270,12 +249,6 @@ ASYNC(in_place_main)
     CHECK_EQUAL(result, 6);
     CHECK_EQUAL((asyncio_await_coro)(p1(7)), 7);
     return 0;
-}
-
-static void test_in_place(void **state)
-{
-    (void)state;
-    assert_int_equal(run(in_place_main), 0);
 }
 
 /* ---- Dropped exactly once --------------------------------------------------------------- */
@@ -341,9 +314,8 @@ ASYNC(drop_main)
     return 0;
 }
 
-static void test_drop(void **state)
+TEST(drop)
 {
-    (void)state;
     dropped = 0;
     assert_int_equal(run(drop_main), 0);
     assert_int_equal(asyncio_await(fresh()), ASYNCIO_ENOTASK);
@@ -357,18 +329,12 @@ static void test_drop(void **state)
 }
 
 /* A main that cannot be run is dropped, too. */
-ASYNC(nested_main)
+ASYNC_TEST(nested_run)
 {
     CHECK_EQUAL(asyncio_run(fresh()), ASYNCIO_ESTATE);
     CHECK_DROPPED(0);
     CHECK_EQUAL(asyncio_loop_run_forever(asyncio_get_running_loop()), ASYNCIO_ESTATE);
     return 0;
-}
-
-static void test_nested_run(void **state)
-{
-    (void)state;
-    assert_int_equal(run(nested_main), 0);
 }
 
 /* ---- Never awaited ----------------------------------------------------------------------- */
@@ -396,9 +362,8 @@ static const struct report *report_of(const char *words)
     return NULL;
 }
 
-static void test_never_awaited(void **state)
+TEST(never_awaited)
 {
-    (void)state;
     asyncio_runner runner;
     assert_int_equal(asyncio_runner_init(&runner, NULL), 0);
     record_reports(asyncio_runner_get_loop(&runner));
@@ -443,9 +408,8 @@ static void await_twice(void)
     asyncio_run(awaits_twice());
 }
 
-static void test_used_twice(void **state)
+TEST(used_twice)
 {
-    (void)state;
     check_dies_of_late_use(close_twice, "a coroutine was used again");
     check_dies_of_late_use(close_twice, "test_coroutines.c:");
     check_dies_of_late_use(await_twice, "a coroutine was used again");
@@ -490,9 +454,8 @@ ASYNC(hands_over_main)
     return 0;
 }
 
-static void test_other_threads(void **state)
+TEST(other_threads)
 {
-    (void)state;
     /* Made before any loop exists, here and in another thread; run in either. */
     asyncio_coro *early = fresh();
     assert_int_equal(in_thread(run_here, early), 5);
@@ -538,31 +501,18 @@ ASYNC(sweep_main)
     return 0;
 }
 
-static void test_failures(void **state)
+TEST(failures)
 {
-    (void)state;
     alive = 0;
     sweep_failures(sweep_main);
     assert_int_equal(alive, 0);
 }
 
-static void test_cancel_sweep(void **state)
+TEST(cancel_sweep)
 {
-    (void)state;
     alive = 0;
     sweep_cancels(sweep_main, NULL);
     assert_int_equal(alive, 0);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parameters),    cmocka_unit_test(test_conversions),
-        cmocka_unit_test(test_elsewhere),     cmocka_unit_test(test_in_place),
-        cmocka_unit_test(test_drop),          cmocka_unit_test(test_nested_run),
-        cmocka_unit_test(test_never_awaited), cmocka_unit_test(test_used_twice),
-        cmocka_unit_test(test_other_threads), cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_cancel_sweep),
-    };
-    return cmocka_run_group_tests_name("coroutines", tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -5,14 +5,12 @@
 #include "asyncio/instrument.h"
 #include "child.h"
 #include "core/loop.h"
+#include "support/test.h"
 #include <errno.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
-#include <cmocka.h>
 
 static const asyncio_run_options simulated = {.clock = ASYNCIO_CLOCK_VIRTUAL};
 static asyncio_loop *loop;
@@ -123,9 +121,8 @@ ASYNC(starts_a_slow_one)
     return asyncio_await(task);
 }
 
-static void a_slow_step_is_reported_with_name_and_place(void **state)
+TEST(a_slow_step_is_reported_with_name_and_place)
 {
-    (void)state;
     for (int clock = 0; clock < 2; clock++) {
         open_loop(clock ? &simulated : NULL);
         assert_false(asyncio_loop_get_debug(loop));
@@ -162,9 +159,8 @@ static void ignore_event(asyncio_loop *of, const asyncio_trace_event *event, voi
     (void)arg;
 }
 
-static void an_instrument_alone_reports_no_slow_step(void **state)
+TEST(an_instrument_alone_reports_no_slow_step)
 {
-    (void)state;
     static const asyncio_instrument ignorant = {.event = ignore_event};
     open_loop(NULL);
     asyncio_loop_set_slow_callback_duration(loop, 0.01);
@@ -181,9 +177,8 @@ static void slow_callback(void *arg)
     asyncio_loop_stop(loop);
 }
 
-static void a_slow_callback_is_reported(void **state)
+TEST(a_slow_callback_is_reported)
 {
-    (void)state;
     asyncio_run_options options = {.debug = 1};
     open_loop(&options);
     asyncio_loop_set_slow_callback_duration(loop, 0.01);
@@ -202,9 +197,8 @@ ASYNC(blocks_longer_than_the_default)
     return 0;
 }
 
-static void the_default_is_a_tenth_of_a_second(void **state)
+TEST(the_default_is_a_tenth_of_a_second)
 {
-    (void)state;
     asyncio_run_options options = {.debug = 1};
     open_loop(&options);
     assert_int_equal(run(blocks_longer_than_the_default()), 0);
@@ -230,9 +224,8 @@ ASYNC(lets_one_fail)
     return 0;
 }
 
-static void a_failure_that_nobody_saw(void **state)
+TEST(a_failure_that_nobody_saw)
 {
-    (void)state;
     open_loop(&simulated);
     assert_int_equal(run(lets_one_fail()), 0);
     assert_int_equal(report_count, 1);
@@ -258,9 +251,8 @@ ASYNC(forgets_one)
     return 0;
 }
 
-static void what_is_pending_at_close(void **state)
+TEST(what_is_pending_at_close)
 {
-    (void)state;
     open_loop(&simulated);
     assert_int_equal(run(forgets_one()), 0);
     line = __LINE__ + 1;
@@ -301,9 +293,8 @@ static void print_all(void *arg)
     asyncio_loop_call_exception_handler(loop, &context);
 }
 
-static void the_default_handler_prints_a_line(void **state)
+TEST(the_default_handler_prints_a_line)
 {
-    (void)state;
     struct child child;
     child_run(&child, print_all, NULL);
     assert_child_exit(&child, 0);
@@ -316,9 +307,8 @@ static void the_default_handler_prints_a_line(void **state)
     assert_int_equal(child.text[strlen(child.text) - 1], '\n');
 }
 
-static void a_handler_is_replaced_and_taken_away(void **state)
+TEST(a_handler_is_replaced_and_taken_away)
 {
-    (void)state;
     open_loop(&simulated);
     asyncio_exception_context context = {.message = "one"};
     asyncio_loop_call_exception_handler(loop, &context);
@@ -342,9 +332,8 @@ ASYNC(reports_from_a_task)
     return asyncio_current_task() == self && asyncio_sleep(1) == 0;
 }
 
-static void a_handler_called_in_a_task_cannot_wait_but_the_task_can(void **state)
+TEST(a_handler_called_in_a_task_cannot_wait_but_the_task_can)
 {
-    (void)state;
     open_loop(&simulated);
     assert_int_equal(run(reports_from_a_task()), 1);
     assert_int_equal(report_count, 1);
@@ -375,9 +364,8 @@ static void a_failing_handler(void *arg)
     close_loop();
 }
 
-static void a_handler_is_not_asked_about_itself(void **state)
+TEST(a_handler_is_not_asked_about_itself)
 {
-    (void)state;
     struct child child;
     child_run(&child, a_failing_handler, NULL);
     assert_child_exit(&child, 0);
@@ -410,9 +398,8 @@ ASYNC(closes_another_loop)
     return asyncio_current_task() ? 3 : 4;
 }
 
-static void another_loops_handler_cannot_wait(void **state)
+TEST(another_loops_handler_cannot_wait)
 {
-    (void)state;
     open_loop(&simulated);
     handled = 0;
     assert_int_equal(run(closes_another_loop()), 3);
@@ -476,9 +463,8 @@ static void unstick(void *arg)
     asyncio_cancel(left);
 }
 
-static void a_deadlock_is_told_with_its_circle(void **state)
+TEST(a_deadlock_is_told_with_its_circle)
 {
-    (void)state;
     open_loop(&simulated);
     asyncio_task *task = asyncio_loop_create_task(loop, gets_stuck());
     assert_int_equal(asyncio_loop_run_forever(loop), -EDEADLK);
@@ -499,9 +485,8 @@ static void *wake_it(void *arg)
     return NULL;
 }
 
-static void debug_mode_tells_of_one_in_real_time(void **state)
+TEST(debug_mode_tells_of_one_in_real_time)
 {
-    (void)state;
     asyncio_run_options options = {.debug = 1};
     open_loop(&options);
     asyncio_loop_set_slow_callback_duration(loop, ASYNCIO_FOREVER);
@@ -514,9 +499,8 @@ static void debug_mode_tells_of_one_in_real_time(void **state)
 }
 
 /* Who else has a reference may be about to post. */
-static void debug_mode_tells_of_none_while_somebody_may_post(void **state)
+TEST(debug_mode_tells_of_none_while_somebody_may_post)
 {
-    (void)state;
     asyncio_run_options options = {.debug = 1};
     open_loop(&options);
     asyncio_loop_set_slow_callback_duration(loop, ASYNCIO_FOREVER);
@@ -546,9 +530,8 @@ static void look_at_debug(void *value)
     printf("%d", asyncio_loop_get_debug(other));
 }
 
-static void the_environment_turns_it_on_and_options_win(void **state)
+TEST(the_environment_turns_it_on_and_options_win)
 {
-    (void)state;
     struct child child;
     char one[] = "1", zero[] = "0", empty[] = "", list[] = "slow=100ms,leak";
     child_run(&child, look_at_debug, one);
@@ -600,9 +583,8 @@ ASYNC(does_all)
 
 static const asyncio_instrument instrument = {note_event, events};
 
-static void an_instrument_is_told_of_each_step(void **state)
+TEST(an_instrument_is_told_of_each_step)
 {
-    (void)state;
     open_loop(&simulated);
     events[0] = '\0';
     asyncio_loop_set_instrument(loop, &instrument);
@@ -638,9 +620,8 @@ ASYNC(sets_the_instrument)
     return 0;
 }
 
-static void an_instrument_may_come_and_go_within_a_step(void **state)
+TEST(an_instrument_may_come_and_go_within_a_step)
 {
-    (void)state;
     open_loop(&simulated);
     events[0] = '\0';
     assert_int_equal(run(sets_the_instrument()), 0);
@@ -648,26 +629,4 @@ static void an_instrument_may_come_and_go_within_a_step(void **state)
     close_loop();
 }
 
-int main(void)
-{
-    static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_slow_step_is_reported_with_name_and_place),
-        cmocka_unit_test(an_instrument_alone_reports_no_slow_step),
-        cmocka_unit_test(a_slow_callback_is_reported),
-        cmocka_unit_test(the_default_is_a_tenth_of_a_second),
-        cmocka_unit_test(a_failure_that_nobody_saw),
-        cmocka_unit_test(what_is_pending_at_close),
-        cmocka_unit_test(the_default_handler_prints_a_line),
-        cmocka_unit_test(a_handler_is_replaced_and_taken_away),
-        cmocka_unit_test(a_handler_called_in_a_task_cannot_wait_but_the_task_can),
-        cmocka_unit_test(a_handler_is_not_asked_about_itself),
-        cmocka_unit_test(another_loops_handler_cannot_wait),
-        cmocka_unit_test(a_deadlock_is_told_with_its_circle),
-        cmocka_unit_test(debug_mode_tells_of_one_in_real_time),
-        cmocka_unit_test(debug_mode_tells_of_none_while_somebody_may_post),
-        cmocka_unit_test(the_environment_turns_it_on_and_options_win),
-        cmocka_unit_test(an_instrument_is_told_of_each_step),
-        cmocka_unit_test(an_instrument_may_come_and_go_within_a_step),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -5,12 +5,11 @@
 #include "asyncio.h"
 #include "base/sanitizer.h"
 #include "core/descriptor.h"
+#include "support/test.h"
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,7 +17,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <cmocka.h>
 
 /* ---- The section in a file ------------------------------------------------------------- */
 
@@ -78,9 +76,8 @@ static void library(char *path, size_t bytes)
         snprintf(path, bytes, "%s", beside);
 }
 
-static void the_section_is_there(void **state)
+TEST(the_section_is_there)
 {
-    (void)state;
     char path[PATH_MAX];
     Elf64_Shdr section;
     assert_true(find_section("/proc/self/exe", &section));
@@ -89,9 +86,8 @@ static void the_section_is_there(void **state)
     assert_true(section.sh_flags & SHF_ALLOC);
 }
 
-static void it_survives_strip(void **state)
+TEST(it_survives_strip)
 {
-    (void)state;
     char path[PATH_MAX], stripped[] = "/tmp/asyncio-stripped-XXXXXX", command[2 * PATH_MAX + 64];
     library(path, sizeof path);
     int fd = mkstemp(stripped);
@@ -294,9 +290,8 @@ ASYNC(looks)
     return asyncio_await(third);
 }
 
-static void all_is_found_from_outside(void **state)
+TEST(all_is_found_from_outside)
 {
-    (void)state;
     static const asyncio_run_options simulated = {.clock = ASYNCIO_CLOCK_VIRTUAL};
     attach();
     asyncio_loop *other = asyncio_loop_new(&simulated);
@@ -312,9 +307,8 @@ static void all_is_found_from_outside(void **state)
 }
 
 /* What a tool has been compiled with stays where it is. */
-static void the_layout_of_version_1_stays(void **state)
+TEST(the_layout_of_version_1_stays)
 {
-    (void)state;
     assert_int_equal(offsetof(struct asyncio_debug_v1, version), 8);
     assert_int_equal(offsetof(struct asyncio_debug_v1, runtime), 16);
     assert_int_equal(offsetof(struct asyncio_debug_v1, loop), 24);
@@ -328,13 +322,4 @@ static void the_layout_of_version_1_stays(void **state)
     assert_int_equal(offsetof(struct asyncio_debug_v1, kind_future), 224);
 }
 
-int main(void)
-{
-    static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_section_is_there),
-        cmocka_unit_test(it_survives_strip),
-        cmocka_unit_test(all_is_found_from_outside),
-        cmocka_unit_test(the_layout_of_version_1_stays),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

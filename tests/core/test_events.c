@@ -5,14 +5,12 @@
 #include "asyncio.h"
 #include "child.h"
 #include "core/loop.h"
+#include "support/test.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 static const asyncio_run_options simulated = {.clock = ASYNCIO_CLOCK_VIRTUAL};
 
@@ -93,9 +91,8 @@ static int descriptors(void)
 
 /* ---- One iteration ----------------------------------------------------------------- */
 
-static void ready_then_posts_then_timers(void **state)
+TEST(ready_then_posts_then_timers)
 {
-    (void)state;
     open_loop(&simulated);
     asyncio_loop_call_at(loop, -1, say, L('t'));
     asyncio_loop_call_later(loop, 0, say, L('u'));
@@ -118,9 +115,8 @@ static void all_three(void *arg)
     asyncio_loop_call_soon(loop, say, L('a'));
 }
 
-static void what_a_callback_adds_runs_in_the_next_iteration(void **state)
+TEST(what_a_callback_adds_runs_in_the_next_iteration)
 {
-    (void)state;
     for (int real = 0; real < 2; real++) {
         open_loop(real ? NULL : &simulated);
         soon(all_three, 0);
@@ -140,9 +136,8 @@ static void chain(void *arg)
         asyncio_loop_call_soon(loop, chain, arg);
 }
 
-static void a_chain_of_callbacks_lets_others_in(void **state)
+TEST(a_chain_of_callbacks_lets_others_in)
 {
-    (void)state;
     open_loop(&simulated);
     chain_left = 5;
     soon(chain, 0);
@@ -163,9 +158,8 @@ static void stop_then_add(void *arg)
     asyncio_loop_call_soon(loop, stop, L('m'));
 }
 
-static void stop_ends_the_iteration_and_keeps_what_came_in_it(void **state)
+TEST(stop_ends_the_iteration_and_keeps_what_came_in_it)
 {
-    (void)state;
     for (int real = 0; real < 2; real++) {
         open_loop(real ? NULL : &simulated);
         soon(say, 'a');
@@ -192,9 +186,8 @@ static void stop_in_a_chain(void *arg)
 }
 
 /* Also where iterations run into each other without a poll in between. */
-static void stop_keeps_what_came_after_it_in_a_long_run(void **state)
+TEST(stop_keeps_what_came_after_it_in_a_long_run)
 {
-    (void)state;
     for (int length = 1; length < 40; length++) {
         open_loop(NULL);
         chain_left = length;
@@ -206,9 +199,8 @@ static void stop_keeps_what_came_after_it_in_a_long_run(void **state)
     }
 }
 
-static void stop_before_the_run_runs_what_is_ready_once(void **state)
+TEST(stop_before_the_run_runs_what_is_ready_once)
 {
-    (void)state;
     open_loop(NULL);
     soon(say, 'a');
     asyncio_loop_call_soon_threadsafe(loop, say, L('p'));
@@ -224,9 +216,8 @@ static void stop_before_the_run_runs_what_is_ready_once(void **state)
     close_loop();
 }
 
-static void stop_from_a_post_and_a_timer(void **state)
+TEST(stop_from_a_post_and_a_timer)
 {
-    (void)state;
     open_loop(NULL);
     asyncio_loop_call_soon_threadsafe(loop, stop, L('p'));
     assert_int_equal(asyncio_loop_run_forever(loop), 0);
@@ -256,9 +247,8 @@ static asyncio_future *started(asyncio_coro *coro)
     return (asyncio_future *)asyncio_loop_create_task(loop, coro);
 }
 
-static void run_until_complete_gives_the_result(void **state)
+TEST(run_until_complete_gives_the_result)
 {
-    (void)state;
     open_loop(&simulated);
     assert_int_equal(asyncio_loop_run_until_complete(loop, started(answers(42))), 42);
     assert_int_equal(asyncio_loop_run_until_complete(loop, started(fails())), -EPIPE);
@@ -274,9 +264,8 @@ static void run_until_complete_gives_the_result(void **state)
     close_loop();
 }
 
-static void run_until_complete_stopped_first(void **state)
+TEST(run_until_complete_stopped_first)
 {
-    (void)state;
     open_loop(&simulated);
     asyncio_future *future = started(fails());
     soon(stop, 's');
@@ -306,9 +295,8 @@ ASYNC(makes_a_future, asyncio_future **, out)
 }
 
 /* Both end the same iteration: what the first run queued does not end the next one. */
-static void run_until_complete_leaves_no_stop_behind(void **state)
+TEST(run_until_complete_leaves_no_stop_behind)
 {
-    (void)state;
     open_loop(&simulated);
     asyncio_future *future;
     assert_int_equal(asyncio_loop_run_until_complete(loop, started(makes_a_future(&future))), 0);
@@ -323,9 +311,8 @@ static void run_until_complete_leaves_no_stop_behind(void **state)
     close_loop();
 }
 
-static void run_until_complete_of_another_loops_future(void **state)
+TEST(run_until_complete_of_another_loops_future)
 {
-    (void)state;
     open_loop(&simulated);
     asyncio_loop *other = asyncio_loop_new(&simulated);
     asyncio_task *task = asyncio_loop_create_task(other, answers(1));
@@ -337,9 +324,8 @@ static void run_until_complete_of_another_loops_future(void **state)
     close_loop();
 }
 
-static void nothing_left_under_a_virtual_clock(void **state)
+TEST(nothing_left_under_a_virtual_clock)
 {
-    (void)state;
     open_loop(&simulated);
     assert_int_equal(asyncio_loop_run_forever(loop), -EDEADLK);
     assert_int_equal(reports, 0);
@@ -371,9 +357,8 @@ static void inside(void *other)
     asyncio_loop_stop(loop);
 }
 
-static void a_loop_knows_its_state(void **state)
+TEST(a_loop_knows_its_state)
 {
-    (void)state;
     open_loop(&simulated);
     asyncio_loop *other = asyncio_loop_new(&simulated);
     asyncio_loop_set_exception_handler(other, count_report, NULL);
@@ -403,9 +388,8 @@ static void a_loop_knows_its_state(void **state)
     assert_null(asyncio_loop_ref(NULL));
 }
 
-static void a_closed_loop_refuses(void **state)
+TEST(a_closed_loop_refuses)
 {
-    (void)state;
     open_loop(&simulated);
     asyncio_handle handle = asyncio_loop_call_later(loop, 1, say, L('!'));
     soon(say, '!');
@@ -434,9 +418,8 @@ static void a_closed_loop_refuses(void **state)
     asyncio_loop_release(loop);
 }
 
-static void times_that_are_not(void **state)
+TEST(times_that_are_not)
 {
-    (void)state;
     open_loop(&simulated);
     assert_false(asyncio_handle_valid(asyncio_loop_call_later(loop, NAN, say, L('!'))));
     assert_int_equal(last_error, -EINVAL);
@@ -468,9 +451,8 @@ static void a_handler_for_no_loop(void *arg)
     CHILD_CHECK(!asyncio_handle_cancel(NULL, (asyncio_handle){0}));
 }
 
-static void without_a_handler_a_line_is_printed(void **state)
+TEST(without_a_handler_a_line_is_printed)
 {
-    (void)state;
     struct child child;
     child_run(&child, a_handler_for_no_loop, NULL);
     assert_child_exit(&child, 0);
@@ -493,9 +475,8 @@ static void cancel_handle(void *handle)
     assert_true(asyncio_handle_cancel(loop, *(asyncio_handle *)handle));
 }
 
-static void a_handle_is_cancelled_once(void **state)
+TEST(a_handle_is_cancelled_once)
 {
-    (void)state;
     assert_int_equal(sizeof(asyncio_handle), 16);
     open_loop(&simulated);
     asyncio_handle queued = asyncio_loop_call_soon(loop, say, L('!'));
@@ -521,9 +502,8 @@ static void a_handle_is_cancelled_once(void **state)
     close_loop();
 }
 
-static void a_stale_handle_does_not_touch_the_next_one(void **state)
+TEST(a_stale_handle_does_not_touch_the_next_one)
 {
-    (void)state;
     open_loop(&simulated);
     asyncio_handle stale = asyncio_loop_call_later(loop, 1, say, L('!'));
     assert_true(asyncio_handle_cancel(loop, stale));
@@ -562,9 +542,8 @@ static void note(void *index)
     last_ran = i;
 }
 
-static void thousands_of_handles(void **state)
+TEST(thousands_of_handles)
 {
-    (void)state;
     static asyncio_handle handles[HANDLES];
     open_loop(&simulated);
     for (int round = 0; round < 3; round++) {
@@ -591,9 +570,8 @@ static void thousands_of_handles(void **state)
 
 /* ---- References ------------------------------------------------------------------------------- */
 
-static void the_last_release_closes(void **state)
+TEST(the_last_release_closes)
 {
-    (void)state;
     int before = descriptors();
     open_loop(NULL);
     asyncio_task *task = asyncio_loop_create_task(loop, answers(1));
@@ -619,9 +597,8 @@ static void release_own(void *arg)
     tell('r');
 }
 
-static void a_loop_released_while_it_runs_ends_its_run_first(void **state)
+TEST(a_loop_released_while_it_runs_ends_its_run_first)
 {
-    (void)state;
     int before = descriptors();
     open_loop(NULL);
     soon(release_own, 0);
@@ -647,9 +624,8 @@ static void abandon_one(void *arg)
     CHILD_CHECK(descriptors() == before);
 }
 
-static void an_abandoned_task_keeps_no_descriptor(void **state)
+TEST(an_abandoned_task_keeps_no_descriptor)
 {
-    (void)state;
     struct child child;
     child_run(&child, abandon_one, NULL);
     assert_child_exit(&child, 0);
@@ -674,9 +650,8 @@ static intptr_t never(void *arg)
     return 0;
 }
 
-static void what_close_drops_can_add_nothing(void **state)
+TEST(what_close_drops_can_add_nothing)
 {
-    (void)state;
     open_loop(NULL);
     drops = 0;
     for (int i = 0; i < 3; i++)
@@ -701,9 +676,8 @@ ASYNC(never_begins)
     return 0;
 }
 
-static void the_last_release_in_the_midst_of_close(void **state)
+TEST(the_last_release_in_the_midst_of_close)
 {
-    (void)state;
     int told = 0;
     loop = asyncio_loop_new(&simulated);
     asyncio_loop_set_exception_handler(loop, release_in_report, &told);
@@ -723,9 +697,8 @@ ASYNC(sleeps_long)
     return asyncio_sleep(1000);
 }
 
-static void an_abandoned_task_cannot_be_cancelled(void **state)
+TEST(an_abandoned_task_cannot_be_cancelled)
 {
-    (void)state;
     open_loop(&simulated);
     asyncio_task *task = asyncio_loop_create_task(loop, sleeps_long());
     asyncio_loop_stop(loop);
@@ -740,9 +713,8 @@ static void an_abandoned_task_cannot_be_cancelled(void **state)
     close_loop();
 }
 
-static void no_loop_and_nothing_to_say(void **state)
+TEST(no_loop_and_nothing_to_say)
 {
-    (void)state;
     loop = asyncio_loop_new(&simulated);
     static const asyncio_instrument silent;
     asyncio_loop_set_instrument(loop, &silent);
@@ -759,35 +731,4 @@ static void no_loop_and_nothing_to_say(void **state)
     asyncio_loop_set_instrument(NULL, &silent);
 }
 
-int main(void)
-{
-    static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ready_then_posts_then_timers),
-        cmocka_unit_test(what_a_callback_adds_runs_in_the_next_iteration),
-        cmocka_unit_test(a_chain_of_callbacks_lets_others_in),
-        cmocka_unit_test(stop_ends_the_iteration_and_keeps_what_came_in_it),
-        cmocka_unit_test(stop_keeps_what_came_after_it_in_a_long_run),
-        cmocka_unit_test(stop_before_the_run_runs_what_is_ready_once),
-        cmocka_unit_test(stop_from_a_post_and_a_timer),
-        cmocka_unit_test(run_until_complete_gives_the_result),
-        cmocka_unit_test(run_until_complete_stopped_first),
-        cmocka_unit_test(run_until_complete_leaves_no_stop_behind),
-        cmocka_unit_test(run_until_complete_of_another_loops_future),
-        cmocka_unit_test(nothing_left_under_a_virtual_clock),
-        cmocka_unit_test(a_loop_knows_its_state),
-        cmocka_unit_test(a_closed_loop_refuses),
-        cmocka_unit_test(times_that_are_not),
-        cmocka_unit_test(without_a_handler_a_line_is_printed),
-        cmocka_unit_test(a_handle_is_cancelled_once),
-        cmocka_unit_test(a_stale_handle_does_not_touch_the_next_one),
-        cmocka_unit_test(thousands_of_handles),
-        cmocka_unit_test(the_last_release_closes),
-        cmocka_unit_test(a_loop_released_while_it_runs_ends_its_run_first),
-        cmocka_unit_test(an_abandoned_task_keeps_no_descriptor),
-        cmocka_unit_test(what_close_drops_can_add_nothing),
-        cmocka_unit_test(the_last_release_in_the_midst_of_close),
-        cmocka_unit_test(an_abandoned_task_cannot_be_cancelled),
-        cmocka_unit_test(no_loop_and_nothing_to_say),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -4,16 +4,14 @@
  */
 #include "asyncio.h"
 #include "core/loop.h"
+#include "support/test.h"
 #include <pthread.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
-#include <cmocka.h>
 
 static const asyncio_run_options simulated = {.clock = ASYNCIO_CLOCK_VIRTUAL};
 static asyncio_loop *loop;
@@ -100,21 +98,18 @@ static void yield_until(int how)
     close_loop();
 }
 
-static void yields_starve_no_timer(void **state)
+TEST(yields_starve_no_timer)
 {
-    (void)state;
     yield_until(0);
 }
 
-static void yields_starve_no_post(void **state)
+TEST(yields_starve_no_post)
 {
-    (void)state;
     yield_until(1);
 }
 
-static void yields_starve_no_signal(void **state)
+TEST(yields_starve_no_signal)
 {
-    (void)state;
 #if ASY_TSAN
     skip(); /* it holds signals back until the program makes a call that it knows */
 #endif
@@ -161,9 +156,8 @@ static uint64_t polls_of(const asyncio_run_options *options, asyncio_coro *coro)
 }
 
 /* At least one poll in 64 hops; but not one each hop, unless the clock is virtual. */
-static void the_poll_is_amortised(void **state)
+TEST(the_poll_is_amortised)
 {
-    (void)state;
     uint64_t seen = polls_of(NULL, both_yield(6400));
     assert_in_range(seen, 2 * 6400 / 72, 2 * 6400 / 32);
     assert_true(polls_of(&simulated, both_yield(1000)) >= 1000);
@@ -185,9 +179,8 @@ ASYNC(posts_to_itself, uint64_t *, out)
 }
 
 /* Long before the 64 hops are over. */
-static void a_post_waits_for_a_few_hops_at_most(void **state)
+TEST(a_post_waits_for_a_few_hops_at_most)
 {
-    (void)state;
     open_loop(NULL);
     uint64_t seen_at = 1000;
     assert_int_equal(asyncio_loop_run_until_complete(loop, started(posts_to_itself(&seen_at))), 0);
@@ -208,9 +201,8 @@ ASYNC(yields_slowly, uint64_t *, out)
 }
 
 /* And so does a timer, where hops take long. */
-static void a_timer_waits_for_a_few_slow_hops_at_most(void **state)
+TEST(a_timer_waits_for_a_few_slow_hops_at_most)
 {
-    (void)state;
     open_loop(NULL);
     uint64_t seen_at = 1000;
     assert_int_equal(asyncio_loop_run_until_complete(loop, started(yields_slowly(&seen_at))), 0);
@@ -252,9 +244,8 @@ ASYNC(starts_many)
 }
 
 /* What was ready when an iteration began is no reason not to poll, either. */
-static void a_poll_comes_between_many_ready_tasks(void **state)
+TEST(a_poll_comes_between_many_ready_tasks)
 {
-    (void)state;
     assert_true(polls_of(NULL, starts_many()) >= BUSY_TASKS / 16);
 }
 
@@ -298,9 +289,8 @@ static void run_seeded(uint64_t seed, char *out)
     close_loop();
 }
 
-static void a_seed_orders_tasks_and_nothing_else(void **state)
+TEST(a_seed_orders_tasks_and_nothing_else)
 {
-    (void)state;
     char fifo[64], one[64], again[64];
     run_seeded(0, fifo);
     assert_string_equal(fifo, "a1b2c3d4abcd");
@@ -317,17 +307,4 @@ static void a_seed_orders_tasks_and_nothing_else(void **state)
     assert_true(different > 10);
 }
 
-int main(void)
-{
-    static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(yields_starve_no_timer),
-        cmocka_unit_test(yields_starve_no_post),
-        cmocka_unit_test(yields_starve_no_signal),
-        cmocka_unit_test(the_poll_is_amortised),
-        cmocka_unit_test(a_post_waits_for_a_few_hops_at_most),
-        cmocka_unit_test(a_timer_waits_for_a_few_slow_hops_at_most),
-        cmocka_unit_test(a_poll_comes_between_many_ready_tasks),
-        cmocka_unit_test(a_seed_orders_tasks_and_nothing_else),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -4,15 +4,12 @@
 #include "support/harness.h"
 #include <errno.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
-#include <cmocka.h>
 
 /* ---- State ------------------------------------------------------------------- */
 
-ASYNC(states_main)
+ASYNC_TEST(states)
 {
     asyncio_future *future = asyncio_future_new();
     CHECK(!asyncio_done(future));
@@ -50,12 +47,6 @@ ASYNC(states_main)
     return 0;
 }
 
-static void test_states(void **state)
-{
-    (void)state;
-    assert_int_equal(run(states_main), 0);
-}
-
 /* ---- NULL, and tasks where futures are wanted --------------------------------- */
 
 static void never(asyncio_future *future, void *arg)
@@ -65,7 +56,7 @@ static void never(asyncio_future *future, void *arg)
     CHECK(!"called");
 }
 
-ASYNC(null_main)
+ASYNC_TEST(null)
 {
     asyncio_future *none = NULL;
     CHECK(asyncio_done(none));
@@ -98,15 +89,8 @@ ASYNC(null_main)
     return 0;
 }
 
-static void test_null(void **state)
+TEST(without_loop)
 {
-    (void)state;
-    assert_int_equal(run(null_main), 0);
-}
-
-static void test_without_loop(void **state)
-{
-    (void)state;
     assert_null(asyncio_future_new());
     assert_int_equal(asyncio_await(asyncio_future_new()), -ENOMEM);
 }
@@ -135,7 +119,7 @@ static void note_callback(asyncio_future *future, void *arg)
     note((char)(intptr_t)arg);
 }
 
-ASYNC(order_main)
+ASYNC_TEST(order)
 {
     memset(order, 0, sizeof order);
     asyncio_future *future = asyncio_future_new();
@@ -159,12 +143,6 @@ ASYNC(order_main)
     return 0;
 }
 
-static void test_order(void **state)
-{
-    (void)state;
-    assert_int_equal(run(order_main), 0);
-}
-
 /* ---- Callbacks ---------------------------------------------------------------- */
 
 static int calls[4];
@@ -186,7 +164,7 @@ static void meddle(asyncio_future *future, void *arg)
     CHECK_EQUAL(asyncio_remove_done_callback(future, count_call, &calls[1]), 0); /* queued already */
 }
 
-ASYNC(callbacks_main)
+ASYNC_TEST(callbacks)
 {
     memset(calls, 0, sizeof calls);
     asyncio_future *future = asyncio_future_new();
@@ -210,14 +188,8 @@ ASYNC(callbacks_main)
     return 0;
 }
 
-static void test_callbacks(void **state)
-{
-    (void)state;
-    assert_int_equal(run(callbacks_main), 0);
-}
-
 /* A queued callback keeps its future; one of a future that goes, goes with it. */
-ASYNC(callback_lives_main)
+ASYNC_TEST(callback_keeps_future)
 {
     memset(calls, 0, sizeof calls);
     asyncio_future *future = asyncio_future_new();
@@ -235,12 +207,6 @@ ASYNC(callback_lives_main)
     return 0;
 }
 
-static void test_callback_keeps_future(void **state)
-{
-    (void)state;
-    assert_int_equal(run(callback_lives_main), 0);
-}
-
 static asyncio_future *kept;
 
 static void keep_it(asyncio_future *future, void *arg)
@@ -249,7 +215,7 @@ static void keep_it(asyncio_future *future, void *arg)
     kept = asyncio_ref(future);
 }
 
-ASYNC(keep_main)
+ASYNC_TEST(callback_may_keep_it)
 {
     asyncio_future *future = asyncio_future_new();
     CHECK_EQUAL(asyncio_add_done_callback(future, keep_it, NULL), 0);
@@ -259,12 +225,6 @@ ASYNC(keep_main)
     CHECK_EQUAL(asyncio_result(kept), 77);
     asyncio_release(kept);
     return 0;
-}
-
-static void test_callback_may_keep_it(void **state)
-{
-    (void)state;
-    assert_int_equal(run(keep_main), 0);
 }
 
 /* ---- Reports ------------------------------------------------------------------ */
@@ -299,9 +259,8 @@ ASYNC(unseen_main)
     return 0;
 }
 
-static void test_unseen(void **state)
+TEST(unseen)
 {
-    (void)state;
     expect_reports(1);
     assert_int_equal(run(unseen_main), 0);
     assert_int_equal(reports[0].error, -EIO);
@@ -336,9 +295,8 @@ ASYNC(use_foreign)
     return 0;
 }
 
-static void test_another_loop(void **state)
+TEST(another_loop)
 {
-    (void)state;
     asyncio_loop *one = asyncio_loop_new(NULL);
     asyncio_future *made = (asyncio_future *)asyncio_loop_create_task(one, make_foreign());
     assert_int_equal(asyncio_loop_run_until_complete(one, made), 0);
@@ -372,9 +330,8 @@ static void release_twice(void)
     asyncio_release(foreign);
 }
 
-static void test_use_after_release(void **state)
+TEST(use_after_release)
 {
-    (void)state;
     check_dies_of_late_use(set_late, "asyncio_future_set_result: used after its release; it was made at ");
     check_dies_of_late_use(set_late, "test_futures.c:");
     check_dies_of_late_use(set_late, "in make_foreign");
@@ -414,9 +371,8 @@ static void release_in_thread(void)
     in_thread(release_here);
 }
 
-static void test_wrong_thread(void **state)
+TEST(wrong_thread)
 {
-    (void)state;
     check_dies(set_in_thread, "asyncio_future_set_result was called from a thread");
     check_dies(release_in_thread, "asyncio_release was called from a thread");
 }
@@ -450,9 +406,8 @@ ASYNC(failing_main)
     return 0;
 }
 
-static void test_failures(void **state)
+TEST(failures)
 {
-    (void)state;
     expect_reports(1);
     sweep_failures(failing_main);
 }
@@ -476,28 +431,9 @@ static void check_result(intptr_t result, unsigned suspension)
     CHECK_EQUAL(result, suspension ? -ECANCELED : 0);
 }
 
-static void test_cancel_sweep(void **state)
+TEST(cancel_sweep)
 {
-    (void)state;
     sweep_cancels(awaits_future, check_result);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_states),
-        cmocka_unit_test(test_null),
-        cmocka_unit_test(test_without_loop),
-        cmocka_unit_test(test_order),
-        cmocka_unit_test(test_callbacks),
-        cmocka_unit_test(test_callback_keeps_future),
-        cmocka_unit_test(test_callback_may_keep_it),
-        cmocka_unit_test(test_unseen),
-        cmocka_unit_test(test_another_loop),
-        cmocka_unit_test(test_use_after_release),
-        cmocka_unit_test(test_wrong_thread),
-        cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_cancel_sweep),
-    };
-    return cmocka_run_group_tests_name("futures", tests, NULL, NULL);
-}
+TEST_MAIN()

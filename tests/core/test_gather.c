@@ -5,11 +5,8 @@
 #include "support/harness.h"
 #include "sys/sys.h"
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
-#include <cmocka.h>
 
 ASYNC(sleeps, double, delay, intptr_t, result)
 {
@@ -52,7 +49,7 @@ static asyncio_coro *droppable(void)
 
 /* ---- Outcomes ------------------------------------------------------------------- */
 
-ASYNC(order_main)
+ASYNC_TEST(order)
 {
     intptr_t r[16];
     double begun = asyncio_time();
@@ -75,12 +72,6 @@ ASYNC(order_main)
     CHECK_EQUAL(r[1], 2);
     CHECK_EQUAL(r[2], -ECANCELED);
     return 0;
-}
-
-static void test_order(void **state)
-{
-    (void)state;
-    assert_int_equal(run(order_main), 0);
 }
 
 ASYNC(arrays_main)
@@ -107,16 +98,15 @@ ASYNC(arrays_main)
     return 0;
 }
 
-static void test_arrays(void **state)
+TEST(arrays)
 {
-    (void)state;
     assert_int_equal(run(arrays_main), 0);
     asyncio_task *none[1];
     assert_int_equal(asyncio_gather_array(NULL, none, 0), ASYNCIO_ENOTASK);
 }
 
 /* Each argument carries one reference; the same one may be there twice. */
-ASYNC(duplicates_main)
+ASYNC_TEST(duplicates)
 {
     intptr_t r[4];
     asyncio_task *task = asyncio_create_task(sleeps(1, 7));
@@ -139,12 +129,6 @@ ASYNC(duplicates_main)
     CHECK_EQUAL(asyncio_gather_settled(r, coro, coro), -EINVAL);
     CHECK_EQUAL(open_arguments, 0);
     return 0;
-}
-
-static void test_duplicates(void **state)
-{
-    (void)state;
-    assert_int_equal(run(duplicates_main), 0);
 }
 
 /* A refused call has taken over its tasks: none is left to run on unowned, and none uses what
@@ -227,9 +211,8 @@ ASYNC(refused_outside_main)
     return 0;
 }
 
-static void test_refused(void **state)
+TEST(refused)
 {
-    (void)state;
     assert_int_equal(run(refused_main), 0);
     assert_int_equal(run(refused_request_main), 0);
     assert_int_equal(run(refused_outside_main), 0);
@@ -243,7 +226,7 @@ ASYNC(raises, double, delay, intptr_t, err, const char *, message)
     return asyncio_raise(err, "%s", message);
 }
 
-ASYNC(errors_main)
+ASYNC_TEST(errors)
 {
     intptr_t r[4];
     double begun = asyncio_time();
@@ -282,14 +265,8 @@ ASYNC(errors_main)
     return 0;
 }
 
-static void test_errors(void **state)
-{
-    (void)state;
-    assert_int_equal(run(errors_main), 0);
-}
-
 /* Failed before it began: NULL, or one that has ended. */
-ASYNC(failed_before_main)
+ASYNC_TEST(failed_before)
 {
     intptr_t r[3];
     CHECK_EQUAL(asyncio_gather(r, (asyncio_task *)NULL), -ENOMEM);
@@ -310,14 +287,8 @@ ASYNC(failed_before_main)
     return 0;
 }
 
-static void test_failed_before(void **state)
-{
-    (void)state;
-    assert_int_equal(run(failed_before_main), 0);
-}
-
 /* Plain futures end the moment they are cancelled, inside the call. */
-ASYNC(futures_main)
+ASYNC_TEST(futures)
 {
     intptr_t r[3];
     asyncio_future *future = asyncio_future_new();
@@ -343,12 +314,6 @@ ASYNC(futures_main)
     CHECK_EQUAL(r[2], -ECANCELED);
     CHECK_EQUAL(asyncio_sleep(1), 0);
     return 0;
-}
-
-static void test_futures(void **state)
-{
-    (void)state;
-    assert_int_equal(run(futures_main), 0);
 }
 
 /* ---- References on every path -------------------------------------------------------- */
@@ -384,9 +349,8 @@ ASYNC(callback_main)
     return 0;
 }
 
-static void test_refusals(void **state)
+TEST(refusals)
 {
-    (void)state;
     assert_int_equal(run(refusals_main), 0);
     assert_int_equal(run(callback_main), 0);
     open_arguments = 0;
@@ -418,7 +382,7 @@ static void cancel_gather_of(asyncio_coro *a, asyncio_coro *b, struct seen *seen
     asyncio_await(task);
 }
 
-ASYNC(requests_main)
+ASYNC_TEST(requests)
 {
     struct seen seen;
     cancel_gather_of(sleeps(9, 1), sleeps(9, 2), &seen);
@@ -445,12 +409,6 @@ ASYNC(requests_main)
     return 0;
 }
 
-static void test_requests(void **state)
-{
-    (void)state;
-    assert_int_equal(run(requests_main), 0);
-}
-
 ASYNC(gathers_and_waits, asyncio_task *, a, asyncio_task *, b, struct seen *, seen)
 {
     seen->err = asyncio_gather(seen->r, a, b);
@@ -459,7 +417,7 @@ ASYNC(gathers_and_waits, asyncio_task *, a, asyncio_task *, b, struct seen *, se
 }
 
 /* A child's error that came first wins; the request stays for the next wait. */
-ASYNC(error_first_main)
+ASYNC_TEST(error_before_the_request)
 {
     struct seen seen;
     asyncio_task *a = asyncio_create_task(sleeps(1, -EIO)), *b = asyncio_create_task(swallows(2, 3));
@@ -500,14 +458,8 @@ ASYNC(error_first_main)
     return 0;
 }
 
-static void test_error_before_the_request(void **state)
-{
-    (void)state;
-    assert_int_equal(run(error_first_main), 0);
-}
-
 /* Requested before the call: its children are cancelled as they are made. */
-ASYNC(requested_before_main)
+ASYNC_TEST(requested_before)
 {
     struct seen seen;
     asyncio_task *task = asyncio_create_task(
@@ -530,12 +482,6 @@ ASYNC(requested_before_main)
     return 0;
 }
 
-static void test_requested_before(void **state)
-{
-    (void)state;
-    assert_int_equal(run(requested_before_main), 0);
-}
-
 /* In a loop, settled: it can still be cancelled. */
 ASYNC(settles_for_ever)
 {
@@ -554,9 +500,8 @@ ASYNC(settled_main)
     return asyncio_await(task);
 }
 
-static void test_settled_in_a_loop(void **state)
+TEST(settled_in_a_loop)
 {
-    (void)state;
     assert_int_equal(run(settled_main), -ECANCELED);
 }
 
@@ -584,17 +529,11 @@ static int ticks_of(asyncio_coro *a, asyncio_coro *b)
 }
 
 /* As in asyncio: the children's turn, the gather's callback, the wake-up. */
-ASYNC(hops_main)
+ASYNC_TEST(hops)
 {
     CHECK_EQUAL(ticks_of(value(1), value(2)), 3);
     CHECK_EQUAL(ticks_of(sleeps(0, 1), value(2)), 4);
     return 0;
-}
-
-static void test_hops(void **state)
-{
-    (void)state;
-    assert_int_equal(run(hops_main), 0);
 }
 
 /* ---- Without memory -------------------------------------------------------------------- */
@@ -642,9 +581,8 @@ ASYNC(without_memory_main)
     return 0;
 }
 
-static void test_without_memory(void **state)
+TEST(without_memory)
 {
-    (void)state;
     open_arguments = 0;
     assert_int_equal(run(without_memory_main), 0);
     assert_int_equal(open_arguments, 0);
@@ -686,43 +624,20 @@ ASYNC(sweep_main)
     return 0;
 }
 
-static void test_failures(void **state)
+TEST(failures)
 {
-    (void)state;
     open_arguments = 0;
     sweep_failures(sweep_main);
     assert_int_equal(open_arguments, 0);
     sweep_failures(lending_main);
 }
 
-static void test_cancel_sweep(void **state)
+TEST(cancel_sweep)
 {
-    (void)state;
     open_arguments = 0;
     sweep_cancels(sweep_main, NULL);
     assert_int_equal(open_arguments, 0);
     sweep_cancels(lending_main, NULL);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),
-        cmocka_unit_test(test_arrays),
-        cmocka_unit_test(test_duplicates),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_failed_before),
-        cmocka_unit_test(test_futures),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_requests),
-        cmocka_unit_test(test_error_before_the_request),
-        cmocka_unit_test(test_requested_before),
-        cmocka_unit_test(test_settled_in_a_loop),
-        cmocka_unit_test(test_hops),
-        cmocka_unit_test(test_without_memory),
-        cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_cancel_sweep),
-    };
-    return cmocka_run_group_tests_name("gather", tests, NULL, NULL);
-}
+TEST_MAIN()

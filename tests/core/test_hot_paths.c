@@ -4,13 +4,11 @@
  */
 #include "asyncio.h"
 #include "core/loop.h"
+#include "support/test.h"
 #include "sys/sys.h"
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 static const asyncio_run_options simulated = {.clock = ASYNCIO_CLOCK_VIRTUAL};
 #define TIMES 1000
@@ -61,9 +59,8 @@ ASYNC(counts_yields)
 }
 
 /* `await` of a coroutine takes its block: the only call there. */
-static void a_switch_costs_nothing(void **state)
+TEST(a_switch_costs_nothing)
 {
-    (void)state;
     assert_counts(counts_yields(), true, BLOCK);
     assert_counts(counts_yields(), false, BLOCK);
 }
@@ -96,9 +93,8 @@ ASYNC(counts_wakes)
     return asyncio_await(task);
 }
 
-static void a_wake_costs_nothing(void **state)
+TEST(a_wake_costs_nothing)
 {
-    (void)state;
     assert_counts(counts_wakes(), true, 0);
     assert_counts(counts_wakes(), false, 0);
 }
@@ -119,9 +115,8 @@ ASYNC(counts_awaits_of_done_ones)
     return wrong;
 }
 
-static void an_await_of_what_is_done_costs_nothing(void **state)
+TEST(an_await_of_what_is_done_costs_nothing)
 {
-    (void)state;
     assert_counts(counts_awaits_of_done_ones(), true, 0);
 }
 
@@ -137,9 +132,8 @@ ASYNC(counts_sleeps)
     return 0;
 }
 
-static void a_timer_costs_nothing(void **state)
+TEST(a_timer_costs_nothing)
 {
-    (void)state;
     assert_counts(counts_sleeps(), false, 0);
 }
 
@@ -166,9 +160,8 @@ ASYNC(counts_handles)
     return 0;
 }
 
-static void a_handle_costs_nothing_once_there_are_some(void **state)
+TEST(a_handle_costs_nothing_once_there_are_some)
 {
-    (void)state;
     assert_counts(counts_handles(), true, 0);
     assert_counts(counts_handles(), false, 0);
 }
@@ -191,21 +184,9 @@ ASYNC(counts_tasks)
 }
 
 /* A task is one block; its stack is the one that the last one left. */
-static void a_task_is_one_block(void **state)
+TEST(a_task_is_one_block)
 {
-    (void)state;
     assert_counts(counts_tasks(), true, TIMES * BLOCK);
 }
 
-int main(void)
-{
-    static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_switch_costs_nothing),
-        cmocka_unit_test(a_wake_costs_nothing),
-        cmocka_unit_test(an_await_of_what_is_done_costs_nothing),
-        cmocka_unit_test(a_timer_costs_nothing),
-        cmocka_unit_test(a_handle_costs_nothing_once_there_are_some),
-        cmocka_unit_test(a_task_is_one_block),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -6,13 +6,11 @@
 #include "core/cancel.h"
 #include "core/contextvars.h"
 #include "core/scope.h"
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "broken.h"
+#include "support/test.h"
 
 ASYNC(leaves_a_scope_twice)
 {
@@ -23,9 +21,8 @@ ASYNC(leaves_a_scope_twice)
     return 0;
 }
 
-static void a_scope_is_left_once(void **state)
+TEST(a_scope_is_left_once)
 {
-    (void)state;
     expect_broken(leaves_a_scope_twice(), "asy_scope_exit", "task->scopes == scope; task 'Task-");
 }
 
@@ -38,9 +35,8 @@ ASYNC(expires_twice)
     return 0;
 }
 
-static void a_scope_makes_one_request(void **state)
+TEST(a_scope_makes_one_request)
 {
-    (void)state;
     expect_broken(expires_twice(), "asy_scope_request", "!scope->requested; task 'Task-");
 }
 
@@ -49,9 +45,8 @@ ASYNC(delivers_nothing)
     return asy_cancel_take(asyncio_current_task());
 }
 
-static void a_request_that_is_delivered_was_made(void **state)
+TEST(a_request_that_is_delivered_was_made)
 {
-    (void)state;
     expect_broken(delivers_nothing(), "take_requests", "task->must_cancel");
 }
 
@@ -61,9 +56,8 @@ ASYNC(cancels_a_task_as_a_future)
     return 0;
 }
 
-static void a_task_is_not_cancelled_as_a_future(void **state)
+TEST(a_task_is_not_cancelled_as_a_future)
 {
-    (void)state;
     expect_broken(cancels_a_task_as_a_future(), "asy_future_cancel", "future->kind == OBJECT_FUTURE");
 }
 
@@ -81,9 +75,8 @@ ASYNC(loses_a_child)
     return asyncio_task_group_exit(&group, 0);
 }
 
-static void a_group_ends_without_children(void **state)
+TEST(a_group_ends_without_children)
 {
-    (void)state;
     expect_broken(loses_a_child(), "asyncio_task_group_exit", "list_is_empty(children_of(group))");
 }
 
@@ -95,21 +88,9 @@ ASYNC(refers_to_a_freed_context)
     return 0;
 }
 
-static void a_freed_context_gets_no_reference(void **state)
+TEST(a_freed_context_gets_no_reference)
 {
-    (void)state;
     expect_broken(refers_to_a_freed_context(), "asy_vars_ref", "!context || context->refs > 0");
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_scope_is_left_once),
-        cmocka_unit_test(a_scope_makes_one_request),
-        cmocka_unit_test(a_request_that_is_delivered_was_made),
-        cmocka_unit_test(a_task_is_not_cancelled_as_a_future),
-        cmocka_unit_test(a_group_ends_without_children),
-        cmocka_unit_test(a_freed_context_gets_no_reference),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -5,12 +5,9 @@
 #include "asyncio.h"
 #include "support/harness.h"
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <time.h>
-#include <cmocka.h>
 
 #define FEW 2500
 #define MANY ((size_t)4 * FEW)
@@ -67,11 +64,10 @@ static void check_linear(coroutine_function main)
     fail_msg("four times as many take more than %d times as long", FACTOR_MAX);
 }
 
-#define TEST_OF(main)                                                                                        \
-    static void test_##main(void **state)                                                                    \
+#define LINEAR_TEST(coroutine)                                                                               \
+    TEST(coroutine)                                                                                          \
     {                                                                                                        \
-        (void)state;                                                                                         \
-        check_linear(main);                                                                                  \
+        check_linear(coroutine);                                                                             \
         harness_settle();                                                                                    \
     }
 
@@ -138,7 +134,7 @@ ASYNC(completed_one_by_one)
     await_tasks(0);
     return 0;
 }
-TEST_OF(completed_one_by_one)
+LINEAR_TEST(completed_one_by_one)
 
 ASYNC(completed_before)
 {
@@ -149,7 +145,7 @@ ASYNC(completed_before)
     await_tasks(0);
     return 0;
 }
-TEST_OF(completed_before)
+LINEAR_TEST(completed_before)
 
 /* ---- Cancels ------------------------------------------------------------------------------------ */
 
@@ -164,7 +160,7 @@ ASYNC(chain_from_its_end)
     release_leaf();
     return 0;
 }
-TEST_OF(chain_from_its_end)
+LINEAR_TEST(chain_from_its_end)
 
 ASYNC(chain_from_its_head)
 {
@@ -177,7 +173,7 @@ ASYNC(chain_from_its_head)
     release_leaf();
     return 0;
 }
-TEST_OF(chain_from_its_head)
+LINEAR_TEST(chain_from_its_head)
 
 ASYNC(tower_of_gathers)
 {
@@ -190,7 +186,7 @@ ASYNC(tower_of_gathers)
     release_leaf();
     return 0;
 }
-TEST_OF(tower_of_gathers)
+LINEAR_TEST(tower_of_gathers)
 
 ASYNC(gathers_all)
 {
@@ -209,7 +205,7 @@ ASYNC(gather_of_a_chain)
     release_leaf();
     return 0;
 }
-TEST_OF(gather_of_a_chain)
+LINEAR_TEST(gather_of_a_chain)
 
 /* The group's children wait for each other, and so does whoever ends it. */
 ASYNC(group_of_a_chain)
@@ -228,7 +224,7 @@ ASYNC(group_of_a_chain)
     release_leaf();
     return 0;
 }
-TEST_OF(group_of_a_chain)
+LINEAR_TEST(group_of_a_chain)
 
 /* The shutdown cancels what main has left, and the head of the chain ends last. */
 ASYNC(awaits_and_tells)
@@ -249,7 +245,7 @@ ASYNC(shutdown_of_a_chain)
     measure();
     return 0;
 }
-TEST_OF(shutdown_of_a_chain)
+LINEAR_TEST(shutdown_of_a_chain)
 
 /* ---- Refused ------------------------------------------------------------------------------------- */
 
@@ -266,7 +262,7 @@ ASYNC(refused_gather)
     measured();
     return 0;
 }
-TEST_OF(refused_gather)
+LINEAR_TEST(refused_gather)
 
 /* ---- Scopes ----------------------------------------------------------------------------------------- */
 
@@ -281,16 +277,6 @@ ASYNC(nested_timeouts)
     measured();
     return 0;
 }
-TEST_OF(nested_timeouts)
+LINEAR_TEST(nested_timeouts)
 
-int main(void)
-{
-    static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_completed_one_by_one), cmocka_unit_test(test_completed_before),
-        cmocka_unit_test(test_chain_from_its_end),   cmocka_unit_test(test_chain_from_its_head),
-        cmocka_unit_test(test_tower_of_gathers),     cmocka_unit_test(test_gather_of_a_chain),
-        cmocka_unit_test(test_group_of_a_chain),     cmocka_unit_test(test_shutdown_of_a_chain),
-        cmocka_unit_test(test_refused_gather),       cmocka_unit_test(test_nested_timeouts),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -6,11 +6,8 @@
 #include "support/harness.h"
 #include "support/ledger.h"
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <cmocka.h>
 
 static size_t many(void)
 {
@@ -27,7 +24,7 @@ ASYNC(sleeps, double, delay)
 }
 
 /* More than a process may have mappings. */
-ASYNC(asleep_main)
+ASYNC_TEST(asleep)
 {
     size_t n = repeats(2000, 100000, 100000);
     awake = 0;
@@ -41,12 +38,6 @@ ASYNC(asleep_main)
     CHECK_EQUAL(awake, n);
     CHECK_EQUAL(asyncio_all_tasks(NULL, 0), 1);
     return 0;
-}
-
-static void test_asleep(void **state)
-{
-    (void)state;
-    assert_int_equal(run(asleep_main), 0);
 }
 
 /* All cancelled by one gather. */
@@ -67,7 +58,7 @@ ASYNC(gathers_many)
     return err;
 }
 
-ASYNC(cancelled_main)
+ASYNC_TEST(all_cancelled)
 {
     awake = 0;
     asyncio_task *task = asyncio_create_task(gathers_many());
@@ -79,12 +70,6 @@ ASYNC(cancelled_main)
     return 0;
 }
 
-static void test_all_cancelled(void **state)
-{
-    (void)state;
-    assert_int_equal(run(cancelled_main), 0);
-}
-
 /* All left to the shutdown. */
 ASYNC(left_main)
 {
@@ -93,9 +78,8 @@ ASYNC(left_main)
     return asyncio_sleep(1);
 }
 
-static void test_left_to_the_shutdown(void **state)
+TEST(left_to_the_shutdown)
 {
-    (void)state;
     awake = 0;
     assert_int_equal(run_with_leftovers(left_main), 0);
     assert_int_equal(awake, many() / 10);
@@ -107,7 +91,7 @@ ASYNC(one, intptr_t, value)
     return value;
 }
 
-ASYNC(short_main)
+ASYNC_TEST(short_ones)
 {
     CHECK_EQUAL(asyncio_await(asyncio_create_task(one(1))), 1);
     struct ledger before = ledger_now();
@@ -115,12 +99,6 @@ ASYNC(short_main)
         CHECK(asyncio_await(asyncio_create_task(one((intptr_t)i))) == (intptr_t)i);
     CHECK(ledger_is(&before));
     return 0;
-}
-
-static void test_short_ones(void **state)
-{
-    (void)state;
-    assert_int_equal(run(short_main), 0);
 }
 
 /* One future, and all wait for it. */
@@ -131,7 +109,7 @@ ASYNC(waits, asyncio_future *, future)
     return 0;
 }
 
-ASYNC(waiters_main)
+ASYNC_TEST(many_waiters)
 {
     awake = 0;
     asyncio_future *future = asyncio_future_new();
@@ -145,20 +123,4 @@ ASYNC(waiters_main)
     return 0;
 }
 
-static void test_many_waiters(void **state)
-{
-    (void)state;
-    assert_int_equal(run(waiters_main), 0);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_asleep),
-        cmocka_unit_test(test_all_cancelled),
-        cmocka_unit_test(test_left_to_the_shutdown),
-        cmocka_unit_test(test_short_ones),
-        cmocka_unit_test(test_many_waiters),
-    };
-    return cmocka_run_group_tests_name("many", tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -4,11 +4,8 @@
 #include "support/harness.h"
 #include <errno.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
-#include <cmocka.h>
 
 ASYNC(raises, intptr_t, err, const char *, message)
 {
@@ -32,7 +29,7 @@ ASYNC(raises_then_returns, intptr_t, result)
     return result;
 }
 
-ASYNC(travel_main)
+ASYNC_TEST(travel)
 {
     CHECK_TEXT(asyncio_error_message(), "");
     CHECK_EQUAL(asyncio_raise(-EPERM, "%d of %s", 3, "four"), -EPERM);
@@ -76,12 +73,6 @@ ASYNC(travel_main)
     return 0;
 }
 
-static void test_travel(void **state)
-{
-    (void)state;
-    assert_int_equal(run(travel_main), 0);
-}
-
 /* Long ones, empty ones, and those of each task for itself. */
 ASYNC(other)
 {
@@ -92,7 +83,7 @@ ASYNC(other)
     return 0;
 }
 
-ASYNC(size_main)
+ASYNC_TEST(sizes)
 {
     static char text[100000];
     memset(text, 'm', sizeof text - 1);
@@ -107,17 +98,10 @@ ASYNC(size_main)
     return asyncio_await(task);
 }
 
-static void test_sizes(void **state)
-{
-    (void)state;
-    assert_int_equal(run(size_main), 0);
-}
-
 /* ---- Out of run, in threads, in callbacks --------------------------------------------- */
 
-static void test_out_of_run(void **state)
+TEST(out_of_run)
 {
-    (void)state;
     asyncio_run_options options = {.clock = ASYNCIO_CLOCK_VIRTUAL};
     assert_int_equal(asyncio_run_with(raises(-EIO, "of main"), &options), -EIO);
     assert_string_equal(asyncio_error_message(), "of main");
@@ -142,9 +126,8 @@ static void *in_thread(void *arg)
     return NULL;
 }
 
-static void test_in_thread(void **state)
+TEST(in_thread)
 {
-    (void)state;
     pthread_t thread;
     asyncio_raise(-EPERM, "main's");
     assert_int_equal(pthread_create(&thread, NULL, in_thread, NULL), 0);
@@ -160,19 +143,13 @@ static void raise_in_callback(void *arg)
     CHECK_TEXT(asyncio_error_message(), "the callback's");
 }
 
-ASYNC(callback_main)
+ASYNC_TEST(in_callback)
 {
     asyncio_raise(-EPERM, "the task's");
     asyncio_loop_call_soon(asyncio_get_running_loop(), raise_in_callback, NULL);
     asyncio_sleep(0);
     CHECK_TEXT(asyncio_error_message(), "the task's");
     return 0;
-}
-
-static void test_in_callback(void **state)
-{
-    (void)state;
-    assert_int_equal(run(callback_main), 0);
 }
 
 /* ---- Reports show it --------------------------------------------------------------------- */
@@ -205,9 +182,8 @@ static void report_a_peer(void)
     asyncio_run(main_reports_a_peer());
 }
 
-static void test_default_report(void **state)
+TEST(default_report)
 {
-    (void)state;
     check_prints(report_on_stderr, "lost on the way (EIO); task 'Task-");
     check_prints(report_on_stderr, "test_messages.c:");
     check_prints(report_a_peer, "asyncio: no answer, peer 192.0.2.1:80\n");
@@ -227,9 +203,8 @@ ASYNC(sweep_main)
     return 0;
 }
 
-static void test_failures(void **state)
+TEST(failures)
 {
-    (void)state;
     sweep_failures(sweep_main);
 }
 
@@ -258,9 +233,8 @@ ASYNC(awaits_null)
     return 0;
 }
 
-static void null_is_named(void **state)
+TEST(null_is_named)
 {
-    (void)state;
     assert_int_equal(run(awaits_null), 0);
     assert_int_equal(asyncio_run(NULL), -ENOMEM);
     assert_non_null(strstr(asyncio_error_message(), "a NULL coroutine"));
@@ -272,13 +246,4 @@ static void null_is_named(void **state)
     assert_int_equal(asyncio_runner_close(&runner), 0);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_travel),      cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_out_of_run),  cmocka_unit_test(test_in_thread),
-        cmocka_unit_test(test_in_callback), cmocka_unit_test(test_default_report),
-        cmocka_unit_test(test_failures),    cmocka_unit_test(null_is_named),
-    };
-    return cmocka_run_group_tests_name("messages", tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -10,12 +10,9 @@
 #include "base/random.h"
 #include "support/harness.h"
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 #define NODES_MAX 400
 #define DEPTH_MAX 6
@@ -271,9 +268,8 @@ static void run_model(uint64_t seed)
     nodes_in_all += model.count;
 }
 
-static void test_model(void **state)
+TEST(model)
 {
-    (void)state;
     nodes_in_all = 0;
     for_each_seed(run_model);
     /* The dice make trees, not stumps. */
@@ -288,17 +284,9 @@ static void run_model_fifo(uint64_t seed)
     CHECK_EQUAL(run_seeded(model_main, 0), 0);
 }
 
-static void test_model_fifo(void **state)
+TEST(model_fifo)
 {
-    (void)state;
     for_each_seed(run_model_fifo);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_model),
-        cmocka_unit_test(test_model_fifo),
-    };
-    return cmocka_run_group_tests_name("model", tests, NULL, NULL);
-}
+TEST_MAIN()

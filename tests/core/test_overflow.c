@@ -6,17 +6,15 @@
 #include "core/loop.h"
 #include "core/task.h"
 #include "support/ledger.h"
+#include "support/test.h"
 #include "sys/sys.h"
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <cmocka.h>
 
 static struct child child;
 
@@ -67,9 +65,8 @@ static void run_small(void *arg)
     asyncio_run(starts_one(64 << 10, NULL));
 }
 
-static void the_task_its_stack_and_its_place_are_named(void **state)
+TEST(the_task_its_stack_and_its_place_are_named)
 {
-    (void)state;
     char words[256];
     int line = 0;
     child_run(&child, run_named, NULL);
@@ -82,9 +79,8 @@ static void the_task_its_stack_and_its_place_are_named(void **state)
     assert_int_equal(child_count(&child, "\n"), 2);
 }
 
-static void a_task_without_a_name_and_with_a_stack_of_its_own(void **state)
+TEST(a_task_without_a_name_and_with_a_stack_of_its_own)
 {
-    (void)state;
     child_run(&child, run_small, NULL);
     assert_child_signal(&child, SIGSEGV);
     assert_child_says(&child, "asyncio: stack overflow in task 'Task-");
@@ -102,9 +98,8 @@ static void run_main(void *arg)
     asyncio_run(main_overflows());
 }
 
-static void main_itself(void **state)
+TEST(main_itself)
 {
-    (void)state;
     child_run(&child, run_main, NULL);
     assert_child_signal(&child, SIGSEGV);
     assert_child_says(&child, "stack overflow in task 'Task-1' of main_overflows");
@@ -156,9 +151,8 @@ static void run_mebibyte(void *arg)
     asyncio_run(takes_a_mebibyte());
 }
 
-static void a_large_frame_does_not_jump_over_the_guard(void **state)
+TEST(a_large_frame_does_not_jump_over_the_guard)
 {
-    (void)state;
     size_t sizes[] = {8 << 10, 16 << 10, 48 << 10, 60 << 10};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         child_run(&child, run_jump, &sizes[i]);
@@ -211,9 +205,8 @@ static void run_sent(void *arg)
     asyncio_run(is_sent_one());
 }
 
-static void other_faults_die_in_silence(void **state)
+TEST(other_faults_die_in_silence)
 {
-    (void)state;
     child_run(&child, run_null, NULL);
     assert_child_signal(&child, SIGSEGV);
     assert_child_silent(&child);
@@ -249,9 +242,8 @@ static void run_with_own(void *arg)
     asyncio_run(main_overflows());
 }
 
-static void a_programs_own_handler_is_kept(void **state)
+TEST(a_programs_own_handler_is_kept)
 {
-    (void)state;
     child_run(&child, run_with_own, NULL);
     assert_child_exit(&child, SIGSEGV);
     assert_string_equal(child.text, "the program's own\n");
@@ -264,9 +256,8 @@ static void run_unwatched(void *arg)
     asyncio_run_with(main_overflows(), &options);
 }
 
-static void switched_off(void **state)
+TEST(switched_off)
 {
-    (void)state;
     child_run(&child, run_unwatched, NULL);
     assert_child_signal(&child, SIGSEGV);
     assert_child_silent(&child);
@@ -319,9 +310,8 @@ static void run_a_handler(void *handler)
     asyncio_run(raises(SIGUSR1));
 }
 
-static void handlers_of_the_program_find_room_there_and_a_guard(void **state)
+TEST(handlers_of_the_program_find_room_there_and_a_guard)
 {
-    (void)state;
     void (*handler)(int) = greedy_handler;
     child_run(&child, run_a_handler, &handler);
     assert_child_exit(&child, 0);
@@ -371,9 +361,8 @@ static void run_with_stacks(void *arg)
     }
 }
 
-static void the_programs_own_is_kept_or_comes_back(void **state)
+TEST(the_programs_own_is_kept_or_comes_back)
 {
-    (void)state;
     child_run(&child, run_with_stacks, NULL);
     assert_child_exit(&child, 0);
 }
@@ -398,9 +387,8 @@ static void run_with_failures(void *arg)
     CHILD_CHECK(without == 3); /* the map, its guard, and the call itself */
 }
 
-static void without_memory_for_it_all_goes_on(void **state)
+TEST(without_memory_for_it_all_goes_on)
 {
-    (void)state;
     child_run(&child, run_with_failures, NULL);
     assert_child_exit(&child, 0);
 }
@@ -435,9 +423,8 @@ static void run_and_look(void *arg)
     CHILD_CHECK(asyncio_run_with(looks(false), &options) == 0);
 }
 
-static void all_is_put_back(void **state)
+TEST(all_is_put_back)
 {
-    (void)state;
     child_run(&child, run_and_look, NULL);
     assert_child_exit(&child, 0);
 }
@@ -490,9 +477,8 @@ static void run_inside(void *arg)
     asyncio_loop_release(loop);
 }
 
-static void between_turns_all_stays(void **state)
+TEST(between_turns_all_stays)
 {
-    (void)state;
     child_run(&child, run_inside, NULL);
     assert_child_exit(&child, 0);
 }
@@ -541,9 +527,8 @@ static void run_turn_by_turn(void *arg)
     asyncio_loop_release(loop);
 }
 
-static void an_empty_turn_asks_nothing(void **state)
+TEST(an_empty_turn_asks_nothing)
 {
-    (void)state;
     static char room[128 * 1024];
     stack_t own = {.ss_sp = room, .ss_size = sizeof room};
     child_run(&child, run_turn_by_turn, NULL);
@@ -562,9 +547,8 @@ static void overflow_inside(void *arg)
     asyncio_loop_run_once(loop, 0);
 }
 
-static void in_a_turn(void **state)
+TEST(in_a_turn)
 {
-    (void)state;
     child_run(&child, overflow_inside, NULL);
     assert_child_signal(&child, SIGSEGV);
     assert_child_says(&child, "of main_overflows");
@@ -603,9 +587,8 @@ static void overflow_in_a_thread(void *arg)
     pthread_join(one, NULL);
 }
 
-static void in_another_threads_loop(void **state)
+TEST(in_another_threads_loop)
 {
-    (void)state;
     child_run(&child, overflow_in_a_thread, NULL);
     assert_child_signal(&child, SIGSEGV);
     assert_child_says(&child, "asyncio: stack overflow in task 'Task-");
@@ -631,9 +614,8 @@ static void run_forking(void *arg)
     asyncio_run(forks_and_overflows());
 }
 
-static void in_a_forked_childs_loop_and_then_the_parents(void **state)
+TEST(in_a_forked_childs_loop_and_then_the_parents)
 {
-    (void)state;
     child_run(&child, run_forking, NULL);
     assert_child_signal(&child, SIGSEGV);
     assert_int_equal(child_count(&child, "asyncio: stack overflow in task"), 2);
@@ -645,23 +627,5 @@ int main(void)
 {
     if (RUNNING_ON_VALGRIND) /* which watches stacks itself */
         return 77;
-    static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_task_its_stack_and_its_place_are_named),
-        cmocka_unit_test(a_task_without_a_name_and_with_a_stack_of_its_own),
-        cmocka_unit_test(main_itself),
-        cmocka_unit_test(a_large_frame_does_not_jump_over_the_guard),
-        cmocka_unit_test(other_faults_die_in_silence),
-        cmocka_unit_test(a_programs_own_handler_is_kept),
-        cmocka_unit_test(switched_off),
-        cmocka_unit_test(handlers_of_the_program_find_room_there_and_a_guard),
-        cmocka_unit_test(the_programs_own_is_kept_or_comes_back),
-        cmocka_unit_test(without_memory_for_it_all_goes_on),
-        cmocka_unit_test(all_is_put_back),
-        cmocka_unit_test(between_turns_all_stays),
-        cmocka_unit_test(an_empty_turn_asks_nothing),
-        cmocka_unit_test(in_a_turn),
-        cmocka_unit_test(in_another_threads_loop),
-        cmocka_unit_test(in_a_forked_childs_loop_and_then_the_parents),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

@@ -3,12 +3,9 @@
  */
 #include "support/harness.h"
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 ASYNC(sleeps, double, delay, intptr_t, result)
 {
@@ -25,13 +22,6 @@ static void cancel_self_later(double delay)
 {
     asyncio_loop_call_later(asyncio_get_running_loop(), delay, cancel_it, asyncio_current_task());
 }
-
-#define TEST_OF(main)                                                                                        \
-    static void test_##main(void **state)                                                                    \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        assert_int_equal(run(main), 0);                                                                      \
-    }
 
 ASYNC(results)
 {
@@ -64,7 +54,7 @@ TEST_OF(message)
 
 /* ---- 15 ------------------------------------------------------------------ */
 
-ASYNC(behaviour_15_cancel_outer_keeps_inner)
+ASYNC_TEST(behaviour_15_cancel_outer_keeps_inner)
 {
     asyncio_task *inner = asyncio_create_task(sleeps(3, 5));
     cancel_self_later(1);
@@ -74,9 +64,8 @@ ASYNC(behaviour_15_cancel_outer_keeps_inner)
     CHECK_EQUAL(asyncio_await(inner), 5);
     return 0;
 }
-TEST_OF(behaviour_15_cancel_outer_keeps_inner)
 
-ASYNC(behaviour_15_cancel_inner_cancels_outer)
+ASYNC_TEST(behaviour_15_cancel_inner_cancels_outer)
 {
     asyncio_task *inner = asyncio_create_task(sleeps(3, 5));
     asyncio_loop_call_later(asyncio_get_running_loop(), 1, cancel_it, inner);
@@ -84,7 +73,6 @@ ASYNC(behaviour_15_cancel_inner_cancels_outer)
     CHECK_EQUAL(asyncio_task_cancelling(asyncio_current_task()), 0);
     return asyncio_sleep(1);
 }
-TEST_OF(behaviour_15_cancel_inner_cancels_outer)
 
 /* The coroutine's task is the loop's: it goes on though nobody has a reference. */
 static int ended;
@@ -96,7 +84,7 @@ ASYNC(notes_its_end)
     return 0;
 }
 
-ASYNC(behaviour_15_inner_goes_on)
+ASYNC_TEST(behaviour_15_inner_goes_on)
 {
     ended = 0;
     cancel_self_later(1);
@@ -110,7 +98,6 @@ ASYNC(behaviour_15_inner_goes_on)
     CHECK_EQUAL(ended, 2);
     return 0;
 }
-TEST_OF(behaviour_15_inner_goes_on)
 
 ASYNC(fails_unseen)
 {
@@ -139,7 +126,7 @@ ASYNC(fails_unseen_twice_shielded)
 }
 
 /* Not at all if one of them sees it. */
-ASYNC(fails_seen_by_one)
+ASYNC_TEST(fails_seen_by_one)
 {
     asyncio_task *inner = asyncio_create_task(sleeps(2, -EIO));
     asyncio_task *a = asyncio_create_task(shields_too(asyncio_ref(inner)));
@@ -150,11 +137,9 @@ ASYNC(fails_seen_by_one)
     CHECK_EQUAL(asyncio_await(b), -EIO);
     return 0;
 }
-TEST_OF(fails_seen_by_one)
 
-static void test_behaviour_15_error_reported_once(void **state)
+TEST(behaviour_15_error_reported_once)
 {
-    (void)state;
     expect_reports(1);
     assert_int_equal(run(fails_unseen), 0);
     assert_string_equal(reports[0].message, "task failed and nobody awaited it");
@@ -172,7 +157,7 @@ static void complete_and_cancel(void *arg)
     asyncio_cancel((asyncio_task *)both[1]);
 }
 
-ASYNC(grant_and_cancel)
+ASYNC_TEST(grant_and_cancel)
 {
     void *both[] = {asyncio_future_new(), asyncio_current_task()};
     asyncio_loop_call_later(asyncio_get_running_loop(), 1, complete_and_cancel, both);
@@ -180,7 +165,6 @@ ASYNC(grant_and_cancel)
     CHECK_EQUAL(asyncio_sleep(1), -ECANCELED);
     return asyncio_sleep(1);
 }
-TEST_OF(grant_and_cancel)
 
 static void cancel_and_complete(void *arg)
 {
@@ -198,9 +182,8 @@ ASYNC(cancel_and_grant)
     return asyncio_sleep(1);
 }
 
-static void test_cancel_and_grant(void **state)
+TEST(cancel_and_grant)
 {
-    (void)state;
     expect_reports(1);
     assert_int_equal(run(cancel_and_grant), 0);
 }
@@ -214,7 +197,7 @@ ASYNC(gathers, asyncio_task *, a, asyncio_task *, b)
     return err ? err : results[0] + results[1];
 }
 
-ASYNC(behaviour_16_shield_of_a_gather)
+ASYNC_TEST(behaviour_16_shield_of_a_gather)
 {
     asyncio_task *a = asyncio_create_task(sleeps(2, 1)), *b = asyncio_create_task(sleeps(3, 2));
     asyncio_task *gather = asyncio_create_task(gathers(asyncio_ref(a), asyncio_ref(b)));
@@ -225,9 +208,8 @@ ASYNC(behaviour_16_shield_of_a_gather)
     CHECK_EQUAL(asyncio_await(gather), 3);
     return 0;
 }
-TEST_OF(behaviour_16_shield_of_a_gather)
 
-ASYNC(behaviour_16_gather_of_shields)
+ASYNC_TEST(behaviour_16_gather_of_shields)
 {
     intptr_t results[2];
     asyncio_task *a = asyncio_create_task(sleeps(2, 1)), *b = asyncio_create_task(sleeps(3, 2));
@@ -241,10 +223,9 @@ ASYNC(behaviour_16_gather_of_shields)
     CHECK_EQUAL(asyncio_await(b), 2);
     return 0;
 }
-TEST_OF(behaviour_16_gather_of_shields)
 
 /* wait_for of a shield: the limit is the caller's alone. */
-ASYNC(wait_for_of_a_shield)
+ASYNC_TEST(wait_for_of_a_shield)
 {
     asyncio_task *inner = asyncio_create_task(sleeps(3, 5));
     CHECK_EQUAL(asyncio_wait_for(shields_too(asyncio_ref(inner)), 1), -ETIMEDOUT);
@@ -252,7 +233,6 @@ ASYNC(wait_for_of_a_shield)
     CHECK_EQUAL(asyncio_await(inner), 5);
     return 0;
 }
-TEST_OF(wait_for_of_a_shield)
 
 /* ---- Refusals ------------------------------------------------------------ */
 
@@ -292,9 +272,8 @@ ASYNC(refusals)
     return asyncio_sleep(0);
 }
 
-static void test_refusals(void **state)
+TEST(refusals)
 {
-    (void)state;
     outside(NULL);
     assert_int_equal(run(refusals), 0);
 }
@@ -324,9 +303,8 @@ static void check_swept(intptr_t result, unsigned suspension)
     CHECK_EQUAL(result, suspension == 1 ? -ECANCELED : 5);
 }
 
-static void test_cancel_sweep(void **state)
+TEST(cancel_sweep)
 {
-    (void)state;
     sweep_cancels(swept_to_the_end, check_swept);
 }
 
@@ -337,30 +315,9 @@ ASYNC(any_outcome)
     return 0;
 }
 
-static void test_failure_sweep(void **state)
+TEST(failure_sweep)
 {
-    (void)state;
     sweep_failures(any_outcome);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_results),
-        cmocka_unit_test(test_message),
-        cmocka_unit_test(test_behaviour_15_cancel_outer_keeps_inner),
-        cmocka_unit_test(test_behaviour_15_cancel_inner_cancels_outer),
-        cmocka_unit_test(test_behaviour_15_inner_goes_on),
-        cmocka_unit_test(test_fails_seen_by_one),
-        cmocka_unit_test(test_behaviour_15_error_reported_once),
-        cmocka_unit_test(test_grant_and_cancel),
-        cmocka_unit_test(test_cancel_and_grant),
-        cmocka_unit_test(test_behaviour_16_shield_of_a_gather),
-        cmocka_unit_test(test_behaviour_16_gather_of_shields),
-        cmocka_unit_test(test_wait_for_of_a_shield),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_cancel_sweep),
-        cmocka_unit_test(test_failure_sweep),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

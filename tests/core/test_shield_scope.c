@@ -3,12 +3,9 @@
  */
 #include "support/harness.h"
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 ASYNC(sleeps, double, delay, intptr_t, result)
 {
@@ -31,16 +28,9 @@ static int cancelling(void)
     return asyncio_task_cancelling(asyncio_current_task());
 }
 
-#define TEST_OF(main)                                                                                        \
-    static void test_##main(void **state)                                                                    \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        assert_int_equal(run(main), 0);                                                                      \
-    }
-
 /* ---- Requests from outside ----------------------------------------------- */
 
-ASYNC(holds_back)
+ASYNC_TEST(holds_back)
 {
     asyncio_shield_scope shield;
     CHECK_EQUAL(asyncio_shield_scope_enter(&shield), 0);
@@ -57,10 +47,9 @@ ASYNC(holds_back)
     CHECK_EQUAL(asyncio_sleep(1), 0);
     return 0;
 }
-TEST_OF(holds_back)
 
 /* One that was pending before, too. */
-ASYNC(pending_before)
+ASYNC_TEST(pending_before)
 {
     asyncio_shield_scope shield;
     asyncio_cancel(asyncio_current_task());
@@ -70,7 +59,6 @@ ASYNC(pending_before)
     CHECK_EQUAL(asyncio_sleep(1), -ECANCELED);
     return asyncio_sleep(1);
 }
-TEST_OF(pending_before)
 
 /* From a child, and from the task itself. */
 ASYNC(cancels, asyncio_task *, task)
@@ -79,7 +67,7 @@ ASYNC(cancels, asyncio_task *, task)
     return 0;
 }
 
-ASYNC(every_asyncio_cancel)
+ASYNC_TEST(every_asyncio_cancel)
 {
     asyncio_shield_scope shield;
     asyncio_task_group g;
@@ -93,9 +81,8 @@ ASYNC(every_asyncio_cancel)
     CHECK_EQUAL(asyncio_sleep(1), -ECANCELED); /* several are one */
     return asyncio_sleep(1);
 }
-TEST_OF(every_asyncio_cancel)
 
-ASYNC(uncancelled_inside)
+ASYNC_TEST(uncancelled_inside)
 {
     asyncio_shield_scope shield;
     asyncio_shield_scope_enter(&shield);
@@ -105,9 +92,8 @@ ASYNC(uncancelled_inside)
     asyncio_shield_scope_exit(&shield);
     return asyncio_sleep(1);
 }
-TEST_OF(uncancelled_inside)
 
-ASYNC(nested)
+ASYNC_TEST(nested)
 {
     asyncio_shield_scope outer, inner;
     asyncio_shield_scope_enter(&outer);
@@ -121,7 +107,6 @@ ASYNC(nested)
     CHECK_EQUAL(asyncio_sleep(1), -ECANCELED);
     return asyncio_sleep(1);
 }
-TEST_OF(nested)
 
 /* The message comes with the request. */
 static void cancel_with_words(void *task)
@@ -155,7 +140,7 @@ ASYNC(holds_itself_back, int *, steps)
     return -ECANCELED;
 }
 
-ASYNC(passed_on_to_a_shielded_one)
+ASYNC_TEST(passed_on_to_a_shielded_one)
 {
     int steps = 0;
     cancel_self_later(1);
@@ -164,11 +149,10 @@ ASYNC(passed_on_to_a_shielded_one)
     CHECK(asyncio_time() == 3);
     return asyncio_sleep(1);
 }
-TEST_OF(passed_on_to_a_shielded_one)
 
 /* ---- Scopes inside, and around ------------------------------------------- */
 
-ASYNC(timeout_inside)
+ASYNC_TEST(timeout_inside)
 {
     asyncio_shield_scope shield;
     asyncio_timeout t;
@@ -181,9 +165,8 @@ ASYNC(timeout_inside)
     CHECK_EQUAL(cancelling(), 0);
     return asyncio_sleep(1);
 }
-TEST_OF(timeout_inside)
 
-ASYNC(timeout_around)
+ASYNC_TEST(timeout_around)
 {
     asyncio_shield_scope shield;
     asyncio_timeout t;
@@ -199,10 +182,9 @@ ASYNC(timeout_around)
     CHECK_EQUAL(cancelling(), 0);
     return asyncio_sleep(1);
 }
-TEST_OF(timeout_around)
 
 /* And withdrawn if nothing waits after the shield. */
-ASYNC(timeout_around_without_a_wait)
+ASYNC_TEST(timeout_around_without_a_wait)
 {
     asyncio_shield_scope shield;
     asyncio_timeout t;
@@ -214,9 +196,8 @@ ASYNC(timeout_around_without_a_wait)
     CHECK_EQUAL(cancelling(), 0);
     return asyncio_sleep(1);
 }
-TEST_OF(timeout_around_without_a_wait)
 
-ASYNC(group_inside)
+ASYNC_TEST(group_inside)
 {
     asyncio_shield_scope shield;
     asyncio_task_group g;
@@ -233,9 +214,8 @@ ASYNC(group_inside)
     CHECK_EQUAL(asyncio_sleep(1), -ECANCELED);
     return asyncio_sleep(1);
 }
-TEST_OF(group_inside)
 
-ASYNC(group_around)
+ASYNC_TEST(group_around)
 {
     asyncio_shield_scope shield;
     asyncio_task_group g;
@@ -252,10 +232,9 @@ ASYNC(group_around)
     CHECK_EQUAL(cancelling(), 0);
     return asyncio_sleep(1);
 }
-TEST_OF(group_around)
 
 /* A timeout, a shield in it, a timeout in that: each request finds its scope. */
-ASYNC(three_layers)
+ASYNC_TEST(three_layers)
 {
     asyncio_timeout outer, inner;
     asyncio_shield_scope shield;
@@ -272,10 +251,9 @@ ASYNC(three_layers)
     CHECK_EQUAL(cancelling(), 0);
     return asyncio_sleep(1);
 }
-TEST_OF(three_layers)
 
 /* A request that is held back is not taken for one that comes from outside the timeout. */
-ASYNC(cancelled_and_timed_out_inside)
+ASYNC_TEST(cancelled_and_timed_out_inside)
 {
     asyncio_shield_scope shield;
     asyncio_timeout t;
@@ -292,10 +270,9 @@ ASYNC(cancelled_and_timed_out_inside)
     CHECK_EQUAL(asyncio_sleep(1), -ECANCELED);
     return asyncio_sleep(1);
 }
-TEST_OF(cancelled_and_timed_out_inside)
 
 /* The same for a group that ends itself. */
-ASYNC(cancelled_and_ended_inside)
+ASYNC_TEST(cancelled_and_ended_inside)
 {
     asyncio_shield_scope shield;
     asyncio_task_group g;
@@ -314,7 +291,6 @@ ASYNC(cancelled_and_ended_inside)
     CHECK_EQUAL(cancelling(), 2);
     return asyncio_sleep(1);
 }
-TEST_OF(cancelled_and_ended_inside)
 
 /* ---- As a block, and misuse ---------------------------------------------- */
 
@@ -328,7 +304,7 @@ ASYNC(returns_from_the_block)
     return 5;
 }
 
-ASYNC(as_a_block)
+ASYNC_TEST(as_a_block)
 {
     cancel_self_later(1);
     CHECK_EQUAL(asyncio_await(returns_from_the_block()), 4);
@@ -353,9 +329,8 @@ out:
     CHECK_EQUAL(cancelling(), 5);
     return asyncio_sleep(1);
 }
-TEST_OF(as_a_block)
 
-static void test_outside(void **state)
+TEST(outside)
 {
     asyncio_shield_scope shield;
     int ran = 0;
@@ -384,9 +359,8 @@ static void die_of_it(void)
     asyncio_run(returns_inside());
 }
 
-static void test_returning_inside_aborts(void **state)
+TEST(returning_inside_aborts)
 {
-    (void)state;
     check_dies(die_of_it, "'returns_inside'");
 }
 
@@ -408,34 +382,9 @@ static void check_swept(intptr_t result, unsigned suspension)
     CHECK_EQUAL(result, suspension ? -ECANCELED : 0);
 }
 
-static void test_cancel_sweep(void **state)
+TEST(cancel_sweep)
 {
-    (void)state;
     sweep_cancels(swept, check_swept);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_holds_back),
-        cmocka_unit_test(test_pending_before),
-        cmocka_unit_test(test_every_asyncio_cancel),
-        cmocka_unit_test(test_uncancelled_inside),
-        cmocka_unit_test(test_nested),
-        cmocka_unit_test(test_message),
-        cmocka_unit_test(test_passed_on_to_a_shielded_one),
-        cmocka_unit_test(test_timeout_inside),
-        cmocka_unit_test(test_timeout_around),
-        cmocka_unit_test(test_timeout_around_without_a_wait),
-        cmocka_unit_test(test_group_inside),
-        cmocka_unit_test(test_group_around),
-        cmocka_unit_test(test_three_layers),
-        cmocka_unit_test(test_cancelled_and_timed_out_inside),
-        cmocka_unit_test(test_cancelled_and_ended_inside),
-        cmocka_unit_test(test_as_a_block),
-        cmocka_unit_test(test_outside),
-        cmocka_unit_test(test_returning_inside_aborts),
-        cmocka_unit_test(test_cancel_sweep),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -5,12 +5,9 @@
 #include "support/harness.h"
 #include <errno.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
 #include <time.h>
-#include <cmocka.h>
 
 /* The system's clock, whatever the library says. */
 static double real_time(void)
@@ -57,9 +54,8 @@ ASYNC(real_main)
     return 0;
 }
 
-static void test_never_early(void **state)
+TEST(never_early)
 {
-    (void)state;
     assert_int_equal(asyncio_run(real_main()), 0);
     harness_settle();
 }
@@ -82,7 +78,7 @@ ASYNC(notes_at, double, when, char, name)
     return err;
 }
 
-ASYNC(order_main)
+ASYNC_TEST(order)
 {
     memset(order, 0, sizeof order);
     double now = asyncio_time();
@@ -102,13 +98,7 @@ ASYNC(order_main)
     return 0;
 }
 
-static void test_order(void **state)
-{
-    (void)state;
-    assert_int_equal(run(order_main), 0);
-}
-
-ASYNC(exact_main)
+ASYNC_TEST(exact)
 {
     double now = asyncio_time();
     CHECK_EQUAL(asyncio_sleep(1e6), 0);
@@ -121,12 +111,6 @@ ASYNC(exact_main)
         CHECK_EQUAL(asyncio_sleep(0.1), 0);
     CHECK(fabs(asyncio_time() - now - 100) < 1e-5);
     return 0;
-}
-
-static void test_exact(void **state)
-{
-    (void)state;
-    assert_int_equal(run(exact_main), 0);
 }
 
 /* ---- What is not a time, or none to wait for ------------------------------------------- */
@@ -173,9 +157,8 @@ ASYNC(edges_main)
     return 0;
 }
 
-static void test_edges(void **state)
+TEST(edges)
 {
-    (void)state;
     assert_int_equal(run(edges_main), 0);
     assert_int_equal(asyncio_sleep(1), ASYNCIO_ENOTASK);
     assert_int_equal(asyncio_sleep(NAN), ASYNCIO_ENOTASK);
@@ -183,7 +166,7 @@ static void test_edges(void **state)
 }
 
 /* For ever, or for longer than the clock goes: until cancelled. */
-ASYNC(forever_main)
+ASYNC_TEST(forever)
 {
     static const double delays[] = {1e10, 1e300, ASYNCIO_FOREVER};
     for (size_t i = 0; i < sizeof delays / sizeof *delays; i++) {
@@ -197,12 +180,6 @@ ASYNC(forever_main)
         CHECK_EQUAL(asyncio_await(b), -ECANCELED);
     }
     return 0;
-}
-
-static void test_forever(void **state)
-{
-    (void)state;
-    assert_int_equal(run(forever_main), 0);
 }
 
 /* A cancelled sleep leaves no timer. */
@@ -227,9 +204,8 @@ ASYNC(timers_main)
     return 0;
 }
 
-static void test_no_timer_left(void **state)
+TEST(no_timer_left)
 {
-    (void)state;
     memset(order, 0, sizeof order);
     assert_int_equal(run(timers_main), 0);
 }
@@ -259,9 +235,8 @@ ASYNC(seeded_main)
     return 0;
 }
 
-static void test_seeds(void **state)
+TEST(seeds)
 {
-    (void)state;
     run_all_seeds(seeded_main);
 }
 
@@ -284,20 +259,10 @@ ASYNC(failing_main)
     return 0;
 }
 
-static void test_sweeps(void **state)
+TEST(sweeps)
 {
-    (void)state;
     sweep_failures(failing_main);
     sweep_cancels(sweep_main, check_sweep);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_never_early), cmocka_unit_test(test_order),
-        cmocka_unit_test(test_exact),       cmocka_unit_test(test_edges),
-        cmocka_unit_test(test_forever),     cmocka_unit_test(test_no_timer_left),
-        cmocka_unit_test(test_seeds),       cmocka_unit_test(test_sweeps),
-    };
-    return cmocka_run_group_tests_name("sleep", tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -8,12 +8,9 @@
 #include "core/task.h"
 #include "support/harness.h"
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 #define DEPTH_MAX 5
 #define TASKS_MAX 200 /* made in one tree */
@@ -304,9 +301,8 @@ static void one_tree(uint64_t seed)
     }
 }
 
-static void test_trees(void **state)
+TEST(trees)
 {
-    (void)state;
     for_each_seed(one_tree);
 }
 
@@ -328,17 +324,9 @@ static void one_quiet_tree(uint64_t seed)
     CHECK_EQUAL(run_seeded(quiet_tree, seed), 0);
 }
 
-static void test_quiet_trees(void **state)
+TEST(quiet_trees)
 {
-    (void)state;
     for_each_seed(one_quiet_tree);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_trees),
-        cmocka_unit_test(test_quiet_trees),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -4,13 +4,10 @@
  */
 #include "support/harness.h"
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 ASYNC(sleeps, double, delay, intptr_t, result)
 {
@@ -56,16 +53,9 @@ static double passed(void)
     return asyncio_time();
 }
 
-#define TEST_OF(main)                                                                                        \
-    static void test_##main(void **state)                                                                    \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        assert_int_equal(run(main), 0);                                                                      \
-    }
-
 /* ---- 26: children that end ----------------------------------------------- */
 
-ASYNC(behaviour_26_results)
+ASYNC_TEST(behaviour_26_results)
 {
     asyncio_task_group g;
     CHECK_EQUAL(asyncio_task_group_enter(&g), 0);
@@ -78,9 +68,8 @@ ASYNC(behaviour_26_results)
     CHECK_EQUAL(asyncio_task_group_error_count(&g), 0);
     return cancelling();
 }
-TEST_OF(behaviour_26_results)
 
-ASYNC(behaviour_26_a_cancelled_child_is_no_failure)
+ASYNC_TEST(behaviour_26_a_cancelled_child_is_no_failure)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -93,10 +82,9 @@ ASYNC(behaviour_26_a_cancelled_child_is_no_failure)
     CHECK_EQUAL(asyncio_task_group_error_count(&g), 0);
     return cancelling();
 }
-TEST_OF(behaviour_26_a_cancelled_child_is_no_failure)
 
 /* It is when the body awaits it: an -ECANCELED like any, which the group passes on. */
-ASYNC(body_ends_as_a_cancelled_child)
+ASYNC_TEST(body_ends_as_a_cancelled_child)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -108,9 +96,8 @@ ASYNC(body_ends_as_a_cancelled_child)
     CHECK_EQUAL(asyncio_await(a), -ECANCELED);
     return cancelling();
 }
-TEST_OF(body_ends_as_a_cancelled_child)
 
-ASYNC(empty_groups)
+ASYNC_TEST(empty_groups)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -124,11 +111,10 @@ ASYNC(empty_groups)
     CHECK_EQUAL(cancelling(), 0);
     return asyncio_sleep(1); /* and its own request is gone */
 }
-TEST_OF(empty_groups)
 
 /* ---- 27: a child fails --------------------------------------------------- */
 
-ASYNC(behaviour_27_child_fails_siblings_cancelled)
+ASYNC_TEST(behaviour_27_child_fails_siblings_cancelled)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -146,10 +132,9 @@ ASYNC(behaviour_27_child_fails_siblings_cancelled)
     CHECK_EQUAL(cancelling(), 0);
     return asyncio_sleep(1);
 }
-TEST_OF(behaviour_27_child_fails_siblings_cancelled)
 
 /* While the group is being left nobody has to be told by a cancel. */
-ASYNC(behaviour_27_child_fails_during_exit)
+ASYNC_TEST(behaviour_27_child_fails_during_exit)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -160,10 +145,9 @@ ASYNC(behaviour_27_child_fails_during_exit)
     CHECK_EQUAL(cancelling(), 0);
     return asyncio_sleep(1);
 }
-TEST_OF(behaviour_27_child_fails_during_exit)
 
 /* Of the siblings, the cancelled are excluded, the crashed are not. */
-ASYNC(behaviour_27_exactly_the_failures)
+ASYNC_TEST(behaviour_27_exactly_the_failures)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -181,10 +165,9 @@ ASYNC(behaviour_27_exactly_the_failures)
     CHECK_EQUAL(asyncio_task_group_error(&g, 3), 0);
     return cancelling();
 }
-TEST_OF(behaviour_27_exactly_the_failures)
 
 /* A body that swallows the group's cancel still hears of the failure. */
-ASYNC(body_swallows)
+ASYNC_TEST(body_swallows)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -194,10 +177,9 @@ ASYNC(body_swallows)
     CHECK_EQUAL(asyncio_task_group_exit(&g, 7), -EIO);
     return cancelling();
 }
-TEST_OF(body_swallows)
 
 /* The group's request is withdrawn if the body ends before it is delivered. */
-ASYNC(body_ends_undelivered)
+ASYNC_TEST(body_ends_undelivered)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -207,10 +189,9 @@ ASYNC(body_ends_undelivered)
     CHECK_EQUAL(cancelling(), 0);
     return asyncio_sleep(1);
 }
-TEST_OF(body_ends_undelivered)
 
 /* Two in the same tick: both count. */
-ASYNC(two_fail_in_one_tick)
+ASYNC_TEST(two_fail_in_one_tick)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -222,11 +203,10 @@ ASYNC(two_fail_in_one_tick)
     CHECK_EQUAL(asyncio_task_group_error(&g, 1), -EPIPE);
     return cancelling();
 }
-TEST_OF(two_fail_in_one_tick)
 
 /* ---- 28, 29: requests from outside --------------------------------------- */
 
-ASYNC(behaviour_28_cancelled_while_leaving)
+ASYNC_TEST(behaviour_28_cancelled_while_leaving)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -239,9 +219,8 @@ ASYNC(behaviour_28_cancelled_while_leaving)
     CHECK_EQUAL(cancelling(), 1);
     return asyncio_sleep(1); /* delivered, once */
 }
-TEST_OF(behaviour_28_cancelled_while_leaving)
 
-ASYNC(behaviour_28_cancelled_in_the_body)
+ASYNC_TEST(behaviour_28_cancelled_in_the_body)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -253,7 +232,6 @@ ASYNC(behaviour_28_cancelled_in_the_body)
     CHECK_EQUAL(cancelling(), 1);
     return asyncio_sleep(1);
 }
-TEST_OF(behaviour_28_cancelled_in_the_body)
 
 /* Waits for a child that takes its time, however often it is cancelled meanwhile. */
 ASYNC(takes_its_time)
@@ -263,7 +241,7 @@ ASYNC(takes_its_time)
     return 6;
 }
 
-ASYNC(behaviour_28_cancelled_again_and_again)
+ASYNC_TEST(behaviour_28_cancelled_again_and_again)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -276,10 +254,9 @@ ASYNC(behaviour_28_cancelled_again_and_again)
     CHECK_EQUAL(cancelling(), 3);
     return asyncio_sleep(1);
 }
-TEST_OF(behaviour_28_cancelled_again_and_again)
 
 /* The failure wins; the request comes back at the next wait, once. */
-ASYNC(behaviour_29_child_crashes_in_cleanup)
+ASYNC_TEST(behaviour_29_child_crashes_in_cleanup)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -291,9 +268,8 @@ ASYNC(behaviour_29_child_crashes_in_cleanup)
     CHECK_EQUAL(asyncio_sleep(1), 0);
     return 0;
 }
-TEST_OF(behaviour_29_child_crashes_in_cleanup)
 
-ASYNC(behaviour_29_cancelled_in_the_body)
+ASYNC_TEST(behaviour_29_cancelled_in_the_body)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -305,10 +281,9 @@ ASYNC(behaviour_29_cancelled_in_the_body)
     CHECK_EQUAL(asyncio_task_uncancel(asyncio_current_task()), 0);
     return asyncio_sleep(1);
 }
-TEST_OF(behaviour_29_cancelled_in_the_body)
 
 /* After the child's failure, while the siblings are waited for. */
-ASYNC(cancelled_after_a_failure)
+ASYNC_TEST(cancelled_after_a_failure)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -321,7 +296,6 @@ ASYNC(cancelled_after_a_failure)
     CHECK_EQUAL(asyncio_sleep(1), -ECANCELED);
     return asyncio_sleep(1);
 }
-TEST_OF(cancelled_after_a_failure)
 
 /* In one tick with the failure. If the request comes first, the child is cancelled before it can fail. */
 ASYNC(cancelled_with_a_failure, bool, cancel_first)
@@ -342,15 +316,14 @@ ASYNC(cancelled_with_a_failure, bool, cancel_first)
     return asyncio_sleep(1);
 }
 
-ASYNC(cancelled_in_the_tick_of_a_failure)
+ASYNC_TEST(cancelled_in_the_tick_of_a_failure)
 {
     CHECK_EQUAL(asyncio_await(cancelled_with_a_failure(false)), 0);
     return asyncio_await(cancelled_with_a_failure(true));
 }
-TEST_OF(cancelled_in_the_tick_of_a_failure)
 
 /* In a task that was cancelled before, its group fails: nothing is delivered again. */
-ASYNC(in_a_cancelled_tasks_cleanup)
+ASYNC_TEST(in_a_cancelled_tasks_cleanup)
 {
     asyncio_task_group g;
     asyncio_cancel(asyncio_current_task());
@@ -370,10 +343,9 @@ ASYNC(in_a_cancelled_tasks_cleanup)
     CHECK_EQUAL(cancelling(), 2);
     return asyncio_sleep(1);
 }
-TEST_OF(in_a_cancelled_tasks_cleanup)
 
 /* One that was pending before the group was entered, and delivered inside, is not lost, either. */
-ASYNC(cancelled_before_it_is_entered)
+ASYNC_TEST(cancelled_before_it_is_entered)
 {
     asyncio_task_group g;
     asyncio_cancel(asyncio_current_task());
@@ -388,11 +360,10 @@ ASYNC(cancelled_before_it_is_entered)
     CHECK_EQUAL(asyncio_task_group_exit(&g, asyncio_sleep(1)), -ECANCELED);
     return asyncio_sleep(1);
 }
-TEST_OF(cancelled_before_it_is_entered)
 
 /* ---- 30: the body fails -------------------------------------------------- */
 
-ASYNC(behaviour_30_body_fails)
+ASYNC_TEST(behaviour_30_body_fails)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -405,9 +376,8 @@ ASYNC(behaviour_30_body_fails)
     CHECK_EQUAL(asyncio_task_group_error_count(&g), 1);
     return cancelling();
 }
-TEST_OF(behaviour_30_body_fails)
 
-ASYNC(behaviour_30_body_and_child_fail)
+ASYNC_TEST(behaviour_30_body_and_child_fail)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -419,10 +389,9 @@ ASYNC(behaviour_30_body_and_child_fail)
     CHECK_EQUAL(asyncio_task_group_error(&g, 1), -EIO);
     return cancelling();
 }
-TEST_OF(behaviour_30_body_and_child_fail)
 
 /* Cancelled meanwhile: the failure wins, and the request is not lost. */
-ASYNC(body_fails_and_is_cancelled)
+ASYNC_TEST(body_fails_and_is_cancelled)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -433,7 +402,6 @@ ASYNC(body_fails_and_is_cancelled)
     CHECK_EQUAL(asyncio_sleep(1), -ECANCELED);
     return asyncio_sleep(1);
 }
-TEST_OF(body_fails_and_is_cancelled)
 
 /* ---- 31: nested ---------------------------------------------------------- */
 
@@ -456,28 +424,25 @@ ASYNC(nested, double, outer_delay, double, inner_delay, double, body_delay, intp
     return asyncio_sleep(1);
 }
 
-ASYNC(behaviour_31_inner_fails)
+ASYNC_TEST(behaviour_31_inner_fails)
 {
     CHECK_EQUAL(asyncio_await(nested(0, 1, 9, -EIO)), 0);
     return asyncio_await(nested(0, 1, 0, -EIO));
 }
-TEST_OF(behaviour_31_inner_fails)
 
-ASYNC(behaviour_31_outer_fails)
+ASYNC_TEST(behaviour_31_outer_fails)
 {
     return asyncio_await(nested(1, 0, 9, -EPIPE));
 }
-TEST_OF(behaviour_31_outer_fails)
 
-ASYNC(behaviour_31_both_fail_in_one_tick)
+ASYNC_TEST(behaviour_31_both_fail_in_one_tick)
 {
     CHECK_EQUAL(asyncio_await(nested(1, 1, 9, ASYNCIO_EGROUP)), 0);
     return asyncio_await(nested(1, 1, 0, ASYNCIO_EGROUP));
 }
-TEST_OF(behaviour_31_both_fail_in_one_tick)
 
 /* The outer one's request comes at the next wait, if there is one before its exit. */
-ASYNC(behaviour_31_wait_between)
+ASYNC_TEST(behaviour_31_wait_between)
 {
     asyncio_task_group outer, inner;
     asyncio_task_group_enter(&outer);
@@ -491,7 +456,6 @@ ASYNC(behaviour_31_wait_between)
     CHECK_EQUAL(cancelling(), 0);
     return asyncio_sleep(1);
 }
-TEST_OF(behaviour_31_wait_between)
 
 ASYNC(child_group, asyncio_task_group *, outer)
 {
@@ -504,7 +468,7 @@ ASYNC(child_group, asyncio_task_group *, outer)
     return err;
 }
 
-ASYNC(groups_in_children)
+ASYNC_TEST(groups_in_children)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -514,11 +478,10 @@ ASYNC(groups_in_children)
     CHECK(passed() == 3);
     return cancelling();
 }
-TEST_OF(groups_in_children)
 
 /* ---- Many, and sweeps ---------------------------------------------------- */
 
-ASYNC(a_thousand)
+ASYNC_TEST(a_thousand)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -528,7 +491,6 @@ ASYNC(a_thousand)
     CHECK(passed() == 500 % 7);
     return 0;
 }
-TEST_OF(a_thousand)
 
 ASYNC(swept)
 {
@@ -567,9 +529,8 @@ static void check_swept_failing(intptr_t result, unsigned suspension)
     CHECK(result == ASYNCIO_EGROUP || result == -EPIPE);
 }
 
-static void test_cancel_sweep(void **state)
+TEST(cancel_sweep)
 {
-    (void)state;
     sweep_cancels(swept, check_swept);
     sweep_cancels(swept_failing, check_swept_failing);
 }
@@ -586,45 +547,9 @@ ASYNC(any_outcome)
     return 0;
 }
 
-static void test_failure_sweep(void **state)
+TEST(failure_sweep)
 {
-    (void)state;
     sweep_failures(any_outcome);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_behaviour_26_results),
-        cmocka_unit_test(test_behaviour_26_a_cancelled_child_is_no_failure),
-        cmocka_unit_test(test_body_ends_as_a_cancelled_child),
-        cmocka_unit_test(test_empty_groups),
-        cmocka_unit_test(test_behaviour_27_child_fails_siblings_cancelled),
-        cmocka_unit_test(test_behaviour_27_child_fails_during_exit),
-        cmocka_unit_test(test_behaviour_27_exactly_the_failures),
-        cmocka_unit_test(test_body_swallows),
-        cmocka_unit_test(test_body_ends_undelivered),
-        cmocka_unit_test(test_two_fail_in_one_tick),
-        cmocka_unit_test(test_behaviour_28_cancelled_while_leaving),
-        cmocka_unit_test(test_behaviour_28_cancelled_in_the_body),
-        cmocka_unit_test(test_behaviour_28_cancelled_again_and_again),
-        cmocka_unit_test(test_behaviour_29_child_crashes_in_cleanup),
-        cmocka_unit_test(test_behaviour_29_cancelled_in_the_body),
-        cmocka_unit_test(test_cancelled_after_a_failure),
-        cmocka_unit_test(test_cancelled_in_the_tick_of_a_failure),
-        cmocka_unit_test(test_in_a_cancelled_tasks_cleanup),
-        cmocka_unit_test(test_cancelled_before_it_is_entered),
-        cmocka_unit_test(test_behaviour_30_body_fails),
-        cmocka_unit_test(test_behaviour_30_body_and_child_fail),
-        cmocka_unit_test(test_body_fails_and_is_cancelled),
-        cmocka_unit_test(test_behaviour_31_inner_fails),
-        cmocka_unit_test(test_behaviour_31_outer_fails),
-        cmocka_unit_test(test_behaviour_31_both_fail_in_one_tick),
-        cmocka_unit_test(test_behaviour_31_wait_between),
-        cmocka_unit_test(test_groups_in_children),
-        cmocka_unit_test(test_a_thousand),
-        cmocka_unit_test(test_cancel_sweep),
-        cmocka_unit_test(test_failure_sweep),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -5,13 +5,10 @@
 #include "support/harness.h"
 #include <errno.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 ASYNC(sleeps, double, delay, intptr_t, result)
 {
@@ -69,13 +66,6 @@ ASYNC(takes_its_time)
     return 6;
 }
 
-#define TEST_OF(main)                                                                                        \
-    static void test_##main(void **state)                                                                    \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        assert_int_equal(run(main), 0);                                                                      \
-    }
-
 /* ---- 32: late children --------------------------------------------------- */
 
 static int dropped, ran;
@@ -106,7 +96,7 @@ ASYNC(spawns, asyncio_task_group *, group, int, depth)
     return 0;
 }
 
-ASYNC(behaviour_32_spawned_during_exit)
+ASYNC_TEST(behaviour_32_spawned_during_exit)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -115,7 +105,6 @@ ASYNC(behaviour_32_spawned_during_exit)
     CHECK(passed() == 4);
     return 0;
 }
-TEST_OF(behaviour_32_spawned_during_exit)
 
 static void check_refused(asyncio_task *task)
 {
@@ -127,7 +116,7 @@ static void check_refused(asyncio_task *task)
     CHECK_EQUAL(asyncio_await(asyncio_ref(task)), ASYNCIO_ESTATE);
 }
 
-ASYNC(behaviour_32_refused)
+ASYNC_TEST(behaviour_32_refused)
 {
     asyncio_task_group g;
     dropped = ran = 0;
@@ -147,7 +136,6 @@ ASYNC(behaviour_32_refused)
     CHECK_EQUAL(asyncio_task_group_exit(&g, 0), -EIO);
     return 0;
 }
-TEST_OF(behaviour_32_refused)
 
 static asyncio_task *refused_task;
 
@@ -158,7 +146,7 @@ static void spawn_into(void *group)
 }
 
 /* From a callback, too; and one that nobody looks at harms nobody. */
-ASYNC(behaviour_32_refused_in_a_callback)
+ASYNC_TEST(behaviour_32_refused_in_a_callback)
 {
     asyncio_task_group g;
     dropped = ran = 0;
@@ -169,9 +157,8 @@ ASYNC(behaviour_32_refused_in_a_callback)
     CHECK_EQUAL(dropped, 2);
     return ran;
 }
-TEST_OF(behaviour_32_refused_in_a_callback)
 
-static void test_spawned_outside(void **state)
+TEST(spawned_outside)
 {
     asyncio_task_group g;
     (void)state;
@@ -192,7 +179,7 @@ static void test_spawned_outside(void **state)
 }
 
 /* Children that never ran are cancelled by a body that does not wait: they run all the same. */
-ASYNC(fresh_children)
+ASYNC_TEST(fresh_children)
 {
     asyncio_task_group g;
     dropped = ran = 0;
@@ -203,11 +190,10 @@ ASYNC(fresh_children)
     CHECK_EQUAL(dropped, 1);
     return 0;
 }
-TEST_OF(fresh_children)
 
 /* ---- 33: ending a group early -------------------------------------------- */
 
-ASYNC(behaviour_33_cancel_in_the_body)
+ASYNC_TEST(behaviour_33_cancel_in_the_body)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -225,9 +211,8 @@ ASYNC(behaviour_33_cancel_in_the_body)
     CHECK_EQUAL(cancelling(), 0);
     return asyncio_sleep(1);
 }
-TEST_OF(behaviour_33_cancel_in_the_body)
 
-ASYNC(behaviour_33_cancel_without_a_wait)
+ASYNC_TEST(behaviour_33_cancel_without_a_wait)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -238,7 +223,6 @@ ASYNC(behaviour_33_cancel_without_a_wait)
     CHECK_EQUAL(cancelling(), 0);
     return asyncio_sleep(1);
 }
-TEST_OF(behaviour_33_cancel_without_a_wait)
 
 ASYNC(ends_the_group, asyncio_task_group *, group, double, delay)
 {
@@ -262,16 +246,15 @@ ASYNC(cancel_from_a_child, double, delay, double, body_delay)
     return asyncio_sleep(1);
 }
 
-ASYNC(behaviour_33_cancel_from_a_child)
+ASYNC_TEST(behaviour_33_cancel_from_a_child)
 {
     CHECK_EQUAL(asyncio_await(cancel_from_a_child(1, 5)), 0);
     CHECK_EQUAL(asyncio_await(cancel_from_a_child(1, 0)), 0);
     CHECK_EQUAL(asyncio_await(cancel_from_a_child(0, 5)), 0);
     return asyncio_await(cancel_from_a_child(0, 0));
 }
-TEST_OF(behaviour_33_cancel_from_a_child)
 
-ASYNC(behaviour_33_cancel_from_a_callback)
+ASYNC_TEST(behaviour_33_cancel_from_a_callback)
 {
     asyncio_task_group g;
     asyncio_loop *loop = asyncio_get_running_loop();
@@ -286,10 +269,9 @@ ASYNC(behaviour_33_cancel_from_a_callback)
     CHECK(passed() == 4);
     return 0;
 }
-TEST_OF(behaviour_33_cancel_from_a_callback)
 
 /* A body that awaits a child when the group ends. */
-ASYNC(cancel_while_the_body_awaits_a_child)
+ASYNC_TEST(cancel_while_the_body_awaits_a_child)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -299,7 +281,6 @@ ASYNC(cancel_while_the_body_awaits_a_child)
     CHECK_EQUAL(cancelling(), 0);
     return asyncio_sleep(1);
 }
-TEST_OF(cancel_while_the_body_awaits_a_child)
 
 /* The group's own request does not eat one from outside: before it, in its tick, after it. */
 ASYNC(ended_and_cancelled, double, cancel_at, bool, in_body)
@@ -316,7 +297,7 @@ ASYNC(ended_and_cancelled, double, cancel_at, bool, in_body)
     return asyncio_sleep(1);
 }
 
-ASYNC(behaviour_33_cancel_and_a_request_from_outside)
+ASYNC_TEST(behaviour_33_cancel_and_a_request_from_outside)
 {
     static const double times[] = {1, 2, 3};
     for (size_t i = 0; i < 3; i++) {
@@ -333,9 +314,8 @@ ASYNC(behaviour_33_cancel_and_a_request_from_outside)
     CHECK_EQUAL(asyncio_task_group_exit(&g, 0), -ECANCELED);
     return asyncio_sleep(1);
 }
-TEST_OF(behaviour_33_cancel_and_a_request_from_outside)
 
-ASYNC(behaviour_33_timeout_during_the_cleanup)
+ASYNC_TEST(behaviour_33_timeout_during_the_cleanup)
 {
     asyncio_timeout t;
     asyncio_task_group g;
@@ -351,10 +331,9 @@ ASYNC(behaviour_33_timeout_during_the_cleanup)
     CHECK_EQUAL(cancelling(), 0);
     return asyncio_sleep(1);
 }
-TEST_OF(behaviour_33_timeout_during_the_cleanup)
 
 /* A child that crashes while the group ends is a failure. */
-ASYNC(crash_while_the_group_ends)
+ASYNC_TEST(crash_while_the_group_ends)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -365,11 +344,10 @@ ASYNC(crash_while_the_group_ends)
     CHECK_EQUAL(cancelling(), 0);
     return asyncio_sleep(1);
 }
-TEST_OF(crash_while_the_group_ends)
 
 /* ---- 38: with timeouts --------------------------------------------------- */
 
-ASYNC(behaviour_38_timeout_around_a_crash)
+ASYNC_TEST(behaviour_38_timeout_around_a_crash)
 {
     asyncio_timeout t;
     asyncio_task_group g;
@@ -383,10 +361,9 @@ ASYNC(behaviour_38_timeout_around_a_crash)
     CHECK_EQUAL(cancelling(), 0);
     return asyncio_sleep(1); /* nothing is left to deliver */
 }
-TEST_OF(behaviour_38_timeout_around_a_crash)
 
 /* Two crashes; and the body waits after the group: the timeout's request is delivered again. */
-ASYNC(behaviour_38_and_a_wait_after_it)
+ASYNC_TEST(behaviour_38_and_a_wait_after_it)
 {
     asyncio_timeout t;
     asyncio_task_group g;
@@ -401,10 +378,9 @@ ASYNC(behaviour_38_and_a_wait_after_it)
     CHECK_EQUAL(cancelling(), 0);
     return asyncio_sleep(1);
 }
-TEST_OF(behaviour_38_and_a_wait_after_it)
 
 /* Which of two sources comes again is known: asyncio_cancel's outlives the timeout. */
-ASYNC(crash_with_both_requests)
+ASYNC_TEST(crash_with_both_requests)
 {
     asyncio_timeout t;
     asyncio_task_group g;
@@ -419,7 +395,6 @@ ASYNC(crash_with_both_requests)
     CHECK_EQUAL(asyncio_sleep(1), -ECANCELED);
     return asyncio_sleep(1);
 }
-TEST_OF(crash_with_both_requests)
 
 ASYNC(times_out)
 {
@@ -428,7 +403,7 @@ ASYNC(times_out)
     return asyncio_timeout_exit(&t, asyncio_sleep(9));
 }
 
-ASYNC(timeout_in_a_child)
+ASYNC_TEST(timeout_in_a_child)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -438,9 +413,8 @@ ASYNC(timeout_in_a_child)
     CHECK(passed() == 1);
     return cancelling();
 }
-TEST_OF(timeout_in_a_child)
 
-ASYNC(timeout_around_a_group)
+ASYNC_TEST(timeout_around_a_group)
 {
     asyncio_timeout t;
     asyncio_task_group g;
@@ -453,11 +427,10 @@ ASYNC(timeout_around_a_group)
     CHECK_EQUAL(asyncio_await(child), -ECANCELED);
     return cancelling();
 }
-TEST_OF(timeout_around_a_group)
 
 /* ---- What is told -------------------------------------------------------- */
 
-ASYNC(first_eight)
+ASYNC_TEST(first_eight)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -469,9 +442,8 @@ ASYNC(first_eight)
         CHECK_EQUAL(asyncio_task_group_error(&g, i), i < 8 ? -(100 + (intptr_t)i) : 0);
     return 0;
 }
-TEST_OF(first_eight)
 
-ASYNC(messages)
+ASYNC_TEST(messages)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -506,10 +478,9 @@ ASYNC(messages)
     CHECK_TEXT(asyncio_error_message(), "the body's");
     return 0;
 }
-TEST_OF(messages)
 
 /* Borrowed: valid until the next wait; a reference keeps it. */
-ASYNC(borrowed)
+ASYNC_TEST(borrowed)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -522,10 +493,9 @@ ASYNC(borrowed)
     CHECK_EQUAL(asyncio_await(task), 7);
     return 0;
 }
-TEST_OF(borrowed)
 
 /* A failure that the group has told of is not reported again. */
-ASYNC(told_once)
+ASYNC_TEST(told_once)
 {
     asyncio_task_group g;
     asyncio_task_group_enter(&g);
@@ -534,9 +504,8 @@ ASYNC(told_once)
     asyncio_release(task);
     return 0;
 }
-TEST_OF(told_once)
 
-ASYNC(misuse)
+ASYNC_TEST(misuse)
 {
     asyncio_task_group g;
     asyncio_timeout t;
@@ -549,7 +518,6 @@ ASYNC(misuse)
     CHECK_EQUAL(asyncio_task_group_exit(&g, 0), ASYNCIO_ESTATE);
     return 0;
 }
-TEST_OF(misuse)
 
 static asyncio_task_group left_open;
 
@@ -564,9 +532,8 @@ static void die_of_it(void)
     asyncio_run(returns_inside());
 }
 
-static void test_returning_inside_aborts(void **state)
+TEST(returning_inside_aborts)
 {
-    (void)state;
     check_dies(die_of_it, "'returns_inside'");
 }
 
@@ -600,43 +567,12 @@ static void run_misuse_elsewhere(void)
     asyncio_run(enters_for_another_thread());
 }
 
-static void test_wrong_thread(void **state)
+TEST(wrong_thread)
 {
-    (void)state;
     misuse_elsewhere = spawns_elsewhere;
     check_dies(run_misuse_elsewhere, "asyncio_task_group_create_task was called");
     misuse_elsewhere = cancels_elsewhere;
     check_dies(run_misuse_elsewhere, "asyncio_task_group_cancel was called");
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_behaviour_32_spawned_during_exit),
-        cmocka_unit_test(test_behaviour_32_refused),
-        cmocka_unit_test(test_behaviour_32_refused_in_a_callback),
-        cmocka_unit_test(test_spawned_outside),
-        cmocka_unit_test(test_fresh_children),
-        cmocka_unit_test(test_behaviour_33_cancel_in_the_body),
-        cmocka_unit_test(test_behaviour_33_cancel_without_a_wait),
-        cmocka_unit_test(test_behaviour_33_cancel_from_a_child),
-        cmocka_unit_test(test_behaviour_33_cancel_from_a_callback),
-        cmocka_unit_test(test_cancel_while_the_body_awaits_a_child),
-        cmocka_unit_test(test_behaviour_33_cancel_and_a_request_from_outside),
-        cmocka_unit_test(test_behaviour_33_timeout_during_the_cleanup),
-        cmocka_unit_test(test_crash_while_the_group_ends),
-        cmocka_unit_test(test_behaviour_38_timeout_around_a_crash),
-        cmocka_unit_test(test_behaviour_38_and_a_wait_after_it),
-        cmocka_unit_test(test_crash_with_both_requests),
-        cmocka_unit_test(test_timeout_in_a_child),
-        cmocka_unit_test(test_timeout_around_a_group),
-        cmocka_unit_test(test_first_eight),
-        cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_borrowed),
-        cmocka_unit_test(test_told_once),
-        cmocka_unit_test(test_misuse),
-        cmocka_unit_test(test_returning_inside_aborts),
-        cmocka_unit_test(test_wrong_thread),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -4,12 +4,9 @@
 #include "support/harness.h"
 #include <errno.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 ASYNC(value, intptr_t, result)
 {
@@ -36,7 +33,7 @@ ASYNC(two_steps)
     return 8;
 }
 
-ASYNC(states_main)
+ASYNC_TEST(states)
 {
     steps = 0;
     asyncio_task *task = asyncio_create_task(two_steps());
@@ -59,14 +56,8 @@ ASYNC(states_main)
     return 0;
 }
 
-static void test_states(void **state)
-{
-    (void)state;
-    assert_int_equal(run(states_main), 0);
-}
-
 /* Results are whole words: pointers, and errors without a name. */
-ASYNC(results_main)
+ASYNC_TEST(results)
 {
     CHECK_EQUAL(asyncio_await(asyncio_create_task(value(INTPTR_MAX))), INTPTR_MAX);
     CHECK_EQUAL(asyncio_await(asyncio_create_task(value(INTPTR_MIN))), INTPTR_MIN);
@@ -77,12 +68,6 @@ ASYNC(results_main)
     CHECK(asyncio_cancelled(task)); /* it says so itself */
     asyncio_release(task);
     return 0;
-}
-
-static void test_results(void **state)
-{
-    (void)state;
-    assert_int_equal(run(results_main), 0);
 }
 
 /* ---- Order ---------------------------------------------------------------------- */
@@ -97,7 +82,7 @@ ASYNC(notes, char, name)
     return 0;
 }
 
-ASYNC(order_main)
+ASYNC_TEST(order)
 {
     memset(order, 0, sizeof order);
     asyncio_release(asyncio_create_task(notes('a')));
@@ -110,15 +95,9 @@ ASYNC(order_main)
     return 0;
 }
 
-static void test_order(void **state)
-{
-    (void)state;
-    assert_int_equal(run(order_main), 0);
-}
-
 /* ---- Names, numbers, who is there -------------------------------------------------- */
 
-ASYNC(names_main)
+ASYNC_TEST(names)
 {
     asyncio_task *a = asyncio_create_task(value(0)), *b = asyncio_create_task(value(0));
     CHECK(strncmp(asyncio_task_name(a), "Task-", 5) == 0);
@@ -151,12 +130,6 @@ ASYNC(names_main)
     return asyncio_await(b);
 }
 
-static void test_names(void **state)
-{
-    (void)state;
-    assert_int_equal(run(names_main), 0);
-}
-
 ASYNC(who_am_i, asyncio_task **, out)
 {
     *out = asyncio_current_task();
@@ -186,9 +159,8 @@ ASYNC(who_main)
     return asyncio_await(other);
 }
 
-static void test_who_is_there(void **state)
+TEST(who_is_there)
 {
-    (void)state;
     assert_int_equal(run(who_main), 0);
     assert_null(asyncio_current_task());
     assert_int_equal(asyncio_all_tasks(NULL, 0), 0);
@@ -227,9 +199,8 @@ ASYNC(references_main)
     return 7;
 }
 
-static void test_references(void **state)
+TEST(references)
 {
-    (void)state;
     asyncio_task *none = NULL;
     assert_null(asyncio_ref(none));
     assert_int_equal(asyncio_run(references_main()), 7);
@@ -263,9 +234,8 @@ ASYNC(unseen_main)
     return 0;
 }
 
-static void test_unseen(void **state)
+TEST(unseen)
 {
-    (void)state;
     expect_reports(2);
     assert_int_equal(run(unseen_main), 0);
     assert_int_equal(reports[0].error, -EIO);
@@ -296,9 +266,8 @@ static asyncio_coro *droppable(void)
     return asyncio_coro_new(returns_one, &dropped, drop);
 }
 
-static void test_without_loop(void **state)
+TEST(without_loop)
 {
-    (void)state;
     dropped = 0;
     asyncio_task *task = asyncio_create_task(droppable());
     assert_int_equal(dropped, 1);
@@ -347,13 +316,12 @@ ASYNC(refused_main)
     return asyncio_await(task);
 }
 
-static void test_refused(void **state)
+TEST(refused)
 {
-    (void)state;
     assert_int_equal(run(refused_main), 5);
 }
 
-ASYNC(awaits_itself)
+ASYNC_TEST(awaits_itself)
 {
     intptr_t result = 3;
     asyncio_task *self = asyncio_current_task();
@@ -363,12 +331,6 @@ ASYNC(awaits_itself)
     CHECK_EQUAL(result, 3);
     CHECK_EQUAL(asyncio_gather(NULL, asyncio_ref(self)), -EINVAL);
     return 0;
-}
-
-static void test_awaits_itself(void **state)
-{
-    (void)state;
-    assert_int_equal(run(awaits_itself), 0);
 }
 
 /* ---- Misuse ------------------------------------------------------------------------------- */
@@ -399,9 +361,8 @@ static void name_text(void)
     asyncio_task_name((asyncio_task *)(void *)"this is no task, far from it; it is text.");
 }
 
-static void test_use_after_release(void **state)
+TEST(use_after_release)
 {
-    (void)state;
     check_dies_of_late_use(cancel_late, "asyncio_cancel: used after its release; it was made at ");
     check_dies_of_late_use(cancel_late, "in make_one");
     check_dies_of_late_use(name_late, "asyncio_task_name: used after its release");
@@ -446,9 +407,8 @@ static void misuse(void)
     pthread_join(thread, NULL);
 }
 
-static void test_wrong_thread(void **state)
+TEST(wrong_thread)
 {
-    (void)state;
     static const char *const names[] = {"cancel", "done", "ref", "name", "await", "uncancel"};
     static const char *const words[] = {"asyncio_cancel was called", "asyncio_done was called",
                                         "asyncio_ref was called",    "asyncio_task_name was called",
@@ -461,9 +421,8 @@ static void test_wrong_thread(void **state)
 
 /* ---- Loops that end early -------------------------------------------------------------------- */
 
-static void test_close_before_it_ran(void **state)
+TEST(close_before_it_ran)
 {
-    (void)state;
     dropped = 0;
     asyncio_loop *loop = asyncio_loop_new(NULL);
     record_reports(loop);
@@ -489,9 +448,8 @@ ASYNC(leftovers_main)
     return 9;
 }
 
-static void test_leftovers(void **state)
+TEST(leftovers)
 {
-    (void)state;
     assert_int_equal(run_with_leftovers(leftovers_main), 9);
 }
 
@@ -515,9 +473,8 @@ ASYNC(busy_main)
     return 0;
 }
 
-static void test_failures(void **state)
+TEST(failures)
 {
-    (void)state;
     expect_reports(1);
     sweep_failures(busy_main);
 }
@@ -538,31 +495,9 @@ static void check_kinds(intptr_t result, unsigned suspension)
     CHECK_EQUAL(result, suspension ? -ECANCELED : 1);
 }
 
-static void test_cancel_sweep(void **state)
+TEST(cancel_sweep)
 {
-    (void)state;
     sweep_cancels(all_kinds, check_kinds);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_states),
-        cmocka_unit_test(test_results),
-        cmocka_unit_test(test_order),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_who_is_there),
-        cmocka_unit_test(test_references),
-        cmocka_unit_test(test_unseen),
-        cmocka_unit_test(test_without_loop),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_awaits_itself),
-        cmocka_unit_test(test_use_after_release),
-        cmocka_unit_test(test_wrong_thread),
-        cmocka_unit_test(test_close_before_it_ran),
-        cmocka_unit_test(test_leftovers),
-        cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_cancel_sweep),
-    };
-    return cmocka_run_group_tests_name("tasks", tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -6,18 +6,16 @@
 #include "child.h"
 #include "core/loop.h"
 #include "support/repeats.h"
+#include "support/test.h"
 #include "sys/sys.h"
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/time.h>
 #include <time.h>
-#include <cmocka.h>
 
 #define THREADS 4
 
@@ -77,9 +75,8 @@ static void *post_many(void *arg)
     return NULL;
 }
 
-static void four_threads_post_and_all_of_it_runs_in_order(void **state)
+TEST(four_threads_post_and_all_of_it_runs_in_order)
 {
-    (void)state;
     open_loop();
     posts_each = POSTS / SLOWER;
     pthread_t threads[THREADS];
@@ -148,9 +145,8 @@ static void *post_and_wait(void *arg)
     return arg;
 }
 
-static void no_wake_up_is_lost(void **state)
+TEST(no_wake_up_is_lost)
 {
-    (void)state;
     run_beside(post_and_wait, 30000 / SLOWER);
 }
 
@@ -171,9 +167,8 @@ static void *post_two_and_wait(void *arg)
     return arg;
 }
 
-static void a_post_meets_a_turn_under_way(void **state)
+TEST(a_post_meets_a_turn_under_way)
 {
-    (void)state;
     run_beside(post_two_and_wait, repeats(200000 / SLOWER, 50000, 200000));
 }
 
@@ -192,9 +187,8 @@ static void *post_away(void *arg)
     return arg;
 }
 
-static void a_million_posts_in_bursts(void **state)
+TEST(a_million_posts_in_bursts)
 {
-    (void)state;
     open_loop();
     rounds = 1000000 / SLOWER;
     atomic_store(&seen, 0);
@@ -225,9 +219,8 @@ static void *post_until_refused(void *arg)
     return NULL;
 }
 
-static void posts_to_a_closed_loop_are_refused(void **state)
+TEST(posts_to_a_closed_loop_are_refused)
 {
-    (void)state;
     for (int round = 0; round < 20; round++) {
         open_loop();
         atomic_store(&refused, 0);
@@ -304,9 +297,8 @@ static void check_signals(void)
 }
 
 /* By a timer that interrupts whatever the loop does: switching, polling, sleeping. */
-static void a_storm_of_timer_signals(void **state)
+TEST(a_storm_of_timer_signals)
 {
-    (void)state;
     open_loop();
     signals_posted = signals_full = signals_ran = 0;
     signal(SIGALRM, on_signal);
@@ -321,9 +313,8 @@ static void a_storm_of_timer_signals(void **state)
     close_loop();
 }
 
-static void storms_from_several_threads(void **state)
+TEST(storms_from_several_threads)
 {
-    (void)state;
     open_loop();
     signals_posted = signals_full = signals_ran = 0;
     signal(SIGUSR1, on_signal);
@@ -352,9 +343,8 @@ static void *fill(void *arg)
 }
 
 /* The places are 64, however many fill them; a round of the loop frees them all. */
-static void there_are_64_places(void **state)
+TEST(there_are_64_places)
 {
-    (void)state;
     open_loop();
     pthread_barrier_init(&all_are_there, NULL, THREADS);
     signals_ran = 0;
@@ -379,9 +369,8 @@ static void there_are_64_places(void **state)
 }
 
 /* What a signal handler posts runs, and the loop does not spin, when there is no memory at all. */
-static void places_need_no_memory(void **state)
+TEST(places_need_no_memory)
 {
-    (void)state;
     open_loop();
     signals_ran = 0;
     for (int i = 0; i < 64; i++)
@@ -405,9 +394,8 @@ static void *post_signals(void *posted)
     return NULL;
 }
 
-static void signalsafe_posts_from_threads_meet_the_loop(void **state)
+TEST(signalsafe_posts_from_threads_meet_the_loop)
 {
-    (void)state;
     open_loop();
     _Atomic size_t posted = 0;
     signals_ran = 0;
@@ -454,9 +442,8 @@ ASYNC(drains)
     return 0;
 }
 
-static void a_handler_interrupts_a_poster(void **state)
+TEST(a_handler_interrupts_a_poster)
 {
-    (void)state;
     open_loop();
     _Atomic size_t posted = 0;
     signals_posted = signals_full = signals_ran = 0;
@@ -484,9 +471,8 @@ static void *ref_and_release(void *arg)
     return NULL;
 }
 
-static void references_from_other_threads(void **state)
+TEST(references_from_other_threads)
 {
-    (void)state;
     for (int round = 0; round < 5; round++) {
         open_loop();
         pthread_t threads[THREADS];
@@ -582,9 +568,8 @@ static void wrong_thread(void *arg)
     pthread_join(thread, NULL);
 }
 
-static void a_call_from_the_wrong_thread_aborts_and_says_which(void **state)
+TEST(a_call_from_the_wrong_thread_aborts_and_says_which)
 {
-    (void)state;
     for (wrong_call = 0; wrong_call < WRONG_CALLS; wrong_call++) {
         struct child child;
         char words[128];
@@ -607,31 +592,11 @@ static void *run_here(void *arg)
     return NULL;
 }
 
-static void a_loop_runs_where_it_is_run(void **state)
+TEST(a_loop_runs_where_it_is_run)
 {
-    (void)state;
     open_loop();
     asyncio_loop_call_soon(loop, stop, NULL);
     pthread_join(start(run_here, NULL), NULL);
 }
 
-int main(void)
-{
-    static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(four_threads_post_and_all_of_it_runs_in_order),
-        cmocka_unit_test(no_wake_up_is_lost),
-        cmocka_unit_test(a_post_meets_a_turn_under_way),
-        cmocka_unit_test(a_million_posts_in_bursts),
-        cmocka_unit_test(posts_to_a_closed_loop_are_refused),
-        cmocka_unit_test(a_storm_of_timer_signals),
-        cmocka_unit_test(storms_from_several_threads),
-        cmocka_unit_test(there_are_64_places),
-        cmocka_unit_test(places_need_no_memory),
-        cmocka_unit_test(signalsafe_posts_from_threads_meet_the_loop),
-        cmocka_unit_test(a_handler_interrupts_a_poster),
-        cmocka_unit_test(references_from_other_threads),
-        cmocka_unit_test(a_call_from_the_wrong_thread_aborts_and_says_which),
-        cmocka_unit_test(a_loop_runs_where_it_is_run),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -5,12 +5,9 @@
 #include "support/harness.h"
 #include <errno.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 ASYNC(sleeps, double, delay, intptr_t, result)
 {
@@ -54,16 +51,9 @@ static double passed(void)
     return asyncio_time() - start;
 }
 
-#define TEST_OF(main)                                                                                        \
-    static void test_##main(void **state)                                                                    \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        assert_int_equal(run(main), 0);                                                                      \
-    }
-
 /* ---- By itself ----------------------------------------------------------- */
 
-ASYNC(expires)
+ASYNC_TEST(expires)
 {
     asyncio_timeout t;
     start = asyncio_time();
@@ -80,9 +70,8 @@ ASYNC(expires)
     CHECK_EQUAL(cancelling(), 0);
     return asyncio_sleep(1);
 }
-TEST_OF(expires)
 
-ASYNC(does_not_expire)
+ASYNC_TEST(does_not_expire)
 {
     asyncio_timeout t;
     CHECK_EQUAL(asyncio_timeout_enter(&t, 2), 0);
@@ -91,10 +80,9 @@ ASYNC(does_not_expire)
     CHECK(!asyncio_timeout_expired(&t));
     return asyncio_sleep(5);
 }
-TEST_OF(does_not_expire)
 
 /* A deadline that has passed fires in the next iteration: who never suspends succeeds. */
-ASYNC(of_no_time)
+ASYNC_TEST(of_no_time)
 {
     static const double delays[] = {0, -0.0, -1, -1e300, -INFINITY};
     for (size_t i = 0; i < sizeof delays / sizeof *delays; i++) {
@@ -114,9 +102,8 @@ ASYNC(of_no_time)
     CHECK_EQUAL(asyncio_timeout_exit(&t, asyncio_sleep(1)), -ETIMEDOUT);
     return cancelling();
 }
-TEST_OF(of_no_time)
 
-ASYNC(without_limit)
+ASYNC_TEST(without_limit)
 {
     static const double delays[] = {ASYNCIO_FOREVER, 1e300};
     for (size_t i = 0; i < sizeof delays / sizeof *delays; i++) {
@@ -130,9 +117,8 @@ ASYNC(without_limit)
     }
     return 0;
 }
-TEST_OF(without_limit)
 
-ASYNC(at_a_time)
+ASYNC_TEST(at_a_time)
 {
     asyncio_timeout t;
     asyncio_sleep(3);
@@ -143,7 +129,6 @@ ASYNC(at_a_time)
     CHECK(passed() == 2);
     return 0;
 }
-TEST_OF(at_a_time)
 
 static void refused_outside(void *arg)
 {
@@ -175,15 +160,14 @@ ASYNC(refusals)
     return 0;
 }
 
-static void test_refusals(void **state)
+TEST(refusals)
 {
-    (void)state;
     refused_outside(NULL);
     assert_int_equal(run(refusals), 0);
 }
 
 /* A body that swallows its cancel keeps its value; the count is given back. */
-ASYNC(swallowed)
+ASYNC_TEST(swallowed)
 {
     asyncio_timeout t;
     CHECK_EQUAL(asyncio_timeout_enter(&t, 1), 0);
@@ -194,11 +178,10 @@ ASYNC(swallowed)
     CHECK_EQUAL(cancelling(), 0);
     return asyncio_sleep(1);
 }
-TEST_OF(swallowed)
 
 /* ---- 34: nested ---------------------------------------------------------- */
 
-ASYNC(nested_inner)
+ASYNC_TEST(nested_inner)
 {
     asyncio_timeout outer, inner;
     asyncio_timeout_enter(&outer, 5);
@@ -209,10 +192,9 @@ ASYNC(nested_inner)
     CHECK(asyncio_timeout_expired(&inner) && !asyncio_timeout_expired(&outer));
     return cancelling();
 }
-TEST_OF(nested_inner)
 
 /* An inner one's TimeoutError is a foreign error to the outer one. */
-ASYNC(nested_inner_through)
+ASYNC_TEST(nested_inner_through)
 {
     asyncio_timeout outer, inner;
     asyncio_timeout_enter(&outer, 5);
@@ -222,9 +204,8 @@ ASYNC(nested_inner_through)
     CHECK(!asyncio_timeout_expired(&outer));
     return cancelling();
 }
-TEST_OF(nested_inner_through)
 
-ASYNC(nested_outer)
+ASYNC_TEST(nested_outer)
 {
     asyncio_timeout outer, inner;
     asyncio_timeout_enter(&outer, 1);
@@ -235,7 +216,6 @@ ASYNC(nested_outer)
     CHECK_EQUAL(asyncio_timeout_exit(&outer, err), -ETIMEDOUT);
     return cancelling();
 }
-TEST_OF(nested_outer)
 
 /* Several deadlines pass before the loop looks: equal ones, with the virtual
  * clock; either order. Each is honoured: the inner one converts, and the outer
@@ -255,16 +235,15 @@ ASYNC(both_overdue, double, outer_delay, double, inner_delay)
     return cancelling();
 }
 
-ASYNC(behaviour_34_both_overdue)
+ASYNC_TEST(behaviour_34_both_overdue)
 {
     CHECK_EQUAL(asyncio_await(both_overdue(0, -1)), 0);
     CHECK_EQUAL(asyncio_await(both_overdue(-1, 0)), 0);
     return asyncio_await(both_overdue(1, 1));
 }
-TEST_OF(behaviour_34_both_overdue)
 
 /* The outer one's cancel is withdrawn if nothing waits before its exit. */
-ASYNC(behaviour_34_both_overdue_no_wait_between)
+ASYNC_TEST(behaviour_34_both_overdue_no_wait_between)
 {
     asyncio_timeout outer, inner;
     asyncio_timeout_enter(&outer, 1);
@@ -274,9 +253,8 @@ ASYNC(behaviour_34_both_overdue_no_wait_between)
     CHECK_EQUAL(cancelling(), 0);
     return asyncio_sleep(1);
 }
-TEST_OF(behaviour_34_both_overdue_no_wait_between)
 
-ASYNC(three_overdue)
+ASYNC_TEST(three_overdue)
 {
     asyncio_timeout a, b, c;
     asyncio_timeout_enter(&a, 1);
@@ -289,11 +267,10 @@ ASYNC(three_overdue)
     CHECK_EQUAL(asyncio_timeout_exit(&a, err), -ETIMEDOUT);
     return cancelling();
 }
-TEST_OF(three_overdue)
 
 /* ---- 36: requests from outside ------------------------------------------- */
 
-ASYNC(behaviour_36_cancel_before_expiry)
+ASYNC_TEST(behaviour_36_cancel_before_expiry)
 {
     asyncio_timeout t;
     asyncio_timeout_enter(&t, 5);
@@ -306,7 +283,6 @@ ASYNC(behaviour_36_cancel_before_expiry)
     CHECK_EQUAL(asyncio_task_uncancel(asyncio_current_task()), 0);
     return 0;
 }
-TEST_OF(behaviour_36_cancel_before_expiry)
 
 /* Both in one tick, in either order: the request from outside wins. */
 ASYNC(cancel_with_expiry, bool, cancel_first)
@@ -324,15 +300,14 @@ ASYNC(cancel_with_expiry, bool, cancel_first)
     return asyncio_sleep(1);
 }
 
-ASYNC(cancel_in_the_tick_of_expiry)
+ASYNC_TEST(cancel_in_the_tick_of_expiry)
 {
     CHECK_EQUAL(asyncio_await(cancel_with_expiry(false)), 0);
     return asyncio_await(cancel_with_expiry(true));
 }
-TEST_OF(cancel_in_the_tick_of_expiry)
 
 /* Cancelled from outside while it tidies up after the expiry. */
-ASYNC(cancel_after_expiry)
+ASYNC_TEST(cancel_after_expiry)
 {
     asyncio_timeout t;
     asyncio_timeout_enter(&t, 1);
@@ -344,10 +319,9 @@ ASYNC(cancel_after_expiry)
     CHECK_EQUAL(asyncio_task_uncancel(asyncio_current_task()), 0);
     return 0;
 }
-TEST_OF(cancel_after_expiry)
 
 /* uncancel says that the request from outside is dealt with. */
-ASYNC(uncancelled_before_the_exit)
+ASYNC_TEST(uncancelled_before_the_exit)
 {
     asyncio_timeout t;
     asyncio_timeout_enter(&t, 2);
@@ -357,9 +331,8 @@ ASYNC(uncancelled_before_the_exit)
     CHECK_EQUAL(asyncio_timeout_exit(&t, asyncio_sleep(9)), -ETIMEDOUT);
     return cancelling();
 }
-TEST_OF(uncancelled_before_the_exit)
 
-ASYNC(behaviour_36_foreign_errors)
+ASYNC_TEST(behaviour_36_foreign_errors)
 {
     asyncio_timeout t;
     asyncio_timeout_enter(&t, 5);
@@ -377,7 +350,6 @@ ASYNC(behaviour_36_foreign_errors)
     CHECK(!asyncio_timeout_expired(&t));
     return cancelling();
 }
-TEST_OF(behaviour_36_foreign_errors)
 
 /* ---- 35: inside a cancelled task's cleanup ------------------------------- */
 
@@ -396,17 +368,16 @@ ASYNC(cleans_up)
     return 0;
 }
 
-ASYNC(behaviour_35_in_a_cancelled_tasks_cleanup)
+ASYNC_TEST(behaviour_35_in_a_cancelled_tasks_cleanup)
 {
     asyncio_task *task = asyncio_create_task(cleans_up());
     asyncio_sleep(1);
     asyncio_cancel(task);
     return asyncio_await(task);
 }
-TEST_OF(behaviour_35_in_a_cancelled_tasks_cleanup)
 
 /* One that was pending when it was entered is one of those before, as in Python. */
-ASYNC(behaviour_35_cancelled_before_it_is_entered)
+ASYNC_TEST(behaviour_35_cancelled_before_it_is_entered)
 {
     asyncio_timeout t;
     asyncio_cancel(asyncio_current_task());
@@ -416,7 +387,6 @@ ASYNC(behaviour_35_cancelled_before_it_is_entered)
     CHECK_EQUAL(cancelling(), 1);
     return asyncio_sleep(1);
 }
-TEST_OF(behaviour_35_cancelled_before_it_is_entered)
 
 /* ---- Grants, and requests that were not delivered ------------------------ */
 
@@ -456,7 +426,7 @@ static intptr_t granted_and_expired(asyncio_timeout *t, bool and_cancelled)
 
 /* A result and the deadline in one tick: the result is kept. The request that nothing
  * delivered goes with the scope. */
-ASYNC(grant_and_expiry)
+ASYNC_TEST(grant_and_expiry)
 {
     asyncio_timeout t;
     intptr_t result = granted_and_expired(&t, false);
@@ -466,10 +436,9 @@ ASYNC(grant_and_expiry)
     CHECK_EQUAL(cancelling(), 0);
     return asyncio_sleep(1);
 }
-TEST_OF(grant_and_expiry)
 
 /* The other way round it comes too late. */
-ASYNC(expiry_and_then_a_grant)
+ASYNC_TEST(expiry_and_then_a_grant)
 {
     asyncio_timeout t;
     asyncio_future *future = asyncio_future_new();
@@ -480,21 +449,19 @@ ASYNC(expiry_and_then_a_grant)
     asyncio_release(future);
     return cancelling();
 }
-TEST_OF(expiry_and_then_a_grant)
 
 /* Not withdrawn while inside: the next wait gets it. */
-ASYNC(grant_and_then_a_wait)
+ASYNC_TEST(grant_and_then_a_wait)
 {
     asyncio_timeout t;
     CHECK_EQUAL(granted_and_expired(&t, false), 7);
     CHECK_EQUAL(asyncio_timeout_exit(&t, asyncio_sleep(1)), -ETIMEDOUT);
     return asyncio_sleep(1);
 }
-TEST_OF(grant_and_then_a_wait)
 
 /* An outer timeout's request was pending when the inner one was entered; that, the inner one's own and
  * one from outside are delivered together. The one from outside wins, in both. */
-ASYNC(cancelled_with_two_expired)
+ASYNC_TEST(cancelled_with_two_expired)
 {
     asyncio_timeout outer, inner;
     CHECK_EQUAL(granted_and_expired(&outer, false), 7);
@@ -508,10 +475,9 @@ ASYNC(cancelled_with_two_expired)
     CHECK_EQUAL(cancelling(), 1);
     return asyncio_sleep(1);
 }
-TEST_OF(cancelled_with_two_expired)
 
 /* Rule 3e: withdrawn whatever the count is; one from outside is not. */
-ASYNC(withdrawn_beside_another)
+ASYNC_TEST(withdrawn_beside_another)
 {
     asyncio_timeout t;
     CHECK_EQUAL(granted_and_expired(&t, true), 7);
@@ -521,10 +487,9 @@ ASYNC(withdrawn_beside_another)
     CHECK_EQUAL(asyncio_sleep(1), -ECANCELED); /* asyncio_cancel's */
     return asyncio_sleep(1);
 }
-TEST_OF(withdrawn_beside_another)
 
 /* In a task that was cancelled before, so that the count does not come to 0. */
-ASYNC(withdrawn_in_a_cancelled_task)
+ASYNC_TEST(withdrawn_in_a_cancelled_task)
 {
     asyncio_timeout t;
     asyncio_cancel(asyncio_current_task());
@@ -535,10 +500,9 @@ ASYNC(withdrawn_in_a_cancelled_task)
     CHECK_EQUAL(cancelling(), 1);
     return asyncio_sleep(1);
 }
-TEST_OF(withdrawn_in_a_cancelled_task)
 
 /* The request goes down the chain, and is used up by a task that swallows it. */
-ASYNC(used_up_by_the_awaited)
+ASYNC_TEST(used_up_by_the_awaited)
 {
     asyncio_timeout t;
     start = asyncio_time();
@@ -551,9 +515,8 @@ ASYNC(used_up_by_the_awaited)
     CHECK(asyncio_timeout_expired(&t));
     return cancelling();
 }
-TEST_OF(used_up_by_the_awaited)
 
-ASYNC(ends_a_gather)
+ASYNC_TEST(ends_a_gather)
 {
     asyncio_timeout t;
     intptr_t results[2];
@@ -564,11 +527,10 @@ ASYNC(ends_a_gather)
     CHECK_EQUAL(results[1], 2);
     return cancelling();
 }
-TEST_OF(ends_a_gather)
 
 /* ---- 37: reschedule ------------------------------------------------------ */
 
-ASYNC(behaviour_37_reschedule)
+ASYNC_TEST(behaviour_37_reschedule)
 {
     asyncio_timeout t;
     start = asyncio_time();
@@ -593,14 +555,13 @@ ASYNC(behaviour_37_reschedule)
     CHECK_EQUAL(asyncio_timeout_exit(&t, asyncio_sleep(9)), -ETIMEDOUT);
     return cancelling();
 }
-TEST_OF(behaviour_37_reschedule)
 
 static void move_it(void *timeout)
 {
     CHECK_EQUAL(asyncio_timeout_reschedule(timeout, start + 2), 0);
 }
 
-ASYNC(rescheduled_from_a_callback)
+ASYNC_TEST(rescheduled_from_a_callback)
 {
     asyncio_timeout t;
     start = asyncio_time();
@@ -610,9 +571,8 @@ ASYNC(rescheduled_from_a_callback)
     CHECK(passed() == 2);
     return 0;
 }
-TEST_OF(rescheduled_from_a_callback)
 
-ASYNC(behaviour_37_illegal_states)
+ASYNC_TEST(behaviour_37_illegal_states)
 {
     asyncio_timeout t;
     memset(&t, 0, sizeof t);
@@ -629,7 +589,6 @@ ASYNC(behaviour_37_illegal_states)
     CHECK_EQUAL(asyncio_timeout_reschedule(&t, asyncio_time() + 5), ASYNCIO_ESTATE); /* left */
     return asyncio_sleep(9);
 }
-TEST_OF(behaviour_37_illegal_states)
 
 /* ---- Misuse -------------------------------------------------------------- */
 
@@ -639,7 +598,7 @@ ASYNC(exits_anothers, asyncio_timeout *, timeout)
     return 0;
 }
 
-ASYNC(exit_out_of_order)
+ASYNC_TEST(exit_out_of_order)
 {
     asyncio_timeout outer, inner;
     asyncio_timeout_enter(&outer, 1);
@@ -653,7 +612,6 @@ ASYNC(exit_out_of_order)
     CHECK_EQUAL(asyncio_timeout_exit(&outer, err), -ETIMEDOUT);
     return cancelling();
 }
-TEST_OF(exit_out_of_order)
 
 static asyncio_timeout left_open;
 
@@ -678,9 +636,8 @@ static void die_of_it_in_place(void)
     asyncio_run(awaits_one());
 }
 
-static void test_returning_inside_aborts(void **state)
+TEST(returning_inside_aborts)
 {
-    (void)state;
     check_dies(die_of_it, "coroutine 'returns_inside'");
     check_dies(die_of_it_in_place, "coroutine 'returns_inside'");
 }
@@ -706,9 +663,8 @@ static void check_waits_inside(intptr_t result, unsigned suspension)
     CHECK_EQUAL(result, suspension ? -ECANCELED : -ETIMEDOUT);
 }
 
-static void test_cancel_sweep(void **state)
+TEST(cancel_sweep)
 {
-    (void)state;
     sweep_cancels(waits_inside, check_waits_inside);
 }
 
@@ -718,50 +674,9 @@ ASYNC(any_outcome)
     return 0;
 }
 
-static void test_failure_sweep(void **state)
+TEST(failure_sweep)
 {
-    (void)state;
     sweep_failures(any_outcome);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_expires),
-        cmocka_unit_test(test_does_not_expire),
-        cmocka_unit_test(test_of_no_time),
-        cmocka_unit_test(test_without_limit),
-        cmocka_unit_test(test_at_a_time),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_swallowed),
-        cmocka_unit_test(test_nested_inner),
-        cmocka_unit_test(test_nested_inner_through),
-        cmocka_unit_test(test_nested_outer),
-        cmocka_unit_test(test_behaviour_34_both_overdue),
-        cmocka_unit_test(test_behaviour_34_both_overdue_no_wait_between),
-        cmocka_unit_test(test_three_overdue),
-        cmocka_unit_test(test_behaviour_36_cancel_before_expiry),
-        cmocka_unit_test(test_cancel_in_the_tick_of_expiry),
-        cmocka_unit_test(test_cancel_after_expiry),
-        cmocka_unit_test(test_uncancelled_before_the_exit),
-        cmocka_unit_test(test_behaviour_36_foreign_errors),
-        cmocka_unit_test(test_behaviour_35_in_a_cancelled_tasks_cleanup),
-        cmocka_unit_test(test_behaviour_35_cancelled_before_it_is_entered),
-        cmocka_unit_test(test_grant_and_expiry),
-        cmocka_unit_test(test_expiry_and_then_a_grant),
-        cmocka_unit_test(test_grant_and_then_a_wait),
-        cmocka_unit_test(test_cancelled_with_two_expired),
-        cmocka_unit_test(test_withdrawn_beside_another),
-        cmocka_unit_test(test_withdrawn_in_a_cancelled_task),
-        cmocka_unit_test(test_used_up_by_the_awaited),
-        cmocka_unit_test(test_ends_a_gather),
-        cmocka_unit_test(test_behaviour_37_reschedule),
-        cmocka_unit_test(test_rescheduled_from_a_callback),
-        cmocka_unit_test(test_behaviour_37_illegal_states),
-        cmocka_unit_test(test_exit_out_of_order),
-        cmocka_unit_test(test_returning_inside_aborts),
-        cmocka_unit_test(test_cancel_sweep),
-        cmocka_unit_test(test_failure_sweep),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

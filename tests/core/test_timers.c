@@ -6,14 +6,12 @@
 #include "base/random.h"
 #include "core/loop.h"
 #include "core/timer.h"
+#include "support/test.h"
 #include <errno.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <cmocka.h>
 
 #define TIMERS 100000
 
@@ -69,9 +67,8 @@ static double some_time(struct random *random)
     return (double)asy_random_below(random, TIMERS / 10) / 8;
 }
 
-static void a_hundred_thousand_fire_in_order(void **state)
+TEST(a_hundred_thousand_fire_in_order)
 {
-    (void)state;
     struct random random;
     asy_random_seed(&random, 20);
     open_loop(&simulated);
@@ -104,9 +101,8 @@ static void a_hundred_thousand_fire_in_order(void **state)
     close_loop();
 }
 
-static void cancelled_ones_are_gone(void **state)
+TEST(cancelled_ones_are_gone)
 {
-    (void)state;
     open_loop(&simulated);
     size_t capacity = 0;
     for (int round = 0; round < 100; round++) {
@@ -137,9 +133,8 @@ static void nest(void *arg)
         asyncio_loop_stop(loop);
 }
 
-static void a_delay_counts_from_the_call(void **state)
+TEST(a_delay_counts_from_the_call)
 {
-    (void)state;
     open_loop(&simulated);
     double begun = asyncio_loop_time(loop);
     depth = 0;
@@ -167,9 +162,8 @@ static void check_time(void *arg)
 static const double delays[] = {1e-9, 1e-6, 0.00005, 0.0009999, 0.001, 0.0010001, 0.0025};
 #define DELAYS (sizeof delays / sizeof delays[0])
 
-static void nothing_is_early(void **state)
+TEST(nothing_is_early)
 {
-    (void)state;
     open_loop(NULL);
     early = came = 0;
     for (size_t i = 0; i < DELAYS; i++) {
@@ -200,9 +194,8 @@ ASYNC(sleeps)
     return 0;
 }
 
-static void no_sleep_is_short(void **state)
+TEST(no_sleep_is_short)
 {
-    (void)state;
     open_loop(NULL);
     early = 0;
     asyncio_future *task = (asyncio_future *)asyncio_loop_create_task(loop, sleeps());
@@ -213,9 +206,8 @@ static void no_sleep_is_short(void **state)
 
 /* ---- Numbers ------------------------------------------------------------------------------------ */
 
-static void seconds_round_up(void **state)
+TEST(seconds_round_up)
 {
-    (void)state;
     assert_int_equal(asy_ns_from_seconds(0), 0);
     assert_int_equal(asy_ns_from_seconds(1e-10), 1);
     assert_int_equal(asy_ns_from_seconds(1), 1000000000);
@@ -232,15 +224,4 @@ static void seconds_round_up(void **state)
     assert_true(asy_deadline_after(5, INFINITY) == ASY_NO_DEADLINE);
 }
 
-int main(void)
-{
-    static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_hundred_thousand_fire_in_order),
-        cmocka_unit_test(cancelled_ones_are_gone),
-        cmocka_unit_test(a_delay_counts_from_the_call),
-        cmocka_unit_test(nothing_is_early),
-        cmocka_unit_test(no_sleep_is_short),
-        cmocka_unit_test(seconds_round_up),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

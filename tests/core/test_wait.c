@@ -4,12 +4,9 @@
 #include "support/harness.h"
 #include <errno.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 ASYNC(sleeps, double, delay, intptr_t, result)
 {
@@ -54,16 +51,9 @@ static void check_order(const struct four *four, int a, int b, int c, int d)
 static const double delays[N] = {4, 2, 3, 1};
 static const intptr_t fine[N] = {0, 0, 0, 0};
 
-#define TEST_OF(main)                                                                                        \
-    static void test_##main(void **state)                                                                    \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        assert_int_equal(run(main), 0);                                                                      \
-    }
-
 /* ---- 12: modes ----------------------------------------------------------- */
 
-ASYNC(behaviour_12_all_completed)
+ASYNC_TEST(behaviour_12_all_completed)
 {
     struct four four;
     make(&four, delays, (intptr_t[]){0, -EIO, 0, 0});
@@ -73,9 +63,8 @@ ASYNC(behaviour_12_all_completed)
     drop(&four);
     return 0;
 }
-TEST_OF(behaviour_12_all_completed)
 
-ASYNC(behaviour_12_first_completed)
+ASYNC_TEST(behaviour_12_first_completed)
 {
     struct four four;
     make(&four, delays, fine);
@@ -92,10 +81,9 @@ ASYNC(behaviour_12_first_completed)
     drop(&four);
     return 0;
 }
-TEST_OF(behaviour_12_first_completed)
 
 /* A cancelled one is no failure. */
-ASYNC(behaviour_12_first_error)
+ASYNC_TEST(behaviour_12_first_error)
 {
     struct four four;
     make(&four, delays, (intptr_t[]){0, 0, -EIO, 0});
@@ -112,9 +100,8 @@ ASYNC(behaviour_12_first_error)
     drop(&four);
     return 0;
 }
-TEST_OF(behaviour_12_first_error)
 
-ASYNC(behaviour_12_timeouts)
+ASYNC_TEST(behaviour_12_timeouts)
 {
     struct four four;
     make(&four, delays, fine);
@@ -130,10 +117,9 @@ ASYNC(behaviour_12_timeouts)
     drop(&four);
     return 0; /* the run checks that no timer is left */
 }
-TEST_OF(behaviour_12_timeouts)
 
 /* What is finished by the time the call resumes counts as done. */
-ASYNC(behaviour_12_done_by_the_time_it_resumes)
+ASYNC_TEST(behaviour_12_done_by_the_time_it_resumes)
 {
     struct four four;
     make(&four, (double[]){1, 1, 1, 2}, fine);
@@ -142,9 +128,8 @@ ASYNC(behaviour_12_done_by_the_time_it_resumes)
     drop(&four);
     return 0;
 }
-TEST_OF(behaviour_12_done_by_the_time_it_resumes)
 
-ASYNC(done_already)
+ASYNC_TEST(done_already)
 {
     struct four four;
     make(&four, (double[]){0, 0, 0, 0}, fine);
@@ -157,11 +142,10 @@ ASYNC(done_already)
     drop(&four);
     return 0;
 }
-TEST_OF(done_already)
 
 /* ---- Cancelled ----------------------------------------------------------- */
 
-ASYNC(cancelled_leaves_them_alone)
+ASYNC_TEST(cancelled_leaves_them_alone)
 {
     struct four four;
     make(&four, delays, fine);
@@ -181,7 +165,6 @@ ASYNC(cancelled_leaves_them_alone)
     drop(&four);
     return asyncio_sleep(1);
 }
-TEST_OF(cancelled_leaves_them_alone)
 
 /* After it was granted: kept, and the request comes at the next wait. */
 ASYNC(completes_and_cancels, asyncio_task *, task, double, delay)
@@ -191,7 +174,7 @@ ASYNC(completes_and_cancels, asyncio_task *, task, double, delay)
     return 3;
 }
 
-ASYNC(cancelled_after_the_grant)
+ASYNC_TEST(cancelled_after_the_grant)
 {
     asyncio_task *set[] = {asyncio_create_task(completes_and_cancels(asyncio_current_task(), 1))};
     CHECK_EQUAL(asyncio_wait(set, 1, 9, ASYNCIO_ALL_COMPLETED), 1);
@@ -199,7 +182,6 @@ ASYNC(cancelled_after_the_grant)
     CHECK_EQUAL(asyncio_sleep(1), -ECANCELED);
     return asyncio_sleep(1);
 }
-TEST_OF(cancelled_after_the_grant)
 
 /* ---- Odd sets ------------------------------------------------------------ */
 
@@ -233,15 +215,14 @@ ASYNC(refusals)
     return 0;
 }
 
-static void test_refusals(void **state)
+TEST(refusals)
 {
-    (void)state;
     outside(NULL);
     assert_int_equal(run(refusals), 0);
 }
 
 /* NULL: done, with -ENOMEM. It comes first: it was never pending. */
-ASYNC(nulls)
+ASYNC_TEST(nulls)
 {
     struct four four;
     make(&four, delays, fine);
@@ -257,9 +238,8 @@ ASYNC(nulls)
     drop(&four);
     return 0;
 }
-TEST_OF(nulls)
 
-ASYNC(futures)
+ASYNC_TEST(futures)
 {
     asyncio_future *set[3], *all[3];
     for (int i = 0; i < 3; i++)
@@ -273,7 +253,6 @@ ASYNC(futures)
         asyncio_release(all[i]);
     return 0;
 }
-TEST_OF(futures)
 
 /* A failure that nobody looks at is reported though somebody waited for it. */
 ASYNC(unseen)
@@ -284,16 +263,15 @@ ASYNC(unseen)
     return 0;
 }
 
-static void test_unseen(void **state)
+TEST(unseen)
 {
-    (void)state;
     expect_reports(1);
     assert_int_equal(run(unseen), 0);
 }
 
 #define MANY 3000
 
-ASYNC(many)
+ASYNC_TEST(many)
 {
     static asyncio_task *set[MANY];
     for (int i = 0; i < MANY; i++)
@@ -306,7 +284,6 @@ ASYNC(many)
         CHECK_EQUAL(asyncio_await(set[i]) * 7919 % MANY, i);
     return 0;
 }
-TEST_OF(many)
 
 /* Two tasks wait for the same ones. */
 ASYNC(waits_too, asyncio_task **, from, size_t, n)
@@ -316,7 +293,7 @@ ASYNC(waits_too, asyncio_task **, from, size_t, n)
     return asyncio_wait(set, n, 2.5, ASYNCIO_ALL_COMPLETED);
 }
 
-ASYNC(shared)
+ASYNC_TEST(shared)
 {
     struct four four;
     make(&four, delays, fine);
@@ -326,7 +303,6 @@ ASYNC(shared)
     drop(&four);
     return 0;
 }
-TEST_OF(shared)
 
 /* ---- Sweeps -------------------------------------------------------------- */
 
@@ -351,9 +327,8 @@ static void check_swept(intptr_t result, unsigned suspension)
         CHECK_EQUAL(result, suspension ? -ECANCELED : 2);
 }
 
-static void test_cancel_sweep(void **state)
+TEST(cancel_sweep)
 {
-    (void)state;
     sweep_cancels(swept, check_swept);
 }
 
@@ -363,31 +338,9 @@ ASYNC(any_outcome)
     return 0;
 }
 
-static void test_failure_sweep(void **state)
+TEST(failure_sweep)
 {
-    (void)state;
     sweep_failures(any_outcome);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_behaviour_12_all_completed),
-        cmocka_unit_test(test_behaviour_12_first_completed),
-        cmocka_unit_test(test_behaviour_12_first_error),
-        cmocka_unit_test(test_behaviour_12_timeouts),
-        cmocka_unit_test(test_behaviour_12_done_by_the_time_it_resumes),
-        cmocka_unit_test(test_done_already),
-        cmocka_unit_test(test_cancelled_leaves_them_alone),
-        cmocka_unit_test(test_cancelled_after_the_grant),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_nulls),
-        cmocka_unit_test(test_futures),
-        cmocka_unit_test(test_unseen),
-        cmocka_unit_test(test_many),
-        cmocka_unit_test(test_shared),
-        cmocka_unit_test(test_cancel_sweep),
-        cmocka_unit_test(test_failure_sweep),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

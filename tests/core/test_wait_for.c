@@ -5,12 +5,9 @@
 #include "support/harness.h"
 #include <errno.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 static int begun;
 
@@ -55,16 +52,9 @@ static double passed(void)
     return asyncio_time();
 }
 
-#define TEST_OF(main)                                                                                        \
-    static void test_##main(void **state)                                                                    \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        assert_int_equal(run(main), 0);                                                                      \
-    }
-
 /* ---- In time, and late --------------------------------------------------- */
 
-ASYNC(in_time)
+ASYNC_TEST(in_time)
 {
     asyncio_task *ran_in = NULL;
     CHECK_EQUAL(asyncio_wait_for(sleeps(1, 5), 2), 5);
@@ -79,7 +69,6 @@ ASYNC(in_time)
     CHECK(passed() == 4);
     return 0;
 }
-TEST_OF(in_time)
 
 ASYNC(late)
 {
@@ -99,7 +88,7 @@ ASYNC(late)
 TEST_OF(late)
 
 /* What is done needs no turn of the loop. */
-ASYNC(without_a_turn)
+ASYNC_TEST(without_a_turn)
 {
     asyncio_task *task = asyncio_create_task(sleeps(0, 4));
     asyncio_sleep(1);
@@ -109,11 +98,10 @@ ASYNC(without_a_turn)
     CHECK_EQUAL(begun, 0);
     return asyncio_await(other);
 }
-TEST_OF(without_a_turn)
 
 /* ---- 39: no time at all -------------------------------------------------- */
 
-ASYNC(behaviour_39_done)
+ASYNC_TEST(behaviour_39_done)
 {
     static const double none[] = {0, -1, -INFINITY};
     for (size_t i = 0; i < 3; i++) {
@@ -126,7 +114,6 @@ ASYNC(behaviour_39_done)
     }
     return 0;
 }
-TEST_OF(behaviour_39_done)
 
 static int dropped;
 
@@ -143,7 +130,7 @@ static intptr_t never(void *arg)
     return 0;
 }
 
-ASYNC(behaviour_39_coroutine_never_started)
+ASYNC_TEST(behaviour_39_coroutine_never_started)
 {
     dropped = 0;
     CHECK_EQUAL(asyncio_wait_for(asyncio_coro_new(never, NULL, count_drop), 0), -ETIMEDOUT);
@@ -152,9 +139,8 @@ ASYNC(behaviour_39_coroutine_never_started)
     CHECK_EQUAL(dropped, 3);
     return 0;
 }
-TEST_OF(behaviour_39_coroutine_never_started)
 
-ASYNC(behaviour_39_task_cancelled_and_awaited)
+ASYNC_TEST(behaviour_39_task_cancelled_and_awaited)
 {
     asyncio_task *task = asyncio_create_task(tidies(2, -ECANCELED));
     asyncio_sleep(0);
@@ -173,7 +159,6 @@ ASYNC(behaviour_39_task_cancelled_and_awaited)
     CHECK_EQUAL(cancelling(), 0);
     return asyncio_sleep(1);
 }
-TEST_OF(behaviour_39_task_cancelled_and_awaited)
 
 ASYNC(tidies_twice)
 {
@@ -183,7 +168,7 @@ ASYNC(tidies_twice)
 }
 
 /* A request from outside while the rest is waited for: it wins over the timeout. */
-ASYNC(behaviour_39_cancelled_meanwhile)
+ASYNC_TEST(behaviour_39_cancelled_meanwhile)
 {
     asyncio_task *task = asyncio_create_task(tidies_twice());
     asyncio_sleep(0);
@@ -192,11 +177,10 @@ ASYNC(behaviour_39_cancelled_meanwhile)
     CHECK(passed() == 3);
     return asyncio_sleep(1);
 }
-TEST_OF(behaviour_39_cancelled_meanwhile)
 
 /* ---- 40: slow to end ----------------------------------------------------- */
 
-ASYNC(behaviour_40_slow_cleanup)
+ASYNC_TEST(behaviour_40_slow_cleanup)
 {
     CHECK_EQUAL(asyncio_wait_for(tidies(3, -ECANCELED), 1), -ETIMEDOUT);
     CHECK(passed() == 4);
@@ -204,25 +188,22 @@ ASYNC(behaviour_40_slow_cleanup)
     CHECK(passed() == 8);
     return cancelling();
 }
-TEST_OF(behaviour_40_slow_cleanup)
 
-ASYNC(behaviour_40_cleanup_fails)
+ASYNC_TEST(behaviour_40_cleanup_fails)
 {
     CHECK_EQUAL(asyncio_wait_for(tidies(0, -EIO), 1), -EIO);
     CHECK_EQUAL(asyncio_wait_for(asyncio_create_task(tidies(0, -EIO)), 1), -EIO);
     CHECK_EQUAL(cancelling(), 0);
     return asyncio_sleep(1);
 }
-TEST_OF(behaviour_40_cleanup_fails)
 
-ASYNC(behaviour_40_swallowed)
+ASYNC_TEST(behaviour_40_swallowed)
 {
     CHECK_EQUAL(asyncio_wait_for(tidies(1, 6), 1), 6);
     CHECK_EQUAL(asyncio_wait_for(asyncio_create_task(tidies(1, 6)), 1), 6);
     CHECK_EQUAL(cancelling(), 0);
     return asyncio_sleep(1);
 }
-TEST_OF(behaviour_40_swallowed)
 
 /* ---- 41, 42: requests from outside --------------------------------------- */
 
@@ -234,7 +215,7 @@ static void complete_and_cancel(void *arg)
     asyncio_cancel((asyncio_task *)both[1]);
 }
 
-ASYNC(behaviour_41_same_tick)
+ASYNC_TEST(behaviour_41_same_tick)
 {
     void *both[] = {asyncio_future_new(), asyncio_current_task()};
     asyncio_loop_call_later(asyncio_get_running_loop(), 1, complete_and_cancel, both);
@@ -243,9 +224,8 @@ ASYNC(behaviour_41_same_tick)
     CHECK_EQUAL(asyncio_sleep(1), -ECANCELED);
     return asyncio_sleep(1);
 }
-TEST_OF(behaviour_41_same_tick)
 
-ASYNC(behaviour_42_cancels_the_inner_task)
+ASYNC_TEST(behaviour_42_cancels_the_inner_task)
 {
     asyncio_task *task = asyncio_create_task(sleeps(5, 1));
     cancel_self_later(1);
@@ -263,10 +243,9 @@ ASYNC(behaviour_42_cancels_the_inner_task)
     CHECK_EQUAL(cancelling(), 3);
     return asyncio_sleep(1);
 }
-TEST_OF(behaviour_42_cancels_the_inner_task)
 
 /* And waits for it; what it says then wins. */
-ASYNC(behaviour_42_and_waits_for_it)
+ASYNC_TEST(behaviour_42_and_waits_for_it)
 {
     cancel_self_later(1);
     CHECK_EQUAL(asyncio_wait_for(asyncio_create_task(tidies(2, -ECANCELED)), 9), -ECANCELED);
@@ -278,10 +257,9 @@ ASYNC(behaviour_42_and_waits_for_it)
     CHECK_EQUAL(asyncio_wait_for(asyncio_create_task(tidies(2, -EIO)), 9), -EIO);
     return asyncio_sleep(1);
 }
-TEST_OF(behaviour_42_and_waits_for_it)
 
 /* Before its first step, too: a pending request goes to what is waited for. */
-ASYNC(cancelled_before)
+ASYNC_TEST(cancelled_before)
 {
     asyncio_cancel(asyncio_current_task());
     CHECK_EQUAL(asyncio_wait_for(asyncio_create_task(sleeps(1, 1)), 5), -ECANCELED);
@@ -290,7 +268,6 @@ ASYNC(cancelled_before)
     CHECK(passed() == 0);
     return asyncio_sleep(1);
 }
-TEST_OF(cancelled_before)
 
 /* ---- Refusals and references --------------------------------------------- */
 
@@ -327,9 +304,8 @@ ASYNC(refusals)
     return 0;
 }
 
-static void test_refusals(void **state)
+TEST(refusals)
 {
-    (void)state;
     outside(NULL);
     assert_int_equal(run(refusals), 0);
 }
@@ -350,9 +326,8 @@ ASYNC(another_loops)
     return 0;
 }
 
-static void test_another_loops(void **state)
+TEST(another_loops)
 {
-    (void)state;
     const asyncio_run_options options = {.clock = ASYNCIO_CLOCK_VIRTUAL};
     asyncio_loop *loop = asyncio_loop_new(&options);
     asyncio_task *maker = asyncio_loop_create_task(loop, makes_one());
@@ -381,9 +356,8 @@ static void check_swept(intptr_t result, unsigned suspension)
     CHECK_EQUAL(result, suspension ? -ECANCELED : -ETIMEDOUT);
 }
 
-static void test_cancel_sweep(void **state)
+TEST(cancel_sweep)
 {
-    (void)state;
     sweep_cancels(swept, check_swept);
 }
 
@@ -414,33 +388,9 @@ ASYNC(any_outcome)
     return 0;
 }
 
-static void test_failure_sweep(void **state)
+TEST(failure_sweep)
 {
-    (void)state;
     sweep_failures(any_outcome);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_in_time),
-        cmocka_unit_test(test_late),
-        cmocka_unit_test(test_without_a_turn),
-        cmocka_unit_test(test_behaviour_39_done),
-        cmocka_unit_test(test_behaviour_39_coroutine_never_started),
-        cmocka_unit_test(test_behaviour_39_task_cancelled_and_awaited),
-        cmocka_unit_test(test_behaviour_39_cancelled_meanwhile),
-        cmocka_unit_test(test_behaviour_40_slow_cleanup),
-        cmocka_unit_test(test_behaviour_40_cleanup_fails),
-        cmocka_unit_test(test_behaviour_40_swallowed),
-        cmocka_unit_test(test_behaviour_41_same_tick),
-        cmocka_unit_test(test_behaviour_42_cancels_the_inner_task),
-        cmocka_unit_test(test_behaviour_42_and_waits_for_it),
-        cmocka_unit_test(test_cancelled_before),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_another_loops),
-        cmocka_unit_test(test_cancel_sweep),
-        cmocka_unit_test(test_failure_sweep),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -27,15 +27,6 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-/* A cmocka test that runs main_<name>, which returns 0. */
-#define TEST(name)                                                                                           \
-    static void test_##name(void **state)                                                                    \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        CHECK_EQUAL(run(main_##name), 0);                                                                    \
-        harness_settle();                                                                                    \
-    }
-
 static size_t timers(void)
 {
     return asyncio_get_running_loop()->timers.count;

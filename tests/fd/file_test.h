@@ -23,16 +23,17 @@
 
 #define THREADS_MAX 8 /* as file_op.c has it */
 
-/* A cmocka test that runs main_<name>, which returns 0, with all that reads at once can say. */
-#define TEST(name)                                                                                           \
-    static void test_##name(void **state)                                                                    \
+/* A test that is a coroutine, run with all that reads at once can say. */
+#define FILE_TEST(name)                                                                                      \
+    static asyncio_coro *main_of_##name(void);                                                               \
+    TEST(name)                                                                                               \
     {                                                                                                        \
-        (void)state;                                                                                         \
         for (memory = MEMORY_REAL; memory <= MEMORY_HALF; memory++)                                          \
-            CHECK_EQUAL(run(main_##name), 0);                                                                \
+            CHECK_EQUAL(run(main_of_##name), 0);                                                             \
         memory = MEMORY_REAL;                                                                                \
         harness_settle();                                                                                    \
-    }
+    }                                                                                                        \
+    ASYNC(main_of_##name)
 
 /* ---- The page cache --------------------------------------------------------------------- */
 

@@ -18,15 +18,6 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-/* A cmocka test that runs main_<name>, which returns 0. */
-#define TEST(name)                                                                                           \
-    static void test_##name(void **state)                                                                    \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        CHECK_EQUAL(run(main_##name), 0);                                                                    \
-        harness_settle();                                                                                    \
-    }
-
 static inline void settle(void)
 {
     for (int i = 0; i < 5; i++)

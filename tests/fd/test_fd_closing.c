@@ -46,7 +46,7 @@ static void check_closed(int (*end)(int), bool granted)
     asyncio_close(fds[1]);
 }
 
-ASYNC(main_closed)
+ASYNC_TEST(closed)
 {
     check_closed(asyncio_close, false);
     check_closed(asyncio_close, true);
@@ -54,7 +54,6 @@ ASYNC(main_closed)
     check_closed(asyncio_forget, true);
     return 0;
 }
-TEST(closed)
 
 /* A task that yields for fairness does not come back to another file with the number. */
 ASYNC(spend_and_use, int, fd, int, way)
@@ -66,7 +65,7 @@ ASYNC(spend_and_use, int, fd, int, way)
                       : asyncio_write(fd, "z", 1);
 }
 
-ASYNC(main_closed_in_budget)
+ASYNC_TEST(closed_in_budget)
 {
     for (int way = 0; way < 3; way++) {
         int fds[2], other[2];
@@ -88,10 +87,9 @@ ASYNC(main_closed_in_budget)
     }
     return 0;
 }
-TEST(closed_in_budget)
 
 /* The old file lives on behind another number; its events are nobody's, and make no work. */
-ASYNC(main_dup)
+ASYNC_TEST(dup)
 {
     int fds[2], other[2];
     char text[8];
@@ -126,10 +124,9 @@ ASYNC(main_dup)
     asyncio_close(other[1]);
     return 0;
 }
-TEST(dup)
 
 /* Foreign code closes what it asked about, and gets the number again. */
-ASYNC(main_foreign_close)
+ASYNC_TEST(foreign_close)
 {
     for (int i = 0; i < 3; i++) {
         int fds[2];
@@ -147,7 +144,6 @@ ASYNC(main_foreign_close)
     }
     return 0;
 }
-TEST(foreign_close)
 
 /* A loop that runs again: what was closed between the runs is not taken for the same file. */
 ASYNC(first_run, int, fd)
@@ -172,9 +168,8 @@ ASYNC(second_run, int, fd, int, other)
     return 0;
 }
 
-static void test_closed_between_runs(void **state)
+TEST(closed_between_runs)
 {
-    (void)state;
     int fds[2], again[2];
     asyncio_runner runner;
     net_pipe(fds);
@@ -193,12 +188,5 @@ static void test_closed_between_runs(void **state)
 int main(void)
 {
     use_descriptors();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_closed),
-        cmocka_unit_test(test_closed_in_budget),
-        cmocka_unit_test(test_dup),
-        cmocka_unit_test(test_foreign_close),
-        cmocka_unit_test(test_closed_between_runs),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

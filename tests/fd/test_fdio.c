@@ -32,7 +32,7 @@ static void check_pair(const int fds[2])
     CHECK_EQUAL(net_registrations(-1), 0);
 }
 
-ASYNC(main_pairs)
+ASYNC_TEST(pairs)
 {
     int fds[2];
     net_pipe(fds);
@@ -45,9 +45,8 @@ ASYNC(main_pairs)
     check_pair(fds);
     return 0;
 }
-TEST(pairs)
 
-ASYNC(main_errors)
+ASYNC_TEST(errors)
 {
     char c = 0;
     int fds[2];
@@ -77,11 +76,9 @@ ASYNC(main_errors)
     asyncio_close(fds[1]);
     return 0;
 }
-TEST(errors)
 
-static void test_outside_a_task(void **state)
+TEST(outside_a_task)
 {
-    (void)state;
     char c = 0;
     struct iovec part = {&c, 1};
     int fds[2];
@@ -100,7 +97,7 @@ static void test_outside_a_task(void **state)
     harness_settle();
 }
 
-ASYNC(main_files)
+ASYNC_TEST(files)
 {
     char path[] = "/tmp/asyncio-fdio-XXXXXX", text[16] = "";
     int fd = mkstemp(path);
@@ -124,9 +121,8 @@ ASYNC(main_files)
     CHECK_EQUAL(net_registrations(-1), 0);
     return 0;
 }
-TEST(files)
 
-ASYNC(main_full_pipe)
+ASYNC_TEST(full_pipe)
 {
     int fds[2];
     net_pipe(fds);
@@ -148,10 +144,9 @@ ASYNC(main_full_pipe)
     asyncio_close(fds[1]);
     return 0;
 }
-TEST(full_pipe)
 
 /* A socket is gone: an error, no signal, which would end this program. */
-ASYNC(main_no_sigpipe)
+ASYNC_TEST(no_sigpipe)
 {
     int fds[2];
     struct iovec part = {(void *)"x", 1};
@@ -162,7 +157,6 @@ ASYNC(main_no_sigpipe)
     asyncio_close(fds[0]);
     return 0;
 }
-TEST(no_sigpipe)
 
 /* ---- Files that others share ----------------------------------------------------------- */
 
@@ -226,9 +220,8 @@ ASYNC(main_standard)
     return 0;
 }
 
-static void test_standard_descriptors(void **state)
+TEST(standard_descriptors)
 {
-    (void)state;
     int in[2], out[2];
     char text[16] = "";
     net_pipe(in);
@@ -250,7 +243,7 @@ static void test_standard_descriptors(void **state)
         close(in[i]), close(out[i]), close(pair[i]);
 }
 
-ASYNC(main_terminal)
+ASYNC_TEST(terminal)
 {
     int master, slave;
     char text[64] = "", *big = calloc(1, 20000);
@@ -284,11 +277,10 @@ ASYNC(main_terminal)
     asyncio_close(master);
     return 0;
 }
-TEST(terminal)
 
 /* ---- Waiting until ready --------------------------------------------------------------- */
 
-ASYNC(main_wait_timeouts)
+ASYNC_TEST(wait_timeouts)
 {
     int fds[2];
     net_pipe(fds);
@@ -322,9 +314,8 @@ ASYNC(main_wait_timeouts)
     close(fds[0]), close(fds[1]);
     return 0;
 }
-TEST(wait_timeouts)
 
-ASYNC(main_wait_kinds)
+ASYNC_TEST(wait_kinds)
 {
     int fds[2];
     net_unix_pair(SOCK_STREAM, fds);
@@ -381,10 +372,9 @@ ASYNC(main_wait_kinds)
     close(fds[1]);
     return 0;
 }
-TEST(wait_kinds)
 
 /* Many wait for one thing: all are told. */
-ASYNC(main_wait_together)
+ASYNC_TEST(wait_together)
 {
     int fds[2];
     asyncio_task *tasks[10];
@@ -406,10 +396,9 @@ ASYNC(main_wait_together)
     close(fds[0]), close(fds[1]);
     return 0;
 }
-TEST(wait_together)
 
 /* Who reads and who only wants to know, at the same descriptor. */
-ASYNC(main_wait_and_read)
+ASYNC_TEST(wait_and_read)
 {
     int fds[2];
     char text[2][16];
@@ -436,7 +425,6 @@ ASYNC(main_wait_and_read)
     asyncio_close(fds[1]);
     return 0;
 }
-TEST(wait_and_read)
 
 /* ---- Turns -------------------------------------------------------------------------------- */
 
@@ -454,7 +442,7 @@ ASYNC(read_letters, int, fd, char, name, int, count)
     return 0;
 }
 
-ASYNC(main_turns)
+ASYNC_TEST(turns)
 {
     int fds[2];
     net_unix_pair(SOCK_STREAM, fds);
@@ -484,7 +472,6 @@ ASYNC(main_turns)
     asyncio_close(fds[1]);
     return 0;
 }
-TEST(turns)
 
 /* One of three is cancelled: waiting, or when its turn has come already. No byte is lost. */
 static void check_cancelled_turn(int which, bool granted)
@@ -515,7 +502,7 @@ static void check_cancelled_turn(int which, bool granted)
     asyncio_close(fds[1]);
 }
 
-ASYNC(main_cancelled_turns)
+ASYNC_TEST(cancelled_turns)
 {
     for (int which = 0; which < 3; which++) {
         check_cancelled_turn(which, false);
@@ -523,10 +510,9 @@ ASYNC(main_cancelled_turns)
     }
     return 0;
 }
-TEST(cancelled_turns)
 
 /* Who has the turn finds nothing, and a request to cancel: the next one is first. */
-ASYNC(main_turn_in_vain)
+ASYNC_TEST(turn_in_vain)
 {
     int fds[2];
     net_unix_pair(SOCK_STREAM, fds);
@@ -549,7 +535,6 @@ ASYNC(main_turn_in_vain)
     asyncio_close(fds[1]);
     return 0;
 }
-TEST(turn_in_vain)
 
 /* ---- Fairness, sweeps ------------------------------------------------------------------------- */
 
@@ -563,7 +548,7 @@ ASYNC(read_firehose, int, fd)
     }
 }
 
-ASYNC(main_firehose)
+ASYNC_TEST(firehose)
 {
     int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
     asyncio_task *task = asyncio_create_task(read_firehose(fd));
@@ -576,7 +561,6 @@ ASYNC(main_firehose)
     asyncio_close(fd);
     return 0;
 }
-TEST(firehose)
 
 /* Every call that waits, one after the other, fed by a thread. */
 struct feeder {
@@ -640,15 +624,13 @@ static void check_waits(intptr_t result, unsigned suspension)
     CHECK(suspension == 0 ? result == 0 : result == 0 || result == -ECANCELED);
 }
 
-static void test_cancel_sweep(void **state)
+TEST(cancel_sweep)
 {
-    (void)state;
     sweep_cancels(main_waits, check_waits);
 }
 
-static void test_failure_sweep(void **state)
+TEST(failure_sweep)
 {
-    (void)state;
     sweep_failures(main_waits);
     sweep_failures(main_one_leaves);
 }
@@ -656,25 +638,5 @@ static void test_failure_sweep(void **state)
 int main(void)
 {
     use_descriptors();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pairs),
-        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_outside_a_task),
-        cmocka_unit_test(test_files),
-        cmocka_unit_test(test_full_pipe),
-        cmocka_unit_test(test_no_sigpipe),
-        cmocka_unit_test(test_standard_descriptors),
-        cmocka_unit_test(test_terminal),
-        cmocka_unit_test(test_wait_timeouts),
-        cmocka_unit_test(test_wait_kinds),
-        cmocka_unit_test(test_wait_together),
-        cmocka_unit_test(test_wait_and_read),
-        cmocka_unit_test(test_turns),
-        cmocka_unit_test(test_cancelled_turns),
-        cmocka_unit_test(test_turn_in_vain),
-        cmocka_unit_test(test_firehose),
-        cmocka_unit_test(test_cancel_sweep),
-        cmocka_unit_test(test_failure_sweep),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

@@ -14,7 +14,7 @@ static asyncio_stream *stream_of(const char *path, int flags)
 
 /* ---- Read ----------------------------------------------------- */
 
-ASYNC(main_lines)
+FILE_TEST(lines)
 {
     enum { LINES = 5000 };
     char *line, expected[64];
@@ -35,9 +35,8 @@ ASYNC(main_lines)
     CHECK(asyncio_stream_at_eof(stream));
     return asyncio_stream_close(stream);
 }
-TEST(lines)
 
-ASYNC(main_all_kinds_of_reads)
+FILE_TEST(all_kinds_of_reads)
 {
     char block[16], *data;
     put_file("kinds", "head:body\nrest", 14);
@@ -56,9 +55,8 @@ ASYNC(main_all_kinds_of_reads)
     CHECK_EQUAL(asyncio_stream_close(stream), -EBADF);
     return 0;
 }
-TEST(all_kinds_of_reads)
 
-ASYNC(main_descriptor)
+FILE_TEST(descriptor)
 {
     char *line;
     struct stat status;
@@ -80,7 +78,6 @@ ASYNC(main_descriptor)
     CHECK_EQUAL(asyncio_stream_readline(stream, &line), -EISDIR);
     return asyncio_stream_close(stream);
 }
-TEST(descriptor)
 
 /* One that is in use is not taken over. */
 ASYNC(reads_at, asyncio_file *, file, char *, byte)
@@ -88,7 +85,7 @@ ASYNC(reads_at, asyncio_file *, file, char *, byte)
     return asyncio_file_pread(file, byte, 1, 0);
 }
 
-ASYNC(main_in_use)
+FILE_TEST(in_use)
 {
     char byte;
     asyncio_stream *stream;
@@ -106,10 +103,9 @@ ASYNC(main_in_use)
     CHECK_EQUAL(asyncio_stream_from_file(file, NULL, &stream), 0);
     return asyncio_stream_close(stream);
 }
-TEST(in_use)
 
 /* This process's own stdin, redirected: it is not closed. */
-ASYNC(main_stdin)
+FILE_TEST(stdin)
 {
     char *line;
     put_file("from", "one\ntwo\n", 8);
@@ -126,7 +122,6 @@ ASYNC(main_stdin)
     close(fd);
     return 0;
 }
-TEST(stdin)
 
 /* A stream over a FIFO waits for the first writer as the file does, and meets the end after the last one. */
 ASYNC(first_line, asyncio_stream *, stream)
@@ -136,7 +131,7 @@ ASYNC(first_line, asyncio_stream *, stream)
     return n == 6 && memcmp(line, "hello\n", 6) == 0 ? 6 : n;
 }
 
-ASYNC(main_fifo)
+FILE_TEST(fifo)
 {
     char *line;
     asyncio_stream *stream = NULL;
@@ -156,11 +151,10 @@ ASYNC(main_fifo)
     CHECK_EQUAL(asyncio_stream_readline(stream, &line), 0);
     return asyncio_stream_close(stream);
 }
-TEST(fifo)
 
 /* ---- Written ----------------------------------------------------- */
 
-ASYNC(main_writes)
+FILE_TEST(writes)
 {
     static char block[300000];
     struct stat status;
@@ -184,7 +178,6 @@ ASYNC(main_writes)
     }
     return asyncio_stream_close(stream);
 }
-TEST(writes)
 
 ASYNC(write_lines, asyncio_stream *, stream, int, who)
 {
@@ -195,7 +188,7 @@ ASYNC(write_lines, asyncio_stream *, stream, int, who)
 }
 
 /* Several writers: no line is torn. */
-ASYNC(main_writers)
+FILE_TEST(writers)
 {
     int next[3] = {0}, who, i;
     char *line;
@@ -212,9 +205,8 @@ ASYNC(main_writers)
     CHECK(next[0] == 300 && next[1] == 300 && next[2] == 300);
     return asyncio_stream_close(stream);
 }
-TEST(writers)
 
-ASYNC(main_no_room)
+FILE_TEST(no_room)
 {
     asyncio_stream *stream = stream_of("/dev/full", O_WRONLY); /* read and written as devices are */
     int err = asyncio_stream_write(stream, "x", 1);
@@ -233,9 +225,8 @@ ASYNC(main_no_room)
     setrlimit(RLIMIT_FSIZE, &before);
     return 0;
 }
-TEST(no_room)
 
-ASYNC(main_copied)
+FILE_TEST(copied)
 {
     static char data[500000];
     for (size_t i = 0; i < sizeof data; i++)
@@ -249,7 +240,6 @@ ASYNC(main_copied)
     check_file("to", data, sizeof data);
     return 0;
 }
-TEST(copied)
 
 /* ---- In the middle ----------------------------------------------------- */
 
@@ -299,16 +289,15 @@ ASYNC(main_cancelled)
     return 0;
 }
 
-static void test_cancelled(void **state)
+TEST(cancelled)
 {
-    (void)state;
     CHECK_EQUAL(run(main_cancelled), 0);
     memory = MEMORY_REAL;
     harness_settle();
 }
 
 /* What is queued is dropped; a block that is being written is its own. */
-ASYNC(main_aborted)
+FILE_TEST(aborted)
 {
     static char block[400000];
     asyncio_stream *stream = stream_of("out", O_WRONLY | O_CREAT | O_TRUNC);
@@ -321,7 +310,6 @@ ASYNC(main_aborted)
     CHECK(err == 0 || err == -ETIMEDOUT);
     return 0;
 }
-TEST(aborted)
 
 /* The loop closes over it. */
 ASYNC(leave_a_stream, asyncio_stream **, stream)
@@ -331,9 +319,8 @@ ASYNC(leave_a_stream, asyncio_stream **, stream)
     return asyncio_stream_write(*stream, block, sizeof block);
 }
 
-static void test_loop_closes(void **state)
+TEST(loop_closes)
 {
-    (void)state;
     asyncio_stream *stream = NULL;
     int descriptors = count_descriptors();
     CHECK_EQUAL(asyncio_run(leave_a_stream(&stream)), 0);
@@ -382,17 +369,15 @@ ASYNC(main_sweep)
     return n < 0 ? n : last;
 }
 
-static void test_failures(void **state)
+TEST(failures)
 {
-    (void)state;
     for (memory = MEMORY_REAL; memory <= MEMORY_NOTHING; memory++)
         sweep_failures(main_sweep);
     memory = MEMORY_REAL;
 }
 
-static void test_cancelled_anywhere(void **state)
+TEST(cancelled_anywhere)
 {
-    (void)state;
     for (memory = MEMORY_REAL; memory <= MEMORY_HALF; memory++)
         sweep_cancels(main_sweep, NULL);
     memory = MEMORY_REAL;
@@ -400,23 +385,8 @@ static void test_cancelled_anywhere(void **state)
 
 int main(void)
 {
+    static const struct test_fixtures fixtures = {.group_setup = enter_folder,
+                                                  .group_teardown = leave_folder};
     use_descriptors();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lines),
-        cmocka_unit_test(test_all_kinds_of_reads),
-        cmocka_unit_test(test_descriptor),
-        cmocka_unit_test(test_in_use),
-        cmocka_unit_test(test_stdin),
-        cmocka_unit_test(test_fifo),
-        cmocka_unit_test(test_writes),
-        cmocka_unit_test(test_writers),
-        cmocka_unit_test(test_no_room),
-        cmocka_unit_test(test_copied),
-        cmocka_unit_test(test_cancelled),
-        cmocka_unit_test(test_aborted),
-        cmocka_unit_test(test_loop_closes),
-        cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_cancelled_anywhere),
-    };
-    return cmocka_run_group_tests(tests, enter_folder, leave_folder);
+    return tests_run(&fixtures);
 }

@@ -9,7 +9,7 @@
 
 /* ---- Read and written ----------------------------------------------------- */
 
-ASYNC(main_reads)
+FILE_TEST(reads)
 {
     char block[64];
     put_file("text", "hello, world\n", 13);
@@ -29,9 +29,8 @@ ASYNC(main_reads)
     CHECK_EQUAL(asyncio_file_close(file), 0);
     return 0;
 }
-TEST(reads)
 
-ASYNC(main_writes)
+FILE_TEST(writes)
 {
     struct stat status;
     unlink("new");
@@ -58,9 +57,8 @@ ASYNC(main_writes)
     check_file("new", "ON- two th", 10);
     return 0;
 }
-TEST(writes)
 
-ASYNC(main_appends)
+FILE_TEST(appends)
 {
     char block[16];
     put_file("log", "a\n", 2);
@@ -74,10 +72,9 @@ ASYNC(main_appends)
     check_file("log", "a\nb\n", 4);
     return 0;
 }
-TEST(appends)
 
 /* Whoever gets the descriptor finds the position there. */
-ASYNC(main_descriptor)
+FILE_TEST(descriptor)
 {
     char block[8];
     unlink("shared");
@@ -103,10 +100,9 @@ ASYNC(main_descriptor)
     CHECK_EQUAL(fcntl(fd, F_GETFD), -1);
     return 0;
 }
-TEST(descriptor)
 
 /* A read is short at the end of the file only, whatever is in memory. */
-ASYNC(main_is_whole)
+FILE_TEST(is_whole)
 {
     enum { PAGES = 5, BYTES = PAGES * 4096 };
     static char data[BYTES], found[BYTES + 100];
@@ -129,10 +125,9 @@ ASYNC(main_is_whole)
     CHECK_EQUAL(asyncio_file_close(file), 0);
     return 0;
 }
-TEST(is_whole)
 
 /* More than is read at once; a file beyond 4 GiB, which is a hole but for its end. */
-ASYNC(main_large)
+FILE_TEST(large)
 {
     static char block[1024 * 1024], back[sizeof block];
     off_t far = ((off_t)5 << 30) + 3;
@@ -154,11 +149,10 @@ ASYNC(main_large)
     CHECK_EQUAL(asyncio_file_close(file), 0);
     return unlink("large");
 }
-TEST(large)
 
 /* ---- Errors ----------------------------------------------------- */
 
-ASYNC(main_errors)
+FILE_TEST(errors)
 {
     asyncio_file *file = NULL;
     char block[8];
@@ -197,7 +191,6 @@ ASYNC(main_errors)
     CHECK_EQUAL(errno, ENOTTY);
     return 0;
 }
-TEST(errors)
 
 /* A file may not grow beyond a limit: what fits is written, then it is said. */
 ASYNC(write_beyond)
@@ -211,9 +204,8 @@ ASYNC(write_beyond)
     return 0;
 }
 
-static void test_disk_full(void **state)
+TEST(disk_full)
 {
-    (void)state;
     struct rlimit before, limit;
     getrlimit(RLIMIT_FSIZE, &before);
     limit = (struct rlimit){4096, before.rlim_max};
@@ -224,7 +216,7 @@ static void test_disk_full(void **state)
 }
 
 /* The position that the descriptor is to have cannot be set: somebody has closed it. */
-ASYNC(main_descriptor_says_why_not)
+FILE_TEST(descriptor_says_why_not)
 {
     asyncio_file *file;
     CHECK_EQUAL(asyncio_file_open("/dev/null", O_RDONLY, 0, &file), 0);
@@ -234,8 +226,6 @@ ASYNC(main_descriptor_says_why_not)
     CHECK_EQUAL(asyncio_file_close(file), -EBADF);
     return 0;
 }
-
-TEST(descriptor_says_why_not)
 
 /* ---- What is no regular file ----------------------------------------------------- */
 
@@ -253,7 +243,7 @@ ASYNC(read_whole, const char *, path)
     return n < 0 ? n : sum;
 }
 
-ASYNC(main_special)
+FILE_TEST(special)
 {
     char block[100];
     CHECK(asyncio_await(read_whole("/proc/self/status")) > 100);
@@ -274,7 +264,6 @@ ASYNC(main_special)
     CHECK_EQUAL(asyncio_file_close(file), 0);
     return 0;
 }
-TEST(special)
 
 ASYNC(write_to, asyncio_file *, file, const char *, text)
 {
@@ -282,7 +271,7 @@ ASYNC(write_to, asyncio_file *, file, const char *, text)
 }
 
 /* To read opens at once, and the first read waits for a writer; none of that takes a thread. */
-ASYNC(main_fifo)
+FILE_TEST(fifo)
 {
     char block[16];
     unlink("fifo");
@@ -319,7 +308,6 @@ ASYNC(main_fifo)
     CHECK_EQUAL(asyncio_file_close(writer), 0);
     return 0;
 }
-TEST(fifo)
 
 ASYNC(open_to_write, const char *, path, asyncio_file **, file)
 {
@@ -327,7 +315,7 @@ ASYNC(open_to_write, const char *, path, asyncio_file **, file)
 }
 
 /* To write waits for a reader, who is nobody's business: no thread is kept, and a cancel is heard. */
-ASYNC(main_fifo_writer)
+FILE_TEST(fifo_writer)
 {
     enum { OPENERS = THREADS_MAX + 4 };
     char byte;
@@ -356,9 +344,8 @@ ASYNC(main_fifo_writer)
     CHECK(S_ISFIFO(status.st_mode));
     return asyncio_file_close(files[0]);
 }
-TEST(fifo_writer)
 
-ASYNC(main_sockets)
+FILE_TEST(sockets)
 {
     int fds[2];
     char block[8];
@@ -373,7 +360,6 @@ ASYNC(main_sockets)
     CHECK_EQUAL(asyncio_file_close(other), 0);
     return 0;
 }
-TEST(sockets)
 
 /* ---- Several at a time ----------------------------------------------------- */
 
@@ -388,7 +374,7 @@ ASYNC(move_block, asyncio_file *, from, asyncio_file *, to, int, i)
     return n < 0 ? n : asyncio_file_pwrite(to, block, (size_t)n, at);
 }
 
-ASYNC(main_many)
+FILE_TEST(many)
 {
     static char data[BLOCKS * BLOCK_BYTES];
     asyncio_task *tasks[BLOCKS];
@@ -405,10 +391,9 @@ ASYNC(main_many)
     check_file("to", data, sizeof data);
     return 0;
 }
-TEST(many)
 
 /* At the position one at a time; where the kernel keeps it, all of them. */
-ASYNC(main_at_position)
+FILE_TEST(at_position)
 {
     put_file("log", "", 0);
     asyncio_file *file = open_file("log", O_WRONLY);
@@ -432,7 +417,6 @@ ASYNC(main_at_position)
     CHECK_EQUAL(asyncio_file_close(file), 0);
     return 0;
 }
-TEST(at_position)
 
 /* A file that is closed under somebody's call lives until that is done. */
 ASYNC(main_closed_in_use)
@@ -458,9 +442,8 @@ ASYNC(main_closed_in_use)
     return 0;
 }
 
-static void test_closed_in_use(void **state)
+TEST(closed_in_use)
 {
-    (void)state;
     CHECK_EQUAL(run(main_closed_in_use), 0);
     memory = MEMORY_REAL;
     harness_settle();
@@ -475,7 +458,7 @@ ASYNC(note_that_it_ran, bool *, ran)
 }
 
 /* What is in memory lets nobody else run, but not for ever. */
-ASYNC(main_at_once)
+ASYNC_TEST(at_once)
 {
     char block[8];
     bool ran = false;
@@ -494,13 +477,6 @@ ASYNC(main_at_once)
     CHECK(ran);
     CHECK_EQUAL(asyncio_file_close(file), 0);
     return asyncio_await(other);
-}
-
-static void test_at_once(void **state)
-{
-    (void)state;
-    CHECK_EQUAL(run(main_at_once), 0);
-    harness_settle();
 }
 
 /* A file system that never has the answer is asked less and less. */
@@ -535,9 +511,8 @@ ASYNC(main_luck)
     return asyncio_file_close(file);
 }
 
-static void test_luck(void **state)
+TEST(luck)
 {
-    (void)state;
     CHECK_EQUAL(run(main_luck), 0);
     memory = MEMORY_REAL;
     harness_settle();
@@ -556,17 +531,15 @@ ASYNC(main_virtual)
     return 0;
 }
 
-static void test_virtual(void **state)
+TEST(virtual)
 {
-    (void)state;
     const asyncio_run_options options = {.clock = ASYNCIO_CLOCK_VIRTUAL};
     CHECK_EQUAL(asyncio_run_with(main_virtual(), &options), 0);
     harness_settle();
 }
 
-static void test_outside_a_task(void **state)
+TEST(outside_a_task)
 {
-    (void)state;
     asyncio_file *file = NULL;
     CHECK_EQUAL(asyncio_file_open("text", O_RDONLY, 0, &file), ASYNCIO_ENOTASK);
     CHECK_EQUAL(asyncio_file_from_fd(0, &file), ASYNCIO_ENOTASK);
@@ -642,7 +615,7 @@ static void check_model_rest(asyncio_file *file)
     }
 }
 
-ASYNC(main_model)
+FILE_TEST(model)
 {
     memset(&model, 0, sizeof model);
     model.random = (uint64_t)memory + 1;
@@ -662,7 +635,6 @@ ASYNC(main_model)
     check_file("model", model.data, model.size);
     return 0;
 }
-TEST(model)
 
 /* ---- Sweeps ----------------------------------------------------- */
 
@@ -693,17 +665,15 @@ ASYNC(main_sweep)
     return err ? err : got < 0 ? got : 0;
 }
 
-static void test_failures(void **state)
+TEST(failures)
 {
-    (void)state;
     for (memory = MEMORY_REAL; memory <= MEMORY_NOTHING; memory++)
         sweep_failures(main_sweep);
     memory = MEMORY_REAL;
 }
 
-static void test_cancelled_anywhere(void **state)
+TEST(cancelled_anywhere)
 {
-    (void)state;
     for (memory = MEMORY_REAL; memory <= MEMORY_HALF; memory++)
         sweep_cancels(main_sweep, NULL);
     memory = MEMORY_REAL;
@@ -711,31 +681,8 @@ static void test_cancelled_anywhere(void **state)
 
 int main(void)
 {
+    static const struct test_fixtures fixtures = {.group_setup = enter_folder,
+                                                  .group_teardown = leave_folder};
     use_descriptors();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reads),
-        cmocka_unit_test(test_writes),
-        cmocka_unit_test(test_appends),
-        cmocka_unit_test(test_descriptor),
-        cmocka_unit_test(test_descriptor_says_why_not),
-        cmocka_unit_test(test_is_whole),
-        cmocka_unit_test(test_large),
-        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_disk_full),
-        cmocka_unit_test(test_special),
-        cmocka_unit_test(test_fifo),
-        cmocka_unit_test(test_fifo_writer),
-        cmocka_unit_test(test_sockets),
-        cmocka_unit_test(test_many),
-        cmocka_unit_test(test_at_position),
-        cmocka_unit_test(test_closed_in_use),
-        cmocka_unit_test(test_at_once),
-        cmocka_unit_test(test_luck),
-        cmocka_unit_test(test_virtual),
-        cmocka_unit_test(test_outside_a_task),
-        cmocka_unit_test(test_model),
-        cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_cancelled_anywhere),
-    };
-    return cmocka_run_group_tests(tests, enter_folder, leave_folder);
+    return tests_run(&fixtures);
 }

@@ -9,7 +9,7 @@
 /* ---- Cancelled ----------------------------------------------------- */
 
 /* A read of less than was asked for has met the end, also where the kernel gives a page at a time. */
-ASYNC(main_in_pieces)
+FILE_TEST(in_pieces)
 {
     static char text[1 << 20];
     asyncio_file *file = open_file("/proc/self/smaps", O_RDONLY);
@@ -18,7 +18,6 @@ ASYNC(main_in_pieces)
     CHECK_EQUAL(asyncio_file_read(file, text, sizeof text), 0);
     return asyncio_file_close(file);
 }
-TEST(in_pieces)
 
 /* Queued: not done. Running: waited for, nothing is lost, and the request stays. */
 ASYNC(read_and_sleep, asyncio_file *, file, char *, buf, size_t, n, int *, after)
@@ -29,7 +28,7 @@ ASYNC(read_and_sleep, asyncio_file *, file, char *, buf, size_t, n, int *, after
     return got;
 }
 
-ASYNC(main_cancelled)
+ASYNC_TEST(cancelled)
 {
     enum { EXTRA = 4 };
     char blocks[THREADS_MAX + EXTRA][8];
@@ -67,13 +66,6 @@ ASYNC(main_cancelled)
     return 0;
 }
 
-static void test_cancelled(void **state)
-{
-    (void)state;
-    CHECK_EQUAL(run(main_cancelled), 0);
-    harness_settle();
-}
-
 /* What a read at the descriptor's own position has got at once is not lost with the rest: not if the rest is
  * queued and taken back, nor if the request was there before. */
 ASYNC(read_taken, asyncio_file *, file, bool, before)
@@ -88,7 +80,7 @@ ASYNC(read_taken, asyncio_file *, file, bool, before)
     return asyncio_sleep(0) == -ECANCELED ? got : -EPROTO;
 }
 
-ASYNC(main_cancelled_in_between)
+ASYNC_TEST(cancelled_in_between)
 {
     static char data[3 * 4096];
     static char blocks[THREADS_MAX][8];
@@ -116,13 +108,6 @@ ASYNC(main_cancelled_in_between)
         CHECK_EQUAL(asyncio_file_close(files[i]), 0);
     }
     return asyncio_file_close(file);
-}
-
-static void test_cancelled_in_between(void **state)
-{
-    (void)state;
-    CHECK_EQUAL(run(main_cancelled_in_between), 0);
-    harness_settle();
 }
 
 /* A request that is there before: what can be done at once is done, and delivers nothing. */
@@ -155,9 +140,8 @@ ASYNC(main_cancelled_before)
     return 0;
 }
 
-static void test_cancelled_before(void **state)
+TEST(cancelled_before)
 {
-    (void)state;
     CHECK_EQUAL(run(main_cancelled_before), 0);
     memory = MEMORY_REAL;
     harness_settle();
@@ -177,9 +161,8 @@ ASYNC(leave_an_open)
     return 0;
 }
 
-static void test_open_abandoned(void **state)
+TEST(open_abandoned)
 {
-    (void)state;
     int before = count_descriptors();
     asyncio_loop *loop = asyncio_loop_new(NULL);
     record_reports(loop);
@@ -222,9 +205,8 @@ ASYNC(leave_reads, asyncio_file **, file)
     return 0;
 }
 
-static void test_loop_abandoned(void **state)
+TEST(loop_abandoned)
 {
-    (void)state;
     asyncio_file *file = NULL;
     asyncio_loop *loop = asyncio_loop_new(NULL);
     record_reports(loop);
@@ -252,14 +234,8 @@ static void test_loop_abandoned(void **state)
 
 int main(void)
 {
+    static const struct test_fixtures fixtures = {.group_setup = enter_folder,
+                                                  .group_teardown = leave_folder};
     use_descriptors();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_in_pieces),
-        cmocka_unit_test(test_cancelled),
-        cmocka_unit_test(test_cancelled_in_between),
-        cmocka_unit_test(test_cancelled_before),
-        cmocka_unit_test(test_open_abandoned),
-        cmocka_unit_test(test_loop_abandoned), /* last: what was abandoned stays */
-    };
-    return cmocka_run_group_tests(tests, enter_folder, leave_folder);
+    return tests_run(&fixtures);
 }

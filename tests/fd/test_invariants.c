@@ -10,13 +10,11 @@
 #include "fd/fd_wait.h"
 #include "fd/file.h"
 #include "fd/stream.h"
+#include "support/test.h"
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
-#include <cmocka.h>
 
 static struct child child;
 
@@ -58,9 +56,8 @@ ASYNC(drops_a_copy)
     return 0;
 }
 
-static void a_record_that_is_dropped_is_the_tables(void **state)
+TEST(a_record_that_is_dropped_is_the_tables)
 {
-    (void)state;
     expect_broken(drops_a_copy(), "asy_fd_drop (fd_table.c:");
 }
 
@@ -70,9 +67,8 @@ ASYNC(makes_a_record_twice)
     return 0;
 }
 
-static void a_descriptor_has_one_record(void **state)
+TEST(a_descriptor_has_one_record)
 {
-    (void)state;
     expect_broken(makes_a_record_twice(), "asy_fd_make_record (fd_table.c:");
 }
 
@@ -90,9 +86,8 @@ ASYNC(gives_callbacks_to_another)
     return 0;
 }
 
-static void callbacks_belong_to_one_record(void **state)
+TEST(callbacks_belong_to_one_record)
 {
-    (void)state;
     expect_broken(gives_callbacks_to_another(), "asy_readers_drop (readers.c:");
 }
 
@@ -114,9 +109,8 @@ ASYNC(watches_twice)
     return 0;
 }
 
-static void a_waiter_is_in_one_list(void **state)
+TEST(a_waiter_is_in_one_list)
 {
-    (void)state;
     expect_broken(watches_twice(), "watch_before (fd_wait.c:");
 }
 
@@ -128,9 +122,8 @@ ASYNC(wakes_one_that_does_not_wait)
     return 0;
 }
 
-static void a_waiter_that_is_woken_waits(void **state)
+TEST(a_waiter_that_is_woken_waits)
 {
-    (void)state;
     expect_broken(wakes_one_that_does_not_wait(), "asy_fd_wake (fd_wait.c:");
 }
 
@@ -146,9 +139,8 @@ ASYNC(gives_a_turn_to_one_that_takes_none)
     return 0;
 }
 
-static void turns_are_for_those_that_take_them(void **state)
+TEST(turns_are_for_those_that_take_them)
 {
-    (void)state;
     expect_broken(gives_a_turn_to_one_that_takes_none(), "asy_fd_give_turn (fd_wait.c:");
 }
 
@@ -176,9 +168,8 @@ ASYNC(ends_a_read_of_another)
     return 0;
 }
 
-static void a_read_ends_once(void **state)
+TEST(a_read_ends_once)
 {
-    (void)state;
     expect_broken(ends_a_read_of_another(), "end_read (stream_read.c:");
 }
 
@@ -192,9 +183,8 @@ ASYNC(consumes_too_much)
     return 0;
 }
 
-static void no_more_is_consumed_than_is_there(void **state)
+TEST(no_more_is_consumed_than_is_there)
 {
-    (void)state;
     expect_broken(consumes_too_much(), "asy_bytes_consume (bytes.c:");
 }
 
@@ -206,9 +196,8 @@ ASYNC(leaves_too_often)
     return 0;
 }
 
-static void a_stream_counts_its_users(void **state)
+TEST(a_stream_counts_its_users)
 {
-    (void)state;
     expect_broken(leaves_too_often(), "stream->users > 0");
 }
 
@@ -218,9 +207,8 @@ ASYNC(writes_nothing_to_a_file)
     return 0;
 }
 
-static void a_thread_is_given_bytes_to_write(void **state)
+TEST(a_thread_is_given_bytes_to_write)
 {
-    (void)state;
     expect_broken(writes_nothing_to_a_file(), "asy_stream_write_file (stream_file.c:");
 }
 
@@ -239,9 +227,8 @@ ASYNC(drops_a_file_too_often)
     return 0;
 }
 
-static void a_file_counts_its_references(void **state)
+TEST(a_file_counts_its_references)
 {
-    (void)state;
     expect_broken(drops_a_file_too_often(), "drop_ref (file_close.c:");
 }
 
@@ -258,27 +245,9 @@ ASYNC(ends_a_call_of_another)
     return 0;
 }
 
-static void a_file_counts_its_calls(void **state)
+TEST(a_file_counts_its_calls)
 {
-    (void)state;
     expect_broken(ends_a_call_of_another(), "end_file_call (files.c:");
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_record_that_is_dropped_is_the_tables),
-        cmocka_unit_test(a_descriptor_has_one_record),
-        cmocka_unit_test(callbacks_belong_to_one_record),
-        cmocka_unit_test(a_waiter_is_in_one_list),
-        cmocka_unit_test(a_waiter_that_is_woken_waits),
-        cmocka_unit_test(turns_are_for_those_that_take_them),
-        cmocka_unit_test(a_read_ends_once),
-        cmocka_unit_test(no_more_is_consumed_than_is_there),
-        cmocka_unit_test(a_stream_counts_its_users),
-        cmocka_unit_test(a_thread_is_given_bytes_to_write),
-        cmocka_unit_test(a_file_counts_its_references),
-        cmocka_unit_test(a_file_counts_its_calls),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -8,15 +8,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <cmocka.h>
 
 #define MIB ((size_t)1 << 20)
 #define TOTAL (64 * MIB)
@@ -92,10 +89,9 @@ static void check_transfer(transfer_function *transfer, bool receives)
     harness_settle();
 }
 
-#define TEST_OF(transfer, receives)                                                                          \
-    static void test_##transfer(void **state)                                                                \
+#define TRANSFER_TEST(transfer, receives)                                                                    \
+    TEST(transfer)                                                                                           \
     {                                                                                                        \
-        (void)state;                                                                                         \
         check_transfer(transfer, receives);                                                                  \
     }
 
@@ -108,14 +104,14 @@ static int one_write(int fd)
     CHECK_EQUAL(asyncio_stream_write(stream, data, TOTAL), 0);
     return asyncio_stream_close(stream);
 }
-TEST_OF(one_write, false)
+TRANSFER_TEST(one_write, false)
 
 static int one_sendall(int fd)
 {
     CHECK_EQUAL(asyncio_sock_sendall(fd, data, TOTAL, 0), (ssize_t)TOTAL);
     return asyncio_close(fd);
 }
-TEST_OF(one_sendall, false)
+TRANSFER_TEST(one_sendall, false)
 
 static int many_writes(int fd)
 {
@@ -126,7 +122,7 @@ static int many_writes(int fd)
     }
     return asyncio_close(fd);
 }
-TEST_OF(many_writes, false)
+TRANSFER_TEST(many_writes, false)
 
 static int one_sendfile(int fd)
 {
@@ -139,7 +135,7 @@ static int one_sendfile(int fd)
     close(file);
     return asyncio_close(fd);
 }
-TEST_OF(one_sendfile, false)
+TRANSFER_TEST(one_sendfile, false)
 
 /* ---- In --------------------------------------------------------------------------------------- */
 
@@ -150,7 +146,7 @@ static int one_readexactly(int fd)
     CHECK_EQUAL(asyncio_stream_readexactly(stream, data, TOTAL), (ssize_t)TOTAL);
     return asyncio_stream_close(stream);
 }
-TEST_OF(one_readexactly, true)
+TRANSFER_TEST(one_readexactly, true)
 
 static int reads(int fd)
 {
@@ -160,14 +156,14 @@ static int reads(int fd)
     CHECK_EQUAL(n, 0);
     return asyncio_close(fd);
 }
-TEST_OF(reads, true)
+TRANSFER_TEST(reads, true)
 
 static int one_recv_of_all(int fd)
 {
     CHECK_EQUAL(asyncio_sock_recv(fd, data, TOTAL, MSG_WAITALL), (ssize_t)TOTAL);
     return reads(fd);
 }
-TEST_OF(one_recv_of_all, true)
+TRANSFER_TEST(one_recv_of_all, true)
 
 ASYNC(receives_all, int, fd)
 {
@@ -187,7 +183,7 @@ static int one_recv_cancelled(int fd)
     CHECK_EQUAL(asyncio_await(task), -ECANCELED);
     return reads(fd);
 }
-TEST_OF(one_recv_cancelled, true)
+TRANSFER_TEST(one_recv_cancelled, true)
 
 static int one_readuntil(int fd)
 {
@@ -198,7 +194,7 @@ static int one_readuntil(int fd)
     CHECK_EQUAL(asyncio_stream_readuntil(stream, "x", 1, &found), ASYNCIO_EINCOMPLETE);
     return asyncio_stream_close(stream);
 }
-TEST_OF(one_readuntil, true)
+TRANSFER_TEST(one_readuntil, true)
 
 ASYNC(drops, int, fd)
 {
@@ -218,7 +214,7 @@ static int one_copy(int fd)
     asyncio_await(end);
     return asyncio_stream_close(from);
 }
-TEST_OF(one_copy, true)
+TRANSFER_TEST(one_copy, true)
 
 static int allocate(void **state)
 {
@@ -236,17 +232,6 @@ static int release(void **state)
 
 int main(void)
 {
-    static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_write),
-        cmocka_unit_test(test_one_sendall),
-        cmocka_unit_test(test_many_writes),
-        cmocka_unit_test(test_one_sendfile),
-        cmocka_unit_test(test_one_readexactly),
-        cmocka_unit_test(test_one_recv_of_all),
-        cmocka_unit_test(test_one_recv_cancelled),
-        cmocka_unit_test(test_one_readuntil),
-        cmocka_unit_test(test_reads),
-        cmocka_unit_test(test_one_copy),
-    };
-    return cmocka_run_group_tests(tests, allocate, release);
+    static const struct test_fixtures fixtures = {.group_setup = allocate, .group_teardown = release};
+    return tests_run(&fixtures);
 }

@@ -90,9 +90,8 @@ static void read_beside_a_reader(int more)
     asyncio_file_read(file, &byte, 1);
 }
 
-static void test_files(void **state)
+TEST(files)
 {
-    (void)state;
     check_late(read_late, "asyncio_file_read: used after its release; it was a file");
     check_late(write_late, "asyncio_file_pwrite: used after its release; it was a file");
     check_late(seek_late, "asyncio_file_lseek: used after its release");
@@ -104,10 +103,4 @@ static void test_files(void **state)
     check_late(read_beside_a_reader, "asyncio_file_read: used after its release");
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_files),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -8,21 +8,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <cmocka.h>
-
-#define TEST(name)                                                                                           \
-    static void test_##name(void **state)                                                                    \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        CHECK_EQUAL(run(main_##name), 0);                                                                    \
-        harness_settle();                                                                                    \
-    }
 
 /* As a size_t, the first is one more than there can be. */
 static const ssize_t wrong[] = {-SSIZE_MAX - 1, -ECONNRESET, -1};
@@ -36,7 +25,7 @@ static void check_nothing_came(int fd)
     CHECK_EQUAL(errno, EAGAIN);
 }
 
-ASYNC(main_descriptors)
+ASYNC_TEST(descriptors)
 {
     int fds[2];
     net_unix_pair(SOCK_STREAM, fds);
@@ -69,10 +58,9 @@ ASYNC(main_descriptors)
     asyncio_close(fds[1]);
     return 0;
 }
-TEST(descriptors)
 
 /* More parts than the kernel takes at a time; and fewer than none. */
-ASYNC(main_parts)
+ASYNC_TEST(parts)
 {
     static struct iovec parts[IOV_MAX + 1];
     int fds[2];
@@ -96,9 +84,8 @@ ASYNC(main_parts)
     }
     return 0;
 }
-TEST(parts)
 
-ASYNC(main_streams)
+ASYNC_TEST(streams)
 {
     int fds[2];
     char *data;
@@ -122,9 +109,8 @@ ASYNC(main_streams)
     close(fds[1]);
     return 0;
 }
-TEST(streams)
 
-ASYNC(main_datagrams)
+ASYNC_TEST(datagrams)
 {
     asyncio_datagram *datagram;
     int fds[2];
@@ -149,9 +135,8 @@ ASYNC(main_datagrams)
     close(fds[1]);
     return 0;
 }
-TEST(datagrams)
 
-ASYNC(main_files)
+ASYNC_TEST(files)
 {
     char path[] = "/tmp/asyncio-lengths-XXXXXX";
     int made = mkstemp(path), fds[2];
@@ -180,9 +165,8 @@ ASYNC(main_files)
     unlink(path);
     return 0;
 }
-TEST(files)
 
-ASYNC(main_processes)
+ASYNC_TEST(processes)
 {
     asyncio_process *process;
     asyncio_buffer out;
@@ -197,14 +181,9 @@ ASYNC(main_processes)
     asyncio_process_release(process);
     return 0;
 }
-TEST(processes)
 
 int main(void)
 {
     use_descriptors();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_descriptors), cmocka_unit_test(test_parts), cmocka_unit_test(test_streams),
-        cmocka_unit_test(test_datagrams),   cmocka_unit_test(test_files), cmocka_unit_test(test_processes),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

@@ -10,8 +10,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <netdb.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,15 +17,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include <cmocka.h>
-
-#define TEST(name)                                                                                           \
-    static void test_##name(void **state)                                                                    \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        CHECK_EQUAL(run(main_##name), 0);                                                                    \
-        harness_settle();                                                                                    \
-    }
 
 /* How many descriptors may still be registered; what exceeds that is ENOSPC (fs.epoll.max_user_watches). */
 static int room = INT_MAX;
@@ -95,7 +84,7 @@ static asyncio_coro *refuse(asyncio_stream *stream, void *arg)
     return NULL;
 }
 
-ASYNC(main_no_room)
+ASYNC_TEST(no_room)
 {
     asyncio_file *file;
     asyncio_server *server;
@@ -130,7 +119,6 @@ ASYNC(main_no_room)
     check_reused();
     return 0;
 }
-TEST(no_room)
 
 /* ---- After any failure ------------------------------------------------------------------------- */
 
@@ -207,9 +195,8 @@ ASYNC(main_all_kinds)
     return err ? err : files ? files : others;
 }
 
-static void test_sweep(void **state)
+TEST(sweep)
 {
-    (void)state;
     sweep_failures(main_all_kinds);
 }
 
@@ -273,7 +260,7 @@ ASYNC(opens_all)
 }
 
 /* As some start a server. What is printed must not go to a client. */
-static void test_standard_ones(void **state)
+TEST(standard_ones)
 {
     int saved[3];
     (void)state;
@@ -292,11 +279,8 @@ static void test_standard_ones(void **state)
 
 int main(void)
 {
+    static const struct test_fixtures fixtures = {.group_setup = make_folder,
+                                                  .group_teardown = remove_folder};
     use_descriptors();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_room),
-        cmocka_unit_test(test_sweep),
-        cmocka_unit_test(test_standard_ones),
-    };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return tests_run(&fixtures);
 }

@@ -7,7 +7,7 @@
 
 /* ---- Names ---------------------------------------------------------------------------------- */
 
-ASYNC(main_names)
+FILE_TEST(names)
 {
     struct stat status, expected;
     CHECK_EQUAL(asyncio_mkdir("folder", 0750), 0);
@@ -59,11 +59,9 @@ ASYNC(main_names)
     CHECK_EQUAL(asyncio_scandir(".", NULL), -EINVAL);
     return 0;
 }
-TEST(names)
 
-static void test_outside_a_task(void **state)
+TEST(outside_a_task)
 {
-    (void)state;
     CHECK_EQUAL(asyncio_unlink("x"), ASYNCIO_ENOTASK);
     CHECK_EQUAL(asyncio_rename("x", "y"), ASYNCIO_ENOTASK);
     CHECK_EQUAL(asyncio_copyfile("x", "y"), ASYNCIO_ENOTASK);
@@ -73,7 +71,7 @@ static void test_outside_a_task(void **state)
 
 /* ---- Directories ------------------------------------------------------------------------------ */
 
-ASYNC(main_directory)
+FILE_TEST(directory)
 {
     asyncio_dirents dirents = {.count = 77};
     CHECK_EQUAL(asyncio_scandir("none", &dirents), -ENOENT);
@@ -103,9 +101,8 @@ ASYNC(main_directory)
     CHECK_EQUAL(system("rm -r listed"), 0);
     return 0;
 }
-TEST(directory)
 
-ASYNC(main_many_entries)
+ASYNC_TEST(many_entries)
 {
     int many = (int)repeats(5000, 10000, 100000);
     asyncio_dirents dirents;
@@ -133,13 +130,6 @@ ASYNC(main_many_entries)
     return system("rm -r many");
 }
 
-static void test_many_entries(void **state)
-{
-    (void)state;
-    CHECK_EQUAL(run(main_many_entries), 0);
-    harness_settle();
-}
-
 /* ---- Copies -------------------------------------------------------------------------------------- */
 
 static enum { INSIDE_REAL, INSIDE_REFUSED, INSIDE_SHORT } inside;
@@ -160,7 +150,7 @@ ssize_t copy_file_range(int from, off64_t *from_at, int to, off64_t *to_at, size
     return syscall(SYS_copy_file_range, from, from_at, to, to_at, n, flags);
 }
 
-ASYNC(main_copies)
+FILE_TEST(copies)
 {
     static char data[700000];
     struct stat status;
@@ -190,10 +180,9 @@ ASYNC(main_copies)
     CHECK(status.st_size > 100);
     return unlink("to");
 }
-TEST(copies)
 
 /* Holes stay holes, at the end as well. */
-ASYNC(main_sparse)
+FILE_TEST(sparse)
 {
     struct stat from, to;
     off_t length = (off_t)3 << 30;
@@ -217,10 +206,9 @@ ASYNC(main_sparse)
     inside = INSIDE_REAL;
     return unlink("sparse");
 }
-TEST(sparse)
 
 /* A kernel, a filter or a file system that does not copy within itself says so in many ways. */
-ASYNC(main_inside_errors)
+FILE_TEST(inside_errors)
 {
     static const int errors[] = {EXDEV, EINVAL, ENOSYS, EOPNOTSUPP, EPERM, EACCES, ENOENT, EIO, ETXTBSY};
     put_file("from", "text", 4);
@@ -234,7 +222,6 @@ ASYNC(main_inside_errors)
     inside_error = EXDEV;
     return unlink("to");
 }
-TEST(inside_errors)
 
 /* Other files tell where their data are, or one system call says what it does not know. */
 static int no_data_error; /* what SEEK_DATA says, unless 0 */
@@ -248,7 +235,7 @@ off64_t lseek64(int fd, off64_t offset, int whence)
     return syscall(SYS_lseek, fd, offset, whence);
 }
 
-ASYNC(main_unknown_holes)
+FILE_TEST(unknown_holes)
 {
     static const int errors[] = {EINVAL, EOPNOTSUPP, ENOSYS, EIO};
     put_file("from", "text\0\0\0\0", 8);
@@ -260,7 +247,6 @@ ASYNC(main_unknown_holes)
     no_data_error = 0;
     return unlink("to");
 }
-TEST(unknown_holes)
 
 /* The contents of a file of the kernel's, which says that it is empty, or as long as a page. */
 static void check_copy_of(const char *path)
@@ -277,7 +263,7 @@ static void check_copy_of(const char *path)
     unlink("to");
 }
 
-ASYNC(main_kernel_files)
+FILE_TEST(kernel_files)
 {
     check_copy_of("/sys/kernel/mm/transparent_hugepage/enabled");
     check_copy_of("/sys/kernel/notes");
@@ -286,7 +272,6 @@ ASYNC(main_kernel_files)
     check_copy_of("/proc/version");
     return 0;
 }
-TEST(kernel_files)
 
 /* ---- A source that changes meanwhile ---------------------------------------------------------- */
 
@@ -308,7 +293,7 @@ static void lengthen_source(void)
 }
 
 /* Cut: the copy ends where the source does. Longer: it has what was there when the copy came there. */
-ASYNC(main_changing_source)
+FILE_TEST(changing_source)
 {
     static char data[300004];
     memset(data, 'x', 300000);
@@ -330,10 +315,9 @@ ASYNC(main_changing_source)
     inside = INSIDE_REAL;
     return unlink("to");
 }
-TEST(changing_source)
 
 /* What followed a hole is cut off: the copy is no longer than the number that the call returns. */
-ASYNC(main_cut_after_hole)
+FILE_TEST(cut_after_hole)
 {
     struct stat status;
     for (inside = INSIDE_REAL; inside <= INSIDE_REFUSED; inside++) {
@@ -349,10 +333,9 @@ ASYNC(main_cut_after_hole)
     inside = INSIDE_REAL;
     return unlink("to");
 }
-TEST(cut_after_hole)
 
 /* A device keeps what it has where nothing is written: holes are written to it. */
-ASYNC(main_to_device)
+FILE_TEST(to_device)
 {
     int fd = open("from", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     CHECK_EQUAL(pwrite(fd, "middle", 6, 1 << 20), 6);
@@ -362,10 +345,9 @@ ASYNC(main_to_device)
     CHECK_EQUAL(asyncio_copyfile("from", "/dev/full"), -ENOSPC);
     return unlink("from");
 }
-TEST(to_device)
 
 /* A link to nothing: the file that it names is made. */
-ASYNC(main_to_link)
+FILE_TEST(to_link)
 {
     put_file("from", "text", 4);
     CHECK_EQUAL(symlink("named", "link"), 0);
@@ -374,9 +356,8 @@ ASYNC(main_to_link)
     unlink("named");
     return unlink("link");
 }
-TEST(to_link)
 
-ASYNC(main_copy_errors)
+FILE_TEST(copy_errors)
 {
     put_file("from", "text", 4);
     CHECK_EQUAL(asyncio_copyfile("none", "to"), -ENOENT);
@@ -399,10 +380,9 @@ ASYNC(main_copy_errors)
     unlink("to");
     return unlink("other");
 }
-TEST(copy_errors)
 
 /* No room for all of it: nothing is left. */
-ASYNC(copy_beyond)
+ASYNC_TEST(copy_without_room)
 {
     static char data[100000];
     put_file("from", data, sizeof data);
@@ -414,13 +394,6 @@ ASYNC(copy_beyond)
     setrlimit(RLIMIT_FSIZE, &before);
     CHECK_EQUAL(access("to", F_OK), -1);
     return 0;
-}
-
-static void test_copy_without_room(void **state)
-{
-    (void)state;
-    CHECK_EQUAL(run(copy_beyond), 0);
-    harness_settle();
 }
 
 /* ---- Sweeps ------------------------------------------------------------------------------------------- */
@@ -489,9 +462,8 @@ ASYNC(main_pestered_copy)
     return 0;
 }
 
-static void test_failures(void **state)
+TEST(failures)
 {
-    (void)state;
     sweep_failures(main_sweep);
     put_file("from", "text", 4);
     for (inside = INSIDE_REAL; inside <= INSIDE_REFUSED; inside++)
@@ -499,9 +471,8 @@ static void test_failures(void **state)
     inside = INSIDE_REAL;
 }
 
-static void test_cancelled_anywhere(void **state)
+TEST(cancelled_anywhere)
 {
-    (void)state;
     sweep_cancels(main_sweep, NULL);
     put_file("from", "text", 4);
     for (inside = INSIDE_REAL; inside <= INSIDE_REFUSED; inside++)
@@ -525,9 +496,8 @@ ASYNC(leave_a_scan)
     return 0;
 }
 
-static void test_scan_abandoned(void **state)
+TEST(scan_abandoned)
 {
-    (void)state;
     CHECK_EQUAL(mkdir(GATED, 0700), 0);
     put_file(GATED "/entry", "", 0);
     asyncio_loop *loop = asyncio_loop_new(NULL);
@@ -547,26 +517,8 @@ static void test_scan_abandoned(void **state)
 
 int main(void)
 {
+    static const struct test_fixtures fixtures = {.group_setup = enter_folder,
+                                                  .group_teardown = leave_folder};
     use_descriptors();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_outside_a_task),
-        cmocka_unit_test(test_directory),
-        cmocka_unit_test(test_many_entries),
-        cmocka_unit_test(test_copies),
-        cmocka_unit_test(test_sparse),
-        cmocka_unit_test(test_inside_errors),
-        cmocka_unit_test(test_unknown_holes),
-        cmocka_unit_test(test_kernel_files),
-        cmocka_unit_test(test_changing_source),
-        cmocka_unit_test(test_cut_after_hole),
-        cmocka_unit_test(test_to_device),
-        cmocka_unit_test(test_to_link),
-        cmocka_unit_test(test_copy_errors),
-        cmocka_unit_test(test_copy_without_room),
-        cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_cancelled_anywhere),
-        cmocka_unit_test(test_scan_abandoned), /* last: what was abandoned stays */
-    };
-    return cmocka_run_group_tests(tests, enter_folder, leave_folder);
+    return tests_run(&fixtures);
 }

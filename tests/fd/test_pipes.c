@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <pty.h>
-#include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -21,7 +20,6 @@
 #include <sys/socket.h>
 #include <termios.h>
 #include <unistd.h>
-#include <cmocka.h>
 
 static asyncio_stream *open_fd(int fd)
 {
@@ -46,7 +44,7 @@ static void stand_back(int number, int saved)
 
 /* ---- Pipes ----------------------------------------------------------------------------------- */
 
-ASYNC(through_a_pipe)
+ASYNC_TEST(a_pipe_has_an_end)
 {
     int fds[2];
     char *line;
@@ -67,13 +65,7 @@ ASYNC(through_a_pipe)
     return 0;
 }
 
-static void a_pipe_has_an_end(void **state)
-{
-    (void)state;
-    assert_int_equal(run(through_a_pipe), 0);
-}
-
-ASYNC(ends_output)
+ASYNC_TEST(write_eof_ends_a_pipe)
 {
     int fds[2];
     char text[8];
@@ -95,13 +87,7 @@ ASYNC(ends_output)
     return 0;
 }
 
-static void write_eof_ends_a_pipe(void **state)
-{
-    (void)state;
-    assert_int_equal(run(ends_output), 0);
-}
-
-ASYNC(has_no_reader)
+ASYNC_TEST(without_a_reader_there_is_an_error_and_no_signal)
 {
     int fds[2];
     net_pipe(fds);
@@ -129,11 +115,6 @@ ASYNC(has_no_reader)
 }
 
 /* SIGPIPE has its default action here: it would end the test. */
-static void without_a_reader_there_is_an_error_and_no_signal(void **state)
-{
-    (void)state;
-    assert_int_equal(run(has_no_reader), 0);
-}
 
 /* ---- A slow reader --------------------------------------------------------------------------- */
 
@@ -204,17 +185,11 @@ ASYNC(writes_to_a_slow_reader, int, number)
     return 0;
 }
 
-ASYNC(writes_all_ways)
+ASYNC_TEST(a_slow_reader_does_not_stop_the_loop)
 {
     for (int number = 1; number <= 3; number++)
         CHECK_EQUAL(asyncio_await(writes_to_a_slow_reader(number)), 0);
     return 0;
-}
-
-static void a_slow_reader_does_not_stop_the_loop(void **state)
-{
-    (void)state;
-    assert_int_equal(run(writes_all_ways), 0);
 }
 
 /* ---- stdin ----------------------------------------------------------------------------------- */
@@ -231,7 +206,7 @@ static void *write_slowly(void *fd)
     return NULL;
 }
 
-ASYNC(reads_stdin)
+ASYNC_TEST(stdin_as_a_pipe)
 {
     int fds[2];
     char *line;
@@ -257,12 +232,6 @@ ASYNC(reads_stdin)
     stand_back(0, saved);
     close(fds[0]);
     return 0;
-}
-
-static void stdin_as_a_pipe(void **state)
-{
-    (void)state;
-    assert_int_equal(run(reads_stdin), 0);
 }
 
 /* ---- Terminals ------------------------------------------------------------------------------- */
@@ -306,20 +275,14 @@ ASYNC(talks_on_a_terminal, bool, standard)
     return 0;
 }
 
-ASYNC(talks_on_terminals)
+ASYNC_TEST(a_terminal_stays_as_it_is)
 {
     CHECK_EQUAL(asyncio_await(talks_on_a_terminal(true)), 0);
     return asyncio_await(talks_on_a_terminal(false));
 }
 
-static void a_terminal_stays_as_it_is(void **state)
-{
-    (void)state;
-    assert_int_equal(run(talks_on_terminals), 0);
-}
-
 /* As who runs a program on a pseudo-terminal sees it: -EIO, where a pipe would end. */
-ASYNC(runs_a_terminal)
+ASYNC_TEST(the_other_side_of_a_terminal_ends)
 {
     int controller, terminal;
     char *line;
@@ -336,14 +299,8 @@ ASYNC(runs_a_terminal)
     return 0;
 }
 
-static void the_other_side_of_a_terminal_ends(void **state)
-{
-    (void)state;
-    assert_int_equal(run(runs_a_terminal), 0);
-}
-
 /* Nobody reads what is shown: the writer waits, and nobody else does. */
-ASYNC(shows_much)
+ASYNC_TEST(a_terminal_that_is_full)
 {
     int controller, terminal;
     open_terminal(&controller, &terminal);
@@ -370,12 +327,6 @@ ASYNC(shows_much)
     asyncio_cancel(ticker);
     CHECK_EQUAL(asyncio_await(ticker), -ECANCELED);
     return 0;
-}
-
-static void a_terminal_that_is_full(void **state)
-{
-    (void)state;
-    assert_int_equal(run(shows_much), 0);
 }
 
 /* This program's open, before the C library's: counts what is opened once more, and may refuse it. */
@@ -473,21 +424,15 @@ ASYNC(writes_to_a_terminal, bool, refused)
     return 0;
 }
 
-ASYNC(writes_to_terminals)
+ASYNC_TEST(a_terminal_is_opened_once_more)
 {
     CHECK_EQUAL(asyncio_await(writes_to_a_terminal(false)), 0);
     return asyncio_await(writes_to_a_terminal(true));
 }
 
-static void a_terminal_is_opened_once_more(void **state)
-{
-    (void)state;
-    assert_int_equal(run(writes_to_terminals), 0);
-}
-
 /* ---- Files and devices ----------------------------------------------------------------------- */
 
-ASYNC(uses_files)
+ASYNC_TEST(redirected_to_a_file)
 {
     char *line, text[32] = "";
     FILE *file = tmpfile();
@@ -512,13 +457,7 @@ ASYNC(uses_files)
     return 0;
 }
 
-static void redirected_to_a_file(void **state)
-{
-    (void)state;
-    assert_int_equal(run(uses_files), 0);
-}
-
-ASYNC(uses_null)
+ASYNC_TEST(redirected_to_nothing)
 {
     char text[8];
     static char much[300000];
@@ -537,13 +476,7 @@ ASYNC(uses_null)
     return 0;
 }
 
-static void redirected_to_nothing(void **state)
-{
-    (void)state;
-    assert_int_equal(run(uses_null), 0);
-}
-
-ASYNC(uses_a_socket)
+ASYNC_TEST(stdin_as_a_socket)
 {
     int fds[2];
     char *line;
@@ -565,11 +498,6 @@ ASYNC(uses_a_socket)
 }
 
 /* As inetd starts its servers. */
-static void stdin_as_a_socket(void **state)
-{
-    (void)state;
-    assert_int_equal(run(uses_a_socket), 0);
-}
 
 ASYNC(has_no_standard_ones)
 {
@@ -582,7 +510,7 @@ ASYNC(has_no_standard_ones)
 
 /* As some start a server. What the loop opens for itself does not take their place, where all that is
  * printed would go to it. */
-static void where_the_standard_ones_are_closed(void **state)
+TEST(where_the_standard_ones_are_closed)
 {
     int saved[3], standard_ones = 0;
     (void)state;
@@ -611,7 +539,7 @@ ASYNC(wrong_ones)
     return 0;
 }
 
-static void what_is_no_descriptor(void **state)
+TEST(what_is_no_descriptor)
 {
     asyncio_stream *stream;
     (void)state;
@@ -668,9 +596,8 @@ ASYNC(any_day)
     return err;
 }
 
-static void every_call_may_fail(void **state)
+TEST(every_call_may_fail)
 {
-    (void)state;
     sweep_failures(any_day);
 }
 
@@ -679,32 +606,13 @@ static void check_cancelled(intptr_t result, unsigned suspension)
     CHECK_EQUAL(result, suspension ? -ECANCELED : 0);
 }
 
-static void every_wait_may_be_cancelled(void **state)
+TEST(every_wait_may_be_cancelled)
 {
-    (void)state;
     sweep_cancels(any_day, check_cancelled);
 }
 
 int main(void)
 {
-    static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_pipe_has_an_end),
-        cmocka_unit_test(write_eof_ends_a_pipe),
-        cmocka_unit_test(without_a_reader_there_is_an_error_and_no_signal),
-        cmocka_unit_test(a_slow_reader_does_not_stop_the_loop),
-        cmocka_unit_test(stdin_as_a_pipe),
-        cmocka_unit_test(a_terminal_stays_as_it_is),
-        cmocka_unit_test(the_other_side_of_a_terminal_ends),
-        cmocka_unit_test(a_terminal_that_is_full),
-        cmocka_unit_test(a_terminal_is_opened_once_more),
-        cmocka_unit_test(redirected_to_a_file),
-        cmocka_unit_test(redirected_to_nothing),
-        cmocka_unit_test(stdin_as_a_socket),
-        cmocka_unit_test(where_the_standard_ones_are_closed),
-        cmocka_unit_test(what_is_no_descriptor),
-        cmocka_unit_test(every_call_may_fail),
-        cmocka_unit_test(every_wait_may_be_cancelled),
-    };
     use_descriptors();
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

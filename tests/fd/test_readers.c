@@ -9,21 +9,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <cmocka.h>
-
-/* A cmocka test that runs main_<name>, which returns 0. */
-#define TEST(name)                                                                                           \
-    static void test_##name(void **state)                                                                    \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        CHECK_EQUAL(run(main_##name), 0);                                                                    \
-        harness_settle();                                                                                    \
-    }
 
 static void settle(void)
 {
@@ -104,7 +92,7 @@ static void end(struct seen *seen)
     CHECK_EQUAL(net_registrations(-1), 0);
 }
 
-ASYNC(main_level)
+ASYNC_TEST(level)
 {
     struct seen seen = {.reads = true, .last = 1000};
     begin(&seen);
@@ -129,10 +117,9 @@ ASYNC(main_level)
     end(&seen);
     return 0;
 }
-TEST(level)
 
 /* One that takes nothing is called in each iteration, and others have their turn. */
-ASYNC(main_not_taken)
+ASYNC_TEST(not_taken)
 {
     struct seen seen = {.last = 20, .then = REMOVE};
     begin(&seen);
@@ -144,9 +131,8 @@ ASYNC(main_not_taken)
     end(&seen);
     return 0;
 }
-TEST(not_taken)
 
-ASYNC(main_within_itself)
+ASYNC_TEST(within_itself)
 {
     struct seen seen = {.reads = true, .last = 2, .then = REMOVE};
     begin(&seen);
@@ -186,10 +172,9 @@ ASYNC(main_within_itself)
     end(&seen);
     return 0;
 }
-TEST(within_itself)
 
 /* Taken away, or closed, after the event and before the call. */
-ASYNC(main_queued)
+ASYNC_TEST(queued)
 {
     for (int close_it = 0; close_it < 2; close_it++) {
         struct seen seen = {.reads = true, .last = 1000};
@@ -206,7 +191,6 @@ ASYNC(main_queued)
     }
     return 0;
 }
-TEST(queued)
 
 static void on_writable(void *arg)
 {
@@ -216,7 +200,7 @@ static void on_writable(void *arg)
         seen->other[1]++;
 }
 
-ASYNC(main_both)
+ASYNC_TEST(both)
 {
     struct seen seen = {.reads = true, .last = 1000};
     begin(&seen);
@@ -253,9 +237,8 @@ ASYNC(main_both)
     asyncio_close(seen.fds[0]);
     return 0;
 }
-TEST(both)
 
-ASYNC(main_refused)
+ASYNC_TEST(refused)
 {
     asyncio_loop *loop = asyncio_get_running_loop();
     char path[] = "/tmp/asyncio-reader-XXXXXX";
@@ -285,10 +268,9 @@ ASYNC(main_refused)
     asyncio_close(fds[1]);
     return 0;
 }
-TEST(refused)
 
 /* A number that a foreign close has freed, after remove_reader. */
-ASYNC(main_reused)
+ASYNC_TEST(reused)
 {
     for (int i = 0; i < 3; i++) {
         struct seen seen = {.reads = true, .last = 1000};
@@ -301,7 +283,6 @@ ASYNC(main_reused)
     }
     return 0;
 }
-TEST(reused)
 
 /* ---- With the waiting calls at the same descriptor ------------------------------------------ */
 
@@ -316,7 +297,7 @@ ASYNC(read_one, int, fd)
     return asyncio_read(fd, &c, 1);
 }
 
-ASYNC(main_with_waits)
+ASYNC_TEST(with_waits)
 {
     struct seen seen = {.last = 1, .then = REMOVE};
     begin(&seen);
@@ -366,7 +347,6 @@ ASYNC(main_with_waits)
     end(&seen);
     return 0;
 }
-TEST(with_waits)
 
 /* ---- The loop ----------------------------------------------------------------------------------- */
 
@@ -375,9 +355,8 @@ static void stop_loop(void *arg)
     asyncio_loop_stop(arg);
 }
 
-static void test_loop_alone(void **state)
+TEST(loop_alone)
 {
-    (void)state;
     int fds[2], calls = 0;
     struct ends {
         int before;
@@ -408,7 +387,7 @@ static void write_late(void *arg)
     put(*(int *)arg, "x");
 }
 
-ASYNC(main_no_deadlock)
+ASYNC_TEST(no_deadlock)
 {
     struct seen seen = {.reads = true, .last = 1000};
     asyncio_loop_set_debug(asyncio_get_running_loop(), true);
@@ -420,7 +399,6 @@ ASYNC(main_no_deadlock)
     end(&seen);
     return 0;
 }
-TEST(no_deadlock)
 
 ASYNC(main_sweep)
 {
@@ -441,22 +419,13 @@ ASYNC(main_sweep)
     return err;
 }
 
-static void test_failure_sweep(void **state)
+TEST(failure_sweep)
 {
-    (void)state;
     sweep_failures(main_sweep);
 }
 
 int main(void)
 {
     use_descriptors();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_level),         cmocka_unit_test(test_not_taken),
-        cmocka_unit_test(test_within_itself), cmocka_unit_test(test_queued),
-        cmocka_unit_test(test_both),          cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_reused),        cmocka_unit_test(test_with_waits),
-        cmocka_unit_test(test_loop_alone),    cmocka_unit_test(test_no_deadlock),
-        cmocka_unit_test(test_failure_sweep),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

@@ -11,7 +11,7 @@
 /* ---- Lines ------------------------------------------------------------------------------- */
 
 /* However the bytes come, the same lines go out. */
-ASYNC(main_behaviour_52_chunks)
+ASYNC_TEST(behaviour_52_chunks)
 {
     static const char text[] = "one\ntwo\r\n\n\0zero\nlast";
     static const size_t lengths[] = {4, 5, 1, 6, 4, 0};
@@ -44,10 +44,9 @@ ASYNC(main_behaviour_52_chunks)
     }
     return 0;
 }
-TEST(behaviour_52_chunks)
 
 /* A separator of several bytes, cut in every place; what looks like its beginning is not it. */
-ASYNC(main_behaviour_52_split_separator)
+ASYNC_TEST(behaviour_52_split_separator)
 {
     static const char text[] = "a--b-=--=-=c--=-=";
     for (size_t cut = 1; cut < 16; cut++) {
@@ -70,10 +69,9 @@ ASYNC(main_behaviour_52_split_separator)
     }
     return 0;
 }
-TEST(behaviour_52_split_separator)
 
 /* The limit counts what stands before the separator; what is beyond it stays. */
-ASYNC(main_behaviour_52_limit)
+ASYNC_TEST(behaviour_52_limit)
 {
     char buf[64], *line = NULL;
     int peer;
@@ -114,9 +112,8 @@ ASYNC(main_behaviour_52_limit)
     close(peer);
     return 0;
 }
-TEST(behaviour_52_limit)
 
-ASYNC(main_behaviour_52_end)
+ASYNC_TEST(behaviour_52_end)
 {
     char buf[64], *line = NULL;
     int peer;
@@ -146,10 +143,9 @@ ASYNC(main_behaviour_52_end)
     close(peer);
     return 0;
 }
-TEST(behaviour_52_end)
 
 /* The byte that a line's NUL stands on comes back, whatever is called next. */
-ASYNC(main_covered)
+ASYNC_TEST(covered)
 {
     char buf[16] = "", *line = NULL;
     int peer;
@@ -183,17 +179,9 @@ ASYNC(main_covered)
     close(peer);
     return 0;
 }
-TEST(covered)
 
 int main(void)
 {
     use_descriptors();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_behaviour_52_chunks),
-        cmocka_unit_test(test_behaviour_52_split_separator),
-        cmocka_unit_test(test_behaviour_52_limit),
-        cmocka_unit_test(test_behaviour_52_end),
-        cmocka_unit_test(test_covered),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

@@ -185,15 +185,13 @@ static void one_model(uint64_t seed)
     CHECK_EQUAL(run(main_model), 0);
 }
 
-static void test_model(void **state)
+TEST(model)
 {
-    (void)state;
     for_each_seed(one_model);
 }
 
 int main(void)
 {
     use_descriptors();
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_model)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

@@ -9,14 +9,11 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <cmocka.h>
 
 #define MIB ((size_t)1 << 20)
 
@@ -73,9 +70,8 @@ ASYNC(writes_and_returns)
 }
 
 /* The stream is its owner's, whatever the loop still had to do for it. */
-static void test_left_open(void **state)
+TEST(left_open)
 {
-    (void)state;
     for (int i = 0; i < 4; i++) {
         CHECK_EQUAL(asyncio_run(writes_and_returns()), 0);
         int err = asyncio_stream_close(left);
@@ -123,9 +119,8 @@ ASYNC(serves_one)
 }
 
 /* The server's streams are freed with the loop, and once. */
-static void test_closed_under_a_handler(void **state)
+TEST(closed_under_a_handler)
 {
-    (void)state;
     for (int i = 0; i < 4; i++) {
         asyncio_loop *loop = asyncio_loop_new(NULL);
         record_reports(loop);
@@ -185,9 +180,8 @@ ASYNC(all_send)
 }
 
 /* Each write and each sendall goes out in one piece, though both give way in between. */
-static void test_in_one_piece(void **state)
+TEST(in_one_piece)
 {
-    (void)state;
     CHECK_EQUAL(asyncio_run(all_send()), 0);
     pthread_join(peer, NULL);
     CHECK_EQUAL(received, 2 * SENDERS * EACH);
@@ -195,12 +189,4 @@ static void test_in_one_piece(void **state)
     harness_settle();
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_left_open),
-        cmocka_unit_test(test_in_one_piece),
-        cmocka_unit_test(test_closed_under_a_handler),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

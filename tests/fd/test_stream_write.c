@@ -61,7 +61,7 @@ static void take_until(int peer, size_t *got, size_t n)
 
 /* ---- At once, and later ------------------------------------------------------------------ */
 
-ASYNC(main_at_once)
+ASYNC_TEST(at_once)
 {
     char buf[8192];
     int peer;
@@ -90,10 +90,9 @@ ASYNC(main_at_once)
     close(peer);
     return 0;
 }
-TEST(at_once)
 
 /* More parts than one system call takes. */
-ASYNC(main_many_parts)
+ASYNC_TEST(many_parts)
 {
     static struct iovec parts[3000];
     size_t got = 0;
@@ -107,11 +106,10 @@ ASYNC(main_many_parts)
     close(peer);
     return 0;
 }
-TEST(many_parts)
 
 /* A write is accepted while the queue is not above high water, whatever its size; the next one waits until
  * it has sunk to low water. */
-ASYNC(main_water)
+ASYNC_TEST(water)
 {
     size_t got = 0;
     int peer;
@@ -137,7 +135,6 @@ ASYNC(main_water)
     close(peer);
     return 0;
 }
-TEST(water)
 
 /* Writers that wait are served in order, none is torn, nobody overtakes. */
 #define WRITERS 10
@@ -155,7 +152,7 @@ ASYNC(write_letter, asyncio_stream *, stream, unsigned, number)
     return err;
 }
 
-ASYNC(main_several_writers)
+ASYNC_TEST(several_writers)
 {
     static char got[WRITERS * EACH];
     asyncio_task *writers[WRITERS];
@@ -184,10 +181,9 @@ ASYNC(main_several_writers)
     close(peer);
     return 0;
 }
-TEST(several_writers)
 
 /* One of them is cancelled before its turn: the others have theirs. */
-ASYNC(main_cancelled_writer)
+ASYNC_TEST(cancelled_writer)
 {
     for (unsigned which = 0; which < 3; which++) {
         asyncio_task *writers[3];
@@ -208,10 +204,9 @@ ASYNC(main_cancelled_writer)
     }
     return 0;
 }
-TEST(cancelled_writer)
 
 /* Let in, but not run yet: nobody comes in between, and a request to cancel it comes too late. */
-ASYNC(main_turn)
+ASYNC_TEST(turn)
 {
     size_t got = 0;
     int peer;
@@ -236,10 +231,9 @@ ASYNC(main_turn)
     close(peer);
     return 0;
 }
-TEST(turn)
 
 /* Out of memory in the middle of a write that is queued: nothing of it is accepted. */
-ASYNC(main_all_or_nothing)
+ASYNC_TEST(all_or_nothing)
 {
     size_t got = 0;
     int peer, failures = 0;
@@ -262,10 +256,9 @@ ASYNC(main_all_or_nothing)
     close(peer);
     return 0;
 }
-TEST(all_or_nothing)
 
 /* Part of a write has gone out, and there is no memory for the rest: nothing may follow it. */
-ASYNC(main_torn)
+ASYNC_TEST(torn)
 {
     int peer;
     asyncio_stream *stream = narrow_stream(&peer);
@@ -278,12 +271,11 @@ ASYNC(main_torn)
     close(peer);
     return 0;
 }
-TEST(torn)
 
 /* ---- Errors ------------------------------------------------------------------------------ */
 
 /* A loop that writes and drains to a peer that has gone ends. */
-ASYNC(main_behaviour_54_gone)
+ASYNC_TEST(behaviour_54_gone)
 {
     int peer, err = 0, rounds = 0;
     asyncio_stream *stream = stream_to(&peer, NULL);
@@ -302,9 +294,8 @@ ASYNC(main_behaviour_54_gone)
     CHECK_EQUAL(asyncio_stream_close(stream), err);
     return 0;
 }
-TEST(behaviour_54_gone)
 
-ASYNC(main_behaviour_54_ten_drainers)
+ASYNC_TEST(behaviour_54_ten_drainers)
 {
     asyncio_task *tasks[20];
     for (int fails = 0; fails < 2; fails++) {
@@ -335,11 +326,10 @@ ASYNC(main_behaviour_54_ten_drainers)
     }
     return 0;
 }
-TEST(behaviour_54_ten_drainers)
 
 /* ---- The end ----------------------------------------------------------------------------- */
 
-ASYNC(main_write_eof)
+ASYNC_TEST(write_eof)
 {
     char buf[16];
     size_t got = 0;
@@ -360,10 +350,9 @@ ASYNC(main_write_eof)
     close(peer);
     return 0;
 }
-TEST(write_eof)
 
 /* What is no socket, and can be read, too, has no end of its output alone: it stays open. */
-ASYNC(main_write_eof_duplex)
+ASYNC_TEST(write_eof_duplex)
 {
     char c, *name = NULL;
     asyncio_stream *stream = NULL;
@@ -379,10 +368,9 @@ ASYNC(main_write_eof_duplex)
     close(person);
     return 0;
 }
-TEST(write_eof_duplex)
 
 /* Writers that wait while others say that it is the end: they have come too late. */
-ASYNC(main_end_overtakes)
+ASYNC_TEST(end_overtakes)
 {
     for (int closed = 0; closed < 2; closed++) {
         size_t got = 0;
@@ -403,10 +391,9 @@ ASYNC(main_end_overtakes)
     }
     return 0;
 }
-TEST(end_overtakes)
 
 /* What is queued arrives, although the peer is slow, and has sent what nobody read. */
-ASYNC(main_behaviour_55_close_flushes)
+ASYNC_TEST(behaviour_55_close_flushes)
 {
     char buf[16];
     size_t got = 0;
@@ -425,10 +412,9 @@ ASYNC(main_behaviour_55_close_flushes)
     close(peer);
     return 0;
 }
-TEST(behaviour_55_close_flushes)
 
 /* The peer reads nothing: after the timeout the rest is dropped, and the peer sees a reset. */
-ASYNC(main_close_timeout)
+ASYNC_TEST(close_timeout)
 {
     static const double timeouts[] = {0.1, -1};
     for (int i = 0; i < 2; i++) {
@@ -451,10 +437,9 @@ ASYNC(main_close_timeout)
     }
     return 0;
 }
-TEST(close_timeout)
 
 /* Others meanwhile: cancelled, aborted, and reset by the peer. */
-ASYNC(main_close_interrupted)
+ASYNC_TEST(close_interrupted)
 {
     for (int how = 0; how < 3; how++) {
         int peer;
@@ -486,7 +471,6 @@ ASYNC(main_close_interrupted)
     }
     return 0;
 }
-TEST(close_interrupted)
 
 /* A request that is pending does not keep a close that need not wait from succeeding. */
 ASYNC(close_cancelled, asyncio_stream *, stream)
@@ -496,7 +480,7 @@ ASYNC(close_cancelled, asyncio_stream *, stream)
     return asyncio_sleep(0);
 }
 
-ASYNC(main_close_needs_no_wait)
+ASYNC_TEST(close_needs_no_wait)
 {
     char buf[16];
     int peer;
@@ -508,10 +492,9 @@ ASYNC(main_close_needs_no_wait)
     close(peer);
     return 0;
 }
-TEST(close_needs_no_wait)
 
 /* Aborted: the peer sees a reset, and what was queued is gone. */
-ASYNC(main_abort)
+ASYNC_TEST(abort)
 {
     char buf[16];
     int peer;
@@ -521,10 +504,9 @@ ASYNC(main_abort)
     close(peer);
     return 0;
 }
-TEST(abort)
 
 /* The peer has half closed, and still gets the answer. */
-ASYNC(main_half_open)
+ASYNC_TEST(half_open)
 {
     char buf[16];
     int peer;
@@ -541,10 +523,9 @@ ASYNC(main_half_open)
     close(peer);
     return 0;
 }
-TEST(half_open)
 
 /* A hundred megabytes: accepted at once, sent bit by bit, and no memory is left behind. */
-ASYNC(main_huge)
+ASYNC_TEST(huge)
 {
     size_t n = is_slow_build() ? (size_t)8 << 20 : (size_t)100 << 20;
     char *block = malloc(n);
@@ -564,7 +545,6 @@ ASYNC(main_huge)
     free(block);
     return 0;
 }
-TEST(huge)
 
 /* ---- Sweeps ------------------------------------------------------------------------------ */
 
@@ -626,17 +606,15 @@ static void check_cancelled(intptr_t result, unsigned suspension)
     CHECK_EQUAL(result, suspension ? -ECANCELED : 0);
 }
 
-static void test_cancels(void **state)
+TEST(cancels)
 {
-    (void)state;
     sweep_cancels(writes, check_cancelled);
     CHECK(suspensions >= 1); /* how many there are depends on when the peer reads */
     harness_settle();
 }
 
-static void test_failures(void **state)
+TEST(failures)
 {
-    (void)state;
     sweep_failures(writes);
 }
 
@@ -644,29 +622,5 @@ int main(void)
 {
     use_descriptors();
     fill_much();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_at_once),
-        cmocka_unit_test(test_many_parts),
-        cmocka_unit_test(test_water),
-        cmocka_unit_test(test_several_writers),
-        cmocka_unit_test(test_cancelled_writer),
-        cmocka_unit_test(test_turn),
-        cmocka_unit_test(test_all_or_nothing),
-        cmocka_unit_test(test_torn),
-        cmocka_unit_test(test_behaviour_54_gone),
-        cmocka_unit_test(test_behaviour_54_ten_drainers),
-        cmocka_unit_test(test_write_eof),
-        cmocka_unit_test(test_write_eof_duplex),
-        cmocka_unit_test(test_end_overtakes),
-        cmocka_unit_test(test_behaviour_55_close_flushes),
-        cmocka_unit_test(test_close_timeout),
-        cmocka_unit_test(test_close_interrupted),
-        cmocka_unit_test(test_close_needs_no_wait),
-        cmocka_unit_test(test_abort),
-        cmocka_unit_test(test_half_open),
-        cmocka_unit_test(test_huge),
-        cmocka_unit_test(test_cancels),
-        cmocka_unit_test(test_failures),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

@@ -10,7 +10,7 @@
 
 /* ---- Bytes ------------------------------------------------------------------------------- */
 
-ASYNC(main_behaviour_53_exactly)
+ASYNC_TEST(behaviour_53_exactly)
 {
     size_t n = 300000;
     char *sent = malloc(n), *got = calloc(1, n);
@@ -39,9 +39,8 @@ ASYNC(main_behaviour_53_exactly)
     free(got);
     return 0;
 }
-TEST(behaviour_53_exactly)
 
-ASYNC(main_behaviour_53_two_readers)
+ASYNC_TEST(behaviour_53_two_readers)
 {
     char buf[8], *line;
     int peer;
@@ -60,10 +59,9 @@ ASYNC(main_behaviour_53_two_readers)
     close(peer);
     return 0;
 }
-TEST(behaviour_53_two_readers)
 
 /* A reader who waits is woken with the error, which stays; what had come before it is delivered first. */
-ASYNC(main_behaviour_53_error)
+ASYNC_TEST(behaviour_53_error)
 {
     char buf[16], *line;
     int peer;
@@ -86,10 +84,9 @@ ASYNC(main_behaviour_53_error)
     asyncio_stream_abort(stream);
     return 0;
 }
-TEST(behaviour_53_error)
 
 /* The kernel tells of a reset once: if a write was told, a read must not take it for the end. */
-ASYNC(main_error_told_to_writer)
+ASYNC_TEST(error_told_to_writer)
 {
     char buf[16];
     int peer, err = 0;
@@ -105,10 +102,9 @@ ASYNC(main_error_told_to_writer)
     CHECK_EQUAL(asyncio_stream_close(stream), -ECONNRESET);
     return 0;
 }
-TEST(error_told_to_writer)
 
 /* A cancelled read has taken nothing. */
-ASYNC(main_cancelled_reads)
+ASYNC_TEST(cancelled_reads)
 {
     char buf[16] = "", *line = NULL;
     int peer;
@@ -135,10 +131,9 @@ ASYNC(main_cancelled_reads)
     close(peer);
     return 0;
 }
-TEST(cancelled_reads)
 
 /* Small reads do not cost a system call each, and large ones are not copied. */
-ASYNC(main_small_and_large)
+ASYNC_TEST(small_and_large)
 {
     size_t n = 40000;
     char *got = malloc(n);
@@ -165,10 +160,9 @@ ASYNC(main_small_and_large)
     free(got);
     return 0;
 }
-TEST(small_and_large)
 
 /* One byte at a time. */
-ASYNC(main_dribble)
+ASYNC_TEST(dribble)
 {
     char *line;
     int peer;
@@ -184,7 +178,6 @@ ASYNC(main_dribble)
     close(peer);
     return 0;
 }
-TEST(dribble)
 
 /* A hundred megabytes without an end of line: refused at the limit, with the limit's memory; and
  * who wants them all the same gets them. */
@@ -198,7 +191,7 @@ ASYNC(send_forever, asyncio_stream *, stream, size_t, n)
     return err ? err : asyncio_stream_write_eof(stream);
 }
 
-ASYNC(main_endless_line)
+ASYNC_TEST(endless_line)
 {
     int fds[2];
     size_t n = is_slow_build() ? (size_t)4 << 20 : (size_t)100 << 20;
@@ -222,10 +215,9 @@ ASYNC(main_endless_line)
     CHECK_EQUAL(asyncio_stream_close(to), 0);
     return 0;
 }
-TEST(endless_line)
 
 /* Nothing is kept for a stream whose reader waits. */
-ASYNC(main_idle_memory)
+ASYNC_TEST(idle_memory)
 {
     char buf[4096], *line;
     int peer;
@@ -245,12 +237,11 @@ ASYNC(main_idle_memory)
     close(peer);
     return 0;
 }
-TEST(idle_memory)
 
 /* ---- Others meanwhile -------------------------------------------------------------------- */
 
 /* Closed or aborted under a reader. */
-ASYNC(main_closed_under_reader)
+ASYNC_TEST(closed_under_reader)
 {
     for (int abort = 0; abort < 2; abort++) {
         char buf[16];
@@ -269,10 +260,9 @@ ASYNC(main_closed_under_reader)
     }
     return 0;
 }
-TEST(closed_under_reader)
 
 /* Woken with bytes, but the stream goes before the reader runs. */
-ASYNC(main_closed_before_reader_runs)
+ASYNC_TEST(closed_before_reader_runs)
 {
     char buf[16];
     int peer;
@@ -287,7 +277,6 @@ ASYNC(main_closed_before_reader_runs)
     close(peer);
     return 0;
 }
-TEST(closed_before_reader_runs)
 
 /* A call that gives way before it begins finds that the stream has gone, or that another one reads. */
 ASYNC(abort_now, asyncio_stream *, stream)
@@ -307,7 +296,7 @@ static void use_up_budget(void)
     }
 }
 
-ASYNC(main_gone_while_giving_way)
+ASYNC_TEST(gone_while_giving_way)
 {
     char buf[16], *line;
     int peer;
@@ -336,7 +325,6 @@ ASYNC(main_gone_while_giving_way)
     close(peer);
     return 0;
 }
-TEST(gone_while_giving_way)
 
 /* ---- Made, looked at --------------------------------------------------------------------- */
 
@@ -356,7 +344,7 @@ static void call_outside(void *arg)
     CHECK_EQUAL(asyncio_stream_close(stream), 0);
 }
 
-ASYNC(main_refusals)
+ASYNC_TEST(refusals)
 {
     char buf[4], *line;
     int peer;
@@ -396,10 +384,9 @@ ASYNC(main_refusals)
     close(peer);
     return 0;
 }
-TEST(refusals)
 
 /* A descriptor that the program has used before, and closed behind the library's back. */
-ASYNC(main_adopted)
+ASYNC_TEST(adopted)
 {
     char buf[16];
     for (int stale = 0; stale < 2; stale++) {
@@ -433,9 +420,8 @@ ASYNC(main_adopted)
     CHECK_EQUAL(net_registrations(-1), 0);
     return 0;
 }
-TEST(adopted)
 
-ASYNC(main_pipes)
+ASYNC_TEST(pipes)
 {
     int fds[2];
     char buf[16], *line;
@@ -461,10 +447,9 @@ ASYNC(main_pipes)
     CHECK_EQUAL(asyncio_stream_close(to), -EPIPE);
     return 0;
 }
-TEST(pipes)
 
 /* Standard input: left as it is, and open. */
-ASYNC(main_stdin)
+ASYNC_TEST(stdin)
 {
     int fds[2], kept = dup(STDIN_FILENO);
     char *line;
@@ -487,12 +472,11 @@ ASYNC(main_stdin)
     close(kept);
     return 0;
 }
-TEST(stdin)
 
 /* ---- Copied ------------------------------------------------------------------------------ */
 
 /* a -- stream | stream -- b: what a sends, b gets, and the other way round. */
-ASYNC(main_copy)
+ASYNC_TEST(copy)
 {
     int a, b;
     size_t n = 1000000, got = 0;
@@ -528,10 +512,9 @@ ASYNC(main_copy)
     close(b);
     return 0;
 }
-TEST(copy)
 
 /* Either side ends in the middle. */
-ASYNC(main_copy_ends)
+ASYNC_TEST(copy_ends)
 {
     for (int which = 0; which < 4; which++) {
         int a, b;
@@ -570,7 +553,6 @@ ASYNC(main_copy_ends)
     }
     return 0;
 }
-TEST(copy_ends)
 
 /* ---- The loop closes --------------------------------------------------------------------- */
 
@@ -590,9 +572,8 @@ ASYNC(leave_open)
     return 0;
 }
 
-static void test_loop_closes(void **state)
+TEST(loop_closes)
 {
-    (void)state;
     struct ledger before = ledger_now();
     int descriptors = count_descriptors();
     for (int manner = 0; manner < 2; manner++) {
@@ -642,9 +623,8 @@ static void look_elsewhere(void)
 }
 
 /* Not even a look is permitted. */
-static void test_wrong_thread(void **state)
+TEST(wrong_thread)
 {
-    (void)state;
     check_dies(look_elsewhere, "asyncio_stream_at_eof");
 }
 
@@ -719,46 +699,20 @@ static void check_cancelled(intptr_t result, unsigned suspension)
         CHECK_EQUAL(result, 0);
 }
 
-static void test_cancels(void **state)
+TEST(cancels)
 {
-    (void)state;
     sweep_cancels(conversation, check_cancelled);
     CHECK(suspensions >= 4);
     harness_settle();
 }
 
-static void test_failures(void **state)
+TEST(failures)
 {
-    (void)state;
     sweep_failures(conversation);
 }
 
 int main(void)
 {
     use_descriptors();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_behaviour_53_exactly),
-        cmocka_unit_test(test_behaviour_53_two_readers),
-        cmocka_unit_test(test_behaviour_53_error),
-        cmocka_unit_test(test_error_told_to_writer),
-        cmocka_unit_test(test_cancelled_reads),
-        cmocka_unit_test(test_small_and_large),
-        cmocka_unit_test(test_dribble),
-        cmocka_unit_test(test_endless_line),
-        cmocka_unit_test(test_idle_memory),
-        cmocka_unit_test(test_closed_under_reader),
-        cmocka_unit_test(test_closed_before_reader_runs),
-        cmocka_unit_test(test_gone_while_giving_way),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_adopted),
-        cmocka_unit_test(test_pipes),
-        cmocka_unit_test(test_stdin),
-        cmocka_unit_test(test_copy),
-        cmocka_unit_test(test_copy_ends),
-        cmocka_unit_test(test_loop_closes),
-        cmocka_unit_test(test_wrong_thread),
-        cmocka_unit_test(test_cancels),
-        cmocka_unit_test(test_failures),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

@@ -78,7 +78,7 @@ static void check_sent(asyncio_task *task, size_t n)
 }
 
 /* The stream's turn is over as soon as it has sent, and goes on to who stands behind it. */
-ASYNC(main_stream_first)
+ASYNC_TEST(stream_first)
 {
     int peer;
     asyncio_stream *stream = narrow_stream(&peer);
@@ -93,10 +93,9 @@ ASYNC(main_stream_first)
     asyncio_close(peer);
     return 0;
 }
-TEST(stream_first)
 
 /* All that waits fits at once: one event for three turns. */
-ASYNC(main_one_event)
+ASYNC_TEST(one_event)
 {
     int peer;
     asyncio_stream *stream = stream_to(&peer, NULL);
@@ -120,7 +119,6 @@ ASYNC(main_one_event)
     asyncio_close(peer);
     return 0;
 }
-TEST(one_event)
 
 /* ---- A turn that nobody takes --------------------------------------------------------------------- */
 
@@ -146,9 +144,8 @@ ASYNC(leaves_a_turn)
 /* There is room when the loop runs no more tasks. It closes over both of them, and the turn passes from one
  * to the other and to the stream, which has what it accepted sent. Their stacks are abandoned: last in this
  * program. */
-static void test_turn_not_taken(void **state)
+TEST(turn_not_taken)
 {
-    (void)state;
     char text[16] = "";
     asyncio_loop *loop = asyncio_loop_new(NULL);
     record_reports(loop);
@@ -174,10 +171,5 @@ static void test_turn_not_taken(void **state)
 int main(void)
 {
     use_descriptors();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stream_first),
-        cmocka_unit_test(test_one_event),
-        cmocka_unit_test(test_turn_not_taken),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

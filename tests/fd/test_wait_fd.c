@@ -11,21 +11,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
-#include <cmocka.h>
-
-/* A cmocka test that runs main_<name>, which returns 0. */
-#define TEST(name)                                                                                           \
-    static void test_##name(void **state)                                                                    \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        CHECK_EQUAL(run(main_##name), 0);                                                                    \
-        harness_settle();                                                                                    \
-    }
 
 static void settle(void)
 {
@@ -168,7 +156,7 @@ static void check_order(enum before who, enum change how, enum after what)
     close(number.peer);
 }
 
-ASYNC(main_orders)
+ASYNC_TEST(orders)
 {
     for (int who = 0; who < BEFORES; who++)
         for (int how = 0; how < CHANGES; how++)
@@ -181,11 +169,10 @@ ASYNC(main_orders)
             }
     return 0;
 }
-TEST(orders)
 
 /* A copy of the closed file goes on having events. They are nobody's: one at most is told, and the
  * loop sleeps. */
-ASYNC(main_copy_goes_on)
+ASYNC_TEST(copy_goes_on)
 {
     struct number number;
     open_at_first(&number, SOCK_STREAM);
@@ -206,10 +193,9 @@ ASYNC(main_copy_goes_on)
     close(number.fd), close(number.peer), close(number.old_peer);
     return 0;
 }
-TEST(copy_goes_on)
 
 /* Closed, and the number is free: who comes is told at once, who waits when its time is over. */
-ASYNC(main_closed_for_good)
+ASYNC_TEST(closed_for_good)
 {
     struct number number;
     open_at_first(&number, SOCK_STREAM);
@@ -224,10 +210,9 @@ ASYNC(main_closed_for_good)
     CHECK_EQUAL(net_registrations(-1), 0);
     return 0;
 }
-TEST(closed_for_good)
 
 /* As libpq does for each connection: open, wait, close, at one number, many times. */
-ASYNC(main_again_and_again)
+ASYNC_TEST(again_and_again)
 {
     int first = -1;
     for (int i = 0; i < 300; i++) {
@@ -248,11 +233,10 @@ ASYNC(main_again_and_again)
     }
     return 0;
 }
-TEST(again_and_again)
 
 /* ---- Whatever has no events ------------------------------------------------------------------ */
 
-ASYNC(main_others)
+ASYNC_TEST(others)
 {
     static const char *const paths[] = {"/proc/self/exe", "/", "/dev/null", "/dev/zero", "/proc/self/stat"};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
@@ -286,7 +270,6 @@ ASYNC(main_others)
     CHECK_EQUAL(net_registrations(-1), 0);
     return 0;
 }
-TEST(others)
 
 /* ---- Any order ------------------------------------------------------------------------------- */
 
@@ -414,9 +397,8 @@ static void any_order(uint64_t seed)
     CHECK_EQUAL(run(main_any_order), 0);
 }
 
-static void test_any_order(void **state)
+TEST(any_order)
 {
-    (void)state;
     for_each_seed(any_order);
 }
 
@@ -447,26 +429,18 @@ static void check_swept(intptr_t result, unsigned suspension)
     CHECK(suspension == 0 ? result == 0 : result == 0 || result == -ECANCELED);
 }
 
-static void test_cancel_sweep(void **state)
+TEST(cancel_sweep)
 {
-    (void)state;
     sweep_cancels(main_reused, check_swept);
 }
 
-static void test_failure_sweep(void **state)
+TEST(failure_sweep)
 {
-    (void)state;
     sweep_failures(main_reused);
 }
 
 int main(void)
 {
     use_descriptors();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_orders),          cmocka_unit_test(test_copy_goes_on),
-        cmocka_unit_test(test_closed_for_good), cmocka_unit_test(test_again_and_again),
-        cmocka_unit_test(test_others),          cmocka_unit_test(test_any_order),
-        cmocka_unit_test(test_cancel_sweep),    cmocka_unit_test(test_failure_sweep),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

@@ -41,7 +41,7 @@ static int free_port(void)
     return ntohs(address.sin_port);
 }
 
-ASYNC(main_serves_each_address_once)
+ASYNC_TEST(serves_each_address_once)
 {
     check_server("same.test", 0, 1);
     check_server("same.test", free_port(), 1);
@@ -49,9 +49,8 @@ ASYNC(main_serves_each_address_once)
     check_server("again.test", free_port(), 2);
     return 0;
 }
-TEST(serves_each_address_once)
 
-ASYNC(main_dials_each_address_once)
+ASYNC_TEST(dials_each_address_once)
 {
     char words[128];
     asyncio_stream *stream;
@@ -63,9 +62,8 @@ ASYNC(main_dials_each_address_once)
     CHECK_HAS(asyncio_error_message(), "refused; 2 addresses were tried");
     return 0;
 }
-TEST(dials_each_address_once)
 
-ASYNC(main_opens_datagrams)
+ASYNC_TEST(opens_datagrams)
 {
     const asyncio_address address = {"again.test", 0}, remote = {"same.test", 9};
     asyncio_datagram *datagram;
@@ -73,13 +71,12 @@ ASYNC(main_opens_datagrams)
     asyncio_datagram_close(datagram);
     return 0;
 }
-TEST(opens_datagrams)
 
 /* ---- Ports ------------------------------------------------------------------------------------- */
 
 #define REASON ": a port is a number from 0 to 65535"
 
-ASYNC(main_names_the_port)
+ASYNC_TEST(names_the_port)
 {
     const asyncio_address bad = {"127.0.0.1", 99999}, any = {NULL, -1}, good = {"127.0.0.1", 0};
     asyncio_connect_options options = {.local = &any};
@@ -104,7 +101,6 @@ ASYNC(main_names_the_port)
     CHECK_TEXT(asyncio_error_message(), "connect to 127.0.0.1:99999" REASON);
     return 0;
 }
-TEST(names_the_port)
 
 /* ---- As text ------------------------------------------------------------------------------------ */
 
@@ -115,9 +111,8 @@ static void check_text(const struct sockaddr_in6 *address, const char *expected)
     assert_string_equal(text, expected);
 }
 
-static void test_a_zone(void **state)
+TEST(a_zone)
 {
-    (void)state;
     char name[IF_NAMESIZE], expected[64];
     struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_port = htons(443)};
     inet_pton(AF_INET6, "fe80::1", &address.sin6_addr);
@@ -132,7 +127,7 @@ static void test_a_zone(void **state)
     check_text(&address, "[fe80::1%4294967295]:443");
 }
 
-ASYNC(main_needs_a_path)
+ASYNC_TEST(needs_a_path)
 {
     asyncio_stream *stream;
     asyncio_server *server;
@@ -142,7 +137,6 @@ ASYNC(main_needs_a_path)
     CHECK_TEXT(asyncio_error_message(), "a Unix socket needs a path, which is NULL");
     return 0;
 }
-TEST(needs_a_path)
 
 /* ---- The peer after a reset ---------------------------------------------------------------------- */
 
@@ -182,7 +176,7 @@ static void check_reset(asyncio_stream *stream, int peer)
     check_peer(stream, &expected);
 }
 
-ASYNC(main_knows_the_peer_after_a_reset)
+ASYNC_TEST(knows_the_peer_after_a_reset)
 {
     int peer;
     asyncio_stream *stream = stream_to(&peer, NULL);
@@ -197,7 +191,6 @@ ASYNC(main_knows_the_peer_after_a_reset)
     close(listener);
     return 0;
 }
-TEST(knows_the_peer_after_a_reset)
 
 static struct sockaddr_in client_name;
 
@@ -215,7 +208,7 @@ static asyncio_coro *is_reset_handler(asyncio_stream *stream, void *arg)
     return is_reset(stream);
 }
 
-ASYNC(main_knows_its_client_after_a_reset)
+ASYNC_TEST(knows_its_client_after_a_reset)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     asyncio_server *server = NULL;
@@ -231,10 +224,9 @@ ASYNC(main_knows_its_client_after_a_reset)
     asyncio_server_release(server);
     return 0;
 }
-TEST(knows_its_client_after_a_reset)
 
 /* A Unix socket's is still the kernel's to tell. */
-ASYNC(main_knows_a_unix_peer_after_its_end)
+ASYNC_TEST(knows_a_unix_peer_after_its_end)
 {
     struct sockaddr_un name;
     socklen_t length = sizeof name;
@@ -251,7 +243,6 @@ ASYNC(main_knows_a_unix_peer_after_its_end)
     asyncio_stream_close(stream);
     return 0;
 }
-TEST(knows_a_unix_peer_after_its_end)
 
 /* ---- Sockets made by others ---------------------------------------------------------------------- */
 
@@ -273,7 +264,7 @@ static void check_backlog(int given, const asyncio_server_options *options, unsi
     asyncio_server_release(server);
 }
 
-ASYNC(main_leaves_the_backlog)
+ASYNC_TEST(leaves_the_backlog)
 {
     const asyncio_server_options none = {.limit = 100}, some = {.backlog = 7};
     check_backlog(200, NULL, 200);
@@ -282,10 +273,9 @@ ASYNC(main_leaves_the_backlog)
     check_backlog(200, &some, 7);
     return 0;
 }
-TEST(leaves_the_backlog)
 
 /* One that does not listen yet begins to. */
-ASYNC(main_listens_on_a_bound_socket)
+ASYNC_TEST(listens_on_a_bound_socket)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     asyncio_server *server = NULL;
@@ -296,9 +286,8 @@ ASYNC(main_listens_on_a_bound_socket)
     asyncio_server_release(server);
     return 0;
 }
-TEST(listens_on_a_bound_socket)
 
-ASYNC(main_refuses_what_cannot_listen)
+ASYNC_TEST(refuses_what_cannot_listen)
 {
     int fds[2];
     struct sockaddr_in address;
@@ -315,26 +304,11 @@ ASYNC(main_refuses_what_cannot_listen)
     close(fds[1]);
     return 0;
 }
-TEST(refuses_what_cannot_listen)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_serves_each_address_once),
-        cmocka_unit_test(test_dials_each_address_once),
-        cmocka_unit_test(test_opens_datagrams),
-        cmocka_unit_test(test_names_the_port),
-        cmocka_unit_test(test_a_zone),
-        cmocka_unit_test(test_needs_a_path),
-        cmocka_unit_test(test_knows_the_peer_after_a_reset),
-        cmocka_unit_test(test_knows_its_client_after_a_reset),
-        cmocka_unit_test(test_knows_a_unix_peer_after_its_end),
-        cmocka_unit_test(test_leaves_the_backlog),
-        cmocka_unit_test(test_listens_on_a_bound_socket),
-        cmocka_unit_test(test_refuses_what_cannot_listen),
-    };
     resolver.names = names;
     resolver.count = sizeof names / sizeof *names;
     use_descriptors();
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

@@ -204,7 +204,7 @@ static size_t end_endless(struct endless *endless)
 #define GIGABYTE ((size_t)1 << 30)
 
 /* Where lines have a limit, a line of a gigabyte is over soon. */
-ASYNC(main_gigabyte)
+ASYNC_TEST(gigabyte)
 {
     struct endless endless;
     begin();
@@ -219,10 +219,9 @@ ASYNC(main_gigabyte)
     finish();
     return 0;
 }
-TEST(gigabyte)
 
 /* One who reads on gets all of it, in little memory, and others are served meanwhile. */
-ASYNC(main_gigabyte_skipped)
+ASYNC_TEST(gigabyte_skipped)
 {
     struct endless endless;
     size_t total = is_slow_build() ? GIGABYTE / 32 : GIGABYTE, most = 0;
@@ -245,11 +244,10 @@ ASYNC(main_gigabyte_skipped)
     finish();
     return 0;
 }
-TEST(gigabyte_skipped)
 
 /* ---- Never reading --------------------------------------------------------------------------- */
 
-ASYNC(main_never_reads)
+ASYNC_TEST(never_reads)
 {
     int deaf[10];
     begin();
@@ -275,7 +273,6 @@ ASYNC(main_never_reads)
     finish();
     return 0;
 }
-TEST(never_reads)
 
 /* ---- Half-open ----------------------------------------------------------------------------------- */
 
@@ -289,7 +286,7 @@ static bool vanish(int fd)
     return can;
 }
 
-ASYNC(main_half_open)
+ASYNC_TEST(half_open)
 {
     begin();
     int reader = connect_as(server, "wait\n"), writer = connect_as(server, "pour\n"), half, plain;
@@ -320,7 +317,6 @@ ASYNC(main_half_open)
     finish();
     return 0;
 }
-TEST(half_open)
 
 /* ---- Storms ---------------------------------------------------------------------------------- */
 
@@ -348,7 +344,7 @@ static void *storms(void *arg)
     return NULL;
 }
 
-ASYNC(main_storm)
+ASYNC_TEST(storm)
 {
     struct storm some[4];
     begin();
@@ -370,7 +366,6 @@ ASYNC(main_storm)
     finish();
     return 0;
 }
-TEST(storm)
 
 /* ---- No descriptors -------------------------------------------------------------------------- */
 
@@ -420,9 +415,8 @@ ASYNC(main_no_descriptors)
     return 0;
 }
 
-static void test_no_descriptors(void **state)
+TEST(no_descriptors)
 {
-    (void)state;
     if (RUNNING_ON_VALGRIND) /* which has limits of its own */
         skip();
     CHECK_EQUAL(run(main_no_descriptors), 0);
@@ -432,10 +426,5 @@ static void test_no_descriptors(void **state)
 int main(void)
 {
     use_descriptors();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gigabyte),    cmocka_unit_test(test_gigabyte_skipped),
-        cmocka_unit_test(test_never_reads), cmocka_unit_test(test_half_open),
-        cmocka_unit_test(test_storm),       cmocka_unit_test(test_no_descriptors),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

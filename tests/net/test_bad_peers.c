@@ -8,23 +8,11 @@
 #include "support/net.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <unistd.h>
-#include <cmocka.h>
-
-/* A cmocka test that runs main_<name>, which returns 0. */
-#define TEST(name)                                                                                           \
-    static void test_##name(void **state)                                                                    \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        CHECK_EQUAL(run(main_##name), 0);                                                                    \
-        harness_settle();                                                                                    \
-    }
 
 static void settle(void)
 {
@@ -59,7 +47,7 @@ ASYNC(echo, int, fd, size_t *, echoed)
 }
 
 /* One byte at a time: each is a request of its own, and all come back. */
-ASYNC(main_dribble)
+ASYNC_TEST(dribble)
 {
     int fds[2];
     size_t echoed = 0;
@@ -76,10 +64,9 @@ ASYNC(main_dribble)
     CHECK_EQUAL(echoed, 1000);
     return 0;
 }
-TEST(dribble)
 
 /* Never reads: the server waits, and keeps nothing but what the kernel keeps. */
-ASYNC(main_never_reads)
+ASYNC_TEST(never_reads)
 {
     int fds[2];
     size_t echoed = 0;
@@ -111,7 +98,6 @@ ASYNC(main_never_reads)
     CHECK(result == 0 || result == -ECONNRESET || result == -EPIPE);
     return 0;
 }
-TEST(never_reads)
 
 /* Gone in the middle of a message: what came is delivered, then the error. */
 ASYNC(read_message, int, fd, char *, buf, size_t, n)
@@ -126,7 +112,7 @@ ASYNC(read_message, int, fd, char *, buf, size_t, n)
     return (intptr_t)got;
 }
 
-ASYNC(main_gone)
+ASYNC_TEST(gone)
 {
     for (int reset = 0; reset < 2; reset++) {
         int fds[2];
@@ -145,7 +131,6 @@ ASYNC(main_gone)
     }
     return 0;
 }
-TEST(gone)
 
 /* ---- Crowds -------------------------------------------------------------------------------- */
 
@@ -162,7 +147,7 @@ static int crowd_size(void)
     return is_slow_build() && room > 300 ? 300 : room;
 }
 
-ASYNC(main_idle_crowd)
+ASYNC_TEST(idle_crowd)
 {
     static int clients[CROWD];
     static asyncio_task *servers[CROWD];
@@ -190,7 +175,6 @@ ASYNC(main_idle_crowd)
     CHECK_EQUAL(net_registrations(-1), 0);
     return 0;
 }
-TEST(idle_crowd)
 
 /* No descriptor is left: accept says so at once, each time it is asked; with one it goes on. */
 ASYNC(main_no_descriptors)
@@ -223,9 +207,8 @@ ASYNC(main_no_descriptors)
     return 0;
 }
 
-static void test_no_descriptors(void **state)
+TEST(no_descriptors)
 {
-    (void)state;
     if (RUNNING_ON_VALGRIND)
         skip(); /* it has limits of its own */
     CHECK_EQUAL(run(main_no_descriptors), 0);
@@ -256,7 +239,7 @@ ASYNC(swallow, int, fd, size_t *, swallowed)
 }
 
 /* More comes than is ever read: timers and others have their turn. */
-ASYNC(main_firehose)
+ASYNC_TEST(firehose)
 {
     int fds[2], quiet[2];
     size_t swallowed = 0;
@@ -283,15 +266,9 @@ ASYNC(main_firehose)
     }
     return 0;
 }
-TEST(firehose)
 
 int main(void)
 {
     use_descriptors();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dribble),        cmocka_unit_test(test_never_reads),
-        cmocka_unit_test(test_gone),           cmocka_unit_test(test_idle_crowd),
-        cmocka_unit_test(test_no_descriptors), cmocka_unit_test(test_firehose),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

@@ -61,7 +61,7 @@ static asyncio_stream *stream_to_slow(int *peer)
 
 /* ---- Streams --------------------------------------------------------------------------------- */
 
-ASYNC(main_slow_peer_gets_all)
+ASYNC_TEST(slow_peer_gets_all)
 {
     int peer;
     asyncio_stream *stream = stream_to_slow(&peer);
@@ -74,10 +74,9 @@ ASYNC(main_slow_peer_gets_all)
     close(peer);
     return 0;
 }
-TEST(slow_peer_gets_all)
 
 /* A pipe asks for more when a whole page is free. */
-ASYNC(main_slow_reader_of_a_pipe_gets_all)
+ASYNC_TEST(slow_reader_of_a_pipe_gets_all)
 {
     int fds[2];
     asyncio_stream *stream;
@@ -91,10 +90,9 @@ ASYNC(main_slow_reader_of_a_pipe_gets_all)
     close(fds[0]);
     return 0;
 }
-TEST(slow_reader_of_a_pipe_gets_all)
 
 /* The timeout begins when the peer stops, not before. */
-ASYNC(main_peer_that_stops_is_cut_off)
+ASYNC_TEST(peer_that_stops_is_cut_off)
 {
     int peer;
     asyncio_stream *stream = stream_to_slow(&peer);
@@ -108,7 +106,6 @@ ASYNC(main_peer_that_stops_is_cut_off)
     close(peer);
     return 0;
 }
-TEST(peer_that_stops_is_cut_off)
 
 /* ---- Servers ------------------------------------------------------------------------------------ */
 
@@ -141,7 +138,7 @@ static void end_server(asyncio_server *server)
     asyncio_server_release(server);
 }
 
-ASYNC(main_server_lets_a_slow_client_take_all)
+ASYNC_TEST(server_lets_a_slow_client_take_all)
 {
     asyncio_server *server;
     int fd = connect_to(&server, TIMEOUT_S);
@@ -150,7 +147,6 @@ ASYNC(main_server_lets_a_slow_client_take_all)
     close(fd);
     return 0;
 }
-TEST(server_lets_a_slow_client_take_all)
 
 ASYNC(main_server_reports_who_is_cut_off)
 {
@@ -169,33 +165,23 @@ ASYNC(main_server_reports_who_is_cut_off)
     return 0;
 }
 
-static void test_server_reports_who_is_cut_off(void **state)
+TEST(server_reports_who_is_cut_off)
 {
-    (void)state;
     expect_reports(2);
     CHECK_EQUAL(run(main_server_reports_who_is_cut_off), 0);
     harness_settle();
 }
 
-ASYNC(main_no_number)
+ASYNC_TEST(no_number)
 {
     asyncio_server *server;
     const asyncio_server_options options = {.close_timeout = NAN};
     CHECK_EQUAL(asyncio_start_server(answers, NULL, "127.0.0.1", 0, &options, &server), -EINVAL);
     return 0;
 }
-TEST(no_number)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_slow_peer_gets_all),
-        cmocka_unit_test(test_slow_reader_of_a_pipe_gets_all),
-        cmocka_unit_test(test_peer_that_stops_is_cut_off),
-        cmocka_unit_test(test_server_lets_a_slow_client_take_all),
-        cmocka_unit_test(test_server_reports_who_is_cut_off),
-        cmocka_unit_test(test_no_number),
-    };
     use_descriptors();
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

@@ -13,21 +13,10 @@
 #include <math.h>
 #include <netinet/tcp.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <cmocka.h>
-
-#define TEST(name)                                                                                           \
-    static void test_##name(void **state)                                                                    \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        CHECK_EQUAL(run(main_##name), 0);                                                                    \
-        harness_settle();                                                                                    \
-    }
 
 static const struct resolver_name names[] = {
     {.name = "one.test", .addresses = {"127.0.0.1"}},
@@ -119,7 +108,7 @@ static void check_talk(int listener, asyncio_stream *stream)
     close(server);
 }
 
-ASYNC(main_numeric)
+ASYNC_TEST(numeric)
 {
     int port = 0, listener = listen_on("127.0.0.1", 10, &port);
     asyncio_stream *stream;
@@ -138,9 +127,8 @@ ASYNC(main_numeric)
     CHECK_EQUAL(net_registrations(-1), 0);
     return 0;
 }
-TEST(numeric)
 
-ASYNC(main_names)
+ASYNC_TEST(names)
 {
     int port = 0, listener = listen_on("127.0.0.1", 10, &port);
     asyncio_stream *stream;
@@ -153,7 +141,6 @@ ASYNC(main_names)
     CHECK_EQUAL(net_registrations(-1), 0);
     return 0;
 }
-TEST(names)
 
 ASYNC(main_v6)
 {
@@ -181,9 +168,8 @@ ASYNC(main_v6)
     return 0;
 }
 
-static void test_v6(void **state)
+TEST(v6)
 {
-    (void)state;
     intptr_t result = run(main_v6);
     if (result == -EAFNOSUPPORT) {
         print_message("skipped: this machine has no IPv6\n");
@@ -194,7 +180,7 @@ static void test_v6(void **state)
 }
 
 /* The first address hangs: the second is asked after the delay, and the first is let go. */
-ASYNC(main_black_hole)
+ASYNC_TEST(black_hole)
 {
     int port = 0, fillers[4], hole = listen_full("127.0.0.2", &port, fillers);
     int listener = listen_on("127.0.0.1", 10, &port);
@@ -218,7 +204,6 @@ ASYNC(main_black_hole)
     CHECK_EQUAL(net_registrations(-1), 0);
     return 0;
 }
-TEST(black_hole)
 
 /* ---- Failed ---------------------------------------------------------------------------- */
 
@@ -233,7 +218,7 @@ static void check_refused(const char *host, int port, const char *before, const 
     CHECK(!stream);
 }
 
-ASYNC(main_refused)
+ASYNC_TEST(refused)
 {
     int port = closed_port();
     asyncio_stream *stream = NULL;
@@ -251,9 +236,8 @@ ASYNC(main_refused)
     CHECK_EQUAL(net_registrations(-1), 0);
     return 0;
 }
-TEST(refused)
 
-ASYNC(main_misuse)
+ASYNC_TEST(misuse)
 {
     asyncio_stream *stream = NULL;
     asyncio_connect_options options = {.happy_eyeballs_delay = NAN};
@@ -269,11 +253,9 @@ ASYNC(main_misuse)
     CHECK(!stream);
     return 0;
 }
-TEST(misuse)
 
-static void test_outside_a_task(void **state)
+TEST(outside_a_task)
 {
-    (void)state;
     asyncio_stream *stream;
     CHECK_EQUAL(asyncio_open_connection("127.0.0.1", 80, NULL, &stream), ASYNCIO_ENOTASK);
     CHECK_EQUAL(asyncio_open_unix_connection("@x", NULL, &stream), ASYNCIO_ENOTASK);
@@ -282,7 +264,7 @@ static void test_outside_a_task(void **state)
 
 /* ---- The local address -------------------------------------------------------------------- */
 
-ASYNC(main_local)
+ASYNC_TEST(local)
 {
     int port = 0, listener = listen_on("127.0.0.1", 10, &port), own_port = closed_port();
     asyncio_address local = {"127.0.0.5", 0};
@@ -323,7 +305,6 @@ ASYNC(main_local)
     close(listener);
     return 0;
 }
-TEST(local)
 
 /* ---- Unix sockets ------------------------------------------------------------------------- */
 
@@ -344,7 +325,7 @@ ASYNC(open_unix_later, const char *, path)
     return err;
 }
 
-ASYNC(main_unix)
+ASYNC_TEST(unix)
 {
     char folder[] = "/tmp/asyncio-connect-XXXXXX", words[200], abstract[120], long_path[300];
     struct sockaddr_un name = {.sun_family = AF_UNIX};
@@ -378,7 +359,6 @@ ASYNC(main_unix)
     CHECK_EQUAL(net_registrations(-1), 0);
     return 0;
 }
-TEST(unix)
 
 /* ---- TLS --------------------------------------------------------------------------------- */
 
@@ -400,7 +380,7 @@ static bool is_servers(const asyncio_tls_context *tls)
 
 static const struct asy_tls_hooks fake_hooks = {.start = fake_tls, .is_server = is_servers};
 
-ASYNC(main_tls)
+ASYNC_TEST(tls)
 {
     int port = 0, listener = listen_on("127.0.0.1", 10, &port), context;
     asyncio_connect_options options = {.tls = (asyncio_tls_context *)(void *)&context};
@@ -427,11 +407,10 @@ ASYNC(main_tls)
     asyncio_tls_hook_(NULL);
     return 0;
 }
-TEST(tls)
 
 /* ---- Cancelled, and sweeps ------------------------------------------------------------------ */
 
-ASYNC(main_cancelled)
+ASYNC_TEST(cancelled)
 {
     int port = 0, fillers[4], hole = listen_full("127.0.0.2", &port, fillers);
     for (int i = 0; i < 10; i++) {
@@ -455,7 +434,6 @@ ASYNC(main_cancelled)
     CHECK_EQUAL(net_registrations(-1), 0);
     return 0;
 }
-TEST(cancelled)
 
 /* Two addresses refuse, one hangs, and one answers. */
 ASYNC(main_conversation)
@@ -476,9 +454,8 @@ ASYNC(main_conversation)
     return err;
 }
 
-static void test_sweeps(void **state)
+TEST(sweeps)
 {
-    (void)state;
     sweep_failures(main_conversation);
     sweep_cancels(main_conversation, NULL);
 }
@@ -561,15 +538,13 @@ static void in_network(coroutine_function main, const char *commands)
     harness_settle();
 }
 
-static void test_network_hole(void **state)
+TEST(network_hole)
 {
-    (void)state;
     in_network(main_hole, HOLE);
 }
 
-static void test_network_itself(void **state)
+TEST(network_itself)
 {
-    (void)state;
     in_network(main_itself, ONE_PORT);
 }
 
@@ -578,21 +553,5 @@ int main(void)
     resolver.names = names;
     resolver.count = sizeof names / sizeof *names;
     use_descriptors();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_network_hole), /* first: they fork, while there are no threads */
-        cmocka_unit_test(test_network_itself),
-        cmocka_unit_test(test_numeric),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_v6),
-        cmocka_unit_test(test_black_hole),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_misuse),
-        cmocka_unit_test(test_outside_a_task),
-        cmocka_unit_test(test_local),
-        cmocka_unit_test(test_unix),
-        cmocka_unit_test(test_tls),
-        cmocka_unit_test(test_cancelled),
-        cmocka_unit_test(test_sweeps),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

@@ -8,22 +8,11 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 #include <unistd.h>
-#include <cmocka.h>
-
-#define TEST(name)                                                                                           \
-    static void test_##name(void **state)                                                                    \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        CHECK_EQUAL(run(main_##name), 0);                                                                    \
-        harness_settle();                                                                                    \
-    }
 
 static const asyncio_address any_port = {"127.0.0.1", 0};
 
@@ -59,7 +48,7 @@ ASYNC(recv_later, asyncio_datagram *, datagram, char *, text, size_t, size)
 
 /* ---- One by one ---------------------------------------------------------------------- */
 
-ASYNC(main_send_and_receive)
+ASYNC_TEST(send_and_receive)
 {
     struct sockaddr_in address, from = {0}, peer;
     socklen_t length = sizeof from;
@@ -104,10 +93,9 @@ ASYNC(main_send_and_receive)
     CHECK_EQUAL(net_registrations(-1), 0);
     return 0;
 }
-TEST(send_and_receive)
 
 /* Nothing is lost without a word. */
-ASYNC(main_too_long)
+ASYNC_TEST(too_long)
 {
     struct sockaddr_in address, from;
     socklen_t length = sizeof from;
@@ -128,10 +116,9 @@ ASYNC(main_too_long)
     asyncio_datagram_close(server);
     return 0;
 }
-TEST(too_long)
 
 /* Nobody listens: told once, by whichever call comes next, and the socket goes on. */
-ASYNC(main_unreachable)
+ASYNC_TEST(unreachable)
 {
     struct sockaddr_in address;
     char text[8];
@@ -159,7 +146,6 @@ ASYNC(main_unreachable)
     asyncio_datagram_close(client);
     return 0;
 }
-TEST(unreachable)
 
 /* ---- Batches ------------------------------------------------------------------------------ */
 
@@ -189,7 +175,7 @@ ASYNC(recv_batch, asyncio_datagram *, datagram, struct batch *, batch)
     return asyncio_datagram_recvmmsg(datagram, batch->messages, BATCH);
 }
 
-ASYNC(main_batches)
+ASYNC_TEST(batches)
 {
     struct sockaddr_in address, own;
     socklen_t length = sizeof own;
@@ -242,11 +228,10 @@ ASYNC(main_batches)
     free(in);
     return 0;
 }
-TEST(batches)
 
 /* ---- Opened ------------------------------------------------------------------------------- */
 
-ASYNC(main_open)
+ASYNC_TEST(open)
 {
     asyncio_datagram *one = NULL, *two = NULL;
     asyncio_datagram_options options = {.reuse_port = 1};
@@ -300,9 +285,8 @@ ASYNC(main_open)
     CHECK_EQUAL(net_registrations(-1), 0);
     return 0;
 }
-TEST(open)
 
-ASYNC(main_from_fd)
+ASYNC_TEST(from_fd)
 {
     struct sockaddr_in address, own;
     char text[8];
@@ -324,10 +308,9 @@ ASYNC(main_from_fd)
     asyncio_close(pipe_fds[1]);
     return 0;
 }
-TEST(from_fd)
 
 /* A number that a foreign close has freed starts afresh, whatever was known of it. */
-ASYNC(main_afresh)
+ASYNC_TEST(afresh)
 {
     char text[8], late[8];
     struct sockaddr_in address, gone;
@@ -349,10 +332,9 @@ ASYNC(main_afresh)
     CHECK_EQUAL(asyncio_datagram_close(stale), -EBADF);
     return 0;
 }
-TEST(afresh)
 
 /* The same for one that the program has made itself. */
-ASYNC(main_from_fd_afresh)
+ASYNC_TEST(from_fd_afresh)
 {
     char text[8], late[8];
     struct sockaddr_in address, gone, own;
@@ -373,7 +355,6 @@ ASYNC(main_from_fd_afresh)
     CHECK_EQUAL(asyncio_datagram_close(stale), -EBADF);
     return 0;
 }
-TEST(from_fd_afresh)
 
 /* ---- The loop closes ------------------------------------------------------------------------- */
 
@@ -390,9 +371,8 @@ ASYNC(leave_open)
 }
 
 /* With it go the descriptors; the rest is their owner's. */
-static void test_loop_closes(void **state)
+TEST(loop_closes)
 {
-    (void)state;
     int descriptors = count_descriptors();
     CHECK_EQUAL(asyncio_run(leave_open()), 0);
     CHECK_EQUAL(count_descriptors(), descriptors);
@@ -430,7 +410,7 @@ static void check_rests(asyncio_task *task)
     CHECK(steps < 50);
 }
 
-ASYNC(main_unix)
+ASYNC_TEST(unix)
 {
     char folder[] = "/tmp/asyncio-datagram-XXXXXX", path[64], text[8], words[128];
     struct sockaddr_un from;
@@ -486,11 +466,10 @@ ASYNC(main_unix)
     rmdir(folder);
     return 0;
 }
-TEST(unix)
 
 /* ---- Closed, cancelled ------------------------------------------------------------------------ */
 
-ASYNC(main_closed)
+ASYNC_TEST(closed)
 {
     struct sockaddr_in address;
     char texts[3][8];
@@ -513,10 +492,9 @@ ASYNC(main_closed)
     CHECK_EQUAL(net_registrations(-1), 0);
     return 0;
 }
-TEST(closed)
 
 /* None is lost by a cancel: who comes next gets it. */
-ASYNC(main_cancelled)
+ASYNC_TEST(cancelled)
 {
     struct sockaddr_in address;
     char text[8];
@@ -532,13 +510,11 @@ ASYNC(main_cancelled)
     asyncio_datagram_close(server);
     return 0;
 }
-TEST(cancelled)
 
 /* ---- Outside a task, and sweeps ----------------------------------------------------------------- */
 
-static void test_outside_a_task(void **state)
+TEST(outside_a_task)
 {
-    (void)state;
     asyncio_datagram *datagram;
     CHECK_EQUAL(asyncio_open_datagram(&any_port, NULL, NULL, &datagram), ASYNCIO_ENOTASK);
     CHECK_EQUAL(asyncio_datagram_from_fd(0, &datagram), ASYNCIO_ENOTASK);
@@ -581,37 +557,18 @@ ASYNC(main_conversation)
     return n;
 }
 
-static void test_failures(void **state)
+TEST(failures)
 {
-    (void)state;
     sweep_failures(main_conversation);
 }
 
-static void test_cancelled_anywhere(void **state)
+TEST(cancelled_anywhere)
 {
-    (void)state;
     sweep_cancels(main_conversation, NULL);
 }
 
 int main(void)
 {
     use_descriptors();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_send_and_receive),
-        cmocka_unit_test(test_too_long),
-        cmocka_unit_test(test_unreachable),
-        cmocka_unit_test(test_batches),
-        cmocka_unit_test(test_open),
-        cmocka_unit_test(test_from_fd),
-        cmocka_unit_test(test_afresh),
-        cmocka_unit_test(test_from_fd_afresh),
-        cmocka_unit_test(test_loop_closes),
-        cmocka_unit_test(test_unix),
-        cmocka_unit_test(test_closed),
-        cmocka_unit_test(test_cancelled),
-        cmocka_unit_test(test_outside_a_task),
-        cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_cancelled_anywhere),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

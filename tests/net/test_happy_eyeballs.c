@@ -8,18 +8,7 @@
 #include "support/harness.h"
 #include <errno.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <string.h>
-#include <cmocka.h>
-
-#define TEST(name)                                                                                           \
-    static void test_##name(void **state)                                                                    \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        CHECK_EQUAL(run(main_##name), 0);                                                                    \
-        harness_settle();                                                                                    \
-    }
 
 /* ---- The network ---------------------------------------------------------------------- */
 
@@ -181,9 +170,8 @@ static void check_order(const char *families, const char *order)
     CHECK(count <= 2 || !found[2]);
 }
 
-static void test_interleaved(void **state)
+TEST(interleaved)
 {
-    (void)state;
     check_order("", "");
     check_order("6", "a");
     check_order("444", "abc");
@@ -197,7 +185,7 @@ static void test_interleaved(void **state)
 
 /* ---- Who is tried when ------------------------------------------------------------------- */
 
-ASYNC(main_one)
+ASYNC_TEST(one)
 {
     size_t tried;
     SET_UP({6, 1, 0, PLAIN});
@@ -209,9 +197,8 @@ ASYNC(main_one)
     CHECK_EQUAL(tried, 1);
     return 0;
 }
-TEST(one)
 
-ASYNC(main_delays)
+ASYNC_TEST(delays)
 {
     size_t tried;
     SET_UP({6, ASYNCIO_FOREVER, 0, PLAIN}, {6, ASYNCIO_FOREVER, 0, PLAIN}, {4, ASYNCIO_FOREVER, 0, PLAIN},
@@ -230,10 +217,9 @@ ASYNC(main_delays)
     CHECK_EQUAL(asyncio_sleep(0), 0);
     return 0;
 }
-TEST(delays)
 
 /* The first answers before the delay is over: nobody else is asked. */
-ASYNC(main_first_in_time)
+ASYNC_TEST(first_in_time)
 {
     size_t tried;
     SET_UP({6, 0.2, 0, PLAIN}, {4, 0, 0, PLAIN});
@@ -247,9 +233,8 @@ ASYNC(main_first_in_time)
     CHECK(is_time(elapsed(), 0));
     return 0;
 }
-TEST(first_in_time)
 
-ASYNC(main_failure_starts_next)
+ASYNC_TEST(failure_starts_next)
 {
     SET_UP({6, 0.05, -ENETUNREACH, PLAIN}, {4, 1, 0, PLAIN}, {6, 0.1, 0, PLAIN});
     CHECK_EQUAL(race(0.25, NULL), FD + 2);
@@ -271,9 +256,8 @@ ASYNC(main_failure_starts_next)
     CHECK(is_time(elapsed(), 3));
     return 0;
 }
-TEST(failure_starts_next)
 
-ASYNC(main_no_delay)
+ASYNC_TEST(no_delay)
 {
     /* Below 0: one after the other, however long each takes. */
     SET_UP({6, 100, -ETIMEDOUT, PLAIN}, {4, 100, 0, PLAIN}, {4, 0, 0, PLAIN});
@@ -287,9 +271,8 @@ ASYNC(main_no_delay)
     CHECK(is_time(elapsed(), 0.5));
     return 0;
 }
-TEST(no_delay)
 
-ASYNC(main_all_fail)
+ASYNC_TEST(all_fail)
 {
     size_t tried;
     SET_UP({6, 0.7, -EHOSTUNREACH, PLAIN}, {4, 0.1, -ECONNREFUSED, PLAIN}, {4, 0.1, -ENETUNREACH, PLAIN});
@@ -306,11 +289,10 @@ ASYNC(main_all_fail)
     CHECK_EQUAL(tried, 0);
     return 0;
 }
-TEST(all_fail)
 
 /* ---- Winners and losers --------------------------------------------------------------------- */
 
-ASYNC(main_two_winners)
+ASYNC_TEST(two_winners)
 {
     /* At the same moment; the second in spite of its cancel; while the third is only beginning. */
     SET_UP({6, 0.5, 0, PLAIN}, {4, 0.25, 0, PLAIN}, {4, 0, 0, PLAIN});
@@ -325,17 +307,15 @@ ASYNC(main_two_winners)
     CHECK_EQUAL(net.closed, 2);
     return 0;
 }
-TEST(two_winners)
 
 /* What a loser returns does not matter, and it is waited for. */
-ASYNC(main_slow_losers)
+ASYNC_TEST(slow_losers)
 {
     SET_UP({6, ASYNCIO_FOREVER, -EIO, SLOW_TO_END}, {4, 0.1, 0, PLAIN});
     CHECK_EQUAL(race(0.25, NULL), FD + 1);
     CHECK(is_time(elapsed(), 0.45));
     return 0;
 }
-TEST(slow_losers)
 
 /* ---- Cancelled ----------------------------------------------------------------------------- */
 
@@ -344,7 +324,7 @@ ASYNC(race_later, double, delay_s)
     return race(delay_s, NULL);
 }
 
-ASYNC(main_timeout)
+ASYNC_TEST(timeout)
 {
     for (double limit_s = 0.05; limit_s < 1; limit_s += 0.05) {
         SET_UP({6, ASYNCIO_FOREVER, 0, STUBBORN}, {4, ASYNCIO_FOREVER, 0, PLAIN}, {6, 1, 0, SLOW_TO_END});
@@ -354,10 +334,9 @@ ASYNC(main_timeout)
     }
     return 0;
 }
-TEST(timeout)
 
 /* The winner is there, and a loser takes its time: the request from outside comes in between. */
-ASYNC(main_cancelled_with_winner)
+ASYNC_TEST(cancelled_with_winner)
 {
     SET_UP({6, ASYNCIO_FOREVER, 0, SLOW_TO_END}, {4, 0.1, 0, PLAIN});
     asyncio_task *task = asyncio_create_task(race_later(0.25));
@@ -370,10 +349,9 @@ ASYNC(main_cancelled_with_winner)
     CHECK(is_time(elapsed(), 0.45));
     return 0;
 }
-TEST(cancelled_with_winner)
 
 /* A stranger cancels one attempt: it has failed, and the others go on. */
-ASYNC(main_attempt_cancelled)
+ASYNC_TEST(attempt_cancelled)
 {
     SET_UP({6, ASYNCIO_FOREVER, 0, PLAIN}, {4, 0.1, 0, PLAIN});
     asyncio_task *task = asyncio_create_task(race_later(0.25)), *all[8];
@@ -385,7 +363,6 @@ ASYNC(main_attempt_cancelled)
     CHECK(is_time(net.began_s[1], 0.1));
     return 0;
 }
-TEST(attempt_cancelled)
 
 static const struct host busy[] = {
     {6, 0.3, -ECONNREFUSED, PLAIN},
@@ -409,15 +386,13 @@ static void check_swept(intptr_t result, unsigned suspension)
     CHECK_EQUAL(count_open(), result >= FD);
 }
 
-static void test_cancelled_anywhere(void **state)
+TEST(cancelled_anywhere)
 {
-    (void)state;
     sweep_cancels(busy_race, check_swept);
 }
 
-static void test_failures(void **state)
+TEST(failures)
 {
-    (void)state;
     sweep_failures(busy_race);
 }
 
@@ -499,30 +474,9 @@ static void run_any(uint64_t seed)
     }
 }
 
-static void test_any(void **state)
+TEST(any)
 {
-    (void)state;
     for_each_seed(run_any);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_interleaved),
-        cmocka_unit_test(test_one),
-        cmocka_unit_test(test_delays),
-        cmocka_unit_test(test_first_in_time),
-        cmocka_unit_test(test_failure_starts_next),
-        cmocka_unit_test(test_no_delay),
-        cmocka_unit_test(test_all_fail),
-        cmocka_unit_test(test_two_winners),
-        cmocka_unit_test(test_slow_losers),
-        cmocka_unit_test(test_timeout),
-        cmocka_unit_test(test_cancelled_with_winner),
-        cmocka_unit_test(test_attempt_cancelled),
-        cmocka_unit_test(test_cancelled_anywhere),
-        cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_any),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

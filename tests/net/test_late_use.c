@@ -51,9 +51,8 @@ static void take_text_for_a_stream(int more)
     asyncio_stream_fd((asyncio_stream *)(void *)"this is no stream, far from it; it is text.");
 }
 
-static void test_streams(void **state)
+TEST(streams)
 {
-    (void)state;
     check_late(read_late, "asyncio_stream_read: used after its release; it was a stream");
     check_late(write_late, "asyncio_stream_write: used after its release; it was a stream");
     check_late(look_at_peer_late, "asyncio_stream_peername: used after its release");
@@ -109,9 +108,8 @@ static void wait_for_released_server(int more)
     asyncio_server_wait_closed(server, ASYNCIO_FOREVER);
 }
 
-static void test_servers(void **state)
+TEST(servers)
 {
-    (void)state;
     check_late(look_at_port_late, "asyncio_server_port: used after its release; it was a server");
     check_late(release_server_twice, "asyncio_server_release: used after its release");
     subject = wait_for_released_server;
@@ -149,19 +147,10 @@ static void close_datagram_twice(int more)
     asyncio_datagram_close(closed_datagram(more));
 }
 
-static void test_datagrams(void **state)
+TEST(datagrams)
 {
-    (void)state;
     check_late(receive_late, "asyncio_datagram_recv: used after its release; it was a datagram socket");
     check_late(close_datagram_twice, "asyncio_datagram_close: used after its release");
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_streams),
-        cmocka_unit_test(test_servers),
-        cmocka_unit_test(test_datagrams),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -11,24 +11,13 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <semaphore.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <cmocka.h>
 
 #define THREADS_MAX 8   /* as names.c has it, */
 #define GIVEN_UP_MAX 64 /* and beside them */
-
-#define TEST(name)                                                                                           \
-    static void test_##name(void **state)                                                                    \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        CHECK_EQUAL(run(main_##name), 0);                                                                    \
-        harness_settle();                                                                                    \
-    }
 
 static const struct resolver_name names[] = {
     {.name = "plain.test", .addresses = {"192.0.2.1", "2001:db8::1", "192.0.2.2"}},
@@ -87,7 +76,7 @@ ASYNC(note_that_it_ran, bool *, ran)
     return 0;
 }
 
-ASYNC(main_numbers)
+ASYNC_TEST(numbers)
 {
     bool ran = false;
     unsigned calls = resolver_calls();
@@ -105,11 +94,10 @@ ASYNC(main_numbers)
     CHECK(!ran); /* none of it waited */
     return asyncio_await(other);
 }
-TEST(numbers)
 
 /* ---- Names -------------------------------------------------------------------------- */
 
-ASYNC(main_found)
+ASYNC_TEST(found)
 {
     struct addrinfo *result;
     CHECK_EQUAL(look_up("plain.test", &result), 0);
@@ -123,9 +111,8 @@ ASYNC(main_found)
     freeaddrinfo(result);
     return 0;
 }
-TEST(found)
 
-ASYNC(main_services)
+ASYNC_TEST(services)
 {
     struct addrinfo *result;
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
@@ -140,9 +127,8 @@ ASYNC(main_services)
     CHECK_HAS(asyncio_error_message(), "look up 127.0.0.1: ");
     return 0;
 }
-TEST(services)
 
-ASYNC(main_errors)
+ASYNC_TEST(errors)
 {
     struct addrinfo *result = NULL;
     const struct {
@@ -179,11 +165,10 @@ ASYNC(main_errors)
     CHECK(!result);
     return 0;
 }
-TEST(errors)
 
 /* ---- Threads ------------------------------------------------------------------------ */
 
-ASYNC(main_many)
+ASYNC_TEST(many)
 {
     enum { MANY = 100 };
     asyncio_task *tasks[MANY];
@@ -201,7 +186,6 @@ ASYNC(main_many)
     resolver_set_gate(false);
     return 0;
 }
-TEST(many)
 
 static sem_t semaphore;
 
@@ -219,7 +203,7 @@ ASYNC(block_a_thread)
 }
 
 /* All threads for other work are taken: names have their own. */
-ASYNC(main_beside_other_work)
+ASYNC_TEST(beside_other_work)
 {
     enum { BLOCKED = 80 };
     asyncio_task *tasks[BLOCKED];
@@ -235,7 +219,6 @@ ASYNC(main_beside_other_work)
     sem_destroy(&semaphore);
     return 0;
 }
-TEST(beside_other_work)
 
 /* ---- Cancelled, left over -------------------------------------------------------------- */
 
@@ -248,7 +231,7 @@ static void wait_for_idle(const struct ledger *before)
     CHECK_EQUAL(ledger_now().allocations, before->allocations);
 }
 
-ASYNC(main_cancelled)
+ASYNC_TEST(cancelled)
 {
     asyncio_task *task = asyncio_create_task(look_up_later("slow.test", "192.0.2.3"));
     wait_until_running(1);
@@ -261,7 +244,6 @@ ASYNC(main_cancelled)
     resolver_set_gate(false);
     return 0; /* the answers are freed on the way: the run looks */
 }
-TEST(cancelled)
 
 /* Begins as many look-ups as go at a time, and gives all of them up. */
 static void give_up_a_batch(unsigned running)
@@ -277,7 +259,7 @@ static void give_up_a_batch(unsigned running)
 }
 
 /* They hold up no others. */
-ASYNC(main_given_up)
+ASYNC_TEST(given_up)
 {
     for (unsigned i = 0; i < 3; i++) {
         give_up_a_batch(i * THREADS_MAX);
@@ -289,10 +271,9 @@ ASYNC(main_given_up)
     resolver_set_gate(false);
     return 0;
 }
-TEST(given_up)
 
 /* What was queued behind them begins when they are given up. */
-ASYNC(main_queued_behind)
+ASYNC_TEST(queued_behind)
 {
     asyncio_task *tasks[THREADS_MAX];
     for (int i = 0; i < THREADS_MAX; i++)
@@ -312,7 +293,6 @@ ASYNC(main_queued_behind)
     resolver_set_gate(false);
     return 0;
 }
-TEST(queued_behind)
 
 static int count_threads(void)
 {
@@ -327,7 +307,7 @@ static int count_threads(void)
 
 /* There is a limit for these, too. Beyond it look-ups wait, cost no thread, and are taken back. When the old
  * ones are over, so are the threads that they had. */
-ASYNC(main_a_thousand_given_up)
+ASYNC_TEST(a_thousand_given_up)
 {
     static asyncio_task *tasks[1000];
     int threads = count_threads();
@@ -348,10 +328,9 @@ ASYNC(main_a_thousand_given_up)
         asyncio_sleep(0.001);
     return 0;
 }
-TEST(a_thousand_given_up)
 
 /* Those that are queued only are never looked up. */
-ASYNC(main_cancelled_in_queue)
+ASYNC_TEST(cancelled_in_queue)
 {
     enum { EXTRA = 5 };
     asyncio_task *running[THREADS_MAX], *queued[EXTRA];
@@ -373,7 +352,6 @@ ASYNC(main_cancelled_in_queue)
     resolver_set_gate(false);
     return 0;
 }
-TEST(cancelled_in_queue)
 
 /* A request before the call: nothing is begun. */
 ASYNC(look_up_twice)
@@ -384,11 +362,10 @@ ASYNC(look_up_twice)
     return look_up("none.test", &result);
 }
 
-ASYNC(main_cancelled_before)
+ASYNC_TEST(cancelled_before)
 {
     return asyncio_await(asyncio_create_task(look_up_twice())) == ASYNCIO_EGAI_NONAME ? 0 : -EPROTO;
 }
-TEST(cancelled_before)
 
 ASYNC(leave_a_lookup)
 {
@@ -398,9 +375,8 @@ ASYNC(leave_a_lookup)
 }
 
 /* The run is over, and its loop closed, while the thread looks up. */
-static void test_loop_closed(void **state)
+TEST(loop_closed)
 {
-    (void)state;
     struct ledger before = ledger_now();
     CHECK_EQUAL(asyncio_run(leave_a_lookup()), 0);
     CHECK_EQUAL(resolver_running(), 1);
@@ -412,9 +388,8 @@ static void test_loop_closed(void **state)
 }
 
 /* The same, abandoned: the loop closes over a task that still waits. */
-static void test_loop_abandoned(void **state)
+TEST(loop_abandoned)
 {
-    (void)state;
     asyncio_loop *loop = asyncio_loop_new(NULL);
     record_reports(loop);
     asyncio_release(asyncio_loop_create_task(loop, look_up_later("slow.test", "192.0.2.3")));
@@ -442,9 +417,8 @@ ASYNC(main_child)
     return asyncio_await(look_up_later("plain.test", "192.0.2.1"));
 }
 
-static void test_forked(void **state)
+TEST(forked)
 {
-    (void)state;
     if (ASY_TSAN) {
         print_message("skipped: this checker allows no threads in such a child\n");
         skip();
@@ -506,9 +480,8 @@ ASYNC(main_fork_waits)
     return 0;
 }
 
-static void test_fork_waits(void **state)
+TEST(fork_waits)
 {
-    (void)state;
     sem_init(&fork_begins, 0, 0);
     assert_int_equal(pthread_atfork(tell_of_fork, NULL, NULL), 0); /* after the library's: called before */
     int64_t before = atomic_exchange(&asy_resolver_fork_wait_ns, INT64_C(60000000000));
@@ -519,7 +492,7 @@ static void test_fork_waits(void **state)
 }
 
 /* Not for ever: a name server may take its time. */
-ASYNC(main_fork_goes_on)
+ASYNC_TEST(fork_goes_on)
 {
     asyncio_task *task = asyncio_create_task(look_up_later("slow.test", "192.0.2.3"));
     wait_until_running(1);
@@ -529,11 +502,10 @@ ASYNC(main_fork_goes_on)
     resolver_set_gate(false);
     return 0;
 }
-TEST(fork_goes_on)
 
 /* ---- getnameinfo ------------------------------------------------------------------------ */
 
-ASYNC(main_reverse)
+ASYNC_TEST(reverse)
 {
     char host[64] = "", service[32] = "", little[4];
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(8080)};
@@ -567,13 +539,11 @@ ASYNC(main_reverse)
                 ASYNCIO_EGAI_FAMILY);
     return 0;
 }
-TEST(reverse)
 
 /* ---- Outside a task, and sweeps --------------------------------------------------------- */
 
-static void test_outside_a_task(void **state)
+TEST(outside_a_task)
 {
-    (void)state;
     struct addrinfo *result;
     char host[8];
     struct sockaddr_in address = {.sin_family = AF_INET};
@@ -597,15 +567,13 @@ ASYNC(main_failures)
     return err ? err : other;
 }
 
-static void test_failures(void **state)
+TEST(failures)
 {
-    (void)state;
     sweep_failures(main_failures);
 }
 
-static void test_cancelled_anywhere(void **state)
+TEST(cancelled_anywhere)
 {
-    (void)state;
     sweep_cancels(main_failures, NULL);
 }
 
@@ -614,28 +582,5 @@ int main(void)
     resolver.names = names;
     resolver.count = sizeof names / sizeof *names;
     use_descriptors();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_found),
-        cmocka_unit_test(test_services),
-        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_many),
-        cmocka_unit_test(test_beside_other_work),
-        cmocka_unit_test(test_cancelled),
-        cmocka_unit_test(test_given_up),
-        cmocka_unit_test(test_queued_behind),
-        cmocka_unit_test(test_a_thousand_given_up),
-        cmocka_unit_test(test_cancelled_in_queue),
-        cmocka_unit_test(test_cancelled_before),
-        cmocka_unit_test(test_loop_closed),
-        cmocka_unit_test(test_loop_abandoned),
-        cmocka_unit_test(test_forked),
-        cmocka_unit_test(test_fork_goes_on),
-        cmocka_unit_test(test_fork_waits),
-        cmocka_unit_test(test_reverse),
-        cmocka_unit_test(test_outside_a_task),
-        cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_cancelled_anywhere),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

@@ -4,13 +4,11 @@
 #include "asyncio.h"
 #include "net/resolver.h"
 #include "net/server.h"
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "broken.h"
+#include "support/test.h"
 
 ASYNC(sleeps, asyncio_stream *, stream)
 {
@@ -41,9 +39,8 @@ ASYNC(drops_too_many)
     return 0;
 }
 
-static void the_users_of_a_server_are_counted(void **state)
+TEST(the_users_of_a_server_are_counted)
 {
-    (void)state;
     expect_broken(drops_too_many(), "asy_server_unref", "server->refs > 0");
 }
 
@@ -61,9 +58,8 @@ ASYNC(ends_more_clients_than_began)
     return asyncio_sleep(60);
 }
 
-static void a_server_counts_its_clients(void **state)
+TEST(a_server_counts_its_clients)
 {
-    (void)state;
     expect_broken(ends_more_clients_than_began(), "end_client", "server->client_count > 0");
 }
 
@@ -74,9 +70,8 @@ ASYNC(listens_to_more_than_there_is_room_for)
     return 0;
 }
 
-static void a_server_has_room_for_its_listeners(void **state)
+TEST(a_server_has_room_for_its_listeners)
 {
-    (void)state;
     expect_broken(listens_to_more_than_there_is_room_for(), "asy_server_add",
                   "server->listener_count < server->listener_room");
 }
@@ -91,9 +86,8 @@ ASYNC(begins_when_it_is_closed)
     return 0;
 }
 
-static void a_closed_server_does_not_begin(void **state)
+TEST(a_closed_server_does_not_begin)
 {
-    (void)state;
     expect_broken(begins_when_it_is_closed(), "asy_server_begin", "!server->is_closed");
 }
 
@@ -108,20 +102,9 @@ ASYNC(leaves_the_resolver_twice)
     return 0;
 }
 
-static void a_call_leaves_the_resolver_once(void **state)
+TEST(a_call_leaves_the_resolver_once)
 {
-    (void)state;
     expect_broken(leaves_the_resolver_twice(), "asy_resolver_leave", "!list_is_empty(&resolving->node)");
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_users_of_a_server_are_counted),
-        cmocka_unit_test(a_server_counts_its_clients),
-        cmocka_unit_test(a_server_has_room_for_its_listeners),
-        cmocka_unit_test(a_closed_server_does_not_begin),
-        cmocka_unit_test(a_call_leaves_the_resolver_once),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

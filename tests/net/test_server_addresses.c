@@ -3,7 +3,7 @@
  */
 #include "net/server_test.h"
 
-ASYNC(main_all_addresses)
+ASYNC_TEST(all_addresses)
 {
     int fds[8];
     for (int i = 0; i < 20; i++) {
@@ -23,9 +23,8 @@ ASYNC(main_all_addresses)
     }
     return 0;
 }
-TEST(all_addresses)
 
-ASYNC(main_refused)
+ASYNC_TEST(refused)
 {
     int fds[2];
     asyncio_server *server = serve(echo_handler, NULL, NULL), *other = NULL;
@@ -61,9 +60,8 @@ ASYNC(main_refused)
     finish(server);
     return 0;
 }
-TEST(refused)
 
-ASYNC(main_given_listener)
+ASYNC_TEST(given_listener)
 {
     struct sockaddr_in address;
     int fd = net_listen(&address, 10), before = client_at(ntohs(address.sin_port));
@@ -82,10 +80,9 @@ ASYNC(main_given_listener)
     CHECK(fcntl(fd, F_GETFD) < 0);
     return 0;
 }
-TEST(given_listener)
 
 /* Two servers at one port, among which the kernel spreads the clients. */
-ASYNC(main_reuse_port)
+ASYNC_TEST(reuse_port)
 {
     asyncio_server_options options = {.reuse_port = 1};
     asyncio_server *first = serve(echo_handler, NULL, &options), *second = NULL, *third = NULL;
@@ -102,7 +99,6 @@ ASYNC(main_reuse_port)
     finish(second);
     return 0;
 }
-TEST(reuse_port)
 
 static void check_unix(const char *path)
 {
@@ -113,7 +109,7 @@ static void check_unix(const char *path)
 }
 
 /* A stale file is replaced; at the end the file goes, if it is still ours. */
-ASYNC(main_behaviour_56_unix)
+ASYNC_TEST(behaviour_56_unix)
 {
     char path[64], too_long[200];
     const char *abstract = unix_name();
@@ -151,15 +147,9 @@ ASYNC(main_behaviour_56_unix)
     CHECK_EQUAL(asyncio_start_unix_server(echo_handler, NULL, path, NULL, NULL), -EINVAL);
     return 0;
 }
-TEST(behaviour_56_unix)
 
 int main(void)
 {
     use_descriptors();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_addresses),     cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_given_listener),    cmocka_unit_test(test_reuse_port),
-        cmocka_unit_test(test_behaviour_56_unix),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

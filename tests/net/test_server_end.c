@@ -7,7 +7,7 @@
 /* ---- The end ----------------------------------------------------------------------------- */
 
 /* wait_closed waits until it is closed and the last client is gone, in any order of things. */
-ASYNC(main_behaviour_56_orders)
+ASYNC_TEST(behaviour_56_orders)
 {
     enum { CLOSE, WAIT, LEAVE };
     static const int orders[][3] = {{CLOSE, WAIT, LEAVE}, {CLOSE, LEAVE, WAIT}, {WAIT, CLOSE, LEAVE},
@@ -48,7 +48,6 @@ ASYNC(main_behaviour_56_orders)
     }
     return 0;
 }
-TEST(behaviour_56_orders)
 
 /* Handlers that do not end in time are cancelled; one that takes its time over that is waited for. */
 ASYNC(stubborn, asyncio_stream *, stream)
@@ -68,7 +67,7 @@ static asyncio_coro *stubborn_handler(asyncio_stream *stream, void *arg)
     return stubborn(stream);
 }
 
-ASYNC(main_behaviour_56_grace)
+ASYNC_TEST(behaviour_56_grace)
 {
     static const double graces[] = {0, -1, 0.02};
     for (int i = 0; i < 3; i++) {
@@ -106,9 +105,8 @@ ASYNC(main_behaviour_56_grace)
     asyncio_server_release(server);
     return 0;
 }
-TEST(behaviour_56_grace)
 
-ASYNC(main_serve_forever)
+ASYNC_TEST(serve_forever)
 {
     for (int closed = 0; closed < 2; closed++) {
         asyncio_server *server = serve(echo_handler, NULL, NULL);
@@ -132,10 +130,9 @@ ASYNC(main_serve_forever)
     }
     return 0;
 }
-TEST(serve_forever)
 
 /* As if the peers had stopped sending: what came is read, then the end; what was written is flushed. */
-ASYNC(main_close_clients)
+ASYNC_TEST(close_clients)
 {
     asyncio_server *server = serve(echo_handler, NULL, NULL);
     int idle = client_of(server), busy = client_of(server);
@@ -154,7 +151,6 @@ ASYNC(main_close_clients)
     asyncio_server_release(server);
     return 0;
 }
-TEST(close_clients)
 
 /* All fails with -ECONNABORTED: a reader, a writer; a line in use stays where it is. */
 ASYNC(uses_line, asyncio_stream *, stream, intptr_t *, results)
@@ -198,7 +194,7 @@ static asyncio_coro *aborted_handler(asyncio_stream *stream, void *arg)
     return keeps ? keeps_line(stream, arg) : uses_line(stream, arg);
 }
 
-ASYNC(main_abort_clients)
+ASYNC_TEST(abort_clients)
 {
     expect_reports(2);
     for (int i = 0; i < 2; i++) {
@@ -220,7 +216,6 @@ ASYNC(main_abort_clients)
     }
     return 0;
 }
-TEST(abort_clients)
 
 /* Released with clients: they are cancelled, and the loop does the rest; a waiter gets his answer. */
 ASYNC(main_release)
@@ -245,7 +240,7 @@ ASYNC(main_release)
     close(client);
     return 0;
 }
-TEST(release)
+TEST_OF(main_release)
 
 /* ---- The loop closes --------------------------------------------------------------------- */
 
@@ -275,9 +270,8 @@ static void close_left(int descriptors, const struct ledger *before, bool stacks
         CHECK(ledger_is(before));
 }
 
-static void test_loop_closes(void **state)
+TEST(loop_closes)
 {
-    (void)state;
     struct ledger before = ledger_now();
     int descriptors = count_descriptors();
     /* By asyncio_run: handlers are cancelled first. */
@@ -292,9 +286,8 @@ static void test_loop_closes(void **state)
 
 /* By hand, without a shutdown: handlers never run again, and neither does one that never began. Last in this
  * program: their stacks are abandoned. */
-static void test_loop_closes_by_hand(void **state)
+TEST(loop_closes_by_hand)
 {
-    (void)state;
     int descriptors = count_descriptors();
     for (int released = 0; released < 2; released++) {
         asyncio_loop *loop = asyncio_loop_new(NULL);
@@ -318,11 +311,5 @@ static void test_loop_closes_by_hand(void **state)
 int main(void)
 {
     use_descriptors();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_behaviour_56_orders), cmocka_unit_test(test_behaviour_56_grace),
-        cmocka_unit_test(test_serve_forever),       cmocka_unit_test(test_close_clients),
-        cmocka_unit_test(test_abort_clients),       cmocka_unit_test(test_release),
-        cmocka_unit_test(test_loop_closes),         cmocka_unit_test(test_loop_closes_by_hand),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

@@ -5,7 +5,7 @@
 
 /* ---- Limits ------------------------------------------------------------------------------ */
 
-ASYNC(main_max_connections)
+ASYNC_TEST(max_connections)
 {
     asyncio_server_options options = {.max_connections = 2, .limit = 3};
     asyncio_server *server = serve(echo_handler, NULL, &options);
@@ -31,7 +31,6 @@ ASYNC(main_max_connections)
     finish(server);
     return 0;
 }
-TEST(max_connections)
 
 /* Of what lasts: once, where the machine is as fast as it should be. */
 static void check_told_once_a_second(double began)
@@ -73,9 +72,8 @@ ASYNC(main_no_descriptors)
     return 0;
 }
 
-static void test_no_descriptors(void **state)
+TEST(no_descriptors)
 {
-    (void)state;
     if (RUNNING_ON_VALGRIND) /* which has limits of its own */
         skip();
     CHECK_EQUAL(run(main_no_descriptors), 0);
@@ -83,7 +81,7 @@ static void test_no_descriptors(void **state)
 }
 
 /* Somebody shuts the listening socket down: told, once a second, and no spinning. */
-ASYNC(main_listener_broken)
+ASYNC_TEST(listener_broken)
 {
     int fd;
     asyncio_server *server = serve(echo_handler, NULL, NULL);
@@ -98,7 +96,6 @@ ASYNC(main_listener_broken)
     expect_reports(report_count);
     return 0;
 }
-TEST(listener_broken)
 
 /* Who is told of the pause may close and release the server. */
 static asyncio_server *told_of;
@@ -113,7 +110,7 @@ static void release_when_told(asyncio_loop *loop, const asyncio_exception_contex
     told_of = NULL;
 }
 
-ASYNC(main_released_when_told)
+ASYNC_TEST(released_when_told)
 {
     int fd;
     asyncio_server *server = told_of = serve(echo_handler, NULL, NULL);
@@ -124,11 +121,10 @@ ASYNC(main_released_when_told)
     settle();
     return 0;
 }
-TEST(released_when_told)
 
 /* Many at once: all are served. */
 #define STORM 400
-ASYNC(main_storm)
+ASYNC_TEST(storm)
 {
     static int clients[STORM];
     asyncio_server_options options = {.backlog = STORM};
@@ -148,12 +144,11 @@ ASYNC(main_storm)
     finish(server);
     return 0;
 }
-TEST(storm)
 
 /* Many come at once: the loop does other things in between. */
 #define AT_ONCE 200
 
-ASYNC(main_storm_in_turns)
+ASYNC_TEST(storm_in_turns)
 {
     int clients[AT_ONCE];
     struct sockaddr_in address;
@@ -179,7 +174,6 @@ ASYNC(main_storm_in_turns)
     finish(server);
     return 0;
 }
-TEST(storm_in_turns)
 
 /* A thousand connections that say nothing: what each of them costs. */
 #define IDLE 1000
@@ -194,7 +188,7 @@ static size_t resident_bytes(void)
     return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-ASYNC(main_idle)
+ASYNC_TEST(idle)
 {
     static int clients[IDLE];
     struct rlimit limit, enough;
@@ -218,11 +212,10 @@ ASYNC(main_idle)
     setrlimit(RLIMIT_NOFILE, &limit);
     return 0;
 }
-TEST(idle)
 
 /* ---- Bad peers --------------------------------------------------------------------------- */
 
-ASYNC(main_bad_peers)
+ASYNC_TEST(bad_peers)
 {
     static char letters[4096];
     asyncio_server *server = serve(echo_handler, NULL, NULL);
@@ -257,20 +250,9 @@ ASYNC(main_bad_peers)
     finish(server);
     return 0;
 }
-TEST(bad_peers)
 
 int main(void)
 {
     use_descriptors();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_max_connections),
-        cmocka_unit_test(test_no_descriptors),
-        cmocka_unit_test(test_listener_broken),
-        cmocka_unit_test(test_released_when_told),
-        cmocka_unit_test(test_storm),
-        cmocka_unit_test(test_storm_in_turns),
-        cmocka_unit_test(test_idle),
-        cmocka_unit_test(test_bad_peers),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

@@ -124,7 +124,7 @@ static void check_all(const char *host, int expected)
     finish(server);
 }
 
-ASYNC(main_names)
+ASYNC_TEST(names)
 {
     check_all("both.test", has_ipv6() ? 2 : 1);
     check_all("two.test", 2);
@@ -133,9 +133,8 @@ ASYNC(main_names)
     check_all("127.0.0.3", 1);
     return 0;
 }
-TEST(names)
 
-ASYNC(main_no_address)
+ASYNC_TEST(no_address)
 {
     int before = count_descriptors();
     asyncio_server *server = NULL;
@@ -147,10 +146,9 @@ ASYNC(main_no_address)
     CHECK_EQUAL(count_descriptors(), before);
     return 0;
 }
-TEST(no_address)
 
 /* One of several addresses is taken: it is named, and nobody listens at the others. */
-ASYNC(main_one_in_use)
+ASYNC_TEST(one_in_use)
 {
     struct sockaddr_in taken = quiet(2, 0), other;
     socklen_t length = sizeof taken;
@@ -176,7 +174,6 @@ ASYNC(main_one_in_use)
     finish(server);
     return 0;
 }
-TEST(one_in_use)
 
 /* This program's bind, before the C library's: calls number `taken_from` to `taken_to` find the address
  * taken. */
@@ -216,7 +213,7 @@ static void check_taken(unsigned from, unsigned to, int expected, unsigned expec
 
 /* One that is free at the first address and taken at another is given up for another one, several times. A
  * first address without a port is the system's lack of any. */
-ASYNC(main_another_port)
+ASYNC_TEST(another_port)
 {
     check_taken(0, 0, 0, 4);
     check_taken(1, 1, -EADDRINUSE, 1);
@@ -226,7 +223,6 @@ ASYNC(main_another_port)
     check_taken(2, UINT32_MAX, -EADDRINUSE, 2);
     return 0;
 }
-TEST(another_port)
 
 /* ---- Options --------------------------------------------------------------------------------- */
 
@@ -239,7 +235,7 @@ static unsigned backlog_of(int fd)
     return info.tcpi_sacked;
 }
 
-ASYNC(main_backlog)
+ASYNC_TEST(backlog)
 {
     static const struct {
         int option;
@@ -257,9 +253,8 @@ ASYNC(main_backlog)
     }
     return 0;
 }
-TEST(backlog)
 
-ASYNC(main_reuse_port)
+ASYNC_TEST(reuse_port)
 {
     int fds[2], more[2];
     asyncio_server *servers[2] = {NULL, NULL}, *third = NULL;
@@ -281,7 +276,6 @@ ASYNC(main_reuse_port)
     finish(servers[1]);
     return 0;
 }
-TEST(reuse_port)
 
 /* ---- Given descriptors ----------------------------------------------------------------------- */
 
@@ -297,7 +291,7 @@ static void check_refused(int fd, int expected)
         close(fd);
 }
 
-ASYNC(main_given)
+ASYNC_TEST(given)
 {
     struct sockaddr_in address;
     int fds[2], fd;
@@ -337,7 +331,6 @@ ASYNC(main_given)
     }
     return 0;
 }
-TEST(given)
 
 /* ---- Unix sockets ---------------------------------------------------------------------------- */
 
@@ -395,7 +388,7 @@ static void check_in_the_way(mode_t kind)
     CHECK_EQUAL(status.st_mode & S_IFMT, kind);
 }
 
-ASYNC(main_in_the_way)
+ASYNC_TEST(in_the_way)
 {
     struct stat status;
     make_file(path);
@@ -419,9 +412,8 @@ ASYNC(main_in_the_way)
     CHECK_EQUAL(unlink(other_path), 0);
     return 0;
 }
-TEST(in_the_way)
 
-ASYNC(main_files)
+ASYNC_TEST(files)
 {
     asyncio_server *server = NULL;
     leave_stale(path);
@@ -459,7 +451,6 @@ ASYNC(main_files)
     CHECK_HAS(asyncio_error_message(), missing);
     return 0;
 }
-TEST(files)
 
 /* ---- Sweeps ---------------------------------------------------------------------------------- */
 
@@ -486,17 +477,15 @@ ASYNC(main_name_life)
     return err;
 }
 
-static void test_failures(void **state)
+TEST(failures)
 {
-    (void)state;
     sweep_failures(main_unix_life);
     sweep_failures(main_name_life);
     assert_false(exists(path));
 }
 
-static void test_cancels(void **state)
+TEST(cancels)
 {
-    (void)state;
     sweep_cancels(main_name_life, NULL);
 }
 
@@ -515,15 +504,7 @@ int main(void)
     resolver.names = names;
     resolver.count = sizeof names / sizeof *names;
     make_folder();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),      cmocka_unit_test(test_no_address),
-        cmocka_unit_test(test_one_in_use), cmocka_unit_test(test_another_port),
-        cmocka_unit_test(test_backlog),    cmocka_unit_test(test_reuse_port),
-        cmocka_unit_test(test_given),      cmocka_unit_test(test_in_the_way),
-        cmocka_unit_test(test_files),      cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_cancels),
-    };
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = tests_run(NULL);
     rmdir(folder);
     return failed;
 }

@@ -5,7 +5,7 @@
 
 /* ---- Serving ----------------------------------------------------------------------------- */
 
-ASYNC(main_serving)
+ASYNC_TEST(serving)
 {
     int fds[4] = {-1, -1, -1, -1}, clients[50];
     asyncio_server *server = serve(echo_handler, NULL, NULL);
@@ -30,7 +30,6 @@ ASYNC(main_serving)
     CHECK_EQUAL(net_registrations(-1), 0);
     return 0;
 }
-TEST(serving)
 
 ASYNC(look, asyncio_stream *, stream, intptr_t *, seen)
 {
@@ -52,7 +51,7 @@ static asyncio_coro *look_handler(asyncio_stream *stream, void *arg)
     return look(stream, arg);
 }
 
-ASYNC(main_looking)
+ASYNC_TEST(looking)
 {
     intptr_t seen = 0;
     asyncio_server *server = serve(look_handler, &seen, NULL);
@@ -64,7 +63,6 @@ ASYNC(main_looking)
     finish(server);
     return 0;
 }
-TEST(looking)
 
 /* What the handler wrote arrives, although it has returned, and the client is slow. */
 ASYNC(write_much, asyncio_stream *, stream)
@@ -82,7 +80,7 @@ static asyncio_coro *much_handler(asyncio_stream *stream, void *arg)
     return write_much(stream);
 }
 
-ASYNC(main_flushed_behind_handler)
+ASYNC_TEST(flushed_behind_handler)
 {
     for (int abort = 0; abort < 2; abort++) {
         intptr_t error;
@@ -103,7 +101,6 @@ ASYNC(main_flushed_behind_handler)
     }
     return 0;
 }
-TEST(flushed_behind_handler)
 
 /* ---- Handlers that fail, or see to their streams themselves ------------------------------ */
 
@@ -152,7 +149,7 @@ static void check_report(int client, intptr_t err)
 }
 
 /* Reported, with the address; the client sees a reset; the others and the server go on. */
-ASYNC(main_behaviour_55_handler_fails)
+ASYNC_TEST(behaviour_55_handler_fails)
 {
     static const intptr_t errors[] = {-EIO, -EIO, ASYNCIO_EINCOMPLETE, -ECANCELED, -EPIPE, -ECONNRESET};
     for (int i = 0; i < 6; i++) {
@@ -177,9 +174,8 @@ ASYNC(main_behaviour_55_handler_fails)
     }
     return 0;
 }
-TEST(behaviour_55_handler_fails)
 
-ASYNC(main_handler_makes_none)
+ASYNC_TEST(handler_makes_none)
 {
     struct wish wish = {.makes_none = true};
     asyncio_server *server = serve(failing_handler, &wish, NULL);
@@ -191,7 +187,6 @@ ASYNC(main_handler_makes_none)
     finish(server);
     return 0;
 }
-TEST(handler_makes_none)
 
 /* On stderr: the handler's own words, where it stands, and who the peer was. */
 ASYNC(main_told_on_stderr)
@@ -211,16 +206,15 @@ static void tell(void)
     asyncio_run(main_told_on_stderr());
 }
 
-static void test_told_on_stderr(void **state)
+TEST(told_on_stderr)
 {
-    (void)state;
     check_prints(tell, "the handler of a client failed: the disk is on fire (EIO); task ");
     check_prints(tell, "test_serving.c");
     check_prints(tell, "peer 127.0.0.1:");
 }
 
 /* Closed, aborted or handed on by the handler itself, whatever it returns. */
-ASYNC(main_own_ways)
+ASYNC_TEST(own_ways)
 {
     size_t told = 0;
     for (int own = 1; own <= 3; own++)
@@ -246,7 +240,6 @@ ASYNC(main_own_ways)
     expect_reports(told);
     return 0;
 }
-TEST(own_ways)
 
 /* A task of the handler's still closes, or reads, when the handler has returned. */
 static asyncio_task *left_behind;
@@ -268,7 +261,7 @@ static asyncio_coro *leaving_handler(asyncio_stream *stream, void *arg)
     return leaves(stream, *(int *)arg);
 }
 
-ASYNC(main_tasks_left)
+ASYNC_TEST(tasks_left)
 {
     for (int what = 0; what < 2; what++) {
         intptr_t error;
@@ -285,7 +278,6 @@ ASYNC(main_tasks_left)
     }
     return 0;
 }
-TEST(tasks_left)
 
 /* ---- Sweeps ------------------------------------------------------------------------------ */
 
@@ -358,32 +350,18 @@ static void check_cancelled(intptr_t result, unsigned suspension)
     CHECK(suspension ? result == -ECANCELED || result == 0 : result == 0);
 }
 
-static void test_cancels(void **state)
+TEST(cancels)
 {
-    (void)state;
     sweep_cancels(lives, check_cancelled);
 }
 
-static void test_failures(void **state)
+TEST(failures)
 {
-    (void)state;
     sweep_failures(lives);
 }
 
 int main(void)
 {
     use_descriptors();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_serving),
-        cmocka_unit_test(test_looking),
-        cmocka_unit_test(test_flushed_behind_handler),
-        cmocka_unit_test(test_behaviour_55_handler_fails),
-        cmocka_unit_test(test_handler_makes_none),
-        cmocka_unit_test(test_told_on_stderr),
-        cmocka_unit_test(test_own_ways),
-        cmocka_unit_test(test_tasks_left),
-        cmocka_unit_test(test_cancels),
-        cmocka_unit_test(test_failures),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

@@ -5,7 +5,7 @@
 
 /* ---- Connecting ------------------------------------------------------------------------------ */
 
-ASYNC(main_refused)
+ASYNC_TEST(refused)
 {
     struct sockaddr_in address;
     asyncio_close(net_listen(&address, 1));
@@ -31,10 +31,9 @@ ASYNC(main_refused)
     CHECK_EQUAL(net_registrations(-1), 0);
     return 0;
 }
-TEST(refused)
 
 /* Nobody answers: the listener's queue is full, and the kernel drops what comes. */
-ASYNC(main_connect_timeout)
+ASYNC_TEST(connect_timeout)
 {
     struct sockaddr_in address;
     int listener = net_listen(&address, 0), fds[4];
@@ -56,7 +55,6 @@ ASYNC(main_connect_timeout)
     asyncio_close(listener);
     return 0;
 }
-TEST(connect_timeout)
 
 static void check_unix(const struct sockaddr *name, socklen_t length)
 {
@@ -86,7 +84,7 @@ static void check_unix(const struct sockaddr *name, socklen_t length)
     asyncio_close(listener);
 }
 
-ASYNC(main_unix)
+ASYNC_TEST(unix)
 {
     struct sockaddr_un name;
     check_unix((struct sockaddr *)&name, net_unix_address((struct sockaddr *)&name));
@@ -99,10 +97,9 @@ ASYNC(main_unix)
     rmdir(folder);
     return 0;
 }
-TEST(unix)
 
 /* A number that a foreign close has freed starts afresh, whatever was known of it. */
-ASYNC(main_afresh)
+ASYNC_TEST(afresh)
 {
     struct sockaddr_in address;
     int fds[2], listener = net_listen(&address, 10);
@@ -131,7 +128,6 @@ ASYNC(main_afresh)
     CHECK_EQUAL(net_registrations(-1), 0);
     return 0;
 }
-TEST(afresh)
 
 /* ---- Accepting -------------------------------------------------------------------------------- */
 
@@ -147,7 +143,7 @@ ASYNC(accept_many, int, listener, int *, count)
 }
 
 /* A call that was cancelled has begun to connect: the next one waits for that. */
-ASYNC(main_connect_again)
+ASYNC_TEST(connect_again)
 {
     struct sockaddr_in address;
     int listener = net_listen(&address, 0), fds[3], count = 0;
@@ -167,9 +163,8 @@ ASYNC(main_connect_again)
     asyncio_close(listener);
     return 0;
 }
-TEST(connect_again)
 
-ASYNC(main_accept_storm)
+ASYNC_TEST(accept_storm)
 {
     struct sockaddr_in address;
     int listener = net_listen(&address, 500), counts[3] = {0};
@@ -194,7 +189,6 @@ ASYNC(main_accept_storm)
         CHECK_EQUAL(asyncio_await(tasks[i]), -EBADF);
     return 0;
 }
-TEST(accept_storm)
 
 /* This program's accept, before the C library's: the next calls fail with these, up to a 0. Each such
  * failure takes a connection with it, as the kernel's do. */
@@ -231,7 +225,7 @@ static int connected_to(struct sockaddr_in *address)
 
 /* Connections that end before they are accepted are nobody's business: the next one comes, and its whole
  * address. What is wrong here is told. */
-ASYNC(main_accept_failures)
+ASYNC_TEST(accept_failures)
 {
     static const int peers[] = {ECONNABORTED, EPROTO,      ENETDOWN, ENOPROTOOPT, EHOSTDOWN, ENONET,
                                 EHOSTUNREACH, ENETUNREACH, 0};
@@ -275,7 +269,6 @@ ASYNC(main_accept_failures)
     asyncio_close(listener);
     return 0;
 }
-TEST(accept_failures)
 
 static asyncio_coro *greeter(asyncio_stream *stream, void *arg)
 {
@@ -284,7 +277,7 @@ static asyncio_coro *greeter(asyncio_stream *stream, void *arg)
 }
 
 /* A server passes over them, too, reports none, and has no pause after it. */
-ASYNC(main_server_accept_failures)
+ASYNC_TEST(server_accept_failures)
 {
     static const int passing[] = {ECONNABORTED, EPROTO, ECONNABORTED, EPERM, ETIMEDOUT, EOPNOTSUPP, 0};
     enum { FAILURES = sizeof passing / sizeof *passing - 1 };
@@ -307,10 +300,9 @@ ASYNC(main_server_accept_failures)
     asyncio_server_release(server);
     return 0;
 }
-TEST(server_accept_failures)
 
 /* A connection that is there when the request comes is accepted, and the request stays. */
-ASYNC(main_accept_cancelled)
+ASYNC_TEST(accept_cancelled)
 {
     struct sockaddr_in address;
     int listener = net_listen(&address, 10), client = net_tcp();
@@ -328,21 +320,9 @@ ASYNC(main_accept_cancelled)
     asyncio_close(listener);
     return 0;
 }
-TEST(accept_cancelled)
 
 int main(void)
 {
     use_descriptors();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_connect_timeout),
-        cmocka_unit_test(test_unix),
-        cmocka_unit_test(test_afresh),
-        cmocka_unit_test(test_connect_again),
-        cmocka_unit_test(test_accept_storm),
-        cmocka_unit_test(test_accept_failures),
-        cmocka_unit_test(test_server_accept_failures),
-        cmocka_unit_test(test_accept_cancelled),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

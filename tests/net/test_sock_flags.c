@@ -8,22 +8,10 @@
 #include <errno.h>
 #include <linux/errqueue.h>
 #include <poll.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include <cmocka.h>
-
-/* A cmocka test that runs main_<name>, which returns 0. */
-#define TEST(name)                                                                                           \
-    static void test_##name(void **state)                                                                    \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        CHECK_EQUAL(run(main_##name), 0);                                                                    \
-        harness_settle();                                                                                    \
-    }
 
 static void settle(void)
 {
@@ -81,7 +69,7 @@ static void send_in_vain(int fd)
 }
 
 /* It is empty, and a datagram waits: whoever asks for errors waits, and the datagram is still found. */
-ASYNC(main_no_errors)
+ASYNC_TEST(no_errors)
 {
     struct sockaddr_in address;
     char text[8];
@@ -94,10 +82,9 @@ ASYNC(main_no_errors)
     asyncio_close(fd);
     return 0;
 }
-TEST(no_errors)
 
 /* It does not stand in line with those who wait for datagrams, and an error wakes it. */
-ASYNC(main_error_comes)
+ASYNC_TEST(error_comes)
 {
     struct sockaddr_in address;
     char text[8];
@@ -123,10 +110,9 @@ ASYNC(main_error_comes)
     asyncio_close(fd);
     return 0;
 }
-TEST(error_comes)
 
 /* The same by hand. */
-ASYNC(main_wait_for_error)
+ASYNC_TEST(wait_for_error)
 {
     struct sockaddr_in address;
     int fd = net_udp(&address);
@@ -138,10 +124,9 @@ ASYNC(main_wait_for_error)
     asyncio_close(fd);
     return 0;
 }
-TEST(wait_for_error)
 
 /* A peer that hangs up is no error, and does not keep the wait busy. */
-ASYNC(main_hang_up)
+ASYNC_TEST(hang_up)
 {
     int fds[2];
     net_tcp_pair(fds);
@@ -158,10 +143,9 @@ ASYNC(main_hang_up)
     close_pair(fds);
     return 0;
 }
-TEST(hang_up)
 
 /* A stream has the descriptor. */
-ASYNC(main_errors_of_a_stream)
+ASYNC_TEST(errors_of_a_stream)
 {
     int fds[2];
     char text[8];
@@ -183,7 +167,6 @@ ASYNC(main_errors_of_a_stream)
     asyncio_close(fds[1]);
     return 0;
 }
-TEST(errors_of_a_stream)
 
 /* ---- Urgent data ------------------------------------------------------------------------------ */
 
@@ -206,7 +189,7 @@ ssize_t recv(int fd, void *buf, size_t n, int flags)
 }
 
 /* Ordinary bytes wait meanwhile, and are still found. */
-ASYNC(main_urgent)
+ASYNC_TEST(urgent)
 {
     int fds[2];
     char text[8], urgent[2];
@@ -224,7 +207,6 @@ ASYNC(main_urgent)
     close_pair(fds);
     return 0;
 }
-TEST(urgent)
 
 /* ---- Peeking ---------------------------------------------------------------------------------- */
 
@@ -249,16 +231,15 @@ static void check_peeks(int type)
     close_pair(fds);
 }
 
-ASYNC(main_peek)
+ASYNC_TEST(peek)
 {
     check_peeks(SOCK_STREAM);
     check_peeks(SOCK_DGRAM);
     return 0;
 }
-TEST(peek)
 
 /* Whoever peeks sees what another task then takes. */
-ASYNC(main_peek_first)
+ASYNC_TEST(peek_first)
 {
     int fds[2];
     char seen[8], taken[8];
@@ -276,7 +257,6 @@ ASYNC(main_peek_first)
     asyncio_close(fds[0]);
     return 0;
 }
-TEST(peek_first)
 
 /* ---- All of it -------------------------------------------------------------------------------- */
 
@@ -306,7 +286,7 @@ static void check_all(int fds[2])
     close_pair(fds);
 }
 
-ASYNC(main_all)
+ASYNC_TEST(all)
 {
     int fds[2];
     net_tcp_pair(fds);
@@ -315,10 +295,9 @@ ASYNC(main_all)
     check_all(fds);
     return 0;
 }
-TEST(all)
 
 /* More than the socket can hold. */
-ASYNC(main_all_of_much)
+ASYNC_TEST(all_of_much)
 {
     static unsigned char block[1 << 20];
     int fds[2];
@@ -335,10 +314,9 @@ ASYNC(main_all_of_much)
     close_pair(fds);
     return 0;
 }
-TEST(all_of_much)
 
 /* A message has an end of its own, and the flag means nothing. What cannot be kept is refused. */
-ASYNC(main_all_of_what)
+ASYNC_TEST(all_of_what)
 {
     struct sockaddr_in address;
     struct msghdr message = {.msg_iovlen = 0};
@@ -358,7 +336,6 @@ ASYNC(main_all_of_what)
     close_pair(fds);
     return 0;
 }
-TEST(all_of_what)
 
 /* Takes at least n bytes, and tells what became of the request to stop. */
 ASYNC(take_and_sleep, int, fd, char *, text, size_t, n, ssize_t *, got)
@@ -368,7 +345,7 @@ ASYNC(take_and_sleep, int, fd, char *, text, size_t, n, ssize_t *, got)
 }
 
 /* A cancel before the first byte is told; after it the bytes are, and the request waits for the next call. */
-ASYNC(main_all_cancelled)
+ASYNC_TEST(all_cancelled)
 {
     int fds[2];
     char text[16];
@@ -393,10 +370,9 @@ ASYNC(main_all_cancelled)
     close_pair(fds);
     return 0;
 }
-TEST(all_cancelled)
 
 /* A reset, or a close here, after a part: the part is told. */
-ASYNC(main_all_cut)
+ASYNC_TEST(all_cut)
 {
     char text[16];
     for (int reset = 0; reset < 2; reset++) {
@@ -420,7 +396,6 @@ ASYNC(main_all_cut)
     }
     return 0;
 }
-TEST(all_cut)
 
 /* ---- Sweeps ------------------------------------------------------------------------------------ */
 
@@ -448,9 +423,8 @@ static void check_conversation(intptr_t result, unsigned suspension)
     CHECK(result == 12 || (suspension && (result == -ECANCELED || result % 4 == 0)));
 }
 
-static void test_sweeps(void **state)
+TEST(sweeps)
 {
-    (void)state;
     sweep_cancels(main_conversation, check_conversation);
     sweep_failures(main_conversation);
 }
@@ -487,9 +461,8 @@ ASYNC(main_accept_at_the_limit)
     return 0;
 }
 
-static void test_accept_at_the_limit(void **state)
+TEST(accept_at_the_limit)
 {
-    (void)state;
     if (RUNNING_ON_VALGRIND) /* which has a limit of its own, and drops what was accepted beyond it */
         skip();
     CHECK_EQUAL(run(main_accept_at_the_limit), 0);
@@ -499,22 +472,5 @@ static void test_accept_at_the_limit(void **state)
 int main(void)
 {
     use_descriptors();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_errors),
-        cmocka_unit_test(test_error_comes),
-        cmocka_unit_test(test_wait_for_error),
-        cmocka_unit_test(test_hang_up),
-        cmocka_unit_test(test_errors_of_a_stream),
-        cmocka_unit_test(test_urgent),
-        cmocka_unit_test(test_peek),
-        cmocka_unit_test(test_peek_first),
-        cmocka_unit_test(test_all),
-        cmocka_unit_test(test_all_of_much),
-        cmocka_unit_test(test_all_of_what),
-        cmocka_unit_test(test_all_cancelled),
-        cmocka_unit_test(test_all_cut),
-        cmocka_unit_test(test_sweeps),
-        cmocka_unit_test(test_accept_at_the_limit),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

@@ -6,7 +6,7 @@
 
 /* ---- Streams of bytes ------------------------------------------------------------------ */
 
-ASYNC(main_tcp)
+ASYNC_TEST(tcp)
 {
     struct sockaddr_in address, peer = {0};
     socklen_t length = sizeof peer;
@@ -51,10 +51,9 @@ ASYNC(main_tcp)
     CHECK_EQUAL(net_registrations(-1), 0);
     return 0;
 }
-TEST(tcp)
 
 /* Bytes and the end come in one event; or the end comes between the event and the read. */
-ASYNC(main_end_with_data)
+ASYNC_TEST(end_with_data)
 {
     for (int between = 0; between < 2; between++) {
         int fds[2];
@@ -74,10 +73,9 @@ ASYNC(main_end_with_data)
     }
     return 0;
 }
-TEST(end_with_data)
 
 /* A read stops short at urgent data, and there is more behind. */
-ASYNC(main_urgent)
+ASYNC_TEST(urgent)
 {
     int fds[2];
     char text[64];
@@ -99,10 +97,9 @@ ASYNC(main_urgent)
     close_pair(fds);
     return 0;
 }
-TEST(urgent)
 
 /* What a reset leaves of the bytes, then the error, once; then the end. */
-ASYNC(main_reset)
+ASYNC_TEST(reset)
 {
     int fds[2];
     char text[64];
@@ -127,7 +124,6 @@ ASYNC(main_reset)
     asyncio_close(fds[0]);
     return 0;
 }
-TEST(reset)
 
 /* A writer waits for room: the reset ends it. */
 ASYNC(send_much, int, fd, size_t, n, unsigned char, first)
@@ -140,7 +136,7 @@ ASYNC(send_much, int, fd, size_t, n, unsigned char, first)
     return result;
 }
 
-ASYNC(main_reset_writer)
+ASYNC_TEST(reset_writer)
 {
     int fds[2];
     net_tcp_pair(fds);
@@ -155,10 +151,9 @@ ASYNC(main_reset_writer)
     asyncio_close(fds[0]);
     return 0;
 }
-TEST(reset_writer)
 
 /* Two tasks send at once: neither's bytes lie among the other's. */
-ASYNC(main_sendall_together)
+ASYNC_TEST(sendall_together)
 {
     enum { EACH = 500000 };
     int types[] = {SOCK_STREAM, 0};
@@ -188,11 +183,10 @@ ASYNC(main_sendall_together)
     }
     return 0;
 }
-TEST(sendall_together)
 
 /* ---- Datagrams ----------------------------------------------------------------------------- */
 
-ASYNC(main_udp)
+ASYNC_TEST(udp)
 {
     struct sockaddr_in addresses[2], from;
     socklen_t length = sizeof from;
@@ -231,7 +225,6 @@ ASYNC(main_udp)
     asyncio_close(fds[1]);
     return 0;
 }
-TEST(udp)
 
 ASYNC(sendto_unix, int, fd, const struct sockaddr *, to, socklen_t, length, bool, by_message)
 {
@@ -243,7 +236,7 @@ ASYNC(sendto_unix, int, fd, const struct sockaddr *, to, socklen_t, length, bool
 }
 
 /* The receiver's queue is full. Nothing tells when it has room, but sending ends well. */
-ASYNC(main_unix_datagrams)
+ASYNC_TEST(unix_datagrams)
 {
     struct sockaddr_un name;
     struct sockaddr *to = (struct sockaddr *)&name;
@@ -283,10 +276,9 @@ ASYNC(main_unix_datagrams)
     asyncio_close(other);
     return 0;
 }
-TEST(unix_datagrams)
 
 /* One who waits for room sends nothing by another socket that has got the number meanwhile. */
-ASYNC(main_unix_reused)
+ASYNC_TEST(unix_reused)
 {
     struct sockaddr_un name;
     struct sockaddr *to = (struct sockaddr *)&name;
@@ -310,7 +302,6 @@ ASYNC(main_unix_reused)
     asyncio_close(sender);
     return 0;
 }
-TEST(unix_reused)
 
 /* ---- Descriptors passed along ------------------------------------------------------------- */
 
@@ -352,7 +343,7 @@ ASYNC(receive_one, int, fd)
     return receive_descriptor(fd);
 }
 
-ASYNC(main_passing)
+ASYNC_TEST(passing)
 {
     int fds[2], pipe_fds[2];
     char text[8];
@@ -386,7 +377,6 @@ ASYNC(main_passing)
     close_pair(fds);
     return 0;
 }
-TEST(passing)
 
 /* ---- Files ----------------------------------------------------------------------------------- */
 
@@ -425,7 +415,7 @@ static void check_received(int fd, size_t at, size_t n)
     free(block);
 }
 
-ASYNC(main_sendfile)
+ASYNC_TEST(sendfile)
 {
     enum { SIZE = 1000000 };
     int fds[2], in = file_with(SIZE);
@@ -468,10 +458,9 @@ ASYNC(main_sendfile)
     asyncio_close(in);
     return 0;
 }
-TEST(sendfile)
 
 /* From what the kernel cannot send from: by way of memory, as it comes. */
-ASYNC(main_sendfile_copies)
+ASYNC_TEST(sendfile_copies)
 {
     int fds[2], pipe_fds[2], pair[2];
     net_tcp_pair(fds);
@@ -526,10 +515,9 @@ ASYNC(main_sendfile_copies)
     close_pair(pair);
     return 0;
 }
-TEST(sendfile_copies)
 
 /* Closed while it waits for the source, it sends nothing into another socket with that number. */
-ASYNC(main_sendfile_reused)
+ASYNC_TEST(sendfile_reused)
 {
     int fds[2], other[2], pipe_fds[2];
     net_tcp_pair(fds);
@@ -547,13 +535,11 @@ ASYNC(main_sendfile_reused)
     close_pair(pipe_fds);
     return 0;
 }
-TEST(sendfile_reused)
 
 /* ---- Outside a task, and sweeps ------------------------------------------------------------- */
 
-static void test_outside_a_task(void **state)
+TEST(outside_a_task)
 {
-    (void)state;
     int fds[2];
     char c = 0;
     struct iovec part = {&c, 1};
@@ -643,15 +629,13 @@ static void check_conversation(intptr_t result, unsigned suspension)
     CHECK(result == 0 || (suspension && result == -ECANCELED));
 }
 
-static void test_cancel_sweep(void **state)
+TEST(cancel_sweep)
 {
-    (void)state;
     sweep_cancels(main_conversation, check_conversation);
 }
 
-static void test_failure_sweep(void **state)
+TEST(failure_sweep)
 {
-    (void)state;
     sweep_failures(main_conversation);
 }
 
@@ -668,9 +652,8 @@ ASYNC(main_connecting)
     return sent < 0 ? sent : 0;
 }
 
-static void test_connect_sweeps(void **state)
+TEST(connect_sweeps)
 {
-    (void)state;
     sweep_cancels(main_connecting, check_conversation);
     sweep_failures(main_connecting);
 }
@@ -678,24 +661,5 @@ static void test_connect_sweeps(void **state)
 int main(void)
 {
     use_descriptors();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tcp),
-        cmocka_unit_test(test_end_with_data),
-        cmocka_unit_test(test_urgent),
-        cmocka_unit_test(test_reset),
-        cmocka_unit_test(test_reset_writer),
-        cmocka_unit_test(test_sendall_together),
-        cmocka_unit_test(test_udp),
-        cmocka_unit_test(test_unix_datagrams),
-        cmocka_unit_test(test_unix_reused),
-        cmocka_unit_test(test_passing),
-        cmocka_unit_test(test_sendfile),
-        cmocka_unit_test(test_sendfile_copies),
-        cmocka_unit_test(test_sendfile_reused),
-        cmocka_unit_test(test_outside_a_task),
-        cmocka_unit_test(test_cancel_sweep),
-        cmocka_unit_test(test_failure_sweep),
-        cmocka_unit_test(test_connect_sweeps),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

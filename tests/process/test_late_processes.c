@@ -4,11 +4,9 @@
  */
 #include "asyncio.h"
 #include "support/late_use.h"
+#include "support/test.h"
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
-#include <cmocka.h>
 
 static asyncio_process *run_true(void)
 {
@@ -75,9 +73,8 @@ static void wait_for_one_that_runs(int more)
     asyncio_process_wait(process, NULL);
 }
 
-static void test_processes(void **state)
+TEST(processes)
 {
-    (void)state;
     check_late(wait_late, "asyncio_process_wait: used after its release; it was a process");
     check_late(ask_late, "asyncio_process_returncode: used after its release; it was a process");
     check_late(communicate_late, "asyncio_process_communicate: used after its release");
@@ -112,19 +109,11 @@ ASYNC(main_release_meanwhile)
     return asyncio_await(task);
 }
 
-static void test_release_while_a_call_gives_way(void **state)
+TEST(release_while_a_call_gives_way)
 {
-    (void)state;
     use_descriptors();
     CHECK_EQUAL(run(main_release_meanwhile), 0);
     harness_settle();
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_processes),
-        cmocka_unit_test(test_release_while_a_call_gives_way),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -4,13 +4,11 @@
 #include "asyncio.h"
 #include "process/process.h"
 #include "process/signal_dispatch.h"
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "broken.h"
+#include "support/test.h"
 
 static const char *const cat[] = {"/bin/cat", NULL};
 
@@ -32,9 +30,8 @@ ASYNC(leaves_more_often_than_it_came)
     return 0;
 }
 
-static void the_users_of_a_process_are_counted(void **state)
+TEST(the_users_of_a_process_are_counted)
 {
-    (void)state;
     expect_broken(leaves_more_often_than_it_came(), "asy_process_leave", "process->users > 0");
 }
 
@@ -46,9 +43,8 @@ ASYNC(goes_while_it_is_watched)
     return 0;
 }
 
-static void the_loop_uses_what_it_watches(void **state)
+TEST(the_loop_uses_what_it_watches)
 {
-    (void)state;
     expect_broken(goes_while_it_is_watched(), "asy_process_leave", "!process->record");
 }
 
@@ -63,9 +59,8 @@ ASYNC(ends_twice)
     return 0;
 }
 
-static void a_process_ends_once(void **state)
+TEST(a_process_ends_once)
 {
-    (void)state;
     expect_broken(ends_twice(), "finish_process", "!process->has_ended");
 }
 
@@ -76,9 +71,8 @@ ASYNC(is_watched_twice)
     return 0;
 }
 
-static void a_process_is_watched_once(void **state)
+TEST(a_process_is_watched_once)
 {
-    (void)state;
     expect_broken(is_watched_twice(), "asy_process_watch", "!process->record");
 }
 
@@ -91,20 +85,9 @@ ASYNC(watches_in_vain)
     return 0;
 }
 
-static void a_watch_tells_somebody(void **state)
+TEST(a_watch_tells_somebody)
 {
-    (void)state;
     expect_broken(watches_in_vain(), "asy_signal_watch", "watch->notify");
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_users_of_a_process_are_counted),
-        cmocka_unit_test(the_loop_uses_what_it_watches),
-        cmocka_unit_test(a_process_ends_once),
-        cmocka_unit_test(a_process_is_watched_once),
-        cmocka_unit_test(a_watch_tells_somebody),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -7,12 +7,9 @@
 #include "support/harness.h"
 #include <errno.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 static bool has_handler(int signo, void (*handler)(int))
 {
@@ -46,14 +43,13 @@ ASYNC(waits_once)
     return 0;
 }
 
-static void a_wait_ends_when_the_signal_comes(void **state)
+TEST(a_wait_ends_when_the_signal_comes)
 {
-    (void)state;
     assert_int_equal(run(waits_once), 0);
     assert_true(has_handler(SIGUSR1, SIG_DFL));
 }
 
-ASYNC(waits_late)
+ASYNC_TEST(one_between_two_waits_is_kept)
 {
     send_soon(SIGUSR1);
     CHECK_EQUAL(asyncio_wait_signal(SIGUSR1), 0);
@@ -67,13 +63,7 @@ ASYNC(waits_late)
     return 0;
 }
 
-static void one_between_two_waits_is_kept(void **state)
-{
-    (void)state;
-    assert_int_equal(run(waits_late), 0);
-}
-
-ASYNC(all_are_told)
+ASYNC_TEST(all_who_wait_are_told)
 {
     asyncio_task *tasks[5];
     intptr_t results[5] = {1, 1, 1, 1, 1};
@@ -88,13 +78,7 @@ ASYNC(all_are_told)
     return 0;
 }
 
-static void all_who_wait_are_told(void **state)
-{
-    (void)state;
-    assert_int_equal(run(all_are_told), 0);
-}
-
-ASYNC(is_cancelled)
+ASYNC_TEST(a_wait_can_be_cancelled)
 {
     asyncio_task *task = asyncio_create_task(waits(SIGUSR1));
     CHECK_EQUAL(asyncio_sleep(0), 0);
@@ -105,12 +89,6 @@ ASYNC(is_cancelled)
     CHECK_EQUAL(asyncio_sleep(0), 0);
     CHECK_EQUAL(asyncio_wait_for(waits(SIGUSR1), 5), 0);
     return 0;
-}
-
-static void a_wait_can_be_cancelled(void **state)
-{
-    (void)state;
-    assert_int_equal(run(is_cancelled), 0);
 }
 
 ASYNC(is_cancelled_before)
@@ -134,9 +112,8 @@ ASYNC(is_cancelled_before)
     return 0;
 }
 
-static void a_wait_that_never_begins_installs_nothing(void **state)
+TEST(a_wait_that_never_begins_installs_nothing)
 {
-    (void)state;
     assert_int_equal(run(is_cancelled_before), 0);
     assert_true(has_handler(SIGUSR1, SIG_DFL));
 }
@@ -146,7 +123,7 @@ static void cancel_task(void *task)
     asyncio_cancel((asyncio_task *)task);
 }
 
-ASYNC(keeps_the_signal)
+ASYNC_TEST(no_signal_is_lost_to_a_cancel)
 {
     send_soon(SIGUSR1);
     CHECK_EQUAL(asyncio_wait_signal(SIGUSR1), 0);
@@ -164,13 +141,7 @@ ASYNC(keeps_the_signal)
     return 0;
 }
 
-static void no_signal_is_lost_to_a_cancel(void **state)
-{
-    (void)state;
-    assert_int_equal(run(keeps_the_signal), 0);
-}
-
-ASYNC(wrong_numbers)
+ASYNC_TEST(what_is_no_signal_is_refused)
 {
     static const int none[] = {0, -1, 65, 1000, SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE, SIGILL, 32};
     asyncio_loop *loop = asyncio_get_running_loop();
@@ -187,15 +158,8 @@ ASYNC(wrong_numbers)
     return 0;
 }
 
-static void what_is_no_signal_is_refused(void **state)
+TEST(outside_a_task)
 {
-    (void)state;
-    assert_int_equal(run(wrong_numbers), 0);
-}
-
-static void outside_a_task(void **state)
-{
-    (void)state;
     assert_int_equal(asyncio_wait_signal(SIGUSR1), ASYNCIO_ENOTASK);
     asyncio_loop *loop = asyncio_loop_new(NULL);
     assert_int_equal(asyncio_loop_add_signal_handler(loop, SIGUSR1, send_now, NULL), 0);
@@ -226,9 +190,8 @@ static void *send_after_a_while(void *signo)
 }
 
 /* Nothing in the loop could wake it; but that is no deadlock. */
-static void debug_mode_knows_that_a_signal_may_come(void **state)
+TEST(debug_mode_knows_that_a_signal_may_come)
 {
-    (void)state;
     int told = 0;
     asyncio_run_options options = {.debug = 1};
     asyncio_loop *loop = asyncio_loop_new(&options);
@@ -290,9 +253,8 @@ ASYNC(is_called_back)
     return 0; /* the handler is still there */
 }
 
-static void a_handler_is_called_by_the_loop(void **state)
+TEST(a_handler_is_called_by_the_loop)
 {
-    (void)state;
     assert_int_equal(run(is_called_back), 0);
     assert_true(has_handler(SIGUSR1, SIG_DFL));
 }
@@ -303,7 +265,7 @@ static void remove_itself(void *arg)
     CHECK(asyncio_loop_remove_signal_handler(asyncio_get_running_loop(), SIGUSR2));
 }
 
-ASYNC(removes_itself)
+ASYNC_TEST(a_handler_may_remove_itself)
 {
     asyncio_loop *loop = asyncio_get_running_loop();
     calls = 0;
@@ -315,13 +277,7 @@ ASYNC(removes_itself)
     return 0;
 }
 
-static void a_handler_may_remove_itself(void **state)
-{
-    (void)state;
-    assert_int_equal(run(removes_itself), 0);
-}
-
-ASYNC(both_ways)
+ASYNC_TEST(a_handler_and_a_wait_both_see_it)
 {
     asyncio_loop *loop = asyncio_get_running_loop();
     calls = 0;
@@ -340,12 +296,6 @@ ASYNC(both_ways)
     return 0;
 }
 
-static void a_handler_and_a_wait_both_see_it(void **state)
-{
-    (void)state;
-    assert_int_equal(run(both_ways), 0);
-}
-
 static asyncio_contextvar variable = ASYNCIO_CONTEXTVAR_INIT("variable", NULL);
 static void *seen;
 
@@ -355,7 +305,7 @@ static void look_at_variable(void *arg)
     seen = asyncio_contextvar_get(&variable);
 }
 
-ASYNC(has_a_context)
+ASYNC_TEST(it_runs_in_the_context_where_it_was_added)
 {
     int one, two;
     asyncio_loop *loop = asyncio_get_running_loop();
@@ -369,12 +319,6 @@ ASYNC(has_a_context)
         CHECK(seen == &one);
     }
     return 0;
-}
-
-static void it_runs_in_the_context_where_it_was_added(void **state)
-{
-    (void)state;
-    assert_int_equal(run(has_a_context), 0);
 }
 
 /* ---- What was there before ------------------------------------------------------------------- */
@@ -402,9 +346,8 @@ ASYNC(stands_in)
     return 0;
 }
 
-static void the_old_action_comes_back(void **state)
+TEST(the_old_action_comes_back)
 {
-    (void)state;
     own_calls = 0;
     signal(SIGUSR1, own_handler);
     assert_int_equal(run(stands_in), 0);
@@ -424,15 +367,14 @@ ASYNC(is_replaced)
     return 0;
 }
 
-static void one_put_there_meanwhile_stays(void **state)
+TEST(one_put_there_meanwhile_stays)
 {
-    (void)state;
     assert_int_equal(run(is_replaced), 0);
     assert_true(has_handler(SIGUSR1, own_handler));
     signal(SIGUSR1, SIG_DFL);
 }
 
-ASYNC(flags_of_the_handler)
+ASYNC_TEST(the_handler_is_no_burden)
 {
     struct sigaction now;
     CHECK_EQUAL(asyncio_loop_add_signal_handler(asyncio_get_running_loop(), SIGUSR1, count, &calls), 0);
@@ -445,18 +387,12 @@ ASYNC(flags_of_the_handler)
     return 0;
 }
 
-static void the_handler_is_no_burden(void **state)
-{
-    (void)state;
-    assert_int_equal(run(flags_of_the_handler), 0);
-}
-
 static void nothing(void *arg)
 {
     (void)arg;
 }
 
-ASYNC(finds_no_place)
+ASYNC_TEST(one_that_finds_no_place_comes_with_the_next_wait)
 {
     asyncio_loop *loop = asyncio_get_running_loop();
     send_soon(SIGUSR1);
@@ -467,12 +403,6 @@ ASYNC(finds_no_place)
     CHECK_EQUAL(asyncio_sleep(0.001), 0);
     CHECK_EQUAL(asyncio_wait_for(waits(SIGUSR1), 5), 0);
     return 0;
-}
-
-static void one_that_finds_no_place_comes_with_the_next_wait(void **state)
-{
-    (void)state;
-    assert_int_equal(run(finds_no_place), 0);
 }
 
 /* ---- asyncio_run's own signals --------------------------------------------------------------- */
@@ -506,9 +436,8 @@ static void run_handling(void *removes)
     }
 }
 
-static void a_handler_goes_before_the_runners(void **state)
+TEST(a_handler_goes_before_the_runners)
 {
-    (void)state;
     RUNS(run_handling, 0);
     assert_child_exit(&child, 0);
     RUNS(run_handling, 1);
@@ -537,9 +466,8 @@ static void run_in_a_handled_loop(void *arg)
     raise(SIGTERM);
 }
 
-static void one_from_before_the_run_as_well(void **state)
+TEST(one_from_before_the_run_as_well)
 {
-    (void)state;
     RUNS(run_in_a_handled_loop, 0);
     assert_child_signal(&child, SIGTERM);
 }
@@ -579,9 +507,8 @@ static void run_forking(void *arg)
     CHILD_CHECK(has_handler(SIGUSR2, own_handler));
 }
 
-static void a_forks_child_has_its_own(void **state)
+TEST(a_forks_child_has_its_own)
 {
-    (void)state;
     RUNS(run_forking, 0);
     assert_child_exit(&child, 0);
 }
@@ -616,9 +543,8 @@ static void *run_waiting(void *arg)
     return (void *)asyncio_run(waits_in_a_thread());
 }
 
-static void several_loops_are_told(void **state)
+TEST(several_loops_are_told)
 {
-    (void)state;
     pthread_t threads[LOOPS];
     signal(SIGUSR1, SIG_IGN);
     ready = told = 0;
@@ -681,9 +607,8 @@ static void *storm(void *arg)
     return NULL;
 }
 
-static void a_storm_of_signals_harms_nobody(void **state)
+TEST(a_storm_of_signals_harms_nobody)
 {
-    (void)state;
     pthread_t threads[LOOPS], storms[2];
     signal(SIGUSR1, SIG_IGN);
     signal(SIGUSR2, own_handler);
@@ -732,9 +657,8 @@ ASYNC(any_day_well)
     return result == -ETIMEDOUT ? 0 : result;
 }
 
-static void every_call_may_fail(void **state)
+TEST(every_call_may_fail)
 {
-    (void)state;
     signal(SIGUSR1, SIG_IGN);
     signal(SIGUSR2, SIG_IGN);
     sweep_failures(any_day_well);
@@ -759,41 +683,14 @@ static void check_cancelled(intptr_t result, unsigned suspension)
     CHECK_EQUAL(result, suspension ? -ECANCELED : 0);
 }
 
-static void every_wait_may_be_cancelled(void **state)
+TEST(every_wait_may_be_cancelled)
 {
-    (void)state;
     sweep_cancels(two_waits, check_cancelled);
     assert_true(has_handler(SIGUSR1, SIG_DFL));
 }
 
 int main(void)
 {
-    static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_wait_ends_when_the_signal_comes),
-        cmocka_unit_test(one_between_two_waits_is_kept),
-        cmocka_unit_test(all_who_wait_are_told),
-        cmocka_unit_test(a_wait_can_be_cancelled),
-        cmocka_unit_test(a_wait_that_never_begins_installs_nothing),
-        cmocka_unit_test(no_signal_is_lost_to_a_cancel),
-        cmocka_unit_test(what_is_no_signal_is_refused),
-        cmocka_unit_test(outside_a_task),
-        cmocka_unit_test(debug_mode_knows_that_a_signal_may_come),
-        cmocka_unit_test(a_handler_is_called_by_the_loop),
-        cmocka_unit_test(a_handler_may_remove_itself),
-        cmocka_unit_test(a_handler_and_a_wait_both_see_it),
-        cmocka_unit_test(it_runs_in_the_context_where_it_was_added),
-        cmocka_unit_test(the_old_action_comes_back),
-        cmocka_unit_test(one_put_there_meanwhile_stays),
-        cmocka_unit_test(the_handler_is_no_burden),
-        cmocka_unit_test(one_that_finds_no_place_comes_with_the_next_wait),
-        cmocka_unit_test(a_handler_goes_before_the_runners),
-        cmocka_unit_test(one_from_before_the_run_as_well),
-        cmocka_unit_test(a_forks_child_has_its_own),
-        cmocka_unit_test(several_loops_are_told),
-        cmocka_unit_test(a_storm_of_signals_harms_nobody),
-        cmocka_unit_test(every_call_may_fail),
-        cmocka_unit_test(every_wait_may_be_cancelled),
-    };
     use_descriptors();
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

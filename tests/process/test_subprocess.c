@@ -3,6 +3,7 @@
  * left.
  */
 #include "process/subprocess_test.h"
+#include "support/test.h"
 
 static struct child child;
 
@@ -43,9 +44,8 @@ ASYNC(ends)
     return 0;
 }
 
-static void exit_status_or_minus_the_signal(void **state)
+TEST(exit_status_or_minus_the_signal)
 {
-    (void)state;
     run_all(ends);
 }
 
@@ -70,9 +70,8 @@ ASYNC(many_wait)
     return 0;
 }
 
-static void ten_may_wait(void **state)
+TEST(ten_may_wait)
 {
-    (void)state;
     run_all(many_wait);
 }
 
@@ -90,9 +89,8 @@ ASYNC(grandchild_holds)
     return 0;
 }
 
-static void a_grandchild_that_holds_the_pipe_keeps_nobody_waiting(void **state)
+TEST(a_grandchild_that_holds_the_pipe_keeps_nobody_waiting)
 {
-    (void)state;
     run_all(grandchild_holds);
 }
 
@@ -114,9 +112,8 @@ ASYNC(cancels_a_wait)
     return 0;
 }
 
-static void a_cancelled_wait_leaves_the_process_alone(void **state)
+TEST(a_cancelled_wait_leaves_the_process_alone)
 {
-    (void)state;
     run_all(cancels_a_wait);
 }
 
@@ -140,9 +137,8 @@ ASYNC(races)
     return 0;
 }
 
-static void a_signal_that_races_with_the_end_is_harmless(void **state)
+TEST(a_signal_that_races_with_the_end_is_harmless)
 {
-    (void)state;
     run_all(races);
 }
 
@@ -175,9 +171,8 @@ ASYNC(reaped_by_the_kernel)
     return 0;
 }
 
-static void one_that_somebody_else_has_reaped(void **state)
+TEST(one_that_somebody_else_has_reaped)
 {
-    (void)state;
     expect_reports(1);
     run_all(reaped_elsewhere);
     expect_reports(5);
@@ -225,7 +220,7 @@ ASYNC(races_with_a_reaper)
     return 0;
 }
 
-static void beside_one_who_reaps_all(void **state)
+TEST(beside_one_who_reaps_all)
 {
     pthread_t thread;
     (void)state;
@@ -304,7 +299,7 @@ ASYNC(is_refused)
     return 0;
 }
 
-static void what_cannot_be_run(void **state)
+TEST(what_cannot_be_run)
 {
     skip_under_valgrind();
     asyncio_process *process;
@@ -319,9 +314,8 @@ ASYNC(under_a_virtual_clock)
     return asyncio_create_subprocess_exec(ARGV("true"), NULL, &process);
 }
 
-static void not_under_a_virtual_clock(void **state)
+TEST(not_under_a_virtual_clock)
 {
-    (void)state;
     asyncio_run_options options = {.clock = ASYNCIO_CLOCK_VIRTUAL};
     assert_int_equal(asyncio_run_with(under_a_virtual_clock(), &options), -ENOSYS);
     assert_string_equal(asyncio_error_message(), "run true: not under a virtual clock");
@@ -358,7 +352,7 @@ static void run_out_of_descriptors(void *arg)
     CHILD_CHECK(asyncio_run(runs_out_of_descriptors()) == 0);
 }
 
-static void without_descriptors_nothing_is_left(void **state)
+TEST(without_descriptors_nothing_is_left)
 {
     skip_under_valgrind();
     (void)state;
@@ -387,9 +381,8 @@ ASYNC(releases_one_that_runs)
     return 0;
 }
 
-static void one_that_runs_is_killed_and_reaped(void **state)
+TEST(one_that_runs_is_killed_and_reaped)
 {
-    (void)state;
     run_all(releases_one_that_runs);
 }
 
@@ -414,9 +407,8 @@ ASYNC(releases_one_that_communicates)
     return 0;
 }
 
-static void one_that_is_released_while_a_task_communicates(void **state)
+TEST(one_that_is_released_while_a_task_communicates)
 {
-    (void)state;
     run_all(releases_one_that_communicates);
 }
 
@@ -430,9 +422,8 @@ ASYNC(keeps_a_process, bool, ended)
     return 0;
 }
 
-static void one_that_outlives_the_loop(void **state)
+TEST(one_that_outlives_the_loop)
 {
-    (void)state;
     for (int i = 0; i < 2; i++) {
         int descriptors = count_descriptors();
         assert_int_equal(asyncio_run(keeps_a_process(i == 0)), 0);
@@ -465,9 +456,8 @@ static void close_below(void *arg)
     CHILD_CHECK(count_descriptors() < descriptors - 4); /* three pipes, the process's own, and the loop's */
 }
 
-static void one_whose_loop_closes_while_a_task_waits(void **state)
+TEST(one_whose_loop_closes_while_a_task_waits)
 {
-    (void)state;
     child_run(&child, close_below, NULL);
     assert_child_exit(&child, 0);
     assert_child_says(&child, "it waits in process");
@@ -493,9 +483,8 @@ ASYNC(detaches)
     return 0;
 }
 
-static void a_detached_one_runs_on(void **state)
+TEST(a_detached_one_runs_on)
 {
-    (void)state;
     run_all(detaches);
 }
 
@@ -515,9 +504,8 @@ ASYNC(detaches_many, pid_t *, pids)
 }
 
 /* The loop that closes waits for those that it has killed, and for no others. */
-static void detached_ones_hold_up_no_close(void **state)
+TEST(detached_ones_hold_up_no_close)
 {
-    (void)state;
     pid_t pids[DETACHED];
     int descriptors = count_descriptors(), status;
     assert_int_equal(asyncio_run(detaches_many(pids)), 0);
@@ -551,117 +539,9 @@ ASYNC(forks_meanwhile)
     return 0;
 }
 
-static void a_forks_child_leaves_them_alone(void **state)
+TEST(a_forks_child_leaves_them_alone)
 {
-    (void)state;
     run_all(forks_meanwhile);
-}
-
-/* ---- Many ------------------------------------------------------------------------------------ */
-
-ASYNC(one_of_many, int, i)
-{
-    char command[64], wanted[32];
-    asyncio_buffer out = {0};
-    snprintf(command, sizeof command, "echo %d; exit %d", i, i % 7);
-    asyncio_process *process = spawn_shell(command, OPTIONS(.stdout_fd = ASYNCIO_PIPE));
-    CHECK_EQUAL(asyncio_process_communicate(process, NULL, 0, &out, NULL), 0);
-    snprintf(wanted, sizeof wanted, "%d\n", i);
-    CHECK_TEXT(out.data, wanted);
-    CHECK_EQUAL(end_of(process), i % 7);
-    asyncio_buffer_destroy(&out);
-    asyncio_process_release(process);
-    return 0;
-}
-
-ASYNC(many)
-{
-    asyncio_task *tasks[50];
-    for (int i = 0; i < 50; i++)
-        tasks[i] = asyncio_create_task(one_of_many(i));
-    return asyncio_gather_array(NULL, tasks, 50);
-}
-
-static void fifty_at_once(void **state)
-{
-    (void)state;
-    run_all(many);
-}
-
-static void *run_many(void *arg)
-{
-    (void)arg;
-    return (void *)asyncio_run(many());
-}
-
-static void from_several_loops(void **state)
-{
-    (void)state;
-    pthread_t threads[4];
-    int descriptors = count_descriptors();
-    for (int i = 0; i < 4; i++)
-        pthread_create(&threads[i], NULL, run_many, NULL);
-    for (int i = 0; i < 4; i++) {
-        void *result;
-        pthread_join(threads[i], &result);
-        assert_ptr_equal(result, NULL);
-    }
-    check_no_children();
-    assert_int_equal(count_descriptors(), descriptors);
-    harness_settle();
-}
-
-/* ---- Sweeps ---------------------------------------------------------------------------------- */
-
-ASYNC(any_day)
-{
-    asyncio_process *process;
-    asyncio_buffer out = {0}, errors = {0};
-    int err = asyncio_create_subprocess_shell("cat; echo e >&2; exit 1", OPTIONS(ALL_PIPES), &process);
-    if (err)
-        return err;
-    err = asyncio_process_communicate(process, "input", 5, &out, &errors);
-    CHECK(err || strcmp(out.data, "input") == 0);
-    CHECK(err || strcmp(errors.data, "e\n") == 0);
-    CHECK(!err || (!out.data && !errors.data));
-    asyncio_buffer_destroy(&out);
-    asyncio_buffer_destroy(&errors);
-    asyncio_process_release(process);
-    return err;
-}
-
-static void every_call_may_fail(void **state)
-{
-    (void)state;
-    sweep_failures(any_day);
-    check_no_children();
-    harness_settle();
-}
-
-ASYNC(a_busy_day)
-{
-    /* A creation that has to give way first, too. */
-    asyncio_semaphore semaphore;
-    asyncio_semaphore_init(&semaphore, 1);
-    int err = 0;
-    for (int i = 0; i < 127 && !err; i++) {
-        err = asyncio_semaphore_acquire(&semaphore);
-        if (!err)
-            asyncio_semaphore_release(&semaphore);
-    }
-    return err ? err : (int)asyncio_await(any_day());
-}
-
-static void check_cancelled(intptr_t result, unsigned suspension)
-{
-    CHECK(result == (suspension ? -ECANCELED : 0));
-    check_no_children();
-}
-
-static void every_wait_may_be_cancelled(void **state)
-{
-    (void)state;
-    sweep_cancels(a_busy_day, check_cancelled);
 }
 
 /* ---- In the wrong thread ------------------------------------------------------------------ */
@@ -717,14 +597,116 @@ static void call_in_thread(void)
     asyncio_run(calls_there());
 }
 
-static void each_call_knows_its_thread(void **state)
+TEST(each_call_knows_its_thread)
 {
-    (void)state;
 #define CALL(function, arguments) #function " was called from a thread",
     static const char *const words[] = {PROCESS_CALLS(CALL)};
 #undef CALL
     for (which_call = 0; which_call < sizeof words / sizeof *words; which_call++)
         check_dies(call_in_thread, words[which_call]);
+}
+
+/* ---- Many ------------------------------------------------------------------------------------ */
+
+ASYNC(one_of_many, int, i)
+{
+    char command[64], wanted[32];
+    asyncio_buffer out = {0};
+    snprintf(command, sizeof command, "echo %d; exit %d", i, i % 7);
+    asyncio_process *process = spawn_shell(command, OPTIONS(.stdout_fd = ASYNCIO_PIPE));
+    CHECK_EQUAL(asyncio_process_communicate(process, NULL, 0, &out, NULL), 0);
+    snprintf(wanted, sizeof wanted, "%d\n", i);
+    CHECK_TEXT(out.data, wanted);
+    CHECK_EQUAL(end_of(process), i % 7);
+    asyncio_buffer_destroy(&out);
+    asyncio_process_release(process);
+    return 0;
+}
+
+ASYNC(many)
+{
+    asyncio_task *tasks[50];
+    for (int i = 0; i < 50; i++)
+        tasks[i] = asyncio_create_task(one_of_many(i));
+    return asyncio_gather_array(NULL, tasks, 50);
+}
+
+TEST(fifty_at_once)
+{
+    run_all(many);
+}
+
+static void *run_many(void *arg)
+{
+    (void)arg;
+    return (void *)asyncio_run(many());
+}
+
+TEST(from_several_loops)
+{
+    pthread_t threads[4];
+    int descriptors = count_descriptors();
+    for (int i = 0; i < 4; i++)
+        pthread_create(&threads[i], NULL, run_many, NULL);
+    for (int i = 0; i < 4; i++) {
+        void *result;
+        pthread_join(threads[i], &result);
+        assert_ptr_equal(result, NULL);
+    }
+    check_no_children();
+    assert_int_equal(count_descriptors(), descriptors);
+    harness_settle();
+}
+
+/* ---- Sweeps ---------------------------------------------------------------------------------- */
+
+ASYNC(any_day)
+{
+    asyncio_process *process;
+    asyncio_buffer out = {0}, errors = {0};
+    int err = asyncio_create_subprocess_shell("cat; echo e >&2; exit 1", OPTIONS(ALL_PIPES), &process);
+    if (err)
+        return err;
+    err = asyncio_process_communicate(process, "input", 5, &out, &errors);
+    CHECK(err || strcmp(out.data, "input") == 0);
+    CHECK(err || strcmp(errors.data, "e\n") == 0);
+    CHECK(!err || (!out.data && !errors.data));
+    asyncio_buffer_destroy(&out);
+    asyncio_buffer_destroy(&errors);
+    asyncio_process_release(process);
+    return err;
+}
+
+TEST(every_call_may_fail)
+{
+    sweep_failures(any_day);
+    check_no_children();
+    harness_settle();
+}
+
+ASYNC(a_busy_day)
+{
+    /* A creation that has to give way first, too. */
+    asyncio_semaphore semaphore;
+    asyncio_semaphore_init(&semaphore, 1);
+    int err = 0;
+    for (int i = 0; i < 127 && !err; i++) {
+        err = asyncio_semaphore_acquire(&semaphore);
+        if (!err)
+            asyncio_semaphore_release(&semaphore);
+    }
+    return err ? err : (int)asyncio_await(any_day());
+}
+
+static void check_cancelled(intptr_t result, unsigned suspension)
+{
+    CHECK(result == (suspension ? -ECANCELED : 0));
+    check_no_children();
+}
+
+TEST(every_wait_may_be_cancelled)
+{
+    sweep_cancels(a_busy_day, check_cancelled);
 }
 
 /* ---- Where there are no pidfds ------------------------------------------------------------ */
@@ -747,50 +729,26 @@ static bool forbid_pidfd(void)
 static int run_without_pidfd(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_whose_loop_closes_while_a_task_waits), /* forks: before any threads */
-        cmocka_unit_test(exit_status_or_minus_the_signal),
-        cmocka_unit_test(ten_may_wait),
-        cmocka_unit_test(a_grandchild_that_holds_the_pipe_keeps_nobody_waiting),
-        cmocka_unit_test(a_signal_that_races_with_the_end_is_harmless),
-        cmocka_unit_test(one_that_somebody_else_has_reaped),
-        cmocka_unit_test(one_that_runs_is_killed_and_reaped),
-        cmocka_unit_test(one_that_is_released_while_a_task_communicates),
-        cmocka_unit_test(one_that_outlives_the_loop),
-        cmocka_unit_test(a_detached_one_runs_on),
-        cmocka_unit_test(fifty_at_once),
-        cmocka_unit_test(every_call_may_fail),
-        cmocka_unit_test(every_wait_may_be_cancelled),
+        cmocka_unit_test(test_one_whose_loop_closes_while_a_task_waits), /* forks: before any threads */
+        cmocka_unit_test(test_exit_status_or_minus_the_signal),
+        cmocka_unit_test(test_ten_may_wait),
+        cmocka_unit_test(test_a_grandchild_that_holds_the_pipe_keeps_nobody_waiting),
+        cmocka_unit_test(test_a_signal_that_races_with_the_end_is_harmless),
+        cmocka_unit_test(test_one_that_somebody_else_has_reaped),
+        cmocka_unit_test(test_one_that_runs_is_killed_and_reaped),
+        cmocka_unit_test(test_one_that_is_released_while_a_task_communicates),
+        cmocka_unit_test(test_one_that_outlives_the_loop),
+        cmocka_unit_test(test_a_detached_one_runs_on),
+        cmocka_unit_test(test_fifty_at_once),
+        cmocka_unit_test(test_every_call_may_fail),
+        cmocka_unit_test(test_every_wait_may_be_cancelled),
     };
     return forbid_pidfd() ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
 }
 
 int main(void)
 {
-    static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(exit_status_or_minus_the_signal),
-        cmocka_unit_test(ten_may_wait),
-        cmocka_unit_test(a_grandchild_that_holds_the_pipe_keeps_nobody_waiting),
-        cmocka_unit_test(a_cancelled_wait_leaves_the_process_alone),
-        cmocka_unit_test(a_signal_that_races_with_the_end_is_harmless),
-        cmocka_unit_test(one_that_somebody_else_has_reaped),
-        cmocka_unit_test(beside_one_who_reaps_all),
-        cmocka_unit_test(what_cannot_be_run),
-        cmocka_unit_test(not_under_a_virtual_clock),
-        cmocka_unit_test(without_descriptors_nothing_is_left),
-        cmocka_unit_test(one_that_runs_is_killed_and_reaped),
-        cmocka_unit_test(one_that_is_released_while_a_task_communicates),
-        cmocka_unit_test(one_that_outlives_the_loop),
-        cmocka_unit_test(one_whose_loop_closes_while_a_task_waits),
-        cmocka_unit_test(a_detached_one_runs_on),
-        cmocka_unit_test(detached_ones_hold_up_no_close),
-        cmocka_unit_test(a_forks_child_leaves_them_alone),
-        cmocka_unit_test(each_call_knows_its_thread), /* forks: before there are other threads */
-        cmocka_unit_test(fifty_at_once),
-        cmocka_unit_test(from_several_loops),
-        cmocka_unit_test(every_call_may_fail),
-        cmocka_unit_test(every_wait_may_be_cancelled),
-    };
     use_descriptors();
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = tests_run(NULL);
     return failed ? failed : run_without_pidfd();
 }

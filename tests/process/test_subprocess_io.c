@@ -2,6 +2,7 @@
  * Child processes: input and output, and what a child gets.
  */
 #include "process/subprocess_test.h"
+#include "support/test.h"
 
 /* This program itself, told to look at what it was given: see look(). */
 #define SELF "/proc/self/exe"
@@ -41,9 +42,8 @@ ASYNC(says_and_hears)
     return 0;
 }
 
-static void communicate(void **state)
+TEST(communicate)
 {
-    (void)state;
     run_all(says_and_hears);
 }
 
@@ -74,9 +74,8 @@ ASYNC(much)
     return 0;
 }
 
-static void much_in_all_directions(void **state)
+TEST(much_in_all_directions)
 {
-    (void)state;
     run_all(much);
 }
 
@@ -99,9 +98,8 @@ ASYNC(does_not_read)
 }
 
 /* SIGPIPE has its default action here: it would end the test. */
-static void input_that_is_not_read_is_no_error(void **state)
+TEST(input_that_is_not_read_is_no_error)
 {
-    (void)state;
     run_all(does_not_read);
 }
 
@@ -134,9 +132,8 @@ ASYNC(communicates_in_two_goes)
     return 0;
 }
 
-static void a_cancelled_communicate_goes_on_later(void **state)
+TEST(a_cancelled_communicate_goes_on_later)
 {
-    (void)state;
     run_all(communicates_in_two_goes);
 }
 
@@ -154,9 +151,8 @@ ASYNC(reads_late)
     return 0;
 }
 
-static void output_is_there_after_the_end(void **state)
+TEST(output_is_there_after_the_end)
 {
-    (void)state;
     run_all(reads_late);
 }
 
@@ -181,9 +177,8 @@ ASYNC(ends_input)
     return 0;
 }
 
-static void closing_stdin_ends_the_input(void **state)
+TEST(closing_stdin_ends_the_input)
 {
-    (void)state;
     run_all(ends_input);
 }
 
@@ -274,7 +269,7 @@ ASYNC(gets_signals)
     return 0;
 }
 
-static void descriptors_and_signals(void **state)
+TEST(descriptors_and_signals)
 {
     skip_under_valgrind();
     (void)state;
@@ -381,7 +376,7 @@ static void inherit_far_up(void *arg)
     CHILD_CHECK(asyncio_run(inherits((int)most)) == 0);
 }
 
-static void what_is_inherited_costs_the_same_whatever_its_number(void **state)
+TEST(what_is_inherited_costs_the_same_whatever_its_number)
 {
     skip_under_valgrind();
     (void)state;
@@ -415,9 +410,8 @@ static void inherit_standard(void *arg)
     CHILD_CHECK(asyncio_run(inherits_standard()) == 0);
 }
 
-static void standard_descriptors_that_close_on_exec_here(void **state)
+TEST(standard_descriptors_that_close_on_exec_here)
 {
-    (void)state;
     child_run(&child, inherit_standard, NULL);
     assert_child_exit(&child, 0);
     assert_string_equal(child.text, "read\nno 2\n");
@@ -448,9 +442,8 @@ ASYNC(gets_places)
     return 0;
 }
 
-static void folder_environment_and_files(void **state)
+TEST(folder_environment_and_files)
 {
-    (void)state;
     run_all(gets_places);
 }
 
@@ -475,9 +468,8 @@ ASYNC(gets_files)
     return 0;
 }
 
-static void descriptors_of_the_callers(void **state)
+TEST(descriptors_of_the_callers)
 {
-    (void)state;
     run_all(gets_files);
 }
 
@@ -509,7 +501,7 @@ static void change_places(void *arg)
     CHILD_CHECK(read(fds[0], text, sizeof text - 1) == 4 && strcmp(text, "one\n") == 0);
 }
 
-static void standard_descriptors_in_other_places(void **state)
+TEST(standard_descriptors_in_other_places)
 {
     skip_under_valgrind();
     (void)state;
@@ -622,7 +614,7 @@ static void redirect_all_ways(void *arg)
     CHILD_CHECK(asyncio_run(redirects()) == 0);
 }
 
-static void all_redirections(void **state)
+TEST(all_redirections)
 {
     skip_under_valgrind();
     (void)state;
@@ -633,21 +625,6 @@ static void all_redirections(void **state)
 
 int main(int argc, char **argv)
 {
-    static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(communicate),
-        cmocka_unit_test(much_in_all_directions),
-        cmocka_unit_test(input_that_is_not_read_is_no_error),
-        cmocka_unit_test(a_cancelled_communicate_goes_on_later),
-        cmocka_unit_test(output_is_there_after_the_end),
-        cmocka_unit_test(closing_stdin_ends_the_input),
-        cmocka_unit_test(descriptors_and_signals),
-        cmocka_unit_test(what_is_inherited_costs_the_same_whatever_its_number),
-        cmocka_unit_test(standard_descriptors_that_close_on_exec_here),
-        cmocka_unit_test(folder_environment_and_files),
-        cmocka_unit_test(descriptors_of_the_callers),
-        cmocka_unit_test(standard_descriptors_in_other_places),
-        cmocka_unit_test(all_redirections),
-    };
     if (argc > 1 && strcmp(argv[1], "look") == 0)
         return look();
     if (argc > 2 && strcmp(argv[1], "list") == 0)
@@ -655,5 +632,5 @@ int main(int argc, char **argv)
     if (argc > 4 && strcmp(argv[1], "find") == 0)
         return find(argv + 2);
     use_descriptors();
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

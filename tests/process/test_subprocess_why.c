@@ -143,9 +143,8 @@ ASYNC(all_refusals)
     return asyncio_await(has_long_arguments());
 }
 
-static void test_refusals(void **state)
+TEST(refusals)
 {
-    (void)state;
     skip_under_valgrind();
     CHECK_EQUAL(run(all_refusals), 0);
     harness_settle();
@@ -175,7 +174,7 @@ static void run_from_noexec(void *arg)
     CHILD_CHECK(asyncio_run(run_in_noexec()) == 0);
 }
 
-static void test_noexec(void **state)
+TEST(noexec)
 {
     struct child child;
     (void)state;
@@ -191,10 +190,8 @@ static void test_noexec(void **state)
 
 int main(void)
 {
+    static const struct test_fixtures fixtures = {.group_setup = enter_folder,
+                                                  .group_teardown = leave_folder};
     use_descriptors();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_noexec),
-    };
-    return cmocka_run_group_tests(tests, enter_folder, leave_folder);
+    return tests_run(&fixtures);
 }

@@ -14,14 +14,11 @@
 #include <math.h>
 #include <poll.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
 #include <unistd.h>
-#include <cmocka.h>
 
 #define SECONDS_MAX 30
 
@@ -124,9 +121,8 @@ static void count(void *arg)
 
 /* ---- Nothing to do --------------------------------------------------------------------------- */
 
-static void nothing_to_do(void **state)
+TEST(nothing_to_do)
 {
-    (void)state;
     begin();
     for (int i = 0; i < 3; i++) {
         CHECK(!is_readable());
@@ -176,9 +172,8 @@ ASYNC(sleeps, double, seconds)
     return asyncio_sleep(seconds);
 }
 
-static void tasks_from_before_and_between(void **state)
+TEST(tasks_from_before_and_between)
 {
-    (void)state;
     loop = asyncio_loop_new(NULL);
     record_reports(loop);
     asyncio_task *task = asyncio_loop_create_task(loop, returns());
@@ -195,7 +190,7 @@ static void tasks_from_before_and_between(void **state)
     end();
 }
 
-static void callbacks_and_timers_between(void **state)
+TEST(callbacks_and_timers_between)
 {
     int calls = 0;
     (void)state;
@@ -223,7 +218,7 @@ static void callbacks_and_timers_between(void **state)
     end();
 }
 
-static void wake_ups_between(void **state)
+TEST(wake_ups_between)
 {
     asyncio_event event;
     (void)state;
@@ -258,7 +253,7 @@ static void tell_done(asyncio_future *future, void *arg)
     count(arg);
 }
 
-static void done_callbacks_between(void **state)
+TEST(done_callbacks_between)
 {
     int calls = 0;
     (void)state;
@@ -285,9 +280,8 @@ static void call_again(void *arg)
 }
 
 /* More to do at the end of a turn. */
-static void callbacks_that_queue_callbacks(void **state)
+TEST(callbacks_that_queue_callbacks)
 {
-    (void)state;
     begin();
     left = 1000;
     asyncio_loop_call_soon(loop, call_again, NULL);
@@ -316,9 +310,8 @@ ASYNC(sleeps_often)
     return 0;
 }
 
-static void timers_in_both_manners(void **state)
+TEST(timers_in_both_manners)
 {
-    (void)state;
     for (int lazy = 0; lazy < 2; lazy++) {
         begin();
         run_inside(sleeps_often(), lazy);
@@ -336,9 +329,8 @@ ASYNC(limits)
     return err == -ETIMEDOUT ? 0 : -EIO;
 }
 
-static void timeouts_too(void **state)
+TEST(timeouts_too)
 {
-    (void)state;
     begin();
     run_inside(limits(), true);
     CHECK(turns <= 10);
@@ -355,7 +347,7 @@ static void *post_late(void *arg)
 }
 
 /* The other loop sleeps in its poll, without limit. */
-static void a_thread_wakes_the_other_loop(void **state)
+TEST(a_thread_wakes_the_other_loop)
 {
     pthread_t thread;
     int calls = 0;
@@ -385,9 +377,8 @@ static void *post_many(void *arg)
 }
 
 /* A wake-up that is missed leaves the poll asleep, as nothing else comes. */
-static void no_post_is_missed(void **state)
+TEST(no_post_is_missed)
 {
-    (void)state;
     posts_each = is_slow_build() ? 500 : 5000;
     for (int lazy = 0; lazy < 2; lazy++) {
         pthread_t threads[POSTERS];
@@ -447,7 +438,7 @@ static void *submits_and_tells(void *arg)
     return result;
 }
 
-static void work_of_threads_comes_back(void **state)
+TEST(work_of_threads_comes_back)
 {
     pthread_t thread;
     (void)state;
@@ -483,9 +474,8 @@ static void *write_slowly(void *arg)
     return NULL;
 }
 
-static void a_descriptor_wakes_the_other_loop(void **state)
+TEST(a_descriptor_wakes_the_other_loop)
 {
-    (void)state;
     for (int lazy = 0; lazy < 2; lazy++) {
         pthread_t thread;
         begin();
@@ -509,7 +499,7 @@ static void read_one(void *arg)
 }
 
 /* One byte a call: what is left is told again. */
-static void a_reader_that_takes_little(void **state)
+TEST(a_reader_that_takes_little)
 {
     int calls = 0;
     (void)state;
@@ -531,7 +521,7 @@ static void a_reader_that_takes_little(void **state)
 }
 
 /* Its edge was seen already: nothing but the call itself tells. */
-static void a_reader_of_what_is_there_already(void **state)
+TEST(a_reader_of_what_is_there_already)
 {
     int calls = 0;
     (void)state;
@@ -581,9 +571,8 @@ ASYNC(serves_itself)
     return 0;
 }
 
-static void connections(void **state)
+TEST(connections)
 {
-    (void)state;
     for (int lazy = 0; lazy < 2; lazy++) {
         begin();
         run_inside(serves_itself(), lazy);
@@ -614,7 +603,7 @@ static void *send_signals(void *arg)
     return arg;
 }
 
-static void signals_wake_the_other_loop(void **state)
+TEST(signals_wake_the_other_loop)
 {
     pthread_t thread;
     int calls = 0;
@@ -647,9 +636,8 @@ static void call_from_handler(int signo)
     CHECK_EQUAL(asyncio_loop_call_soon_signalsafe(loop, count, &ignored), 0);
 }
 
-static void a_call_from_a_signal_handler(void **state)
+TEST(a_call_from_a_signal_handler)
 {
-    (void)state;
     begin();
     signal(SIGUSR1, call_from_handler);
     for (int i = 0; i < 100; i++) { /* more than there are places */
@@ -676,9 +664,8 @@ ASYNC(runs_a_command)
     return 0;
 }
 
-static void a_process_that_ends_wakes_the_other_loop(void **state)
+TEST(a_process_that_ends_wakes_the_other_loop)
 {
-    (void)state;
     for (int lazy = 0; lazy < 2; lazy++) {
         begin();
         run_inside(runs_a_command(), lazy);
@@ -696,9 +683,8 @@ ASYNC(waits_for_much)
 }
 
 /* A fifth of a second with somebody who waits for what does not come, and a timer far away. */
-static void an_idle_loop_gets_no_turns(void **state)
+TEST(an_idle_loop_gets_no_turns)
 {
-    (void)state;
     begin();
     net_pipe(ends_of_pipe);
     asyncio_task *reader = asyncio_loop_create_task(loop, waits_for_much());
@@ -758,9 +744,8 @@ ASYNC(nests)
     return 0;
 }
 
-static void nested_turns_are_refused(void **state)
+TEST(nested_turns_are_refused)
 {
-    (void)state;
     another = asyncio_loop_new(NULL);
     begin();
     asyncio_loop_call_soon(loop, nests_in_a_callback, NULL);
@@ -769,7 +754,7 @@ static void nested_turns_are_refused(void **state)
     end();
 }
 
-static void after_the_close(void **state)
+TEST(after_the_close)
 {
     int calls = 0;
     (void)state;
@@ -787,9 +772,8 @@ static void after_the_close(void **state)
     harness_settle();
 }
 
-static void wrong_arguments(void **state)
+TEST(wrong_arguments)
 {
-    (void)state;
     begin();
     CHECK_EQUAL(asyncio_loop_run_once(loop, NAN), -EINVAL);
     CHECK_EQUAL(asyncio_loop_run_once(NULL, 0), -EINVAL);
@@ -820,16 +804,14 @@ static void ask_timeout_elsewhere(void)
     pthread_join(thread, NULL);
 }
 
-static void from_the_wrong_thread(void **state)
+TEST(from_the_wrong_thread)
 {
-    (void)state;
     check_dies(ask_elsewhere, "asyncio_loop_fd");
     check_dies(ask_timeout_elsewhere, "asyncio_loop_timeout");
 }
 
-static void a_virtual_clock(void **state)
+TEST(a_virtual_clock)
 {
-    (void)state;
     asyncio_run_options options = {.clock = ASYNCIO_CLOCK_VIRTUAL};
     loop = asyncio_loop_new(&options);
     record_reports(loop);
@@ -850,7 +832,7 @@ static void a_virtual_clock(void **state)
 
 /* ---- In turns with its own runs, and all at once ----------------------------------------------- */
 
-static void runs_of_its_own_in_between(void **state)
+TEST(runs_of_its_own_in_between)
 {
     int calls = 0;
     (void)state;
@@ -881,9 +863,8 @@ static void everything_at_once(uint64_t seed)
     end();
 }
 
-static void all_of_it_in_seeded_orders_and_debug_mode(void **state)
+TEST(all_of_it_in_seeded_orders_and_debug_mode)
 {
-    (void)state;
     for (uint64_t seed = 1; seed <= (is_slow_build() ? 2 : 10); seed++)
         everything_at_once(seed);
 }
@@ -913,9 +894,8 @@ static void run_some(void)
     asyncio_loop_release(loop);
 }
 
-static void every_call_may_fail(void **state)
+TEST(every_call_may_fail)
 {
-    (void)state;
     for (int sticky = 0; sticky < 2; sticky++) {
         run_some(); /* what is kept for good */
         for (uint64_t at = 1; at < 1000; at++) {
@@ -932,36 +912,4 @@ static void every_call_may_fail(void **state)
     harness_settle();
 }
 
-int main(void)
-{
-    static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(from_the_wrong_thread), /* first: it forks, and then there may be no other thread */
-        cmocka_unit_test(nothing_to_do),
-        cmocka_unit_test(tasks_from_before_and_between),
-        cmocka_unit_test(callbacks_and_timers_between),
-        cmocka_unit_test(wake_ups_between),
-        cmocka_unit_test(done_callbacks_between),
-        cmocka_unit_test(callbacks_that_queue_callbacks),
-        cmocka_unit_test(timers_in_both_manners),
-        cmocka_unit_test(timeouts_too),
-        cmocka_unit_test(a_thread_wakes_the_other_loop),
-        cmocka_unit_test(no_post_is_missed),
-        cmocka_unit_test(work_of_threads_comes_back),
-        cmocka_unit_test(a_descriptor_wakes_the_other_loop),
-        cmocka_unit_test(a_reader_that_takes_little),
-        cmocka_unit_test(a_reader_of_what_is_there_already),
-        cmocka_unit_test(connections),
-        cmocka_unit_test(signals_wake_the_other_loop),
-        cmocka_unit_test(a_call_from_a_signal_handler),
-        cmocka_unit_test(a_process_that_ends_wakes_the_other_loop),
-        cmocka_unit_test(an_idle_loop_gets_no_turns),
-        cmocka_unit_test(nested_turns_are_refused),
-        cmocka_unit_test(after_the_close),
-        cmocka_unit_test(wrong_arguments),
-        cmocka_unit_test(a_virtual_clock),
-        cmocka_unit_test(runs_of_its_own_in_between),
-        cmocka_unit_test(all_of_it_in_seeded_orders_and_debug_mode),
-        cmocka_unit_test(every_call_may_fail),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

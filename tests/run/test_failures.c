@@ -6,16 +6,14 @@
  */
 #include "asyncio.h"
 #include "core/loop.h"
+#include "support/test.h"
 #include "sys/sys.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <unistd.h>
-#include <cmocka.h>
 
 static int descriptors(void)
 {
@@ -163,24 +161,21 @@ static void sweep(intptr_t (*scenario)(void), bool sticky)
     assert_null(asyncio_get_running_loop());
 }
 
-static void a_loop(void **state)
+TEST(a_loop)
 {
-    (void)state;
     sweep(loop_from_birth_to_death, false);
 }
 
-static void a_run(void **state)
+TEST(a_run)
 {
-    (void)state;
     options_of_run = (asyncio_run_options){0};
     sweep(one_run, false);
     options_of_run = (asyncio_run_options){.clock = ASYNCIO_CLOCK_VIRTUAL, .seed = 5, .debug = 1};
     sweep(one_run, false);
 }
 
-static void a_runner(void **state)
+TEST(a_runner)
 {
-    (void)state;
     options_of_run = (asyncio_run_options){0};
     sweep(runner_with_two_runs, false);
     options_of_run = (asyncio_run_options){.clock = ASYNCIO_CLOCK_VIRTUAL};
@@ -188,21 +183,11 @@ static void a_runner(void **state)
 }
 
 /* From one call on, nothing works any more; all of it ends nevertheless. */
-static void and_all_that_follow(void **state)
+TEST(and_all_that_follow)
 {
-    (void)state;
     options_of_run = (asyncio_run_options){.clock = ASYNCIO_CLOCK_VIRTUAL};
     sweep(one_run, true);
     sweep(runner_with_two_runs, true);
 }
 
-int main(void)
-{
-    static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_loop),
-        cmocka_unit_test(a_run),
-        cmocka_unit_test(a_runner),
-        cmocka_unit_test(and_all_that_follow),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -6,14 +6,12 @@
 #include "child.h"
 #include "core/descriptor.h"
 #include "core/loop.h"
+#include "support/test.h"
 #include <errno.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
-#include <cmocka.h>
 
 static struct child child;
 
@@ -157,21 +155,18 @@ static void run_checks(void (*checks)(void))
     assert_child_silent(&child);
 }
 
-static void waits_in_the_child_find_no_task(void **state)
+TEST(waits_in_the_child_find_no_task)
 {
-    (void)state;
     run_checks(check_waits);
 }
 
-static void calls_on_the_loop_are_refused(void **state)
+TEST(calls_on_the_loop_are_refused)
 {
-    (void)state;
     run_checks(check_calls);
 }
 
-static void the_child_may_run_a_loop_of_its_own(void **state)
+TEST(the_child_may_run_a_loop_of_its_own)
 {
-    (void)state;
     run_checks(check_a_loop_of_its_own);
 }
 
@@ -194,9 +189,8 @@ static void run_forks_and_returns(void *arg)
     CHILD_CHECK(asyncio_run(forks_and_returns()) == 0);
 }
 
-static void a_coroutine_that_returns_in_the_child_dies_with_words(void **state)
+TEST(a_coroutine_that_returns_in_the_child_dies_with_words)
 {
-    (void)state;
     child_run(&child, run_forks_and_returns, NULL);
     assert_child_exit(&child, 0);
     assert_string_equal(child.text,
@@ -224,9 +218,8 @@ static void run_forking_callback(void *arg)
     asyncio_loop_release(loop);
 }
 
-static void and_so_does_a_callback(void **state)
+TEST(and_so_does_a_callback)
 {
-    (void)state;
     child_run(&child, run_forking_callback, NULL);
     assert_child_exit(&child, 0);
     assert_child_says(&child, "asyncio: a callback returned in a forked child process; the loop belongs to "
@@ -263,9 +256,8 @@ static void run_interrupted(void *arg)
     CHILD_CHECK(asyncio_run(forks_and_is_interrupted()) == -EINTR);
 }
 
-static void signals_of_the_child_take_their_default_action(void **state)
+TEST(signals_of_the_child_take_their_default_action)
 {
-    (void)state;
     child_run(&child, run_interrupted, NULL);
     assert_child_exit(&child, 0);
     assert_child_silent(&child);
@@ -282,9 +274,8 @@ static void check_interrupt(void)
     CHILD_CHECK(asyncio_run(interrupts_itself()) == -EINTR);
 }
 
-static void a_loop_of_the_childs_own_is_interrupted(void **state)
+TEST(a_loop_of_the_childs_own_is_interrupted)
 {
-    (void)state;
     run_checks(check_interrupt);
 }
 
@@ -482,9 +473,8 @@ static void run_with_everything(void *arg)
     CHILD_CHECK(asyncio_run(forks_with_everything()) == 0);
 }
 
-static void with_everything_in_use(void **state)
+TEST(with_everything_in_use)
 {
-    (void)state;
     if (ASY_TSAN)
         skip(); /* as below */
     child_run(&child, run_with_everything, NULL);
@@ -514,9 +504,8 @@ static void fork_beside_a_loop(void *arg)
     asyncio_loop_release(loop);
 }
 
-static void a_loop_that_does_not_run_stays_the_parents(void **state)
+TEST(a_loop_that_does_not_run_stays_the_parents)
 {
-    (void)state;
     child_run(&child, fork_beside_a_loop, NULL);
     assert_child_exit(&child, 0);
     assert_child_silent(&child);
@@ -551,9 +540,8 @@ static void run_with_a_forking_thread(void *arg)
     CHILD_CHECK(asyncio_run(lets_a_thread_fork()) == 0);
 }
 
-static void another_thread_may_fork(void **state)
+TEST(another_thread_may_fork)
 {
-    (void)state;
     if (ASY_TSAN)
         skip(); /* its own allocator may be locked in a child of many threads */
     child_run(&child, run_with_a_forking_thread, NULL);
@@ -561,19 +549,4 @@ static void another_thread_may_fork(void **state)
     assert_child_silent(&child);
 }
 
-int main(void)
-{
-    static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(waits_in_the_child_find_no_task),
-        cmocka_unit_test(calls_on_the_loop_are_refused),
-        cmocka_unit_test(the_child_may_run_a_loop_of_its_own),
-        cmocka_unit_test(a_coroutine_that_returns_in_the_child_dies_with_words),
-        cmocka_unit_test(and_so_does_a_callback),
-        cmocka_unit_test(signals_of_the_child_take_their_default_action),
-        cmocka_unit_test(a_loop_of_the_childs_own_is_interrupted),
-        cmocka_unit_test(with_everything_in_use),
-        cmocka_unit_test(a_loop_that_does_not_run_stays_the_parents),
-        cmocka_unit_test(another_thread_may_fork),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

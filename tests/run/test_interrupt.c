@@ -5,13 +5,11 @@
 #include "asyncio.h"
 #include "child.h"
 #include "core/loop.h"
+#include "support/test.h"
 #include <errno.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 static struct child child;
 
@@ -88,9 +86,8 @@ static void run_interrupted(void *arg)
     CHILD_CHECK(is_default(SIGINT));
 }
 
-static void the_first_sigint_cancels_main(void **state)
+TEST(the_first_sigint_cancels_main)
 {
-    (void)state;
     RUNS(run_interrupted, 0);
     assert_child_exit(&child, 0);
     assert_string_equal(child.text, "ECANCELED\n");
@@ -102,9 +99,8 @@ static void run_swallowed(void *arg)
     CHILD_CHECK(asyncio_run(swallows(SIGINT)) == 7);
 }
 
-static void a_main_that_swallows_it_keeps_its_result(void **state)
+TEST(a_main_that_swallows_it_keeps_its_result)
 {
-    (void)state;
     RUNS(run_swallowed, 0);
     assert_child_exit(&child, 0);
     assert_string_equal(child.text, "ECANCELED, 1\n");
@@ -116,9 +112,8 @@ static void run_cancelled_by_both(void *arg)
     CHILD_CHECK(asyncio_run(is_cancelled_by_both()) == -ECANCELED);
 }
 
-static void somebody_elses_cancel_stays_a_cancel(void **state)
+TEST(somebody_elses_cancel_stays_a_cancel)
 {
-    (void)state;
     RUNS(run_cancelled_by_both, 0);
     assert_child_exit(&child, 0);
 }
@@ -153,9 +148,8 @@ static void run_twice(void *arg)
     CHILD_CHECK(asyncio_runner_close(&runner) == 0);
 }
 
-static void a_late_signal_does_not_meet_the_next_main(void **state)
+TEST(a_late_signal_does_not_meet_the_next_main)
 {
-    (void)state;
     RUNS(run_twice, 0);
     assert_child_exit(&child, 0);
 }
@@ -168,9 +162,8 @@ static void run_interrupted_twice(void *signo)
     asyncio_run_with(is_interrupted_twice((int)(intptr_t)signo), &options);
 }
 
-static void the_second_kills(void **state)
+TEST(the_second_kills)
 {
-    (void)state;
     RUNS(run_interrupted_twice, SIGINT);
     assert_child_signal(&child, SIGINT);
     assert_string_equal(child.text, "once\n");
@@ -193,9 +186,8 @@ static void run_one_of_each(void *arg)
     asyncio_run_with(gets_one_of_each(), &options);
 }
 
-static void the_second_may_be_the_other(void **state)
+TEST(the_second_may_be_the_other)
 {
-    (void)state;
     RUNS(run_one_of_each, 0);
     assert_child_signal(&child, SIGINT);
 }
@@ -214,9 +206,8 @@ static void run_computing(void *arg)
     asyncio_run(computes_for_ever());
 }
 
-static void the_second_kills_at_once(void **state)
+TEST(the_second_kills_at_once)
 {
-    (void)state;
     RUNS(run_computing, 0);
     assert_child_signal(&child, SIGINT);
     assert_string_equal(child.text, "first\n");
@@ -243,9 +234,8 @@ static void run_leaving(void *arg)
 }
 
 /* Main is over: there is nothing to cancel. */
-static void one_in_the_shutdown_kills(void **state)
+TEST(one_in_the_shutdown_kills)
 {
-    (void)state;
     RUNS(run_leaving, 0);
     assert_child_signal(&child, SIGINT);
     assert_string_equal(child.text, "in the shutdown\n");
@@ -262,9 +252,8 @@ static void run_with_sigterm(void *handled)
     CHILD_CHECK(is_default(SIGINT));
 }
 
-static void sigterm_is_handled_where_asked_for(void **state)
+TEST(sigterm_is_handled_where_asked_for)
 {
-    (void)state;
     RUNS(run_with_sigterm, 1);
     assert_child_exit(&child, 0);
     RUNS(run_with_sigterm, 0);
@@ -283,9 +272,8 @@ static void main_swallows(void *signo)
     _exit(asyncio_main(swallows((int)(intptr_t)signo)));
 }
 
-static void mains_exit_status(void **state)
+TEST(mains_exit_status)
 {
-    (void)state;
     RUNS(main_interrupted, SIGINT);
     assert_child_exit(&child, 130);
     assert_string_equal(child.text, "ECANCELED\n");
@@ -323,9 +311,8 @@ static void run_with_own(void *option)
     CHILD_CHECK(own_count == (options.handle_sigint > 0 ? 0 : 1));
 }
 
-static void a_programs_own_handler_stays(void **state)
+TEST(a_programs_own_handler_stays)
 {
-    (void)state;
     RUNS(run_with_own, 0);
     assert_child_exit(&child, 0);
     RUNS(run_with_own, -1);
@@ -344,9 +331,8 @@ static void run_with_ignored(void *arg)
     CHILD_CHECK(action.sa_handler == SIG_IGN);
 }
 
-static void an_ignored_signal_stays_ignored(void **state)
+TEST(an_ignored_signal_stays_ignored)
 {
-    (void)state;
     RUNS(run_with_ignored, 0);
     assert_child_exit(&child, 0);
 }
@@ -368,9 +354,8 @@ static void run_installing(void *arg)
     CHILD_CHECK(own_count == 1);
 }
 
-static void one_installed_meanwhile_stays(void **state)
+TEST(one_installed_meanwhile_stays)
 {
-    (void)state;
     RUNS(run_installing, 0);
     assert_child_exit(&child, 0);
 }
@@ -382,9 +367,8 @@ static void run_not_handling(void *arg)
     asyncio_run_with(is_interrupted(SIGINT), &options);
 }
 
-static void not_handled_where_not_wanted(void **state)
+TEST(not_handled_where_not_wanted)
 {
-    (void)state;
     RUNS(run_not_handling, 0);
     assert_child_signal(&child, SIGINT);
     assert_child_silent(&child);
@@ -440,16 +424,14 @@ static void run_without_places(void *arg)
     CHILD_CHECK(asyncio_run(finds_no_place()) == -EINTR);
 }
 
-static void one_that_finds_no_place_is_not_the_first(void **state)
+TEST(one_that_finds_no_place_is_not_the_first)
 {
-    (void)state;
     RUNS(run_without_places, 0);
     assert_child_exit(&child, 0);
 }
 
-static void by_default_in_the_main_thread_only(void **state)
+TEST(by_default_in_the_main_thread_only)
 {
-    (void)state;
     RUNS(run_in_a_thread, 0);
     assert_child_exit(&child, 0);
 }
@@ -481,33 +463,10 @@ static void run_interrupted_elsewhere(void *arg)
         CHILD_CHECK(asyncio_run(is_interrupted_elsewhere()) == -EINTR);
 }
 
-static void a_signal_in_another_thread(void **state)
+TEST(a_signal_in_another_thread)
 {
-    (void)state;
     RUNS(run_interrupted_elsewhere, 0);
     assert_child_exit(&child, 0);
 }
 
-int main(void)
-{
-    static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_first_sigint_cancels_main),
-        cmocka_unit_test(a_main_that_swallows_it_keeps_its_result),
-        cmocka_unit_test(somebody_elses_cancel_stays_a_cancel),
-        cmocka_unit_test(a_late_signal_does_not_meet_the_next_main),
-        cmocka_unit_test(the_second_kills),
-        cmocka_unit_test(the_second_may_be_the_other),
-        cmocka_unit_test(the_second_kills_at_once),
-        cmocka_unit_test(one_in_the_shutdown_kills),
-        cmocka_unit_test(sigterm_is_handled_where_asked_for),
-        cmocka_unit_test(mains_exit_status),
-        cmocka_unit_test(a_programs_own_handler_stays),
-        cmocka_unit_test(an_ignored_signal_stays_ignored),
-        cmocka_unit_test(one_installed_meanwhile_stays),
-        cmocka_unit_test(not_handled_where_not_wanted),
-        cmocka_unit_test(one_that_finds_no_place_is_not_the_first),
-        cmocka_unit_test(by_default_in_the_main_thread_only),
-        cmocka_unit_test(a_signal_in_another_thread),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -4,14 +4,12 @@
 #include "asyncio.h"
 #include "child.h"
 #include "core/loop.h"
+#include "support/test.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 static const asyncio_run_options simulated = {.clock = ASYNCIO_CLOCK_VIRTUAL};
 
@@ -37,9 +35,8 @@ ASYNC(raises, intptr_t, err, const char *, words)
     return asyncio_raise(err, "%s", words);
 }
 
-static void run_gives_mains_result(void **state)
+TEST(run_gives_mains_result)
 {
-    (void)state;
     int before = descriptors();
     assert_int_equal(asyncio_run(returns(42)), 42);
     assert_int_equal(asyncio_run(returns(-EIO)), -EIO);
@@ -93,9 +90,8 @@ ASYNC(nests)
     return body_ran;
 }
 
-static void a_nested_run_is_refused_and_disposes_of_its_coroutine(void **state)
+TEST(a_nested_run_is_refused_and_disposes_of_its_coroutine)
 {
-    (void)state;
     assert_int_equal(asyncio_run(nests()), 0);
     assert_int_equal(dropped, 2);
 }
@@ -124,9 +120,8 @@ ASYNC(sleeps, double, seconds)
     return asyncio_sleep(seconds);
 }
 
-static void a_runner_runs_again_on_one_loop(void **state)
+TEST(a_runner_runs_again_on_one_loop)
 {
-    (void)state;
     asyncio_runner runner;
     assert_int_equal(asyncio_runner_init(&runner, &simulated), 0);
     asyncio_loop *loop = asyncio_runner_get_loop(&runner);
@@ -155,9 +150,8 @@ static void a_runner_runs_again_on_one_loop(void **state)
     assert_null(asyncio_runner_get_loop(NULL));
 }
 
-static void many_runs_take_no_more_stacks(void **state)
+TEST(many_runs_take_no_more_stacks)
 {
-    (void)state;
     asyncio_runner runner;
     assert_int_equal(asyncio_runner_init(&runner, &simulated), 0);
     asyncio_loop *loop = asyncio_runner_get_loop(&runner);
@@ -229,9 +223,8 @@ static void shut_down(void *arg)
     CHILD_CHECK(descriptors() == before);
 }
 
-static void leftovers_are_cancelled_and_waited_for(void **state)
+TEST(leftovers_are_cancelled_and_waited_for)
 {
-    (void)state;
     struct child child;
     struct shutdown test = {.manners = "023", .options = simulated, .result = 7};
     child_run(&child, shut_down, &test);
@@ -240,9 +233,8 @@ static void leftovers_are_cancelled_and_waited_for(void **state)
                                     "leftover 3 got ECANCELED\ncleaned up, 0\n");
 }
 
-static void a_leftover_that_fails_is_reported_and_mains_result_kept(void **state)
+TEST(a_leftover_that_fails_is_reported_and_mains_result_kept)
 {
-    (void)state;
     struct child child;
     struct shutdown test = {.manners = "101", .options = simulated, .result = -EPIPE};
     child_run(&child, shut_down, &test);
@@ -255,9 +247,8 @@ static void a_leftover_that_fails_is_reported_and_mains_result_kept(void **state
 }
 
 /* Abandoned, with time, name, place and where it waits, and told of once. */
-static void a_leftover_that_does_not_end_is_abandoned(void **state)
+TEST(a_leftover_that_does_not_end_is_abandoned)
 {
-    (void)state;
     static const struct {
         double grace;
         const char *words;
@@ -284,9 +275,8 @@ static void a_leftover_that_does_not_end_is_abandoned(void **state)
     }
 }
 
-static void no_grace_is_one_step_each(void **state)
+TEST(no_grace_is_one_step_each)
 {
-    (void)state;
     struct child child;
     struct shutdown test = {.manners = "033", .options = simulated, .result = 1};
     test.options.shutdown_grace = -1;
@@ -314,9 +304,8 @@ ASYNC(leaves_a_slow_one, double, seconds)
     return (intptr_t)(asyncio_time() * 1000);
 }
 
-static void for_ever_waits_as_long_as_it_takes(void **state)
+TEST(for_ever_waits_as_long_as_it_takes)
 {
-    (void)state;
     asyncio_run_options options = simulated;
     options.shutdown_grace = ASYNCIO_FOREVER;
     ended_at = 0;
@@ -351,9 +340,8 @@ ASYNC(leaves_one_that_stops)
     return asyncio_sleep(1);
 }
 
-static void a_leftover_that_stops_the_loop_is_waited_for(void **state)
+TEST(a_leftover_that_stops_the_loop_is_waited_for)
 {
-    (void)state;
     ended_at = 0;
     assert_int_equal(asyncio_run_with(leaves_one_that_stops(), &simulated), 0);
     assert_true(ended_at > 0);
@@ -377,9 +365,8 @@ ASYNC(starts_others)
     return 0;
 }
 
-static void mains_frame_outlives_it_until_the_shutdown_is_over(void **state)
+TEST(mains_frame_outlives_it_until_the_shutdown_is_over)
 {
-    (void)state;
     if (ASY_ASAN || RUNNING_ON_VALGRIND)
         skip(); /* they see nothing in this but a use after return */
     assert_int_equal(asyncio_run_with(starts_others(), &simulated), 0);
@@ -403,9 +390,8 @@ static intptr_t run_refused(asyncio_run_options options)
     return result;
 }
 
-static void options_that_cannot_be_met(void **state)
+TEST(options_that_cannot_be_met)
 {
-    (void)state;
     assert_int_equal(run_refused((asyncio_run_options){.eager = 1}), -ENOSYS);
     assert_int_equal(run_refused((asyncio_run_options){.backend = ASYNCIO_BACKEND_IO_URING}), -ENOSYS);
     assert_int_equal(run_refused((asyncio_run_options){.shutdown_grace = NAN}), -EINVAL);
@@ -427,9 +413,8 @@ static void in_the_environment(void *arg)
     CHILD_CHECK(asyncio_run(returns(4)) == 4);
 }
 
-static void a_backend_of_the_environment_falls_back(void **state)
+TEST(a_backend_of_the_environment_falls_back)
 {
-    (void)state;
     struct child child;
     child_run(&child, in_the_environment, NULL);
     assert_child_exit(&child, 0);
@@ -460,9 +445,8 @@ static void run_says_all(void *seed)
     CHILD_CHECK(asyncio_run_with(says_all(), &options) == 0);
 }
 
-static void a_seed_of_the_environment(void **state)
+TEST(a_seed_of_the_environment)
 {
-    (void)state;
     struct child fifo, one, again, two;
     char zero[] = "0", five[] = "5", hexadecimal[] = "0x1234";
     child_run(&fifo, run_says_all, zero);
@@ -506,9 +490,8 @@ static void run_a_circle(void *arg)
     CHILD_CHECK(strcmp(asyncio_error_message(), "deadlock: nothing is left that could wake a task") == 0);
 }
 
-static void a_virtual_clock_finds_deadlocks(void **state)
+TEST(a_virtual_clock_finds_deadlocks)
 {
-    (void)state;
     struct child child;
     child_run(&child, run_a_circle, NULL);
     assert_child_exit(&child, 0);
@@ -569,9 +552,8 @@ ASYNC(leaves_one_with_a_callback)
     return asyncio_sleep(0);
 }
 
-static void callbacks_of_leftovers_run(void **state)
+TEST(callbacks_of_leftovers_run)
 {
-    (void)state;
     ended_with = 1;
     assert_int_equal(asyncio_run_with(leaves_one_with_a_callback(), &simulated), 0);
     assert_int_equal(ended_with, -ECANCELED);
@@ -583,9 +565,8 @@ static void main_with_a_noisy_shutdown(void *arg)
     _exit(asyncio_main(leaves_a_callback()));
 }
 
-static void main_gives_an_exit_status(void **state)
+TEST(main_gives_an_exit_status)
 {
-    (void)state;
     struct child child;
     char words[] = "the pipe to printer broke";
     child_run(&child, main_that_returns, (void *)0);
@@ -609,26 +590,4 @@ static void main_gives_an_exit_status(void **state)
     assert_child_says(&child, "run-runners: main's words (EPIPE)\n");
 }
 
-int main(void)
-{
-    static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(run_gives_mains_result),
-        cmocka_unit_test(a_nested_run_is_refused_and_disposes_of_its_coroutine),
-        cmocka_unit_test(a_runner_runs_again_on_one_loop),
-        cmocka_unit_test(many_runs_take_no_more_stacks),
-        cmocka_unit_test(leftovers_are_cancelled_and_waited_for),
-        cmocka_unit_test(a_leftover_that_fails_is_reported_and_mains_result_kept),
-        cmocka_unit_test(a_leftover_that_does_not_end_is_abandoned),
-        cmocka_unit_test(no_grace_is_one_step_each),
-        cmocka_unit_test(for_ever_waits_as_long_as_it_takes),
-        cmocka_unit_test(a_leftover_that_stops_the_loop_is_waited_for),
-        cmocka_unit_test(mains_frame_outlives_it_until_the_shutdown_is_over),
-        cmocka_unit_test(callbacks_of_leftovers_run),
-        cmocka_unit_test(options_that_cannot_be_met),
-        cmocka_unit_test(a_backend_of_the_environment_falls_back),
-        cmocka_unit_test(a_seed_of_the_environment),
-        cmocka_unit_test(a_virtual_clock_finds_deadlocks),
-        cmocka_unit_test(main_gives_an_exit_status),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -8,6 +8,7 @@
 
 #include "asyncio.h"
 #include "support/repeats.h"
+#include "support/test.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -89,6 +90,26 @@ void sweep_failures(coroutine_function main);
  * suspension, until it ends before that. Nothing is left. check, which may be
  * NULL, sees each result, and which suspension it was (0: the untouched run). */
 void sweep_cancels(coroutine_function subject, void (*check)(intptr_t result, unsigned suspension));
+
+/* ---- Tests (support/test.h) ------------------------------------------------------------ */
+
+/* A test that is a coroutine: ASYNC_TEST(name) { ... return 0; }. Runs as harness.h's `run` has it. */
+#define ASYNC_TEST(name)                                                                                     \
+    static asyncio_coro *main_of_##name(void);                                                               \
+    TEST_WITH(test_##name, case_##name, #name, false)                                                        \
+    {                                                                                                        \
+        CHECK_EQUAL(run(main_of_##name), 0);                                                                 \
+        harness_settle();                                                                                    \
+    }                                                                                                        \
+    ASYNC(main_of_##name)
+
+/* The same with a coroutine that others use, too. */
+#define TEST_OF(coroutine)                                                                                   \
+    TEST_WITH(test_##coroutine, case_##coroutine, #coroutine, false)                                         \
+    {                                                                                                        \
+        CHECK_EQUAL(run(coroutine), 0);                                                                      \
+        harness_settle();                                                                                    \
+    }
 
 /* ---- Child processes --------------------------------------------------------------------- */
 

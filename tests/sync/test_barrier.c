@@ -1,6 +1,7 @@
 /*
  * The barrier: its phases, and what a cancel, a reset and an abort do in each.
  */
+#include "support/test.h"
 #include "sync/sync_test.h"
 #include <pthread.h>
 
@@ -61,9 +62,8 @@ ASYNC(plain_main)
     return 0;
 }
 
-static void test_plain_use(void **state)
+TEST(plain_use)
 {
-    (void)state;
     assert_int_equal(asyncio_barrier_wait(&barrier), ASYNCIO_ENOTASK);
     assert_int_equal(run(plain_main), 0);
 }
@@ -90,14 +90,13 @@ ASYNC(reuse_main)
     return 0;
 }
 
-static void behaviour_48_it_is_used_again_and_numbers_are_unique(void **state)
+TEST(behaviour_48_it_is_used_again_and_numbers_are_unique)
 {
-    (void)state;
     assert_int_equal(run(reuse_main), 0);
     run_all_seeds(reuse_main);
 }
 
-ASYNC(cancel_filler_main)
+ASYNC_TEST(behaviour_48_a_cancelled_filler_leaves)
 {
     asyncio_task *a = asyncio_create_task(meets("a")), *b = asyncio_create_task(meets("b"));
     settle();
@@ -112,12 +111,6 @@ ASYNC(cancel_filler_main)
     CHECK_EQUAL(asyncio_await(c), 1);
     CHECK_TRAIL("a:ECANCELED b:0 c:1 ");
     return 0;
-}
-
-static void behaviour_48_a_cancelled_filler_leaves(void **state)
-{
-    (void)state;
-    assert_int_equal(run(cancel_filler_main), 0);
 }
 
 /* Starts one that waits, as soon as it runs. */
@@ -154,7 +147,7 @@ static void end_all(asyncio_task *tasks[], size_t n)
     trail[0] = '\0';
 }
 
-ASYNC(late_main)
+ASYNC_TEST(behaviour_48_late_arrivals_wait_until_it_has_drained)
 {
     asyncio_task *tasks[2], *late[4];
     begin_to_drain(tasks, late, 4, NULL);
@@ -172,13 +165,7 @@ ASYNC(late_main)
     return 0;
 }
 
-static void behaviour_48_late_arrivals_wait_until_it_has_drained(void **state)
-{
-    (void)state;
-    assert_int_equal(run(late_main), 0);
-}
-
-ASYNC(again_main)
+ASYNC_TEST(the_last_one_comes_again_at_once)
 {
     asyncio_task *tasks[2];
     begin_to_drain(tasks, NULL, 0, NULL);
@@ -192,12 +179,6 @@ ASYNC(again_main)
     return 0;
 }
 
-static void test_the_last_one_comes_again_at_once(void **state)
-{
-    (void)state;
-    assert_int_equal(run(again_main), 0);
-}
-
 ASYNC(cancels_one, asyncio_task **, task)
 {
     CHECK_EQUAL(barrier.state_, DRAINING);
@@ -205,7 +186,7 @@ ASYNC(cancels_one, asyncio_task **, task)
     return 0;
 }
 
-ASYNC(cancel_main)
+ASYNC_TEST(behaviour_48_cancels_after_the_release_and_before_the_admission)
 {
     asyncio_task *tasks[2], *late[3];
     begin_to_drain(tasks, NULL, 0, NULL);
@@ -223,12 +204,6 @@ ASYNC(cancel_main)
     end_all(late, 3);
     end_all(tasks, 2);
     return 0;
-}
-
-static void behaviour_48_cancels_after_the_release_and_before_the_admission(void **state)
-{
-    (void)state;
-    assert_int_equal(run(cancel_main), 0);
 }
 
 /* ---- Reset ------------------------------------------------------------------------------ */
@@ -267,9 +242,8 @@ ASYNC(reset_draining_main)
     return 0;
 }
 
-static void behaviour_48_reset_while_filling_and_while_draining(void **state)
+TEST(behaviour_48_reset_while_filling_and_while_draining)
 {
-    (void)state;
     assert_int_equal(run(reset_filling_main), 0);
     assert_int_equal(run(reset_draining_main), 0);
 }
@@ -338,9 +312,8 @@ ASYNC(abort_blocked_main)
     return 0;
 }
 
-static void behaviour_48_abort_in_each_phase(void **state)
+TEST(behaviour_48_abort_in_each_phase)
 {
-    (void)state;
     assert_int_equal(run(abort_filling_main), 0);
     assert_int_equal(run(abort_draining_main), 0);
     assert_int_equal(run(abort_blocked_main), 0);
@@ -372,9 +345,8 @@ ASYNC(hops_barrier_main)
     return 0;
 }
 
-static void test_a_cancel_at_each_hop(void **state)
+TEST(a_cancel_at_each_hop)
 {
-    (void)state;
     sweep_hops(hops_barrier_main);
 }
 
@@ -495,9 +467,8 @@ ASYNC(model_barrier_main)
     return 0;
 }
 
-static void test_model(void **state)
+TEST(model)
 {
-    (void)state;
     run_model(model_barrier_main);
 }
 
@@ -525,9 +496,8 @@ static void reset_in_a_wrong_thread(void)
     asyncio_run(wrong_thread_main());
 }
 
-static void test_a_wrong_thread_aborts(void **state)
+TEST(a_wrong_thread_aborts)
 {
-    (void)state;
     check_dies(reset_in_a_wrong_thread, "asyncio_barrier_reset was called from a thread");
 }
 
@@ -544,9 +514,8 @@ ASYNC(abandon_main, int, tasks, int, late)
     return stop_for_good();
 }
 
-static void test_a_loop_that_closes_leaves_an_empty_barrier(void **state)
+TEST(a_loop_that_closes_leaves_an_empty_barrier)
 {
-    (void)state;
     for (int tasks = 0; tasks < 3; tasks++) {
         for (int late = 0; late < 5; late++) {
             run_and_close(abandon_main(tasks, late));
@@ -558,21 +527,4 @@ static void test_a_loop_that_closes_leaves_an_empty_barrier(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain_use),
-        cmocka_unit_test(behaviour_48_it_is_used_again_and_numbers_are_unique),
-        cmocka_unit_test(behaviour_48_a_cancelled_filler_leaves),
-        cmocka_unit_test(behaviour_48_late_arrivals_wait_until_it_has_drained),
-        cmocka_unit_test(test_the_last_one_comes_again_at_once),
-        cmocka_unit_test(behaviour_48_cancels_after_the_release_and_before_the_admission),
-        cmocka_unit_test(behaviour_48_reset_while_filling_and_while_draining),
-        cmocka_unit_test(behaviour_48_abort_in_each_phase),
-        cmocka_unit_test(test_a_cancel_at_each_hop),
-        cmocka_unit_test(test_model),
-        cmocka_unit_test(test_a_wrong_thread_aborts),
-        cmocka_unit_test(test_a_loop_that_closes_leaves_an_empty_barrier),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

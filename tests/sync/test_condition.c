@@ -2,6 +2,7 @@
  * The condition: the lock is held when a wait ends, however it ends, and a notify reaches
  * somebody who goes on.
  */
+#include "support/test.h"
 #include "sync/sync_test.h"
 #include <pthread.h>
 
@@ -70,9 +71,8 @@ ASYNC(plain_main)
     return 0;
 }
 
-static void test_plain_use(void **state)
+TEST(plain_use)
 {
-    (void)state;
     assert_int_equal(asyncio_condition_wait(&condition), ASYNCIO_ENOTASK);
     assert_int_equal(run(plain_main), 0);
 }
@@ -99,11 +99,7 @@ ASYNC(notify_main)
     return 0;
 }
 
-static void test_notify_wakes_the_first_n(void **state)
-{
-    (void)state;
-    assert_int_equal(run(notify_main), 0);
-}
+TEST_OF(notify_main)
 
 static int level;
 
@@ -123,7 +119,7 @@ ASYNC(waits_for_level, int, wanted)
     return err;
 }
 
-ASYNC(wait_for_main)
+ASYNC_TEST(wait_for_looks_with_the_lock_held)
 {
     CHECK_EQUAL(asyncio_condition_wait_for(&condition, is_level, &level), ASYNCIO_ESTATE);
     level = 0;
@@ -146,12 +142,6 @@ ASYNC(wait_for_main)
     CHECK_TRAIL("9:ECANCELED ");
     CHECK_EQUAL(asyncio_gather(NULL, one, two, none), 0);
     return 0;
-}
-
-static void test_wait_for_looks_with_the_lock_held(void **state)
-{
-    (void)state;
-    assert_int_equal(run(wait_for_main), 0);
 }
 
 /* ---- Behaviour 46 --------------------------------------------------------------------- */
@@ -191,14 +181,13 @@ static asyncio_coro *cancel_with_a_held_lock(void)
     return cancel_waiting_main(true);
 }
 
-static void behaviour_46_cancelled_while_waiting_the_lock_is_held_on_exit(void **state)
+TEST(behaviour_46_cancelled_while_waiting_the_lock_is_held_on_exit)
 {
-    (void)state;
     assert_int_equal(run(cancel_with_a_free_lock), 0);
     assert_int_equal(run(cancel_with_a_held_lock), 0);
 }
 
-ASYNC(cancel_returning_main)
+ASYNC_TEST(behaviour_46_cancelled_while_taking_the_lock_again_the_notify_goes_on)
 {
     asyncio_task *a = asyncio_create_task(waits("a", 0)), *b = asyncio_create_task(waits("b", 0)),
                  *c = asyncio_create_task(waits("c", 0));
@@ -221,13 +210,7 @@ ASYNC(cancel_returning_main)
     return 0;
 }
 
-static void behaviour_46_cancelled_while_taking_the_lock_again_the_notify_goes_on(void **state)
-{
-    (void)state;
-    assert_int_equal(run(cancel_returning_main), 0);
-}
-
-ASYNC(cancel_granted_main)
+ASYNC_TEST(behaviour_46_cancelled_with_the_lock_in_hand_the_wait_succeeds)
 {
     asyncio_task *a = asyncio_create_task(waits("a", 0)), *b = asyncio_create_task(waits("b", 0));
     settle();
@@ -243,13 +226,7 @@ ASYNC(cancel_granted_main)
     return 0;
 }
 
-static void behaviour_46_cancelled_with_the_lock_in_hand_the_wait_succeeds(void **state)
-{
-    (void)state;
-    assert_int_equal(run(cancel_granted_main), 0);
-}
-
-ASYNC(pending_main)
+ASYNC_TEST(requests_of_all_kinds_leave_the_lock_held)
 {
     CHECK_EQUAL(asyncio_condition_acquire(&condition), 0);
     asyncio_cancel(asyncio_current_task());
@@ -264,12 +241,6 @@ ASYNC(pending_main)
     CHECK(holds_lock());
     CHECK_EQUAL(asyncio_condition_release(&condition), 0);
     return 0;
-}
-
-static void test_requests_of_all_kinds_leave_the_lock_held(void **state)
-{
-    (void)state;
-    assert_int_equal(run(pending_main), 0);
 }
 
 ASYNC(hops_condition_main)
@@ -301,9 +272,8 @@ ASYNC(hops_condition_main)
     return 0;
 }
 
-static void test_a_cancel_at_each_hop(void **state)
+TEST(a_cancel_at_each_hop)
 {
-    (void)state;
     sweep_hops(hops_condition_main);
 }
 
@@ -337,9 +307,8 @@ ASYNC(hops_return_main)
     return 0;
 }
 
-static void test_a_cancel_at_each_hop_of_the_return(void **state)
+TEST(a_cancel_at_each_hop_of_the_return)
 {
-    (void)state;
     sweep_hops(hops_return_main);
 }
 
@@ -489,9 +458,8 @@ ASYNC(model_condition_main)
     return 0;
 }
 
-static void test_model(void **state)
+TEST(model)
 {
-    (void)state;
     run_model(model_condition_main);
 }
 
@@ -519,9 +487,8 @@ static void notify_in_a_wrong_thread(void)
     asyncio_run(wrong_thread_main());
 }
 
-static void test_a_wrong_thread_aborts(void **state)
+TEST(a_wrong_thread_aborts)
 {
-    (void)state;
     check_dies(notify_in_a_wrong_thread, "asyncio_condition_notify was called from a thread");
 }
 
@@ -538,9 +505,8 @@ ASYNC(abandon_main, int, notifies, bool, release)
     return stop_for_good();
 }
 
-static void test_a_loop_that_closes_leaves_a_free_lock(void **state)
+TEST(a_loop_that_closes_leaves_a_free_lock)
 {
-    (void)state;
     for (int notifies = 0; notifies < 4; notifies++) {
         run_and_close(abandon_main(notifies, true));
         assert_false(asyncio_lock_locked(&lock));
@@ -553,21 +519,4 @@ static void test_a_loop_that_closes_leaves_a_free_lock(void **state)
     assert_int_equal(run(notify_main), 0);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain_use),
-        cmocka_unit_test(test_notify_wakes_the_first_n),
-        cmocka_unit_test(test_wait_for_looks_with_the_lock_held),
-        cmocka_unit_test(behaviour_46_cancelled_while_waiting_the_lock_is_held_on_exit),
-        cmocka_unit_test(behaviour_46_cancelled_while_taking_the_lock_again_the_notify_goes_on),
-        cmocka_unit_test(behaviour_46_cancelled_with_the_lock_in_hand_the_wait_succeeds),
-        cmocka_unit_test(test_requests_of_all_kinds_leave_the_lock_held),
-        cmocka_unit_test(test_a_cancel_at_each_hop),
-        cmocka_unit_test(test_a_cancel_at_each_hop_of_the_return),
-        cmocka_unit_test(test_model),
-        cmocka_unit_test(test_a_wrong_thread_aborts),
-        cmocka_unit_test(test_a_loop_that_closes_leaves_a_free_lock),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -1,6 +1,7 @@
 /*
  * The event: who goes on, in which order, and that a clear takes nothing back.
  */
+#include "support/test.h"
 #include "sync/sync_test.h"
 #include <pthread.h>
 
@@ -13,7 +14,7 @@ ASYNC(waits, const char *, name)
     return err;
 }
 
-ASYNC(plain_main)
+ASYNC_TEST(plain_use)
 {
     CHECK(!asyncio_event_is_set(&event));
     CHECK_EQUAL(asyncio_event_set(&event), 0);
@@ -40,13 +41,7 @@ ASYNC(plain_main)
     return 0;
 }
 
-static void test_plain_use(void **state)
-{
-    (void)state;
-    assert_int_equal(run(plain_main), 0);
-}
-
-ASYNC(behaviour_49_main)
+ASYNC_TEST(behaviour_49_set_and_clear_release_those_already_waiting)
 {
     asyncio_task *a = asyncio_create_task(waits("a")), *b = asyncio_create_task(waits("b")), *late;
     settle();
@@ -65,13 +60,7 @@ ASYNC(behaviour_49_main)
     return 0;
 }
 
-static void behaviour_49_set_and_clear_release_those_already_waiting(void **state)
-{
-    (void)state;
-    assert_int_equal(run(behaviour_49_main), 0);
-}
-
-ASYNC(cancel_main)
+ASYNC_TEST(a_cancel_before_and_after_the_set)
 {
     asyncio_task *a = asyncio_create_task(waits("a")), *b = asyncio_create_task(waits("b")),
                  *c = asyncio_create_task(waits("c"));
@@ -83,12 +72,6 @@ ASYNC(cancel_main)
     CHECK_TRAIL("b:ECANCELED a:ok c:ok ");
     asyncio_event_clear(&event);
     return 0;
-}
-
-static void test_a_cancel_before_and_after_the_set(void **state)
-{
-    (void)state;
-    assert_int_equal(run(cancel_main), 0);
 }
 
 static void set_it(void *arg)
@@ -115,9 +98,8 @@ ASYNC(callback_main)
     return 0;
 }
 
-static void test_a_callback_may_set_it(void **state)
+TEST(a_callback_may_set_it)
 {
-    (void)state;
     assert_int_equal(asyncio_event_wait(&event), ASYNCIO_ENOTASK);
     assert_int_equal(run(callback_main), 0);
 }
@@ -141,9 +123,8 @@ ASYNC(hops_event_main)
     return 0;
 }
 
-static void test_a_cancel_at_each_hop(void **state)
+TEST(a_cancel_at_each_hop)
 {
-    (void)state;
     sweep_hops(hops_event_main);
 }
 
@@ -220,9 +201,8 @@ ASYNC(model_event_main)
     return 0;
 }
 
-static void test_model(void **state)
+TEST(model)
 {
-    (void)state;
     run_model(model_event_main);
 }
 
@@ -250,9 +230,8 @@ static void set_in_a_wrong_thread(void)
     asyncio_run(wrong_thread_main());
 }
 
-static void test_a_wrong_thread_aborts(void **state)
+TEST(a_wrong_thread_aborts)
 {
-    (void)state;
     check_dies(set_in_a_wrong_thread, "asyncio_event_set was called from a thread");
 }
 
@@ -268,9 +247,8 @@ ASYNC(wait_main)
     return err;
 }
 
-static void test_a_flag_outlives_its_loop(void **state)
+TEST(a_flag_outlives_its_loop)
 {
-    (void)state;
     assert_int_equal(run(set_main), 0);
     assert_true(asyncio_event_is_set(&event));
     assert_int_equal(run(wait_main), 0);
@@ -289,9 +267,8 @@ ASYNC(nothing)
 }
 
 /* A loop that is not running now still has a task that waits. */
-static void test_two_loops_of_a_thread(void **state)
+TEST(two_loops_of_a_thread)
 {
-    (void)state;
     asyncio_runner one, two;
     assert_int_equal(asyncio_runner_init(&one, NULL), 0);
     assert_int_equal(asyncio_runner_init(&two, NULL), 0);
@@ -313,9 +290,8 @@ ASYNC(abandon_main)
     return stop_for_good();
 }
 
-static void test_a_loop_that_closes_leaves_no_waiters(void **state)
+TEST(a_loop_that_closes_leaves_no_waiters)
 {
-    (void)state;
     run_and_close(abandon_main());
     assert_false(waiters_any(&event.waiters_));
     assert_int_equal(asyncio_event_set(&event), 0);
@@ -323,19 +299,4 @@ static void test_a_loop_that_closes_leaves_no_waiters(void **state)
     assert_string_equal(trail, "");
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain_use),
-        cmocka_unit_test(behaviour_49_set_and_clear_release_those_already_waiting),
-        cmocka_unit_test(test_a_cancel_before_and_after_the_set),
-        cmocka_unit_test(test_a_callback_may_set_it),
-        cmocka_unit_test(test_a_cancel_at_each_hop),
-        cmocka_unit_test(test_model),
-        cmocka_unit_test(test_a_wrong_thread_aborts),
-        cmocka_unit_test(test_a_flag_outlives_its_loop),
-        cmocka_unit_test(test_two_loops_of_a_thread),
-        cmocka_unit_test(test_a_loop_that_closes_leaves_no_waiters),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -2,6 +2,7 @@
  * Fairness: calls that need not wait, made without end, starve neither timers nor other
  * tasks; and the yield that sees to it is a wait like any other, before the operation.
  */
+#include "support/test.h"
 #include "sync/sync_test.h"
 
 static asyncio_lock lock = ASYNCIO_LOCK_INIT;
@@ -139,9 +140,8 @@ ASYNC(greedy_main)
     return 0;
 }
 
-static void test_greedy_calls_starve_nobody(void **state)
+TEST(greedy_calls_starve_nobody)
 {
-    (void)state;
     for (size_t i = 0; i < CALLS; i++) {
         subject = &greedy_calls[i];
         assert_int_equal(asyncio_run(greedy_main()), 0);
@@ -186,9 +186,8 @@ ASYNC(delivery_main)
     return 0;
 }
 
-static void test_the_yield_comes_before_the_operation(void **state)
+TEST(the_yield_comes_before_the_operation)
 {
-    (void)state;
     for (size_t i = 0; i < CALLS; i++) {
         subject = &greedy_calls[i];
         assert_int_equal(run(yield_main), 0);
@@ -231,18 +230,9 @@ ASYNC(shares_main)
     return 0;
 }
 
-static void test_waiters_of_a_lock_share_it(void **state)
+TEST(waiters_of_a_lock_share_it)
 {
-    (void)state;
     run_all_seeds(shares_main);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_greedy_calls_starve_nobody),
-        cmocka_unit_test(test_the_yield_comes_before_the_operation),
-        cmocka_unit_test(test_waiters_of_a_lock_share_it),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -6,13 +6,11 @@
 #include "core/wait.h"
 #include "sync/items.h"
 #include "sync/lock.h"
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "broken.h"
+#include "support/test.h"
 
 ASYNC(acquires, asyncio_lock *, lock)
 {
@@ -34,9 +32,8 @@ ASYNC(frees_a_lock_with_waiters)
     return 0;
 }
 
-static void a_free_lock_has_no_waiters(void **state)
+TEST(a_free_lock_has_no_waiters)
 {
-    (void)state;
     expect_broken(frees_a_lock_with_waiters(), "asy_lock_queue", "lock->owner_ || !waiters_any");
 }
 
@@ -54,9 +51,8 @@ ASYNC(raises_a_semaphore_with_waiters)
     return asyncio_semaphore_release(&semaphore);
 }
 
-static void nobody_waits_above_zero(void **state)
+TEST(nobody_waits_above_zero)
 {
-    (void)state;
     expect_broken(raises_a_semaphore_with_waiters(), "pass_semaphore", "semaphore->value_ == 0");
 }
 
@@ -75,9 +71,8 @@ ASYNC(loses_count_inside)
     return 0;
 }
 
-static void a_barrier_counts_those_inside(void **state)
+TEST(a_barrier_counts_those_inside)
 {
-    (void)state;
     expect_broken(loses_count_inside(), "cancel_filling", "barrier->count_ > 0; task 'Task-");
     assert_child_says(&broken_child, ", which waits in barrier\n");
 }
@@ -99,9 +94,8 @@ ASYNC(puts_beside_a_getter)
     return asyncio_queue_put_nowait(&queue, &item);
 }
 
-static void a_queue_with_getters_is_empty(void **state)
+TEST(a_queue_with_getters_is_empty)
 {
-    (void)state;
     expect_broken(puts_beside_a_getter(), "hand_to_getter", "!queue->items_.count_");
 }
 
@@ -121,18 +115,9 @@ ASYNC(pops_from_nothing)
     return 0;
 }
 
-static void a_heap_gives_only_what_it_has(void **state)
+TEST(a_heap_gives_only_what_it_has)
 {
-    (void)state;
     expect_broken(pops_from_nothing(), "asy_items_pop", "items->count_ > 0");
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_free_lock_has_no_waiters),    cmocka_unit_test(nobody_waits_above_zero),
-        cmocka_unit_test(a_barrier_counts_those_inside), cmocka_unit_test(a_queue_with_getters_is_empty),
-        cmocka_unit_test(a_heap_gives_only_what_it_has),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

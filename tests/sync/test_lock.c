@@ -1,6 +1,7 @@
 /*
  * The lock: order, hand-over, cancels before and after it, whose loop it is.
  */
+#include "support/test.h"
 #include "sync/sync_test.h"
 #include <pthread.h>
 
@@ -21,7 +22,7 @@ ASYNC(holds, const char *, name, int, hops)
 
 /* ---- Plain use ------------------------------------------------------------------ */
 
-ASYNC(plain_main)
+ASYNC_TEST(plain_use)
 {
     CHECK(!asyncio_lock_locked(&lock));
     CHECK_EQUAL(asyncio_lock_release(&lock), ASYNCIO_ESTATE);
@@ -42,13 +43,7 @@ ASYNC(plain_main)
     return 0;
 }
 
-static void test_plain_use(void **state)
-{
-    (void)state;
-    assert_int_equal(run(plain_main), 0);
-}
-
-ASYNC(free_lock_main)
+ASYNC_TEST(a_free_lock_does_not_suspend_and_delivers_nothing)
 {
     uint64_t steps = asyncio_current_task()->steps;
     asyncio_cancel(asyncio_current_task());
@@ -59,13 +54,7 @@ ASYNC(free_lock_main)
     return 0;
 }
 
-static void test_a_free_lock_does_not_suspend_and_delivers_nothing(void **state)
-{
-    (void)state;
-    assert_int_equal(run(free_lock_main), 0);
-}
-
-ASYNC(order_main)
+ASYNC_TEST(first_come_first_served_without_barging)
 {
     asyncio_lock_acquire(&lock);
     asyncio_task *a = asyncio_create_task(holds("a", 0)), *b = asyncio_create_task(holds("b", 2)),
@@ -82,19 +71,13 @@ ASYNC(order_main)
     return 0;
 }
 
-static void test_first_come_first_served_without_barging(void **state)
-{
-    (void)state;
-    assert_int_equal(run(order_main), 0);
-}
-
 static void release_it(void *arg)
 {
     (void)arg;
     CHECK_EQUAL(asyncio_lock_release(&lock), 0);
 }
 
-ASYNC(from_callback_main)
+ASYNC_TEST(any_task_or_callback_may_release)
 {
     asyncio_lock_acquire(&lock);
     asyncio_task *a = asyncio_create_task(holds("a", 0));
@@ -103,12 +86,6 @@ ASYNC(from_callback_main)
     CHECK_EQUAL(asyncio_await(a), 0);
     CHECK_TRAIL("a:ok ");
     return 0;
-}
-
-static void test_any_task_or_callback_may_release(void **state)
-{
-    (void)state;
-    assert_int_equal(run(from_callback_main), 0);
 }
 
 static void acquire_in_callback(void *err)
@@ -126,9 +103,8 @@ ASYNC(no_task_main)
     return 0;
 }
 
-static void test_acquire_outside_a_task(void **state)
+TEST(acquire_outside_a_task)
 {
-    (void)state;
     assert_int_equal(asyncio_lock_acquire(&lock), ASYNCIO_ENOTASK);
     assert_int_equal(run(no_task_main), 0);
     assert_int_equal(asyncio_lock_acquire(&lock), ASYNCIO_ENOTASK);
@@ -167,14 +143,13 @@ static asyncio_coro *release_then_cancel(void)
     return behaviour_43_main(true);
 }
 
-static void behaviour_43_cancel_and_release_in_one_tick_reach_the_next(void **state)
+TEST(behaviour_43_cancel_and_release_in_one_tick_reach_the_next)
 {
-    (void)state;
     assert_int_equal(run(cancel_then_release), 0);
     assert_int_equal(run(release_then_cancel), 0);
 }
 
-ASYNC(behaviour_44_main)
+ASYNC_TEST(behaviour_44_a_cancelled_first_waiter_leaves_one_grant)
 {
     asyncio_lock_acquire(&lock);
     asyncio_task *tasks[] = {asyncio_create_task(holds("a", 5)), asyncio_create_task(holds("b", 5)),
@@ -191,13 +166,7 @@ ASYNC(behaviour_44_main)
     return 0;
 }
 
-static void behaviour_44_a_cancelled_first_waiter_leaves_one_grant(void **state)
-{
-    (void)state;
-    assert_int_equal(run(behaviour_44_main), 0);
-}
-
-ASYNC(behaviour_45_main)
+ASYNC_TEST(behaviour_45_a_waiter_cancelled_before_it_runs_keeps_the_lock)
 {
     asyncio_lock_acquire(&lock);
     asyncio_task *a = asyncio_create_task(holds("a", 0)), *b = asyncio_create_task(holds("b", 0));
@@ -212,15 +181,9 @@ ASYNC(behaviour_45_main)
     return 0;
 }
 
-static void behaviour_45_a_waiter_cancelled_before_it_runs_keeps_the_lock(void **state)
-{
-    (void)state;
-    assert_int_equal(run(behaviour_45_main), 0);
-}
-
 /* ---- Cancels ------------------------------------------------------------------------ */
 
-ASYNC(cancelled_before_main)
+ASYNC_TEST(a_pending_request_ends_the_wait)
 {
     asyncio_lock_acquire(&lock);
     asyncio_task *a = asyncio_create_task(holds("a", 0));
@@ -232,13 +195,7 @@ ASYNC(cancelled_before_main)
     return 0;
 }
 
-static void test_a_pending_request_ends_the_wait(void **state)
-{
-    (void)state;
-    assert_int_equal(run(cancelled_before_main), 0);
-}
-
-ASYNC(timeout_main)
+ASYNC_TEST(a_timeout_ends_the_wait)
 {
     asyncio_lock_acquire(&lock);
     int err;
@@ -251,12 +208,6 @@ ASYNC(timeout_main)
     CHECK(waiters_are(&lock.waiters_, NULL, 0));
     CHECK_EQUAL(asyncio_lock_release(&lock), 0);
     return 0;
-}
-
-static void test_a_timeout_ends_the_wait(void **state)
-{
-    (void)state;
-    assert_int_equal(run(timeout_main), 0);
 }
 
 ASYNC(hops_lock_main)
@@ -280,9 +231,8 @@ ASYNC(hops_lock_main)
     return 0;
 }
 
-static void test_a_cancel_at_each_hop(void **state)
+TEST(a_cancel_at_each_hop)
 {
-    (void)state;
     sweep_hops(hops_lock_main);
 }
 
@@ -311,9 +261,8 @@ static void check_free(intptr_t result, unsigned suspension)
     CHECK(!asyncio_lock_locked(&lock) && !waiters_any(&lock.waiters_));
 }
 
-static void test_a_cancel_at_each_suspension(void **state)
+TEST(a_cancel_at_each_suspension)
 {
-    (void)state;
     sweep_cancels(suspensions_subject, check_free);
     sweep_failures(suspensions_subject);
     assert_false(asyncio_lock_locked(&lock));
@@ -404,9 +353,8 @@ ASYNC(model_lock_main)
     return 0;
 }
 
-static void test_model(void **state)
+TEST(model)
 {
-    (void)state;
     run_model(model_lock_main);
 }
 
@@ -455,9 +403,8 @@ static void look_in_a_wrong_thread(void)
     asyncio_run(wrong_thread_main(LOOK));
 }
 
-static void test_a_wrong_thread_aborts(void **state)
+TEST(a_wrong_thread_aborts)
 {
-    (void)state;
     check_dies(acquire_in_a_wrong_thread, "asyncio_lock_acquire was called from a thread");
     check_dies(release_in_a_wrong_thread, "asyncio_lock_release was called from a thread");
     check_dies(look_in_a_wrong_thread, "asyncio_lock_locked was called from a thread");
@@ -478,9 +425,8 @@ static void *run_in_thread(void *arg)
     return NULL;
 }
 
-static void test_one_run_after_the_other_may_use_it(void **state)
+TEST(one_run_after_the_other_may_use_it)
 {
-    (void)state;
     pthread_t thread;
     assert_int_equal(run(use_main), 0);
     assert_int_equal(run(use_main), 0);
@@ -500,9 +446,8 @@ ASYNC(give_main)
     return asyncio_lock_release(&lock);
 }
 
-static void test_two_loops_of_a_thread(void **state)
+TEST(two_loops_of_a_thread)
 {
-    (void)state;
     asyncio_runner one, two;
     assert_int_equal(asyncio_runner_init(&one, NULL), 0);
     assert_int_equal(asyncio_runner_init(&two, NULL), 0);
@@ -516,9 +461,8 @@ static void test_two_loops_of_a_thread(void **state)
     assert_int_equal(asyncio_runner_close(&two), 0);
 }
 
-static void test_a_lock_left_held_by_a_closed_loop(void **state)
+TEST(a_lock_left_held_by_a_closed_loop)
 {
-    (void)state;
     assert_int_equal(run(take_main), 0);
     assert_true(asyncio_lock_locked(&lock));
     assert_int_equal(asyncio_run(take_main()), ASYNCIO_ESTATE);
@@ -538,9 +482,8 @@ ASYNC(abandon_main, int, waiting)
     return stop_for_good();
 }
 
-static void test_a_grant_to_a_task_that_never_runs_again_goes_on(void **state)
+TEST(a_grant_to_a_task_that_never_runs_again_goes_on)
 {
-    (void)state;
     for (int waiting = 0; waiting < 4; waiting++) {
         run_and_close(abandon_main(waiting));
         assert_false(asyncio_lock_locked(&lock));
@@ -580,35 +523,10 @@ static void check_deadlock(bool greedy, const char *words)
     harness_settle();
 }
 
-static void test_a_deadlock_report_names_the_holder(void **state)
+TEST(a_deadlock_report_names_the_holder)
 {
-    (void)state;
     check_deadlock(true, "task 'main'");
     check_deadlock(false, ", which has ended");
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain_use),
-        cmocka_unit_test(test_a_free_lock_does_not_suspend_and_delivers_nothing),
-        cmocka_unit_test(test_first_come_first_served_without_barging),
-        cmocka_unit_test(test_any_task_or_callback_may_release),
-        cmocka_unit_test(test_acquire_outside_a_task),
-        cmocka_unit_test(behaviour_43_cancel_and_release_in_one_tick_reach_the_next),
-        cmocka_unit_test(behaviour_44_a_cancelled_first_waiter_leaves_one_grant),
-        cmocka_unit_test(behaviour_45_a_waiter_cancelled_before_it_runs_keeps_the_lock),
-        cmocka_unit_test(test_a_pending_request_ends_the_wait),
-        cmocka_unit_test(test_a_timeout_ends_the_wait),
-        cmocka_unit_test(test_a_cancel_at_each_hop),
-        cmocka_unit_test(test_a_cancel_at_each_suspension),
-        cmocka_unit_test(test_model),
-        cmocka_unit_test(test_a_wrong_thread_aborts),
-        cmocka_unit_test(test_one_run_after_the_other_may_use_it),
-        cmocka_unit_test(test_two_loops_of_a_thread),
-        cmocka_unit_test(test_a_lock_left_held_by_a_closed_loop),
-        cmocka_unit_test(test_a_grant_to_a_task_that_never_runs_again_goes_on),
-        cmocka_unit_test(test_a_deadlock_report_names_the_holder),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

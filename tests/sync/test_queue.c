@@ -2,12 +2,13 @@
  * Queues: order, hand-over, cancels on both sides of it, shutdown, failures of
  * allocation.
  */
+#include "support/test.h"
 #include "sync/queue_test.h"
 #include <stdlib.h>
 
 /* ---- Plain use ------------------------------------------------------------------ */
 
-ASYNC(plain_main)
+ASYNC_TEST(plain_use)
 {
     CHECK_EQUAL(make(FIFO, 3), 0);
     CHECK(asyncio_queue_empty(&queue) && !asyncio_queue_full(&queue));
@@ -35,15 +36,8 @@ ASYNC(plain_main)
     return 0;
 }
 
-static void test_plain_use(void **state)
+TEST(bad_arguments)
 {
-    (void)state;
-    assert_int_equal(run(plain_main), 0);
-}
-
-static void test_bad_arguments(void **state)
-{
-    (void)state;
     int item = 0;
     asyncio_queue zero = {0};
     assert_int_equal(asyncio_queue_init(NULL, 4, 1), -EINVAL);
@@ -80,9 +74,8 @@ static void test_bad_arguments(void **state)
     asyncio_queue_destroy(&queue);
 }
 
-static void test_orders(void **state)
+TEST(orders)
 {
-    (void)state;
     static const int items[] = {31, 10, 32, 11, 20, 12, 33, 0};
     static const int expected[][8] = {
         {31, 10, 32, 11, 20, 12, 33, 0},
@@ -141,9 +134,8 @@ static void pump(asyncio_queue *q, size_t bytes, bool lifo)
     assert_int_equal(asyncio_queue_size(q), 36);
 }
 
-static void test_items_of_all_sizes(void **state)
+TEST(items_of_all_sizes)
 {
-    (void)state;
     static const size_t sizes[] = {1, 2, 3, 4, 7, 8, 12, 16, 17, 24, 32, 48, 100, SIZE_LARGEST};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         asyncio_queue q;
@@ -164,7 +156,7 @@ static void test_items_of_all_sizes(void **state)
 
 /* ---- Hand-over ------------------------------------------------------------------------ */
 
-ASYNC(getters_main)
+ASYNC_TEST(a_put_hands_the_item_to_the_first_getter)
 {
     CHECK_EQUAL(make(FIFO, 2), 0);
     asyncio_task *a = asyncio_create_task(takes("a")), *b = asyncio_create_task(takes("b"));
@@ -181,13 +173,7 @@ ASYNC(getters_main)
     return 0;
 }
 
-static void test_a_put_hands_the_item_to_the_first_getter(void **state)
-{
-    (void)state;
-    assert_int_equal(run(getters_main), 0);
-}
-
-ASYNC(putters_main)
+ASYNC_TEST(a_get_lets_the_first_putter_in)
 {
     CHECK_EQUAL(make(FIFO, 1), 0);
     CHECK_EQUAL(put_now(1), 0);
@@ -203,12 +189,6 @@ ASYNC(putters_main)
     CHECK_TRAIL("put 2:ok put 3:ok ");
     asyncio_queue_destroy(&queue);
     return 0;
-}
-
-static void test_a_get_lets_the_first_putter_in(void **state)
-{
-    (void)state;
-    assert_int_equal(run(putters_main), 0);
 }
 
 static void put_from_callback(void *arg)
@@ -231,9 +211,8 @@ ASYNC(callback_main)
     return 0;
 }
 
-static void test_nowait_calls_in_callbacks_and_before_any_loop(void **state)
+TEST(nowait_calls_in_callbacks_and_before_any_loop)
 {
-    (void)state;
     assert_int_equal(make(FIFO, 0), 0);
     assert_int_equal(put_now(4), 0);
     assert_int_equal(run(callback_main), 0);
@@ -278,9 +257,8 @@ ASYNC(getter_before_put_main)
     return 0;
 }
 
-static void behaviour_50_a_getter_cancelled_around_a_put_loses_nothing(void **state)
+TEST(behaviour_50_a_getter_cancelled_around_a_put_loses_nothing)
 {
-    (void)state;
     assert_int_equal(run(getter_after_put_main), 0);
     assert_int_equal(run(getter_before_put_main), 0);
 }
@@ -322,14 +300,13 @@ static asyncio_coro *putter_cancelled_before(void)
     return putter_main(false);
 }
 
-static void behaviour_50_a_putter_cancelled_around_a_get_lets_the_next_one_in(void **state)
+TEST(behaviour_50_a_putter_cancelled_around_a_get_lets_the_next_one_in)
 {
-    (void)state;
     assert_int_equal(run(putter_cancelled_after), 0);
     assert_int_equal(run(putter_cancelled_before), 0);
 }
 
-ASYNC(many_cancelled_main)
+ASYNC_TEST(behaviour_50_cancelled_waiters_are_not_retained)
 {
     CHECK_EQUAL(make(FIFO, 1), 0);
     asyncio_task *tasks[100];
@@ -345,12 +322,6 @@ ASYNC(many_cancelled_main)
     trail[0] = '\0';
     asyncio_queue_destroy(&queue);
     return 0;
-}
-
-static void behaviour_50_cancelled_waiters_are_not_retained(void **state)
-{
-    (void)state;
-    assert_int_equal(run(many_cancelled_main), 0);
 }
 
 /* ---- Behaviour 51 ------------------------------------------------------------------------ */
@@ -406,9 +377,8 @@ ASYNC(shutdown_full_main)
     return 0;
 }
 
-static void behaviour_51_shutdown_of_an_empty_and_of_a_full_queue(void **state)
+TEST(behaviour_51_shutdown_of_an_empty_and_of_a_full_queue)
 {
-    (void)state;
     assert_int_equal(run(shutdown_empty_main), 0);
     assert_int_equal(run(shutdown_full_main), 0);
 }
@@ -447,14 +417,13 @@ static asyncio_coro *with_some_taken(void)
     return shutdown_immediate_main(3);
 }
 
-static void behaviour_51_immediate_shutdown_drops_what_is_there(void **state)
+TEST(behaviour_51_immediate_shutdown_drops_what_is_there)
 {
-    (void)state;
     assert_int_equal(run(with_nothing_taken), 0);
     assert_int_equal(run(with_some_taken), 0);
 }
 
-ASYNC(join_main)
+ASYNC_TEST(behaviour_51_join_and_task_done)
 {
     CHECK_EQUAL(make(FIFO, 0), 0);
     CHECK_EQUAL(asyncio_queue_join(&queue), 0); /* nothing was ever put */
@@ -480,15 +449,9 @@ ASYNC(join_main)
     return 0;
 }
 
-static void behaviour_51_join_and_task_done(void **state)
-{
-    (void)state;
-    assert_int_equal(run(join_main), 0);
-}
-
 /* ---- The end of a queue ---------------------------------------------------------------------- */
 
-ASYNC(destroy_main)
+ASYNC_TEST(a_destroy_lets_everybody_go)
 {
     asyncio_task *tasks[3];
     CHECK_EQUAL(make(FIFO, 1), 0);
@@ -508,12 +471,6 @@ ASYNC(destroy_main)
         CHECK_EQUAL(results[i], ASYNCIO_EQUEUE_SHUTDOWN);
     trail[0] = '\0';
     return 0;
-}
-
-static void test_a_destroy_lets_everybody_go(void **state)
-{
-    (void)state;
-    assert_int_equal(run(destroy_main), 0);
 }
 
 /* ---- Failures ------------------------------------------------------------------------------------ */
@@ -563,33 +520,12 @@ static asyncio_coro *allocates_bounded(void)
     return allocates(FIFO, 100);
 }
 
-static void test_each_allocation_may_fail(void **state)
+TEST(each_allocation_may_fail)
 {
-    (void)state;
     sweep_failures(allocates_fifo);
     sweep_failures(allocates_lifo);
     sweep_failures(allocates_priority);
     sweep_failures(allocates_bounded);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain_use),
-        cmocka_unit_test(test_bad_arguments),
-        cmocka_unit_test(test_orders),
-        cmocka_unit_test(test_items_of_all_sizes),
-        cmocka_unit_test(test_a_put_hands_the_item_to_the_first_getter),
-        cmocka_unit_test(test_a_get_lets_the_first_putter_in),
-        cmocka_unit_test(test_nowait_calls_in_callbacks_and_before_any_loop),
-        cmocka_unit_test(behaviour_50_a_getter_cancelled_around_a_put_loses_nothing),
-        cmocka_unit_test(behaviour_50_a_putter_cancelled_around_a_get_lets_the_next_one_in),
-        cmocka_unit_test(behaviour_50_cancelled_waiters_are_not_retained),
-        cmocka_unit_test(behaviour_51_shutdown_of_an_empty_and_of_a_full_queue),
-        cmocka_unit_test(behaviour_51_immediate_shutdown_drops_what_is_there),
-        cmocka_unit_test(behaviour_51_join_and_task_done),
-        cmocka_unit_test(test_a_destroy_lets_everybody_go),
-        cmocka_unit_test(test_each_allocation_may_fail),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

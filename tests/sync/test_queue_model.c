@@ -2,6 +2,7 @@
  * Queues: no item is lost or doubled, whoever is cancelled, whatever the order, and
  * whichever loop it is.
  */
+#include "support/test.h"
 #include "sync/items.h"
 #include "sync/queue_test.h"
 #include <pthread.h>
@@ -69,9 +70,8 @@ static asyncio_coro *hops_unbounded(void)
     return hops_queue_main(false, 0);
 }
 
-static void test_a_cancel_at_each_hop(void **state)
+TEST(a_cancel_at_each_hop)
 {
-    (void)state;
     sweep_hops(hops_getter);
     sweep_hops(hops_putter);
     sweep_hops(hops_unbounded);
@@ -311,9 +311,8 @@ ASYNC(model_queue_main)
     return 0;
 }
 
-static void test_model(void **state)
+TEST(model)
 {
-    (void)state;
     run_model(model_queue_main);
 }
 
@@ -354,9 +353,8 @@ static void look_in_a_wrong_thread(void)
     asyncio_run(wrong_thread_main(true));
 }
 
-static void test_a_wrong_thread_aborts(void **state)
+TEST(a_wrong_thread_aborts)
 {
-    (void)state;
     check_dies(put_in_a_wrong_thread, "asyncio_queue_put_nowait was called from a thread");
     check_dies(look_in_a_wrong_thread, "asyncio_queue_size was called from a thread");
 }
@@ -380,9 +378,8 @@ ASYNC(find_items_main)
     return 0;
 }
 
-static void test_items_outlive_their_loop(void **state)
+TEST(items_outlive_their_loop)
 {
-    (void)state;
     assert_int_equal(make(FIFO, 4), 0);
     assert_int_equal(run(leave_items_main), 0);
     assert_int_equal(run(find_items_main), 0);
@@ -418,9 +415,8 @@ static void check_abandoned(enum order order, size_t maxsize, int getters, int i
     asyncio_queue_destroy(&queue);
 }
 
-static void test_an_item_handed_to_a_task_that_never_runs_again_comes_back(void **state)
+TEST(an_item_handed_to_a_task_that_never_runs_again_comes_back)
 {
-    (void)state;
     for (int getters = 0; getters < 4; getters++) {
         for (int items = 0; items < 4; items++) {
             check_abandoned(FIFO, 4, getters, items);
@@ -436,7 +432,7 @@ static void test_an_item_handed_to_a_task_that_never_runs_again_comes_back(void 
 }
 
 /* As if a alone were never to run again. */
-ASYNC(revoke_main)
+ASYNC_TEST(a_revoked_item_goes_to_the_next_getter)
 {
     CHECK_EQUAL(make(FIFO, 0), 0);
     asyncio_task *a = asyncio_create_task(takes("a")), *b = asyncio_create_task(takes("b"));
@@ -452,21 +448,4 @@ ASYNC(revoke_main)
     return 0;
 }
 
-static void test_a_revoked_item_goes_to_the_next_getter(void **state)
-{
-    (void)state;
-    assert_int_equal(run(revoke_main), 0);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_cancel_at_each_hop),
-        cmocka_unit_test(test_model),
-        cmocka_unit_test(test_a_wrong_thread_aborts),
-        cmocka_unit_test(test_items_outlive_their_loop),
-        cmocka_unit_test(test_an_item_handed_to_a_task_that_never_runs_again_comes_back),
-        cmocka_unit_test(test_a_revoked_item_goes_to_the_next_getter),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -1,6 +1,7 @@
 /*
  * Semaphores: order, hand-over, bounds, cancels before and after a release.
  */
+#include "support/test.h"
 #include "sync/sync_test.h"
 #include <limits.h>
 #include <pthread.h>
@@ -16,7 +17,7 @@ ASYNC(takes, const char *, name)
     return err ? err : asyncio_sleep(0);
 }
 
-ASYNC(plain_main)
+ASYNC_TEST(plain_use)
 {
     asyncio_semaphore two;
     asyncio_semaphore_init(&two, 2);
@@ -41,13 +42,7 @@ ASYNC(plain_main)
     return 0;
 }
 
-static void test_plain_use(void **state)
-{
-    (void)state;
-    assert_int_equal(run(plain_main), 0);
-}
-
-ASYNC(bounded_main)
+ASYNC_TEST(a_bounded_one_is_not_released_more_often_than_acquired)
 {
     CHECK_EQUAL(asyncio_bounded_semaphore_release(&bounded), ASYNCIO_ESTATE);
     CHECK_HAS(asyncio_error_message(), "more often than acquired");
@@ -74,13 +69,7 @@ ASYNC(bounded_main)
     return 0;
 }
 
-static void test_a_bounded_one_is_not_released_more_often_than_acquired(void **state)
-{
-    (void)state;
-    assert_int_equal(run(bounded_main), 0);
-}
-
-ASYNC(edges_main)
+ASYNC_TEST(values_at_the_edges)
 {
     asyncio_semaphore most = ASYNCIO_SEMAPHORE_INIT(INT_MAX), below = ASYNCIO_SEMAPHORE_INIT(-1);
     CHECK_EQUAL(asyncio_semaphore_release(&most), -EOVERFLOW);
@@ -93,15 +82,9 @@ ASYNC(edges_main)
     return 0;
 }
 
-static void test_values_at_the_edges(void **state)
-{
-    (void)state;
-    assert_int_equal(run(edges_main), 0);
-}
-
 /* ---- Behaviour 47 --------------------------------------------------------------------- */
 
-ASYNC(two_of_four_main)
+ASYNC_TEST(behaviour_47_of_four_waiters_two_cancelled_the_third_goes_on)
 {
     asyncio_task *tasks[4];
     static const char *const names[] = {"a", "b", "c", "d"};
@@ -121,19 +104,13 @@ ASYNC(two_of_four_main)
     return 0;
 }
 
-static void behaviour_47_of_four_waiters_two_cancelled_the_third_goes_on(void **state)
-{
-    (void)state;
-    assert_int_equal(run(two_of_four_main), 0);
-}
-
 static void release_it(void *arg)
 {
     (void)arg;
     CHECK_EQUAL(asyncio_semaphore_release(&semaphore), 0);
 }
 
-ASYNC(reacquire_main)
+ASYNC_TEST(behaviour_47_order_is_kept_when_the_releaser_comes_back_at_once)
 {
     asyncio_task *a = asyncio_create_task(takes("a"));
     settle();
@@ -153,12 +130,6 @@ ASYNC(reacquire_main)
     return 0;
 }
 
-static void behaviour_47_order_is_kept_when_the_releaser_comes_back_at_once(void **state)
-{
-    (void)state;
-    assert_int_equal(run(reacquire_main), 0);
-}
-
 ASYNC(several_main)
 {
     asyncio_task *a = asyncio_create_task(takes("a")), *b = asyncio_create_task(takes("b")),
@@ -174,13 +145,9 @@ ASYNC(several_main)
     return 0;
 }
 
-static void behaviour_47_several_releases_wake_several(void **state)
-{
-    (void)state;
-    assert_int_equal(run(several_main), 0);
-}
+TEST_OF(several_main)
 
-ASYNC(after_release_main)
+ASYNC_TEST(behaviour_47_a_cancel_after_the_release_keeps_the_grant)
 {
     asyncio_task *a = asyncio_create_task(takes("a")), *b = asyncio_create_task(takes("b"));
     settle();
@@ -194,12 +161,6 @@ ASYNC(after_release_main)
     CHECK_TRAIL("b:ECANCELED ");
     CHECK_EQUAL(semaphore.value_, 0);
     return 0;
-}
-
-static void behaviour_47_a_cancel_after_the_release_keeps_the_grant(void **state)
-{
-    (void)state;
-    assert_int_equal(run(after_release_main), 0);
 }
 
 ASYNC(passes, const char *, name)
@@ -232,9 +193,8 @@ ASYNC(hops_semaphore_main)
     return 0;
 }
 
-static void test_a_cancel_at_each_hop(void **state)
+TEST(a_cancel_at_each_hop)
 {
-    (void)state;
     sweep_hops(hops_semaphore_main);
 }
 
@@ -320,9 +280,8 @@ ASYNC(model_semaphore_main)
     return 0;
 }
 
-static void test_model(void **state)
+TEST(model)
 {
-    (void)state;
     run_model(model_semaphore_main);
 }
 
@@ -350,9 +309,8 @@ static void release_in_a_wrong_thread(void)
     asyncio_run(wrong_thread_main());
 }
 
-static void test_a_wrong_thread_aborts(void **state)
+TEST(a_wrong_thread_aborts)
 {
-    (void)state;
     check_dies(release_in_a_wrong_thread, "asyncio_semaphore_release was called from a thread");
 }
 
@@ -366,9 +324,8 @@ ASYNC(abandon_main, int, waiting, int, releases)
     return stop_for_good();
 }
 
-static void test_a_grant_to_a_task_that_never_runs_again_goes_on(void **state)
+TEST(a_grant_to_a_task_that_never_runs_again_goes_on)
 {
-    (void)state;
     for (int waiting = 0; waiting < 4; waiting++) {
         for (int releases = 0; releases < 4; releases++) {
             run_and_close(abandon_main(waiting, releases));
@@ -381,28 +338,10 @@ static void test_a_grant_to_a_task_that_never_runs_again_goes_on(void **state)
     assert_int_equal(run(several_main), 0);
 }
 
-static void test_acquire_outside_a_task(void **state)
+TEST(acquire_outside_a_task)
 {
-    (void)state;
     assert_int_equal(asyncio_semaphore_acquire(&semaphore), ASYNCIO_ENOTASK);
     assert_int_equal(asyncio_bounded_semaphore_acquire(&bounded), ASYNCIO_ENOTASK);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain_use),
-        cmocka_unit_test(test_a_bounded_one_is_not_released_more_often_than_acquired),
-        cmocka_unit_test(test_values_at_the_edges),
-        cmocka_unit_test(behaviour_47_of_four_waiters_two_cancelled_the_third_goes_on),
-        cmocka_unit_test(behaviour_47_order_is_kept_when_the_releaser_comes_back_at_once),
-        cmocka_unit_test(behaviour_47_several_releases_wake_several),
-        cmocka_unit_test(behaviour_47_a_cancel_after_the_release_keeps_the_grant),
-        cmocka_unit_test(test_a_cancel_at_each_hop),
-        cmocka_unit_test(test_model),
-        cmocka_unit_test(test_a_wrong_thread_aborts),
-        cmocka_unit_test(test_a_grant_to_a_task_that_never_runs_again_goes_on),
-        cmocka_unit_test(test_acquire_outside_a_task),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -2,6 +2,7 @@
  * Every call of locks and queues that waits, ended in each place: by a cancel at each suspension, and with
  * each allocation failing. What it waited for is then there for the next one, exactly once.
  */
+#include "support/test.h"
 #include "sync/sync_test.h"
 
 static asyncio_lock lock;
@@ -277,9 +278,8 @@ static void check_swept(intptr_t result, unsigned suspension)
     CHECK(suspension ? result == 0 || result == -ECANCELED : result == 0);
 }
 
-static void test_each_call(void **state)
+TEST(each_call)
 {
-    (void)state;
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
         call = &calls[i];
         sweep_cancels(subject, check_swept);
@@ -288,8 +288,4 @@ static void test_each_call(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_each_call)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -5,17 +5,15 @@
  */
 #include "base/compiler.h"
 #include "base/sanitizer.h"
+#include "support/test.h"
 #include "sys/context.h"
 #include <fenv.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unwind.h>
-#include <cmocka.h>
 
 /* The assembly reads the control words as they stand here. */
 _Static_assert(sizeof(struct asy_fp_control) == 8, "a frame has room for eight bytes");
@@ -163,9 +161,8 @@ static void swap_three_times(struct context *self)
 }
 
 /* Started, continued twice, and the last time its partner leaves for good. */
-static void test_registers_survive(void **state)
+TEST(registers_survive)
 {
-    (void)state;
     struct context a, b;
     context_init(&a, swap_three_times, NULL);
     context_init(&b, swap_three_times, NULL);
@@ -190,9 +187,8 @@ static void note_beginning(struct context *self)
     *(struct context **)self->arg = self;
 }
 
-static void test_entry_gets_its_argument(void **state)
+TEST(entry_gets_its_argument)
 {
-    (void)state;
     struct context c, *seen = NULL;
     context_init(&c, note_beginning, &seen);
     swap(&main_context, &c);
@@ -210,9 +206,8 @@ static void use_half(struct context *self)
 }
 
 /* It runs on its own stack and writes nothing beyond that (see context_destroy). */
-static void test_runs_on_its_stack(void **state)
+TEST(runs_on_its_stack)
 {
-    (void)state;
     struct context c;
     context_init(&c, use_half, NULL);
     swap(&main_context, &c);
@@ -240,9 +235,8 @@ static void link_of_chain(struct context *self)
         swap(self, &chain[i - 1]);
 }
 
-static void test_chain_of_a_thousand(void **state)
+TEST(chain_of_a_thousand)
 {
-    (void)state;
     context_init(&chain[0], link_of_chain, NULL);
     swap(&main_context, &chain[0]);
     assert_int_equal(chain_entered, CHAIN);
@@ -257,9 +251,8 @@ static void count_up(struct context *self)
         swap(self, &main_context);
 }
 
-static void test_round_robin(void **state)
+TEST(round_robin)
 {
-    (void)state;
     enum { CONTEXTS = 8, ROUNDS = 10000 };
     struct context contexts[CONTEXTS];
     int counters[CONTEXTS] = {0};
@@ -309,9 +302,8 @@ static void keep_rounding(struct context *self)
     }
 }
 
-static void test_each_context_has_its_rounding(void **state)
+TEST(each_context_has_its_rounding)
 {
-    (void)state;
     struct context a, b;
     int up = FE_UPWARD, down = FE_DOWNWARD;
     context_init(&a, keep_rounding, &up);
@@ -336,9 +328,8 @@ static void note_control(struct context *self)
 }
 
 /* What asy_context_start is given counts, not what its caller has. */
-static void test_new_context_gets_its_controls(void **state)
+TEST(new_context_gets_its_controls)
 {
-    (void)state;
     struct asy_fp_control plain, seen = {{0}}, after;
     struct context c;
     asy_fp_control_save(&plain);
@@ -355,9 +346,8 @@ static void test_new_context_gets_its_controls(void **state)
     context_destroy(&c);
 }
 
-static void test_control_save_and_load(void **state)
+TEST(control_save_and_load)
 {
-    (void)state;
     struct asy_fp_control plain;
     asy_fp_control_save(&plain);
     fesetround(FE_UPWARD);
@@ -390,9 +380,8 @@ static void keep_words(struct context *self)
 }
 
 /* The two units are independent: neither word is taken for the other. */
-static void test_both_control_words(void **state)
+TEST(both_control_words)
 {
-    (void)state;
     struct context c;
     if (RUNNING_ON_VALGRIND) /* has but the rounding of either word */
         skip();
@@ -468,9 +457,8 @@ static void check_trace(const struct trace *trace)
     assert_in_range((uintptr_t)trace->functions[4] - (uintptr_t)asy_context_switch, 1, 4095);
 }
 
-static void test_unwinding_ends_at_the_first_frame(void **state)
+TEST(unwinding_ends_at_the_first_frame)
 {
-    (void)state;
     struct trace trace = {0};
     struct context c;
     /* RISC-V's compilers write unwind tables for C on request alone. */
@@ -482,28 +470,10 @@ static void test_unwinding_ends_at_the_first_frame(void **state)
     context_destroy(&c);
 }
 #else
-static void test_unwinding_ends_at_the_first_frame(void **state)
+TEST(unwinding_ends_at_the_first_frame)
 {
-    (void)state;
     skip();
 }
 #endif
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_registers_survive),
-        cmocka_unit_test(test_entry_gets_its_argument),
-        cmocka_unit_test(test_runs_on_its_stack),
-        cmocka_unit_test(test_chain_of_a_thousand),
-        cmocka_unit_test(test_round_robin),
-        cmocka_unit_test(test_each_context_has_its_rounding),
-        cmocka_unit_test(test_new_context_gets_its_controls),
-        cmocka_unit_test(test_control_save_and_load),
-#if defined(__x86_64__)
-        cmocka_unit_test(test_both_control_words),
-#endif
-        cmocka_unit_test(test_unwinding_ends_at_the_first_frame),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -1,5 +1,6 @@
 /* The wrappers of sys.h: what they return, what the fault seam makes of them. */
 #include "child.h"
+#include "support/test.h"
 #include "sys/sys.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -13,9 +14,8 @@
 
 /* ---- The seam ------------------------------------------------------------- */
 
-static void the_nth_call_fails_once(void **state)
+TEST(the_nth_call_fails_once)
 {
-    (void)state;
     asy_fault_arm(3, false);
     void *kept[4];
     for (int i = 0; i < 4; i++)
@@ -28,9 +28,8 @@ static void the_nth_call_fails_once(void **state)
     assert_string_equal(asy_fault.failed, "alloc");
 }
 
-static void a_sticky_fault_stays(void **state)
+TEST(a_sticky_fault_stays)
 {
-    (void)state;
     asy_fault_arm(2, true);
     void *p = asy_sys_alloc(8);
     assert_non_null(p);
@@ -41,9 +40,8 @@ static void a_sticky_fault_stays(void **state)
     asy_sys_free(p);
 }
 
-static void zero_only_counts(void **state)
+TEST(zero_only_counts)
 {
-    (void)state;
     asy_fault_arm(0, true);
     asy_sys_free(asy_sys_alloc(8));
     asy_sys_free(asy_sys_alloc_aligned(64, 8));
@@ -121,9 +119,8 @@ static const struct {
     {"sigaltstack", call_sigaltstack, -ENOMEM},
 };
 
-static void each_call_fails_by_its_name(void **state)
+TEST(each_call_fails_by_its_name)
 {
-    (void)state;
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
         errno = 1234;
         asy_fault_arm(1, false);
@@ -134,9 +131,8 @@ static void each_call_fails_by_its_name(void **state)
     }
 }
 
-static void each_allocation_fails_by_its_name(void **state)
+TEST(each_allocation_fails_by_its_name)
 {
-    (void)state;
     char *old = asy_sys_alloc(16);
     assert_non_null(old);
     memset(old, 'x', 16);
@@ -160,9 +156,8 @@ static void each_allocation_fails_by_its_name(void **state)
 
 /* ---- Memory --------------------------------------------------------------- */
 
-static void allocations_are_as_asked(void **state)
+TEST(allocations_are_as_asked)
 {
-    (void)state;
     for (size_t alignment = 64; alignment <= 65536; alignment *= 4) {
         void *p = asy_sys_alloc_aligned(alignment, 100);
         assert_non_null(p);
@@ -185,9 +180,8 @@ static void allocations_are_as_asked(void **state)
     }
 }
 
-static void mincore_tells_what_was_touched(void **state)
+TEST(mincore_tells_what_was_touched)
 {
-    (void)state;
     size_t page = asy_sys_page_size();
     char *map = asy_sys_map(8 * page);
     assert_non_null(map);
@@ -205,9 +199,8 @@ static void mincore_tells_what_was_touched(void **state)
     asy_sys_unmap(map, 8 * page);
 }
 
-static void readable_is_told_without_reading(void **state)
+TEST(readable_is_told_without_reading)
 {
-    (void)state;
     if (RUNNING_ON_VALGRIND)
         skip(); /* it complains of the address itself */
     size_t page = asy_sys_page_size();
@@ -231,9 +224,8 @@ static void *ask_is_main(void *arg)
     return NULL;
 }
 
-static void identity_and_time(void **state)
+TEST(identity_and_time)
 {
-    (void)state;
     bool is_main = true;
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, ask_is_main, &is_main), 0);
@@ -249,9 +241,8 @@ static void identity_and_time(void **state)
 
 /* ---- Descriptors ---------------------------------------------------------- */
 
-static void errors_are_negative_and_errno_stays(void **state)
+TEST(errors_are_negative_and_errno_stays)
 {
-    (void)state;
     char c = 0;
     int bad_advice = is_emulated() ? 0 : -EINVAL;
     errno = 1234;
@@ -268,9 +259,8 @@ static void errors_are_negative_and_errno_stays(void **state)
     assert_int_equal(errno, 1234);
 }
 
-static void eventfd_and_epoll(void **state)
+TEST(eventfd_and_epoll)
 {
-    (void)state;
     int epfd = asy_sys_epoll_create(), fd = asy_sys_eventfd();
     assert_true(epfd >= 0 && fd >= 0);
     assert_int_equal(fcntl(epfd, F_GETFD), FD_CLOEXEC);
@@ -338,15 +328,13 @@ static void wait_without_pwait2(void *arg)
     CHECK(asy_sys_epoll_wait(epfd, &event, 1, INT64_MAX) == 1);
 }
 
-static void waits_are_never_early(void **state)
+TEST(waits_are_never_early)
 {
-    (void)state;
     wait_some(NULL);
 }
 
-static void waits_round_up_without_pwait2(void **state)
+TEST(waits_round_up_without_pwait2)
 {
-    (void)state;
     if (RUNNING_ON_VALGRIND)
         skip(); /* no wait uses the call there */
     int errors[] = {ENOSYS, EPERM};
@@ -373,9 +361,8 @@ static void *write_late(void *arg)
     return NULL;
 }
 
-static void a_signal_ends_a_wait_but_no_read(void **state)
+TEST(a_signal_ends_a_wait_but_no_read)
 {
-    (void)state;
     struct sigaction action = {.sa_handler = on_alarm}, old;
     assert_int_equal(asy_sys_sigaction(SIGALRM, &action, &old), 0);
     int fds[2];
@@ -421,7 +408,7 @@ static void *allocate_meanwhile(void *arg)
     return NULL;
 }
 
-static void armed_beside_a_thread(void **state)
+TEST(armed_beside_a_thread)
 {
     pthread_t thread;
     uint64_t failures = 0, rounds = 0;
@@ -440,24 +427,4 @@ static void armed_beside_a_thread(void **state)
     assert_true(failures >= rounds);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_nth_call_fails_once),
-        cmocka_unit_test(a_sticky_fault_stays),
-        cmocka_unit_test(zero_only_counts),
-        cmocka_unit_test(each_call_fails_by_its_name),
-        cmocka_unit_test(each_allocation_fails_by_its_name),
-        cmocka_unit_test(allocations_are_as_asked),
-        cmocka_unit_test(mincore_tells_what_was_touched),
-        cmocka_unit_test(readable_is_told_without_reading),
-        cmocka_unit_test(identity_and_time),
-        cmocka_unit_test(errors_are_negative_and_errno_stays),
-        cmocka_unit_test(eventfd_and_epoll),
-        cmocka_unit_test(waits_are_never_early),
-        cmocka_unit_test(waits_round_up_without_pwait2),
-        cmocka_unit_test(a_signal_ends_a_wait_but_no_read),
-        cmocka_unit_test(armed_beside_a_thread),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

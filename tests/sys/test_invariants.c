@@ -7,13 +7,11 @@
 #include "base/assert.h"
 #include "base/heap.h"
 #include "base/random.h"
+#include "support/test.h"
 #include "sys/stack.h"
 #include "sys/thread.h"
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 static struct child child;
 
@@ -55,9 +53,8 @@ static void remove_a_copy(void *arg)
     asy_heap_remove(&heap, &copy);
 }
 
-static void a_node_is_in_a_heap_once(void **state)
+TEST(a_node_is_in_a_heap_once)
 {
-    (void)state;
     expect_broken(insert_twice, "asy_heap_insert (heap.c:", "!asy_heap_contains(node)");
     expect_broken(insert_into_full, "take_place (heap.c:", "heap->places_used < heap->capacity");
     expect_broken(remove_a_copy, "give_place (heap.c:", "place->node == node");
@@ -71,9 +68,8 @@ static void draw_below_zero(void *arg)
     asy_random_below(&random, 0);
 }
 
-static void a_random_number_has_a_bound(void **state)
+TEST(a_random_number_has_a_bound)
 {
-    (void)state;
     expect_broken(draw_below_zero, "asy_random_below (random.c:", "bound > 0");
 }
 
@@ -103,9 +99,8 @@ static void abandon_twice(void *arg)
     asy_stack_abandon(stacks, stack);
 }
 
-static void a_stack_is_given_back_once(void **state)
+TEST(a_stack_is_given_back_once)
 {
-    (void)state;
     expect_broken(give_twice, "asy_stack_give (stack.c:", "pool->live > 0");
     expect_broken(abandon_twice, "asy_stack_abandon (stack.c:", "pool->live > 0");
 }
@@ -123,9 +118,8 @@ static void make_many_keys(void *arg)
         asy_sys_thread_key(&key, end_key);
 }
 
-static void thread_keys_are_counted(void **state)
+TEST(thread_keys_are_counted)
 {
-    (void)state;
     expect_broken(make_many_keys, "asy_sys_thread_key (unload.c:", "place < KEYS_MAX");
 }
 
@@ -137,18 +131,9 @@ static void detach_unattached(void *arg)
     backend->ops->detach(backend, 0);
 }
 
-static void a_backend_counts_its_descriptors(void **state)
+TEST(a_backend_counts_its_descriptors)
 {
-    (void)state;
     expect_broken(detach_unattached, "epoll_detach (epoll.c:", "epoll->attached > 0");
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_node_is_in_a_heap_once),         cmocka_unit_test(a_random_number_has_a_bound),
-        cmocka_unit_test(a_stack_is_given_back_once),       cmocka_unit_test(thread_keys_are_counted),
-        cmocka_unit_test(a_backend_counts_its_descriptors),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

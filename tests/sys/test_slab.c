@@ -1,6 +1,7 @@
 /* The slab allocator: blocks keep apart and whole, on one thread and between several; memory goes back. */
 #include "base/sanitizer.h"
 #include "child.h"
+#include "support/test.h"
 #include "sys/slab.h"
 #include "sys/slab_single.h"
 #include "sys/sys.h"
@@ -86,9 +87,8 @@ static bool try_all_classes(void)
 }
 
 /* Runs first, so that the thread's cache is among what fails. */
-static void each_failure_in_turn_is_survived(void **state)
+TEST(each_failure_in_turn_is_survived)
 {
-    (void)state;
     unsigned failures = 0;
     for (uint64_t n = 1;; n = n < 100 ? n + 1 : n + 37) {
         asy_fault_arm(n, false);
@@ -107,9 +107,8 @@ static void each_failure_in_turn_is_survived(void **state)
 
 /* ---- One thread ----------------------------------------------------------- */
 
-static void random_use_keeps_blocks_whole(void **state)
+TEST(random_use_keeps_blocks_whole)
 {
-    (void)state;
     enum { COUNT = 3000 };
     static void *blocks[COUNT];
     uint64_t seed = 1;
@@ -133,9 +132,8 @@ static void random_use_keeps_blocks_whole(void **state)
     }
 }
 
-static void sizes_at_the_edges(void **state)
+TEST(sizes_at_the_edges)
 {
-    (void)state;
     static const size_t sizes[] = {0, 1, 63, 64, 65, 1023, 1024, 1025, 100000};
     enum { COUNT = sizeof sizes / sizeof sizes[0] };
     char *blocks[COUNT];
@@ -152,9 +150,8 @@ static void sizes_at_the_edges(void **state)
     }
 }
 
-static void a_dead_block_keeps_its_first_16_bytes(void **state)
+TEST(a_dead_block_keeps_its_first_16_bytes)
 {
-    (void)state;
     if (asy_slab_single_only())
         skip();
     struct mark *block = make_block(128, 7), *other = make_block(128, 8);
@@ -169,9 +166,8 @@ static void a_dead_block_keeps_its_first_16_bytes(void **state)
     asy_slab_free(block, 100);
 }
 
-static void memory_goes_back(void **state)
+TEST(memory_goes_back)
 {
-    (void)state;
     enum { BYTES = 128 };
     size_t count = repeats(0, 200000, 1000000);
     if (is_slow())
@@ -199,9 +195,8 @@ static void memory_goes_back(void **state)
 }
 
 /* A late user of a chunk that has gone back meets zeros, not a fault. */
-static void a_late_look_reads_zero(void **state)
+TEST(a_late_look_reads_zero)
 {
-    (void)state;
     enum { COUNT = 100000 };
     if (is_slow())
         skip();
@@ -239,9 +234,8 @@ static void count_block(void *block, void *arg)
         free_block(block);
 }
 
-static void each_finds_the_live_blocks(void **state)
+TEST(each_finds_the_live_blocks)
 {
-    (void)state;
     enum { COUNT = 4000 };
     static void *blocks[COUNT];
     uint64_t seed = 2;
@@ -325,9 +319,8 @@ static void *exchange(void *arg)
     return NULL;
 }
 
-static void blocks_are_freed_on_other_threads(void **state)
+TEST(blocks_are_freed_on_other_threads)
 {
-    (void)state;
     pthread_t threads[THREADS];
     atomic_store(&posting, THREADS);
     for (int i = 0; i < THREADS; i++)
@@ -377,9 +370,8 @@ static void *free_half(void *arg)
     return NULL;
 }
 
-static void a_cache_finds_an_heir(void **state)
+TEST(a_cache_finds_an_heir)
 {
-    (void)state;
     static struct estate estate;
     struct census mine = {0};
     in_thread(leave_blocks, &estate);
@@ -408,9 +400,8 @@ static void *use_and_end(void *arg)
     return NULL;
 }
 
-static void threads_that_end_leave_no_memory(void **state)
+TEST(threads_that_end_leave_no_memory)
 {
-    (void)state;
     if (is_slow())
         skip();
     in_thread(use_and_end, NULL);
@@ -421,9 +412,8 @@ static void threads_that_end_leave_no_memory(void **state)
 }
 
 /* One thread makes, the other frees: what comes back is used again. */
-static void foreign_frees_are_collected(void **state)
+TEST(foreign_frees_are_collected)
 {
-    (void)state;
     enum { ROUNDS = 200 };
     static struct estate estate;
     if (is_slow())
@@ -468,9 +458,8 @@ static void use_blocks_in_child(void *arg)
         asy_slab_free(asy_slab_alloc(bytes), bytes);
 }
 
-static void a_fork_waits_for_the_locks(void **state)
+TEST(a_fork_waits_for_the_locks)
 {
-    (void)state;
     if (RUNNING_ON_VALGRIND) /* which calls the child's copy of the other thread's memory lost */
         skip();
     pthread_t thread;
@@ -481,21 +470,4 @@ static void a_fork_waits_for_the_locks(void **state)
     pthread_join(thread, NULL);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_failure_in_turn_is_survived),
-        cmocka_unit_test(random_use_keeps_blocks_whole),
-        cmocka_unit_test(sizes_at_the_edges),
-        cmocka_unit_test(a_dead_block_keeps_its_first_16_bytes),
-        cmocka_unit_test(memory_goes_back),
-        cmocka_unit_test(a_late_look_reads_zero),
-        cmocka_unit_test(each_finds_the_live_blocks),
-        cmocka_unit_test(blocks_are_freed_on_other_threads),
-        cmocka_unit_test(a_cache_finds_an_heir),
-        cmocka_unit_test(foreign_frees_are_collected),
-        cmocka_unit_test(threads_that_end_leave_no_memory),
-        cmocka_unit_test(a_fork_waits_for_the_locks),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

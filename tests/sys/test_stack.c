@@ -1,5 +1,6 @@
 /* Stacks: guarded, apart, reused hot, trimmed; and when memory, address space or mappings run out. */
 #include "child.h"
+#include "support/test.h"
 #include "sys/context.h"
 #include "sys/stack.h"
 #include "sys/sys.h"
@@ -64,9 +65,8 @@ static void use(struct asy_stack *stack, size_t bytes)
 
 /* ---- Shape ---------------------------------------------------------------- */
 
-static void sizes_are_rounded(void **state)
+TEST(sizes_are_rounded)
 {
-    (void)state;
     struct asy_stacks *stacks = new_stacks();
     assert_int_equal(asy_stacks_size(stacks, 0), 256 * KIB);
     static const size_t sizes[] = {1, 16 * KIB, 16 * KIB + 1, 100 * KIB, 256 * KIB, 1024 * KIB, 8192 * KIB};
@@ -99,9 +99,8 @@ static void sizes_are_rounded(void **state)
     assert_null(asy_stacks_new(SIZE_MAX));
 }
 
-static void tops_have_colours(void **state)
+TEST(tops_have_colours)
 {
-    (void)state;
     struct asy_stacks *stacks = new_stacks();
     uint32_t seen = 0;
     for (int i = 0; i < 16; i++) {
@@ -114,9 +113,8 @@ static void tops_have_colours(void **state)
     asy_stacks_destroy(stacks);
 }
 
-static void the_latest_is_taken_first(void **state)
+TEST(the_latest_is_taken_first)
 {
-    (void)state;
     struct asy_stacks *stacks = new_stacks();
     struct asy_stack *given[10];
     for (int i = 0; i < 10; i++)
@@ -132,9 +130,8 @@ static void the_latest_is_taken_first(void **state)
 }
 
 /* Takes, gives and trims at random; nobody ever meets another's stack. */
-static void random_use_keeps_stacks_apart(void **state)
+TEST(random_use_keeps_stacks_apart)
 {
-    (void)state;
     enum { COUNT = 2000 };
     static struct asy_stack *live[COUNT];
     static const size_t sizes[] = {0, 0, 0, 0, 16 * KIB, 48 * KIB};
@@ -225,17 +222,15 @@ static void check_guards(struct asy_stacks *stacks)
     assert_null(asy_stacks_find_guard(stacks, last[1].low - 1));
 }
 
-static void guards_fault_and_are_found(void **state)
+TEST(guards_fault_and_are_found)
 {
-    (void)state;
     struct asy_stacks *stacks = new_stacks();
     check_guards(stacks);
     asy_stacks_destroy(stacks);
 }
 
-static void guards_by_mprotect_do_too(void **state)
+TEST(guards_by_mprotect_do_too)
 {
-    (void)state;
     struct asy_stacks *stacks = new_stacks();
     asy_stacks_use_mprotect(stacks);
     assert_false(stat_of(stacks).guard_install);
@@ -245,9 +240,8 @@ static void guards_by_mprotect_do_too(void **state)
 
 /* ---- Memory goes back ----------------------------------------------------- */
 
-static void a_deep_stack_is_trimmed(void **state)
+TEST(a_deep_stack_is_trimmed)
 {
-    (void)state;
     enum { COUNT = 40 };
     struct asy_stacks *stacks = new_stacks();
     struct asy_stack *taken[COUNT];
@@ -284,9 +278,8 @@ static void a_deep_stack_is_trimmed(void **state)
 }
 
 /* A loop that always has something to do never trims. */
-static void deep_stacks_are_trimmed_without_sleep(void **state)
+TEST(deep_stacks_are_trimmed_without_sleep)
 {
-    (void)state;
     enum { COUNT = 64 };
     struct asy_stacks *stacks = new_stacks();
     struct asy_stack *taken[COUNT];
@@ -306,9 +299,8 @@ static void deep_stacks_are_trimmed_without_sleep(void **state)
     asy_stacks_destroy(stacks);
 }
 
-static void a_small_stack_is_kept_whole(void **state)
+TEST(a_small_stack_is_kept_whole)
 {
-    (void)state;
     struct asy_stacks *stacks = new_stacks();
     for (size_t bytes = 16 * KIB; bytes <= 32 * KIB; bytes *= 2) {
         struct asy_stack *stack = take(stacks, bytes), *other = take(stacks, 0);
@@ -390,22 +382,19 @@ static void spike(size_t count, bool in_order)
     asy_sys_free(taken);
 }
 
-static void a_spike_leaves_no_memory(void **state)
+TEST(a_spike_leaves_no_memory)
 {
-    (void)state;
     spike(ASY_TSAN || is_emulated() ? 5000 : 20000, true);
 }
 
-static void a_spike_in_disorder_leaves_none_either(void **state)
+TEST(a_spike_in_disorder_leaves_none_either)
 {
-    (void)state;
     spike(ASY_TSAN || is_emulated() ? 5000 : 20000, false);
 }
 
 /* A slab is not unmapped to be mapped again soon, when only a few others are free. */
-static void enough_free_stacks_are_kept(void **state)
+TEST(enough_free_stacks_are_kept)
 {
-    (void)state;
     enum { COUNT = 1100 };
     static struct asy_stack *taken[COUNT];
     struct asy_stacks *stacks = new_stacks();
@@ -472,9 +461,8 @@ static void run_on_own_stack(void)
     asy_context_start(&outside, running.own->top, give_own_stack, NULL, &control);
 }
 
-static void the_stack_that_runs_is_left_alone(void **state)
+TEST(the_stack_that_runs_is_left_alone)
 {
-    (void)state;
     enum { COUNT = 4000 };
     static struct asy_stack *taken[COUNT];
     /* The one that runs is among the first, the last, or alone in its pool. */
@@ -540,9 +528,8 @@ static void fill_address_space(void *arg)
     asy_stacks_destroy(stacks);
 }
 
-static void address_space_runs_out(void **state)
+TEST(address_space_runs_out)
 {
-    (void)state;
     if (is_slow())
         skip(); /* checkers need address space of their own */
     assert_int_equal(run_in_child(fill_address_space, NULL), 0);
@@ -560,9 +547,8 @@ static void fill_mappings(void *arg)
     asy_stacks_destroy(stacks);
 }
 
-static void mappings_run_out(void **state)
+TEST(mappings_run_out)
 {
-    (void)state;
     unsigned long max = ULONG_MAX;
     FILE *file = fopen("/proc/sys/vm/max_map_count", "r");
     if (file) {
@@ -575,9 +561,8 @@ static void mappings_run_out(void **state)
     assert_int_equal(run_in_child(fill_mappings, NULL), 0);
 }
 
-static void a_refused_guard_is_survived(void **state)
+TEST(a_refused_guard_is_survived)
 {
-    (void)state;
     for (int by_mprotect = 0; by_mprotect < 2; by_mprotect++) {
         struct asy_stacks *stacks = new_stacks();
         if (by_mprotect)
@@ -599,9 +584,8 @@ static void a_refused_guard_is_survived(void **state)
     }
 }
 
-static void a_refused_slab_is_made_smaller(void **state)
+TEST(a_refused_slab_is_made_smaller)
 {
-    (void)state;
     struct asy_stacks *stacks = new_stacks();
     struct asy_stack *none = NULL;
     asy_fault_arm(1, false);
@@ -623,9 +607,8 @@ static void a_refused_slab_is_made_smaller(void **state)
     asy_stacks_destroy(stacks);
 }
 
-static void memory_that_cannot_go_back_stays(void **state)
+TEST(memory_that_cannot_go_back_stays)
 {
-    (void)state;
     enum { COUNT = 3000 };
     static struct asy_stack *taken[COUNT];
     struct asy_stacks *stacks = new_stacks();
@@ -665,9 +648,8 @@ static bool try_life(void)
     return ok;
 }
 
-static void each_failure_in_turn_is_survived(void **state)
+TEST(each_failure_in_turn_is_survived)
 {
-    (void)state;
     assert_true(try_life());
     size_t size = status_kib("VmSize");
     unsigned failures = 0;
@@ -688,9 +670,8 @@ static void each_failure_in_turn_is_survived(void **state)
 
 /* ---- Abandoned ------------------------------------------------------------ */
 
-static void an_abandoned_stack_outlives_its_pools(void **state)
+TEST(an_abandoned_stack_outlives_its_pools)
 {
-    (void)state;
     struct asy_stacks *stacks = new_stacks();
     struct asy_stack *taken[16];
     for (int i = 0; i < 16; i++)
@@ -720,29 +701,4 @@ static void an_abandoned_stack_outlives_its_pools(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes_are_rounded),
-        cmocka_unit_test(tops_have_colours),
-        cmocka_unit_test(the_latest_is_taken_first),
-        cmocka_unit_test(random_use_keeps_stacks_apart),
-        cmocka_unit_test(guards_fault_and_are_found),
-        cmocka_unit_test(guards_by_mprotect_do_too),
-        cmocka_unit_test(a_deep_stack_is_trimmed),
-        cmocka_unit_test(deep_stacks_are_trimmed_without_sleep),
-        cmocka_unit_test(a_small_stack_is_kept_whole),
-        cmocka_unit_test(a_spike_leaves_no_memory),
-        cmocka_unit_test(a_spike_in_disorder_leaves_none_either),
-        cmocka_unit_test(enough_free_stacks_are_kept),
-        cmocka_unit_test(the_stack_that_runs_is_left_alone),
-        cmocka_unit_test(address_space_runs_out),
-        cmocka_unit_test(mappings_run_out),
-        cmocka_unit_test(a_refused_guard_is_survived),
-        cmocka_unit_test(a_refused_slab_is_made_smaller),
-        cmocka_unit_test(memory_that_cannot_go_back_stays),
-        cmocka_unit_test(each_failure_in_turn_is_survived),
-        cmocka_unit_test(an_abandoned_stack_outlives_its_pools),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -43,9 +43,8 @@ static void cancelled_or_two(intptr_t result, unsigned suspension)
     CHECK_EQUAL(result, suspension ? -ECANCELED : 2);
 }
 
-static void test_sweeps(void **state)
+TEST(sweeps)
 {
-    (void)state;
     sweep_failures(awaits_once);
     sweep_cancels(awaits_once, cancelled_or_two);
     sweep_failures(makes_an_executor);
@@ -68,7 +67,7 @@ static asyncio_future *without_a_thread(asyncio_executor *executor)
     return NULL;
 }
 
-ASYNC(main_no_thread)
+ASYNC_TEST(no_thread)
 {
     asyncio_executor *executor = asyncio_executor_new(1);
     atomic_store(&ran, 0);
@@ -94,13 +93,12 @@ ASYNC(main_no_thread)
     asyncio_executor_release(executor);
     return 0;
 }
-TEST(no_thread)
 
 /* ---- Executors: bounds, and the end of threads ------------------------------------------- */
 
 #define MANY 20
 
-ASYNC(main_bounds)
+ASYNC_TEST(bounds)
 {
     static const unsigned sizes[] = {1, 3, 7};
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
@@ -120,7 +118,6 @@ ASYNC(main_bounds)
     asyncio_executor_release(NULL);
     return 0;
 }
-TEST(bounds)
 
 static int order[MANY], order_count;
 
@@ -131,7 +128,7 @@ static intptr_t note_order(void *arg)
 }
 
 /* With one thread, in the order of the calls; what was cancelled is left out. */
-ASYNC(main_order)
+ASYNC_TEST(order)
 {
     asyncio_executor *executor = asyncio_executor_new(1);
     asyncio_future *futures[MANY];
@@ -152,10 +149,9 @@ ASYNC(main_order)
     asyncio_executor_release(executor);
     return 0;
 }
-TEST(order)
 
 /* Of threads that were needed once those that are not needed end, though there is always some work. */
-ASYNC(main_idle_threads_end)
+ASYNC_TEST(idle_threads_end)
 {
     wait_for_threads_to_be(0);
     asyncio_executor *executor = asyncio_executor_new(5);
@@ -182,10 +178,9 @@ ASYNC(main_idle_threads_end)
     asy_pool_idle_ns = IDLE_NS;
     return 0;
 }
-TEST(idle_threads_end)
 
 /* One after the other need but one thread, or two that meet at the door. */
-ASYNC(main_no_needless_threads)
+ASYNC_TEST(no_needless_threads)
 {
     wait_for_threads_to_be(0);
     asy_pool_idle_ns = INT64_MAX / 2;
@@ -197,7 +192,6 @@ ASYNC(main_no_needless_threads)
     asy_pool_idle_ns = IDLE_NS;
     return 0;
 }
-TEST(no_needless_threads)
 
 /* Given up: what is queued runs, then the threads end, and nothing is left. */
 ASYNC(main_released)
@@ -244,9 +238,8 @@ ASYNC(main_released)
     return 0;
 }
 
-static void test_released(void **state)
+TEST(released)
 {
-    (void)state;
     CHECK_EQUAL(run(main_released), 0);
     CHECK_EQUAL(atomic_load(&dropped), MANY + 2);
     harness_settle();
@@ -263,7 +256,7 @@ static intptr_t release_from_within(void *executor)
     return 1;
 }
 
-ASYNC(main_released_from_within)
+ASYNC_TEST(released_from_within)
 {
     asyncio_executor *executor = asyncio_executor_new(2);
     CHECK_EQUAL(asyncio_await(asyncio_run_in_executor(executor, release_from_within, executor, NULL)), 1);
@@ -272,7 +265,6 @@ ASYNC(main_released_from_within)
                 (intptr_t)executor);
     return 0;
 }
-TEST(released_from_within)
 
 /* ---- drop -------------------------------------------------------------------------------- */
 
@@ -294,7 +286,7 @@ static void check_dropped(int times)
     CHECK(pthread_equal(dropped_on, pthread_self()));
 }
 
-ASYNC(main_drops)
+ASYNC_TEST(drops)
 {
     atomic_store(&dropped, 0);
     gate_set(true);
@@ -327,10 +319,9 @@ ASYNC(main_drops)
         asyncio_sleep(0);
     return 0;
 }
-TEST(drops)
 
 /* Queued: it does not run, and drop comes from the loop, not from within asyncio_cancel. */
-ASYNC(main_drop_of_the_queued)
+ASYNC_TEST(drop_of_the_queued)
 {
     asyncio_executor *executor = asyncio_executor_new(1);
     atomic_store(&dropped, 0);
@@ -350,7 +341,6 @@ ASYNC(main_drop_of_the_queued)
     asyncio_executor_release(executor);
     return 0;
 }
-TEST(drop_of_the_queued)
 
 ASYNC(awaits_in_executor)
 {
@@ -358,7 +348,7 @@ ASYNC(awaits_in_executor)
 }
 
 /* A task that is cancelled in its await of the future leaves the work behind. */
-ASYNC(main_abandoned_by_a_task)
+ASYNC_TEST(abandoned_by_a_task)
 {
     atomic_store(&dropped, 0);
     gate_set(false);
@@ -374,11 +364,9 @@ ASYNC(main_abandoned_by_a_task)
     check_dropped(2);
     return 0;
 }
-TEST(abandoned_by_a_task)
 
-static void test_drop_without_a_loop(void **state)
+TEST_ONCE(drop_without_a_loop)
 {
-    (void)state;
     atomic_store(&dropped, 0);
     CHECK(asyncio_run_in_executor(NULL, note_run, NULL, note_drop) == NULL);
     CHECK_EQUAL(atomic_load(&dropped), 1);
@@ -405,9 +393,8 @@ ASYNC(main_forgets)
     return 0;
 }
 
-static void test_the_end_waits_for_work(void **state)
+TEST(the_end_waits_for_work)
 {
-    (void)state;
     CHECK_EQUAL(run(main_forgets), 0);
     CHECK_EQUAL(atomic_load(&ran), 3);
     CHECK_EQUAL(atomic_load(&dropped), 3);
@@ -424,9 +411,8 @@ ASYNC(main_forgets_for_ever)
 }
 
 /* Nobody waits for ever: it is told, and the drop is the thread's. */
-static void test_the_end_does_not_wait_for_ever(void **state)
+TEST_ONCE(the_end_does_not_wait_for_ever)
 {
-    (void)state;
     struct ledger before = ledger_now();
     gate_set(false);
     atomic_store(&dropped, 0);
@@ -453,9 +439,8 @@ ASYNC(main_cancels_what_lasts)
     return 0;
 }
 
-static void test_the_end_does_not_wait_for_the_cancelled(void **state)
+TEST_ONCE(the_end_does_not_wait_for_the_cancelled)
 {
-    (void)state;
     struct ledger before = ledger_now();
     gate_set(false);
     atomic_store(&dropped, 0);
@@ -521,9 +506,8 @@ static void close_with_work(asyncio_callback begin, int drops, bool while_open)
     CHECK_EQUAL(report_count, 0);
 }
 
-static void test_closed_while_a_function_runs(void **state)
+TEST_ONCE(closed_while_a_function_runs)
 {
-    (void)state;
     close_with_work(begin_and_stop, 1, false);
     CHECK(!pthread_equal(dropped_on, pthread_self()));
     close_with_work(begin_two_and_stop, 2, false);
@@ -566,9 +550,8 @@ static void *run_queues_and_meets(void *arg)
 }
 
 /* Released with work of four loops in its queue: all of it runs. */
-static void test_released_with_work_of_several_loops(void **state)
+TEST_ONCE(released_with_work_of_several_loops)
 {
-    (void)state;
     struct ledger before = ledger_now();
     pthread_t threads[LOOPS];
     shared = asyncio_executor_new(8);
@@ -590,30 +573,10 @@ static void test_released_with_work_of_several_loops(void **state)
 
 int main(void)
 {
-    static const struct CMUnitTest tests[] = {
-        CASE(idle_threads_end),
-        CASE(sweeps),
-        CASE(no_thread),
-        CASE(bounds),
-        CASE(order),
-        CASE(no_needless_threads),
-        CASE(released),
-        CASE(released_from_within),
-        CASE(drops),
-        CASE(drop_of_the_queued),
-        CASE(abandoned_by_a_task),
-        CASE(the_end_waits_for_work),
-    };
-    static const struct CMUnitTest once[] = {
-        CASE(drop_without_a_loop),
-        CASE(the_end_does_not_wait_for_ever),
-        CASE(the_end_does_not_wait_for_the_cancelled),
-        CASE(closed_while_a_function_runs),
-        CASE(released_with_work_of_several_loops),
-    };
+    static const struct test_fixtures both = {.teardown = end_threads, .skips_once = true};
+    static const struct test_fixtures all = {.teardown = end_threads};
     asy_pool_idle_ns = IDLE_NS;
-    int failed = cmocka_run_group_tests_name("under the virtual clock", tests, NULL, NULL);
+    int failed = tests_run(&both);
     use_descriptors();
-    failed += cmocka_run_group_tests_name("under the real one", tests, NULL, NULL);
-    return failed + cmocka_run_group_tests_name("alone", once, NULL, NULL);
+    return failed + tests_run(&all);
 }

@@ -40,9 +40,8 @@ static void run_beside_what_runs(int more)
     asyncio_run_in_executor(executor, does_nothing, NULL, NULL);
 }
 
-static void test_executors(void **state)
+TEST(executors)
 {
-    (void)state;
     check_late(run_late, "asyncio_run_in_executor: used after its release; it was an executor");
     check_late(release_executor_twice, "asyncio_executor_release: used after its release");
     check_late(run_beside_what_runs, "asyncio_run_in_executor: used after its release");
@@ -88,9 +87,8 @@ static void release_twice(int more)
     asyncio_thread_future_release(released_thread_future(more));
 }
 
-static void test_thread_futures(void **state)
+TEST(thread_futures)
 {
-    (void)state;
     check_late(ask_late, "asyncio_thread_future_result: used after its release; it was a thread future");
     check_late(cancel_late, "asyncio_thread_future_cancel: used after its release");
     check_late(release_twice, "asyncio_thread_future_release: used after its release");
@@ -112,9 +110,8 @@ static void *releases_many(void *arg)
 }
 
 /* More than are kept, by several threads at once. */
-static void test_many(void **state)
+TEST(many)
 {
-    (void)state;
     pthread_t threads[3];
     asyncio_run_options options = {.debug = 1};
     assert_int_equal(asyncio_run_with(ends(), &options), 0);
@@ -124,12 +121,4 @@ static void test_many(void **state)
         pthread_join(threads[i], NULL);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_executors),
-        cmocka_unit_test(test_thread_futures),
-        cmocka_unit_test(test_many),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

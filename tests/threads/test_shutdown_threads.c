@@ -21,9 +21,8 @@ ASYNC(main_uses_all)
     return 3;
 }
 
-static void test_ends_all(void **state)
+TEST(ends_all)
 {
-    (void)state;
     gate_set(true);
     CHECK_EQUAL(asyncio_shutdown_threads(0), 0); /* there are none */
     for (int i = 0; i < 3; i++) {
@@ -49,9 +48,8 @@ ASYNC(main_may_not)
     return 0;
 }
 
-static void test_who_may_call(void **state)
+TEST(who_may_call)
 {
-    (void)state;
     CHECK_EQUAL(asyncio_shutdown_threads((double)NAN), -EINVAL);
     CHECK_EQUAL(run(main_may_not), 0);
     CHECK_EQUAL(asyncio_shutdown_threads(1e300), 0);
@@ -84,7 +82,7 @@ static void *work_elsewhere(void *arg)
 }
 
 /* What another thread's loop has queued is done: the threads end after it, and not after having been idle. */
-static void test_waits_for_work(void **state)
+TEST(waits_for_work)
 {
     pthread_t thread;
     intptr_t result = -1;
@@ -123,7 +121,7 @@ ASYNC(main_works_on)
     return 0;
 }
 
-static void test_beside_loops(void **state)
+TEST(beside_loops)
 {
     pthread_t threads[2];
     (void)state;
@@ -139,7 +137,7 @@ static void test_beside_loops(void **state)
 }
 
 /* The parent's threads are no business of a child's. */
-static void test_in_a_child(void **state)
+TEST(in_a_child)
 {
     int status = -1;
     (void)state;
@@ -159,12 +157,4 @@ static void test_in_a_child(void **state)
     harness_settle();
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ends_all),       cmocka_unit_test(test_who_may_call),
-        cmocka_unit_test(test_waits_for_work), cmocka_unit_test(test_beside_loops),
-        cmocka_unit_test(test_in_a_child),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

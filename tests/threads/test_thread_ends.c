@@ -9,6 +9,28 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+/* ---- Signals ------------------------------------------------------------------------------------ */
+
+static intptr_t look_at_mask(void *arg)
+{
+    sigset_t *mask = arg;
+    return -pthread_sigmask(SIG_SETMASK, NULL, mask);
+}
+
+/* A program that reports its crashes hears of those in its functions, too. All else is for its threads. */
+ASYNC_TEST(masks)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+    static const int others[] = {SIGINT, SIGTERM, SIGCHLD, SIGALRM, SIGUSR1, SIGPIPE, SIGABRT};
+    sigset_t mask;
+    CHECK_EQUAL(asyncio_to_thread(look_at_mask, &mask), 0);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        CHECK(!sigismember(&mask, faults[i]));
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        CHECK(sigismember(&mask, others[i]));
+    return 0;
+}
+
 /* ---- A loop that is released, and was not closed ------------------------------------------- */
 
 static asyncio_executor *executor;
@@ -66,9 +88,8 @@ static void release_with_work(bool returned)
     asyncio_release(caller);
 }
 
-static void test_released_with_work_out(void **state)
+TEST(released_with_work_out)
 {
-    (void)state;
     release_with_work(false);
     release_with_work(true);
     harness_settle();
@@ -110,9 +131,8 @@ ASYNC(main_uses_its_frame)
 }
 
 /* Nobody else gets that stack. */
-static void test_a_frame_that_is_still_in_use(void **state)
+TEST(a_frame_that_is_still_in_use)
 {
-    (void)state;
     /* To these a frame's memory is gone when the function returns, whatever stack it was on. */
     if (ASY_ASAN || RUNNING_ON_VALGRIND)
         skip();
@@ -154,9 +174,8 @@ ASYNC(is_stuck)
 static asyncio_loop *stuck;
 
 /* Also where the thread is about to let go of the loop that it has just woken. */
-static void test_a_deadlock_is_told(void **state)
+TEST(a_deadlock_is_told)
 {
-    (void)state;
     for (int i = 0; i < DEADLOCKS; i++) {
         const asyncio_run_options options = {.debug = 1};
         stuck = asyncio_loop_new(&options);
@@ -248,9 +267,8 @@ ASYNC(queues_a_second, int, rounds)
 }
 
 /* Another thread of the executor comes to it. */
-static void test_a_slow_drop_holds_nobody_up(void **state)
+TEST(a_slow_drop_holds_nobody_up)
 {
-    (void)state;
     executor = asyncio_executor_new(2);
     CHECK_EQUAL(asyncio_run(queues_a_second(ASY_TSAN || RUNNING_ON_VALGRIND ? 100 : ROUNDS)), 0);
     asyncio_executor_release(executor);
@@ -285,9 +303,8 @@ ASYNC(looks)
     return asyncio_await(asyncio_run_in_executor(executor, look_at_var, NULL, NULL));
 }
 
-static void test_a_function_begins_in_an_empty_context(void **state)
+TEST(a_function_begins_in_an_empty_context)
 {
-    (void)state;
     asyncio_loop *loop = asyncio_loop_new(NULL);
     executor = asyncio_executor_new(1);
     gate_set(false);
@@ -303,29 +320,6 @@ static void test_a_function_begins_in_an_empty_context(void **state)
     harness_settle();
 }
 
-/* ---- Signals ------------------------------------------------------------------------------------ */
-
-static intptr_t look_at_mask(void *arg)
-{
-    sigset_t *mask = arg;
-    return -pthread_sigmask(SIG_SETMASK, NULL, mask);
-}
-
-/* A program that reports its crashes hears of those in its functions, too. All else is for its threads. */
-ASYNC(main_masks)
-{
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
-    static const int others[] = {SIGINT, SIGTERM, SIGCHLD, SIGALRM, SIGUSR1, SIGPIPE, SIGABRT};
-    sigset_t mask;
-    CHECK_EQUAL(asyncio_to_thread(look_at_mask, &mask), 0);
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
-        CHECK(!sigismember(&mask, faults[i]));
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        CHECK(sigismember(&mask, others[i]));
-    return 0;
-}
-TEST(masks)
-
 /* ---- Inside another loop ------------------------------------------------------------------------ */
 
 static asyncio_future *queued;
@@ -338,9 +332,8 @@ static void queue_two_and_stop(void *arg)
 }
 
 /* A cancel between two turns: the other loop is told that there is something to drop. */
-static void test_cancelled_inside_another_loop(void **state)
+TEST(cancelled_inside_another_loop)
 {
-    (void)state;
     asyncio_loop *loop = asyncio_loop_new(NULL);
     struct pollfd fd = {.fd = asyncio_loop_fd(loop), .events = POLLIN};
     executor = asyncio_executor_new(1);
@@ -428,9 +421,8 @@ ASYNC(main_forks)
     return 0;
 }
 
-static void test_cancels_in_a_child(void **state)
+TEST(cancels_in_a_child)
 {
-    (void)state;
     static const asyncio_backend backends[] = {ASYNCIO_BACKEND_EPOLL, ASYNCIO_BACKEND_IO_URING};
     for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) {
         const asyncio_run_options options = {.backend = backends[i]};
@@ -442,16 +434,7 @@ static void test_cancels_in_a_child(void **state)
 
 int main(void)
 {
-    static const struct CMUnitTest tests[] = {
-        CASE(masks), /* first: its thread is a new one */
-        CASE(released_with_work_out),
-        CASE(a_frame_that_is_still_in_use),
-        CASE(a_deadlock_is_told),
-        CASE(a_slow_drop_holds_nobody_up),
-        CASE(a_function_begins_in_an_empty_context),
-        CASE(cancelled_inside_another_loop),
-        CASE(cancels_in_a_child),
-    };
+    static const struct test_fixtures fixtures = {.teardown = end_threads};
     asy_pool_idle_ns = INT64_C(1000000);
-    return cmocka_run_group_tests_name("thread ends", tests, NULL, NULL);
+    return tests_run(&fixtures);
 }

@@ -72,9 +72,8 @@ ASYNC(main_leaves_one)
     return 0;
 }
 
-static void test_at_the_end(void **state)
+TEST(at_the_end)
 {
-    (void)state;
     late_result = 0;
     CHECK_EQUAL(asyncio_run(main_leaves_one()), 0);
     CHECK_EQUAL(late_result, ASYNCIO_ESTATE);
@@ -121,9 +120,8 @@ static void results(void)
     CHECK_TEXT(asyncio_error_message(), "");
 }
 
-static void test_results(void **state)
+TEST(results)
 {
-    (void)state;
     beside_a_loop(results, 0); /* a failure that was handed over is not unseen */
 }
 
@@ -142,9 +140,8 @@ static void arguments(void)
     CHECK_EQUAL(result_of(future), 3);
 }
 
-static void test_arguments(void **state)
+TEST(arguments)
 {
-    (void)state;
     beside_a_loop(arguments, 0);
 }
 
@@ -173,9 +170,8 @@ static void limits(void)
     asyncio_thread_future_release(future);
 }
 
-static void test_limits(void **state)
+TEST(limits)
 {
-    (void)state;
     beside_a_loop(limits, 0);
 }
 
@@ -200,9 +196,8 @@ static void many_wait(void)
     asyncio_thread_future_release(future);
 }
 
-static void test_many_wait(void **state)
+TEST(many_wait)
 {
-    (void)state;
     beside_a_loop(many_wait, 0);
 }
 
@@ -218,9 +213,8 @@ static void let_go(void)
     CHECK_EQUAL(result_of(submit(adds(0, 1))), 1);
 }
 
-static void test_let_go(void **state)
+TEST(let_go)
 {
-    (void)state;
     beside_a_loop(let_go, 0);
 }
 
@@ -244,15 +238,14 @@ static void in_order(void)
         CHECK_EQUAL(result_of(futures[i]), i + 1);
 }
 
-static void test_in_order(void **state)
+TEST(in_order)
 {
-    (void)state;
     beside_a_loop(in_order, 0);
 }
 
 /* ---- From tasks, of this loop and others ------------------------------------------------- */
 
-ASYNC(waits_for_its_own)
+ASYNC_TEST(on_its_own_thread)
 {
     asyncio_loop *loop = asyncio_get_running_loop();
     asyncio_thread_future *future = asyncio_run_coroutine_threadsafe(yields(1), loop);
@@ -263,13 +256,6 @@ ASYNC(waits_for_its_own)
     CHECK_EQUAL(asyncio_thread_future_result(future, ASYNCIO_FOREVER), 1);
     asyncio_thread_future_release(future);
     return 0;
-}
-
-static void test_on_its_own_thread(void **state)
-{
-    (void)state;
-    CHECK_EQUAL(run(waits_for_its_own), 0);
-    harness_settle();
 }
 
 /* The message is the task's that asks. */
@@ -285,9 +271,8 @@ static void ask_from_a_task(void)
     CHECK_EQUAL(asyncio_run(asks_another_loop()), 0);
 }
 
-static void test_from_another_loop(void **state)
+TEST(from_another_loop)
 {
-    (void)state;
     beside_a_loop(ask_from_a_task, 0);
 }
 
@@ -322,9 +307,8 @@ ASYNC(works_and_answers_later)
     return 0;
 }
 
-static void test_work_that_asks_back(void **state)
+TEST(work_that_asks_back)
 {
-    (void)state;
     CHECK_EQUAL(run(works_and_answers), 0);
     CHECK_EQUAL(run(works_and_answers_later), 0);
     CHECK_EQUAL(asyncio_run(works_and_answers()), 0);
@@ -402,9 +386,8 @@ static void cancels(void)
     CHECK_EQUAL(result_of(submit(adds(0, 2))), 2);
 }
 
-static void test_cancels(void **state)
+TEST(cancels)
 {
-    (void)state;
     beside_a_loop(cancels, 0);
 }
 
@@ -423,17 +406,15 @@ static void cancel_at_any_moment(void)
     }
 }
 
-static void test_cancel_at_any_moment(void **state)
+TEST(cancel_at_any_moment)
 {
-    (void)state;
     beside_a_loop(cancel_at_any_moment, 0);
 }
 
 /* ---- Loops that close -------------------------------------------------------------------- */
 
-static void test_closed_before(void **state)
+TEST(closed_before)
 {
-    (void)state;
     struct ledger before = ledger_now();
     asyncio_loop *loop = asyncio_loop_new(NULL);
     CHECK_EQUAL(asyncio_loop_close(loop), 0);
@@ -448,9 +429,8 @@ static void test_closed_before(void **state)
 }
 
 /* Submitted to a loop that never runs again. */
-static void test_closed_before_it_began(void **state)
+TEST(closed_before_it_began)
 {
-    (void)state;
     struct ledger before = ledger_now();
     asyncio_loop *loop = asyncio_loop_new(NULL);
     record_reports(loop);
@@ -494,9 +474,8 @@ static void closed_meanwhile(bool begun)
     CHECK_EQUAL(report_count, 1); /* a task was pending */
 }
 
-static void test_closed_meanwhile(void **state)
+TEST(closed_meanwhile)
 {
-    (void)state;
     closed_meanwhile(false);
     closed_meanwhile(true);
     harness_settle();
@@ -520,9 +499,8 @@ ASYNC(ends_over_a_submission)
 }
 
 /* The end of a run cancels what others have submitted, as any task; afterwards the result is there still. */
-static void test_closed_after(void **state)
+TEST(closed_after)
 {
-    (void)state;
     struct ledger before = ledger_now();
     CHECK_EQUAL(asyncio_run(ends_over_a_submission()), 0);
     CHECK_EQUAL(asyncio_thread_future_result(outlives, 0), -ECANCELED);
@@ -553,9 +531,8 @@ ASYNC(naps, double, seconds)
 }
 
 /* A run that ends while four threads submit: each submission ends, and each thread is told in the end. */
-static void test_closed_at_any_moment(void **state)
+TEST(closed_at_any_moment)
 {
-    (void)state;
     struct ledger before = ledger_now();
     for (int round = 0; round < 20; round++) {
         asyncio_runner runner;
@@ -600,9 +577,8 @@ static void out_of_memory(void)
     }
 }
 
-static void test_out_of_memory(void **state)
+TEST(out_of_memory)
 {
-    (void)state;
     beside_a_loop(out_of_memory, 0);
 }
 
@@ -612,9 +588,8 @@ ASYNC(works_under_failures)
     return asyncio_to_thread(ask_back, loop) == 3 ? 1 : -EIO;
 }
 
-static void test_failures(void **state)
+TEST(failures)
 {
-    (void)state;
     sweep_failures(works_under_failures);
 }
 
@@ -648,9 +623,8 @@ static void fork_beside(void)
     CHECK_EQUAL(result_of(parents), 3);
 }
 
-static void test_in_a_forked_child(void **state)
+TEST(in_a_forked_child)
 {
-    (void)state;
     if (RUNNING_ON_VALGRIND)
         skip(); /* what the parent's threads hold is lost in the child */
     beside_a_loop(fork_beside, 0);
@@ -664,37 +638,14 @@ static void submit_twice(void)
     asyncio_run_coroutine_threadsafe(coro, loop);
 }
 
-static void test_a_coroutine_that_is_used_already(void **state)
+TEST(a_coroutine_that_is_used_already)
 {
-    (void)state;
     check_dies(submit_twice, "a coroutine was used again");
 }
 
 int main(void)
 {
-    static const struct CMUnitTest tests[] = {
-        CASE(results),
-        CASE(arguments),
-        CASE(limits),
-        CASE(many_wait),
-        CASE(let_go),
-        CASE(in_order),
-        CASE(at_the_end),
-        CASE(on_its_own_thread),
-        CASE(from_another_loop),
-        CASE(work_that_asks_back),
-        CASE(cancels),
-        CASE(cancel_at_any_moment),
-        CASE(closed_before),
-        CASE(closed_before_it_began),
-        CASE(closed_meanwhile),
-        CASE(closed_after),
-        CASE(closed_at_any_moment),
-        CASE(out_of_memory),
-        CASE(failures),
-        CASE(in_a_forked_child),
-        CASE(a_coroutine_that_is_used_already),
-    };
+    static const struct test_fixtures fixtures = {.teardown = end_threads};
     asy_pool_idle_ns = INT64_C(1000000);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(&fixtures);
 }

@@ -5,13 +5,11 @@
 #include "core/loop.h"
 #include "threads/offload.h"
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "broken.h"
+#include "support/test.h"
 
 static void do_nothing(struct work *work)
 {
@@ -38,9 +36,8 @@ ASYNC(settles_more_than_it_handed_out)
     return asyncio_sleep(60);
 }
 
-static void a_pool_counts_its_work(void **state)
+TEST(a_pool_counts_its_work)
 {
-    (void)state;
     asyncio_coro *main = settles_more_than_it_handed_out();
     child_run(&broken_child, broken_run, main);
     asyncio_coro_close(main);
@@ -55,9 +52,8 @@ ASYNC(waits_for_less_than_it_counted)
     return asyncio_sleep(60);
 }
 
-static void a_loop_counts_what_it_waits_for(void **state)
+TEST(a_loop_counts_what_it_waits_for)
 {
-    (void)state;
     expect_broken(waits_for_less_than_it_counted(), "uncount_work", "work->loop->abroad.awaited_work > 0");
 }
 
@@ -68,9 +64,8 @@ ASYNC(owes_less_than_it_counted)
     return asyncio_await(future);
 }
 
-static void a_loop_counts_what_its_shutdown_waits_for(void **state)
+TEST(a_loop_counts_what_its_shutdown_waits_for)
 {
-    (void)state;
     expect_broken(owes_less_than_it_counted(), "detach_future", "loop->abroad.shutdown_work > 0");
 }
 
@@ -85,9 +80,8 @@ ASYNC(comes_back_before_it_began)
     return asyncio_sleep(60);
 }
 
-static void work_comes_back_when_it_has_run(void **state)
+TEST(work_comes_back_when_it_has_run)
 {
-    (void)state;
     expect_broken(comes_back_before_it_began(), "bring_back", "work->has_begun && !work->is_running");
 }
 
@@ -99,20 +93,9 @@ ASYNC(hands_over_what_nobody_frees)
     return asy_offload(&pool, asyncio_get_running_loop(), &work);
 }
 
-static void work_has_an_end(void **state)
+TEST(work_has_an_end)
 {
-    (void)state;
     expect_broken(hands_over_what_nobody_frees(), "asy_offload", "work->run && work->free");
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_pool_counts_its_work),
-        cmocka_unit_test(a_loop_counts_what_it_waits_for),
-        cmocka_unit_test(a_loop_counts_what_its_shutdown_waits_for),
-        cmocka_unit_test(work_comes_back_when_it_has_run),
-        cmocka_unit_test(work_has_an_end),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

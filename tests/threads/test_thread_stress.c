@@ -78,9 +78,8 @@ static void to_threads(void)
     CHECK_EQUAL(asyncio_run(calls_threads()), 0);
 }
 
-static void test_to_threads(void **state)
+TEST(to_threads)
 {
-    (void)state;
     hand_over_a_million(to_threads);
 }
 
@@ -108,9 +107,8 @@ static void post_and_sleep(void)
     other_end(&other);
 }
 
-static void test_posts(void **state)
+TEST(posts)
 {
-    (void)state;
     hand_over_a_million(post_and_sleep);
 }
 
@@ -131,9 +129,8 @@ static void submit_and_wait(void)
     other_end(&other);
 }
 
-static void test_submissions(void **state)
+TEST(submissions)
 {
-    (void)state;
     hand_over_a_million(submit_and_wait);
 }
 
@@ -304,9 +301,8 @@ static void *run_again_and_again(void *arg)
     return NULL;
 }
 
-static void test_everything_at_once(void **state)
+TEST(everything_at_once)
 {
-    (void)state;
     struct ledger before = ledger_now();
     pthread_t threads[LOOPS];
     asy_pool_idle_ns = INT64_C(1000000);
@@ -327,13 +323,4 @@ static void test_everything_at_once(void **state)
     harness_settle();
 }
 
-int main(void)
-{
-    static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_to_threads),
-        cmocka_unit_test(test_posts),
-        cmocka_unit_test(test_submissions),
-        cmocka_unit_test(test_everything_at_once),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN()

@@ -38,7 +38,7 @@ static intptr_t fails_otherwise(void *arg)
     return -ENOENT;
 }
 
-ASYNC(main_results)
+ASYNC_TEST(results)
 {
     loop_thread = pthread_self();
     CHECK_EQUAL(asyncio_to_thread(twice, (void *)21), 42);
@@ -46,9 +46,8 @@ ASYNC(main_results)
     CHECK_EQUAL(asyncio_to_thread(NULL, NULL), -EINVAL);
     return 0;
 }
-TEST(results)
 
-ASYNC(main_messages)
+ASYNC_TEST(messages)
 {
     CHECK_EQUAL(asyncio_to_thread(fails, on_fire), -EIO);
     CHECK_TEXT(asyncio_error_message(), on_fire);
@@ -65,7 +64,6 @@ ASYNC(main_messages)
     CHECK_TEXT(asyncio_error_message(), "");
     return 0;
 }
-TEST(messages)
 
 static void calls_from_a_callback(void *arg)
 {
@@ -75,17 +73,15 @@ static void calls_from_a_callback(void *arg)
     asyncio_release(future);
 }
 
-ASYNC(main_callbacks)
+ASYNC_TEST(callbacks)
 {
     CHECK(asyncio_handle_valid(
         asyncio_loop_call_soon(asyncio_get_running_loop(), calls_from_a_callback, NULL)));
     return asyncio_sleep(0);
 }
-TEST(callbacks)
 
-static void test_outside_of_a_loop(void **state)
+TEST_ONCE(outside_of_a_loop)
 {
-    (void)state;
     CHECK_EQUAL(asyncio_to_thread(twice, NULL), ASYNCIO_ENOTASK);
     harness_settle();
 }
@@ -99,14 +95,13 @@ ASYNC(opens_the_gate)
     return 0;
 }
 
-ASYNC(main_loop_goes_on)
+ASYNC_TEST(loop_goes_on)
 {
     gate_set(false);
     asyncio_task *opener = asyncio_create_task(opens_the_gate());
     CHECK_EQUAL(asyncio_to_thread(gate_pass, (void *)5), 5);
     return asyncio_await(opener);
 }
-TEST(loop_goes_on)
 
 static asyncio_contextvar var = ASYNCIO_CONTEXTVAR_INIT("var", NULL);
 
@@ -118,7 +113,7 @@ static intptr_t look_and_set(void *arg)
 }
 
 /* A copy for to_thread; nothing for executors; and nothing is left for those after it. */
-ASYNC(main_contexts)
+ASYNC_TEST(contexts)
 {
     CHECK_EQUAL(asyncio_contextvar_set(&var, (void *)7, NULL), 0);
     for (int i = 0; i < 3; i++) {
@@ -128,7 +123,6 @@ ASYNC(main_contexts)
     CHECK_EQUAL((intptr_t)asyncio_contextvar_get(&var), 7);
     return 0;
 }
-TEST(contexts)
 
 /* ---- to_thread: cancelled ---------------------------------------------------------------- */
 
@@ -161,7 +155,7 @@ static void give_all_threads(asyncio_task **tasks)
 }
 
 /* One that is queued is cancelled at once and never runs; those behind it do. */
-ASYNC(main_cancelled_while_queued)
+ASYNC_TEST(cancelled_while_queued)
 {
     asyncio_task *tasks[32];
     take_all_threads(tasks);
@@ -176,7 +170,6 @@ ASYNC(main_cancelled_while_queued)
     CHECK_EQUAL(gate_most(), default_threads());
     return 0;
 }
-TEST(cancelled_while_queued)
 
 static intptr_t fill(void *arg)
 {
@@ -199,7 +192,7 @@ ASYNC(lends_memory)
     return 3;
 }
 
-ASYNC(main_cancelled_while_running)
+ASYNC_TEST(cancelled_while_running)
 {
     gate_set(false);
     asyncio_task *task = asyncio_create_task(lends_memory());
@@ -213,7 +206,6 @@ ASYNC(main_cancelled_while_running)
     CHECK_EQUAL(asyncio_await(task), 3);
     return 0;
 }
-TEST(cancelled_while_running)
 
 ASYNC(cancels_itself_first)
 {
@@ -222,7 +214,7 @@ ASYNC(cancels_itself_first)
     return 4;
 }
 
-ASYNC(main_cancelled_before)
+ASYNC_TEST(cancelled_before)
 {
     gate_set(false);
     gate_set(true);
@@ -230,7 +222,6 @@ ASYNC(main_cancelled_before)
     CHECK_EQUAL(gate_came(), 0);
     return 0;
 }
-TEST(cancelled_before)
 
 /* The result has come, and the task has not seen it yet: it keeps it. */
 static asyncio_task *to_cancel;
@@ -255,13 +246,12 @@ ASYNC(is_granted_first)
     return 5;
 }
 
-ASYNC(main_cancelled_at_its_end)
+ASYNC_TEST(cancelled_at_its_end)
 {
     for (int i = 0; i < 50; i++)
         CHECK_EQUAL(asyncio_await(asyncio_create_task(is_granted_first())), 5);
     return 0;
 }
-TEST(cancelled_at_its_end)
 
 /* A function that says itself that it was cancelled: the request is delivered with that. */
 static intptr_t gives_in(void *arg)
@@ -278,7 +268,7 @@ ASYNC(is_told_by_the_function)
     return 6;
 }
 
-ASYNC(main_function_gives_in)
+ASYNC_TEST(function_gives_in)
 {
     gate_set(false);
     asyncio_task *task = asyncio_create_task(is_told_by_the_function());
@@ -289,7 +279,6 @@ ASYNC(main_function_gives_in)
     /* And without a request it is a result like any other. */
     return asyncio_await(is_told_by_the_function()) == 6 ? 0 : -EIO;
 }
-TEST(function_gives_in)
 
 ASYNC(opens_later)
 {
@@ -299,7 +288,7 @@ ASYNC(opens_later)
 }
 
 /* A limit on what cannot be left: the result wins. */
-ASYNC(main_limited)
+ASYNC_TEST(limited)
 {
     gate_set(false);
     asyncio_task *task = asyncio_create_task(calls(9));
@@ -316,7 +305,6 @@ ASYNC(main_limited)
     CHECK_EQUAL(result, 8);
     return 0;
 }
-TEST(limited)
 
 /* ---- Sweeps ------------------------------------------------------------------------------ */
 
@@ -333,9 +321,8 @@ static void no_cancel_is_lost(intptr_t result, unsigned suspension)
     CHECK(result == 1 || (suspension && result == -ECANCELED));
 }
 
-static void test_sweeps(void **state)
+TEST(sweeps)
 {
-    (void)state;
     sweep_failures(calls_once);
     sweep_cancels(calls_once, no_cancel_is_lost);
 }
@@ -366,9 +353,8 @@ ASYNC(main_lends_its_frame)
     return 0;
 }
 
-static void test_mains_frame_outlives_the_grace(void **state)
+TEST_ONCE(mains_frame_outlives_the_grace)
 {
-    (void)state;
     if (RUNNING_ON_VALGRIND)
         skip(); /* to it, what lies above a stack that is done with is nobody's */
     gate_set(false);
@@ -394,9 +380,8 @@ static void stop_here(void *arg)
 
 /* A task that waits for a function that has not begun will never see its end: the function does not
  * run. */
-static void test_closed_over_calls(void **state)
+TEST_ONCE(closed_over_calls)
 {
-    (void)state;
     unsigned count = default_threads();
     asyncio_loop *loop = asyncio_loop_new(NULL);
     record_reports(loop);
@@ -428,12 +413,11 @@ static intptr_t run_within(void *arg)
     return asyncio_run_with(within(), &options);
 }
 
-ASYNC(main_a_loop_on_a_thread)
+ASYNC_TEST(a_loop_on_a_thread)
 {
     CHECK_EQUAL(asyncio_to_thread(run_within, NULL), 6);
     return 0;
 }
-TEST(a_loop_on_a_thread)
 
 /* ---- The virtual clock, and deadlocks ---------------------------------------------------- */
 
@@ -488,9 +472,8 @@ static void *post_later(void *loop)
     return NULL;
 }
 
-static void test_virtual_clock(void **state)
+TEST_ONCE(virtual_clock)
 {
-    (void)state;
     struct ledger before = ledger_now();
     asyncio_run_options options = {.clock = ASYNCIO_CLOCK_VIRTUAL};
     CHECK_EQUAL(asyncio_run_with(virtual_main(), &options), 0);
@@ -525,9 +508,8 @@ ASYNC(naps_often)
 }
 
 /* In debug mode no call on a thread is taken for a deadlock. */
-static void test_no_deadlock_is_reported(void **state)
+TEST_ONCE(no_deadlock_is_reported)
 {
-    (void)state;
     struct ledger before = ledger_now();
     asyncio_run_options options = {.debug = 1};
     asyncio_runner runner;
@@ -595,9 +577,8 @@ ASYNC(forks_with_work)
     return asyncio_await(task) == 2 ? 0 : -EIO;
 }
 
-static void test_a_child_begins_anew(void **state)
+TEST_ONCE(a_child_begins_anew)
 {
-    (void)state;
     if (ASY_TSAN || RUNNING_ON_VALGRIND)
         skip(); /* no new threads in a child of several, says one; the parent's are leaks, the other */
     CHECK_EQUAL(run(forks_with_work), 0);
@@ -626,9 +607,8 @@ static void run_fork_on_a_thread(void)
         _exit(5);
 }
 
-static void test_a_function_that_returns_in_a_child(void **state)
+TEST_ONCE(a_function_that_returns_in_a_child)
 {
-    (void)state;
     if (ASY_TSAN || RUNNING_ON_VALGRIND)
         skip();
     check_prints(run_fork_on_a_thread, "a function on a thread of an executor returned in a forked child");
@@ -644,42 +624,17 @@ static intptr_t uses_much_stack(void *arg)
     return frame[512];
 }
 
-ASYNC(main_large_frames)
+ASYNC_TEST(large_frames)
 {
     return asyncio_to_thread(uses_much_stack, NULL) - 1;
 }
-TEST(large_frames)
 
 int main(void)
 {
-    static const struct CMUnitTest tests[] = {
-        CASE(results),
-        CASE(messages),
-        CASE(callbacks),
-        CASE(loop_goes_on),
-        CASE(contexts),
-        CASE(cancelled_while_queued),
-        CASE(cancelled_while_running),
-        CASE(cancelled_before),
-        CASE(cancelled_at_its_end),
-        CASE(function_gives_in),
-        CASE(limited),
-        CASE(sweeps),
-        CASE(a_loop_on_a_thread),
-        CASE(large_frames),
-    };
-    static const struct CMUnitTest once[] = {
-        CASE(outside_of_a_loop),
-        CASE(mains_frame_outlives_the_grace),
-        CASE(closed_over_calls),
-        CASE(virtual_clock),
-        CASE(no_deadlock_is_reported),
-        CASE(a_child_begins_anew),
-        CASE(a_function_that_returns_in_a_child),
-    };
+    static const struct test_fixtures both = {.teardown = end_threads, .skips_once = true};
+    static const struct test_fixtures all = {.teardown = end_threads};
     asy_pool_idle_ns = INT64_C(1000000); /* threads are begun the more often */
-    int failed = cmocka_run_group_tests_name("under the virtual clock", tests, NULL, NULL);
+    int failed = tests_run(&both);
     use_descriptors();
-    failed += cmocka_run_group_tests_name("under the real one", tests, NULL, NULL);
-    return failed + cmocka_run_group_tests_name("alone", once, NULL, NULL);
+    return failed + tests_run(&all);
 }

@@ -20,15 +20,6 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-/* A main that passes under the virtual clock and under the real one. */
-#define TEST(name)                                                                                           \
-    static void test_##name(void **state)                                                                    \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        CHECK_EQUAL(run(main_##name), 0);                                                                    \
-        harness_settle();                                                                                    \
-    }
-
 /* ---- A gate ---------------------------------------------------------------- */
 
 static struct {
@@ -155,8 +146,6 @@ static inline int end_threads(void **state)
     harness_settle();
     return 0;
 }
-
-#define CASE(name) cmocka_unit_test_teardown(test_##name, end_threads)
 
 /* Until what other threads count is there. */
 static inline void wait_for(_Atomic int *what, int value)

@@ -123,7 +123,7 @@ static bool is_over(int fd)
 
 enum { SILENT, HALF_A_HELLO, DRIBBLES, HTTP, GARBAGE, LEAVES, WAYS };
 
-ASYNC(main_handshakes)
+ASYNC_TEST(handshakes)
 {
     static const char hello[] = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
     static const char http[] = "GET / HTTP/1.1\r\n\r\n";
@@ -171,7 +171,6 @@ ASYNC(main_handshakes)
     finish();
     return 0;
 }
-TEST(handshakes)
 
 /* ---- Records byte by byte -------------------------------------------------------------------- */
 
@@ -186,7 +185,7 @@ ASYNC(carries, int, from, int, to)
     return n < 0 ? n : 0;
 }
 
-ASYNC(main_byte_by_byte)
+ASYNC_TEST(byte_by_byte)
 {
     enum { LINE = 1200 };
     int front[2], back;
@@ -214,7 +213,6 @@ ASYNC(main_byte_by_byte)
     finish();
     return 0;
 }
-TEST(byte_by_byte)
 
 /* ---- Renegotiation --------------------------------------------------------------------------- */
 
@@ -249,7 +247,7 @@ static void *renegotiates(void *arg)
     return NULL;
 }
 
-ASYNC(main_renegotiation)
+ASYNC_TEST(renegotiation)
 {
     begin(20);
     struct renegotiator self = {.fd = connect_plain()};
@@ -264,7 +262,6 @@ ASYNC(main_renegotiation)
     finish();
     return 0;
 }
-TEST(renegotiation)
 
 /* ---- Too much, and never reading ------------------------------------------------------------- */
 
@@ -280,7 +277,7 @@ ASYNC(sends_endlessly, asyncio_stream *, stream, size_t *, sent)
     }
 }
 
-ASYNC(main_endless_line)
+ASYNC_TEST(endless_line)
 {
     size_t sent = 0;
     begin(20);
@@ -296,9 +293,8 @@ ASYNC(main_endless_line)
     finish();
     return 0;
 }
-TEST(endless_line)
 
-ASYNC(main_never_reads)
+ASYNC_TEST(never_reads)
 {
     asyncio_stream *deaf[5];
     uint64_t turns = 0;
@@ -326,16 +322,10 @@ ASYNC(main_never_reads)
     finish();
     return 0;
 }
-TEST(never_reads)
 
 int main(void)
 {
     certs_make();
     use_descriptors();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_handshakes),    cmocka_unit_test(test_byte_by_byte),
-        cmocka_unit_test(test_renegotiation), cmocka_unit_test(test_endless_line),
-        cmocka_unit_test(test_never_reads),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

@@ -25,7 +25,7 @@ static void check_alpn(const char *const *client, const char *const *server, con
     pair_destroy(&pair);
 }
 
-ASYNC(main_alpn)
+ASYNC_TEST(alpn)
 {
     static const char *const both[] = {"http/1.1", "h2", NULL}, *const newer[] = {"h2", "http/1.1", NULL};
     static const char *const other[] = {"imap", NULL};
@@ -37,7 +37,6 @@ ASYNC(main_alpn)
     check_alpn(NULL, NULL, "");
     return 0;
 }
-TEST(alpn)
 
 static void check_versions(asyncio_tls_version client, asyncio_tls_version server, const char *version)
 {
@@ -67,7 +66,7 @@ static void check_versions(asyncio_tls_version client, asyncio_tls_version serve
     pair_destroy(&pair);
 }
 
-ASYNC(main_versions)
+ASYNC_TEST(versions)
 {
     check_versions(ASYNCIO_TLS_1_3, ASYNCIO_TLS_DEFAULT, "TLSv1.3");
     check_versions(ASYNCIO_TLS_1_3, ASYNCIO_TLS_1_3, "TLSv1.3");
@@ -75,10 +74,9 @@ ASYNC(main_versions)
     check_versions(ASYNCIO_TLS_1_2, ASYNCIO_TLS_1_3, NULL);
     return 0;
 }
-TEST(versions)
 
 /* An address is no name to ask for. */
-ASYNC(main_address)
+ASYNC_TEST(address)
 {
     struct pair pair;
     asyncio_tls_info info;
@@ -89,9 +87,8 @@ ASYNC(main_address)
     pair_destroy(&pair);
     return 0;
 }
-TEST(address)
 
-ASYNC(main_info)
+ASYNC_TEST(info)
 {
     asyncio_tls_info info;
     asyncio_stream *plain;
@@ -105,7 +102,6 @@ ASYNC(main_info)
     close(fds[1]);
     return 0;
 }
-TEST(info)
 
 /* ---- Resumed sessions ------------------------------------------------------------------------- */
 
@@ -176,7 +172,7 @@ static void check_resumption(asyncio_tls_version version, bool certificates)
     pair_destroy(&pair);
 }
 
-ASYNC(main_resumption)
+ASYNC_TEST(resumption)
 {
     check_resumption(ASYNCIO_TLS_1_2, false);
     check_resumption(ASYNCIO_TLS_1_3, false);
@@ -190,10 +186,9 @@ ASYNC(main_resumption)
     pair_destroy(&pair);
     return 0;
 }
-TEST(resumption)
 
 /* More servers than are remembered: those used last are. */
-ASYNC(main_many_servers)
+ASYNC_TEST(many_servers)
 {
     struct pair pair;
     pair_init(&pair);
@@ -217,7 +212,6 @@ ASYNC(main_many_servers)
     pair_destroy(&pair);
     return 0;
 }
-TEST(many_servers)
 
 /* ---- A start in the middle --------------------------------------------------------------------- */
 
@@ -281,7 +275,7 @@ static intptr_t upgrade(struct pair *pair, int *fds)
     return got < 0 ? got : strcmp(word, "known") == 0 ? 0 : -EPROTO;
 }
 
-ASYNC(main_start_tls)
+ASYNC_TEST(start_tls)
 {
     struct pair pair;
     int front[2], back[2];
@@ -302,7 +296,6 @@ ASYNC(main_start_tls)
     asyncio_close(back[0]);
     return 0;
 }
-TEST(start_tls)
 
 /* ---- Servers ----------------------------------------------------------------------------------- */
 
@@ -345,7 +338,7 @@ ASYNC(talk_to, asyncio_server *, server, asyncio_tls_context *, tls)
     return asyncio_stream_close(stream);
 }
 
-ASYNC(main_server)
+ASYNC_TEST(server)
 {
     struct pair pair;
     pair_init(&pair);
@@ -367,9 +360,8 @@ ASYNC(main_server)
     pair_destroy(&pair);
     return 0;
 }
-TEST(server)
 
-ASYNC(main_contexts_for_others)
+ASYNC_TEST(contexts_for_others)
 {
     asyncio_tls_context *for_clients = new_client("ca.pem"), *for_servers = new_server("server");
     asyncio_server *server;
@@ -384,7 +376,6 @@ ASYNC(main_contexts_for_others)
     asyncio_tls_context_release(for_servers);
     return 0;
 }
-TEST(contexts_for_others)
 
 /* A client that fails is reported, one that only looks whether somebody listens is not. */
 ASYNC(main_server_reports)
@@ -410,9 +401,8 @@ ASYNC(main_server_reports)
     return 0;
 }
 
-static void test_server_reports(void **state)
+TEST(server_reports)
 {
-    (void)state;
     expect_reports(1);
     CHECK_EQUAL(run(main_server_reports), 0);
     CHECK_EQUAL(reports[0].error, ASYNCIO_ETLS);
@@ -471,7 +461,7 @@ static void check_both_ways(struct pair *pair, size_t total)
     CHECK_EQUAL(asyncio_stream_buffered(pair->client), 0);
 }
 
-ASYNC(main_both_ways)
+ASYNC_TEST(both_ways)
 {
     for (int version = ASYNCIO_TLS_1_2; version <= ASYNCIO_TLS_1_3; version++) {
         struct pair pair;
@@ -491,7 +481,6 @@ ASYNC(main_both_ways)
     }
     return 0;
 }
-TEST(both_ways)
 
 ASYNC(relay_bytes, int, from, int, to)
 {
@@ -507,7 +496,7 @@ ASYNC(relay_bytes, int, from, int, to)
 }
 
 /* Every byte of the connection comes alone. */
-ASYNC(main_dribble)
+ASYNC_TEST(dribble)
 {
     struct pair pair;
     int front[2], back[2];
@@ -543,25 +532,10 @@ ASYNC(main_dribble)
     asyncio_close(back[0]);
     return 0;
 }
-TEST(dribble)
 
 int main(void)
 {
     use_descriptors();
     certs_make();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_alpn),
-        cmocka_unit_test(test_versions),
-        cmocka_unit_test(test_address),
-        cmocka_unit_test(test_info),
-        cmocka_unit_test(test_resumption),
-        cmocka_unit_test(test_many_servers),
-        cmocka_unit_test(test_start_tls),
-        cmocka_unit_test(test_server),
-        cmocka_unit_test(test_contexts_for_others),
-        cmocka_unit_test(test_server_reports),
-        cmocka_unit_test(test_both_ways),
-        cmocka_unit_test(test_dribble),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

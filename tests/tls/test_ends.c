@@ -8,7 +8,7 @@
 /* ---- Goodbyes --------------------------------------------------------------------------------- */
 
 /* The connection ends without one: an attacker may have cut it. */
-ASYNC(main_truncated)
+ASYNC_TEST(truncated)
 {
     for (int version = ASYNCIO_TLS_1_2; version <= ASYNCIO_TLS_1_3; version++) {
         struct pair pair;
@@ -37,10 +37,9 @@ ASYNC(main_truncated)
     }
     return 0;
 }
-TEST(truncated)
 
 /* Unless that is said to be all right; in the handshake it never is. */
-ASYNC(main_truncation_accepted)
+ASYNC_TEST(truncation_accepted)
 {
     struct pair pair;
     pair_init(&pair);
@@ -64,7 +63,6 @@ ASYNC(main_truncation_accepted)
     pair_destroy(&pair);
     return 0;
 }
-TEST(truncation_accepted)
 
 ASYNC(close_later, asyncio_stream *, stream)
 {
@@ -78,7 +76,7 @@ ASYNC(read_one, asyncio_stream *, stream)
 }
 
 /* A peer that does not answer is waited for, for so long. */
-ASYNC(main_silent_peer)
+ASYNC_TEST(silent_peer)
 {
     struct pair pair;
     pair_init(&pair);
@@ -110,10 +108,9 @@ ASYNC(main_silent_peer)
     pair_destroy(&pair);
     return 0;
 }
-TEST(silent_peer)
 
 /* What is queued is sent first; a reader in the way leaves. */
-ASYNC(main_close_with_reader)
+ASYNC_TEST(close_with_reader)
 {
     struct pair pair;
     pair_init(&pair);
@@ -139,10 +136,9 @@ ASYNC(main_close_with_reader)
     pair_destroy(&pair);
     return 0;
 }
-TEST(close_with_reader)
 
 /* Aborted: no goodbye. */
-ASYNC(main_aborted)
+ASYNC_TEST(aborted)
 {
     struct pair pair;
     pair_init(&pair);
@@ -157,7 +153,6 @@ ASYNC(main_aborted)
     pair_destroy(&pair);
     return 0;
 }
-TEST(aborted)
 
 /* ---- What is no TLS ----------------------------------------------------------------------------- */
 
@@ -178,7 +173,7 @@ static int hear(const char *text, size_t n, bool ends)
     return err;
 }
 
-ASYNC(main_garbage)
+ASYNC_TEST(garbage)
 {
     static const char http[] = "GET / HTTP/1.1\r\nHost: server.test\r\n\r\n";
     CHECK_EQUAL(hear(http, sizeof http - 1, false), ASYNCIO_ETLS);
@@ -200,10 +195,9 @@ ASYNC(main_garbage)
     }
     return 0;
 }
-TEST(garbage)
 
 /* A record is changed on its way. */
-ASYNC(main_forged)
+ASYNC_TEST(forged)
 {
     struct pair pair;
     int front[2];
@@ -230,11 +224,10 @@ ASYNC(main_forged)
     close(front[1]);
     return 0;
 }
-TEST(forged)
 
 /* ---- Timeouts and cancels ------------------------------------------------------------------------ */
 
-ASYNC(main_handshake_timeout)
+ASYNC_TEST(handshake_timeout)
 {
     asyncio_tls_context *tls = new_client("ca.pem");
     asyncio_stream *stream = NULL;
@@ -249,7 +242,6 @@ ASYNC(main_handshake_timeout)
     asyncio_tls_context_release(tls);
     return 0;
 }
-TEST(handshake_timeout)
 
 /* Writes, reads, ends and a second handshake in the middle of one are refused; it can be closed. */
 ASYNC(start_on, asyncio_stream *, stream, asyncio_tls_context *, tls)
@@ -257,7 +249,7 @@ ASYNC(start_on, asyncio_stream *, stream, asyncio_tls_context *, tls)
     return asyncio_stream_start_tls(stream, tls, "server.test");
 }
 
-ASYNC(main_in_the_middle)
+ASYNC_TEST(in_the_middle)
 {
     asyncio_tls_context *tls = new_client("ca.pem");
     for (int cancels = 0; cancels < 2; cancels++) {
@@ -289,7 +281,6 @@ ASYNC(main_in_the_middle)
     asyncio_tls_context_release(tls);
     return 0;
 }
-TEST(in_the_middle)
 
 /* A conversation, from contexts to goodbyes, of which any part may fail. There is more to say than the
  * connection takes at once. */
@@ -390,15 +381,13 @@ static void check_conversation(intptr_t result, unsigned suspension)
     CHECK(result == 0 || (suspension && result == -ECANCELED));
 }
 
-static void test_cancel_sweep(void **state)
+TEST(cancel_sweep)
 {
-    (void)state;
     sweep_cancels(main_conversation, check_conversation);
 }
 
-static void test_failure_sweep(void **state)
+TEST(failure_sweep)
 {
-    (void)state;
     sweep_failures(main_conversation);
 }
 
@@ -406,13 +395,5 @@ int main(void)
 {
     use_descriptors();
     certs_make();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_truncated),     cmocka_unit_test(test_truncation_accepted),
-        cmocka_unit_test(test_silent_peer),   cmocka_unit_test(test_close_with_reader),
-        cmocka_unit_test(test_aborted),       cmocka_unit_test(test_garbage),
-        cmocka_unit_test(test_forged),        cmocka_unit_test(test_handshake_timeout),
-        cmocka_unit_test(test_in_the_middle), cmocka_unit_test(test_cancel_sweep),
-        cmocka_unit_test(test_failure_sweep),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

@@ -179,7 +179,7 @@ static void check_flood(bool is_server, int version, bool keys, bool reads)
     peer_free(&peer);
 }
 
-ASYNC(main_key_updates)
+ASYNC_TEST(key_updates)
 {
     for (int reads = 0; reads < 2; reads++) {
         check_flood(false, TLS1_3_VERSION, true, reads);
@@ -187,15 +187,13 @@ ASYNC(main_key_updates)
     }
     return 0;
 }
-TEST(key_updates)
 
-ASYNC(main_renegotiations)
+ASYNC_TEST(renegotiations)
 {
     check_flood(true, TLS1_2_VERSION, false, false);
     check_flood(true, TLS1_2_VERSION, false, true);
     return 0;
 }
-TEST(renegotiations)
 
 /* ---- Records of sizes that there are not --------------------------------------------------------- */
 
@@ -223,7 +221,7 @@ static void check_record(const char *record, size_t n, bool after, const char *e
     peer_free(&peer);
 }
 
-ASYNC(main_records)
+ASYNC_TEST(records)
 {
     char big[5 + 40000] = "\x17\x03\x03\xff\xff";
     check_record(big, 5, true, "TLS: packet length too long");
@@ -239,11 +237,10 @@ ASYNC(main_records)
     check_record("\x16\x03\x01\x00\x04\x01\x00\x00\x00", 9, false, "TLS: length too short");
     return 0;
 }
-TEST(records)
 
 /* ---- Versions that count no more ------------------------------------------------------------------- */
 
-ASYNC(main_old_versions)
+ASYNC_TEST(old_versions)
 {
     static const int versions[] = {TLS1_VERSION, TLS1_1_VERSION};
     for (size_t i = 0; i < 2; i++) {
@@ -259,17 +256,10 @@ ASYNC(main_old_versions)
     }
     return 0;
 }
-TEST(old_versions)
 
 int main(void)
 {
     use_descriptors();
     certs_make();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_key_updates),
-        cmocka_unit_test(test_renegotiations),
-        cmocka_unit_test(test_records),
-        cmocka_unit_test(test_old_versions),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

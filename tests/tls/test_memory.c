@@ -124,9 +124,8 @@ static bool is_expected(intptr_t result)
            result == ASYNCIO_EINCOMPLETE || result == -EPIPE || result == ASYNCIO_ESTATE;
 }
 
-static void test_allocations(void **state)
+TEST(allocations)
 {
-    (void)state;
     CHECK_EQUAL(run(main_conversation), 0); /* what is made once is there now */
     count = 0;
     CHECK_EQUAL(run(main_conversation), 0);
@@ -154,8 +153,5 @@ int main(void)
         return 1;
     use_descriptors();
     certs_make();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_allocations),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

@@ -23,7 +23,7 @@ static void check_asked(const char *name, const char *asked)
     pair_destroy(&pair);
 }
 
-ASYNC(main_spellings)
+ASYNC_TEST(spellings)
 {
     check_asked("server.test", "server.test");
     check_asked("server.test.", "server.test");
@@ -31,10 +31,9 @@ ASYNC(main_spellings)
     check_asked("xn--bcher-kva.wild.test", "xn--bcher-kva.wild.test");
     return 0;
 }
-TEST(spellings)
 
 /* No address is asked for, and each is looked for among the certificate's addresses. */
-ASYNC(main_addresses)
+ASYNC_TEST(addresses)
 {
     static const char *const addresses[] = {
         "127.0.0.1", "127.0.0.1.", "127.1",   "0x7F.0.0.1",   "2130706433",   "::1",
@@ -44,7 +43,6 @@ ASYNC(main_addresses)
         check_asked(addresses[i], "");
     return 0;
 }
-TEST(addresses)
 
 /* A handshake that the client refuses with these words. */
 static void check_mismatch(const char *name, const char *words)
@@ -60,7 +58,7 @@ static void check_mismatch(const char *name, const char *words)
 }
 
 /* Reports name the server as the program does. */
-ASYNC(main_mismatches)
+ASYNC_TEST(mismatches)
 {
     check_mismatch("fe80::2%eth0", "TLS: certificate verify failed: IP address mismatch (fe80::2%eth0)");
     check_mismatch("[::2]", "TLS: certificate verify failed: IP address mismatch ([::2])");
@@ -69,7 +67,6 @@ ASYNC(main_mismatches)
     check_mismatch("wild.test", "TLS: certificate verify failed: hostname mismatch (wild.test)");
     return 0;
 }
-TEST(mismatches)
 
 /* The handshake does not begin, whether or not anything is verified. */
 static void check_no_name(asyncio_tls_context *tls, const char *name, const char *why)
@@ -117,7 +114,7 @@ static void check_no_names(asyncio_tls_context *tls)
     check_no_name(tls, whole, "it is longer than 253 characters");
 }
 
-ASYNC(main_no_names)
+ASYNC_TEST(no_names)
 {
     asyncio_tls_context *tls = new_client("ca.pem");
     check_no_names(tls);
@@ -126,10 +123,9 @@ ASYNC(main_no_names)
     asyncio_tls_context_release(tls);
     return 0;
 }
-TEST(no_names)
 
 /* Spellings of a name are one server; an address in another zone is another. */
-ASYNC(main_sessions)
+ASYNC_TEST(sessions)
 {
     static const struct {
         const char *name;
@@ -151,15 +147,10 @@ ASYNC(main_sessions)
     pair_destroy(&pair);
     return 0;
 }
-TEST(sessions)
 
 int main(void)
 {
     use_descriptors();
     certs_make();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_spellings), cmocka_unit_test(test_addresses), cmocka_unit_test(test_mismatches),
-        cmocka_unit_test(test_no_names),  cmocka_unit_test(test_sessions),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

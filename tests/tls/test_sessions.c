@@ -99,7 +99,7 @@ static void check_server_expires(asyncio_tls_version version, const char *author
     pair_destroy(&pair);
 }
 
-ASYNC(main_server_expires)
+ASYNC_TEST(server_expires)
 {
     for (size_t i = 0; i < 2; i++) {
         check_server_expires(versions[i], "ca.pem", "brief");
@@ -107,9 +107,8 @@ ASYNC(main_server_expires)
     }
     return 0;
 }
-TEST(server_expires)
 
-ASYNC(main_client_expires)
+ASYNC_TEST(client_expires)
 {
     for (size_t i = 0; i < 2; i++) {
         struct pair pair = make_pair(versions[i], "ca.pem", "lasting", "brief_client");
@@ -127,10 +126,9 @@ ASYNC(main_client_expires)
     }
     return 0;
 }
-TEST(client_expires)
 
 /* Who was shown another certificate meanwhile is told so. */
-ASYNC(main_client_changes)
+ASYNC_TEST(client_changes)
 {
     for (size_t i = 0; i < 2; i++) {
         struct pair pair = make_pair(versions[i], "ca.pem", "lasting", "lasting_client");
@@ -143,7 +141,6 @@ ASYNC(main_client_changes)
     }
     return 0;
 }
-TEST(client_changes)
 
 /* ---- A day ---------------------------------------------------------------------------------- */
 
@@ -250,7 +247,7 @@ static void check_day(asyncio_tls_version version, bool is_client)
     drop_peer(&peer);
 }
 
-ASYNC(main_day)
+ASYNC_TEST(day)
 {
     for (size_t i = 0; i < 2; i++) {
         check_day(versions[i], true);
@@ -259,17 +256,10 @@ ASYNC(main_day)
     later_s = 0;
     return 0;
 }
-TEST(day)
 
 int main(void)
 {
     use_descriptors();
     certs_make();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_server_expires),
-        cmocka_unit_test(test_client_expires),
-        cmocka_unit_test(test_client_changes),
-        cmocka_unit_test(test_day),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

@@ -49,7 +49,7 @@ static bool meet(struct pair *pair, const char *name, const char *subject)
     return info.resumed;
 }
 
-ASYNC(main_sites)
+ASYNC_TEST(sites)
 {
     for (int version = ASYNCIO_TLS_1_2; version <= ASYNCIO_TLS_1_3; version++) {
         struct pair pair;
@@ -74,10 +74,9 @@ ASYNC(main_sites)
     }
     return 0;
 }
-TEST(sites)
 
 /* A server that has no certificate of its own. */
-ASYNC(main_sites_alone)
+ASYNC_TEST(sites_alone)
 {
     struct pair pair = {.client_tls = new_client("ca.pem")};
     asyncio_tls_context *a = new_server("site_a");
@@ -101,10 +100,9 @@ ASYNC(main_sites_alone)
     asyncio_tls_context_release(a);
     return 0;
 }
-TEST(sites_alone)
 
 /* Each with its own protocols, versions, and demands; and no session of one opens another. */
-ASYNC(main_sites_differ)
+ASYNC_TEST(sites_differ)
 {
     for (int version = ASYNCIO_TLS_1_2; version <= ASYNCIO_TLS_1_3; version++) {
         struct pair pair;
@@ -156,10 +154,9 @@ ASYNC(main_sites_differ)
     pair_destroy(&pair);
     return 0;
 }
-TEST(sites_differ)
 
 /* A client that changes the name under a session: verified for one site, it is not let in at another. */
-ASYNC(main_sessions_apart)
+ASYNC_TEST(sessions_apart)
 {
     for (int version = ASYNCIO_TLS_1_2; version <= ASYNCIO_TLS_1_3; version++) {
         struct pair pair;
@@ -187,9 +184,8 @@ ASYNC(main_sessions_apart)
     }
     return 0;
 }
-TEST(sessions_apart)
 
-ASYNC(main_names)
+ASYNC_TEST(names)
 {
     asyncio_tls_context *front = new_server("server"), *site = new_server("site_a"), *bare = NULL;
     asyncio_tls_context *client = new_client(NULL);
@@ -225,10 +221,9 @@ ASYNC(main_names)
     asyncio_tls_context_release(front);
     return 0;
 }
-TEST(names)
 
 /* A thousand of them, in any order. */
-ASYNC(main_many_sites)
+ASYNC_TEST(many_sites)
 {
     struct pair pair;
     asyncio_tls_context *site = new_server("site_a");
@@ -247,7 +242,6 @@ ASYNC(main_many_sites)
     asyncio_tls_context_release(site);
     return 0;
 }
-TEST(many_sites)
 
 /* ---- Protocols that must be agreed on ------------------------------------------------------------ */
 
@@ -280,7 +274,7 @@ static void check_required(const char *const *client, bool demands, const char *
     }
 }
 
-ASYNC(main_required_protocols)
+ASYNC_TEST(required_protocols)
 {
     static const char *const web[] = {"h2", "http/1.1", NULL}, *const h2[] = {"h2", NULL};
     static const char *const mail[] = {"imap", NULL};
@@ -300,11 +294,10 @@ ASYNC(main_required_protocols)
     asyncio_tls_context_release(client);
     return 0;
 }
-TEST(required_protocols)
 
 /* ---- Client certificates that may be shown ---------------------------------------------------------- */
 
-ASYNC(main_optional_certificates)
+ASYNC_TEST(optional_certificates)
 {
     static const char *const shown[] = {NULL, "client", "stranger"};
     for (int version = ASYNCIO_TLS_1_2; version <= ASYNCIO_TLS_1_3; version++) {
@@ -338,11 +331,10 @@ ASYNC(main_optional_certificates)
     }
     return 0;
 }
-TEST(optional_certificates)
 
 /* ---- Another context, as after a restart -------------------------------------------------------------- */
 
-ASYNC(main_restart)
+ASYNC_TEST(restart)
 {
     for (int version = ASYNCIO_TLS_1_2; version <= ASYNCIO_TLS_1_3; version++) {
         struct pair pair;
@@ -358,22 +350,10 @@ ASYNC(main_restart)
     }
     return 0;
 }
-TEST(restart)
 
 int main(void)
 {
     use_descriptors();
     certs_make();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sites),
-        cmocka_unit_test(test_sites_alone),
-        cmocka_unit_test(test_sites_differ),
-        cmocka_unit_test(test_sessions_apart),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_many_sites),
-        cmocka_unit_test(test_required_protocols),
-        cmocka_unit_test(test_optional_certificates),
-        cmocka_unit_test(test_restart),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

@@ -41,7 +41,7 @@ static void check_server(const char *certificate, const char *name, const char *
     }
 }
 
-ASYNC(main_servers)
+ASYNC_TEST(servers)
 {
     check_server("server", "server.test", NULL);
     check_server("server", "server.test.", NULL);
@@ -64,10 +64,9 @@ ASYNC(main_servers)
     check_server("common", "server.test", "TLS: certificate verify failed: hostname mismatch (server.test)");
     return 0;
 }
-TEST(servers)
 
 /* Nobody that the system trusts has signed it. */
-ASYNC(main_system_authorities)
+ASYNC_TEST(system_authorities)
 {
     struct pair pair = {.client_tls = new_client(NULL), .server_tls = new_server("server")};
     check_refused(&pair, "server.test",
@@ -80,10 +79,9 @@ ASYNC(main_system_authorities)
     pair_destroy(&pair);
     return 0;
 }
-TEST(system_authorities)
 
 /* A name is needed, and one that can be one. */
-ASYNC(main_names)
+ASYNC_TEST(names)
 {
     struct pair pair;
     pair_init(&pair);
@@ -105,9 +103,8 @@ ASYNC(main_names)
     pair_destroy(&pair);
     return 0;
 }
-TEST(names)
 
-ASYNC(main_dangerous)
+ASYNC_TEST(dangerous)
 {
     struct pair pair = {.client_tls = new_client("ca.pem"), .server_tls = new_server("server")};
     CHECK_EQUAL(asyncio_tls_context_dangerously_accept_any_name(pair.client_tls), 0);
@@ -131,7 +128,6 @@ ASYNC(main_dangerous)
     pair_destroy(&pair);
     return 0;
 }
-TEST(dangerous)
 
 /* ---- Clients ------------------------------------------------------------------------------- */
 
@@ -176,7 +172,7 @@ static void check_client(const char *certificate, const char *words, const char 
     }
 }
 
-ASYNC(main_clients)
+ASYNC_TEST(clients)
 {
     check_client("client", NULL, NULL);
     check_client(NULL, "TLS: peer did not return a certificate (127.0.0.1:PORT)",
@@ -187,7 +183,6 @@ ASYNC(main_clients)
                  "TLS: the peer refuses: unknown ca (server.test)");
     return 0;
 }
-TEST(clients)
 
 /* ---- Files -------------------------------------------------------------------------------------- */
 
@@ -198,7 +193,7 @@ static void write_file(const char *file, const char *text)
     fclose(out);
 }
 
-ASYNC(main_files)
+ASYNC_TEST(files)
 {
     asyncio_tls_context *tls = NULL, *client = new_client(NULL);
     CHECK_EQUAL(asyncio_tls_context_new_server(&tls), 0);
@@ -240,10 +235,9 @@ ASYNC(main_files)
     asyncio_tls_context_release(NULL);
     return 0;
 }
-TEST(files)
 
 /* A directory of authorities, by their hashes. */
-ASYNC(main_directory)
+ASYNC_TEST(directory)
 {
     char command[512];
     struct pair pair = {.client_tls = new_client(NULL), .server_tls = new_server("server")};
@@ -257,17 +251,10 @@ ASYNC(main_directory)
     pair_destroy(&pair);
     return 0;
 }
-TEST(directory)
 
 int main(void)
 {
     use_descriptors();
     certs_make();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_servers),   cmocka_unit_test(test_system_authorities),
-        cmocka_unit_test(test_names),     cmocka_unit_test(test_dangerous),
-        cmocka_unit_test(test_clients),   cmocka_unit_test(test_files),
-        cmocka_unit_test(test_directory),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

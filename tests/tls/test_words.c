@@ -88,7 +88,7 @@ static void check_words(enum side side, act *attack, bool early, int err, const 
     asyncio_tls_context_release(tls);
 }
 
-ASYNC(main_losses)
+ASYNC_TEST(losses)
 {
     static const char reset[] = "TLS: the handshake failed: connection reset by peer (Server.test.)";
     static const char nameless[] = "TLS: the handshake failed: connection reset by peer (127.0.0.1:PORT)";
@@ -106,9 +106,8 @@ ASYNC(main_losses)
                 "TLS: the handshake took longer than 0.05 seconds (127.0.0.1:PORT)");
     return 0;
 }
-TEST(losses)
 
-ASYNC(main_refusals)
+ASYNC_TEST(refusals)
 {
     check_words(CLIENT, speaks_http, false, ASYNCIO_ETLS, "TLS: wrong version number (Server.test.)");
     check_words(SERVER, asks_in_http, false, ASYNCIO_ETLS, "TLS: http request (127.0.0.1:PORT)");
@@ -116,7 +115,6 @@ ASYNC(main_refusals)
                 "TLS: the peer refuses: bad certificate (Server.test.)");
     return 0;
 }
-TEST(refusals)
 
 /* ---- By this side ------------------------------------------------------------------------------ */
 
@@ -125,7 +123,7 @@ ASYNC(closes, asyncio_stream *, stream)
     return asyncio_stream_close(stream);
 }
 
-ASYNC(main_closed)
+ASYNC_TEST(closed)
 {
     int fds[2];
     asyncio_stream *stream = NULL;
@@ -141,7 +139,6 @@ ASYNC(main_closed)
     asyncio_tls_context_release(tls);
     return 0;
 }
-TEST(closed)
 
 /* A server that sends its clients away, one of them in the middle of its handshake. */
 static char told[256];
@@ -160,7 +157,7 @@ static asyncio_coro *handler(asyncio_stream *stream, void *arg)
     return upgrade(stream, arg);
 }
 
-ASYNC(main_sent_away)
+ASYNC_TEST(sent_away)
 {
     asyncio_stream *stream = NULL;
     asyncio_server *server = NULL;
@@ -179,7 +176,6 @@ ASYNC(main_sent_away)
     asyncio_tls_context_release(tls);
     return 0;
 }
-TEST(sent_away)
 
 /* ---- Settings ------------------------------------------------------------------------------------ */
 
@@ -189,7 +185,7 @@ static void check_setting(int err, const char *words)
     CHECK_TEXT(asyncio_error_message(), words);
 }
 
-ASYNC(main_settings)
+ASYNC_TEST(settings)
 {
     asyncio_tls_context *client = new_client(NULL), *server = new_server("server");
     check_setting(asyncio_tls_context_set_alpn(client, (const char *const[]){"h2", "", NULL}),
@@ -205,7 +201,6 @@ ASYNC(main_settings)
     asyncio_tls_context_release(server);
     return 0;
 }
-TEST(settings)
 
 static void drop_too_many(void *arg)
 {
@@ -214,7 +209,7 @@ static void drop_too_many(void *arg)
     asyncio_tls_context_release(client);
 }
 
-static void test_references(void **state)
+TEST(references)
 {
     static struct child child;
     asyncio_tls_context *client = new_client("ca.pem");
@@ -231,9 +226,5 @@ int main(void)
 {
     use_descriptors();
     certs_make();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_losses),    cmocka_unit_test(test_refusals), cmocka_unit_test(test_closed),
-        cmocka_unit_test(test_sent_away), cmocka_unit_test(test_settings), cmocka_unit_test(test_references),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_run(NULL);
 }

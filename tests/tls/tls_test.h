@@ -19,15 +19,6 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-/* A cmocka test that runs main_<name>, which returns 0. */
-#define TEST(name)                                                                                           \
-    static void test_##name(void **state)                                                                    \
-    {                                                                                                        \
-        (void)state;                                                                                         \
-        CHECK_EQUAL(run(main_##name), 0);                                                                    \
-        harness_settle();                                                                                    \
-    }
-
 /* Both sides of a connection: set up, connected, closed. */
 struct pair {
     asyncio_tls_context *client_tls, *server_tls;

@@ -1,0 +1,35 @@
+/*
+ * Running the tests that have collected themselves. See test.h.
+ */
+#include "support/test.h"
+#include <stdlib.h>
+
+static int compare_lines(const void *a, const void *b)
+{
+    return (*(const struct test_case *const *)a)->line - (*(const struct test_case *const *)b)->line;
+}
+
+int tests_run_between(const struct test_case *first, const struct test_case *end,
+                      const struct test_fixtures *fixtures)
+{
+    static const struct test_fixtures none;
+    size_t count = (size_t)(end - first), n = 0;
+    const struct test_case **cases = calloc(count, sizeof *cases);
+    struct CMUnitTest *tests = calloc(count, sizeof *tests);
+    if (!cases || !tests)
+        abort();
+    fixtures = fixtures ? fixtures : &none;
+    for (const struct test_case *at = first; at < end; at++)
+        if (!at->once || !fixtures->skips_once)
+            cases[n++] = at;
+    qsort(cases, n, sizeof *cases, compare_lines);
+    for (size_t i = 0; i < n; i++)
+        tests[i] = (struct CMUnitTest){.name = cases[i]->name,
+                                       .test_func = cases[i]->fn,
+                                       .setup_func = fixtures->setup,
+                                       .teardown_func = fixtures->teardown};
+    int failed = _cmocka_run_group_tests("tests", tests, n, fixtures->group_setup, fixtures->group_teardown);
+    free(cases);
+    free(tests);
+    return failed;
+}
