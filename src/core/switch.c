@@ -20,7 +20,7 @@ static void task_main(void *arg);
  * top of the stack of the task that comes next, and the block of the one after it. */
 #define MANY_READY 64
 
-static inline __attribute__((always_inline)) void fetch_ahead(const struct ready *next)
+static inline __attribute__((always_inline)) void fetch_next_tasks(const struct ready *next)
 {
     fetch_lines(next->next, 1);
     fetch_stack(next, 3);
@@ -39,7 +39,7 @@ static inline __attribute__((always_inline)) asyncio_task *take_next(asyncio_loo
         ready_drop_first(&loop->ready);
         loop->batch--;
         if (UNLIKELY(loop->ready.count > MANY_READY))
-            fetch_ahead(loop->ready.first);
+            fetch_next_tasks(loop->ready.first);
         if (LIKELY(entry->kind == READY_TASK))
             return LIST_ENTRY(entry, asyncio_task, ready);
         entry->kind = READY_TASK;
