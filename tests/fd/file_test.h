@@ -26,7 +26,7 @@
 /* A test that is a coroutine, run with all that reads at once can say. */
 #define FILE_TEST(name)                                                                                      \
     static asyncio_coro *main_of_##name(void);                                                               \
-    TEST(name)                                                                                               \
+    TEST_WITH(test_##name, case_##name, #name, false)                                                        \
     {                                                                                                        \
         for (memory = MEMORY_REAL; memory <= MEMORY_HALF; memory++)                                          \
             CHECK_EQUAL(run(main_of_##name), 0);                                                             \
