@@ -334,7 +334,6 @@ TEST(outside)
 {
     asyncio_shield_scope shield;
     int ran = 0;
-    (void)state;
     memset(&shield, 0, sizeof shield);
     assert_int_equal(asyncio_shield_scope_enter(&shield), ASYNCIO_ENOTASK);
     assert_int_equal(asyncio_shield_scope_exit(&shield), ASYNCIO_ESTATE);

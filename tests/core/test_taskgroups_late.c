@@ -161,7 +161,6 @@ ASYNC_TEST(behaviour_32_refused_in_a_callback)
 TEST(spawned_outside)
 {
     asyncio_task_group g;
-    (void)state;
     memset(&g, 0, sizeof g);
     dropped = ran = 0;
     assert_null(asyncio_task_group_create_task(&g, counted()));

@@ -263,7 +263,6 @@ ASYNC(opens_all)
 TEST(standard_ones)
 {
     int saved[3];
-    (void)state;
     fflush(NULL);
     for (int fd = 0; fd < 3; fd++) {
         saved[fd] = fcntl(fd, F_DUPFD_CLOEXEC, 50);

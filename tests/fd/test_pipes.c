@@ -513,7 +513,6 @@ ASYNC(has_no_standard_ones)
 TEST(where_the_standard_ones_are_closed)
 {
     int saved[3], standard_ones = 0;
-    (void)state;
     fflush(NULL);
     for (int fd = 0; fd < 3; fd++) {
         saved[fd] = fcntl(fd, F_DUPFD_CLOEXEC, 50);
@@ -542,7 +541,6 @@ ASYNC(wrong_ones)
 TEST(what_is_no_descriptor)
 {
     asyncio_stream *stream;
-    (void)state;
     assert_int_equal(asyncio_open_pipe(0, NULL, &stream), ASYNCIO_ENOTASK);
     assert_int_equal(run(wrong_ones), 0);
 }

@@ -223,7 +223,6 @@ ASYNC(races_with_a_reaper)
 TEST(beside_one_who_reaps_all)
 {
     pthread_t thread;
-    (void)state;
     atomic_store(&reaping, true);
     pthread_create(&thread, NULL, reap_all, NULL);
     int descriptors = count_descriptors();
@@ -303,7 +302,6 @@ TEST(what_cannot_be_run)
 {
     skip_under_valgrind();
     asyncio_process *process;
-    (void)state;
     assert_int_equal(asyncio_create_subprocess_exec(ARGV("true"), NULL, &process), ASYNCIO_ENOTASK);
     run_all(is_refused);
 }
@@ -355,7 +353,6 @@ static void run_out_of_descriptors(void *arg)
 TEST(without_descriptors_nothing_is_left)
 {
     skip_under_valgrind();
-    (void)state;
     child_run(&child, run_out_of_descriptors, NULL);
     assert_child_exit(&child, 0);
 }

@@ -272,7 +272,6 @@ ASYNC(gets_signals)
 TEST(descriptors_and_signals)
 {
     skip_under_valgrind();
-    (void)state;
     int before = count_descriptors();
     CHECK_EQUAL(run_with_leftovers(gets_signals), 0);
     for (int i = 0; i < 2; i++) {
@@ -379,7 +378,6 @@ static void inherit_far_up(void *arg)
 TEST(what_is_inherited_costs_the_same_whatever_its_number)
 {
     skip_under_valgrind();
-    (void)state;
     child_run(&child, inherit_far_up, NULL);
     assert_child_exit(&child, 0);
     assert_child_silent(&child);
@@ -504,7 +502,6 @@ static void change_places(void *arg)
 TEST(standard_descriptors_in_other_places)
 {
     skip_under_valgrind();
-    (void)state;
     child_run(&child, change_places, NULL);
     assert_child_exit(&child, 0);
     assert_string_equal(child.text, "two\n");
@@ -617,7 +614,6 @@ static void redirect_all_ways(void *arg)
 TEST(all_redirections)
 {
     skip_under_valgrind();
-    (void)state;
     child_run(&child, redirect_all_ways, NULL);
     assert_child_exit(&child, 0);
     assert_child_silent(&child);

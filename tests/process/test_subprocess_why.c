@@ -177,7 +177,6 @@ static void run_from_noexec(void *arg)
 TEST(noexec)
 {
     struct child child;
-    (void)state;
     skip_under_valgrind();
     assert_int_equal(mkdir("mount", 0700), 0);
     child_run(&child, run_from_noexec, NULL);

@@ -193,7 +193,6 @@ TEST(tasks_from_before_and_between)
 TEST(callbacks_and_timers_between)
 {
     int calls = 0;
-    (void)state;
     begin();
     asyncio_loop_call_soon(loop, count, &calls);
     asyncio_loop_call_soon(loop, count, &calls);
@@ -221,7 +220,6 @@ TEST(callbacks_and_timers_between)
 TEST(wake_ups_between)
 {
     asyncio_event event;
-    (void)state;
     begin();
     run_inside(makes_a_future(), false);
     asyncio_event_init(&event);
@@ -256,7 +254,6 @@ static void tell_done(asyncio_future *future, void *arg)
 TEST(done_callbacks_between)
 {
     int calls = 0;
-    (void)state;
     begin();
     run_inside(makes_a_future(), false);
     settle();
@@ -351,7 +348,6 @@ TEST(a_thread_wakes_the_other_loop)
 {
     pthread_t thread;
     int calls = 0;
-    (void)state;
     begin();
     pthread_create(&thread, NULL, post_late, &calls);
     while (calls == 0 && turns < 100)
@@ -441,7 +437,6 @@ static void *submits_and_tells(void *arg)
 TEST(work_of_threads_comes_back)
 {
     pthread_t thread;
-    (void)state;
     begin();
     run_inside(uses_threads(), true);
     CHECK(turns <= 20);
@@ -502,7 +497,6 @@ static void read_one(void *arg)
 TEST(a_reader_that_takes_little)
 {
     int calls = 0;
-    (void)state;
     begin();
     net_pipe(ends_of_pipe);
     CHECK_EQUAL(asyncio_loop_add_reader(loop, ends_of_pipe[0], read_one, &calls), 0);
@@ -524,7 +518,6 @@ TEST(a_reader_that_takes_little)
 TEST(a_reader_of_what_is_there_already)
 {
     int calls = 0;
-    (void)state;
     begin();
     net_pipe(ends_of_pipe);
     asyncio_task *task = asyncio_loop_create_task(loop, reads_bytes(1));
@@ -607,7 +600,6 @@ TEST(signals_wake_the_other_loop)
 {
     pthread_t thread;
     int calls = 0;
-    (void)state;
     begin();
     CHECK_EQUAL(asyncio_loop_add_signal_handler(loop, SIGUSR2, count, &calls), 0);
     CHECK(!is_readable());
@@ -757,7 +749,6 @@ TEST(nested_turns_are_refused)
 TEST(after_the_close)
 {
     int calls = 0;
-    (void)state;
     begin();
     asyncio_loop_call_soon(loop, count, &calls);
     CHECK_EQUAL(asyncio_loop_call_soon_threadsafe(loop, count, &calls), 0);
@@ -835,7 +826,6 @@ TEST(a_virtual_clock)
 TEST(runs_of_its_own_in_between)
 {
     int calls = 0;
-    (void)state;
     begin();
     for (int i = 1; i <= 3; i++) {
         run_inside(sleeps(0.001), true);

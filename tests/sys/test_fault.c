@@ -412,7 +412,6 @@ TEST(armed_beside_a_thread)
 {
     pthread_t thread;
     uint64_t failures = 0, rounds = 0;
-    (void)state;
     is_over = false;
     assert_int_equal(pthread_create(&thread, NULL, allocate_meanwhile, &failures), 0);
     while (rounds < 100) {

@@ -86,7 +86,6 @@ TEST(waits_for_work)
 {
     pthread_t thread;
     intptr_t result = -1;
-    (void)state;
     gate_set(false);
     narrow = asyncio_executor_new(2);
     pthread_barrier_init(&inside, NULL, 2);
@@ -124,7 +123,6 @@ ASYNC(main_works_on)
 TEST(beside_loops)
 {
     pthread_t threads[2];
-    (void)state;
     gate_set(true);
     for (int i = 0; i < 2; i++)
         CHECK_EQUAL(pthread_create(&threads[i], NULL, shut_down_often, NULL), 0);
@@ -140,7 +138,6 @@ TEST(beside_loops)
 TEST(in_a_child)
 {
     int status = -1;
-    (void)state;
     if (ASY_TSAN || RUNNING_ON_VALGRIND)
         skip(); /* one allows no threads in such a child, the other finds what the parent's had */
     CHECK_EQUAL(asyncio_run(main_uses_all()), 3);

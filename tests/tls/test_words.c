@@ -213,7 +213,6 @@ TEST(references)
 {
     static struct child child;
     asyncio_tls_context *client = new_client("ca.pem");
-    (void)state;
     child_run(&child, drop_too_many, client);
     asyncio_tls_context_release(client);
     assert_child_signal(&child, SIGABRT);
