@@ -103,9 +103,11 @@ ASYNCIO_API bool asyncio_stream_at_eof(asyncio_stream *stream);
 
 /*
  * Writes to the stream. Suspends first while more than 64 KiB are queued, then accepts all bytes, or none
- * on an error. Accepted bytes are sent in the background, in order. 0; the connection's error (-EPIPE,
- * -ECONNRESET ...), ASYNCIO_ESTATE after write_eof, -ECANCELED, -EINVAL (such as a length above SSIZE_MAX,
- * of all parts together), -ENOMEM, ASYNCIO_ENOTASK. (write and drain, writelines)
+ * on an error. Accepted bytes are sent in the background, in order. Others run after each 1 MiB of a large
+ * write: what they write comes behind it, an end or a close waits for it, and a cancel is left to the next
+ * wait. 0; the connection's error (-EPIPE, -ECONNRESET ...), ASYNCIO_ESTATE after write_eof, -ECANCELED,
+ * -EINVAL (such as a length above SSIZE_MAX, of all parts together), -ENOMEM, ASYNCIO_ENOTASK. (write and
+ * drain, writelines)
  */
 ASYNCIO_API int asyncio_stream_write(asyncio_stream *stream, const void *buf, size_t n);
 ASYNCIO_API int asyncio_stream_writev(asyncio_stream *stream, const struct iovec *parts, int count);
@@ -132,7 +134,7 @@ ASYNCIO_API void asyncio_stream_abort(asyncio_stream *stream);
  * client verifies server_hostname, which may be NULL only if the context does not verify names. Bytes that
  * are buffered already go to TLS. Suspends. 0; ASYNCIO_ETLS with a message, the connection's error,
  * -ETIMEDOUT, or -ECANCELED: the stream can then only be closed; -EINVAL, -ENOMEM, ASYNCIO_ESTATE (TLS
- * already, another task reads, write_eof was called), ASYNCIO_ENOTASK. (start_tls) */
+ * already, another task reads, or is amid a write, write_eof was called), ASYNCIO_ENOTASK. (start_tls) */
 ASYNCIO_API int asyncio_stream_start_tls(asyncio_stream *stream, asyncio_tls_context *tls,
                                          const char *server_hostname);
 

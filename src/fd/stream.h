@@ -70,6 +70,7 @@ struct asyncio_stream {
     bool has_waiters;            /* drainers and writers may not be empty */
     int read_error, write_error; /* stay */
     struct bytes in, out;
+    size_t to_come; /* bytes of the write under way that have not joined `out` yet */
 
     size_t limit;
     double close_timeout;
@@ -95,6 +96,12 @@ extern HIDDEN const char asy_what_stream[];
 static inline void asy_stream_check(const asyncio_stream *stream, const char *call)
 {
     asy_object_check(stream->what, asy_what_stream, stream->loop, call);
+}
+
+/* Bytes that the stream has accepted, or is about to, and not sent. */
+static inline size_t asy_stream_unsent(const asyncio_stream *stream)
+{
+    return asy_bytes_count(&stream->out) + stream->to_come;
 }
 
 #define STREAM_HIGH_WATER (64 * 1024)

@@ -146,8 +146,9 @@ int asyncio_stream_start_tls(asyncio_stream *stream, asyncio_tls_context *tls, c
     asy_stream_check(stream, __func__);
     if (!stream->loop->current)
         return ASYNCIO_ENOTASK;
-    if (stream->filter || stream->is_reading || stream->is_closing || stream->ends)
-        return (int)asyncio_raise(ASYNCIO_ESTATE, "TLS cannot start: the stream has it, is read or ends");
+    if (stream->filter || stream->is_reading || stream->is_closing || stream->ends || stream->to_come)
+        return (int)asyncio_raise(ASYNCIO_ESTATE,
+                                  "TLS cannot start: the stream has it, is read, written or ends");
     return hooks->start(stream, tls, server_hostname);
 }
 

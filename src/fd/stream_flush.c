@@ -148,7 +148,7 @@ static void run_next_flush(struct callback *callback)
     stream->has_next_flush = false;
     list_remove(&stream->flusher.node);
     stream->flusher.has_turn = false;
-    if (!stream->is_closed && lost_place && asy_bytes_count(&stream->out)) {
+    if (!stream->is_closed && lost_place && asy_stream_unsent(stream)) {
         asy_stream_fail_writes(stream, -EBADF); /* the descriptor was closed under it */
     } else if (!stream->is_closed) {
         flush_output(stream, FLUSH_FIRST);
@@ -176,6 +176,17 @@ static void flush_later(asyncio_stream *stream)
     asy_loop_queued(stream->loop);
 }
 
+/* All is sent. The bytes of a write that has given way find the memory and the place kept for them. */
+static void end_flush(asyncio_stream *stream)
+{
+    if (!stream->to_come) {
+        asy_bytes_free(&stream->out);
+        asy_stream_end_output(stream);
+    } else if (!stream->file && !stream->write_error) {
+        flush_later(stream);
+    }
+}
+
 static void flush_output(asyncio_stream *stream, enum flush_place place)
 {
     size_t sent_now = 0;
@@ -200,10 +211,8 @@ static void flush_output(asyncio_stream *stream, enum flush_place place)
             lose_output(stream, err);
         break;
     }
-    if (!asy_bytes_count(&stream->out)) {
-        asy_bytes_free(&stream->out);
-        asy_stream_end_output(stream);
-    }
+    if (!asy_bytes_count(&stream->out))
+        end_flush(stream);
     asy_stream_wake_drainers(stream);
 }
 

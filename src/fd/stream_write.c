@@ -45,10 +45,10 @@ static void note_level(asyncio_stream *stream)
         stream->is_full = false;
 }
 
-/* The first writer in the queue, if there is room for its bytes. */
+/* The first writer in the queue, if there is room for its bytes and no other write is under way. */
 static void wake_first_writer(asyncio_stream *stream)
 {
-    if (list_is_empty(&stream->writers) || (stream->is_full && !stream->write_error))
+    if (list_is_empty(&stream->writers) || stream->to_come || (stream->is_full && !stream->write_error))
         return;
     struct wait *first = stream_wait_at(stream->writers.next);
     if (first->state == WAIT_PENDING)
@@ -57,10 +57,10 @@ static void wake_first_writer(asyncio_stream *stream)
 
 void asy_stream_wake_drainers(asyncio_stream *stream)
 {
-    size_t queued = asy_bytes_count(&stream->out);
     note_level(stream);
     if (!stream->has_waiters)
         return;
+    size_t queued = asy_stream_unsent(stream);
     LIST_EACH_SAFE(node, next, &stream->drainers) {
         struct drain_wait *drain = LIST_ENTRY(stream_wait_at(node), struct drain_wait, wait);
         if (queued > drain->level && !stream->write_error)
@@ -91,6 +91,20 @@ static int wait_to_write(asyncio_stream *stream)
     return err ? err : stream->write_error;
 }
 
+/* Others run between two steps of a write, which stays the first among the writers. A request to cancel stays
+ * pending meanwhile: a part of the bytes has been accepted. 0 or an error. */
+static int give_way_amid_write(asyncio_stream *stream)
+{
+    struct wait wait;
+    asy_wait_init(&wait, stream->loop->current, &stream_write_kind, stream);
+    list_prepend(&stream->writers, &wait.waiter.node);
+    stream->has_waiters = true;
+    asy_wait_wake(&wait, 0);
+    asy_wait_park(&wait);
+    list_remove(&wait.waiter.node);
+    return stream->write_error;
+}
+
 static void drain_timed_out(struct timer *timer)
 {
     struct drain_wait *drain = LIST_ENTRY(timer, struct drain_wait, timer);
@@ -104,7 +118,7 @@ int asy_stream_wait_drained(asyncio_stream *stream, size_t level, double timeout
 {
     asyncio_loop *loop = stream->loop;
     asyncio_task *task = loop->current;
-    if (stream->write_error || asy_bytes_count(&stream->out) <= level)
+    if (stream->write_error || asy_stream_unsent(stream) <= level)
         return stream->write_error;
     int err = asy_cancel_deliver(task);
     if (err)
@@ -264,15 +278,75 @@ static int write_behind(asyncio_stream *stream, const struct iovec *parts, int c
     return err;
 }
 
+/* The next step's bytes of a write. *part: the part that they begin in, *at: where in it. */
+static int put_step(asyncio_stream *stream, const struct iovec **part, size_t *at)
+{
+    size_t n = stream->to_come < ASY_STEP_BYTES ? stream->to_come : ASY_STEP_BYTES;
+    int err = 0;
+    while (n && !err) {
+        size_t left = (*part)->iov_len - *at, piece = left < n ? left : n;
+        const char *data = (const char *)(*part)->iov_base + *at;
+        stream->to_come -= piece;
+        err = stream->filter ? push_slices(stream, data, piece, /* is_torn= */ true)
+                             : asy_bytes_append(&stream->out, data, piece);
+        n -= piece;
+        *at = piece < left ? *at + piece : 0;
+        *part += piece == left;
+    }
+    if (err)
+        asy_stream_fail_writes(stream, err);
+    else if (!stream->filter)
+        asy_stream_flush(stream);
+    return stream->write_error;
+}
+
+/* The end that was asked for. */
+static int end_stream_output(asyncio_stream *stream)
+{
+    if (stream->filter) {
+        stream->filter_ops->shutdown(stream->filter);
+        asy_stream_flush(stream);
+        return stream->write_error;
+    }
+    if (!asy_bytes_count(&stream->out))
+        asy_stream_end_output(stream);
+    return 0;
+}
+
+/* What may be queued of so many bytes, with what a filter adds to each 16 KiB. */
+static size_t count_room(const asyncio_stream *stream, size_t total)
+{
+    return stream->filter ? total + total / 128 + SLICE_BYTES + FILTER_EXTRA_BYTES : total;
+}
+
+/* A large write, a step's bytes at a time. There is memory for all of it before the first byte is accepted:
+ * a queue that grows is never moved. */
+static NOINLINE int write_in_steps(asyncio_stream *stream, const struct iovec *parts, size_t total)
+{
+    size_t at = 0;
+    int err = asy_bytes_reserve(&stream->out, count_room(stream, total));
+    if (err)
+        return err;
+    stream->to_come = total;
+    do
+        err = put_step(stream, &parts, &at);
+    while (!err && stream->to_come && !(err = give_way_amid_write(stream)));
+    stream->to_come = 0;
+    if (!err && stream->ends) /* others have asked for it meanwhile */
+        err = end_stream_output(stream);
+    return err;
+}
+
 static int write_in_turn(asyncio_stream *stream, const struct iovec *parts, int count, size_t total)
 {
     int err = total ? wait_to_write(stream) : stream->write_error;
     if (!err)
         err = stream->is_shaking ? ASYNCIO_ESTATE : check_may_write(stream); /* others have run meanwhile */
     if (!err && total)
-        err = stream->filter                  ? write_filtered(stream, parts, count, total)
-              : asy_bytes_count(&stream->out) ? write_behind(stream, parts, count)
-                                              : write_direct(stream, parts, count, total);
+        err = UNLIKELY(total > ASY_STEP_BYTES) ? write_in_steps(stream, parts, total)
+              : stream->filter                 ? write_filtered(stream, parts, count, total)
+              : asy_bytes_count(&stream->out)  ? write_behind(stream, parts, count)
+                                               : write_direct(stream, parts, count, total);
     note_level(stream);
     if (stream->has_waiters)
         wake_first_writer(stream);
@@ -339,12 +413,5 @@ int asyncio_stream_write_eof(asyncio_stream *stream)
     if (stream->is_shaking || asy_loop_is_parents(stream->loop))
         return ASYNCIO_ESTATE;
     stream->ends = true;
-    if (stream->filter) {
-        stream->filter_ops->shutdown(stream->filter);
-        asy_stream_flush(stream);
-        return stream->write_error;
-    }
-    if (!asy_bytes_count(&stream->out))
-        asy_stream_end_output(stream);
-    return 0;
+    return stream->to_come ? 0 : end_stream_output(stream);
 }

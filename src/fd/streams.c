@@ -338,7 +338,7 @@ static bool is_orphan(const asyncio_stream *stream)
 static size_t count_untaken(const asyncio_stream *stream)
 {
     int sent = asy_sys_untaken(stream->fd);
-    return asy_bytes_count(&stream->out) + (sent > 0 ? (size_t)sent : 0);
+    return asy_stream_unsent(stream) + (sent > 0 ? (size_t)sent : 0);
 }
 
 /* The timeout is over when so many looks in a row have found nothing new: it is exact to a quarter. */
@@ -365,9 +365,23 @@ static int wait_flushed(asyncio_stream *stream)
                               stream->close_timeout, left);
 }
 
-/* 0 once everything is sent, or why it is not. */
+/* 0 once all bytes are sent, or are lost: then there is a write_error. Else why they are not sent. */
+static int wait_sent(asyncio_stream *stream)
+{
+    if (!asy_stream_unsent(stream))
+        return 0;
+    if (!stream->loop->current)
+        return ASYNCIO_ENOTASK;
+    int err = wait_flushed(stream);
+    return err == stream->write_error ? 0 : err;
+}
+
+/* 0 once everything is sent, or why it is not. The goodbye comes after a write that is under way. */
 static int flush_and_wait(asyncio_stream *stream)
 {
+    int err = stream->to_come ? wait_sent(stream) : 0;
+    if (err)
+        return err;
     bool is_parting = stream->filter && !stream->is_shaking && !stream->write_error;
     /* The peer has said goodbye; it may not be there to hear the answer. */
     bool is_answer = is_parting && stream->is_at_end && !asy_bytes_count(&stream->out);
@@ -375,13 +389,9 @@ static int flush_and_wait(asyncio_stream *stream)
         stream->filter_ops->shutdown(stream->filter);
         asy_stream_flush(stream);
     }
-    if (asy_bytes_count(&stream->out)) {
-        if (!stream->loop->current)
-            return ASYNCIO_ENOTASK;
-        int err = wait_flushed(stream);
-        if (err && err != stream->write_error)
-            return err;
-    }
+    err = wait_sent(stream);
+    if (err)
+        return err;
     if (stream->write_error)
         return is_answer ? 0 : stream->write_error;
     return is_parting ? asy_stream_await_goodbye(stream) : 0;
@@ -401,7 +411,7 @@ int asy_stream_close(asyncio_stream *stream, size_t *lost)
 {
     *lost = 0;
     if (is_orphan(stream)) {
-        int err = asy_bytes_count(&stream->out) ? -ECONNABORTED : 0;
+        int err = asy_stream_unsent(stream) ? -ECONNABORTED : 0;
         leave_holder(stream);
         asy_stream_leave(stream);
         return err;
@@ -418,7 +428,7 @@ int asy_stream_close(asyncio_stream *stream, size_t *lost)
     asyncio_file *file = NULL;
     if (!stream->is_closed) {
         file = take_file(stream);
-        *lost = asy_bytes_count(&stream->out);
+        *lost = asy_stream_unsent(stream);
         if (*lost)
             reset_stream(stream);
         else
