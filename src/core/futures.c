@@ -140,7 +140,11 @@ static void destroy_future(asyncio_future *future)
 
 static NOINLINE void drop_last(asyncio_future *future)
 {
-    ASY_ASSERT(future->refs == 0);
+    if (future->refs)
+        asy_fatal("a task or future was released more often than it was referenced%s%s%s",
+                  future->site ? "; it was made in " : "", future->site ? future->site->func : "",
+                  future->site ? " (a pointer that is borrowed needs asyncio_ref before a call that takes it)"
+                               : "");
     destroy_future(future);
 }
 

@@ -38,9 +38,8 @@ struct abroad {
 };
 
 struct abroad_work {
-    struct list entries; /* struct abroad */
-    size_t
-        awaited_work; /* entries that a task waits for: while there are any, a virtual clock stands still */
+    struct list entries;  /* struct abroad */
+    size_t awaited_work;  /* entries that a task waits for: a virtual clock stands still meanwhile */
     size_t shutdown_work; /* functions in executors that no task waits for, but the shutdown does */
 };
 

@@ -146,6 +146,8 @@ int asyncio_stream_start_tls(asyncio_stream *stream, asyncio_tls_context *tls, c
     asy_stream_check(stream, __func__);
     if (!stream->loop->current)
         return ASYNCIO_ENOTASK;
+    if (stream->is_closed) /* by another task, and a call that waits keeps it */
+        return -EBADF;
     if (stream->filter || stream->is_reading || stream->is_closing || stream->ends || stream->to_come)
         return (int)asyncio_raise(ASYNCIO_ESTATE,
                                   "TLS cannot start: the stream has it, is read, written or ends");

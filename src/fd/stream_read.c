@@ -403,6 +403,7 @@ ssize_t asyncio_stream_copy(asyncio_stream *from, asyncio_stream *to)
     int err = begin_read(from, to != NULL, __func__);
     if (err)
         return err;
+    asy_stream_check(to, __func__);
     asy_stream_use(to);
     ssize_t copied = copy_input(from, to);
     asy_stream_leave(to);

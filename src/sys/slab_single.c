@@ -79,15 +79,15 @@ void asy_slab_single_free(void *block)
 void asy_slab_single_each(const void *home, void (*fn)(void *block, void *arg), void *arg)
 {
     asy_slab_single_lock();
-    ASY_ASSERT(!is_walking);
+    bool is_nested = is_walking; /* fn called the program, which closed a loop: its walk is this one's */
     is_walking = true;
-    for (size_t i = 0; i < BUCKETS; i++) {
+    for (size_t i = 0; i < BUCKETS && !is_nested; i++) {
         for (struct single *single = buckets[i], *next; single; single = next) {
             next = single->next;
             if (single->home == home)
                 fn((void *)~single->hidden, arg);
         }
     }
-    is_walking = false;
+    is_walking = is_nested;
     asy_slab_single_unlock();
 }
