@@ -86,6 +86,8 @@ void asy_future_complete(asyncio_future *future, intptr_t result)
     future->order = ++future->loop->completions;
     future->is_done = true;
     struct list *first = future->waiters.next;
+    /* GCC would load this pointer and `order` at once, which waits for the store just above: 11 ns a task. */
+    __asm__("" : "+r"(first));
     if (first == &future->waiters)
         return;
     if (UNLIKELY(first->next != &future->waiters)) {
