@@ -1,123 +1,7 @@
 /*
- * A loop inside another one. The other one is played by poll(2), in two manners: by the book (the timeout
- * asked before each poll), and lazily (the timeout asked only after a turn, as by a loop whose timers are
- * set and then forgotten): the descriptor has to tell of everything else. Turns are counted: what wakes
- * for nothing is as wrong as what does not wake.
+ * A loop inside another one: what wakes the other, and what does not. See embedding_test.h.
  */
-#include "asyncio.h"
-#include "child.h"
-#include "support/harness.h"
-#include "support/ledger.h"
-#include "support/net.h"
-#include "sys/sys.h"
-#include <errno.h>
-#include <math.h>
-#include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <time.h>
-#include <unistd.h>
-
-#define SECONDS_MAX 30
-
-/* ---- The other loop -------------------------------------------------------------------------- */
-
-static asyncio_loop *loop;
-static unsigned turns;
-static double next_timeout; /* of the lazy one */
-
-static double seconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-static bool is_readable(void)
-{
-    struct pollfd one = {.fd = asyncio_loop_fd(loop), .events = POLLIN};
-    return poll(&one, 1, 0) == 1;
-}
-
-static void sleep_until(int fd, double timeout)
-{
-    struct pollfd one = {.fd = fd, .events = POLLIN};
-    double most = timeout < SECONDS_MAX ? timeout : SECONDS_MAX;
-    if (poll(&one, 1, (int)ceil(most * 1000)) == 0 && timeout >= SECONDS_MAX)
-        harness_failed(__FILE__, __LINE__, "nobody has woken the other loop");
-}
-
-/* One round of the other loop. */
-static void turn(bool lazy)
-{
-    sleep_until(asyncio_loop_fd(loop), lazy ? next_timeout : asyncio_loop_timeout(loop));
-    CHECK_EQUAL(asyncio_loop_run_once(loop, 0), 0);
-    next_timeout = asyncio_loop_timeout(loop);
-    turns++;
-}
-
-static void turn_until_done(asyncio_task *task, bool lazy)
-{
-    double end = seconds_now() + SECONDS_MAX;
-    while (!asyncio_done(task) && seconds_now() < end)
-        turn(lazy);
-    CHECK(asyncio_done(task));
-}
-
-/* Turns as long as there is something to do at once. */
-static void settle(void)
-{
-    for (int i = 0; i < 1000 && (is_readable() || asyncio_loop_timeout(loop) == 0); i++)
-        turn(false);
-}
-
-/* The other loop is told, by both ways, exactly as long as it has to give a turn. */
-static void check_told(void)
-{
-    CHECK(is_readable());
-    CHECK(asyncio_loop_timeout(loop) == 0);
-    settle();
-    CHECK(!is_readable());
-    CHECK(asyncio_loop_timeout(loop) > 0);
-}
-
-static void begin_with(const asyncio_run_options *options)
-{
-    loop = asyncio_loop_new(options);
-    record_reports(loop);
-    CHECK(asyncio_loop_fd(loop) >= 0);
-    turns = 0;
-    next_timeout = asyncio_loop_timeout(loop);
-}
-
-static void begin(void)
-{
-    begin_with(NULL);
-}
-
-static void end(void)
-{
-    CHECK_EQUAL(asyncio_loop_close(loop), 0);
-    asyncio_loop_release(loop);
-    CHECK_EQUAL(report_count, 0);
-    harness_settle();
-}
-
-/* Starts it, and gives it turns until it has ended. */
-static void run_inside(asyncio_coro *coro, bool lazy)
-{
-    asyncio_task *task = asyncio_loop_create_task(loop, coro);
-    turn_until_done(task, lazy);
-    CHECK_EQUAL(asyncio_result(task), 0);
-    asyncio_release(task);
-}
-
-static void count(void *arg)
-{
-    ++*(int *)arg;
-}
+#include "run/embedding_test.h"
 
 /* ---- Nothing to do --------------------------------------------------------------------------- */
 
@@ -138,11 +22,6 @@ TEST(nothing_to_do)
 }
 
 /* ---- What this thread does between two turns -------------------------------------------------- */
-
-ASYNC(returns)
-{
-    return 0;
-}
 
 ASYNC(awaits, asyncio_future *, future)
 {
@@ -165,11 +44,6 @@ ASYNC(makes_a_future)
 ASYNC(waits_for_event, asyncio_event *, event)
 {
     return asyncio_event_wait(event);
-}
-
-ASYNC(sleeps, double, seconds)
-{
-    return asyncio_sleep(seconds);
 }
 
 TEST(tasks_from_before_and_between)
@@ -703,121 +577,6 @@ TEST(an_idle_loop_gets_no_turns)
     close(ends_of_pipe[1]);
     asyncio_forget(ends_of_pipe[0]);
     close(ends_of_pipe[0]);
-    end();
-}
-
-/* ---- What is refused ------------------------------------------------------------------------- */
-
-static asyncio_loop *another;
-
-static void check_nested(void)
-{
-    CHECK_EQUAL(asyncio_loop_run_once(loop, 0), ASYNCIO_ESTATE);
-    CHECK_TEXT(asyncio_error_message(), "asyncio_loop_run_once: a loop runs in this thread already");
-    CHECK_EQUAL(asyncio_loop_run_once(another, 0), ASYNCIO_ESTATE);
-    CHECK_EQUAL(asyncio_loop_run_forever(loop), ASYNCIO_ESTATE);
-    CHECK_EQUAL(asyncio_run(returns()), ASYNCIO_ESTATE);
-    CHECK_EQUAL(asyncio_loop_close(loop), ASYNCIO_ESTATE);
-    CHECK(asyncio_loop_fd(loop) >= 0);
-    CHECK(asyncio_loop_is_running(loop));
-}
-
-static void nests_in_a_callback(void *arg)
-{
-    (void)arg;
-    check_nested();
-}
-
-ASYNC(nests)
-{
-    check_nested();
-    CHECK_EQUAL(asyncio_sleep(0.001), 0);
-    check_nested();
-    return 0;
-}
-
-TEST(nested_turns_are_refused)
-{
-    another = asyncio_loop_new(NULL);
-    begin();
-    asyncio_loop_call_soon(loop, nests_in_a_callback, NULL);
-    run_inside(nests(), false);
-    asyncio_loop_release(another);
-    end();
-}
-
-TEST(after_the_close)
-{
-    int calls = 0;
-    begin();
-    asyncio_loop_call_soon(loop, count, &calls);
-    CHECK_EQUAL(asyncio_loop_call_soon_threadsafe(loop, count, &calls), 0);
-    CHECK_EQUAL(asyncio_loop_close(loop), 0);
-    CHECK_EQUAL(asyncio_loop_fd(loop), ASYNCIO_ESTATE);
-    CHECK(asyncio_loop_timeout(loop) == ASYNCIO_FOREVER);
-    CHECK_EQUAL(asyncio_loop_run_once(loop, 0), ASYNCIO_ESTATE);
-    CHECK_TEXT(asyncio_error_message(), "asyncio_loop_run_once: the loop is closed");
-    CHECK_EQUAL(asyncio_loop_call_soon_threadsafe(loop, count, &calls), ASYNCIO_ESTATE);
-    CHECK_EQUAL(calls, 0);
-    asyncio_loop_release(loop);
-    harness_settle();
-}
-
-TEST(wrong_arguments)
-{
-    begin();
-    CHECK_EQUAL(asyncio_loop_run_once(loop, NAN), -EINVAL);
-    CHECK_EQUAL(asyncio_loop_run_once(NULL, 0), -EINVAL);
-    CHECK_EQUAL(asyncio_loop_fd(NULL), -EINVAL);
-    CHECK(asyncio_loop_timeout(NULL) == ASYNCIO_FOREVER);
-    end();
-}
-
-static void *turn_elsewhere(void *call)
-{
-    (void)(call ? asyncio_loop_timeout(loop) : asyncio_loop_fd(loop));
-    return NULL;
-}
-
-static void ask_elsewhere(void)
-{
-    pthread_t thread;
-    loop = asyncio_loop_new(NULL);
-    pthread_create(&thread, NULL, turn_elsewhere, NULL);
-    pthread_join(thread, NULL);
-}
-
-static void ask_timeout_elsewhere(void)
-{
-    pthread_t thread;
-    loop = asyncio_loop_new(NULL);
-    pthread_create(&thread, NULL, turn_elsewhere, &loop);
-    pthread_join(thread, NULL);
-}
-
-TEST(from_the_wrong_thread)
-{
-    check_dies(ask_elsewhere, "asyncio_loop_fd");
-    check_dies(ask_timeout_elsewhere, "asyncio_loop_timeout");
-}
-
-TEST(a_virtual_clock)
-{
-    asyncio_run_options options = {.clock = ASYNCIO_CLOCK_VIRTUAL};
-    loop = asyncio_loop_new(&options);
-    record_reports(loop);
-    CHECK_EQUAL(asyncio_loop_fd(loop), -ENOSYS);
-    asyncio_task *task = asyncio_loop_create_task(loop, sleeps(100));
-    CHECK_EQUAL(asyncio_loop_run_once(loop, 0), 0);
-    CHECK(asyncio_loop_timeout(loop) == 100);
-    CHECK_EQUAL(asyncio_loop_run_once(loop, 40), 0);
-    CHECK(asyncio_loop_timeout(loop) == 60);
-    for (int i = 0; i < 5 && !asyncio_done(task); i++)
-        CHECK_EQUAL(asyncio_loop_run_once(loop, ASYNCIO_FOREVER), 0);
-    CHECK_EQUAL(asyncio_result(task), 0);
-    CHECK(asyncio_loop_time(loop) == 100);
-    CHECK_EQUAL(asyncio_loop_run_once(loop, ASYNCIO_FOREVER), -EDEADLK);
-    asyncio_release(task);
     end();
 }
 
