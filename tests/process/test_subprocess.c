@@ -505,6 +505,8 @@ TEST(detached_ones_hold_up_no_close)
 {
     pid_t pids[DETACHED];
     int descriptors = count_descriptors(), status;
+    if (RUNNING_ON_VALGRIND) /* knows no pidfds: each keeps a descriptor for the thread that waits for it */
+        skip();
     assert_int_equal(asyncio_run(detaches_many(pids)), 0);
     assert_true(asyncio_time() - all_detached < DETACHED / 2);
     for (int i = 0; i < DETACHED; i++) {
