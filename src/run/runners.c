@@ -93,8 +93,7 @@ static void report_leftover(asyncio_loop *loop, asyncio_task *task, double grace
             snprintf(time, sizeof time, " within %g s of", grace);
         asy_report_task(loop, task, 0, "task did not end%s being cancelled; it is abandoned%s%s",
                         *time ? time : " after", in ? "; it waits in " : "", in ? in : "");
-    } else if (task->future.result < 0 && task->future.result != -ECANCELED &&
-               !(task->future.flags & FUTURE_SEEN)) {
+    } else if (asy_is_failure(task->future.result) && !(task->future.flags & FUTURE_SEEN)) {
         task->future.flags |= FUTURE_SEEN;
         asy_report_task(loop, task, task->future.result,
                         "unhandled error during the shutdown of asyncio_run");

@@ -4,7 +4,7 @@
  */
 #include "asyncio.h"
 #include "base/assert.h"
-#include "child.h"
+#include "broken.h"
 #include "core/future.h"
 #include "core/loop.h"
 #include "core/switch.h"
@@ -13,23 +13,6 @@
 #include "support/test.h"
 #include <stddef.h>
 #include <stdint.h>
-
-static struct child child;
-
-static void break_in_child(asyncio_coro *main)
-{
-    asyncio_run(main);
-}
-
-static void expect_broken(asyncio_coro *main, const char *function, const char *condition)
-{
-    child_run(&child, (void (*)(void *))(void *)break_in_child, main);
-    asyncio_coro_close(main);
-    assert_child_signal(&child, SIGABRT);
-    assert_child_says(&child, "asyncio: broken invariant in ");
-    assert_child_says(&child, function);
-    assert_child_says(&child, condition);
-}
 
 ASYNC(completes_twice)
 {
@@ -41,8 +24,8 @@ ASYNC(completes_twice)
 
 TEST(a_future_completes_once)
 {
-    expect_broken(completes_twice(), "asy_future_complete (futures.c:", "!future->is_done; task 'Task-");
-    assert_child_says(&child, " of completes_twice");
+    expect_broken_at(completes_twice(), "asy_future_complete (futures.c:", "!future->is_done; task 'Task-");
+    assert_child_says(&broken_child, " of completes_twice");
 }
 
 ASYNC(drops_too_many)
@@ -57,12 +40,12 @@ ASYNC(drops_too_many)
 TEST(a_reference_is_dropped_once)
 {
     asyncio_coro *main = drops_too_many();
-    child_run(&child, (void (*)(void *))(void *)break_in_child, main);
+    child_run(&broken_child, broken_run, main);
     asyncio_coro_close(main);
-    assert_child_signal(&child, SIGABRT);
-    assert_child_says(&child,
+    assert_child_signal(&broken_child, SIGABRT);
+    assert_child_says(&broken_child,
                       "asyncio: a task or future was released more often than it was referenced; it was");
-    assert_child_says(&child, " made in drops_too_many");
+    assert_child_says(&broken_child, " made in drops_too_many");
 }
 
 static const struct wait_kind planted_kind = {.name = "a planted wait"};
@@ -79,8 +62,8 @@ ASYNC(wakes_twice)
 
 TEST(a_wait_is_granted_once)
 {
-    expect_broken(wakes_twice(), "grant_wait (wait.c:", "wait->state == WAIT_PENDING");
-    assert_child_says(&child, ", which waits in a planted wait\n");
+    expect_broken_at(wakes_twice(), "grant_wait (wait.c:", "wait->state == WAIT_PENDING");
+    assert_child_says(&broken_child, ", which waits in a planted wait\n");
 }
 
 ASYNC(waits_in_two)
@@ -97,7 +80,7 @@ ASYNC(waits_in_two)
 
 TEST(a_task_waits_in_one_place)
 {
-    expect_broken(waits_in_two(), "asy_wait_park (wait.c:", "task 'the waiter' of waits_in_two");
+    expect_broken_at(waits_in_two(), "asy_wait_park (wait.c:", "task 'the waiter' of waits_in_two");
 }
 
 ASYNC(resumes_inside_a_task)
@@ -108,7 +91,7 @@ ASYNC(resumes_inside_a_task)
 
 TEST(the_loop_resumes_from_its_own_stack)
 {
-    expect_broken(resumes_inside_a_task(), "asy_task_resume (switch.c:", "!loop->current");
+    expect_broken_at(resumes_inside_a_task(), "asy_task_resume (switch.c:", "!loop->current");
 }
 
 ASYNC(nothing)
@@ -128,21 +111,21 @@ ASYNC(ends_more_than_began)
 
 TEST(a_group_counts_its_children)
 {
-    expect_broken(ends_more_than_began(), "(taskgroups.c:", "group->pending > 0");
+    expect_broken_at(ends_more_than_began(), "remove_child (taskgroups.c:", "group->pending > 0");
 }
 
 static void outside_a_loop(void *arg)
 {
     (void)arg;
-    ASY_ASSERT(child.status == 1);
+    ASY_ASSERT(broken_child.status == 1);
 }
 
 TEST(outside_a_loop_no_task_is_named)
 {
-    child_run(&child, outside_a_loop, NULL);
-    assert_child_signal(&child, SIGABRT);
-    assert_child_says(&child, "asyncio: broken invariant in outside_a_loop (test_assert.c:");
-    assert_child_says(&child, "): child.status == 1\n");
+    child_run(&broken_child, outside_a_loop, NULL);
+    assert_child_signal(&broken_child, SIGABRT);
+    assert_child_says(&broken_child, "asyncio: broken invariant in outside_a_loop (test_assert.c:");
+    assert_child_says(&broken_child, "): broken_child.status == 1\n");
 }
 
 TEST_MAIN()

@@ -4,7 +4,7 @@
  */
 #include "asyncio.h"
 #include "base/assert.h"
-#include "child.h"
+#include "broken.h"
 #include "core/coro.h"
 #include "core/loop.h"
 #include "core/message.h"
@@ -13,23 +13,6 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
-
-static struct child child;
-
-static void break_in_child(asyncio_coro *main)
-{
-    asyncio_run(main);
-}
-
-static void expect_broken(asyncio_coro *main, const char *function, const char *condition)
-{
-    child_run(&child, (void (*)(void *))(void *)break_in_child, main);
-    asyncio_coro_close(main);
-    assert_child_signal(&child, SIGABRT);
-    assert_child_says(&child, "asyncio: broken invariant in ");
-    assert_child_says(&child, function);
-    assert_child_says(&child, condition);
-}
 
 ASYNC(sleeps)
 {
@@ -47,7 +30,7 @@ ASYNC(miscounts_tasks)
 
 TEST(the_count_of_tasks_is_their_number)
 {
-    expect_broken(miscounts_tasks(), "take_leftovers (runners.c:", "*count < loop->task_count");
+    expect_broken_at(miscounts_tasks(), "take_leftovers (runners.c:", "*count < loop->task_count");
 }
 
 ASYNC(loses_objects)
@@ -59,7 +42,7 @@ ASYNC(loses_objects)
 
 TEST(objects_are_counted_and_marked_together)
 {
-    expect_broken(loses_objects(), "asy_loop_objects_came (loop.c:", "!(before & ");
+    expect_broken_at(loses_objects(), "asy_loop_objects_came (loop.c:", "!(before & ");
 }
 
 ASYNC(ends_as_leftover)
@@ -70,7 +53,7 @@ ASYNC(ends_as_leftover)
 
 TEST(leftovers_are_counted)
 {
-    expect_broken(ends_as_leftover(), "end_leftover (switch.c:", "loop->leftovers > 0");
+    expect_broken_at(ends_as_leftover(), "end_leftover (switch.c:", "loop->leftovers > 0");
 }
 
 /* ---- References ----------------------------------------------------------------------- */
@@ -85,7 +68,7 @@ ASYNC(drops_a_message_twice)
 
 TEST(a_message_is_dropped_once)
 {
-    expect_broken(drops_a_message_twice(), "asy_message_unref (messages.c:", "message->refs > 0");
+    expect_broken_at(drops_a_message_twice(), "asy_message_unref (messages.c:", "message->refs > 0");
 }
 
 ASYNC(lets_go_without_a_hold)
@@ -98,7 +81,7 @@ ASYNC(lets_go_without_a_hold)
 
 TEST(a_hold_is_let_go_once)
 {
-    expect_broken(lets_go_without_a_hold(), "asy_loop_let_go (loop.c:", "refs >= ");
+    expect_broken_at(lets_go_without_a_hold(), "asy_loop_let_go (loop.c:", "refs >= ");
 }
 
 /* ---- States --------------------------------------------------------------------------- */
@@ -112,7 +95,7 @@ ASYNC(dozes_while_it_runs)
 
 TEST(a_running_loop_does_not_doze)
 {
-    expect_broken(dozes_while_it_runs(), "asy_loop_doze (embedding.c:", "!loop->is_running");
+    expect_broken_at(dozes_while_it_runs(), "asy_loop_doze (embedding.c:", "!loop->is_running");
 }
 
 ASYNC(posts_are_refused_too_early)
@@ -123,7 +106,7 @@ ASYNC(posts_are_refused_too_early)
 
 TEST(an_open_loop_takes_posts)
 {
-    expect_broken(posts_are_refused_too_early(), "asy_posts_close (threadsafe.c:", "loop->is_closed");
+    expect_broken_at(posts_are_refused_too_early(), "asy_posts_close (threadsafe.c:", "loop->is_closed");
 }
 
 ASYNC(is_shown_without_being_hidden)
@@ -134,7 +117,7 @@ ASYNC(is_shown_without_being_hidden)
 
 TEST(only_a_hidden_task_is_shown)
 {
-    expect_broken(is_shown_without_being_hidden(), "asy_task_show (tasks.c:", "->current");
+    expect_broken_at(is_shown_without_being_hidden(), "asy_task_show (tasks.c:", "->current");
 }
 
 /* ---- Membership ------------------------------------------------------------------------- */
@@ -156,7 +139,7 @@ ASYNC(frees_a_handle_in_use)
 
 TEST(a_free_handle_is_not_in_use)
 {
-    expect_broken(frees_a_handle_in_use(), "take_handle (handles.c:", "handle->state == HANDLE_FREE");
+    expect_broken_at(frees_a_handle_in_use(), "take_handle (handles.c:", "handle->state == HANDLE_FREE");
 }
 
 ASYNC(posts_nothing)
@@ -168,7 +151,7 @@ ASYNC(posts_nothing)
 
 TEST(a_post_has_a_kind)
 {
-    expect_broken(posts_nothing(), "asy_post (threadsafe.c:", "post->callback.kind");
+    expect_broken_at(posts_nothing(), "asy_post (threadsafe.c:", "post->callback.kind");
 }
 
 TEST_MAIN()
