@@ -144,6 +144,16 @@ ASYNCIO_API int asyncio_stream_peername(asyncio_stream *stream, struct sockaddr 
 ASYNCIO_API int asyncio_stream_sockname(asyncio_stream *stream, struct sockaddr *name, socklen_t *length);
 /* Returns the descriptor, which stays the stream's. */
 ASYNCIO_API int asyncio_stream_fd(asyncio_stream *stream);
+/*
+ * Keeps something of the program's with the stream, for as long as the stream lives. drop(data), unless drop
+ * is NULL, is called once, on the loop's thread, where it may not wait: when other data takes the place, or
+ * after the descriptor is closed and before the stream is freed. The same data again changes its drop
+ * function only; so (stream, data, NULL) takes data back. A stream that is NULL drops the data at once. Does
+ * not wait.
+ */
+ASYNCIO_API void asyncio_stream_set_data(asyncio_stream *stream, void *data, void (*drop)(void *data));
+/* Returns the data that the program keeps with the stream; NULL if there is none, or no stream. */
+ASYNCIO_API void *asyncio_stream_data(asyncio_stream *stream);
 /* Takes a stream away from its server, inside the server's handler: the stream belongs to the program from
  * then on and outlives the handler. 0; ASYNCIO_ESTATE if no server owns it. */
 ASYNCIO_API int asyncio_stream_detach(asyncio_stream *stream);

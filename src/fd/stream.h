@@ -89,6 +89,9 @@ struct asyncio_stream {
     union asy_peer peer; /* of a TCP connection: the kernel forgets it after a reset */
 
     struct stream_holder *holder; /* beside the program; or NULL */
+
+    void *data; /* the program's */
+    void (*drop)(void *data);
 };
 
 extern HIDDEN const char asy_what_stream[];
@@ -120,6 +123,10 @@ void asy_stream_leave(asyncio_stream *stream);
 int asy_stream_close(asyncio_stream *stream, size_t *lost);
 /* The input ends here. With an error, reads and writes fail with it, and buffers are dropped. */
 void asy_stream_end_input(asyncio_stream *stream, int err);
+
+/* ---- stream_data.c ------------------------------------------------------------------ */
+/* The stream is freed: drops the program's data. */
+void asy_stream_drop_data(asyncio_stream *stream);
 
 /* ---- stream_read.c ------------------------------------------------------------------ */
 /* One attempt to get more input, waiting for it if need be: the number of bytes, 0 at the end, or an error,

@@ -214,6 +214,7 @@ void asy_stream_leave(asyncio_stream *stream)
     asy_bytes_free(&stream->wire);
     asy_bytes_free(&stream->out);
     stream->what = NULL;
+    asy_stream_drop_data(stream);
     asy_object_free(loop, stream, sizeof *stream);
     asy_loop_object_freed(loop);
 }
@@ -436,8 +437,8 @@ int asy_stream_close(asyncio_stream *stream, size_t *lost)
     } else if (err == -EBADF) {
         err = -ECONNABORTED;
     }
-    asy_stream_leave(stream);
     int closing = asyncio_file_close(file);
+    asy_stream_leave(stream);
     return err ? err : closing;
 }
 

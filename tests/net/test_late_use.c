@@ -45,6 +45,16 @@ static void abort_late(int more)
     asyncio_stream_abort(closed_stream(more));
 }
 
+static void look_at_data_late(int more)
+{
+    asyncio_stream_data(closed_stream(more));
+}
+
+static void set_data_late(int more)
+{
+    asyncio_stream_set_data(closed_stream(more), NULL, NULL);
+}
+
 static void take_text_for_a_stream(int more)
 {
     (void)more;
@@ -57,6 +67,8 @@ TEST(streams)
     check_late(write_late, "asyncio_stream_write: used after its release; it was a stream");
     check_late(look_at_peer_late, "asyncio_stream_peername: used after its release");
     check_late(close_twice, "asyncio_stream_close: used after its release");
+    check_late(look_at_data_late, "asyncio_stream_data: used after its release");
+    check_late(set_data_late, "asyncio_stream_set_data: used after its release");
     check_late(abort_late, "asyncio_stream_abort: used after its release");
     subject = take_text_for_a_stream;
     check_dies(in_debug_mode, "asyncio_stream_fd: the pointer is not a stream, or not any more");
