@@ -48,6 +48,12 @@ struct stream_holder {
     bool frees_stream; /* when the loop closes: the program has no pointer to it */
 };
 
+/* A transport that has the stream in place of tasks (transports.c). */
+struct stream_face {
+    /* Queued bytes have been sent, or cannot be: write_error. Must not call the program. */
+    void (*output_moved)(struct stream_face *face);
+};
+
 /* The fields that each call looks at come first: with many connections they have left the cache. */
 struct asyncio_stream {
     const char *what; /* asy_what_stream; NULL: freed */
@@ -67,11 +73,12 @@ struct asyncio_stream {
     char covered;
     bool is_shaking;             /* the filter's handshake is not done */
     bool is_full;                /* high water was passed, and low water is not reached yet */
-    bool has_waiters;            /* drainers and writers may not be empty */
+    bool has_waiters;            /* drainers and writers may not be empty, or there is a face */
     int read_error, write_error; /* stay */
     struct bytes in, out;
     size_t to_come; /* bytes of the write under way that have not joined `out` yet */
 
+    size_t high_water, low_water; /* of the bytes that are queued */
     size_t limit;
     double close_timeout;
     struct fd_waiter flusher;
@@ -89,6 +96,7 @@ struct asyncio_stream {
     union asy_peer peer; /* of a TCP connection: the kernel forgets it after a reset */
 
     struct stream_holder *holder; /* beside the program; or NULL */
+    struct stream_face *face;     /* NULL: tasks use it */
 
     void *data; /* the program's */
     void (*drop)(void *data);
@@ -112,6 +120,15 @@ static inline size_t asy_stream_unsent(const asyncio_stream *stream)
 
 /* Makes a stream of a descriptor, which it owns on success. 0 or a negative errno. */
 int asy_stream_make(asyncio_loop *loop, int fd, const asyncio_connect_options *options, asyncio_stream **out);
+/* The same of a descriptor of the program's: what the loop knows of its number is of another file. */
+int asy_stream_adopt(asyncio_loop *loop, int fd, const asyncio_connect_options *options,
+                     asyncio_stream **out);
+/* The descriptor stays open when the stream is closed. */
+void asy_stream_keep_fd(asyncio_stream *stream);
+/* Closes the descriptor, drops everything, wakes everybody. The stream is freed once unused. */
+void asy_stream_destroy(asyncio_stream *stream);
+/* The same; the peer of a connection sees a reset. A forked child closes its copy, and that is all. */
+void asy_stream_reset(asyncio_stream *stream);
 /* Remembers the peer of a connection. */
 void asy_stream_learn_peer(asyncio_stream *stream);
 static inline void asy_stream_use(asyncio_stream *stream)
@@ -121,6 +138,16 @@ static inline void asy_stream_use(asyncio_stream *stream)
 void asy_stream_leave(asyncio_stream *stream);
 /* asyncio_stream_close. *lost: the number of accepted bytes that the peer has not taken in time. */
 int asy_stream_close(asyncio_stream *stream, size_t *lost);
+/* Looks at a stream that is being flushed, once in each quarter of its close timeout. */
+struct flush_look {
+    size_t left; /* bytes that the peer had not taken at the last look */
+    int idle;    /* looks in a row that found nothing new */
+};
+#define FLUSH_LOOKS 4
+void asy_stream_begin_looks(const asyncio_stream *stream, struct flush_look *look);
+/* Is the time over? The kernel asks for more bytes only when much of what it has is gone. Its own bytes
+ * count, too, so that a slow peer is not taken for one that stands still. */
+bool asy_stream_has_stalled(const asyncio_stream *stream, struct flush_look *look);
 /* The input ends here. With an error, reads and writes fail with it, and buffers are dropped. */
 void asy_stream_end_input(asyncio_stream *stream, int err);
 
@@ -129,6 +156,11 @@ void asy_stream_end_input(asyncio_stream *stream, int err);
 void asy_stream_drop_data(asyncio_stream *stream);
 
 /* ---- stream_read.c ------------------------------------------------------------------ */
+/* One attempt to receive, without a wait, into `into`, or into `buf` if that is NULL: the number of bytes, 0
+ * at the end, -EAGAIN, or an error. */
+ssize_t asy_stream_receive(asyncio_stream *stream, struct bytes *into, void *buf, size_t n);
+/* The same of plain bytes out of the filter. */
+ssize_t asy_stream_receive_plain(asyncio_stream *stream, void *buf, size_t n);
 /* One attempt to get more input, waiting for it if need be: the number of bytes, 0 at the end, or an error,
  * which stays. */
 ssize_t asy_stream_fill(asyncio_stream *stream, size_t wanted);
@@ -154,10 +186,23 @@ void asy_stream_fail_writes(asyncio_stream *stream, int err);
 /* Shows the peer the end, if write_eof was called and everything is sent. */
 void asy_stream_end_output(asyncio_stream *stream);
 
+/* ---- stream_put.c ------------------------------------------------------------------- */
+/* Accepts all parts, `total` bytes, or none on an error but a write_error. Does not wait. */
+int asy_stream_put(asyncio_stream *stream, const struct iovec *parts, int count, size_t total);
+/* The same of a filter's input, in slices. `is_torn`: a part of the write has gone out. */
+int asy_stream_push(asyncio_stream *stream, const char *data, size_t n, bool is_torn);
+/* What so many bytes may need in the queue, with what a filter adds to each 16 KiB. */
+size_t asy_stream_room_for(const asyncio_stream *stream, size_t total);
+/* The end that was asked for: at once, or behind what is queued. 0 or an error. */
+int asy_stream_say_end(asyncio_stream *stream);
+/* Is the queue above high water, or below low water, by now? */
+void asy_stream_note_level(asyncio_stream *stream);
+
 /* ---- stream_write.c ----------------------------------------------------------------- */
 /* Waits until at most `level` bytes are queued, or the deadline. */
 int asy_stream_wait_drained(asyncio_stream *stream, size_t level, double timeout);
-void asy_stream_wake_drainers(asyncio_stream *stream);
+/* Queued bytes have been sent, or cannot be: tells the tasks or the transport that wait for it. */
+void asy_stream_output_moved(asyncio_stream *stream);
 
 /* ---- stream_file.c ------------------------------------------------------------------------ */
 /* Has a thread write what is queued, one block after the other. 0 or a negative errno. */

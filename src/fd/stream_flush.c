@@ -81,7 +81,7 @@ void asy_stream_fail_writes(asyncio_stream *stream, int err)
         stream->write_error = err;
     list_remove(&stream->flusher.node);
     asy_bytes_free(&stream->out);
-    asy_stream_wake_drainers(stream);
+    asy_stream_output_moved(stream);
 }
 
 /* A pipe's reader sees the end only when the pipe is closed. One that can be read, too, stays open. */
@@ -213,7 +213,7 @@ static void flush_output(asyncio_stream *stream, enum flush_place place)
     }
     if (!asy_bytes_count(&stream->out))
         end_flush(stream);
-    asy_stream_wake_drainers(stream);
+    asy_stream_output_moved(stream);
 }
 
 void asy_stream_flush(asyncio_stream *stream)

@@ -71,8 +71,7 @@ static void give_buffer(asyncio_stream *stream, struct bytes *into)
     *into = (struct bytes){0};
 }
 
-/* One attempt, into `into`, or into `buf` if that is NULL. */
-static ssize_t receive_into(asyncio_stream *stream, struct bytes *into, void *buf, size_t n)
+ssize_t asy_stream_receive(asyncio_stream *stream, struct bytes *into, void *buf, size_t n)
 {
     if (!(stream->record->ready & FD_READ))
         return -EAGAIN;
@@ -99,7 +98,7 @@ static ssize_t receive_waiting(asyncio_stream *stream, struct bytes *into, void 
             asy_fd_pass_on(stream->record, FD_READ);
             return stream->read_error;
         }
-        ssize_t got = receive_into(stream, into, buf, n);
+        ssize_t got = asy_stream_receive(stream, into, buf, n);
         if (got != -EAGAIN)
             return stream->is_closed ? -EBADF : got;
         if (into && into->data && !asy_bytes_count(into))
@@ -123,6 +122,21 @@ static ssize_t pull_plain(asyncio_stream *stream, void *buf, size_t n)
     if (asy_bytes_count(&stream->out))
         asy_stream_flush(stream);
     return got;
+}
+
+ssize_t asy_stream_receive_plain(asyncio_stream *stream, void *buf, size_t n)
+{
+    for (;;) {
+        ssize_t got = pull_plain(stream, buf, n);
+        if (got != -EAGAIN)
+            return got;
+        got = asy_stream_receive(stream, &stream->wire, NULL, FEED_BYTES);
+        if (got == -EAGAIN && !asy_bytes_count(&stream->wire))
+            asy_bytes_free(&stream->wire);
+        if (got < 0)
+            return got;
+        stream->is_wire_at_end = got == 0;
+    }
 }
 
 static int feed_filter(asyncio_stream *stream, bool is_parting)

@@ -1,6 +1,6 @@
 /*
- * Writing to a stream: what the descriptor takes at once, and a queue for the rest (stream_flush.c). Writes
- * wait for room in it, in the order of the calls.
+ * Writing to a stream, as a task does: writes wait for room in the queue, in the order of the calls, and a
+ * large one goes in steps. stream_put.c accepts the bytes.
  */
 #include "asyncio/errors.h"
 #include "asyncio/streams.h"
@@ -14,11 +14,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-/* A filter is given so much at a time, and may make so much more of it. */
-#define SLICE_BYTES (32 * 1024)
-#define FILTER_EXTRA_BYTES 1024
-#define TOGETHER_BYTES (16 * 1024)
 
 /* ---- Waiting for room --------------------------------------------------------------------- */
 
@@ -36,15 +31,6 @@ static struct wait *stream_wait_at(struct list *node)
     return LIST_ENTRY(LIST_ENTRY(node, struct waiter, node), struct wait, waiter);
 }
 
-static void note_level(asyncio_stream *stream)
-{
-    size_t queued = asy_bytes_count(&stream->out);
-    if (queued > STREAM_HIGH_WATER)
-        stream->is_full = true;
-    else if (queued <= STREAM_LOW_WATER)
-        stream->is_full = false;
-}
-
 /* The first writer in the queue, if there is room for its bytes and no other write is under way. */
 static void wake_first_writer(asyncio_stream *stream)
 {
@@ -55,11 +41,15 @@ static void wake_first_writer(asyncio_stream *stream)
         asy_wait_wake(first, 0);
 }
 
-void asy_stream_wake_drainers(asyncio_stream *stream)
+void asy_stream_output_moved(asyncio_stream *stream)
 {
-    note_level(stream);
+    asy_stream_note_level(stream);
     if (!stream->has_waiters)
         return;
+    if (stream->face) {
+        stream->face->output_moved(stream->face);
+        return;
+    }
     size_t queued = asy_stream_unsent(stream);
     LIST_EACH_SAFE(node, next, &stream->drainers) {
         struct drain_wait *drain = LIST_ENTRY(stream_wait_at(node), struct drain_wait, wait);
@@ -178,106 +168,6 @@ static int begin_write(asyncio_stream *stream, bool is_valid, const char *call)
     return err ? err : begin_output_call(stream);
 }
 
-/* The parts without their first `done` bytes join the queue. */
-static int queue_rest(asyncio_stream *stream, const struct iovec *parts, int count, size_t done)
-{
-    for (int i = 0; i < count; i++) {
-        if (done >= parts[i].iov_len) {
-            done -= parts[i].iov_len;
-            continue;
-        }
-        int err =
-            asy_bytes_append(&stream->out, (const char *)parts[i].iov_base + done, parts[i].iov_len - done);
-        if (err)
-            return err;
-        done = 0;
-    }
-    return 0;
-}
-
-/* Nothing is queued: as much as possible goes out at once, without a copy. */
-static int write_direct(asyncio_stream *stream, const struct iovec *parts, int count, size_t total)
-{
-    ssize_t sent = asy_stream_transmit(stream, parts, count, FLUSH_LAST);
-    if (sent < 0 && sent != -EAGAIN) {
-        asy_stream_fail_writes(stream, (int)sent);
-        return (int)sent;
-    }
-    size_t done = sent > 0 ? (size_t)sent : 0;
-    if (done == total)
-        return 0;
-    int err = queue_rest(stream, parts, count, done);
-    if (err) {
-        asy_bytes_free(&stream->out);
-        if (done) /* a torn write cannot be taken back */
-            asy_stream_fail_writes(stream, err);
-        return err;
-    }
-    asy_stream_flush(stream);
-    return 0;
-}
-
-/* In slices: bytes sent between two of them need no memory. `is_torn`: a part of the write has gone out. */
-static int push_slices(asyncio_stream *stream, const char *data, size_t n, bool is_torn)
-{
-    while (n && !stream->write_error) {
-        size_t slice = n < SLICE_BYTES ? n : SLICE_BYTES;
-        int err = asy_bytes_reserve(&stream->out, slice + FILTER_EXTRA_BYTES);
-        if (err && !is_torn)
-            return err;
-        if (!err)
-            err = stream->filter_ops->push(stream->filter, data, slice);
-        if (err)
-            asy_stream_fail_writes(stream, err);
-        else
-            asy_stream_flush(stream);
-        is_torn = true;
-        data += slice;
-        n -= slice;
-    }
-    return stream->write_error;
-}
-
-/* Small parts are put together: a filter adds to each piece. */
-static int push_together(asyncio_stream *stream, const struct iovec *parts, int count, size_t total)
-{
-    char *whole = asy_sys_alloc(total);
-    if (!whole)
-        return -ENOMEM;
-    size_t n = 0;
-    for (int i = 0; i < count; i++) {
-        if (parts[i].iov_len)
-            memcpy(whole + n, parts[i].iov_base, parts[i].iov_len);
-        n += parts[i].iov_len;
-    }
-    int err = push_slices(stream, whole, total, /* is_torn= */ false);
-    asy_sys_free(whole);
-    return err;
-}
-
-static int write_filtered(asyncio_stream *stream, const struct iovec *parts, int count, size_t total)
-{
-    if (count > 1 && total <= TOGETHER_BYTES)
-        return push_together(stream, parts, count, total);
-    int err = 0;
-    bool is_torn = false;
-    for (int i = 0; i < count && !err; i++) {
-        err = push_slices(stream, parts[i].iov_base, parts[i].iov_len, is_torn);
-        is_torn = is_torn || parts[i].iov_len;
-    }
-    return err;
-}
-
-/* Behind what is queued already: all or nothing. */
-static int write_behind(asyncio_stream *stream, const struct iovec *parts, int count)
-{
-    size_t queued = asy_bytes_count(&stream->out);
-    int err = queue_rest(stream, parts, count, 0);
-    if (err)
-        stream->out.end = stream->out.start + queued;
-    return err;
-}
-
 /* The next step's bytes of a write. *part: the part that they begin in, *at: where in it. */
 static int put_step(asyncio_stream *stream, const struct iovec **part, size_t *at)
 {
@@ -287,7 +177,7 @@ static int put_step(asyncio_stream *stream, const struct iovec **part, size_t *a
         size_t left = (*part)->iov_len - *at, piece = left < n ? left : n;
         const char *data = (const char *)(*part)->iov_base + *at;
         stream->to_come -= piece;
-        err = stream->filter ? push_slices(stream, data, piece, /* is_torn= */ true)
+        err = stream->filter ? asy_stream_push(stream, data, piece, /* is_torn= */ true)
                              : asy_bytes_append(&stream->out, data, piece);
         n -= piece;
         *at = piece < left ? *at + piece : 0;
@@ -300,31 +190,12 @@ static int put_step(asyncio_stream *stream, const struct iovec **part, size_t *a
     return stream->write_error;
 }
 
-/* The end that was asked for. */
-static int end_stream_output(asyncio_stream *stream)
-{
-    if (stream->filter) {
-        stream->filter_ops->shutdown(stream->filter);
-        asy_stream_flush(stream);
-        return stream->write_error;
-    }
-    if (!asy_bytes_count(&stream->out))
-        asy_stream_end_output(stream);
-    return 0;
-}
-
-/* What may be queued of so many bytes, with what a filter adds to each 16 KiB. */
-static size_t count_room(const asyncio_stream *stream, size_t total)
-{
-    return stream->filter ? total + total / 128 + SLICE_BYTES + FILTER_EXTRA_BYTES : total;
-}
-
 /* A large write, a step's bytes at a time. There is memory for all of it before the first byte is accepted:
  * a queue that grows is never moved. */
 static NOINLINE int write_in_steps(asyncio_stream *stream, const struct iovec *parts, size_t total)
 {
     size_t at = 0;
-    int err = asy_bytes_reserve(&stream->out, count_room(stream, total));
+    int err = asy_bytes_reserve(&stream->out, asy_stream_room_for(stream, total));
     if (err)
         return err;
     stream->to_come = total;
@@ -333,7 +204,7 @@ static NOINLINE int write_in_steps(asyncio_stream *stream, const struct iovec *p
     while (!err && stream->to_come && !(err = give_way_amid_write(stream)));
     stream->to_come = 0;
     if (!err && stream->ends) /* others have asked for it meanwhile */
-        err = end_stream_output(stream);
+        err = asy_stream_say_end(stream);
     return err;
 }
 
@@ -344,10 +215,8 @@ static int write_in_turn(asyncio_stream *stream, const struct iovec *parts, int 
         err = stream->is_shaking ? ASYNCIO_ESTATE : check_may_write(stream); /* others have run meanwhile */
     if (!err && total)
         err = UNLIKELY(total > ASY_STEP_BYTES) ? write_in_steps(stream, parts, total)
-              : stream->filter                 ? write_filtered(stream, parts, count, total)
-              : asy_bytes_count(&stream->out)  ? write_behind(stream, parts, count)
-                                               : write_direct(stream, parts, count, total);
-    note_level(stream);
+                                               : asy_stream_put(stream, parts, count, total);
+    asy_stream_note_level(stream);
     if (stream->has_waiters)
         wake_first_writer(stream);
     return err;
@@ -398,7 +267,7 @@ int asyncio_stream_drain(asyncio_stream *stream)
     if (!err)
         err = begin_output_call(stream);
     return err ? err
-               : end_output_call(stream, asy_stream_wait_drained(stream, STREAM_LOW_WATER, ASYNCIO_FOREVER));
+               : end_output_call(stream, asy_stream_wait_drained(stream, stream->low_water, ASYNCIO_FOREVER));
 }
 
 int asyncio_stream_write_eof(asyncio_stream *stream)
@@ -413,5 +282,5 @@ int asyncio_stream_write_eof(asyncio_stream *stream)
     if (stream->is_shaking || asy_loop_is_parents(stream->loop))
         return ASYNCIO_ESTATE;
     stream->ends = true;
-    return stream->to_come ? 0 : end_stream_output(stream);
+    return stream->to_come ? 0 : asy_stream_say_end(stream);
 }

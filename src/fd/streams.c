@@ -49,6 +49,8 @@ int asy_stream_make(asyncio_loop *loop, int fd, const asyncio_connect_options *o
     stream->is_socket = record->is_socket;
     stream->limit = options->limit ? options->limit : DEFAULT_LIMIT;
     double timeout = options->close_timeout;
+    stream->high_water = STREAM_HIGH_WATER;
+    stream->low_water = STREAM_LOW_WATER;
     stream->close_timeout = timeout == 0 ? DEFAULT_CLOSE_TIMEOUT_S : timeout < 0 ? 0 : timeout;
     list_init(&stream->flusher.node);
     list_init(&stream->drainers);
@@ -72,8 +74,7 @@ static int check_adoption(const asyncio_connect_options *options, asyncio_stream
     return !out || (options && isnan(options->close_timeout)) ? -EINVAL : 0;
 }
 
-/* The descriptor stays open when the stream is closed. */
-static void keep_fd(asyncio_stream *stream)
+void asy_stream_keep_fd(asyncio_stream *stream)
 {
     stream->keeps_fd = true;
     if (stream->file)
@@ -88,30 +89,32 @@ static int set_up_stream(asyncio_stream *stream, const asyncio_connect_options *
         return 0;
     int err = asyncio_stream_start_tls(stream, options->tls, options->server_hostname);
     if (err) {
-        keep_fd(stream);
+        asy_stream_keep_fd(stream);
         asyncio_stream_abort(stream);
     }
     return err;
 }
 
-/* The table's record may be of another file, which had the number before. */
-static int adopt_fd(int fd, const asyncio_connect_options *options, asyncio_stream **out)
+int asy_stream_adopt(asyncio_loop *loop, int fd, const asyncio_connect_options *options, asyncio_stream **out)
 {
-    int err = check_adoption(options, out);
-    if (err)
-        return err;
-    asyncio_loop *loop = asy_running_loop;
     struct fd_record *record = asy_fd_record(loop, fd);
     if (!record)
         return asy_fd_record_error(fd);
     asy_fd_record_reset(loop, record, NULL);
-    asyncio_stream *stream;
-    err = asy_stream_make(loop, fd, options, &stream);
-    if (err) {
+    int err = asy_stream_make(loop, fd, options, out);
+    if (err)
         asy_fd_drop(loop, record); /* it stays the caller's, who may close it by other means */
-        return err;
-    }
-    err = set_up_stream(stream, options);
+    return err;
+}
+
+static int adopt_fd(int fd, const asyncio_connect_options *options, asyncio_stream **out)
+{
+    asyncio_stream *stream;
+    int err = check_adoption(options, out);
+    if (!err)
+        err = asy_stream_adopt(asy_running_loop, fd, options, &stream);
+    if (!err)
+        err = set_up_stream(stream, options);
     if (!err)
         *out = stream;
     return err;
@@ -159,7 +162,7 @@ int asyncio_open_pipe(int fd, const asyncio_connect_options *options, asyncio_st
 {
     int err = adopt_fd(fd, options, stream);
     if (!err && fd <= STDERR_FILENO)
-        keep_fd(*stream);
+        asy_stream_keep_fd(*stream);
     return err;
 }
 
@@ -292,24 +295,22 @@ static void close_stream_fd(asyncio_stream *stream)
     stream->fd = -EBADF;
 }
 
-/* Closes the descriptor, drops everything, wakes everybody. The stream is freed once unused. */
-static void destroy_stream(asyncio_stream *stream)
+void asy_stream_destroy(asyncio_stream *stream)
 {
     detach_stream(stream);
     leave_holder(stream);
-    asy_stream_wake_drainers(stream);
+    asy_stream_output_moved(stream);
     close_stream_fd(stream);
     asy_stream_leave(stream);
 }
 
-/* The same; the peer of a connection sees a reset. A forked child closes its copy, and that is all. */
-static void reset_stream(asyncio_stream *stream)
+void asy_stream_reset(asyncio_stream *stream)
 {
     if (stream->is_socket && !stream->keeps_fd && !asy_loop_is_parents(stream->loop)) {
         struct linger linger = {.l_onoff = 1};
         asy_sys_setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
     }
-    destroy_stream(stream);
+    asy_stream_destroy(stream);
 }
 
 /* A task that is in a call of the stream will never run again. A stream that no handler has taken over is
@@ -342,28 +343,35 @@ static size_t count_untaken(const asyncio_stream *stream)
     return asy_stream_unsent(stream) + (sent > 0 ? (size_t)sent : 0);
 }
 
-/* The timeout is over when so many looks in a row have found nothing new: it is exact to a quarter. */
-#define LOOKS 4
+void asy_stream_begin_looks(const asyncio_stream *stream, struct flush_look *look)
+{
+    *look = (struct flush_look){.left = count_untaken(stream)};
+}
 
-/* Waits until all is sent, or nothing was for long enough. The kernel asks for more bytes only when much
- * of what it has is gone. Its own bytes count, too, so that a slow peer is not taken for one that stands
- * still. */
+/* The timeout is exact to a quarter. */
+bool asy_stream_has_stalled(const asyncio_stream *stream, struct flush_look *look)
+{
+    size_t now = count_untaken(stream);
+    look->idle = now < look->left ? 0 : look->idle + 1;
+    look->left = now;
+    return look->idle >= FLUSH_LOOKS;
+}
+
+/* Waits until all is sent, or nothing was for long enough. */
 static int wait_flushed(asyncio_stream *stream)
 {
-    size_t left = count_untaken(stream);
+    struct flush_look look;
+    asy_stream_begin_looks(stream, &look);
     if (stream->close_timeout <= 0)
         return (int)asyncio_raise(-ETIMEDOUT, "the peer did not take %zu bytes at once; they were dropped",
-                                  left);
-    for (int idle = 0; idle < LOOKS;) {
-        int err = asy_stream_wait_drained(stream, 0, stream->close_timeout / LOOKS);
+                                  look.left);
+    do {
+        int err = asy_stream_wait_drained(stream, 0, stream->close_timeout / FLUSH_LOOKS);
         if (err != -ETIMEDOUT || stream->write_error)
             return err;
-        size_t now = count_untaken(stream);
-        idle = now < left ? 0 : idle + 1;
-        left = now;
-    }
+    } while (!asy_stream_has_stalled(stream, &look));
     return (int)asyncio_raise(-ETIMEDOUT, "the peer took nothing for %g seconds; %zu bytes were dropped",
-                              stream->close_timeout, left);
+                              stream->close_timeout, look.left);
 }
 
 /* 0 once all bytes are sent, or are lost: then there is a write_error. Else why they are not sent. */
@@ -420,7 +428,7 @@ int asy_stream_close(asyncio_stream *stream, size_t *lost)
     if (stream->is_closing)
         return ASYNCIO_ESTATE;
     if (asy_loop_is_parents(stream->loop)) {
-        destroy_stream(stream);
+        asy_stream_destroy(stream);
         return ASYNCIO_ESTATE;
     }
     stream->is_closing = true;
@@ -431,9 +439,9 @@ int asy_stream_close(asyncio_stream *stream, size_t *lost)
         file = take_file(stream);
         *lost = asy_stream_unsent(stream);
         if (*lost)
-            reset_stream(stream);
+            asy_stream_reset(stream);
         else
-            destroy_stream(stream);
+            asy_stream_destroy(stream);
     } else if (err == -EBADF) {
         err = -ECONNABORTED;
     }
@@ -460,5 +468,5 @@ void asyncio_stream_abort(asyncio_stream *stream)
     if (is_orphan(stream))
         asy_stream_leave(stream);
     else
-        reset_stream(stream);
+        asy_stream_reset(stream);
 }
