@@ -84,14 +84,6 @@ ASYNCIO_API int asyncio_process_wait(asyncio_process *process, int *returncode);
  * not wait. (returncode) */
 ASYNCIO_API bool asyncio_process_returncode(asyncio_process *process, int *returncode);
 
-/* Bytes that were read, in memory of their own. */
-typedef struct asyncio_buffer {
-    char *data; /* a NUL follows the last one */
-    size_t length;
-} asyncio_buffer;
-/* Frees a buffer's memory and leaves it empty. Accepts NULL. Any thread; does not wait. */
-ASYNCIO_API void asyncio_buffer_destroy(asyncio_buffer *buffer);
-
 /*
  * Talks to a process until it has ended: writes n bytes to its stdin and closes that, and meanwhile reads
  * its stdout and stderr to their ends. Suspends. `out` and `err` may be NULL: the output is dropped. Where

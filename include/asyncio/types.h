@@ -1,6 +1,6 @@
 /*
- * The types that every part of libasyncio shares. Everything here is opaque: programs hold pointers and
- * call functions.
+ * The types that every part of libasyncio shares. Most are opaque: programs hold pointers and call
+ * functions.
  */
 #ifndef ASYNCIO_TYPES_H
 #define ASYNCIO_TYPES_H
@@ -35,6 +35,16 @@ typedef struct asyncio_future asyncio_future;
 typedef struct asyncio_awaitable asyncio_awaitable;
 typedef struct asyncio_loop asyncio_loop;
 typedef struct asyncio_context asyncio_context;
+
+ASYNCIO_BEGIN_DECLS
+/* Bytes that were read, in memory of their own. */
+typedef struct asyncio_buffer {
+    char *data; /* a NUL follows the last one */
+    size_t length;
+} asyncio_buffer;
+/* Frees a buffer's memory and leaves it empty. Accepts NULL. Any thread; does not wait. */
+ASYNCIO_API void asyncio_buffer_destroy(asyncio_buffer *buffer);
+ASYNCIO_END_DECLS
 
 /* A place in the source code: where a task, a future or a coroutine was made. */
 typedef struct asyncio_site {

@@ -2,6 +2,7 @@
  * A growing buffer of bytes. See bytes.h.
  */
 #include "fd/bytes.h"
+#include "asyncio/types.h"
 #include "base/assert.h"
 #include "sys/sys.h"
 #include <errno.h>
@@ -64,4 +65,12 @@ void asy_bytes_free(struct bytes *bytes)
 {
     asy_sys_free(bytes->data);
     *bytes = (struct bytes){0};
+}
+
+void asyncio_buffer_destroy(asyncio_buffer *buffer)
+{
+    if (!buffer)
+        return;
+    asy_sys_free(buffer->data);
+    *buffer = (asyncio_buffer){0};
 }

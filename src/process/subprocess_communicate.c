@@ -11,7 +11,6 @@
 #include "core/loop.h"
 #include "fd/lengths.h"
 #include "process/process.h"
-#include "sys/sys.h"
 #include <errno.h>
 #include <math.h>
 
@@ -139,12 +138,4 @@ int asyncio_process_communicate(asyncio_process *process, const void *input, siz
     process->is_communicating = false;
     asy_process_leave(process);
     return status;
-}
-
-void asyncio_buffer_destroy(asyncio_buffer *buffer)
-{
-    if (!buffer)
-        return;
-    asy_sys_free(buffer->data);
-    *buffer = (asyncio_buffer){0};
 }
