@@ -45,6 +45,17 @@ typedef struct asyncio_server_options {
     size_t limit;                 /* of readline and readuntil, as for a connection; 0: 64 KiB */
     double close_timeout;         /* seconds without progress until a client that is flushed is cut off, and
                                    * reported; 0: 30; < 0: at once */
+    size_t write_limit;           /* these six as for a connection; setup is called before a socket binds */
+    double keepalive;
+    double user_timeout;
+    int family;
+    int (*setup)(int fd, void *arg);
+    void *setup_arg;
+    const asyncio_address *addresses; /* listen on all of these; host is then NULL, and port 0 */
+    size_t address_count;
+    int v6only;                   /* 0: IPv6 sockets take IPv6 alone; -1: they take IPv4, too */
+    int mode;                     /* of a Unix socket's file, such as 0660; 0: as the umask says */
+    int proxy_protocol;           /* 1, 2: clients come with a PROXY header of this version; 0: without */
     uintptr_t reserved[4];
 } asyncio_server_options;
 

@@ -37,7 +37,15 @@ typedef struct asyncio_address {
     int port;
 } asyncio_address;
 
-/* Options of connections and streams: all zero means the defaults. */
+/*
+ * Options of connections and streams: all zero means the defaults.
+ *
+ * keepalive: a peer that has been silent for so many seconds is asked whether it is there, and after five
+ * questions without an answer, one each fifth of that time (a second at least), the connection fails with
+ * -ETIMEDOUT. user_timeout: so does one whose peer has not confirmed bytes that were sent, or a question, for
+ * so long. setup: called with each socket that is tried, on the loop's thread, after the options above were
+ * set and before the socket binds or connects; it must not wait. A result below 0 is that attempt's error.
+ */
 typedef struct asyncio_connect_options {
     double happy_eyeballs_delay; /* seconds between attempts (RFC 8305); 0: 0.25; < 0: one after the other */
     const asyncio_address *local;  /* bind to this first; port 0: any */
@@ -45,6 +53,12 @@ typedef struct asyncio_connect_options {
     const char *server_hostname;   /* the name to verify; NULL: host */
     size_t limit;                  /* of readline and readuntil, in bytes before the separator; 0: 64 KiB */
     double close_timeout;          /* seconds without progress, for _close; 0: 30; < 0: it does not wait */
+    size_t write_limit;            /* queued bytes above which writes wait, till a quarter is left; 0: 64 KiB */
+    double keepalive;              /* TCP: seconds of silence before the peer is asked; 0: off */
+    double user_timeout;           /* TCP: seconds that the peer may take to confirm; 0: the system's */
+    int family;                    /* of the addresses to try: AF_INET or AF_INET6; 0: both */
+    int (*setup)(int fd, void *arg); /* or NULL */
+    void *setup_arg;
     uintptr_t reserved[4];
 } asyncio_connect_options;
 
