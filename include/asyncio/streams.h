@@ -53,7 +53,7 @@ typedef struct asyncio_connect_options {
     const char *server_hostname;   /* the name to verify; NULL: host */
     size_t limit;                  /* of readline and readuntil, in bytes before the separator; 0: 64 KiB */
     double close_timeout;          /* seconds without progress, for _close; 0: 30; < 0: it does not wait */
-    size_t write_limit;            /* bytes queued that make writes wait, until a quarter is left; 0: 64 KiB */
+    size_t write_limit;            /* queued bytes above which writes wait; 0: 64 KiB */
     double keepalive;              /* TCP: seconds of silence before the peer is asked; 0: off */
     double user_timeout;           /* TCP: seconds that the peer may take to confirm; 0: the system's */
     int family;                    /* of the addresses to try: AF_INET or AF_INET6; 0: both */
