@@ -181,7 +181,12 @@ struct log_wait {
     struct timer timer;
 };
 
-static const struct wait_kind log_kind = {.name = "as_completed"};
+static const struct wait_kind log_kind = {
+    .name = "as_completed",
+    .shape = {.kind = SHAPE_FUTURES,
+              .deadline = SHAPE_DEADLINE(struct log_wait),
+              .at = {offsetof(asyncio_as_completed, set), offsetof(asyncio_as_completed, count),
+                     sizeof(asyncio_future *)}}};
 
 static void expire_reader(struct timer *timer)
 {
@@ -193,7 +198,7 @@ static void expire_reader(struct timer *timer)
 }
 
 /* Suspends until one more is done. 0, -ETIMEDOUT, -ECANCELED, -ENOMEM. */
-static int wait_for_log(asyncio_task *task, const asyncio_as_completed *it)
+static int wait_for_log(asyncio_task *task, asyncio_as_completed *it)
 {
     asyncio_loop *loop = task->future.loop;
     struct log *log = it->log;
@@ -201,7 +206,7 @@ static int wait_for_log(asyncio_task *task, const asyncio_as_completed *it)
     if (err)
         return err;
     struct log_wait wait = {.timer.fire = expire_reader};
-    asy_wait_init(&wait.wait, task, &log_kind, log);
+    asy_wait_init(&wait.wait, task, &log_kind, it);
     if ((err = asy_timer_start(loop, &wait.timer, it->deadline_ns)))
         return err;
     list_append(&log->readers, &wait.wait.waiter.node);

@@ -15,7 +15,7 @@ static void wake_awaiter(struct waiter *waiter, asyncio_future *future)
     asy_wait_wake(LIST_ENTRY(waiter, struct wait, waiter), future->result);
 }
 
-const struct wait_kind asy_wait_await = {.name = "await"};
+const struct wait_kind asy_wait_await = {.name = "await", .shape.kind = SHAPE_FUTURE};
 
 int asy_await_check(const asyncio_task *task, const asyncio_future *future)
 {

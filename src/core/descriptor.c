@@ -2,11 +2,24 @@
  * The debug descriptor's values.
  */
 #include "core/descriptor.h"
+#include "asyncio/timeouts.h"
+#include "asyncio/version.h"
+#include "base/sanitizer.h"
 #include "core/loop.h"
+#include "core/scope.h"
 #include "core/task.h"
 #include "sys/context.h"
+#include <elf.h>
 
 struct asy_runtime asy_runtime = {{&asy_runtime.loops, &asy_runtime.loops}};
+
+#if defined(__x86_64__)
+#define MACHINE EM_X86_64
+#elif defined(__aarch64__)
+#define MACHINE EM_AARCH64
+#else
+#define MACHINE EM_RISCV
+#endif
 
 #define AT(type, field) (uint32_t) offsetof(type, field)
 
@@ -69,4 +82,31 @@ const struct asyncio_debug_v1 asyncio_debug_v1 = {
                 .size = ASY_CONTEXT_SIZE},
     .kind_future = OBJECT_FUTURE,
     .kind_task = OBJECT_TASK,
+    .loop_more = {.id = AT(asyncio_loop, id),
+                  .sleeping = AT(asyncio_loop, posts.is_sleeping),
+                  .polls = AT(asyncio_loop, polls),
+                  .callbacks = AT(asyncio_loop, callbacks),
+                  .timer_slots = AT(asyncio_loop, timers.slots),
+                  .slot_deadline = AT(struct heap_slot, key),
+                  .clock = AT(asyncio_loop, options.clock),
+                  .clock_virtual = ASYNCIO_CLOCK_VIRTUAL},
+    .future_loop = AT(asyncio_future, loop),
+    .task_scopes = AT(asyncio_task, scopes),
+    .scope = {.size = sizeof(asyncio_scope),
+              .outer = AT(asyncio_scope, outer),
+              .kind = AT(asyncio_scope, kind),
+              .timeout_deadline = AT(asyncio_timeout, deadline_ns),
+              .is_timeout = SCOPE_TIMEOUT,
+              .is_group = SCOPE_GROUP,
+              .is_shield = SCOPE_SHIELD},
+    .shape = {.kind = AT(struct wait_kind, shape.kind),
+              .deadline = AT(struct wait_kind, shape.deadline),
+              .at = AT(struct wait_kind, shape.at)},
+    .group = &asy_wait_group,
+    .registers = {ASY_CONTEXT_REGISTERS},
+    .register_count =
+        sizeof((struct asy_saved_register[]){ASY_CONTEXT_REGISTERS}) / sizeof(struct asy_saved_register),
+    .machine = MACHINE,
+    .sanitizers = (ASY_ASAN ? ASY_DEBUG_ASAN : 0) | (ASY_TSAN ? ASY_DEBUG_TSAN : 0),
+    .library = ASYNCIO_VERSION,
 };

@@ -4,7 +4,8 @@
  *
  * It is a constant in the ELF section "asyncio_debug", which survives strip.
  * A tool checks magic, version and size, then follows `runtime`. The layout
- * never changes within a version; new fields come at the end.
+ * never changes within a version; new fields come at the end, and `size` tells
+ * whether they are there.
  */
 #ifndef ASY_CORE_DESCRIPTOR_H
 #define ASY_CORE_DESCRIPTOR_H
@@ -52,6 +53,33 @@ struct asyncio_debug_v1 {
     } context;
     uint8_t kind_future, kind_task; /* values of future.kind */
     uint8_t reserved[6];
+
+    /* From here on: since `size` is more than 232. */
+    struct {
+        uint32_t id, sleeping, polls, callbacks; /* sleeping: a byte, 1 while it waits in a poll */
+        uint32_t timer_slots, slot_deadline; /* a pointer to the first timer's slot, and the deadline in it */
+        uint32_t clock, clock_virtual;       /* a word, and its value if the clock is virtual */
+    } loop_more;
+    uint32_t future_loop, task_scopes;
+    struct {
+        uint32_t size, outer, kind, timeout_deadline; /* the deadline is in nanoseconds */
+        uint32_t is_timeout, is_group, is_shield;     /* values of `kind`, a byte */
+    } scope;
+    struct {
+        uint32_t kind, deadline, at; /* in a kind of wait: core/wait.h has the table */
+    } shape;
+    const struct wait_kind *group; /* whose shape is that of the groups in task_scopes, waited for or not */
+    /* What else the switch left from the saved stack pointer: registers by their DWARF numbers. */
+    struct asy_saved_register {
+        uint16_t dwarf, offset;
+    } registers[32];
+    uint32_t register_count;
+    uint32_t machine;    /* EM_X86_64, EM_AARCH64 or EM_RISCV */
+    uint32_t sanitizers; /* ASY_DEBUG_ASAN, ASY_DEBUG_TSAN */
+    char library[20];    /* its version, "0.1.0" */
 };
+
+#define ASY_DEBUG_ASAN 1u
+#define ASY_DEBUG_TSAN 2u
 
 #endif

@@ -138,6 +138,7 @@ static HOT int poll_backend(asyncio_loop *loop, int64_t latest_ns)
     if (loop->timers.count)
         asy_timers_fire(loop, loop->now_ns);
     loop->hops = 0;
+    COUNT_UP(loop->polls);
     return UNLIKELY(err) ? explain_failed_wait(loop, err) : 0;
 }
 
@@ -204,6 +205,7 @@ static void run_watched_step(asyncio_loop *loop, asyncio_task *task)
 
 static void run_callback(asyncio_loop *loop, struct callback *callback)
 {
+    COUNT_UP(loop->callbacks);
     if (UNLIKELY(loop->is_stepping))
         asy_callback_hooks(loop, callback);
     else

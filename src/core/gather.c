@@ -82,9 +82,23 @@ static bool refuse_request(struct wait *wait)
     return false;
 }
 
-static const struct wait_kind gather_kind = {.name = "gather", .cancel = cancel_gather};
-static const struct wait_kind gather_drain_kind = {.name = "gather, ending the rest",
-                                                   .cancel = refuse_request};
+#define GATHER_SHAPE                                                                                         \
+    {                                                                                                        \
+        .kind = SHAPE_FUTURES, .at = {                                                                       \
+            offsetof(struct gather, children),                                                               \
+            offsetof(struct gather, count),                                                                  \
+            sizeof(struct gather_child),                                                                     \
+            offsetof(struct gather_child, future)                                                            \
+        }                                                                                                    \
+    }
+static const struct wait_kind gather_kind = {
+    .name = "gather", .cancel = cancel_gather, .shape = GATHER_SHAPE};
+#define DRAIN_WORDS "gather, ending the rest"
+static const struct wait_kind gather_drain_kind = {
+    .name = DRAIN_WORDS, .cancel = refuse_request, .shape = GATHER_SHAPE};
+/* The same for arguments that were refused, one by one. */
+static const struct wait_kind refused_drain_kind = {
+    .name = DRAIN_WORDS, .cancel = refuse_request, .shape.kind = SHAPE_FUTURE};
 
 /* ---- Arguments ------------------------------------------------------------------- */
 
@@ -159,7 +173,7 @@ static void wake_drained(struct waiter *waiter, asyncio_future *future)
 static void wait_for_refused(asyncio_future *future, asyncio_task *task)
 {
     struct wait wait;
-    asy_wait_init(&wait, task, &gather_drain_kind, future);
+    asy_wait_init(&wait, task, &refused_drain_kind, future);
     asy_future_watch(future, &wait.waiter, wake_drained);
     asy_wait_park(&wait);
 }

@@ -115,9 +115,10 @@ struct asyncio_loop {
     int64_t now_ns;           /* the clock at the last poll */
     struct asy_stacks *stacks;
     struct asy_stack *spare_stack; /* the one used last, at hand for the next fresh task */
-    uint64_t steps;                /* steps begun */
+    uint64_t steps;                /* steps begun: see asy_loop_progress */
 
     /* The poll. */
+    uint64_t polls;
     struct heap timers;
     struct asy_backend *backend;
     struct asy_io_hooks *io;      /* descriptors; NULL while none was used */
@@ -143,6 +144,7 @@ struct asyncio_loop {
     asyncio_task *passed_by; /* and from which task */
 
     /* Callbacks. */
+    uint64_t callbacks;       /* run so far, those of timers among them */
     asyncio_context *context; /* what one runs in (core/contextvars.h) */
     struct handle_pool handles;
     asyncio_exception_handler exception_handler;
@@ -234,6 +236,14 @@ bool asy_loop_is_shared(asyncio_loop *loop);
 void asy_loop_hold(asyncio_loop *loop);
 /* Any thread. */
 void asy_loop_let_go(asyncio_loop *loop);
+
+/* Steps, callbacks, timers and polls so far. Two equal answers: the loop has been in one and the same of them
+ * all the time. Any thread. Relaxed: the answer may be a moment old, and orders nothing. */
+static inline uint64_t asy_loop_progress(const asyncio_loop *loop)
+{
+    return __atomic_load_n(&loop->steps, __ATOMIC_RELAXED) + __atomic_load_n(&loop->polls, __ATOMIC_RELAXED) +
+           __atomic_load_n(&loop->callbacks, __ATOMIC_RELAXED);
+}
 
 /* ---- events.c ---------------------------------------------------------------- */
 int64_t asy_loop_now_ns(asyncio_loop *loop);

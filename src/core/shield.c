@@ -15,7 +15,7 @@ static void wake_shielded(struct waiter *waiter, asyncio_future *future)
     asy_wait_relay(LIST_ENTRY(waiter, struct wait, waiter), future->result);
 }
 
-static const struct wait_kind shield_kind = {.name = "shield"};
+static const struct wait_kind shield_kind = {.name = "shield", .shape.kind = SHAPE_FUTURE};
 
 static intptr_t wait_shielded(asyncio_task *task, asyncio_future *future)
 {

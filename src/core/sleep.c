@@ -41,7 +41,8 @@ static bool cancel_sleep(struct wait *wait)
     return true;
 }
 
-static const struct wait_kind sleep_kind = {.name = "sleep", .cancel = cancel_sleep};
+static const struct wait_kind sleep_kind = {
+    .name = "sleep", .cancel = cancel_sleep, .shape.deadline = SHAPE_DEADLINE(struct sleep)};
 
 static int sleep_until_ns(asyncio_loop *loop, asyncio_task *task, int64_t deadline_ns)
 {

@@ -51,7 +51,7 @@ static inline __attribute__((always_inline)) asyncio_task *take_next(asyncio_loo
 static inline void make_current(asyncio_loop *loop, asyncio_task *task)
 {
     loop->current = task;
-    loop->steps++;
+    COUNT_UP(loop->steps);
     loop->budget = ASY_BUDGET;
     task->steps++;
 }

@@ -181,7 +181,12 @@ void asyncio_task_group_cancel(asyncio_task_group *group)
 
 /* ---- Leaving ------------------------------------------------------------------------- */
 
-static const struct wait_kind group_exit_kind = {.name = "task group"};
+const struct wait_kind asy_wait_group = {
+    .name = "task group",
+    .shape = {.kind = SHAPE_GROUP,
+              .at = {offsetof(asyncio_task_group, pending), offsetof(asyncio_task_group, children),
+                     offsetof(struct group_child, task) - offsetof(struct group_child, node)}},
+};
 
 /* 0 when all children have ended, -ECANCELED when a request came first. */
 static int wait_for_group(asyncio_task_group *group, asyncio_task *task)
@@ -191,7 +196,7 @@ static int wait_for_group(asyncio_task_group *group, asyncio_task *task)
         return err;
     struct wait wait;
     ASY_ASSERT_TASK(!group->exit_wait, task);
-    asy_wait_init(&wait, task, &group_exit_kind, group);
+    asy_wait_init(&wait, task, &asy_wait_group, group);
     group->exit_wait = &wait;
     err = (int)asy_wait_park(&wait);
     group->exit_wait = NULL;

@@ -57,6 +57,7 @@ void asy_timers_fire(asyncio_loop *loop, int64_t now_ns)
         struct heap_node *first = asy_heap_first(&loop->timers);
         asy_heap_remove(&loop->timers, first);
         struct timer *timer = LIST_ENTRY(first, struct timer, node);
+        COUNT_UP(loop->callbacks);
         timer->fire(timer);
     }
     loop->wake_kind = READY_TASK;

@@ -99,7 +99,12 @@ static void expire_set_wait(struct timer *timer)
         asy_wait_relay(&wait->wait, 0);
 }
 
-static const struct wait_kind set_kind = {.name = "wait"};
+static const struct wait_kind set_kind = {
+    .name = "wait",
+    .shape = {
+        .kind = SHAPE_FUTURES,
+        .deadline = SHAPE_DEADLINE(struct set_wait),
+        .at = {offsetof(struct set_wait, set), offsetof(struct set_wait, count), sizeof(asyncio_future *)}}};
 
 static void link_members(struct set_wait *wait)
 {

@@ -90,7 +90,10 @@ static void pass_on_revoked(struct wait *wait)
 
 #define FD_WAIT_KIND(words)                                                                                  \
     {                                                                                                        \
-        .name = (words), .cancel = cancel_fd_wait, .revoke = pass_on_revoked                                 \
+        .name = (words), .cancel = cancel_fd_wait, .revoke = pass_on_revoked, .shape = {                     \
+            .kind = SHAPE_DESCRIPTOR,                                                                        \
+            .at = {offsetof(struct fd_record, fd)}                                                           \
+        }                                                                                                    \
     }
 static const struct wait_kind fd_read_kind = FD_WAIT_KIND("reading a descriptor");
 static const struct wait_kind fd_write_kind = FD_WAIT_KIND("writing a descriptor");

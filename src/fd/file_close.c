@@ -61,7 +61,8 @@ static bool leave_close(struct wait *wait)
     return true;
 }
 
-static const struct wait_kind close_kind = {.name = "closing a file", .cancel = leave_close};
+static const struct wait_kind close_kind = {
+    .name = "closing a file", .cancel = leave_close, .shape = FILE_WORK_SHAPE};
 
 static struct file_work *make_close_work(int fd)
 {

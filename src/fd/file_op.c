@@ -294,7 +294,8 @@ static bool cancel_file_work(struct wait *wait)
     return is_delivered;
 }
 
-static const struct wait_kind file_kind = {.name = "a file", .cancel = cancel_file_work};
+static const struct wait_kind file_kind = {
+    .name = "a file", .cancel = cancel_file_work, .shape = FILE_WORK_SHAPE};
 
 intptr_t asy_file_offload(asyncio_file *file, struct file_op *op)
 {

@@ -74,6 +74,16 @@ struct file_work {
     struct file_op op;
     asyncio_file *file;
 };
+/* The shape of a task's wait for one. */
+#define FILE_WORK_SHAPE                                                                                      \
+    {                                                                                                        \
+        .kind = SHAPE_WORK, .at = {                                                                          \
+            offsetof(struct work, tid),                                                                      \
+            0,                                                                                               \
+            offsetof(struct file_work, op.fd),                                                               \
+            offsetof(struct file_work, op.path)                                                              \
+        }                                                                                                    \
+    }
 /* 0, or -EAGAIN: no thread could be made, and the block is still the caller's. */
 int asy_file_start(asyncio_loop *loop, struct file_work *work, asyncio_file *file);
 void asy_file_work_free(struct work *work);

@@ -23,8 +23,16 @@ struct drain_wait {
     size_t level;
 };
 
-static const struct wait_kind stream_drain_kind = {.name = "stream drain"};
-static const struct wait_kind stream_write_kind = {.name = "stream write"};
+static const struct wait_kind stream_drain_kind = {
+    .name = "stream drain",
+    .shape = {.kind = SHAPE_DESCRIPTOR,
+              .deadline = SHAPE_DEADLINE(struct drain_wait),
+              .at = {offsetof(asyncio_stream, fd)}},
+};
+static const struct wait_kind stream_write_kind = {
+    .name = "stream write",
+    .shape = {.kind = SHAPE_DESCRIPTOR, .at = {offsetof(asyncio_stream, fd)}},
+};
 
 static struct wait *stream_wait_at(struct list *node)
 {

@@ -347,7 +347,12 @@ static void server_loop_closes(struct fd_owner *owner)
         asy_server_unref(server);
 }
 
-static const struct wait_kind server_kind = {.name = "server"};
+static const struct wait_kind server_kind = {
+    .name = "server",
+    .shape = {.kind = SHAPE_SERVER,
+              .at = {offsetof(asyncio_server, client_count), offsetof(asyncio_server, clients),
+                     offsetof(struct client, task) - offsetof(struct client, node)}},
+};
 
 static int wait_for_news(asyncio_server *server)
 {

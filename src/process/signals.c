@@ -189,7 +189,11 @@ static void describe_signal(const struct wait *wait, char *text, size_t bytes)
         snprintf(text, bytes, " %d", watch->signo);
 }
 
-static const struct wait_kind signal_kind = {.name = "signal", .describe = describe_signal};
+static const struct wait_kind signal_kind = {
+    .name = "signal",
+    .describe = describe_signal,
+    .shape = {.kind = SHAPE_SIGNAL, .at = {offsetof(struct watch, signo)}},
+};
 
 int asyncio_wait_signal(int signo)
 {

@@ -140,7 +140,11 @@ int asy_process_watch(asyncio_process *process)
 
 /* ---- Waited for ------------------------------------------------------------------------------ */
 
-static const struct wait_kind process_kind = {.name = "process"};
+static const struct wait_kind process_kind = {
+    .name = "process",
+    .shape = {.kind = SHAPE_PROCESS,
+              .at = {offsetof(asyncio_process, child.pid), offsetof(asyncio_process, name)}},
+};
 
 int asy_process_wait(asyncio_process *process)
 {

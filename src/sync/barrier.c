@@ -39,12 +39,21 @@ static void revoke_leave(struct wait *wait)
         leave_barrier(wait->object, wait);
 }
 
+#define BARRIER_SHAPE                                                                                        \
+    {                                                                                                        \
+        .kind = SHAPE_BARRIER, .at = {                                                                       \
+            offsetof(asyncio_barrier, parties_),                                                             \
+            offsetof(asyncio_barrier, count_)                                                                \
+        }                                                                                                    \
+    }
 static const struct wait_kind filling_kind = {
     .name = "barrier",
     .cancel = cancel_filling,
     .revoke = revoke_leave,
+    .shape = BARRIER_SHAPE,
 };
-static const struct wait_kind blocked_kind = {.name = "barrier, until it has drained"};
+static const struct wait_kind blocked_kind = {.name = "barrier, until it has drained",
+                                              .shape = BARRIER_SHAPE};
 
 /* ---- Phases --------------------------------------------------------------------------- */
 

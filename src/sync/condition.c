@@ -54,6 +54,9 @@ static const struct wait_kind returning_kind = {
     .cancel = cancel_returning,
     .revoke = revoke_returning,
     .describe = describe_lock,
+    .shape = {.kind = SHAPE_LOCK_OF,
+              .at = {offsetof(asyncio_condition, lock_), offsetof(asyncio_condition, own_),
+                     offsetof(asyncio_lock, owner_)}},
 };
 
 /* ---- Waiting ---------------------------------------------------------------------- */
@@ -73,7 +76,8 @@ static bool cancel_waiting(struct wait *wait)
     return true;
 }
 
-static const struct wait_kind waiting_kind = {.name = "condition", .cancel = cancel_waiting};
+static const struct wait_kind waiting_kind = {
+    .name = "condition", .cancel = cancel_waiting, .shape.kind = SHAPE_OBJECT};
 
 static void notify_first(asyncio_condition *condition)
 {

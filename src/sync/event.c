@@ -4,7 +4,7 @@
 #include "sync/sync.h"
 #include <errno.h>
 
-static const struct wait_kind event_kind = {.name = "event"};
+static const struct wait_kind event_kind = {.name = "event", .shape.kind = SHAPE_OBJECT};
 
 void asyncio_event_init(asyncio_event *event)
 {

@@ -56,7 +56,12 @@ static void revoke_lock(struct wait *wait)
         asy_lock_pass(wait->object);
 }
 
-static const struct wait_kind lock_kind = {.name = "lock", .revoke = revoke_lock, .describe = describe_owner};
+static const struct wait_kind lock_kind = {
+    .name = "lock",
+    .revoke = revoke_lock,
+    .describe = describe_owner,
+    .shape = {.kind = SHAPE_LOCK, .at = {offsetof(asyncio_lock, owner_)}},
+};
 
 void asyncio_lock_init(asyncio_lock *lock)
 {

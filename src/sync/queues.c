@@ -50,9 +50,17 @@ static void revoke_get(struct wait *wait)
         asy_items_put_back(&queue->items_, item);
 }
 
-static const struct wait_kind get_kind = {.name = "queue get", .revoke = revoke_get};
-static const struct wait_kind put_kind = {.name = "queue put"};
-static const struct wait_kind join_kind = {.name = "queue join"};
+#define QUEUE_SHAPE                                                                                          \
+    {                                                                                                        \
+        .kind = SHAPE_QUEUE, .at = {                                                                         \
+            offsetof(asyncio_queue, items_.count_),                                                          \
+            offsetof(asyncio_queue, maxsize_),                                                               \
+            offsetof(asyncio_queue, unfinished_)                                                             \
+        }                                                                                                    \
+    }
+static const struct wait_kind get_kind = {.name = "queue get", .revoke = revoke_get, .shape = QUEUE_SHAPE};
+static const struct wait_kind put_kind = {.name = "queue put", .shape = QUEUE_SHAPE};
+static const struct wait_kind join_kind = {.name = "queue join", .shape = QUEUE_SHAPE};
 
 /* ---- Life ------------------------------------------------------------------------- */
 

@@ -26,7 +26,11 @@ static void revoke_pass(struct wait *wait)
         pass_semaphore(wait->object);
 }
 
-static const struct wait_kind semaphore_kind = {.name = "semaphore", .revoke = revoke_pass};
+static const struct wait_kind semaphore_kind = {
+    .name = "semaphore",
+    .revoke = revoke_pass,
+    .shape = {.kind = SHAPE_SEMAPHORE, .at = {offsetof(asyncio_semaphore, value_)}},
+};
 
 static COLD int raise_below_zero(const char *call)
 {

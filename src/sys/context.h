@@ -10,22 +10,46 @@
 #include <stdint.h>
 
 /* What the switch leaves below a saved stack pointer: where in it the return address and the caller's frame
- * pointer lie, and its size. For tools. */
+ * pointer lie, and its size; and where other registers lie, {DWARF number, offset} each. For tools. */
 #if defined(__x86_64__)
 #define ASY_CONTEXT_RETURN_ADDRESS 56
 #define ASY_CONTEXT_FRAME_POINTER 48
 #define ASY_CONTEXT_SIZE 64
+#define ASY_CONTEXT_REGISTERS                                                                                \
+    {15, 8}, {14, 16}, {13, 24}, {12, 32}, {3, 40},                                                          \
+    {                                                                                                        \
+        6, 48                                                                                                \
+    }
 #elif defined(__aarch64__)
 #define ASY_CONTEXT_RETURN_ADDRESS 104
 #define ASY_CONTEXT_FRAME_POINTER 96
 #define ASY_CONTEXT_SIZE 176
+#define ASY_CONTEXT_REGISTERS                                                                                \
+    {19, 16}, {20, 24}, {21, 32}, {22, 40}, {23, 48}, {24, 56}, {25, 64}, {26, 72}, {27, 80}, {28, 88},      \
+        {29, 96}, {72, 112}, {73, 120}, {74, 128}, {75, 136}, {76, 144}, {77, 152}, {78, 160},               \
+    {                                                                                                        \
+        79, 168                                                                                              \
+    }
 #elif defined(__riscv) && __riscv_xlen == 64
 #define ASY_CONTEXT_RETURN_ADDRESS 8
 #define ASY_CONTEXT_FRAME_POINTER 16
+#define ASY_CONTEXT_INTEGERS                                                                                 \
+    {8, 16}, {9, 24}, {18, 32}, {19, 40}, {20, 48}, {21, 56}, {22, 64}, {23, 72}, {24, 80}, {25, 88},        \
+        {26, 96},                                                                                            \
+    {                                                                                                        \
+        27, 104                                                                                              \
+    }
 #if defined(__riscv_float_abi_soft)
 #define ASY_CONTEXT_SIZE 112
+#define ASY_CONTEXT_REGISTERS ASY_CONTEXT_INTEGERS
 #else
 #define ASY_CONTEXT_SIZE 208
+#define ASY_CONTEXT_REGISTERS                                                                                \
+    ASY_CONTEXT_INTEGERS, {40, 112}, {41, 120}, {50, 128}, {51, 136}, {52, 144}, {53, 152}, {54, 160},       \
+        {55, 168}, {56, 176}, {57, 184}, {58, 192},                                                          \
+    {                                                                                                        \
+        59, 200                                                                                              \
+    }
 #endif
 #endif
 

@@ -106,7 +106,11 @@ static bool cancel_queued_call(struct wait *wait)
     return true;
 }
 
-static const struct wait_kind thread_kind = {.name = "to_thread", .cancel = cancel_queued_call};
+static const struct wait_kind thread_kind = {
+    .name = "to_thread",
+    .cancel = cancel_queued_call,
+    .shape = {.kind = SHAPE_WORK, .at = {offsetof(struct work, tid), offsetof(struct thread_call, fn)}},
+};
 
 static struct thread_call *make_thread_call(intptr_t (*fn)(void *), void *arg)
 {

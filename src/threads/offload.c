@@ -211,8 +211,8 @@ static unsigned count_places(const struct pool *pool)
     return pool->threads_max + extra;
 }
 
-/* Locked. NULL: the thread is to end. */
-static struct work *take_next_work(struct pool *pool)
+/* Locked. NULL: the thread, whose id is `tid`, is to end. */
+static struct work *take_next_work(struct pool *pool, int tid)
 {
     while (list_is_empty(&pool->queue))
         if (pool->is_retired || pool->threads > count_places(pool) || !wait_to_be_called(pool))
@@ -221,6 +221,7 @@ static struct work *take_next_work(struct pool *pool)
     ASY_ASSERT(pool->queued > 0 && !work->has_begun);
     pool->queued--;
     work->has_begun = work->is_running = true;
+    work->tid = tid;
     return work;
 }
 
@@ -282,8 +283,9 @@ static void run_pool_thread(void *arg)
 {
     struct pool *pool = arg;
     struct work *work;
+    int tid = asy_sys_gettid();
     pthread_mutex_lock(&pool->lock);
-    while ((work = take_next_work(pool))) {
+    while ((work = take_next_work(pool, tid))) {
         pthread_mutex_unlock(&pool->lock);
         run_taken_work(work);
         pthread_mutex_lock(&pool->lock);
@@ -328,6 +330,7 @@ int asy_offload(struct pool *pool, asyncio_loop *loop, struct work *work)
 {
     const _Atomic uint32_t *wake = NULL;
     work->post.callback.kind = &returned_kind;
+    work->tid = 0;
     work->loop = loop;
     work->pool = pool;
     ASY_ASSERT(work->run && work->free);
@@ -423,7 +426,11 @@ static bool let_go_of_work(struct wait *wait)
     return true;
 }
 
-static const struct wait_kind offload_kind = {.name = "a thread", .cancel = let_go_of_work};
+static const struct wait_kind offload_kind = {
+    .name = "a thread",
+    .cancel = let_go_of_work,
+    .shape = {.kind = SHAPE_WORK, .at = {offsetof(struct work, tid)}},
+};
 
 int asy_offload_wait_as(struct pool *pool, asyncio_loop *loop, struct work *work,
                         const struct wait_kind *kind)

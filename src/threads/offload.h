@@ -25,6 +25,7 @@ struct work {
     struct pool *pool;
     struct wait *wait;               /* of the task that waits; NULL: none, or none any more. Loop's thread */
     bool has_begun, is_running;      /* under the pool's lock */
+    int tid;                         /* of the thread that has begun it, for tools; likewise. 0: none */
     bool is_abandoned;               /* likewise: it was running when the task gave up waiting */
     bool goes_on;                    /* it is done even if the loop closes before it has begun */
     bool is_counted;                 /* in the loop's `abroad.awaited_work`. Loop's thread */

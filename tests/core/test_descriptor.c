@@ -5,6 +5,8 @@
 #include "asyncio.h"
 #include "base/sanitizer.h"
 #include "core/descriptor.h"
+#include "core/loop.h"
+#include "core/wait.h"
 #include "support/test.h"
 #include <elf.h>
 #include <errno.h>
@@ -221,6 +223,23 @@ static struct seen look_at_task(uintptr_t task, const char *function)
     return seen;
 }
 
+static uint32_t shape_of(const struct seen *seen)
+{
+    return word_at(pointer_at(seen->wait + debug.wait.kind) + debug.shape.kind);
+}
+
+/* A register that the switch has left is where the table says: the frame pointer stands in both. */
+static void assert_registers_are_told(void)
+{
+    bool is_there = false;
+    assert_true(debug.register_count > 0 && debug.register_count <= 32);
+    for (uint32_t i = 0; i < debug.register_count; i++) {
+        assert_true(debug.registers[i].offset + 8u <= debug.context.size);
+        is_there |= debug.registers[i].offset == debug.context.frame_pointer;
+    }
+    assert_true(is_there);
+}
+
 static void assert_waits_in(const struct seen *seen, const char *what)
 {
     assert_true(seen->wait != 0);
@@ -247,6 +266,9 @@ static void look(void)
     assert_true(pointer_at(found + debug.loop.turn) > 0);
     assert_int_equal(pointer_at(found + debug.loop.timer_count), 1);
     assert_int_equal(pointer_at(found + debug.loop.task_count), 4);
+    assert_int_equal(pointer_at(found + debug.loop_more.id), loop->id);
+    assert_int_equal(word_at(found + debug.loop_more.clock), debug.loop_more.clock_virtual);
+    assert_registers_are_told();
     static const char *const functions[] = {"looks", "sleeps", "waits_for_sleeper", "waits_for_future"};
     struct seen seen[4];
     size_t count = 0;
@@ -258,6 +280,13 @@ static void look(void)
     assert_int_equal(seen[0].wait, 0);
     assert_int_equal(seen[1].task, (uintptr_t)sleeper);
     assert_waits_in(&seen[1], "sleep");
+    uintptr_t kind_of_sleep = pointer_at(seen[1].wait + debug.wait.kind);
+    uintptr_t deadline = pointer_at(seen[1].wait + word_at(kind_of_sleep + debug.shape.deadline));
+    assert_int_equal(deadline, pointer_at(pointer_at(found + debug.loop_more.timer_slots)));
+    assert_true(deadline >= UINT64_C(100000000000));
+    assert_int_equal(shape_of(&seen[2]), SHAPE_FUTURE);
+    assert_int_equal(pointer_at(seen[2].task + debug.future_loop), found);
+    assert_int_equal(pointer_at(seen[2].task + debug.task_scopes), 0);
     assert_waits_in(&seen[2], "await");
     assert_int_equal(seen[2].object, (uintptr_t)sleeper);
     assert_text_at(pointer_at(seen[2].task + debug.task.name), "the waiter");
@@ -320,6 +349,47 @@ TEST(the_layout_of_version_1_stays)
     assert_int_equal(offsetof(struct asyncio_debug_v1, stack), 200);
     assert_int_equal(offsetof(struct asyncio_debug_v1, context), 212);
     assert_int_equal(offsetof(struct asyncio_debug_v1, kind_future), 224);
+    assert_int_equal(offsetof(struct asyncio_debug_v1, loop_more), 232);
+    assert_int_equal(offsetof(struct asyncio_debug_v1, future_loop), 264);
+    assert_int_equal(offsetof(struct asyncio_debug_v1, task_scopes), 268);
+    assert_int_equal(offsetof(struct asyncio_debug_v1, scope), 272);
+    assert_int_equal(offsetof(struct asyncio_debug_v1, shape), 300);
+    assert_int_equal(offsetof(struct asyncio_debug_v1, group), 312);
+    assert_int_equal(offsetof(struct asyncio_debug_v1, registers), 320);
+    assert_int_equal(offsetof(struct asyncio_debug_v1, register_count), 448);
+    assert_int_equal(sizeof(struct asyncio_debug_v1), 480);
+    assert_int_equal(SHAPE_SIGNAL, 14);
+}
+
+/* ---- What stands still ------------------------------------------------------------------------- */
+
+static void count_call(void *arg)
+{
+    ++*(int *)arg;
+}
+
+ASYNC(looks_at_progress, int *, calls)
+{
+    asyncio_loop *own = asyncio_get_running_loop();
+    uint64_t before = asy_loop_progress(own);
+    assert_int_equal(asy_loop_progress(own), before);
+    uint64_t callbacks = own->callbacks, polls = own->polls, steps = own->steps;
+    asyncio_loop_call_soon(own, count_call, calls);
+    asyncio_loop_call_later(own, 0.001, count_call, calls);
+    asyncio_sleep(0.01);
+    assert_int_equal(*calls, 2);
+    assert_true(own->callbacks >= callbacks + 3); /* and the sleeper's own timer */
+    assert_true(own->polls > polls);
+    assert_int_equal(own->steps, steps + 1);
+    assert_true(asy_loop_progress(own) >= before + 5);
+    return 0;
+}
+
+TEST(steps_callbacks_and_polls_are_progress)
+{
+    static const asyncio_run_options simulated = {.clock = ASYNCIO_CLOCK_VIRTUAL};
+    int calls = 0;
+    assert_int_equal(asyncio_run_with(looks_at_progress(&calls), &simulated), 0);
 }
 
 TEST_MAIN()
