@@ -101,10 +101,13 @@ static inline void fetch_ahead(asyncio_loop *loop, const struct epoll_event *eve
 
 HOT void asy_fd_take_events(void *context, const struct epoll_event *events, int count)
 {
-    asyncio_loop *loop = ((const struct fd_table *)context)->loop;
+    struct fd_table *table = context;
+    asyncio_loop *loop = table->loop;
+    table->is_taking_events = true;
     for (int i = count > TASK_AHEAD ? -RECORD_AHEAD : 0; i < count; i++) {
         fetch_ahead(loop, events, i, count);
         if (i >= 0)
             take_event(loop, events[i].data.u64, events[i].events);
     }
+    table->is_taking_events = false;
 }

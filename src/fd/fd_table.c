@@ -33,6 +33,7 @@ static void close_table(struct asy_io_hooks *hooks)
         asy_slab_free(record, sizeof *record);
     }
     asy_sys_free(table->input);
+    asy_sys_free(table->wide_input);
     asy_sys_free(table->records);
     asy_sys_free(table);
 }

@@ -61,7 +61,9 @@ struct fd_table {
     struct fd_record **records; /* by number; NULL where there is none */
     size_t capacity;
     uint32_t generation;
-    char *input; /* the buffer that a stream used last (stream_read.c), or NULL */
+    char *input;           /* the buffer that a stream used last (stream_read.c), or NULL */
+    char *wide_input;      /* of transports (transport_read.c), or NULL */
+    bool is_taking_events; /* the poll hands events out; no function of the program is running */
 };
 
 /* ---- Records (fd_table.c) ---------------------------------------------------------- */

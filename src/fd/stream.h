@@ -211,6 +211,8 @@ int asy_stream_write_file(asyncio_stream *stream);
 void asy_stream_leave_file(asyncio_stream *stream);
 
 /* ---- stream_filter.c ------------------------------------------------------------------ */
+/* The filter's goodbye is sent: a peer that knows no goodbye sees the end. */
+void asy_stream_shut_output(asyncio_stream *stream);
 /* Waits for the peer's answer to the filter's goodbye, which is sent. 0, -ETIMEDOUT, -ECANCELED. */
 int asy_stream_await_goodbye(asyncio_stream *stream);
 

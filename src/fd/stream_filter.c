@@ -174,6 +174,13 @@ static int drop_input(asyncio_stream *stream)
     }
 }
 
+void asy_stream_shut_output(asyncio_stream *stream)
+{
+    if (stream->is_socket && !stream->ended)
+        asy_sys_shutdown(stream->fd, SHUT_WR);
+    stream->ended = true;
+}
+
 int asy_stream_await_goodbye(asyncio_stream *stream)
 {
     double timeout = stream->filter_ops->shutdown_timeout(stream->filter);
@@ -183,9 +190,7 @@ int asy_stream_await_goodbye(asyncio_stream *stream)
     int err = asyncio_timeout_enter(&limit, timeout);
     if (err)
         return err;
-    if (stream->is_socket && !stream->ended)
-        asy_sys_shutdown(stream->fd, SHUT_WR); /* a peer that knows no goodbye sees the end */
-    stream->ended = true;
+    asy_stream_shut_output(stream);
     asy_stream_fail_reads(stream, -EBADF);
     err = drop_input(stream);
     return (int)asyncio_timeout_exit(&limit, err == -ECANCELED ? err : 0);
