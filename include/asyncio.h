@@ -9,6 +9,7 @@
 #include <asyncio/contextvars.h>
 #include <asyncio/coroutines.h>
 #include <asyncio/datagrams.h>
+#include <asyncio/embed.h>
 #include <asyncio/errors.h>
 #include <asyncio/events.h>
 #include <asyncio/fdio.h>

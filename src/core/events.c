@@ -57,11 +57,10 @@ static void shuffle_tasks(asyncio_loop *loop)
     struct ready **link = &loop->ready.first;
     for (n = 0; n < count; n++) {
         struct ready *entry = all[n]->kind == READY_TASK ? *tasks++ : all[n];
-        *link = entry;
+        ready_relink(&loop->ready, entry, link);
         link = &entry->next;
     }
-    *link = NULL;
-    loop->ready.end = link;
+    ready_relink(&loop->ready, NULL, link);
     asy_sys_free(all);
 }
 
@@ -215,21 +214,36 @@ static void run_callback(asyncio_loop *loop, struct callback *callback)
         asy_returned_in_child(NULL);
 }
 
+/* Where an iteration is exact it ends at a mark, and no number of entries does: callbacks that are taken out
+ * of the queue meanwhile make none of those that come later a part of it. */
+static COLD void mark_end_of_iteration(asyncio_loop *loop)
+{
+    if (loop->is_seeded)
+        shuffle_tasks(loop);
+    loop->iteration_end.kind = READY_END;
+    ready_push(&loop->ready, &loop->iteration_end);
+    loop->ready_then = SIZE_MAX;
+}
+
 static HOT void run_batch(asyncio_loop *loop)
 {
-    if (UNLIKELY(loop->is_seeded))
-        shuffle_tasks(loop);
     loop->ready_then = loop->ready.count;
+    if (UNLIKELY(loop->is_strict))
+        mark_end_of_iteration(loop);
     begin_stretch(loop, loop->look_hops);
     struct ready *entry;
     while ((entry = loop->ready.first)) {
         if (loop->batch == 0 && !asy_loop_goes_on(loop))
             return;
-        ready_drop_first(&loop->ready);
         loop->batch--;
         if (entry->kind == READY_CALLBACK) {
-            run_callback(loop, (struct callback *)entry);
-        } else if (entry->kind == READY_RELAY) {
+            run_callback(loop, callback_take_first(&loop->ready));
+            continue;
+        }
+        ready_drop_first(&loop->ready);
+        if (UNLIKELY(entry->kind == READY_END))
+            return;
+        if (entry->kind == READY_RELAY) {
             entry->kind = READY_TASK;
             ready_push(&loop->ready, entry);
         } else if (UNLIKELY(loop->is_stepping)) {
@@ -403,7 +417,7 @@ static int run_until_done(asyncio_loop *loop, asyncio_future *future)
     int err = run_iterations(loop);
     /* If somebody else has stopped the loop, it still stands in one of these. */
     list_remove(&until.waiter.node);
-    ready_remove(&loop->ready, &until.callback.ready);
+    callback_remove(&loop->ready, &until.callback);
     return err;
 }
 

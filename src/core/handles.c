@@ -9,16 +9,16 @@
 #include "asyncio/events.h"
 #include "base/assert.h"
 #include "core/contextvars.h"
+#include "core/due.h"
 #include "core/loop.h"
 #include "sys/sys.h"
 #include <errno.h>
 #include <math.h>
 
-enum handle_state { HANDLE_FREE, HANDLE_TIMED, HANDLE_QUEUED, HANDLE_CANCELLED };
+enum handle_state { HANDLE_FREE, HANDLE_TIMED, HANDLE_QUEUED };
 
 struct handle {
-    struct callback callback; /* while queued */
-    struct timer timer;       /* while timed */
+    union due due; /* a timer while timed, a callback while queued */
     asyncio_callback fn;
     void *arg;
     asyncio_context *context;
@@ -107,13 +107,12 @@ static void put_handle_back(struct handle *handle)
 static void run_handle(struct callback *callback)
 {
     struct handle *handle = (struct handle *)callback;
-    asyncio_callback fn = handle->state == HANDLE_QUEUED ? handle->fn : NULL;
+    asyncio_callback fn = handle->fn;
     void *arg = handle->arg;
     asy_vars_enter(handle->loop, handle->context);
     handle->context = NULL;
     put_handle_back(handle);
-    if (fn)
-        fn(arg);
+    fn(arg);
 }
 
 static void drop_handle(struct callback *callback)
@@ -126,13 +125,13 @@ static const struct callback_kind handle_kind = {run_handle, drop_handle};
 static void queue_handle(struct handle *handle)
 {
     handle->state = HANDLE_QUEUED;
-    callback_push(&handle->loop->ready, &handle->callback, &handle_kind);
+    callback_push(&handle->loop->ready, &handle->due.callback, &handle_kind);
     asy_loop_queued(handle->loop);
 }
 
 static void queue_due_handle(struct timer *timer)
 {
-    queue_handle(LIST_ENTRY(timer, struct handle, timer));
+    queue_handle((struct handle *)(void *)timer);
 }
 
 static struct handle *take_handle(asyncio_loop *loop, asyncio_callback fn, void *arg)
@@ -210,9 +209,9 @@ static asyncio_handle call_at_ns(asyncio_loop *loop, int64_t deadline_ns, asynci
     struct handle *handle = take_captured_handle(loop, fn, arg);
     if (!handle)
         return refuse_handle(loop, -ENOMEM, call);
-    handle->timer.fire = queue_due_handle;
+    handle->due.timer = (struct timer){.fire = queue_due_handle};
     handle->state = HANDLE_TIMED;
-    if (asy_timer_start(loop, &handle->timer, deadline_ns)) {
+    if (asy_timer_start(loop, &handle->due.timer, deadline_ns)) {
         put_handle_back(handle);
         return refuse_handle(loop, -ENOMEM, call);
     }
@@ -246,14 +245,11 @@ bool asyncio_handle_cancel(asyncio_loop *loop, asyncio_handle public)
     struct handle *handle = loop->is_closed ? NULL : find_handle(loop, public);
     if (!handle)
         return false;
-    if (handle->state == HANDLE_TIMED) {
-        asy_timer_stop(loop, &handle->timer);
-        put_handle_back(handle);
-        return true;
-    }
-    if (handle->state != HANDLE_QUEUED)
-        return false;
-    handle->state = HANDLE_CANCELLED; /* skipped, and put back, when the loop reaches it */
+    if (handle->state == HANDLE_TIMED)
+        asy_timer_stop(loop, &handle->due.timer);
+    else
+        callback_remove(&loop->ready, &handle->due.callback);
+    put_handle_back(handle);
     return true;
 }
 

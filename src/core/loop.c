@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "core/debug.h"
 #include "core/descriptor.h"
+#include "core/embed.h"
 #include "core/handles.h"
 #include "core/overflow.h"
 #include "core/quarantine.h"
@@ -246,7 +247,7 @@ static void forget_ready_tasks(asyncio_loop *loop)
     for (; entry; entry = next) {
         next = entry->next;
         if (entry->kind == READY_CALLBACK)
-            ready_push(&loop->ready, entry);
+            callback_push(&loop->ready, (struct callback *)entry, ((struct callback *)entry)->kind);
     }
 }
 
@@ -254,10 +255,11 @@ static void drop_ready_callbacks(asyncio_loop *loop)
 {
     struct ready *entry;
     while ((entry = loop->ready.first)) {
-        ready_drop_first(&loop->ready);
-        if (entry->kind != READY_CALLBACK)
+        if (entry->kind != READY_CALLBACK) {
+            ready_drop_first(&loop->ready);
             continue;
-        struct callback *callback = (struct callback *)entry;
+        }
+        struct callback *callback = callback_take_first(&loop->ready);
         callback->kind->drop(callback);
     }
 }
@@ -296,8 +298,8 @@ static void close_loop(asyncio_loop *loop)
         loop->signals->close(loop->signals);
     loop->signals = NULL;
     asy_refused_release(loop);
-    asy_posts_collect(loop);
     asy_posts_close(loop);
+    asy_embed_close(loop);
     drop_ready_callbacks(loop);
     asy_loop_give_spare_stack(loop);
     end_kept_stacks(loop, is_in_use || !list_is_empty(&loop->tasks));

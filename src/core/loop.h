@@ -8,6 +8,7 @@
 #ifndef ASY_CORE_LOOP_H
 #define ASY_CORE_LOOP_H
 
+#include "asyncio/embed.h"
 #include "asyncio/events.h"
 #include "backend/backend.h"
 #include "base/compiler.h"
@@ -80,7 +81,8 @@ struct exceptions {
  *   is_deadlocked     a deadlock was told, which happens once.
  *
  * Counts: task_count is the length of `tasks`; objects is 0 if and only if refs lacks its mark for them
- * (loop.c). `hops` includes `batch`, which may exceed ready.count: what is queued meanwhile runs, too.
+ * (loop.c). `hops` includes `batch`, which may exceed ready.count: what is queued meanwhile runs, too, unless
+ * the loop is strict. Then iteration_end, which is in the queue while an iteration runs, ends it.
  *
  * An object is on these lists:
  *   ready        tasks that are fresh or ready, each once, and callbacks.
@@ -98,7 +100,7 @@ struct asyncio_loop {
     uint32_t batch;     /* entries left before the iteration is looked at again */
     uint32_t hops;      /* since the last poll, those of the batch among them */
     uint32_t look_hops; /* how many run between two looks at the clock; 1 while they are long */
-    size_t ready_then;  /* entries of this iteration that are not in `batch` yet */
+    size_t ready_then;  /* entries of this iteration that are not in `batch` yet; SIZE_MAX: up to the mark */
     bool is_stepping;   /* debug or instrument: every step goes through the loop */
     bool is_stopping;
     bool is_dozing;     /* between two iterations inside another loop, not told of anything yet */
@@ -119,7 +121,9 @@ struct asyncio_loop {
 
     /* The poll. */
     uint64_t polls;
+    struct ready iteration_end; /* the mark, in a strict iteration */
     struct heap timers;
+    uint32_t timer_room_kept; /* in the heap, for timers that are due and may be moved (embed.c) */
     struct asy_backend *backend;
     struct asy_io_hooks *io;      /* descriptors; NULL while none was used */
     struct asy_io_hooks *signals; /* the same for signals */
@@ -147,6 +151,8 @@ struct asyncio_loop {
     uint64_t callbacks;       /* run so far, those of timers among them */
     asyncio_context *context; /* what one runs in (core/contextvars.h) */
     struct handle_pool handles;
+    asyncio_drain drain; /* who gets calls, timers and watches back when the loop closes; or NULL */
+    void *drain_arg;
     asyncio_exception_handler exception_handler;
     void *exception_arg;
     const struct asyncio_instrument *instrument;

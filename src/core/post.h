@@ -21,30 +21,28 @@ struct signal_place {
     void *arg;
 };
 
-struct post {
-    struct callback callback; /* its kind is set by the poster; runs, or is dropped, on the loop's thread */
-    struct post *next;
-};
-
 /* What other threads and signal handlers touch of a loop; threadsafe.c says in which order. */
 struct posts {
-    _Atomic bool has_any;          /* something was posted since the loop last collected */
-    _Atomic bool is_sleeping;      /* the loop may be in its poll: whoever posts wakes it */
-    _Atomic(struct post *) newest; /* a stack; after the close a mark, for good */
-    _Atomic uint32_t signal_tail;  /* the next ticket for a place in the ring */
-    uint32_t signal_head;          /* the next ticket to collect; the loop's alone */
+    _Atomic bool has_any;              /* something was posted since the loop last collected */
+    _Atomic bool is_sleeping;          /* the loop may be in its poll: whoever posts wakes it */
+    _Atomic(struct callback *) newest; /* a stack, by ready.next; after the close a mark, for good */
+    _Atomic uint32_t signal_tail;      /* the next ticket for a place in the ring */
+    uint32_t signal_head;              /* the next ticket to collect; the loop's alone */
     struct signal_place signal_places[ASY_SIGNAL_PLACES];
 };
 
-/* Hands a post over. Any thread that has a reference to the loop. 0; ASYNCIO_ESTATE when the loop is closed,
- * or the parent process's: then the post is still the caller's. */
-int asy_post(asyncio_loop *loop, struct post *post);
+/* Hands a callback over: its kind is set, and it runs, or is dropped, on the loop's thread. Any thread that
+ * has a reference to the loop. 0; ASYNCIO_ESTATE when the loop is closed, or the parent process's: then the
+ * callback is still the caller's. */
+int asy_post(asyncio_loop *loop, struct callback *post);
 
 void asy_posts_init(asyncio_loop *loop);
 /* Moves what other threads and signal handlers posted to the ready queue. */
 void asy_posts_collect(asyncio_loop *loop);
+/* The same whether or not something is known to be there. */
+void asy_posts_take(asyncio_loop *loop);
 bool asy_posts_pending(asyncio_loop *loop);
-/* Refuses posts from now on, and drops those that are there. */
+/* Collects for the last time, and refuses posts from now on. */
 void asy_posts_close(asyncio_loop *loop);
 
 #endif

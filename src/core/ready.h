@@ -4,16 +4,23 @@
  * An entry is part of a task or a callback. A task is in the queue at most once. It has two kinds of entry:
  * READY_TASK runs it; READY_RELAY puts it at the end of the queue again when the loop reaches it. The relay
  * stands for the callback that asyncio queues between an event (a timer's, a gather's) and the wake-up of the
- * task that waits for it, so that orders are the same.
+ * task that waits for it, so that orders are the same. READY_END stands behind the last entry of an iteration
+ * where that must be exact (is_strict).
+ *
+ * A callback can be taken out of the queue. It knows the link that leads to it. That is kept right for every
+ * callback but the first of the queue, to which only the queue leads, and which nobody tells when its
+ * predecessor has left: so pushing and taking tasks costs nothing more.
  */
 #ifndef ASY_CORE_READY_H
 #define ASY_CORE_READY_H
 
+#include "base/assert.h"
 #include "base/compiler.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum ready_kind { READY_TASK, READY_RELAY, READY_CALLBACK };
+enum ready_kind { READY_TASK, READY_RELAY, READY_CALLBACK, READY_END };
 
 struct ready {
     struct ready *next;
@@ -41,15 +48,6 @@ static inline void ready_push(struct ready_queue *queue, struct ready *entry)
     queue->count++;
 }
 
-static inline void ready_push_first(struct ready_queue *queue, struct ready *entry)
-{
-    entry->next = queue->first;
-    if (!entry->next)
-        queue->end = &entry->next;
-    queue->first = entry;
-    queue->count++;
-}
-
 /* Takes the first entry off; there must be one. */
 static inline void ready_drop_first(struct ready_queue *queue)
 {
@@ -60,22 +58,9 @@ static inline void ready_drop_first(struct ready_queue *queue)
     queue->count--;
 }
 
-/* Takes an entry off, wherever it is in the queue, if it is there: slow. */
-static inline void ready_remove(struct ready_queue *queue, struct ready *entry)
-{
-    struct ready **link = &queue->first;
-    while (*link && *link != entry)
-        link = &(*link)->next;
-    if (!*link)
-        return;
-    *link = entry->next;
-    if (!*link)
-        queue->end = link;
-    queue->count--;
-}
-
-/* A callback of the loop: a handle's, a future's, or a post from elsewhere. Runs on the loop's stack. One of
- * the two functions is called, once, and gives the block back. */
+/* A callback of the loop: a handle's, a future's, the program's own, or a post from elsewhere. Runs on the
+ * loop's stack. One of the two functions is called, once, when it has left the queue, and gives the block
+ * back. */
 struct callback;
 struct callback_kind {
     void (*run)(struct callback *callback);
@@ -85,6 +70,7 @@ struct callback_kind {
 struct callback {
     struct ready ready;
     const struct callback_kind *kind;
+    struct ready **link; /* NULL: not in the queue */
 };
 
 static inline void callback_push(struct ready_queue *queue, struct callback *callback,
@@ -92,7 +78,48 @@ static inline void callback_push(struct ready_queue *queue, struct callback *cal
 {
     callback->ready.kind = READY_CALLBACK;
     callback->kind = kind;
+    callback->link = queue->end;
     ready_push(queue, &callback->ready);
+}
+
+/* The first entry is a callback: takes it off. */
+static inline struct callback *callback_take_first(struct ready_queue *queue)
+{
+    struct callback *callback = (struct callback *)queue->first;
+    ready_drop_first(queue);
+    callback->link = NULL;
+    return callback;
+}
+
+/* `link` leads to `next`, unless that is NULL. */
+static inline void ready_relink(struct ready_queue *queue, struct ready *next, struct ready **link)
+{
+    *link = next;
+    if (!next)
+        queue->end = link;
+    else if (next->kind == READY_CALLBACK)
+        ((struct callback *)next)->link = link;
+}
+
+/* Takes a callback out, wherever it is in the queue. False if it is not there. */
+static inline bool callback_remove(struct ready_queue *queue, struct callback *callback)
+{
+    if (!callback->link)
+        return false;
+    struct ready *entry = &callback->ready;
+    struct ready **link = queue->first == entry ? &queue->first : callback->link;
+    ASY_ASSERT(*link == entry);
+    ready_relink(queue, entry->next, link);
+    queue->count--;
+    callback->link = NULL;
+    return true;
+}
+
+static inline void ready_push_first(struct ready_queue *queue, struct ready *entry)
+{
+    ready_relink(queue, queue->first, &entry->next);
+    queue->first = entry;
+    queue->count++;
 }
 
 #endif

@@ -34,7 +34,7 @@ static inline __attribute__((always_inline)) asyncio_task *take_next(asyncio_loo
     while ((entry = loop->ready.first)) {
         if (UNLIKELY(loop->batch == 0) && !asy_loop_goes_on(loop))
             return NULL;
-        if (UNLIKELY(entry->kind == READY_CALLBACK))
+        if (UNLIKELY(entry->kind >= READY_CALLBACK))
             return NULL;
         ready_drop_first(&loop->ready);
         loop->batch--;

@@ -22,14 +22,14 @@
 
 /* What asyncio_loop_call_soon_threadsafe posts. */
 struct call {
-    struct post post;
+    struct callback callback;
     asyncio_callback fn;
     void *arg;
     asyncio_context *context; /* the loop's to count, whoever posted */
 };
 
 /* In place of the stack once the loop is closed. */
-static struct post closed_mark;
+static struct callback closed_mark;
 
 void asy_posts_init(asyncio_loop *loop)
 {
@@ -42,24 +42,24 @@ void asy_posts_init(asyncio_loop *loop)
 }
 
 /* Comes after the post itself, so that a loop that sees has_any finds it. For the order of the two below, see
- * the head of this file. */
+ * the head of this file. Most often the loop is awake: then a look does, and no exchange. */
 static void wake_loop(asyncio_loop *loop)
 {
     atomic_store(&loop->posts.has_any, true);
-    if (atomic_exchange(&loop->posts.is_sleeping, false))
+    if (atomic_load(&loop->posts.is_sleeping) && atomic_exchange(&loop->posts.is_sleeping, false))
         loop->backend->ops->wake(loop->backend);
 }
 
-int asy_post(asyncio_loop *loop, struct post *post)
+int asy_post(asyncio_loop *loop, struct callback *post)
 {
-    ASY_ASSERT(post->callback.kind);
+    ASY_ASSERT(post->kind);
     if (UNLIKELY(asy_loop_is_parents(loop)))
         return ASYNCIO_ESTATE;
-    struct post *head = atomic_load(&loop->posts.newest);
+    struct callback *head = atomic_load(&loop->posts.newest);
     do { /* the exchange releases what the poster wrote; the loop's, which takes all, acquires it */
         if (head == &closed_mark)
             return ASYNCIO_ESTATE;
-        post->next = head;
+        post->ready.next = (struct ready *)head;
     } while (!atomic_compare_exchange_weak(&loop->posts.newest, &head, post));
     wake_loop(loop);
     return 0;
@@ -95,10 +95,10 @@ int asyncio_loop_call_soon_threadsafe(asyncio_loop *loop, asyncio_callback fn, v
     struct call *call = asy_sys_alloc(sizeof *call);
     if (!call)
         return -ENOMEM;
-    *call = (struct call){.post.callback.kind = &call_kind, .fn = fn, .arg = arg};
+    *call = (struct call){.callback.kind = &call_kind, .fn = fn, .arg = arg};
     int err = asy_vars_capture(loop, &call->context);
     if (!err)
-        err = asy_post(loop, &call->post);
+        err = asy_post(loop, &call->callback);
     if (err)
         free_posted_call(call);
     return err;
@@ -133,11 +133,11 @@ int asyncio_loop_call_soon_signalsafe(asyncio_loop *loop, asyncio_callback fn, v
     return 0;
 }
 
-static struct post *reverse_posts(struct post *post)
+static struct ready *reverse_posts(struct ready *post)
 {
-    struct post *before = NULL;
+    struct ready *before = NULL;
     while (post) {
-        struct post *next = post->next;
+        struct ready *next = post->next;
         post->next = before;
         before = post;
         post = next;
@@ -145,13 +145,14 @@ static struct post *reverse_posts(struct post *post)
     return before;
 }
 
-static void collect_thread_posts(asyncio_loop *loop)
+/* `empty` takes the place of what was posted: NULL, or the mark. */
+static void collect_thread_posts(asyncio_loop *loop, struct callback *empty)
 {
-    struct post *post = reverse_posts(atomic_exchange(&loop->posts.newest, NULL));
+    struct ready *post = reverse_posts((struct ready *)atomic_exchange(&loop->posts.newest, empty));
     while (post) {
-        struct post *next = post->next;
-        callback_push(&loop->ready, &post->callback, post->callback.kind);
-        post = next;
+        struct callback *callback = (struct callback *)post;
+        post = post->next;
+        callback_push(&loop->ready, callback, callback->kind);
     }
 }
 
@@ -188,17 +189,24 @@ static void collect_signal_posts(asyncio_loop *loop)
     }
 }
 
+void asy_posts_take(asyncio_loop *loop)
+{
+    if (atomic_load(&loop->posts.newest) == &closed_mark)
+        return;
+    /* First down, then collected: a post that comes in between sets it again. */
+    atomic_store(&loop->posts.has_any, false);
+    collect_thread_posts(loop, NULL);
+    collect_signal_posts(loop);
+}
+
 HOT void asy_posts_collect(asyncio_loop *loop)
 {
     /* Relaxed: a post that is missed now is found at the next look; before it sleeps, the loop looks in
      * order. */
     if (LIKELY(!atomic_load_explicit(&loop->posts.has_any, memory_order_relaxed)))
         return;
-    /* First down, then collected: a post that comes in between sets it again. */
-    atomic_store(&loop->posts.has_any, false);
     asy_exceptions_update(loop);
-    collect_thread_posts(loop);
-    collect_signal_posts(loop);
+    asy_posts_take(loop);
 }
 
 HOT bool asy_posts_pending(asyncio_loop *loop)
@@ -208,11 +216,7 @@ HOT bool asy_posts_pending(asyncio_loop *loop)
 
 void asy_posts_close(asyncio_loop *loop)
 {
-    ASY_ASSERT(loop->is_closed);
-    struct post *post = atomic_exchange(&loop->posts.newest, &closed_mark);
-    while (post && post != &closed_mark) {
-        struct post *next = post->next;
-        post->callback.kind->drop(&post->callback);
-        post = next;
-    }
+    ASY_ASSERT(loop->is_closed && atomic_load(&loop->posts.newest) != &closed_mark);
+    collect_thread_posts(loop, &closed_mark);
+    collect_signal_posts(loop);
 }

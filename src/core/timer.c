@@ -12,10 +12,11 @@
 #define NS_PER_S 1e9
 #define FIRST_CAPACITY 64
 
-/* If memory runs out between the two, the arrays differ in size, and the capacity is the smaller one's. */
-static int grow_timer_heap(struct heap *heap)
+/* If memory runs out between the two, the arrays differ in size, and the capacity is the smaller one's. The
+ * heap itself knows nothing of the room that is kept. */
+static int grow_timer_heap(struct heap *heap, uint32_t kept)
 {
-    size_t capacity = heap->capacity ? (size_t)heap->capacity * 2 : FIRST_CAPACITY;
+    size_t room = (size_t)heap->capacity + kept, capacity = room ? room * 2 : FIRST_CAPACITY;
     if (capacity > HEAP_CAPACITY_MAX)
         return -ENOMEM;
     struct heap_slot *slots = asy_sys_realloc(heap->slots, capacity * sizeof *slots);
@@ -26,22 +27,44 @@ static int grow_timer_heap(struct heap *heap)
     if (!places)
         return -ENOMEM;
     heap->places = places;
-    heap->capacity = (uint32_t)capacity;
+    heap->capacity = (uint32_t)capacity - kept;
     return 0;
 }
 
-int asy_timer_start(asyncio_loop *loop, struct timer *timer, int64_t deadline_ns)
+void asy_timer_keep_room(asyncio_loop *loop)
+{
+    ASY_ASSERT(loop->timers.count < loop->timers.capacity);
+    loop->timers.capacity--;
+    loop->timer_room_kept++;
+}
+
+void asy_timer_room_back(asyncio_loop *loop)
+{
+    ASY_ASSERT(loop->timer_room_kept > 0);
+    loop->timers.capacity++;
+    loop->timer_room_kept--;
+}
+
+static inline int insert_timer(asyncio_loop *loop, struct timer *timer, int64_t deadline_ns)
 {
     struct heap *heap = &loop->timers;
-    if (deadline_ns == ASY_NO_DEADLINE)
-        return 0;
-    if (UNLIKELY(heap->count == heap->capacity) && grow_timer_heap(heap))
+    if (UNLIKELY(heap->count == heap->capacity) && grow_timer_heap(heap, loop->timer_room_kept))
         return -ENOMEM;
     timer->node.key = deadline_ns;
     asy_heap_insert(heap, &timer->node);
     if (UNLIKELY(loop->instrument != NULL))
         asy_trace_time(loop, ASYNCIO_TRACE_TIMER, loop->current, deadline_ns);
     return 0;
+}
+
+int asy_timer_start(asyncio_loop *loop, struct timer *timer, int64_t deadline_ns)
+{
+    return deadline_ns == ASY_NO_DEADLINE ? 0 : insert_timer(loop, timer, deadline_ns);
+}
+
+int asy_timer_start_always(asyncio_loop *loop, struct timer *timer, int64_t deadline_ns)
+{
+    return insert_timer(loop, timer, deadline_ns);
 }
 
 void asy_timer_stop(asyncio_loop *loop, struct timer *timer)

@@ -19,6 +19,11 @@ struct timer {
 
 /* 0, or -ENOMEM when the heap cannot grow. With ASY_NO_DEADLINE it never fires, and is not running. */
 int asy_timer_start(struct asyncio_loop *loop, struct timer *timer, int64_t deadline_ns);
+/* The same, but with ASY_NO_DEADLINE it is running, too, and never fires. */
+int asy_timer_start_always(struct asyncio_loop *loop, struct timer *timer, int64_t deadline_ns);
+/* A timer that has fired may be started again without failing, until the room that it had is given back. */
+void asy_timer_keep_room(struct asyncio_loop *loop);
+void asy_timer_room_back(struct asyncio_loop *loop);
 /* Nothing happens if it is not running. */
 void asy_timer_stop(struct asyncio_loop *loop, struct timer *timer);
 /* Fires all that are due at now_ns, in order. */

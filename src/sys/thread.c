@@ -267,6 +267,11 @@ void asy_sys_futex_wake(const _Atomic uint32_t *word, int count)
     errno = saved;
 }
 
+void asy_sys_yield(void)
+{
+    sched_yield();
+}
+
 unsigned asy_sys_processors(void)
 {
     cpu_set_t set;

@@ -49,6 +49,8 @@ bool asy_sys_futex_wait(_Atomic uint32_t *word, uint32_t value, int64_t timeout_
 /* Wakes so many sleepers of the word. Async-signal-safe. The word may be gone already: a sleeper on what
  * lies there now returns early. */
 void asy_sys_futex_wake(const _Atomic uint32_t *word, int count);
+/* Lets other threads run. */
+void asy_sys_yield(void);
 /* How many processors this process may use. */
 unsigned asy_sys_processors(void);
 

@@ -241,7 +241,7 @@ static void abandon_executor_call(struct waiter *waiter, asyncio_future *future)
     struct executor_call *call = LIST_ENTRY(waiter, struct executor_call, ended);
     detach_future(call);
     if (asy_offload_abandon(&call->work)) {
-        callback_push(&future->loop->ready, &call->work.post.callback, &taken_back_kind);
+        callback_push(&future->loop->ready, &call->work.post, &taken_back_kind);
         asy_loop_queued(future->loop);
     }
     asy_future_unref(future);

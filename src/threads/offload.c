@@ -329,7 +329,7 @@ static int ensure_thread(struct pool *pool, const _Atomic uint32_t **wake)
 int asy_offload(struct pool *pool, asyncio_loop *loop, struct work *work)
 {
     const _Atomic uint32_t *wake = NULL;
-    work->post.callback.kind = &returned_kind;
+    work->post.kind = &returned_kind;
     work->tid = 0;
     work->loop = loop;
     work->pool = pool;

@@ -18,7 +18,7 @@
 #include <stdbool.h>
 
 struct work {
-    struct post post;
+    struct callback post;
     struct list node;     /* in the pool's queue */
     struct abroad abroad; /* among what its loop has abroad. Loop's thread */
     asyncio_loop *loop;   /* held while the pool has the work */

@@ -30,8 +30,8 @@ static const char what_thread_future[] = "thread future";
 
 struct asyncio_thread_future {
     struct loose_object object;
-    struct post start;  /* the submission */
-    struct post cancel; /* a request to cancel, while is_cancelling */
+    struct callback start;  /* the submission */
+    struct callback cancel; /* a request to cancel, while is_cancelling */
 
     /* The thread that sets it owns `cancel`. The loop's thread clears it once it has read `cancel`: the
      * exchange of the next thread must come after that, and both are sequentially consistent. */
@@ -118,13 +118,13 @@ static void refuse_submission(asyncio_thread_future *future, const char *words)
 
 static void drop_submitted(struct callback *callback)
 {
-    refuse_submission(LIST_ENTRY(callback, asyncio_thread_future, start.callback), "the loop is closed");
+    refuse_submission(LIST_ENTRY(callback, asyncio_thread_future, start), "the loop is closed");
 }
 
 /* A shutdown waits for the tasks that there are, and lets other threads submit no new ones. */
 static void start_submitted(struct callback *callback)
 {
-    asyncio_thread_future *future = LIST_ENTRY(callback, asyncio_thread_future, start.callback);
+    asyncio_thread_future *future = LIST_ENTRY(callback, asyncio_thread_future, start);
     asyncio_loop *loop = future->loop;
     if (loop->is_shutting_down) {
         refuse_submission(future, "the loop is about to close");
@@ -140,7 +140,7 @@ static const struct callback_kind submitted_kind = {start_submitted, drop_submit
 
 static asyncio_thread_future *take_cancel_post(struct callback *callback)
 {
-    asyncio_thread_future *future = LIST_ENTRY(callback, asyncio_thread_future, cancel.callback);
+    asyncio_thread_future *future = LIST_ENTRY(callback, asyncio_thread_future, cancel);
     atomic_store(&future->is_cancelling, false);
     return future;
 }
@@ -185,14 +185,14 @@ asyncio_thread_future *asyncio_run_coroutine_threadsafe(asyncio_coro *coro, asyn
         .context = context,
     };
     atomic_init(&future->refs, 2);
-    future->start.callback.kind = &submitted_kind;
-    future->cancel.callback.kind = &cancel_kind;
+    future->start.kind = &submitted_kind;
+    future->cancel.kind = &cancel_kind;
     future->ended.notify = finish_with_task;
     future->abroad.loop_closes = thread_future_loop_closes;
     asy_coro_hand_over(coro);
     err = asy_post(loop, &future->start);
     if (err)
-        drop_submitted(&future->start.callback);
+        drop_submitted(&future->start);
     return future;
 }
 
@@ -252,7 +252,7 @@ bool asyncio_thread_future_cancel(asyncio_thread_future *future)
     atomic_fetch_add(&future->refs, 1);
     int err = asy_post(future->loop, &future->cancel);
     if (err)
-        drop_cancel(&future->cancel.callback);
+        drop_cancel(&future->cancel);
     return !err;
 }
 

@@ -144,14 +144,14 @@ TEST(a_free_handle_is_not_in_use)
 
 ASYNC(posts_nothing)
 {
-    static struct post post;
+    static struct callback post;
     asy_post(asyncio_get_running_loop(), &post);
     return 0;
 }
 
 TEST(a_post_has_a_kind)
 {
-    expect_broken_at(posts_nothing(), "asy_post (threadsafe.c:", "post->callback.kind");
+    expect_broken_at(posts_nothing(), "asy_post (threadsafe.c:", "post->kind");
 }
 
 TEST_MAIN()
