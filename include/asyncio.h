@@ -17,6 +17,7 @@
 #include <asyncio/futures.h>
 #include <asyncio/instrument.h>
 #include <asyncio/locks.h>
+#include <asyncio/loops.h>
 #include <asyncio/messages.h>
 #include <asyncio/queues.h>
 #include <asyncio/names.h>

@@ -27,6 +27,18 @@
 #define COUNT_UP(counter) (void)(counter)++
 #endif
 
+/* In a loop that waits for another processor's store: lets the other half of a core work meanwhile. */
+static inline void cpu_pause(void)
+{
+#if defined __x86_64__
+    __builtin_ia32_pause();
+#elif defined __aarch64__
+    __asm__ volatile("isb" ::: "memory");
+#else
+    __asm__ volatile("" ::: "memory");
+#endif
+}
+
 /* Fetches the cache line at p, and those behind it, ahead of their use; any address will do. A function
  * that does nothing else has no effect in GCC's eyes, and its calls would be left out: hence the statement
  * at the end. */

@@ -271,7 +271,10 @@ static bool end_wait(struct wait *wait, asyncio_task **next)
         *next = (asyncio_task *)awaited;
         return true;
     }
-    note_delivery(wait);
+    if (awaited->flags & FUTURE_PROXY)
+        wait->is_requested = true;
+    else
+        note_delivery(wait);
     asy_future_cancel(awaited, asy_message_ref(pass.message));
     return true;
 }

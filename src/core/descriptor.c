@@ -109,4 +109,5 @@ const struct asyncio_debug_v1 asyncio_debug_v1 = {
     .machine = MACHINE,
     .sanitizers = (ASY_ASAN ? ASY_DEBUG_ASAN : 0) | (ASY_TSAN ? ASY_DEBUG_TSAN : 0),
     .library = ASYNCIO_VERSION,
+    .loop_index = AT(asyncio_loop, index),
 };

@@ -77,6 +77,8 @@ struct asyncio_debug_v1 {
     uint32_t machine;    /* EM_X86_64, EM_AARCH64 or EM_RISCV */
     uint32_t sanitizers; /* ASY_DEBUG_ASAN, ASY_DEBUG_TSAN */
     char library[20];    /* its version, "0.1.0" */
+    uint32_t loop_index; /* in a loop: an int, its place among several; -1: it is alone */
+    uint8_t more[4];
 };
 
 #define ASY_DEBUG_ASAN 1u

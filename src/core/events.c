@@ -101,12 +101,24 @@ static bool waits_for_others(asyncio_loop *loop, int64_t deadline_ns)
     return loop->abroad.awaited_work || (deadline_ns == ASY_NO_DEADLINE && others_may_wake(loop));
 }
 
+/* Is there nothing to do but to wait? */
+static inline bool must_wait(const asyncio_loop *loop)
+{
+    return !loop->ready.first && !loop->is_stopping;
+}
+
 /* If nothing is ready, waits until something is, but not past latest_ns. */
 static HOT int poll_backend(asyncio_loop *loop, int64_t latest_ns)
 {
-    bool waits = !loop->ready.first && !loop->is_stopping;
-    int64_t deadline_ns = waits ? asy_timers_next(&loop->timers) : 0;
+    bool waits = must_wait(loop);
     int err = 0;
+    if (UNLIKELY(waits && loop->spin_ns)) {
+        err = asy_loop_spin(loop);
+        if (err)
+            return explain_failed_wait(loop, err);
+        waits = must_wait(loop) && !asy_posts_pending(loop);
+    }
+    int64_t deadline_ns = waits ? asy_timers_next(&loop->timers) : 0;
     if (UNLIKELY(deadline_ns > latest_ns))
         deadline_ns = latest_ns;
     if (waits) {
@@ -331,9 +343,7 @@ int asy_loop_begin_run(asyncio_loop *loop, const char *call)
         return err;
     ASY_ASSERT(!loop->current && !loop->exceptions);
     asyncio_loop_ref(loop); /* until the run ends */
-    /* Other threads may compare it with their own (loop.c: is_loop_here). Relaxed: none of them takes this
-     * loop for its own, whether it reads the old value or the new one. */
-    __atomic_store_n(&loop->thread, asy_this_thread(), __ATOMIC_RELAXED);
+    asy_loop_adopt(loop);
     loop->tid = find_own_tid();
     loop->is_running = true;
     loop->is_dozing = false;

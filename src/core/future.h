@@ -29,6 +29,7 @@ enum future_flag {
     FUTURE_SEEN = 1 << 0,   /* somebody looked at the result */
     FUTURE_QUIET = 1 << 1,  /* its failure is not reported: it carries a refusal, or was abandoned */
     FUTURE_MARKED = 1 << 2, /* a search for doubles has come by */
+    FUTURE_PROXY = 1 << 3,  /* it begins a struct proxy_future */
 };
 
 struct message;
@@ -56,6 +57,22 @@ struct waiter {
     void (*notify)(struct waiter *waiter, asyncio_future *future);
 };
 
+/*
+ * A future that stands for something on another thread, and behaves as a task: a request to cancel is passed
+ * on to there, and completes nothing here.
+ */
+struct proxy_hooks {
+    /* Passes a request on. The future is not done. `words`: the request's message, or NULL. */
+    void (*cancel)(asyncio_future *future, const char *words);
+    /* The last reference to the future has gone: the block is not the loop's object any more. */
+    void (*free)(asyncio_future *future);
+};
+
+struct proxy_future {
+    asyncio_future future;
+    const struct proxy_hooks *hooks;
+};
+
 /* An error that is reported if nobody sees it: to be cancelled is none. */
 static inline bool asy_is_failure(intptr_t result)
 {
@@ -64,7 +81,8 @@ static inline bool asy_is_failure(intptr_t result)
 
 void asy_future_init(asyncio_future *future, asyncio_loop *loop, const asyncio_site *site);
 void asy_future_complete(asyncio_future *future, intptr_t result);
-/* Cancels a future that is no task: it completes with -ECANCELED. Takes the message over. */
+/* Cancels a future that is no task: it completes with -ECANCELED, or, if it is a proxy, passes the request
+ * on. Takes the message over. */
 void asy_future_cancel(asyncio_future *future, struct message *message);
 /* Puts a waiter at the end of the list of a future that is not done. */
 static inline void asy_future_watch(asyncio_future *future, struct waiter *waiter,

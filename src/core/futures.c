@@ -100,7 +100,12 @@ void asy_future_complete(asyncio_future *future, intptr_t result)
 
 void asy_future_cancel(asyncio_future *future, struct message *message)
 {
-    ASY_ASSERT(future->kind == OBJECT_FUTURE);
+    ASY_ASSERT(future->kind == OBJECT_FUTURE && !future->is_done);
+    if (future->flags & FUTURE_PROXY) {
+        ((struct proxy_future *)future)->hooks->cancel(future, message ? message->text : NULL);
+        asy_message_unref(message);
+        return;
+    }
     asy_message_set(&future->message, message);
     asy_future_complete(future, -ECANCELED);
 }
@@ -136,7 +141,10 @@ static void destroy_future(asyncio_future *future)
     asyncio_loop *loop = future->loop;
     asy_message_unref(future->message);
     future->kind = OBJECT_DEAD;
-    asy_object_free(loop, future, sizeof *future);
+    if (UNLIKELY(future->flags & FUTURE_PROXY))
+        ((struct proxy_future *)future)->hooks->free(future);
+    else
+        asy_object_free(loop, future, sizeof *future);
     asy_loop_object_freed(loop);
 }
 
@@ -212,7 +220,7 @@ static int set_outcome(asyncio_future *future, intptr_t result, const char *call
     if (!future)
         return -EINVAL;
     asy_future_check(future, call);
-    if (future->kind == OBJECT_TASK)
+    if (future->kind == OBJECT_TASK || (future->flags & FUTURE_PROXY))
         return -EINVAL;
     if (future->is_done)
         return ASYNCIO_ESTATE;

@@ -154,6 +154,7 @@ static void init_loop(asyncio_loop *loop, const asyncio_run_options *options)
     loop->thread = asy_this_thread();
     loop->fork_generation = asy_fork_generation;
     loop->slow_ns = DEFAULT_SLOW_NS;
+    loop->index = -1;
     loop->debug = options->debug > 0 || (options->debug == 0 && environment_says_debug());
     uint64_t seed = chosen_seed(options);
     loop->is_seeded = seed != 0;
@@ -280,7 +281,7 @@ static void close_loop(asyncio_loop *loop)
     __atomic_store_n(&loop->is_closed, true, __ATOMIC_RELAXED);
     loop->is_dozing = false;
     asy_overflow_unwatch(loop); /* a loop inside another one is watched until now */
-    bool is_in_use = loop->abroad.shutdown_work > 0;
+    bool is_in_use = asy_loop_is_owed(loop);
     struct list *abroad;
     while ((abroad = list_take_first(&loop->abroad.entries))) {
         struct abroad *told = LIST_ENTRY(abroad, struct abroad, node);

@@ -42,6 +42,7 @@ struct abroad_work {
     struct list entries;  /* struct abroad */
     size_t awaited_work;  /* entries that a task waits for: a virtual clock stands still meanwhile */
     size_t shutdown_work; /* functions in executors that no task waits for, but the shutdown does */
+    size_t calls;         /* coroutines on other loops: the shutdown waits for them, too */
 };
 
 /* What the C++ runtime keeps for each thread: __cxa_eh_globals of the Itanium C++ ABI. See exceptions.h. */
@@ -167,9 +168,15 @@ struct asyncio_loop {
     bool is_reporting;
     bool is_shutting_down; /* servers take no more clients */
     bool is_watched;       /* for stack overflow (overflow.c) */
+    asyncio_task *main;    /* of the runner's run, while it lasts; or NULL */
     struct random random;
     asyncio_run_options options;
     struct exceptions outer_exceptions; /* of what surrounds the run */
+
+    /* Among the loops of one asyncio_run_loops. They do not change once it runs. */
+    struct loop_place *place; /* threads/loops.h; NULL: it is alone */
+    int index;                /* -1: it is alone */
+    int64_t spin_ns;          /* how long it looks for posts before it sleeps */
 
     /* Other threads' doings. */
     struct abroad_work abroad; /* known to this thread alone */
@@ -212,6 +219,14 @@ static inline bool asy_loop_unusable(const asyncio_loop *loop)
 bool asy_loop_is_open(uint64_t id, const char *call);
 /* Calls fn for each open loop of this thread, whether it runs or not. fn makes and frees none. */
 void asy_loop_each_here(void (*fn)(asyncio_loop *loop, void *arg), void *arg);
+/* A loop that does not run becomes this thread's. */
+static inline void asy_loop_adopt(asyncio_loop *loop)
+{
+    /* Other threads may compare it with their own (loop.c: is_loop_here). Relaxed: none of them takes this
+     * loop for its own, whether it reads the old value or the new one. */
+    if (!loop->is_running)
+        __atomic_store_n(&loop->thread, asy_this_thread(), __ATOMIC_RELAXED);
+}
 /* Makes one; *out is untouched on failure. */
 int asy_loop_new(const asyncio_run_options *options, asyncio_loop **out);
 /* Tasks and futures keep the loop's struct, closed or not. */
@@ -236,6 +251,11 @@ static inline void asy_loop_give_spare_stack(asyncio_loop *loop)
 }
 /* The stacks of main tasks that ended go back, too. Nobody may refer to them any more. */
 void asy_loop_give_kept_stacks(asyncio_loop *loop);
+/* Is anything left on other threads that the end of a run waits for? */
+static inline bool asy_loop_is_owed(const asyncio_loop *loop)
+{
+    return loop->abroad.shutdown_work || loop->abroad.calls;
+}
 /* Is there a reference besides its maker's and its run's: may another thread post to it? */
 bool asy_loop_is_shared(asyncio_loop *loop);
 /* For work on another thread: keeps what that needs to wake the loop, but does not keep the loop open. */
@@ -260,6 +280,11 @@ void asy_loop_end_run(asyncio_loop *loop);
 int asy_loop_iterate(asyncio_loop *loop, int64_t latest_ns);
 /* At the end of a batch: false if the loop's own stack must be entered now. */
 bool asy_loop_goes_on(asyncio_loop *loop);
+
+/* ---- spin.c ------------------------------------------------------------------ */
+/* Looks for posts, for spin_ns at most: until there is one, or something is ready, or a timer is due. 0 or
+ * the poll's error. */
+int asy_loop_spin(asyncio_loop *loop);
 
 /* ---- embedding.c ------------------------------------------------------------- */
 /* Between two iterations inside another loop. */

@@ -39,8 +39,8 @@ static void write_line(char *line, size_t used)
     asy_sys_write(STDERR_FILENO, line, used);
 }
 
-/* asyncio: MESSAGE: WORDS (NAME); task 'Task-3' of fetch (at fetch.c:12), made at main.c:40; peer ... */
-static void print_report(const asyncio_exception_context *context)
+/* asyncio: MESSAGE: WORDS (NAME); task 'Task-3' of fetch, made at main.c:40, peer ..., on loop 2 */
+static void print_report(const asyncio_loop *loop, const asyncio_exception_context *context)
 {
     char line[LINE_MAX_BYTES];
     size_t used =
@@ -59,6 +59,8 @@ static void print_report(const asyncio_exception_context *context)
         used = append_words(line, used, ", made at %s:%d", context->file, context->line);
     if (context->peer && !strstr(line, context->peer)) /* the words of a stream may name it */
         used = append_words(line, used, ", peer %s", context->peer);
+    if (loop && loop->index >= 0)
+        used = append_words(line, used, ", on loop %d", loop->index);
     write_line(line, used);
 }
 
@@ -66,7 +68,7 @@ void asy_report(asyncio_loop *loop, const asyncio_exception_context *context)
 {
     /* A failure inside the handler goes to stderr: the handler does not handle its own. */
     if (!loop || !loop->exception_handler || loop->is_reporting) {
-        print_report(context);
+        print_report(loop, context);
         return;
     }
     /* The handler is a callback: it must not wait, even if a task's step led here. It runs in the context of

@@ -6,9 +6,10 @@
  * Vyukov's queue: the writer whose ticket equals it may fill the place; ticket + 1 means filled, until the
  * callback has run. The loop queues the places themselves, and so needs no memory either.
  *
- * Going to sleep: the loop sets is_sleeping, then looks at has_any again. A poster sets has_any, then takes
- * is_sleeping down and, if it was up, wakes the loop. All four are sequentially consistent: with any weaker
- * order both could miss the other's store, and the loop would sleep on a post.
+ * Going to sleep: the loop sets is_sleeping, then looks at has_any again. A poster sets has_any, then looks
+ * at is_sleeping; if that is up, it takes it down and, if no other poster did, wakes the loop. All are
+ * sequentially consistent: with any weaker order both could miss the other's store, and the loop would sleep
+ * on a post.
  */
 #include "asyncio/errors.h"
 #include "asyncio/events.h"

@@ -5,11 +5,10 @@
  * loop watches the signal, in whatever thread it has come.
  */
 #include "run/interrupt.h"
-#include "asyncio/events.h"
-#include "asyncio/futures.h"
+#include "asyncio/messages.h"
 #include "sys/sys.h"
+#include <errno.h>
 #include <pthread.h>
-#include <string.h>
 
 static const int signals[2] = {SIGINT, SIGTERM};
 
@@ -17,13 +16,15 @@ static const int signals[2] = {SIGINT, SIGTERM};
  * run in any thread, and signals are rare. */
 static _Atomic(struct interrupt *) active;
 
-/* A run that is over may have left this callback in the queue, and the next run's struct may be in the same
- * place; but that one has seen no signal yet. */
-static void cancel_main(void *arg)
+bool asy_interrupt_is_seen(struct interrupt *interrupt)
 {
-    struct interrupt *interrupt = atomic_load(&active);
-    if (interrupt == arg && atomic_load(&interrupt->signo))
-        asyncio_cancel(interrupt->main);
+    return atomic_load(&active) == interrupt && atomic_load(&interrupt->signo);
+}
+
+intptr_t asy_interrupt_raise(struct interrupt *interrupt)
+{
+    return asyncio_raise(-EINTR, "interrupted by %s",
+                         atomic_load(&interrupt->signo) == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
 /* In the handler: is it the first signal? */
@@ -33,8 +34,7 @@ static bool take_signal(struct signal_hook *hook, int signo)
     int none = 0;
     if (!atomic_compare_exchange_strong(&interrupt->signo, &none, signo))
         return false;
-    /* Without a place for the callback, the signal counts as not come; the next one may find a place. */
-    if (asyncio_loop_call_soon_signalsafe(interrupt->loop, cancel_main, interrupt))
+    if (!interrupt->request(interrupt))
         atomic_store(&interrupt->signo, 0);
     return true;
 }
@@ -59,15 +59,11 @@ static void watch_interrupt_forks(void)
     pthread_atfork(NULL, NULL, forget_interrupt);
 }
 
-void asy_interrupt_install(struct interrupt *interrupt, asyncio_loop *loop, asyncio_task *main,
-                           const asyncio_run_options *options)
+void asy_interrupt_install(struct interrupt *interrupt, const asyncio_run_options *options)
 {
     static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
     pthread_once(&fork_once, watch_interrupt_forks);
-    memset(interrupt, 0, sizeof *interrupt);
     interrupt->hook.take = take_signal;
-    interrupt->loop = loop;
-    interrupt->main = main;
     bool want[2] = {is_signal_wanted(options->handle_sigint, SIGINT, true),
                     is_signal_wanted(options->handle_sigterm, SIGTERM, false)};
     struct interrupt *none = NULL;

@@ -14,6 +14,7 @@
 #include "core/task.h"
 #include "run/interrupt.h"
 #include "sys/sys.h"
+#include "threads/loops.h"
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
@@ -79,7 +80,7 @@ static void end_leftovers(asyncio_loop *loop, double grace)
     int err;
     do { /* a leftover may stop the loop, too */
         err = asyncio_loop_run_forever(loop);
-    } while (!err && !limit.is_over && (loop->leftovers || loop->abroad.shutdown_work));
+    } while (!err && !limit.is_over && (loop->leftovers || asy_loop_is_owed(loop)));
     asyncio_handle_cancel(loop, handle);
 }
 
@@ -102,6 +103,11 @@ static void report_leftover(asyncio_loop *loop, asyncio_task *task, double grace
 
 static void report_owed_work(asyncio_loop *loop, double grace)
 {
+    if (loop->abroad.calls)
+        asy_report_site(loop, NULL, 0,
+                        "%zu call%s of other loops did not return within %g s of the end of asyncio_run; "
+                        "abandoned",
+                        loop->abroad.calls, loop->abroad.calls == 1 ? "" : "s", grace);
     if (loop->abroad.shutdown_work)
         asy_report_site(loop, NULL, 0,
                         "%zu function%s of executors did not return within %g s of the end of "
@@ -115,8 +121,9 @@ static void shut_down(asyncio_loop *loop, const asyncio_run_options *options)
     grace = grace < 0 ? 0 : grace;
     size_t count;
     loop->is_shutting_down = true;
+    asy_loop_end_place(loop);
     asyncio_task **tasks = take_leftovers(loop, &count);
-    if (!list_is_empty(&loop->tasks) || loop->abroad.shutdown_work)
+    if (!list_is_empty(&loop->tasks) || asy_loop_is_owed(loop))
         end_leftovers(loop, grace);
     if (list_is_empty(&loop->tasks)) { /* runs the callbacks of the tasks that ended last */
         asyncio_loop_stop(loop);
@@ -148,6 +155,27 @@ asyncio_loop *asyncio_runner_get_loop(asyncio_runner *runner)
     return runner ? runner->asyncio_loop_ : NULL;
 }
 
+struct main_interrupt {
+    struct interrupt interrupt;
+    asyncio_loop *loop;
+};
+
+/* A run that is over may have left this callback in the queue, and the next run's struct may be in the same
+ * place; but that one has seen no signal yet. */
+static void cancel_main(void *arg)
+{
+    struct main_interrupt *interrupt = arg;
+    if (asy_interrupt_is_seen(&interrupt->interrupt))
+        asyncio_cancel(asy_running_loop->main);
+}
+
+/* Without a place for the callback, the signal counts as not come; the next one may find a place. */
+static bool request_main_cancel(struct interrupt *interrupt)
+{
+    asyncio_loop *loop = LIST_ENTRY(interrupt, struct main_interrupt, interrupt)->loop;
+    return asyncio_loop_call_soon_signalsafe(loop, cancel_main, interrupt) == 0;
+}
+
 /* Did the signal, and nobody else, end main? */
 static bool is_ended_by(const struct interrupt *interrupt, const asyncio_task *main)
 {
@@ -165,25 +193,26 @@ static intptr_t run_coroutine(asyncio_runner *runner, asyncio_coro *coro, int *s
         return asyncio_raise(ASYNCIO_ESTATE, loop ? "asyncio_run: a loop runs in this thread already"
                                                   : "asyncio_runner_run: the runner is closed");
     }
-    if (!loop->is_running)
-        loop->thread = asy_this_thread();
+    asy_loop_adopt(loop);
     asyncio_task *main = asyncio_loop_create_task(loop, coro);
     main->flags |= TASK_KEEP_STACK;
     if (runner->asyncio_begun_)
         asy_vars_put(&main->context, asy_vars_ref(runner->asyncio_context_));
-    struct interrupt interrupt;
-    asy_interrupt_install(&interrupt, loop, main, &runner->asyncio_options_);
+    struct main_interrupt watch = {.interrupt.request = request_main_cancel, .loop = loop};
+    asy_interrupt_install(&watch.interrupt, &runner->asyncio_options_);
+    loop->main = main;
     intptr_t result = asyncio_loop_run_until_complete(loop, asyncio_ref(&main->future));
-    asy_interrupt_remove(&interrupt);
-    if (is_ended_by(&interrupt, main)) {
-        *signo = atomic_load(&interrupt.signo);
-        result = asyncio_raise(-EINTR, "interrupted by %s", *signo == SIGTERM ? "SIGTERM" : "SIGINT");
+    loop->main = NULL;
+    asy_interrupt_remove(&watch.interrupt);
+    if (is_ended_by(&watch.interrupt, main)) {
+        *signo = atomic_load(&watch.interrupt.signo);
+        result = asy_interrupt_raise(&watch.interrupt);
     }
     asy_vars_put(&runner->asyncio_context_, asy_vars_ref(main->context));
     runner->asyncio_begun_ = true;
     asyncio_release(main);
     /* Nothing is left that could use main's frame: no task, and no function on another thread. */
-    if (list_is_empty(&loop->tasks) && !loop->abroad.shutdown_work && !asy_loop_unusable(loop))
+    if (list_is_empty(&loop->tasks) && !asy_loop_is_owed(loop) && !asy_loop_unusable(loop))
         asy_loop_give_kept_stacks(loop);
     return result;
 }

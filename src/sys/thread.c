@@ -3,6 +3,7 @@
  */
 #include "sys/thread.h"
 #include "base/assert.h"
+#include "sys/kernel_call.h"
 #include "sys/sys.h"
 #include "sys/unload.h"
 #include <errno.h>
@@ -113,9 +114,8 @@ static void *run_thread(void *arg)
 /* A thread's stack at least; musl's own is 128 KiB, and a user's function may run on it. */
 #define STACK_BYTES ((size_t)1024 * 1024)
 
-static int create_thread(struct start *start)
+static int create_thread(void *(*fn)(void *), void *arg, pthread_t *id)
 {
-    pthread_t id;
     pthread_attr_t attributes;
     size_t bytes;
     int err = pthread_attr_init(&attributes);
@@ -123,14 +123,14 @@ static int create_thread(struct start *start)
         return err;
     if (pthread_attr_getstacksize(&attributes, &bytes) == 0 && bytes < STACK_BYTES)
         pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    err = pthread_create(&id, &attributes, run_thread, start);
+    err = pthread_create(id, &attributes, fn, arg);
     pthread_attr_destroy(&attributes);
     return err;
 }
 
 /* A program's handlers run on its own threads; only those of a fault run where it happens. The new thread
  * inherits this mask. */
-static int create_masked(struct start *start)
+static int create_masked(void *(*fn)(void *), void *arg, pthread_t *id)
 {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
     sigset_t blocked, before;
@@ -138,7 +138,7 @@ static int create_masked(struct start *start)
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
         sigdelset(&blocked, faults[i]);
     pthread_sigmask(SIG_SETMASK, &blocked, &before);
-    int err = create_thread(start);
+    int err = create_thread(fn, arg, id);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return err;
 }
@@ -154,12 +154,30 @@ int asy_sys_thread_start(void (*fn)(void *), void *arg, const char *name)
         return -EAGAIN;
     *start = (struct start){fn, arg, name};
     atomic_fetch_add(&all.count, 1);
-    int err = create_masked(start);
+    pthread_t id;
+    int err = create_masked(run_thread, start, &id);
     if (err) {
         atomic_fetch_sub(&all.count, 1);
         asy_sys_free(start);
     }
     return -err;
+}
+
+int asy_sys_thread_begin(void *(*fn)(void *), void *arg, pthread_t *id)
+{
+    if (ASY_FAULT("thread_begin"))
+        return -EAGAIN;
+    return -create_masked(fn, arg, id);
+}
+
+void asy_sys_thread_join(pthread_t id)
+{
+    pthread_join(id, NULL);
+}
+
+void asy_sys_thread_name(const char *name)
+{
+    pthread_setname_np(pthread_self(), name);
 }
 
 /* ---- With nothing to do, and all to end --------------------------------------------------------- */
@@ -279,4 +297,14 @@ unsigned asy_sys_processors(void)
         return 1;
     int count = CPU_COUNT(&set);
     return count > 0 ? (unsigned)count : 1;
+}
+
+int asy_sys_affinity(cpu_set_t *set)
+{
+    KERNEL_INT("sched_getaffinity", -EPERM, sched_getaffinity(0, sizeof *set, set));
+}
+
+int asy_sys_set_affinity(const cpu_set_t *set)
+{
+    KERNEL_INT("sched_setaffinity", -EINVAL, sched_setaffinity(0, sizeof *set, set));
 }

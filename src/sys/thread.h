@@ -7,6 +7,7 @@
 
 #include "base/list.h"
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,6 +15,12 @@
 /* Starts a thread with all signals blocked but those of a fault in it, and a name of at most 15 bytes. 0 or
  * -EAGAIN. */
 int asy_sys_thread_start(void (*fn)(void *), void *arg, const char *name);
+
+/* The same for a thread that the caller joins, before it leaves the library itself. */
+int asy_sys_thread_begin(void *(*fn)(void *), void *arg, pthread_t *id);
+void asy_sys_thread_join(pthread_t id);
+/* Names the calling thread, for people: at most 15 bytes. */
+void asy_sys_thread_name(const char *name);
 
 /* A thread that we have started; the struct lies in its own frame. */
 struct asy_thread {
@@ -53,5 +60,8 @@ void asy_sys_futex_wake(const _Atomic uint32_t *word, int count);
 void asy_sys_yield(void);
 /* How many processors this process may use. */
 unsigned asy_sys_processors(void);
+/* The processors that the calling thread may run on. 0 or a negative errno. */
+int asy_sys_affinity(cpu_set_t *set);
+int asy_sys_set_affinity(const cpu_set_t *set);
 
 #endif
