@@ -36,7 +36,14 @@ typedef struct asyncio_server asyncio_server;
  * reported. */
 typedef asyncio_coro *(*asyncio_client_handler)(asyncio_stream *stream, void *arg);
 
-/* Options of a server: all zero means the defaults. */
+/*
+ * Options of a server: all zero means the defaults.
+ *
+ * addresses: each is listened on as a host and a port would be alone, port 0 giving each its own. v6only: a
+ * socket for "::" that takes IPv4, too, stands for both wildcards. mode: set before anybody can connect; not
+ * for abstract names. proxy_protocol: each connection begins with a header in which a proxy names the client;
+ * see asyncio_start_server.
+ */
 typedef struct asyncio_server_options {
     int backlog;                  /* of listen(2); 0: 100, or what a socket that listens already has */
     int reuse_port;               /* SO_REUSEPORT; default off */

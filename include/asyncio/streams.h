@@ -44,7 +44,8 @@ typedef struct asyncio_address {
  * questions without an answer, one each fifth of that time (a second at least), the connection fails with
  * -ETIMEDOUT. user_timeout: so does one whose peer has not confirmed bytes that were sent, or a question, for
  * so long. setup: called with each socket that is tried, on the loop's thread, after the options above were
- * set and before the socket binds or connects; it must not wait. A result below 0 is that attempt's error.
+ * set and before the socket binds or connects; it must not wait. A result below 0 is that attempt's error. A
+ * stream that is made of a descriptor has no use for family and setup.
  */
 typedef struct asyncio_connect_options {
     double happy_eyeballs_delay; /* seconds between attempts (RFC 8305); 0: 0.25; < 0: one after the other */
@@ -116,9 +117,9 @@ ASYNCIO_API size_t asyncio_stream_buffered(asyncio_stream *stream);
 ASYNCIO_API bool asyncio_stream_at_eof(asyncio_stream *stream);
 
 /*
- * Writes to the stream. Suspends first while more than 64 KiB are queued, then accepts all bytes, or none
- * on an error. Accepted bytes are sent in the background, in order. Others run after each 1 MiB of a large
- * write: what they write comes behind it, an end or a close waits for it, and a cancel is left to the next
+ * Writes to the stream. Suspends first while more than write_limit bytes are queued, then accepts all
+ * bytes, or none on an error. Accepted bytes are sent in the background, in order. Others run after each
+ * 1 MiB of a large write: what they write comes behind it, an end or a close waits for it, and a cancel is left to the next
  * wait. 0; the connection's error (-EPIPE, -ECONNRESET ...), ASYNCIO_ESTATE after write_eof, -ECANCELED,
  * -EINVAL (such as a length above SSIZE_MAX, of all parts together), -ENOMEM, ASYNCIO_ENOTASK. (write and
  * drain, writelines)
@@ -127,7 +128,7 @@ ASYNCIO_API int asyncio_stream_write(asyncio_stream *stream, const void *buf, si
 ASYNCIO_API int asyncio_stream_writev(asyncio_stream *stream, const struct iovec *parts, int count);
 ASYNCIO_API int asyncio_stream_printf(asyncio_stream *stream, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* Waits until at most 16 KiB of what was written are queued. 0 or as above. (drain) */
+/* Waits until at most a quarter of the write_limit is queued. 0 or as above. (drain) */
 ASYNCIO_API int asyncio_stream_drain(asyncio_stream *stream);
 /* Ends the output of a stream: the peer sees the end once all queued bytes are sent, and later writes fail.
  * Does not wait. 0 or as above. (write_eof) */

@@ -115,8 +115,8 @@ static inline size_t asy_stream_unsent(const asyncio_stream *stream)
     return asy_bytes_count(&stream->out) + stream->to_come;
 }
 
+/* Of a stream without a write_limit. */
 #define STREAM_HIGH_WATER (64 * 1024)
-#define STREAM_LOW_WATER (16 * 1024)
 
 /* Makes a stream of a descriptor, which it owns on success. 0 or a negative errno. */
 int asy_stream_make(asyncio_loop *loop, int fd, const asyncio_connect_options *options, asyncio_stream **out);

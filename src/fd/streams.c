@@ -9,12 +9,12 @@
 #include "core/loop.h"
 #include "core/quarantine.h"
 #include "fd/file.h"
+#include "fd/socket_options.h"
 #include "fd/stream.h"
 #include "sys/net.h"
 #include "sys/slab.h"
 #include "sys/sys.h"
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -49,8 +49,8 @@ int asy_stream_make(asyncio_loop *loop, int fd, const asyncio_connect_options *o
     stream->is_socket = record->is_socket;
     stream->limit = options->limit ? options->limit : DEFAULT_LIMIT;
     double timeout = options->close_timeout;
-    stream->high_water = STREAM_HIGH_WATER;
-    stream->low_water = STREAM_LOW_WATER;
+    stream->high_water = options->write_limit ? options->write_limit : STREAM_HIGH_WATER;
+    stream->low_water = stream->high_water / 4;
     stream->close_timeout = timeout == 0 ? DEFAULT_CLOSE_TIMEOUT_S : timeout < 0 ? 0 : timeout;
     list_init(&stream->flusher.node);
     list_init(&stream->drainers);
@@ -71,7 +71,9 @@ static int check_adoption(const asyncio_connect_options *options, asyncio_stream
 {
     if (!asy_running_loop || !asy_running_loop->current)
         return ASYNCIO_ENOTASK;
-    return !out || (options && isnan(options->close_timeout)) ? -EINVAL : 0;
+    if (!out)
+        return -EINVAL;
+    return options ? asy_check_seconds(options->close_timeout, options->keepalive, options->user_timeout) : 0;
 }
 
 void asy_stream_keep_fd(asyncio_stream *stream)
@@ -95,13 +97,26 @@ static int set_up_stream(asyncio_stream *stream, const asyncio_connect_options *
     return err;
 }
 
+/* Those of a socket, if it is one of TCP. */
+static int set_adopted_options(struct fd_record *record, const asyncio_connect_options *options)
+{
+    const char *step;
+    int err = asy_fd_prepare(record);
+    bool is_tcp = record->short_is_end;
+    if (err || !options || !is_tcp)
+        return err;
+    return asy_set_tcp_options(record->fd, options->keepalive, options->user_timeout, &step);
+}
+
 int asy_stream_adopt(asyncio_loop *loop, int fd, const asyncio_connect_options *options, asyncio_stream **out)
 {
     struct fd_record *record = asy_fd_record(loop, fd);
     if (!record)
         return asy_fd_record_error(fd);
     asy_fd_record_reset(loop, record, NULL);
-    int err = asy_stream_make(loop, fd, options, out);
+    int err = set_adopted_options(record, options);
+    if (!err)
+        err = asy_stream_make(loop, fd, options, out);
     if (err)
         asy_fd_drop(loop, record); /* it stays the caller's, who may close it by other means */
     return err;

@@ -9,6 +9,7 @@
 #include "core/loop.h"
 #include "core/message.h"
 #include "fd/address.h"
+#include "fd/socket_options.h"
 #include "fd/stream.h"
 #include "fd/tls_hook.h"
 #include "net/endpoint.h"
@@ -28,6 +29,7 @@
 /* Why an attempt failed. */
 struct failure {
     int err;
+    const char *step;             /* what failed before it could connect, but for binding; or NULL */
     bool is_at_bind;              /* it failed to bind */
     const struct sockaddr *local; /* to this address; NULL: there is none of the family */
     char host[ASY_HOST_TEXT];     /* the host that it was to connect to */
@@ -44,7 +46,7 @@ struct dial {
 /* ---- One attempt -------------------------------------------------------------------- */
 
 /* A connection works without these options, so their errors do not matter. */
-static void set_connect_options(int fd, const asyncio_address *local)
+static void set_useful_options(int fd, const asyncio_address *local)
 {
     int on = 1;
     asy_sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -54,6 +56,17 @@ static void set_connect_options(int fd, const asyncio_address *local)
         asy_sys_setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     else /* the kernel chooses the port when it knows the peer, so that more connections find one */
         asy_sys_setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+}
+
+/* Those that the program has asked for. 0, or an error; *step: of which. */
+static int set_options(int fd, const asyncio_connect_options *options, const char **step)
+{
+    int err = asy_set_tcp_options(fd, options->keepalive, options->user_timeout, step);
+    if (!err)
+        err = asy_set_up_socket(fd, options->setup, options->setup_arg, step);
+    if (!err)
+        *step = NULL;
+    return err;
 }
 
 /* If no program listens at a port of the kernel's own range, the kernel may choose that port for us and
@@ -79,15 +92,18 @@ static bool is_own_address(int fd, const struct addrinfo *to)
 static int connect_socket(const struct dial *dial, int fd, const struct addrinfo *to, struct failure *failure)
 {
     const asyncio_address *local = dial->options->local;
-    set_connect_options(fd, local);
+    set_useful_options(fd, local);
+    int err = set_options(fd, dial->options, &failure->step);
+    if (err)
+        return err;
     if (local) {
-        int err = asy_bind_to_any(fd, to->ai_family, dial->locals, &failure->local);
+        err = asy_bind_to_any(fd, to->ai_family, dial->locals, &failure->local);
         if (err) {
             failure->is_at_bind = true;
             return err;
         }
     }
-    int err = asyncio_sock_connect(fd, to->ai_addr, to->ai_addrlen);
+    err = asyncio_sock_connect(fd, to->ai_addr, to->ai_addrlen);
     if (!err && !(local && local->port) && is_own_address(fd, to))
         err = -ECONNREFUSED;
     return err;
@@ -111,7 +127,7 @@ static int connect_attempt(void *arg, const struct addrinfo *to)
 static int resolve_remote(void *arg, struct addrinfo **addresses)
 {
     const struct dial *dial = arg;
-    return asy_look_up(&dial->remote, AF_UNSPEC, SOCK_STREAM, ASY_TO_CONNECT, addresses);
+    return asy_look_up(&dial->remote, dial->options->family, SOCK_STREAM, ASY_TO_CONNECT, addresses);
 }
 
 static void release_addresses(void *arg, struct addrinfo *addresses)
@@ -144,6 +160,8 @@ static int raise_attempts_failed(const struct dial *dial, size_t tried)
         snprintf(step, sizeof step, "bind to %s: ", local);
     } else if (last->is_at_bind) {
         snprintf(step, sizeof step, "no local address of its family: ");
+    } else if (last->step) {
+        snprintf(step, sizeof step, "%s: ", last->step);
     }
     if (tried > 1)
         snprintf(count, sizeof count, "; %zu addresses were tried", tried);
@@ -165,7 +183,7 @@ static int dial_name(struct dial *dial)
         .delay_s = delay_s == 0 ? ATTEMPT_DELAY_S : delay_s,
     };
     const asyncio_address *local = dial->options->local;
-    int err = local ? asy_look_up(local, AF_UNSPEC, SOCK_STREAM, ASY_TO_BIND, &dial->locals) : 0;
+    int err = local ? asy_look_up(local, dial->options->family, SOCK_STREAM, ASY_TO_BIND, &dial->locals) : 0;
     if (err)
         return err;
     size_t tried;
@@ -204,8 +222,13 @@ static int check_connect_call(const asyncio_connect_options *options, const char
 {
     if (!asy_running_loop || !asy_running_loop->current)
         return ASYNCIO_ENOTASK;
-    if (!stream || isnan(options->happy_eyeballs_delay) || isnan(options->close_timeout))
+    if (!stream || isnan(options->happy_eyeballs_delay))
         return -EINVAL;
+    int err = asy_check_seconds(options->close_timeout, options->keepalive, options->user_timeout);
+    if (!err)
+        err = asy_check_family(options->family);
+    if (err)
+        return err;
     if (options->tls && !options->server_hostname && !host)
         return (int)asyncio_raise(-EINVAL, "TLS to a server without a name: set server_hostname");
     if (options->tls && asy_tls_hooks() && asy_tls_hooks()->is_server(options->tls))
@@ -230,22 +253,28 @@ int asyncio_open_connection(const char *host, int port, const asyncio_connect_op
 /* ---- A path ------------------------------------------------------------------------------ */
 
 /* A connected descriptor, or an error with its message. */
-static int dial_path(const char *path)
+static int dial_path(const char *path, const asyncio_connect_options *options)
 {
+    const char *step = NULL;
     struct sockaddr_un address;
     socklen_t length;
     int err = asy_unix_address(path, &address, &length);
     if (err)
         return err;
     int fd = asy_sys_socket(AF_UNIX, SOCK_STREAM, 0);
-    err = fd < 0 ? fd : asyncio_sock_connect(fd, (const struct sockaddr *)&address, length);
+    err = fd < 0 ? fd : asy_set_up_socket(fd, options->setup, options->setup_arg, &step);
+    if (!err) {
+        step = NULL;
+        err = asyncio_sock_connect(fd, (const struct sockaddr *)&address, length);
+    }
     if (!err)
         return fd;
     if (fd >= 0)
         asyncio_close(fd);
     char words[ASY_WORDS];
     if (err != -ECANCELED)
-        asyncio_raise(err, "connect to %s: %s", path, asy_words(err, words));
+        asyncio_raise(err, "connect to %s: %s%s%s", path, step ? step : "", step ? ": " : "",
+                      asy_words(err, words));
     return err;
 }
 
@@ -256,6 +285,6 @@ int asyncio_open_unix_connection(const char *path, const asyncio_connect_options
     int err = check_connect_call(options, NULL, stream);
     if (err)
         return err;
-    int fd = dial_path(path);
+    int fd = dial_path(path, options);
     return fd < 0 ? fd : open_stream_over(fd, options, options->server_hostname, stream);
 }

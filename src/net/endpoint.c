@@ -28,7 +28,14 @@ static int refuse_port(const asyncio_address *address, enum asy_purpose purpose)
     return (int)asyncio_raise(-EINVAL, "%s %s: a port is a number from 0 to 65535", verbs[purpose], target);
 }
 
-static bool is_same_address(const struct addrinfo *a, const struct addrinfo *b)
+int asy_check_family(int family)
+{
+    if (family == AF_UNSPEC || family == AF_INET || family == AF_INET6)
+        return 0;
+    return (int)asyncio_raise(-EINVAL, "the option family is AF_INET, AF_INET6 or 0, not %d", family);
+}
+
+bool asy_is_same_address(const struct addrinfo *a, const struct addrinfo *b)
 {
     return a->ai_family == b->ai_family && a->ai_addrlen == b->ai_addrlen &&
            memcmp(a->ai_addr, b->ai_addr, a->ai_addrlen) == 0;
@@ -41,7 +48,7 @@ static void drop_duplicates(struct addrinfo *addresses)
         struct addrinfo **place = &first->ai_next;
         while (*place) {
             struct addrinfo *other = *place;
-            if (!is_same_address(first, other)) {
+            if (!asy_is_same_address(first, other)) {
                 place = &other->ai_next;
                 continue;
             }

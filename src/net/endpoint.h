@@ -8,6 +8,7 @@
 #include "asyncio/streams.h"
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 
 /* Room for the text of a numeric host, with its scope. */
 #define ASY_HOST_TEXT (INET6_ADDRSTRLEN + 16)
@@ -19,6 +20,11 @@ enum asy_purpose { ASY_TO_CONNECT, ASY_TO_BIND, ASY_TO_LISTEN };
  * Suspends, but for numbers. 0, or an error with a message. */
 int asy_look_up(const asyncio_address *address, int family, int type, enum asy_purpose purpose,
                 struct addrinfo **result);
+
+/* 0, or -EINVAL with a message: no such family of addresses is looked up. */
+int asy_check_family(int family);
+
+bool asy_is_same_address(const struct addrinfo *a, const struct addrinfo *b);
 
 /* "example.org:443", "[::1]:443", for messages. */
 #define ASY_TARGET_TEXT (256 + 16)

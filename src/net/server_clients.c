@@ -173,6 +173,7 @@ int asy_client_begin(const struct listener *listener, int fd, const struct socka
     client->peer = asy_peer_of((const struct sockaddr *)peer);
     struct fd_record *record = asy_fd_record(server->loop, fd);
     asyncio_connect_options options = {.limit = server->options.limit,
+                                       .write_limit = server->options.write_limit,
                                        .close_timeout = server->options.close_timeout};
     if (record)
         asy_fd_record_reset(server->loop, record, listener->record);

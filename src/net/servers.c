@@ -17,6 +17,7 @@
 #include "core/quarantine.h"
 #include "core/timer.h"
 #include "fd/address.h"
+#include "fd/socket_options.h"
 #include "fd/stream.h"
 #include "fd/tls_hook.h"
 #include "net/endpoint.h"
@@ -225,8 +226,12 @@ static void server_loop_closes(struct fd_owner *owner);
 /* 0, or -EINVAL with what is wrong. */
 static int check_server_options(const asyncio_server_options *options)
 {
-    if (isnan(options->close_timeout))
-        return (int)asyncio_raise(-EINVAL, "the server's close_timeout is not a number");
+    int err = asy_check_seconds(options->close_timeout, options->keepalive, options->user_timeout);
+    if (err)
+        return err;
+    if (options->proxy_protocol < 0 || options->proxy_protocol > 2)
+        return (int)asyncio_raise(-EINVAL, "the option proxy_protocol is 0, 1 or 2, not %d",
+                                  options->proxy_protocol);
     if (options->tls && !(asy_tls_hooks() && asy_tls_hooks()->is_server(options->tls)))
         return (int)asyncio_raise(-EINVAL, "TLS: a server needs a context that was made for servers");
     return 0;
@@ -260,6 +265,7 @@ int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_serv
     server->pause.fire = resume_accepting;
     if (options)
         server->options = *options;
+    server->options.addresses = NULL; /* the caller's, and no longer needed */
     if (server->options.tls)
         asy_tls_hooks()->ref(server->options.tls);
     list_init(&server->clients);

@@ -286,6 +286,11 @@ int asy_sys_unlink(const char *path)
     KERNEL_INT("unlink", -EACCES, unlink(path));
 }
 
+int asy_sys_chmod(const char *path, mode_t mode)
+{
+    KERNEL_INT("chmod", -EPERM, chmod(path, mode));
+}
+
 int asy_sys_socket_error(int fd)
 {
     int error = 0;

@@ -71,6 +71,7 @@ int asy_sys_getpeername(int fd, struct sockaddr *name, socklen_t *length);
 int asy_sys_untaken(int fd);
 int asy_sys_stat(const char *path, struct stat *status);
 int asy_sys_unlink(const char *path);
+int asy_sys_chmod(const char *path, mode_t mode);
 /* The pending error of a socket (SO_ERROR), which this clears: 0 or a negative errno. */
 int asy_sys_socket_error(int fd);
 

@@ -119,7 +119,7 @@ ASYNC_TEST(water)
     CHECK_EQUAL(asyncio_stream_write(stream, NULL, 0), 0); /* nothing needs no room */
     asyncio_task *writer = asyncio_create_task(write_all(stream, much + MUCH - 100, 100));
     settle();
-    for (int idle = 0; asy_bytes_count(&stream->out) > STREAM_LOW_WATER && idle < PATIENCE; idle++) {
+    for (int idle = 0; asy_bytes_count(&stream->out) > STREAM_HIGH_WATER / 4 && idle < PATIENCE; idle++) {
         CHECK(!asyncio_done(writer));
         char block[4096];
         ssize_t n = recv(peer, block, sizeof block, MSG_DONTWAIT);

@@ -98,7 +98,7 @@ static int resolver_list(getaddrinfo_fn *next, const char *const *addresses, con
         while (!code && *end)
             end = &(*end)->ai_next;
     }
-    return code;
+    return *result ? 0 : code; /* some may be of another family */
 }
 
 int getaddrinfo(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **result)
