@@ -44,9 +44,9 @@ struct loop_call {
      * until the target has taken them all. */
     _Atomic uint32_t requests;
     _Atomic(struct message *) words; /* of the latest request; whoever exchanges it owns it */
-    struct post cancel;
+    struct callback cancel;
 
-    struct post way;       /* there, then back */
+    struct callback way;   /* there, then back */
     struct abroad at_home; /* among what the caller's loop has abroad, while the call is under way */
 
     /* The target's, from the post to the post back. */
@@ -63,7 +63,7 @@ struct loop_call {
 
 static struct loop_call *call_of_way(struct callback *callback)
 {
-    return LIST_ENTRY(callback, struct loop_call, way.callback);
+    return LIST_ENTRY(callback, struct loop_call, way);
 }
 
 static void unref_call(struct loop_call *call)
@@ -133,7 +133,7 @@ static bool send_back(struct loop_call *call, intptr_t result, const char *words
     asyncio_loop *caller = call->proxy.future.loop;
     call->result = result;
     call->message = asy_message_new(result, words);
-    call->way.callback.kind = &back_kind;
+    call->way.kind = &back_kind;
     bool is_sent = asy_post(caller, &call->way) == 0;
     if (!is_sent)
         unref_call(call);
@@ -213,13 +213,13 @@ static const struct callback_kind there_kind = {begin_call, drop_call_there};
 
 static void drop_requests(struct callback *callback)
 {
-    unref_call(LIST_ENTRY(callback, struct loop_call, cancel.callback));
+    unref_call(LIST_ENTRY(callback, struct loop_call, cancel));
 }
 
 /* Posts run in order, so the task has begun, or was refused, before. */
 static void take_requests_there(struct callback *callback)
 {
-    struct loop_call *call = LIST_ENTRY(callback, struct loop_call, cancel.callback);
+    struct loop_call *call = LIST_ENTRY(callback, struct loop_call, cancel);
     struct message *words = atomic_exchange(&call->words, NULL);
     for (uint32_t left = atomic_exchange(&call->requests, 0); left > 0 && call->task; left--)
         asyncio_cancel_with(call->task, words ? words->text : NULL);
@@ -240,7 +240,7 @@ static void send_request(asyncio_future *future, const char *words)
         return; /* an earlier one is on its way, and takes this one along */
     atomic_fetch_add(&call->refs, 1);
     if (asy_post(call->target, &call->cancel)) /* it closes; then the call is on its way back */
-        drop_requests(&call->cancel.callback);
+        drop_requests(&call->cancel);
 }
 
 static void free_call_future(asyncio_future *future)
@@ -266,8 +266,8 @@ static struct loop_call *make_call(asyncio_loop *caller, asyncio_loop *target, a
     *call = (struct loop_call){
         .proxy.hooks = &call_hooks,
         .target = target,
-        .cancel.callback.kind = &cancel_kind,
-        .way.callback.kind = &there_kind,
+        .cancel.kind = &cancel_kind,
+        .way.kind = &there_kind,
         .at_home.loop_closes = call_loop_closes,
         .guest.loop_closes = target_loop_closes,
         .coro = coro,

@@ -19,7 +19,7 @@
 
 static void stop_main(struct callback *callback)
 {
-    struct loop_place *place = LIST_ENTRY(callback, struct loop_place, stop.callback);
+    struct loop_place *place = LIST_ENTRY(callback, struct loop_place, stop);
     atomic_store(&place->is_stopped, false);
     asyncio_cancel(place->loop->main);
 }
@@ -27,7 +27,7 @@ static void stop_main(struct callback *callback)
 /* The loop closes; it has no main any more. */
 static void drop_stop(struct callback *callback)
 {
-    struct loop_place *place = LIST_ENTRY(callback, struct loop_place, stop.callback);
+    struct loop_place *place = LIST_ENTRY(callback, struct loop_place, stop);
     atomic_store(&place->is_stopped, false);
 }
 
@@ -47,7 +47,7 @@ asyncio_loops *asy_loops_new(int count)
     atomic_init(&loops->stoppers, 0);
     for (int i = 0; i < count; i++) {
         struct loop_place *place = &loops->places[i];
-        *place = (struct loop_place){.loops = loops, .stop.callback.kind = &stop_kind};
+        *place = (struct loop_place){.loops = loops, .stop.kind = &stop_kind};
     }
     return loops;
 }
@@ -171,7 +171,7 @@ asyncio_loop *asyncio_loops_idlest(asyncio_loops *loops)
 static void stop_place(struct loop_place *place)
 {
     if (!atomic_exchange(&place->is_stopped, true) && asy_post(place->loop, &place->stop))
-        drop_stop(&place->stop.callback);
+        drop_stop(&place->stop);
 }
 
 int asyncio_loops_stop(asyncio_loops *loops)

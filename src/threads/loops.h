@@ -17,8 +17,8 @@
 
 struct loop_place {
     asyncio_loops *loops;
-    asyncio_loop *loop; /* a reference */
-    struct post stop;   /* cancels its main, while is_stopped is set */
+    asyncio_loop *loop;   /* a reference */
+    struct callback stop; /* cancels its main, while is_stopped is set */
     /* The thread that sets it owns `stop`, until the loop's thread takes it down. */
     _Atomic bool is_stopped;
 

@@ -62,7 +62,7 @@ static void stall(void)
         stall();                                                                                             \
     }
 
-STALLED(int, asy_post, (asyncio_loop * loop, struct post *post), (loop, post))
+STALLED(int, asy_post, (asyncio_loop * loop, struct callback *post), (loop, post))
 STALLED(bool, asy_posts_pending, (asyncio_loop * loop), (loop))
 STALLED(int, asy_sys_epoll_wait, (int epfd, struct epoll_event *events, int max, int64_t timeout_ns),
         (epfd, events, max, timeout_ns))
