@@ -41,8 +41,13 @@ typedef asyncio_coro *(*asyncio_client_handler)(asyncio_stream *stream, void *ar
  *
  * addresses: each is listened on as a host and a port would be alone, port 0 giving each its own. v6only: a
  * socket for "::" that takes IPv4, too, stands for both wildcards. mode: set before anybody can connect; not
- * for abstract names. proxy_protocol: each connection begins with a header in which a proxy names the client;
- * see asyncio_start_server.
+ * for abstract names.
+ *
+ * proxy_protocol: each connection begins with a PROXY header of this version, before TLS, in which a
+ * proxy such as HAProxy names its client. That one is then the peer, for asyncio_stream_peername and in
+ * reports; a header that names nobody (LOCAL, UNKNOWN) leaves the proxy. A client whose header is
+ * malformed, or not there within 10 seconds, is aborted and reported. Anybody who reaches the server can
+ * claim to be anybody: let nobody but the proxy reach it.
  */
 typedef struct asyncio_server_options {
     int backlog;                  /* of listen(2); 0: 100, or what a socket that listens already has */

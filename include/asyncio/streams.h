@@ -119,10 +119,10 @@ ASYNCIO_API bool asyncio_stream_at_eof(asyncio_stream *stream);
 /*
  * Writes to the stream. Suspends first while more than write_limit bytes are queued, then accepts all
  * bytes, or none on an error. Accepted bytes are sent in the background, in order. Others run after each
- * 1 MiB of a large write: what they write comes behind it, an end or a close waits for it, and a cancel is left to the next
- * wait. 0; the connection's error (-EPIPE, -ECONNRESET ...), ASYNCIO_ESTATE after write_eof, -ECANCELED,
- * -EINVAL (such as a length above SSIZE_MAX, of all parts together), -ENOMEM, ASYNCIO_ENOTASK. (write and
- * drain, writelines)
+ * 1 MiB of a large write: what they write comes behind it, an end or a close waits for it, and a cancel
+ * is left to the next wait. 0; the connection's error (-EPIPE, -ECONNRESET ...), ASYNCIO_ESTATE after
+ * write_eof, -ECANCELED, -EINVAL (such as a length above SSIZE_MAX, of all parts together), -ENOMEM,
+ * ASYNCIO_ENOTASK. (write and drain, writelines)
  */
 ASYNCIO_API int asyncio_stream_write(asyncio_stream *stream, const void *buf, size_t n);
 ASYNCIO_API int asyncio_stream_writev(asyncio_stream *stream, const struct iovec *parts, int count);

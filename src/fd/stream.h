@@ -93,7 +93,8 @@ struct asyncio_stream {
     struct bytes wire;   /* from the descriptor, for the filter */
     bool is_wire_at_end; /* no more of it will come */
 
-    union asy_peer peer; /* of a TCP connection: the kernel forgets it after a reset */
+    union asy_peer peer;           /* of a TCP connection: the kernel forgets it after a reset */
+    struct sockaddr_un *peer_path; /* the peer that a proxy names, if it is a Unix socket; or NULL */
 
     struct stream_holder *holder; /* beside the program; or NULL */
     struct stream_face *face;     /* NULL: tasks use it */
@@ -131,6 +132,10 @@ void asy_stream_destroy(asyncio_stream *stream);
 void asy_stream_reset(asyncio_stream *stream);
 /* Remembers the peer of a connection. */
 void asy_stream_learn_peer(asyncio_stream *stream);
+/* The same of the one that a proxy names. 0 or -ENOMEM. */
+int asy_stream_name_peer(asyncio_stream *stream, const struct sockaddr *peer);
+/* The address of the peer that is known, or NULL. */
+const struct sockaddr *asy_stream_known_peer(const asyncio_stream *stream);
 static inline void asy_stream_use(asyncio_stream *stream)
 {
     stream->users++;

@@ -38,9 +38,10 @@ _Static_assert(ASYNCIO_FILTER_PEER_ == ASY_ADDRESS_TEXT, "room for an address");
 
 void asyncio_filter_peer_(asyncio_stream *stream, char text[ASYNCIO_FILTER_PEER_])
 {
+    const struct sockaddr *peer = asy_stream_known_peer(stream);
     text[0] = '\0';
-    if (asy_peer_length(&stream->peer))
-        asy_address_text(&stream->peer.any, text);
+    if (peer)
+        asy_address_text(peer, text);
 }
 
 size_t asyncio_filter_queued_(asyncio_stream *stream)

@@ -77,6 +77,7 @@ struct client {
     asyncio_task *task;       /* borrowed: the client ends with the task */
     const asyncio_site *site; /* of the handler's coroutine; NULL: none yet */
     union asy_peer peer;
+    char *peer_path; /* its address as text, if a proxy has named a Unix socket; or NULL */
 };
 
 /* Begins to serve a connection. Takes its descriptor over, or closes it. 0 or a negative errno. */

@@ -13,7 +13,9 @@
 #include "fd/address.h"
 #include "fd/stream.h"
 #include "fd/tls_hook.h"
+#include "net/proxy.h"
 #include "net/server.h"
+#include "sys/sys.h"
 #include <errno.h>
 #include <string.h>
 
@@ -24,8 +26,10 @@ static void report_client(const struct client *client, intptr_t err, const char 
         return;
     char peer[ASY_ADDRESS_TEXT];
     asy_address_text(&client->peer.any, peer);
-    asyncio_exception_context context = {
-        .message = message, .error = err, .task = client->task, .peer = peer};
+    asyncio_exception_context context = {.message = message,
+                                         .error = err,
+                                         .task = client->task,
+                                         .peer = client->peer_path ? client->peer_path : peer};
     if (client->site) {
         context.file = client->site->file;
         context.line = client->site->line;
@@ -38,12 +42,43 @@ static void end_client(struct client *client)
 {
     asyncio_server *server = client->server;
     ASY_ASSERT(server->client_count > 0);
+    asy_sys_free(client->peer_path);
     list_remove(&client->node);
     server->client_count--;
     asy_server_watch(server);
     if (!server->client_count && server->is_closed)
         asy_server_wake_waiters(server);
     asy_server_unref(server);
+}
+
+/* From here on the client is the one that the header names. 0 or -ENOMEM. */
+static int rename_client(struct client *client, const struct proxy_header *header)
+{
+    if (!header->peer_length)
+        return 0;
+    client->peer = asy_peer_of(&header->peer.any);
+    if (header->peer.any.sa_family == AF_UNIX) {
+        client->peer_path = asy_sys_alloc(ASY_ADDRESS_TEXT);
+        if (!client->peer_path)
+            return -ENOMEM;
+        asy_address_text(&header->peer.any, client->peer_path);
+    }
+    return asy_stream_name_peer(client->stream, &header->peer.any);
+}
+
+/* The PROXY header, if the server's clients come through a proxy. 0, or an error, which is reported. */
+static int name_client(struct client *client)
+{
+    int version = client->server->options.proxy_protocol;
+    struct proxy_header header;
+    if (!version)
+        return 0;
+    int err = asy_proxy_receive(client->stream, version, &header);
+    if (!err)
+        err = rename_client(client, &header);
+    if (err)
+        report_client(client, err, "the PROXY header of a client failed");
+    return err;
 }
 
 /* The TLS handshake, if the server has TLS. 0, or an error, which is reported. */
@@ -97,7 +132,9 @@ static void abort_stream(struct client *client)
 static intptr_t start_client(void *args)
 {
     struct client *client = args;
-    int unsafe = secure_client(client);
+    int unsafe = name_client(client);
+    if (!unsafe)
+        unsafe = secure_client(client);
     intptr_t result = unsafe ? unsafe : serve_client(client);
     if (result < 0 && !unsafe)
         report_client(client, result, "the handler of a client failed");
