@@ -6,6 +6,7 @@
 #ifndef ASYNCIO_H
 #define ASYNCIO_H
 
+#include <asyncio/channels.h>
 #include <asyncio/contextvars.h>
 #include <asyncio/coroutines.h>
 #include <asyncio/datagrams.h>

@@ -106,6 +106,11 @@ static void watch_loop_forks(void)
     pthread_atfork(NULL, NULL, forget_loops_of_parent);
 }
 
+void asy_watch_forks(void)
+{
+    pthread_once(&fork_once, watch_loop_forks);
+}
+
 /* ---- Made ------------------------------------------------------------------------ */
 
 static bool environment_says_debug(void)
@@ -166,7 +171,7 @@ int asy_loop_new(const asyncio_run_options *options, asyncio_loop **out)
 {
     static const asyncio_run_options defaults;
     options = options ? options : &defaults;
-    pthread_once(&fork_once, watch_loop_forks);
+    asy_watch_forks();
     int err = check_options(options);
     if (err)
         return err;

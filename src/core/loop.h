@@ -205,7 +205,8 @@ static inline void asy_loop_check(const asyncio_loop *loop, const char *call)
 }
 
 /* ---- loop.c ------------------------------------------------------------------ */
-extern HIDDEN unsigned asy_fork_generation; /* + 1 in each forked child */
+extern HIDDEN unsigned asy_fork_generation; /* + 1 in each forked child, */
+void asy_watch_forks(void);                 /* from this call on */
 /* This process is a child of the one that made it. */
 static inline bool asy_loop_is_parents(const asyncio_loop *loop)
 {

@@ -35,6 +35,10 @@ struct posts {
  * has a reference to the loop. 0; ASYNCIO_ESTATE when the loop is closed, or the parent process's: then the
  * callback is still the caller's. */
 int asy_post(asyncio_loop *loop, struct callback *post);
+/* The same for a poster that holds a lock. If *must_wake, it calls asy_loop_wake once it has released the
+ * lock, and holds the loop (asy_loop_hold) until then. */
+int asy_post_quietly(asyncio_loop *loop, struct callback *post, bool *must_wake);
+void asy_loop_wake(asyncio_loop *loop);
 
 void asy_posts_init(asyncio_loop *loop);
 /* Moves what other threads and signal handlers posted to the ready queue. */

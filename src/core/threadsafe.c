@@ -43,17 +43,23 @@ void asy_posts_init(asyncio_loop *loop)
 }
 
 /* Comes after the post itself, so that a loop that sees has_any finds it. For the order of the two below, see
- * the head of this file. Most often the loop is awake: then a look does, and no exchange. */
-static void wake_loop(asyncio_loop *loop)
+ * the head of this file. Most often the loop is awake: then a look does, and no exchange. True: the loop
+ * sleeps, and the caller alone is to wake it. */
+static inline bool announce_post(asyncio_loop *loop)
 {
     atomic_store(&loop->posts.has_any, true);
-    if (atomic_load(&loop->posts.is_sleeping) && atomic_exchange(&loop->posts.is_sleeping, false))
-        loop->backend->ops->wake(loop->backend);
+    return atomic_load(&loop->posts.is_sleeping) && atomic_exchange(&loop->posts.is_sleeping, false);
 }
 
-int asy_post(asyncio_loop *loop, struct callback *post)
+void asy_loop_wake(asyncio_loop *loop)
+{
+    loop->backend->ops->wake(loop->backend);
+}
+
+int asy_post_quietly(asyncio_loop *loop, struct callback *post, bool *must_wake)
 {
     ASY_ASSERT(post->kind);
+    *must_wake = false;
     if (UNLIKELY(asy_loop_is_parents(loop)))
         return ASYNCIO_ESTATE;
     struct callback *head = atomic_load(&loop->posts.newest);
@@ -62,8 +68,17 @@ int asy_post(asyncio_loop *loop, struct callback *post)
             return ASYNCIO_ESTATE;
         post->ready.next = (struct ready *)head;
     } while (!atomic_compare_exchange_weak(&loop->posts.newest, &head, post));
-    wake_loop(loop);
+    *must_wake = announce_post(loop);
     return 0;
+}
+
+int asy_post(asyncio_loop *loop, struct callback *post)
+{
+    bool must_wake;
+    int err = asy_post_quietly(loop, post, &must_wake);
+    if (must_wake)
+        asy_loop_wake(loop);
+    return err;
 }
 
 static void free_posted_call(struct call *call)
@@ -130,7 +145,8 @@ int asyncio_loop_call_soon_signalsafe(asyncio_loop *loop, asyncio_callback fn, v
     place->arg = arg;
     /* Release: the loop that reads this number finds fn and arg. */
     atomic_store_explicit(&place->sequence, ticket + 1, memory_order_release);
-    wake_loop(loop);
+    if (announce_post(loop))
+        asy_loop_wake(loop);
     return 0;
 }
 
