@@ -119,6 +119,24 @@ ASYNCIO_API int asyncio_server_fds(asyncio_server *server, int *out, size_t capa
  * Accepts NULL. */
 ASYNCIO_API void asyncio_server_release(asyncio_server *server);
 
+/*
+ * Lists the sockets that a service manager such as systemd has made for this process (LISTEN_FDS), for
+ * asyncio_start_server_on: those of this name (FileDescriptorName=), or all if name is NULL. Stores up to
+ * n descriptors in their order, and returns how many there are; 0 if the process was started by anybody
+ * else. All of them become close-on-exec, those of other names, too; the ones that are asked for are the
+ * caller's to close. Each call tells the same: the environment stays as it is, and children do not take
+ * its sockets for theirs (LISTEN_PID). Any thread; does not wait. -EINVAL: the environment has no numbers
+ * there, or too few names; -EBADF: a descriptor is not open.
+ */
+ASYNCIO_API int asyncio_listen_fds(int *out, size_t n, const char *name);
+/*
+ * Tells the service manager about the process (NOTIFY_SOCKET): "READY=1", "STOPPING=1", "WATCHDOG=1",
+ * "STATUS=...", "MAINPID=...", or several, a line each (sd_notify(3)). 1: sent; 0: nobody wants to know.
+ * Any thread; never waits: -EAGAIN if the manager is behind with its reading; -ECONNREFUSED, -ENOENT and
+ * the like; -EAFNOSUPPORT for an address that is no path and no abstract name; -EINVAL, -EMFILE.
+ */
+ASYNCIO_API int asyncio_notify(const char *state);
+
 ASYNCIO_END_DECLS
 
 #endif

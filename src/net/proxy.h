@@ -24,13 +24,14 @@ struct proxy_header {
     } peer;
 };
 
-/* Parses the first n bytes of a connection, of which not all may be there yet. 1: the header is known, though its
- * last bytes may be still to come; 0: more bytes are needed; -EPROTO: it is none, and *words say why. */
+/* Parses the first n bytes of a connection, of which not all may be there yet. 1: the header is known,
+ * though its last bytes may be still to come; 0: more bytes are needed; -EPROTO: it is none, and *words
+ * say why. */
 int asy_proxy_parse(int version, const unsigned char *data, size_t n, struct proxy_header *header,
                     const char **words);
 
-/* Receives the header, and takes it out of the stream. Suspends, for ten seconds at most. 0; -ECONNRESET if the
- * connection ended before its first byte; -EPROTO, -ETIMEDOUT and others with a message. */
+/* Receives the header, and takes it out of the stream. Suspends, for ten seconds at most. 0; -ECONNRESET
+ * if the connection ended before its first byte; -EPROTO, -ETIMEDOUT and others with a message. */
 int asy_proxy_receive(asyncio_stream *stream, int version, struct proxy_header *header);
 
 #endif

@@ -76,6 +76,11 @@ int asy_sys_set_nonblocking(int fd)
     KERNEL_INT("fcntl", -EBADF, set_nonblocking(fd));
 }
 
+int asy_sys_set_cloexec(int fd)
+{
+    KERNEL_INT("fcntl", -EBADF, fcntl(fd, F_SETFD, FD_CLOEXEC));
+}
+
 ssize_t asy_sys_readv(int fd, const struct iovec *parts, int count)
 {
     KERNEL_AGAIN("readv", -EIO, readv(fd, parts, count));

@@ -30,6 +30,7 @@ enum asy_fd_kind {
 int asy_sys_fd_kind(int fd);
 /* Sets O_NONBLOCK. */
 int asy_sys_set_nonblocking(int fd);
+int asy_sys_set_cloexec(int fd);
 /* Opens the same terminal once more, to write, non-blocking and close-on-exec: the flags are then our own. */
 int asy_sys_reopen(int fd);
 
