@@ -5,6 +5,7 @@
  * The environment is only read, since another thread may be reading it, too. Children that inherit it are not
  * taken in: LISTEN_PID is not theirs.
  */
+#include "asyncio/fdio.h"
 #include "asyncio/messages.h"
 #include "asyncio/servers.h"
 #include "core/message.h"
@@ -40,7 +41,7 @@ static int read_variable(const char *variable, const char *text)
 /* How many descriptors this process was given, from FIRST_FD on; or an error. */
 static int count_given(void)
 {
-    const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+    const char *pid = secure_getenv("LISTEN_PID"), *count = secure_getenv("LISTEN_FDS");
     if (!pid || !count)
         return 0;
     int owner = read_variable("LISTEN_PID", pid);
@@ -79,7 +80,7 @@ int asyncio_listen_fds(int *out, size_t n, const char *name)
     int err = count < 0 ? count : keep_from_children(count);
     if (err)
         return err;
-    const char *names = getenv("LISTEN_FDNAMES");
+    const char *names = secure_getenv("LISTEN_FDNAMES");
     bool has_names = names != NULL;
     for (int i = 0; i < count; i++) {
         size_t length = strlen(UNNAMED);
@@ -109,13 +110,13 @@ static int send_news(const char *path, const char *state)
         return fd;
     ssize_t sent = asy_sys_sendto(fd, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT,
                                   (const struct sockaddr *)&address, length);
-    asy_sys_close(fd);
+    asyncio_close(fd);
     return sent < 0 ? (int)sent : 1;
 }
 
 int asyncio_notify(const char *state)
 {
-    const char *path = getenv("NOTIFY_SOCKET");
+    const char *path = secure_getenv("NOTIFY_SOCKET");
     char words[ASY_WORDS];
     if (!state || !*state)
         return -EINVAL;
