@@ -4,6 +4,7 @@
 #include "core/loop.h"
 #include "fd/fd_table.h"
 #include "fd/fd_wait.h"
+#include "fd/transport.h"
 
 /* ---- One event -------------------------------------------------------------------------- */
 
@@ -81,11 +82,16 @@ static inline void fetch_waiter(asyncio_loop *loop, const struct epoll_event *ev
         fetch_lines((const char *)waiter - CACHE_LINE, 2);
 }
 
+/* A task, or the stream of a transport. */
 static inline void fetch_task(asyncio_loop *loop, const struct epoll_event *event)
 {
     const struct fd_waiter *waiter = first_waiter(loop, event);
-    if (waiter && waiter->notify == asy_fd_wake_task)
+    if (!waiter)
+        return;
+    if (waiter->notify == asy_fd_wake_task)
         fetch_lines(LIST_ENTRY(waiter, struct fd_wait, waiter)->wait.task, 2);
+    else if (waiter->notify == asy_transport_reader_notified)
+        asy_transport_fetch(waiter);
 }
 
 /* `i`: of the event that is next; negative before the first. */

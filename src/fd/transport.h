@@ -43,6 +43,7 @@ struct connecting {
     intptr_t err;        /* for this reason */
 };
 
+/* The fields of an event come first, and the reader behind them: they are fetched together. */
 struct asyncio_transport {
     const char *what; /* asy_what_transport; NULL: freed */
     asyncio_loop *loop;
@@ -96,6 +97,13 @@ void asy_transport_read(asyncio_transport *transport);
 void asy_transport_stop_reading(asyncio_transport *transport);
 /* `notify` of the reader. */
 void asy_transport_reader_notified(struct fd_waiter *reader, int err);
+/* Fetches what its event will touch (fd_events.c). */
+static inline void asy_transport_fetch(const struct fd_waiter *reader)
+{
+    const asyncio_transport *transport = LIST_ENTRY(reader, asyncio_transport, reader);
+    fetch_lines(transport->stream, 3);
+    fetch_lines(transport->self, 1);
+}
 
 /* ---- transport_write.c ---------------------------------------------------------------- */
 /* Tells the program if the queue is full, and it does not know. */

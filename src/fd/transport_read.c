@@ -33,7 +33,7 @@ static inline ssize_t receive_input(asyncio_stream *stream, void *buf, size_t n)
                           : asy_stream_receive(stream, NULL, buf, n);
 }
 
-static char *take_input_buffer(const asyncio_loop *loop)
+static inline char *take_input_buffer(const asyncio_loop *loop)
 {
     struct fd_table *table = (struct fd_table *)loop->io;
     if (UNLIKELY(!table->wide_input))
@@ -42,7 +42,7 @@ static char *take_input_buffer(const asyncio_loop *loop)
 }
 
 /* A memory checker finds a protocol that uses the bytes later. */
-static void leave_input_buffer(const asyncio_loop *loop)
+static inline void leave_input_buffer(const asyncio_loop *loop)
 {
     struct fd_table *table = (struct fd_table *)loop->io;
     if (!ASY_ASAN && !RUNNING_ON_VALGRIND)
@@ -59,7 +59,8 @@ static ssize_t receive_data(asyncio_transport *transport)
         return -ENOMEM;
     ssize_t got = receive_input(transport->stream, buf, INPUT_BYTES);
     const asyncio_protocol *protocol = transport->protocol;
-    if (got > 0 && may_receive(transport) && transport->state == TRANSPORT_OPEN && protocol->data_received)
+    /* What a filter has sent meanwhile may have lost the connection. */
+    if (got > 0 && transport->state == TRANSPORT_OPEN && protocol->data_received)
         protocol->data_received(transport->self, buf, (size_t)got);
     leave_input_buffer(transport->loop);
     return got;
@@ -76,7 +77,7 @@ static ssize_t receive_into_protocol(asyncio_transport *transport)
     if (!n || !buf)
         return asyncio_raise(-ENOBUFS, "the protocol's get_buffer has lent no memory");
     ssize_t got = receive_input(transport->stream, buf, n);
-    if (got > 0 && may_receive(transport) && protocol->buffer_updated)
+    if (got > 0 && transport->state == TRANSPORT_OPEN && protocol->buffer_updated)
         protocol->buffer_updated(self, (size_t)got);
     return got;
 }
