@@ -73,6 +73,21 @@ ASYNCIO_API int asyncio_transport_from_fd(int fd, const asyncio_protocol *protoc
                                           const asyncio_connect_options *options,
                                           asyncio_transport **transport);
 
+/*
+ * Connects, as asyncio_open_connection does, and has connection_made called before it returns. Suspends.
+ * A connection that is lost by then is an error: connection_lost's, or -ECONNABORTED where that was 0. After
+ * any other error no function of the protocol is ever called, and `self` stays the caller's. A cancel before
+ * connection_made closes what was opened; one that comes later is left to the next wait. 0, or an error of
+ * asyncio_open_connection. (create_connection)
+ */
+ASYNCIO_API int asyncio_create_connection(const asyncio_protocol *protocol, void *self, const char *host,
+                                          int port, const asyncio_connect_options *options,
+                                          asyncio_transport **transport);
+/* Connects to a Unix socket, on the same terms. (create_unix_connection) */
+ASYNCIO_API int asyncio_create_unix_connection(const asyncio_protocol *protocol, void *self, const char *path,
+                                               const asyncio_connect_options *options,
+                                               asyncio_transport **transport);
+
 /* ---- Writing ------------------------------------------------------------------------------ */
 
 /* Accepts all bytes: sends what the descriptor takes at once, and a copy of the rest in the background.
@@ -133,6 +148,48 @@ ASYNCIO_API int asyncio_transport_sockname(asyncio_transport *transport, struct 
                                            socklen_t *length);
 /* Returns the descriptor, which stays the transport's. */
 ASYNCIO_API int asyncio_transport_fd(asyncio_transport *transport);
+
+/* ---- Datagrams ----------------------------------------------------------------------------- */
+
+/* The functions of a protocol of datagrams. (DatagramProtocol) */
+typedef struct asyncio_datagram_protocol {
+    void (*connection_made)(void *self, asyncio_datagram_transport *transport);
+    /* One datagram came, n may be 0. The bytes and the sender's address are valid during the call. */
+    void (*datagram_received)(void *self, const void *data, size_t n, const struct sockaddr *from,
+                              socklen_t length);
+    /* The network says that an earlier datagram did not arrive, or one that was queued could not be sent. The
+     * transport stays open. */
+    void (*error_received)(void *self, intptr_t err);
+    void (*pause_writing)(void *self);
+    void (*resume_writing)(void *self);
+    void (*connection_lost)(void *self, intptr_t err);
+    uintptr_t reserved[4];
+} asyncio_datagram_protocol;
+
+/* Makes a datagram socket, as asyncio_open_datagram does, and has connection_made called before it returns.
+ * Suspends. A cancel and errors as for asyncio_create_connection. (create_datagram_endpoint) */
+ASYNCIO_API int asyncio_create_datagram_endpoint(const asyncio_datagram_protocol *protocol, void *self,
+                                                 const asyncio_address *local,
+                                                 const asyncio_address *remote,
+                                                 const asyncio_datagram_options *options,
+                                                 asyncio_datagram_transport **transport);
+/* Sends a datagram, or queues a copy of it; never waits. `to` is NULL where the transport has a remote
+ * address, or that very address. Each datagram that is queued counts for 8 bytes more than it has, and above
+ * 64 KiB pause_writing is called. 0; -EINVAL; ASYNCIO_ESTATE after _close or _abort; -ENOMEM; the error that
+ * kept this datagram from being sent, such as -EMSGSIZE. (sendto) */
+ASYNCIO_API int asyncio_datagram_transport_sendto(asyncio_datagram_transport *transport, const void *buf,
+                                                  size_t n, const struct sockaddr *to, socklen_t length);
+/* Closes a datagram transport: sends what is queued, then calls connection_lost(0). Accepts NULL. (close) */
+ASYNCIO_API void asyncio_datagram_transport_close(asyncio_datagram_transport *transport);
+/* The same, and drops what is queued. Accepts NULL. (abort) */
+ASYNCIO_API void asyncio_datagram_transport_abort(asyncio_datagram_transport *transport);
+/* Tells whether a datagram transport is closing. True for NULL. (is_closing) */
+ASYNCIO_API bool asyncio_datagram_transport_is_closing(asyncio_datagram_transport *transport);
+/* Stores the local address of a datagram transport. 0 or a negative errno. (get_extra_info) */
+ASYNCIO_API int asyncio_datagram_transport_sockname(asyncio_datagram_transport *transport,
+                                                    struct sockaddr *name, socklen_t *length);
+/* Returns the descriptor, which stays the transport's. */
+ASYNCIO_API int asyncio_datagram_transport_fd(asyncio_datagram_transport *transport);
 
 ASYNCIO_END_DECLS
 

@@ -36,12 +36,21 @@ struct transport_owner {
     void (*transport_ended)(struct transport_owner *owner);
 };
 
-/* A task that waits for connection_made, on its stack. */
+/* A task that waits for connection_made of a transport of either sort, on its stack. */
 struct connecting {
     struct list waiters; /* the task's wait, until then */
-    bool is_lost;        /* connection_lost has been called, too: the transport is gone, */
-    intptr_t err;        /* for this reason */
+    void *transport;
+    void (*discard)(void *transport); /* a cancel comes first: ends it in silence */
+    bool is_made;                     /* connection_made is being called, or was */
+    bool is_lost;                     /* connection_lost has been called, too: the transport is gone, */
+    intptr_t err;                     /* for this reason */
 };
+/* Waits. 0: the transport is the caller's to hand out; else it is gone. */
+int asy_connecting_wait(struct connecting *connecting);
+/* Before connection_made and after it; and after connection_lost. Accept NULL. */
+void asy_connecting_begin(struct connecting *connecting);
+void asy_connecting_made(struct connecting *connecting);
+void asy_connecting_lost(struct connecting *connecting, intptr_t err);
 
 /* The fields of an event come first, and the reader behind them: they are fetched together. */
 struct asyncio_transport {
@@ -90,6 +99,17 @@ void asy_transport_do_next(asyncio_transport *transport);
 void asy_transport_lose(asyncio_transport *transport, intptr_t err);
 /* Sends what is queued, then loses the connection with 0. */
 void asy_transport_close(asyncio_transport *transport);
+
+/* ---- callouts.c ------------------------------------------------------------------------ */
+/* Called by the poll, a waiter that was notified may call the program's functions at once, between these two.
+ * False: in any other place one of them may be running, and what is due must be done by a callback. */
+bool asy_callout_begin(asyncio_loop *loop, asyncio_context *context);
+void asy_callout_end(asyncio_loop *loop);
+/* The loop's buffer, which all its transports share: it is empty again when the protocol returns. NULL: no
+ * memory. */
+#define INPUT_BYTES ((size_t)64 * 1024)
+char *asy_input_buffer_take(const asyncio_loop *loop);
+void asy_input_buffer_leave(const asyncio_loop *loop);
 
 /* ---- transport_read.c ----------------------------------------------------------------- */
 /* Receives what is there, up to a step's bytes, and waits for more. */

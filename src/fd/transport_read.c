@@ -4,17 +4,9 @@
  */
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
-#include "base/assert.h"
-#include "base/sanitizer.h"
-#include "core/contextvars.h"
-#include "core/switch.h"
 #include "fd/transfer.h"
 #include "fd/transport.h"
-#include "sys/sys.h"
 #include <errno.h>
-
-/* Of the loop's buffer, which all its transports share: it is empty again when the protocol returns. */
-#define INPUT_BYTES ((size_t)64 * 1024)
 
 static bool may_receive(const asyncio_transport *transport)
 {
@@ -33,28 +25,10 @@ static inline ssize_t receive_input(asyncio_stream *stream, void *buf, size_t n)
                           : asy_stream_receive(stream, NULL, buf, n);
 }
 
-static inline char *take_input_buffer(const asyncio_loop *loop)
-{
-    struct fd_table *table = (struct fd_table *)loop->io;
-    if (UNLIKELY(!table->wide_input))
-        table->wide_input = asy_sys_alloc(INPUT_BYTES);
-    return table->wide_input;
-}
-
-/* A memory checker finds a protocol that uses the bytes later. */
-static inline void leave_input_buffer(const asyncio_loop *loop)
-{
-    struct fd_table *table = (struct fd_table *)loop->io;
-    if (!ASY_ASAN && !RUNNING_ON_VALGRIND)
-        return;
-    asy_sys_free(table->wide_input);
-    table->wide_input = NULL;
-}
-
 /* Into the loop's buffer. */
 static ssize_t receive_data(asyncio_transport *transport)
 {
-    char *buf = take_input_buffer(transport->loop);
+    char *buf = asy_input_buffer_take(transport->loop);
     if (!buf)
         return -ENOMEM;
     ssize_t got = receive_input(transport->stream, buf, INPUT_BYTES);
@@ -62,7 +36,7 @@ static ssize_t receive_data(asyncio_transport *transport)
     /* What a filter has sent meanwhile may have lost the connection. */
     if (got > 0 && transport->state == TRANSPORT_OPEN && protocol->data_received)
         protocol->data_received(transport->self, buf, (size_t)got);
-    leave_input_buffer(transport->loop);
+    asy_input_buffer_leave(transport->loop);
     return got;
 }
 
@@ -173,28 +147,18 @@ void asy_transport_stop_reading(asyncio_transport *transport)
     list_remove(&transport->reader.node);
 }
 
-/* Called by the poll, this reads at once. Called in any other place, a program's function may be running. */
 void asy_transport_reader_notified(struct fd_waiter *reader, int err)
 {
     asyncio_transport *transport = LIST_ENTRY(reader, asyncio_transport, reader);
     asyncio_loop *loop = transport->loop;
-    struct fd_table *table = (struct fd_table *)loop->io;
     if (UNLIKELY(err)) {
         asy_transport_lose(transport, err);
-        return;
-    }
-    if (UNLIKELY(!table->is_taking_events || loop->is_stepping)) {
+    } else if (UNLIKELY(!asy_callout_begin(loop, transport->context))) {
         asy_transport_do_next(transport);
-        return;
+    } else {
+        asy_transport_read(transport);
+        asy_callout_end(loop);
     }
-    table->is_taking_events = false;
-    if (UNLIKELY(transport->context != NULL))
-        asy_vars_enter(loop, asy_vars_ref(transport->context));
-    asy_transport_read(transport);
-    asy_vars_leave(loop);
-    table->is_taking_events = true;
-    if (UNLIKELY(asy_loop_is_parents(loop)))
-        asy_returned_in_child(NULL);
 }
 
 /* ---- From the program --------------------------------------------------------------------- */

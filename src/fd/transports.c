@@ -33,13 +33,10 @@ static void make_connection(asyncio_transport *transport)
 {
     ASY_ASSERT(!transport->is_made);
     transport->is_made = true;
+    asy_connecting_begin(transport->connecting);
     if (transport->protocol->connection_made)
         transport->protocol->connection_made(transport->self, transport);
-    if (transport->connecting && !list_is_empty(&transport->connecting->waiters)) {
-        struct waiter *waiter = LIST_ENTRY(transport->connecting->waiters.next, struct waiter, node);
-        list_remove(&waiter->node);
-        asy_wait_wake(LIST_ENTRY(waiter, struct wait, waiter), 0);
-    }
+    asy_connecting_made(transport->connecting);
     if (transport->state == TRANSPORT_OPEN)
         asy_transport_pause_writing(transport); /* it may have been written to before */
     asy_transport_do_next(transport);
@@ -53,10 +50,7 @@ static void tell_lost(asyncio_transport *transport, intptr_t err)
         asy_message_show(err, transport->words->text);
     if (transport->protocol->connection_lost)
         transport->protocol->connection_lost(transport->self, err);
-    if (transport->connecting) {
-        transport->connecting->is_lost = true;
-        transport->connecting->err = err;
-    }
+    asy_connecting_lost(transport->connecting, err);
     transport->what = NULL;
 }
 
@@ -283,6 +277,7 @@ int asy_transport_make(asyncio_stream *stream, const asyncio_protocol *protocol,
 void asy_transport_discard(asyncio_transport *transport)
 {
     ASY_ASSERT(!transport->is_made);
+    transport->connecting = NULL;
     transport->state = TRANSPORT_ENDED;
     transport->what = NULL;
     transport->must_reset = true;
