@@ -62,9 +62,8 @@ struct asyncio_transport {
     enum transport_state state;
     bool is_made; /* connection_made was called */
     bool can_read, can_write;
-    bool is_reading_paused; /* by the program */
-    bool is_writing_paused; /* the program was told */
-    bool has_next;
+    bool is_reading_paused;  /* by the program */
+    bool is_writing_paused;  /* the program was told */
     bool must_reset;         /* the descriptor, at the end; while SHAKING: the program has closed it */
     struct fd_waiter reader; /* waits for input; of one that cannot read, for the peer to go away */
     struct callback next;

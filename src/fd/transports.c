@@ -22,7 +22,8 @@ const char asy_what_transport[] = "transport";
 static void free_transport(asyncio_transport *transport)
 {
     asyncio_loop *loop = transport->loop;
-    ASY_ASSERT(transport->state == TRANSPORT_ENDED && !transport->has_next);
+    ASY_ASSERT(transport->state == TRANSPORT_ENDED);
+    callback_remove(&loop->ready, &transport->next);
     asy_vars_drop(transport->context);
     asy_message_unref(transport->words);
     asy_object_free(loop, transport, sizeof *transport);
@@ -79,12 +80,7 @@ static void end_transport(asyncio_transport *transport)
 static void run_next(struct callback *callback)
 {
     asyncio_transport *transport = LIST_ENTRY(callback, asyncio_transport, next);
-    ASY_ASSERT(transport->has_next);
-    transport->has_next = false;
-    if (transport->state == TRANSPORT_ENDED) {
-        free_transport(transport);
-        return;
-    }
+    ASY_ASSERT(transport->state != TRANSPORT_ENDED);
     if (transport->context)
         asy_vars_enter(transport->loop, asy_vars_ref(transport->context));
     if (!transport->is_made) {
@@ -98,21 +94,13 @@ static void run_next(struct callback *callback)
     }
 }
 
-/* The loop closes, and has told the transport before. */
-static void drop_next(struct callback *callback)
-{
-    asyncio_transport *transport = LIST_ENTRY(callback, asyncio_transport, next);
-    transport->has_next = false;
-    free_transport(transport);
-}
-
-static const struct callback_kind next_kind = {run_next, drop_next};
+/* A loop that closes tells the transport first, which takes it back. */
+static const struct callback_kind next_kind = {run_next, NULL};
 
 void asy_transport_do_next(asyncio_transport *transport)
 {
-    if (transport->has_next || transport->loop->is_closed)
+    if (transport->next.link || transport->loop->is_closed)
         return;
-    transport->has_next = true;
     callback_push(&transport->loop->ready, &transport->next, &next_kind);
     asy_loop_queued(transport->loop);
 }
@@ -230,8 +218,7 @@ static void transport_loop_closes(struct stream_holder *holder, asyncio_stream *
     transport->connecting = NULL; /* on the stack of a task that never runs again */
     if (!is_secret)
         tell_lost(transport, err);
-    if (!transport->has_next)
-        free_transport(transport);
+    free_transport(transport);
 }
 
 /* ---- Made --------------------------------------------------------------------------------- */
@@ -284,8 +271,7 @@ void asy_transport_discard(asyncio_transport *transport)
     asy_timer_stop(transport->loop, &transport->timer);
     asy_transport_stop_reading(transport);
     close_transport_fd(transport);
-    if (!transport->has_next)
-        free_transport(transport);
+    free_transport(transport);
 }
 
 static int check_transport_options(const asyncio_connect_options *options)

@@ -24,7 +24,7 @@ struct asyncio_datagram_transport {
     const asyncio_datagram_protocol *protocol;
     void *self;
     int fd;
-    bool is_made, is_closing, is_lost, has_next;
+    bool is_made, is_closing, is_lost;
     bool is_ended;          /* connection_lost was called, or never will be */
     bool is_writing_paused; /* the program was told */
     struct fd_waiter reader, flusher;

@@ -44,7 +44,8 @@ void asy_endpoint_lose(asyncio_datagram_transport *transport, intptr_t err)
 static void free_endpoint(asyncio_datagram_transport *transport)
 {
     asyncio_loop *loop = transport->loop;
-    ASY_ASSERT(transport->is_ended && !transport->has_next && list_is_empty(&transport->queue));
+    ASY_ASSERT(transport->is_ended && list_is_empty(&transport->queue));
+    callback_remove(&loop->ready, &transport->next);
     asy_vars_drop(transport->context);
     asy_object_free(loop, transport, sizeof *transport);
     asy_loop_object_freed(loop);
@@ -58,8 +59,7 @@ static void casy_endpoint_lose(asyncio_datagram_transport *transport)
     stop_waiting(transport);
     asy_endpoint_drop_queue(transport);
     asyncio_datagram_close(transport->socket);
-    if (!transport->has_next)
-        free_endpoint(transport);
+    free_endpoint(transport);
 }
 
 static void end_endpoint(asyncio_datagram_transport *transport, intptr_t err)
@@ -166,11 +166,7 @@ static void tell_error(asyncio_datagram_transport *transport)
 static void run_next_of_datagrams(struct callback *callback)
 {
     asyncio_datagram_transport *transport = LIST_ENTRY(callback, asyncio_datagram_transport, next);
-    transport->has_next = false;
-    if (transport->is_ended) {
-        free_endpoint(transport);
-        return;
-    }
+    ASY_ASSERT(!transport->is_ended);
     if (transport->context)
         asy_vars_enter(transport->loop, asy_vars_ref(transport->context));
     if (!transport->is_made) {
@@ -186,20 +182,13 @@ static void run_next_of_datagrams(struct callback *callback)
     }
 }
 
-static void drop_next_of_datagrams(struct callback *callback)
-{
-    asyncio_datagram_transport *transport = LIST_ENTRY(callback, asyncio_datagram_transport, next);
-    transport->has_next = false;
-    free_endpoint(transport);
-}
-
-static const struct callback_kind next_kind = {run_next_of_datagrams, drop_next_of_datagrams};
+/* A loop that closes tells the transport first, which takes it back. */
+static const struct callback_kind next_kind = {run_next_of_datagrams, NULL};
 
 void asy_endpoint_do_next(asyncio_datagram_transport *transport)
 {
-    if (transport->has_next || transport->loop->is_closed)
+    if (transport->next.link || transport->loop->is_closed)
         return;
-    transport->has_next = true;
     callback_push(&transport->loop->ready, &transport->next, &next_kind);
     asy_loop_queued(transport->loop);
 }
