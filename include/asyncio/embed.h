@@ -103,6 +103,25 @@ ASYNCIO_API int asyncio_timer_start(asyncio_loop *loop, asyncio_timer *timer, in
 /* Stops a timer. True if it ran, or was due, and fn had not begun. */
 ASYNCIO_API bool asyncio_timer_stop(asyncio_timer *timer);
 
+/* ---- Waits -------------------------------------------------------------------- */
+
+/*
+ * Sets functions that the loop calls around each wait that may block, and around no other: to let go of an
+ * interpreter's lock, and to look for its signals afterwards. before(arg) is called when other threads'
+ * posts already wake the loop, after(arg) as soon as the wait is over, before anything that came is told.
+ * Either may be NULL; NULL, NULL takes them away. They must not call this loop. They are not called under a
+ * virtual clock, nor for a wait of 0.
+ *
+ * If `after` returns less than 0, the turn ends, and asyncio_loop_run_forever,
+ * asyncio_loop_run_until_complete and asyncio_loop_run_once return that number. Events that the wait brought
+ * are kept for the next turn. asyncio_run and asyncio_runner_run cancel main, as for SIGINT, and return the
+ * number if main ended for that; if it comes a second time they return at once.
+ *
+ * 0; -EINVAL for a loop that is NULL; ASYNCIO_ESTATE when it is closed.
+ */
+ASYNCIO_API int asyncio_loop_set_wait_hooks(asyncio_loop *loop, void (*before)(void *arg),
+                                            int (*after)(void *arg), void *arg);
+
 /* ---- The end ------------------------------------------------------------------ */
 
 typedef struct asyncio_watch asyncio_watch;

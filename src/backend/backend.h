@@ -22,13 +22,16 @@ struct asy_backend_ops {
     /*
      * Waits until woken, or until the clock reads deadline_ns: 0 polls without waiting, ASY_NO_DEADLINE
      * waits without limit. Returns 0, or a negative errno. -EDEADLK: a virtual clock with nothing to wait
-     * for. May return early; never late on purpose.
+     * for. May return early; never late on purpose. Events that came are counted in `fetched`; while there
+     * are any, it does not wait, and fetches no more.
      */
     int (*wait)(struct asy_backend *backend, int64_t deadline_ns);
+    /* Tells `happened` the events that were fetched. NULL: a backend without descriptors. */
+    void (*deliver)(struct asy_backend *backend);
     /*
      * Registers a descriptor for `events`, which are epoll's. `is_attached`: it is registered already, and
-     * its events change. The backend's `happened` is told of each event, with the tag in its data.u64. 0 or
-     * a negative errno; -EPERM: a file that is always ready; -ENOSYS: a backend without descriptors.
+     * its events change. `happened` is told of each event, with the tag in its data.u64. 0 or a negative
+     * errno; -EPERM: a file that is always ready; -ENOSYS: a backend without descriptors.
      */
     int (*attach)(struct asy_backend *backend, int fd, uint64_t tag, uint32_t events, bool is_attached);
     /* Before the descriptor is closed. Late events may still come. */
@@ -51,7 +54,9 @@ struct asy_backend_ops {
 
 struct asy_backend {
     const struct asy_backend_ops *ops;
-    /* Called during wait with the events that came, many at once, so that memory can be fetched ahead. It
+    uint32_t fetched; /* events that have come, and were not delivered */
+    uint64_t fetches; /* how often any have come */
+    /* Called by `deliver` with the events that came, many at once, so that memory can be fetched ahead. It
      * ignores tags that nobody attached. */
     void (*happened)(void *context, const struct epoll_event *events, int count);
     void *context;

@@ -60,14 +60,27 @@ static HOT int epoll_wait_until(struct asy_backend *backend, int64_t deadline_ns
 {
     struct epoll *epoll = (struct epoll *)backend;
     int64_t timeout_ns = -1;
+    if (UNLIKELY(backend->fetched))
+        return 0;
     if (deadline_ns != ASY_NO_DEADLINE) {
         int64_t left_ns = deadline_ns > 0 ? deadline_ns - asy_sys_now_ns() : 0;
         timeout_ns = left_ns > 0 ? left_ns : 0;
     }
     int n = asy_sys_epoll_wait(epoll->epfd, epoll->events, EVENTS_MAX, timeout_ns);
-    if (n > 0 && backend->happened)
-        backend->happened(backend->context, epoll->events, n);
+    if (n > 0) {
+        backend->fetched = (uint32_t)n;
+        backend->fetches++;
+    }
     return n < 0 ? n : 0;
+}
+
+static HOT void epoll_deliver(struct asy_backend *backend)
+{
+    struct epoll *epoll = (struct epoll *)backend;
+    int count = (int)backend->fetched;
+    backend->fetched = 0;
+    if (backend->happened)
+        backend->happened(backend->context, epoll->events, count);
 }
 
 static int epoll_attach(struct asy_backend *backend, int fd, uint64_t tag, uint32_t events, bool is_attached)
@@ -114,6 +127,7 @@ const struct asy_backend_ops asy_backend_epoll = {
     .close = epoll_close,
     .now_ns = epoll_now_ns,
     .wait = epoll_wait_until,
+    .deliver = epoll_deliver,
     .attach = epoll_attach,
     .detach = epoll_detach,
     .needs_poll = epoll_needs_poll,

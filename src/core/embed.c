@@ -232,6 +232,34 @@ HOT bool asyncio_timer_stop(asyncio_timer *timer)
     return true;
 }
 
+/* ---- Waits ------------------------------------------------------------------------ */
+
+int asyncio_loop_set_wait_hooks(asyncio_loop *loop, void (*before)(void *arg), int (*after)(void *arg),
+                                void *arg)
+{
+    if (!loop)
+        return -EINVAL;
+    asy_loop_check(loop, __func__);
+    if (asy_loop_unusable(loop))
+        return ASYNCIO_ESTATE;
+    loop->wait_hooks = (struct wait_hooks){before, after, arg};
+    return 0;
+}
+
+int asy_wait_between_hooks(asyncio_loop *loop, int64_t deadline_ns, int *verdict)
+{
+    const struct asy_backend_ops *ops = loop->backend->ops;
+    struct wait_hooks hooks = loop->wait_hooks;
+    if (ops->is_virtual || deadline_ns <= asy_loop_now_ns(loop))
+        return ops->wait(loop->backend, deadline_ns);
+    if (hooks.before)
+        hooks.before(hooks.arg);
+    int err = ops->wait(loop->backend, deadline_ns);
+    if (hooks.after)
+        *verdict = hooks.after(hooks.arg);
+    return err;
+}
+
 /* ---- The end ---------------------------------------------------------------------- */
 
 int asyncio_loop_set_drain(asyncio_loop *loop, asyncio_drain fn, void *arg)

@@ -15,7 +15,7 @@
 /* Would the next iteration begin without a wait? */
 static bool has_work(asyncio_loop *loop)
 {
-    return loop->ready.first || loop->is_stopping || asy_posts_pending(loop);
+    return loop->ready.first || loop->is_stopping || loop->backend->fetched || asy_posts_pending(loop);
 }
 
 void asy_loop_doze(asyncio_loop *loop)

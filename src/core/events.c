@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "core/contextvars.h"
 #include "core/debug.h"
+#include "core/embed.h"
 #include "core/exceptions.h"
 #include "core/loop.h"
 #include "core/message.h"
@@ -111,7 +112,7 @@ static inline bool must_wait(const asyncio_loop *loop)
 static HOT int poll_backend(asyncio_loop *loop, int64_t latest_ns)
 {
     bool waits = must_wait(loop);
-    int err = 0;
+    int err = 0, verdict = 0;
     if (UNLIKELY(waits && loop->spin_ns)) {
         err = asy_loop_spin(loop);
         if (err)
@@ -126,7 +127,7 @@ static HOT int poll_backend(asyncio_loop *loop, int64_t latest_ns)
         asy_stacks_trim(loop->stacks);
         /* Set before the look at posts: see the head of threadsafe.c. */
         atomic_store(&loop->posts.is_sleeping, true);
-        if (asy_posts_pending(loop))
+        if (asy_posts_pending(loop) || UNLIKELY(loop->backend->fetched > 0))
             deadline_ns = 0;
     }
     if (UNLIKELY(waits && loop->is_stepping))
@@ -134,6 +135,8 @@ static HOT int poll_backend(asyncio_loop *loop, int64_t latest_ns)
     /* A loop inside another one always polls: that takes what made its descriptor readable. */
     if (UNLIKELY(waits_for_others(loop, deadline_ns)))
         loop->backend->ops->wait_for_others(loop->backend, deadline_ns);
+    else if (UNLIKELY(deadline_ns > 0 && (loop->wait_hooks.before || loop->wait_hooks.after)))
+        err = asy_wait_between_hooks(loop, deadline_ns, &verdict);
     else if (deadline_ns > 0 || UNLIKELY(loop->is_embedded) || loop->backend->ops->needs_poll(loop->backend))
         err = loop->backend->ops->wait(loop->backend, deadline_ns);
     /* Relaxed: a poster that still reads true writes to the eventfd once too often, no more. */
@@ -141,6 +144,9 @@ static HOT int poll_backend(asyncio_loop *loop, int64_t latest_ns)
         atomic_store_explicit(&loop->posts.is_sleeping, false, memory_order_relaxed);
     if (UNLIKELY(waits && loop->is_stepping && loop->instrument))
         asy_trace(loop, ASYNCIO_TRACE_WAIT_END, NULL);
+    if (UNLIKELY(verdict < 0))
+        return loop->verdict = verdict; /* events that were fetched are delivered in the next turn */
+    asy_loop_deliver(loop);
     asy_posts_collect(loop);
     if (UNLIKELY(!list_is_empty(&loop->refused)))
         asy_refused_release(loop);

@@ -51,6 +51,13 @@ struct exceptions {
     unsigned uncaught;
 };
 
+/* Of asyncio_loop_set_wait_hooks. */
+struct wait_hooks {
+    void (*before)(void *arg);
+    int (*after)(void *arg);
+    void *arg;
+};
+
 /* How many entries run at most before the loop looks whether a poll is due. */
 #define ASY_LOOK_HOPS_MAX 8
 
@@ -126,6 +133,8 @@ struct asyncio_loop {
     struct heap timers;
     uint32_t timer_room_kept; /* in the heap, for timers that are due and may be moved (embed.c) */
     struct asy_backend *backend;
+    struct wait_hooks wait_hooks; /* of the program, around a wait; NULLs: none */
+    int verdict;                  /* the latest one that ended a run: see asyncio_loop_set_wait_hooks */
     struct asy_io_hooks *io;      /* descriptors; NULL while none was used */
     struct asy_io_hooks *signals; /* the same for signals */
 
@@ -286,6 +295,13 @@ bool asy_loop_goes_on(asyncio_loop *loop);
 /* Looks for posts, for spin_ns at most: until there is one, or something is ready, or a timer is due. 0 or
  * the poll's error. */
 int asy_loop_spin(asyncio_loop *loop);
+
+/* Tells the events that the backend has fetched. */
+static inline void asy_loop_deliver(asyncio_loop *loop)
+{
+    if (loop->backend->fetched)
+        loop->backend->ops->deliver(loop->backend);
+}
 
 /* ---- embedding.c ------------------------------------------------------------- */
 /* Between two iterations inside another loop. */

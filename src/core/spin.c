@@ -28,6 +28,7 @@ int asy_loop_spin(asyncio_loop *loop)
         if (now_ns - polled_ns < SPIN_POLL_NS || !loop->backend->ops->needs_poll(loop->backend))
             continue;
         int err = loop->backend->ops->wait(loop->backend, 0);
+        asy_loop_deliver(loop);
         if ((err && err != -EINTR) || loop->ready.first)
             return err;
         polled_ns = now_ns;

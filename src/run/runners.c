@@ -176,11 +176,24 @@ static bool request_main_cancel(struct interrupt *interrupt)
     return asyncio_loop_call_soon_signalsafe(loop, cancel_main, interrupt) == 0;
 }
 
-/* Did the signal, and nobody else, end main? */
-static bool is_ended_by(const struct interrupt *interrupt, const asyncio_task *main)
+/* Did the one request to cancel, from whatever it came, end main? */
+static bool is_ended_by_request(const asyncio_task *main)
 {
-    return atomic_load(&interrupt->signo) && main->future.is_done && main->future.result == -ECANCELED &&
-           main->cancels == 1;
+    return main->future.is_done && main->future.result == -ECANCELED && main->cancels == 1;
+}
+
+/* Runs until main is done. A verdict of the program's wait hook cancels main; a second one ends the run. */
+static intptr_t run_until_main_is_done(asyncio_loop *loop, asyncio_task *main)
+{
+    loop->verdict = 0;
+    intptr_t result = asyncio_loop_run_until_complete(loop, asyncio_ref(&main->future));
+    int verdict = loop->verdict;
+    if (!verdict)
+        return result;
+    asyncio_cancel(main);
+    loop->verdict = 0;
+    result = asyncio_loop_run_until_complete(loop, asyncio_ref(&main->future));
+    return is_ended_by_request(main) ? verdict : result;
 }
 
 static intptr_t run_coroutine(asyncio_runner *runner, asyncio_coro *coro, int *signo)
@@ -201,10 +214,10 @@ static intptr_t run_coroutine(asyncio_runner *runner, asyncio_coro *coro, int *s
     struct main_interrupt watch = {.interrupt.request = request_main_cancel, .loop = loop};
     asy_interrupt_install(&watch.interrupt, &runner->asyncio_options_);
     loop->main = main;
-    intptr_t result = asyncio_loop_run_until_complete(loop, asyncio_ref(&main->future));
+    intptr_t result = run_until_main_is_done(loop, main);
     loop->main = NULL;
     asy_interrupt_remove(&watch.interrupt);
-    if (is_ended_by(&watch.interrupt, main)) {
+    if (atomic_load(&watch.interrupt.signo) && is_ended_by_request(main)) {
         *signo = atomic_load(&watch.interrupt.signo);
         result = asy_interrupt_raise(&watch.interrupt);
     }

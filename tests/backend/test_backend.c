@@ -38,7 +38,10 @@ static int64_t now(struct asy_backend *backend)
 
 static int wait_until(struct asy_backend *backend, int64_t deadline_ns)
 {
-    return backend->ops->wait(backend, deadline_ns);
+    int err = backend->ops->wait(backend, deadline_ns);
+    if (backend->fetched)
+        backend->ops->deliver(backend);
+    return err;
 }
 
 TEST(a_deadline_is_never_early)

@@ -487,7 +487,7 @@ static void check_cancelled_turn(int which, bool granted)
     if (granted) {
         /* What the loop does; the task has not run yet. */
         asyncio_loop *loop = asyncio_get_running_loop();
-        loop->backend->ops->wait(loop->backend, 0);
+        net_poll(loop);
     }
     asyncio_cancel(tasks[which]);
     settle();
@@ -522,7 +522,7 @@ ASYNC_TEST(turn_in_vain)
     settle();
     put(fds[1], "1");
     asyncio_loop *loop = asyncio_get_running_loop();
-    loop->backend->ops->wait(loop->backend, 0);
+    net_poll(loop);
     CHECK_EQUAL(net_drain(fds[0]), 1); /* somebody else was faster */
     asyncio_cancel(a);
     settle();

@@ -124,7 +124,7 @@ ASYNC_TEST(cancelled_reads)
     settle();
     peer_sends(peer, "won");
     asyncio_loop *loop = asyncio_get_running_loop();
-    loop->backend->ops->wait(loop->backend, 0);
+    net_poll(loop);
     asyncio_cancel(reader);
     CHECK_EQUAL(asyncio_await(reader), 3);
     CHECK_EQUAL(asyncio_stream_close(stream), 0);
@@ -271,7 +271,7 @@ ASYNC_TEST(closed_before_reader_runs)
     settle();
     peer_sends(peer, "some");
     asyncio_loop *loop = asyncio_get_running_loop();
-    loop->backend->ops->wait(loop->backend, 0);
+    net_poll(loop);
     asyncio_stream_abort(stream);
     CHECK_EQUAL(asyncio_await(reader), -EBADF);
     close(peer);

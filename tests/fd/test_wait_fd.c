@@ -25,7 +25,7 @@ static void settle(void)
 static void let_loop_poll(void)
 {
     asyncio_loop *loop = asyncio_get_running_loop();
-    loop->backend->ops->wait(loop->backend, 0);
+    net_poll(loop);
 }
 
 ASYNC(waits, int, fd, int, events, double, timeout)

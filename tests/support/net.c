@@ -129,6 +129,13 @@ size_t net_drain(int fd)
     return got;
 }
 
+void net_poll(asyncio_loop *loop)
+{
+    loop->backend->ops->wait(loop->backend, 0);
+    if (loop->backend->fetched)
+        loop->backend->ops->deliver(loop->backend);
+}
+
 int net_registrations(int fd)
 {
     const asyncio_loop *loop = asyncio_get_running_loop();

@@ -38,5 +38,8 @@ size_t net_drain(int fd);
 
 /* How many registrations of `fd` the running loop's epoll has; of all descriptors but its own, if fd < 0. */
 int net_registrations(int fd);
+/* A poll of the loop in the middle of a task's step: events are told, tasks that they wake do not run yet. */
+struct asyncio_loop;
+void net_poll(struct asyncio_loop *loop);
 
 #endif
