@@ -103,7 +103,9 @@ static inline int asyncio_join(asyncio_future *x, intptr_t *r) { return asyncio_
  *     defines it.
  *
  * Types of arrays and of pointers to functions are written with __typeof__ or a typedef. In a debugger the
- * body appears as name_coroutine.
+ * body appears as name_coroutine. Beside `name` only name_coroutine, name_coroutine_start_ and
+ * name_coroutine_args_ are taken. A name that a header has declared already is C's to refuse: connect,
+ * listen and accept are of <sys/socket.h>, which <asyncio.h> includes, and main is the program's own.
  *
  * In C++ parameters are trivially copyable. A coroutine may wait inside `catch`, and in a destructor during
  * unwinding: each task has exceptions of its own. An exception that leaves a coroutine terminates the
