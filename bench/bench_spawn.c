@@ -1,5 +1,5 @@
 /*
- * spawn: how long does it take to create a task, run it and await it, one at a time?
+ * spawn: how long does it take to create a task, run it and await it, one at a time? Queued, and eager.
  */
 #include "bench.h"
 
@@ -19,13 +19,18 @@ static int64_t measure_spawn(void *arg, uint64_t times)
     return bench_now_ns() - began;
 }
 
-ASYNC(async_main)
+ASYNC(async_main, const char *, variant)
 {
-    bench_measure("spawn", "one", measure_spawn, NULL, 1);
+    bench_measure("spawn", variant, measure_spawn, NULL, 1);
     return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    return asyncio_main(async_main());
+    int failed = 0;
+    for (int i = 2; i < argc; i++) {
+        asyncio_run_options options = {.eager = strcmp(argv[i], "eager") == 0};
+        failed |= asyncio_run_with(async_main(argv[i]), &options) != 0;
+    }
+    return failed;
 }

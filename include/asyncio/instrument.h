@@ -10,7 +10,8 @@
 ASYNCIO_BEGIN_DECLS
 
 typedef enum asyncio_trace_kind {
-    ASYNCIO_TRACE_TASK_CREATED, /* a task joined the ready queue for the first time */
+    ASYNCIO_TRACE_TASK_CREATED, /* a task was made; the first step of an eager one follows, inside the step
+                                 * of its creator */
     ASYNCIO_TRACE_STEP_BEGIN,   /* a task runs */
     ASYNCIO_TRACE_STEP_END, /* it gave way; `what` says what it waits in, "ready" if it only yielded */
     ASYNCIO_TRACE_TASK_DONE,  /* it ended, with `result` */

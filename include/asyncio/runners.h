@@ -20,7 +20,7 @@ typedef struct asyncio_run_options {
     int debug;               /* default: the environment's ASYNCIO_DEBUG */
     asyncio_backend backend; /* default: the environment's ASYNCIO_BACKEND, else auto */
     size_t stack_size;       /* of each task, in bytes; 0: 256 KiB, committed as touched */
-    int eager;               /* tasks run to their first wait inside create_task; default off */
+    int eager;               /* tasks run to their first wait inside create_task (tasks.h); default off */
     int handle_sigint;       /* default: on, in the main thread, over the default action */
     int handle_sigterm;      /* default: off */
     double shutdown_grace;   /* seconds that leftover tasks get to end; 0: 10; < 0: none */

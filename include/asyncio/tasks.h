@@ -16,7 +16,7 @@ typedef struct asyncio_task_options {
     const char *name;         /* copied; NULL: "Task-<n>" */
     size_t stack_size;        /* bytes; 0: the loop's */
     asyncio_context *context; /* it runs in this very one; NULL: in a copy of the creator's */
-    int eager_start;          /* 0: the loop's; 1: run to the first wait inside the call; -1: not */
+    int eager_start;          /* 1: runs to its first wait inside the call; -1: not; 0: the loop's option */
     uintptr_t reserved[4];
 } asyncio_task_options;
 
@@ -26,7 +26,15 @@ typedef struct asyncio_task_options {
  * tasks that are ready now. Takes over the coroutine on every path. Does not wait. (create_task)
  *
  * NULL: out of memory, or coro was NULL. Without a running loop, or with options that cannot be met, the
- * returned task has ended, and its result says why: ASYNCIO_ESTATE, -EINVAL, -ENOSYS.
+ * returned task has ended, and its result says why: ASYNCIO_ESTATE, -EINVAL, -ENOMEM.
+ *
+ * An eager task (eager_start; for all tasks of a loop asyncio_run_options.eager) does not wait for its
+ * turn: it runs inside the call, on a stack and in a context of its own, until it waits or ends. One that
+ * ends there is done when the call returns. Meanwhile it is the current task. Its creator is not suspended,
+ * so requests to cancel it stay pending, and a task that waits for it just suspends. The call is thus one of
+ * code that may do anything: release what nothing else holds, cancel the creator, end its group. Queued all
+ * the same are the main task, tasks made while the loop does not run, those of coroutines that other threads
+ * submit, those that serve a server's clients, and the 65th of eager starts within each other.
  */
 ASYNCIO_API asyncio_task *asyncio_create_task(asyncio_coro *coro);
 ASYNCIO_API asyncio_task *asyncio_create_task_with(asyncio_coro *coro, const asyncio_task_options *options);

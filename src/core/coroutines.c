@@ -30,16 +30,7 @@ asyncio_coro *asyncio_coro_alloc(const asyncio_coro_type *type, void **args)
     return (asyncio_coro *)(void *)task;
 }
 
-/* A coroutine that is started or disposed of no longer counts as unstarted in the loop where it was made. If
- * that is another thread's, it finds out by itself when it closes. */
-static void leave_unstarted(asyncio_task *task)
-{
-    asyncio_loop *home = task->future.loop;
-    if (home && home == asy_running_loop)
-        home->unstarted--;
-}
-
-static COLD _Noreturn void refuse_second_use(const asyncio_future *coro)
+void asy_coro_refuse_second_use(const asyncio_future *coro)
 {
     const asyncio_site *site = coro->kind == OBJECT_DEAD || coro->kind == OBJECT_TASK ? coro->site : NULL;
     if (site)
@@ -53,18 +44,9 @@ void asy_coro_hand_over(asyncio_coro *coro)
 {
     asyncio_task *task = (asyncio_task *)(void *)coro;
     if (UNLIKELY(task->future.kind != OBJECT_CORO))
-        refuse_second_use(&task->future);
-    leave_unstarted(task);
+        asy_coro_refuse_second_use(&task->future);
+    asy_coro_leave_unstarted(task);
     __atomic_store_n(&task->future.loop, NULL, __ATOMIC_RELAXED);
-}
-
-asyncio_task *asy_coro_begin(asyncio_coro *coro)
-{
-    asyncio_task *task = (asyncio_task *)(void *)coro;
-    if (UNLIKELY(task->future.kind != OBJECT_CORO))
-        refuse_second_use(&task->future);
-    leave_unstarted(task);
-    return task;
 }
 
 void asyncio_coro_close(asyncio_coro *coro)

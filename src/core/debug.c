@@ -86,14 +86,14 @@ static const char *name_wait(const asyncio_task *task)
     return task->wait ? task->wait->kind->name : "ready";
 }
 
-void asy_step_hooks(asyncio_loop *loop, asyncio_task *task)
+void asy_step_hooks(asyncio_loop *loop, asyncio_task *task, void (*step)(asyncio_loop *, asyncio_task *))
 {
     ASY_ASSERT_TASK(loop->is_stepping, task);
     task->future.refs++; /* it may end in this step */
     if (loop->instrument)
         asy_trace(loop, ASYNCIO_TRACE_STEP_BEGIN, task);
     int64_t begun_ns = asy_sys_now_ns();
-    asy_task_resume(loop, task);
+    step(loop, task);
     double took;
     if (is_slow(loop, begun_ns, &took))
         asy_report_task(loop, task, 0, "a step took %.3f seconds without waiting", took);

@@ -27,7 +27,8 @@ static inline void asy_trace_time(asyncio_loop *loop, asyncio_trace_kind kind, a
 /* ---- Steps that somebody watches ------------------------------------------------ */
 /* Sets is_stepping: is debug mode on, or an instrument set? */
 void asy_debug_update(asyncio_loop *loop);
-void asy_step_hooks(asyncio_loop *loop, asyncio_task *task);
+/* Runs one of a task by step(loop, task), and tells of it. */
+void asy_step_hooks(asyncio_loop *loop, asyncio_task *task, void (*step)(asyncio_loop *, asyncio_task *));
 void asy_callback_hooks(asyncio_loop *loop, struct callback *callback);
 /* The loop is about to wait without limit: are there tasks that nobody can wake? */
 COLD void asy_deadlock_report(asyncio_loop *loop);

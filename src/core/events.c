@@ -148,8 +148,8 @@ static HOT int poll_backend(asyncio_loop *loop, int64_t latest_ns)
         return loop->verdict = verdict; /* events that were fetched are delivered in the next turn */
     asy_loop_deliver(loop);
     asy_posts_collect(loop);
-    if (UNLIKELY(!list_is_empty(&loop->refused)))
-        asy_refused_release(loop);
+    if (UNLIKELY(!list_is_empty(&loop->lent)))
+        asy_tasks_lent_release(loop);
     if (waits || loop->timers.count || loop->io)
         loop->now_ns = asy_loop_now_ns(loop);
     if (loop->timers.count)
@@ -189,7 +189,7 @@ static NOINLINE bool is_poll_due(asyncio_loop *loop)
 /* May the tasks go on among themselves, without a poll? */
 bool asy_loop_goes_on(asyncio_loop *loop)
 {
-    if (UNLIKELY(loop->is_stepping || loop->is_strict || loop->is_stopping)) {
+    if (UNLIKELY(loop->is_stepping || loop->is_strict || loop->is_stopping || loop->eager)) {
         begin_stretch(loop, loop->ready_then);
         return loop->batch;
     }
@@ -215,7 +215,7 @@ static void run_watched_step(asyncio_loop *loop, asyncio_task *task)
     size_t ready_then = loop->ready_then;
     loop->batch = 0;
     loop->ready_then = 0;
-    asy_step_hooks(loop, task);
+    asy_step_hooks(loop, task, asy_task_resume);
     loop->batch = batch;
     loop->ready_then = ready_then;
 }
@@ -464,6 +464,12 @@ intptr_t asyncio_loop_run_until_complete(asyncio_loop *loop, asyncio_future *fut
     return result;
 }
 
+static void limit_batch(const asyncio_loop *loop, uint32_t *batch)
+{
+    if (*batch > loop->ready.count)
+        *batch = (uint32_t)loop->ready.count;
+}
+
 void asyncio_loop_stop(asyncio_loop *loop)
 {
     if (!loop)
@@ -471,8 +477,10 @@ void asyncio_loop_stop(asyncio_loop *loop)
     asy_loop_check(loop, __func__);
     loop->is_stopping = true;
     asy_loop_queued(loop);
-    if (loop->batch > loop->ready.count)
-        loop->batch = (uint32_t)loop->ready.count;
+    /* What is ready now still runs, and nothing that is queued from here on. */
+    limit_batch(loop, &loop->batch);
+    for (struct eager_start *start = loop->eager; start; start = start->outer)
+        limit_batch(loop, &start->batch);
 }
 
 asyncio_loop *asyncio_get_running_loop(void)

@@ -21,6 +21,17 @@ struct fiber {
 #endif
 };
 
+/* The running fibre, of whatever stack: where it stands is stored when it is left, and fiber_entered learns
+ * the bounds of its stack. */
+static inline struct fiber fiber_here(void)
+{
+    struct fiber here = {0};
+#if ASY_TSAN
+    here.tsan = __tsan_get_current_fiber();
+#endif
+    return here;
+}
+
 /* Leaves `from` and continues `to`; returns when somebody switches back. This, and each of the next two,
  * is the last thing that its caller does (sys/context.h says why). */
 static inline __attribute__((always_inline)) void fiber_switch(struct fiber *from, struct fiber *to)
@@ -67,8 +78,8 @@ static inline __attribute__((always_inline)) void fiber_leave(struct fiber *to)
     asy_context_leave(to->sp);
 }
 
-/* Comes first on a fresh stack. The loop's fibre learns the bounds of its own stack, which is the one that
- * was left when the first task of all started. */
+/* Comes first on a fresh stack. The loop's fibre learns the bounds of its stack if it does not know them: it
+ * is the one that was just left, since either no task has run yet, or this one starts eagerly. */
 static inline void fiber_entered(struct fiber *loop)
 {
 #if ASY_ASAN

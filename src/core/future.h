@@ -79,7 +79,17 @@ static inline bool asy_is_failure(intptr_t result)
     return result < 0 && result != -ECANCELED;
 }
 
-void asy_future_init(asyncio_future *future, asyncio_loop *loop, const asyncio_site *site);
+static inline void asy_future_init(asyncio_future *future, asyncio_loop *loop, const asyncio_site *site)
+{
+    future->refs = 1;
+    future->kind = OBJECT_FUTURE;
+    future->is_done = false;
+    future->flags = 0;
+    future->site = site;
+    future->loop = loop;
+    list_init(&future->waiters);
+    future->message = NULL;
+}
 void asy_future_complete(asyncio_future *future, intptr_t result);
 /* Cancels a future that is no task: it completes with -ECANCELED, or, if it is a proxy, passes the request
  * on. Takes the message over. */

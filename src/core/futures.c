@@ -35,18 +35,6 @@ void asy_future_check(const asyncio_future *future, const char *call)
 
 /* ---- Life --------------------------------------------------------------------- */
 
-void asy_future_init(asyncio_future *future, asyncio_loop *loop, const asyncio_site *site)
-{
-    future->refs = 1;
-    future->kind = OBJECT_FUTURE;
-    future->is_done = false;
-    future->flags = 0;
-    future->site = site;
-    future->loop = loop;
-    list_init(&future->waiters);
-    future->message = NULL;
-}
-
 asyncio_future *asyncio_future_new_at(const asyncio_site *site)
 {
     asyncio_loop *loop = asy_running_loop;

@@ -225,11 +225,18 @@ static bool is_repeated(const struct gather *gather, const asyncio_future *futur
     return last->notify == notify_gather && LIST_ENTRY(last, struct gather_child, waiter)->gather == gather;
 }
 
-static void add_child(struct gather *gather, size_t i, asyncio_awaitable *awaitable, const asyncio_site *site)
+/* All tasks are made before any is looked at: one that starts eagerly may end or cancel others. */
+static void make_children(struct gather *gather, asyncio_awaitable *const *awaitables,
+                          const asyncio_site *site)
 {
-    struct gather_child *child = &gather->children[i];
+    for (size_t i = 0; i < gather->count; i++)
+        gather->children[i].future =
+            asyncio_ensure_future_future((asyncio_future *)(void *)awaitables[i], site);
+}
+
+static void watch_child(struct gather *gather, struct gather_child *child)
+{
     child->gather = gather;
-    child->future = asyncio_ensure_future_future((asyncio_future *)(void *)awaitable, site);
     child->is_repeated = false;
     if (child->future && !child->future->is_done) {
         child->is_repeated = is_repeated(gather, child->future);
@@ -303,8 +310,9 @@ int asyncio_gather_at(intptr_t results[], asyncio_awaitable *const *awaitables, 
     gather.children = asy_slab_alloc(bytes);
     if (!gather.children)
         return refuse_gather(results, awaitables, n, task, -ENOMEM);
+    make_children(&gather, awaitables, site);
     for (size_t i = 0; i < n; i++)
-        add_child(&gather, i, awaitables[i], site);
+        watch_child(&gather, &gather.children[i]);
     wait_for_gather(&gather, task);
     err = collect_outcomes(&gather, results, is_settled);
     asy_slab_free(gather.children, bytes);

@@ -129,8 +129,6 @@ static uint64_t chosen_seed(const asyncio_run_options *options)
 
 static int check_options(const asyncio_run_options *options)
 {
-    if (options->eager > 0)
-        return (int)asyncio_raise(-ENOSYS, "eager tasks are not available");
     if (options->stack_size > ASY_STACK_MAX_BYTES)
         return (int)asyncio_raise(-EINVAL, "stack_size is %zu bytes, at most %zu are possible",
                                   options->stack_size, (size_t)ASY_STACK_MAX_BYTES);
@@ -150,7 +148,7 @@ static void init_loop(asyncio_loop *loop, const asyncio_run_options *options)
     ready_queue_init(&loop->ready);
     list_init(&loop->tasks);
     list_init(&loop->kept_stacks);
-    list_init(&loop->refused);
+    list_init(&loop->lent);
     list_init(&loop->abroad.entries);
     loop->wake_kind = READY_TASK;
     loop->look_hops = ASY_LOOK_HOPS_MAX;
@@ -303,7 +301,7 @@ static void close_loop(asyncio_loop *loop)
     if (loop->signals) /* before posts are refused: then no handler has the loop any more */
         loop->signals->close(loop->signals);
     loop->signals = NULL;
-    asy_refused_release(loop);
+    asy_tasks_lent_release(loop);
     asy_posts_close(loop);
     asy_embed_close(loop);
     drop_ready_callbacks(loop);

@@ -87,6 +87,9 @@ struct wait_hooks {
  *   is_watched        while it runs; if embedded, from the first iteration until it closes.
  *   is_reporting      while the exception handler runs. That must not wait: current is NULL meanwhile.
  *   is_deadlocked     a deadlock was told, which happens once.
+ *   eager             not NULL while a task that was made runs to its first wait inside the call that made
+ *                     it. Its creator, a task or a callback, goes on when that step is over; no other task
+ *                     runs meanwhile, so `batch` and ready_then are 0.
  *
  * Counts: task_count is the length of `tasks`; objects is 0 if and only if refs lacks its mark for them
  * (loop.c). `hops` includes `batch`, which may exceed ready.count: what is queued meanwhile runs, too, unless
@@ -95,8 +98,8 @@ struct wait_hooks {
  * An object is on these lists:
  *   ready        tasks that are fresh or ready, each once, and callbacks.
  *   tasks        tasks from their start until they end, or for ever if abandoned.
- *   refused      children of groups that ended before they began, borrowed by whoever created them. They are
- *                not on `tasks`; the next poll drops them.
+ *   lent         children of groups that ended before their creators got them: refused ones, and eager ones
+ *                that never waited. They are not on `tasks`; the next poll drops them.
  *   timers       waits, scopes and handles with a deadline, on the stacks of tasks or in the handles' chunks.
  *   kept_stacks  stacks of main tasks that ended. A stack is there, or has a task, or is the spare one,
  *                or is in the pool.
@@ -115,7 +118,7 @@ struct asyncio_loop {
     bool is_embedded;   /* another loop polls its descriptor */
     uint32_t budget;    /* calls that the running task may make without giving way */
     uint64_t id;        /* never used again in this process: locks and queues know the loop by it */
-    struct fiber fiber; /* the loop's own stack, while a task runs */
+    struct fiber fiber; /* the loop's own stack, while a task runs; a creator's, in an eager start */
     uint32_t wake_kind; /* what asy_wait_wake queues: READY_TASK; READY_RELAY while timers fire */
     bool is_seeded;     /* ready tasks run in random order */
     bool is_strict;     /* an iteration is what was ready when it began, no more and no less */
@@ -126,6 +129,7 @@ struct asyncio_loop {
     struct asy_stacks *stacks;
     struct asy_stack *spare_stack; /* the one used last, at hand for the next fresh task */
     uint64_t steps;                /* steps begun: see asy_loop_progress */
+    struct eager_start *eager;     /* eager starts under way, the innermost first (switch.h) */
 
     /* The poll. */
     uint64_t polls;
@@ -144,7 +148,7 @@ struct asyncio_loop {
 
     /* Tasks. */
     struct list tasks;
-    struct list refused;
+    struct list lent;
     struct list kept_stacks;
     size_t unstarted;          /* coroutines made while it ran, not started yet */
     size_t objects;            /* tasks and futures that refer to it */

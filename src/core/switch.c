@@ -8,6 +8,7 @@
  */
 #include "core/switch.h"
 #include "base/assert.h"
+#include "core/debug.h"
 #include "core/exceptions.h"
 #include "core/loop.h"
 #include "core/message.h"
@@ -181,6 +182,77 @@ HOT void asy_task_resume(asyncio_loop *loop, asyncio_task *task)
     ASY_ASSERT_TASK(!loop->current, task);
     if (task->fiber.sp || give_stack(loop, task))
         switch_to_task(loop, &loop->fiber, task);
+}
+
+/* ---- Eager starts ------------------------------------------------------------------------
+ * The creator's frame takes the place of the loop's own stack. A child that parks or ends finds nothing to
+ * hand over to, since the batch is empty, and so goes where a task goes then: to loop->fiber. The creator's
+ * budget counts for both: a task that makes eager ones without end still gives way.
+ *
+ * What a child that parks has called, its creator does not return from, so the processor predicts the returns
+ * of the creator's frames wrongly: the fewer there are up to the program, the better. */
+
+static inline void end_eager_start(asyncio_loop *loop, const struct eager_start *start)
+{
+    ASY_ASSERT(loop->eager == start && !loop->current);
+    loop->eager = start->outer;
+    loop->current = start->creator;
+    loop->fiber = start->fiber;
+    loop->batch = start->batch;
+    loop->ready_then = start->ready_then;
+    if (UNLIKELY(!loop->budget))
+        loop->budget = 1; /* the child gave way because it was gone: the creator does so in its next call */
+}
+
+static inline __attribute__((always_inline)) void run_first_step(asyncio_loop *loop, asyncio_task *task)
+{
+    if (!give_stack(loop, task))
+        return;
+    loop->current = task;
+    COUNT_UP(loop->steps);
+    task->steps++;
+    fiber_start(&loop->fiber, &task->fiber, task->stack->top, task_main, loop, &loop->fp);
+}
+
+static void run_watched_first_step(asyncio_loop *loop, asyncio_task *task)
+{
+    run_first_step(loop, task);
+}
+
+/* The creator keeps the exceptions that it holds, and the child begins with none. */
+static NOINLINE asyncio_task *run_eagerly_with_exceptions(asyncio_loop *loop, asyncio_task *task)
+{
+    struct exceptions held = *loop->exceptions;
+    *loop->exceptions = (struct exceptions){0};
+    asy_task_run_eagerly(loop, task);
+    *loop->exceptions = held;
+    return task;
+}
+
+HOT asyncio_task *asy_task_run_eagerly(asyncio_loop *loop, asyncio_task *task)
+{
+    if (UNLIKELY(exceptions_are_held(loop)))
+        return run_eagerly_with_exceptions(loop, task);
+    struct eager_start start = {.outer = loop->eager,
+                                .creator = loop->current,
+                                .fiber = loop->fiber,
+                                .ready_then = loop->ready_then,
+                                .batch = loop->batch,
+                                .depth = loop->eager ? loop->eager->depth + 1 : 1};
+    ASY_ASSERT_TASK(asy_running_loop == loop && start.depth <= ASY_EAGER_DEPTH_MAX, task);
+    if (!start.creator)
+        loop->budget = ASY_BUDGET;
+    loop->eager = &start;
+    loop->current = NULL;
+    loop->fiber = fiber_here();
+    loop->ready_then = 0;
+    loop->batch = 0;
+    if (UNLIKELY(loop->is_stepping))
+        asy_step_hooks(loop, task, run_watched_first_step);
+    else
+        run_first_step(loop, task);
+    end_eager_start(loop, &start);
+    return task;
 }
 
 void asy_returned_in_scope(const asyncio_site *body)

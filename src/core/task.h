@@ -16,6 +16,9 @@
  *   done       not queued     no              stale      NULL       NULL; future.is_done
  *   abandoned  not queued     yes             as it was  as it was  as it was, but off its queue
  *
+ * While a task makes an eager one, which runs first, it is as if it were running, except that loop->current
+ * is the other; it waits for nothing and cannot be resumed. loop->eager leads to such tasks.
+ *
  * One exception: a sleeper whose timer fired has its relay in the ready queue, and its wait stays pending
  * until the loop reaches the relay, so that a request to cancel still wins (sleep.c).
  *
@@ -91,7 +94,11 @@ static inline __attribute__((always_inline)) void fetch_stack(const struct ready
 /* ---- Who runs --------------------------------------------------------------- */
 
 /* The running task of this thread; NULL in callbacks and plain threads. */
-asyncio_task *asy_current_task(void);
+static inline asyncio_task *asy_current_task(void)
+{
+    const asyncio_loop *loop = asy_running_loop;
+    return loop ? loop->current : NULL;
+}
 
 /* Around a call of the program that must not wait, wherever it is made from: a drop function, a
  * handler, an instrument. Meanwhile no task runs. */
@@ -103,10 +110,20 @@ void asy_task_show(asyncio_task *hidden);
 /* A task that ended before it began, and whose result says why; NULL: no memory. */
 asyncio_task *asy_task_refused(asyncio_loop *loop, asyncio_coro *coro, const asyncio_site *site,
                                intptr_t err);
-/* Makes an unstarted coroutine a task of the loop: two references, queued. */
-asyncio_task *asy_task_start(asyncio_loop *loop, asyncio_coro *coro, const asyncio_site *site);
-/* Drops the refused tasks that were only borrowed. */
-void asy_refused_release(asyncio_loop *loop);
+/* Makes an unstarted coroutine a fresh task of the loop: two references, and one of the next two calls is
+ * to follow. */
+asyncio_task *asy_task_make(asyncio_loop *loop, asyncio_coro *coro, const asyncio_site *site);
+/* Queues a fresh task, and returns it. */
+asyncio_task *asy_task_queue(asyncio_task *task);
+/* Starts a fresh task as the loop's options say: queues it, or runs it to its first wait. The latter is a
+ * call of the program: what the caller holds may have changed after it, and the task may have ended. The
+ * caller borrows the task: if it has ended already, it lives on until the loop polls, which is after the
+ * caller's next wait. */
+void asy_task_begin_lent(asyncio_task *task);
+/* Takes over a reference to a task that has ended, which its creator borrows until the loop polls next. */
+void asy_task_lend(asyncio_loop *loop, asyncio_task *task);
+/* Drops those. */
+void asy_tasks_lent_release(asyncio_loop *loop);
 /* Gives the loop's unused task numbers back. */
 void asy_task_ids_return(asyncio_loop *loop);
 /* Disposes of the arguments of one that never ran. */

@@ -128,16 +128,8 @@ static asyncio_task *borrow_refused(asyncio_loop *loop, asyncio_coro *coro, cons
                                     intptr_t err)
 {
     asyncio_task *task = asy_task_refused(loop, coro, site, err);
-    if (loop)
-        list_append(&loop->refused, &task->all);
+    asy_task_lend(loop, task);
     return task;
-}
-
-void asy_refused_release(asyncio_loop *loop)
-{
-    struct list *node;
-    while ((node = list_take_first(&loop->refused)))
-        asy_future_unref(&LIST_ENTRY(node, asyncio_task, all)->future);
 }
 
 asyncio_task *asyncio_task_group_create_task_at(asyncio_task_group *group, asyncio_coro *coro,
@@ -158,12 +150,14 @@ asyncio_task *asyncio_task_group_create_task_at(asyncio_task_group *group, async
     struct group_child *child = asy_slab_alloc(sizeof *child);
     if (!child)
         return borrow_refused(loop, coro, site, -ENOMEM);
+    asyncio_task *task = asy_task_make(loop, coro, site);
     child->group = group;
-    child->task = asy_task_start(loop, coro, site);
-    asy_future_watch(&child->task->future, &child->waiter, notify_group);
+    child->task = task;
+    asy_future_watch(&task->future, &child->waiter, notify_group);
     list_append(children_of(group), &child->node);
     group->pending++;
-    return child->task;
+    asy_task_begin_lent(task);
+    return task;
 }
 
 asyncio_task *(asyncio_task_group_create_task)(asyncio_task_group *group, asyncio_coro *coro)

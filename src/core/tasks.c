@@ -11,18 +11,13 @@
 #include "core/loop.h"
 #include "core/message.h"
 #include "core/quarantine.h"
+#include "core/switch.h"
 #include "core/task.h"
 #include "sys/slab.h"
 #include "sys/sys.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-asyncio_task *asy_current_task(void)
-{
-    asyncio_loop *loop = asy_running_loop;
-    return loop ? loop->current : NULL;
-}
 
 asyncio_task *asy_task_hide(void)
 {
@@ -90,7 +85,7 @@ static void init_task(asyncio_task *task, asyncio_loop *loop, const asyncio_site
     task->stack_bytes = 0;
 }
 
-asyncio_task *asy_task_start(asyncio_loop *loop, asyncio_coro *coro, const asyncio_site *site)
+static inline asyncio_task *make_task(asyncio_loop *loop, asyncio_coro *coro, const asyncio_site *site)
 {
     asyncio_task *task = asy_coro_begin(coro);
     init_task(task, loop, site);
@@ -100,11 +95,66 @@ asyncio_task *asy_task_start(asyncio_loop *loop, asyncio_coro *coro, const async
     task->id = take_task_id(loop);
     list_append(&loop->tasks, &task->all);
     loop->task_count++;
-    ready_push(&loop->ready, &task->ready);
-    asy_loop_queued(loop);
     if (UNLIKELY(loop->instrument != NULL))
         asy_trace(loop, ASYNCIO_TRACE_TASK_CREATED, task);
     return task;
+}
+
+asyncio_task *asy_task_make(asyncio_loop *loop, asyncio_coro *coro, const asyncio_site *site)
+{
+    return make_task(loop, coro, site);
+}
+
+asyncio_task *asy_task_queue(asyncio_task *task)
+{
+    asyncio_loop *loop = task->future.loop;
+    ready_push(&loop->ready, &task->ready);
+    asy_loop_queued(loop);
+    return task;
+}
+
+/* Is a new task of this loop to run to its first wait at once? */
+static inline bool is_to_start_eagerly(const asyncio_loop *loop, int eager_start)
+{
+    return UNLIKELY((eager_start ? eager_start : loop->options.eager) > 0) && loop == asy_running_loop &&
+           !asy_eager_is_too_deep(loop);
+}
+
+/* Starts a fresh task as `eager_start` says, or where that is 0 as the loop's options do, and returns it.
+ * Creators call it last: see the eager starts in switch.c. */
+static inline asyncio_task *begin_task(asyncio_loop *loop, asyncio_task *task, int eager_start)
+{
+    if (is_to_start_eagerly(loop, eager_start))
+        return asy_task_run_eagerly(loop, task);
+    return asy_task_queue(task);
+}
+
+void asy_task_begin_lent(asyncio_task *task)
+{
+    asyncio_loop *loop = task->future.loop;
+    if (!is_to_start_eagerly(loop, 0)) {
+        asy_task_queue(task);
+        return;
+    }
+    task->future.refs++;
+    asy_task_run_eagerly(loop, task);
+    if (task->future.is_done)
+        asy_task_lend(loop, task);
+    else
+        asy_future_unref(&task->future);
+}
+
+void asy_task_lend(asyncio_loop *loop, asyncio_task *task)
+{
+    ASY_ASSERT_TASK(task->future.is_done, task);
+    list_append(&loop->lent, &task->all);
+}
+
+void asy_tasks_lent_release(asyncio_loop *loop)
+{
+    struct list *node;
+    while ((node = list_take_first(&loop->lent)))
+        asy_future_unref(&LIST_ENTRY(node, asyncio_task, all)->future);
 }
 
 asyncio_task *asy_task_refused(asyncio_loop *loop, asyncio_coro *coro, const asyncio_site *site, intptr_t err)
@@ -165,20 +215,20 @@ static char *copy_name(const char *text)
 
 /* ---- Making them ---------------------------------------------------------------------- */
 
-static asyncio_task *create_task(asyncio_loop *loop, asyncio_coro *coro, const asyncio_site *site)
+/* May tasks be made on this loop? */
+static inline bool takes_tasks(const asyncio_loop *loop)
 {
-    if (UNLIKELY(!coro))
-        return NULL;
-    if (UNLIKELY(!loop))
-        return asy_task_refused(NULL, coro, site, ASYNCIO_ESTATE);
-    if (UNLIKELY(asy_loop_unusable(loop)))
-        return asy_task_refused(loop, coro, site, ASYNCIO_ESTATE);
-    return asy_task_start(loop, coro, site);
+    return LIKELY(loop && !asy_loop_unusable(loop));
 }
 
 asyncio_task *asyncio_create_task_at(asyncio_coro *coro, const asyncio_site *site)
 {
-    return create_task(asy_running_loop, coro, site);
+    asyncio_loop *loop = asy_running_loop;
+    if (UNLIKELY(!coro))
+        return NULL;
+    if (!takes_tasks(loop))
+        return asy_task_refused(loop, coro, site, ASYNCIO_ESTATE);
+    return begin_task(loop, make_task(loop, coro, site), 0);
 }
 
 asyncio_task *asyncio_loop_create_task_at(asyncio_loop *loop, asyncio_coro *coro, const asyncio_site *site)
@@ -186,37 +236,53 @@ asyncio_task *asyncio_loop_create_task_at(asyncio_loop *loop, asyncio_coro *coro
     asyncio_context *context = NULL;
     if (loop)
         asy_loop_check(loop, "asyncio_loop_create_task");
-    bool is_elsewhere = coro && loop && loop != asy_running_loop; /* it has no context to inherit */
+    if (!coro)
+        return NULL;
+    bool is_elsewhere = loop && loop != asy_running_loop; /* it has no context to inherit */
     if (is_elsewhere && asy_vars_capture(loop, &context))
         return asy_task_refused(loop, coro, site, -ENOMEM);
-    asyncio_task *task = create_task(loop, coro, site);
+    if (!takes_tasks(loop)) {
+        asy_vars_drop(context);
+        return asy_task_refused(loop, coro, site, ASYNCIO_ESTATE);
+    }
+    asyncio_task *task = make_task(loop, coro, site);
     if (context)
         task->context = context;
-    return task;
+    return begin_task(loop, task, 0);
+}
+
+/* Why options cannot be met: 0, -EINVAL, -ENOMEM or ASYNCIO_ESTATE. *name is a copy of theirs, or NULL. */
+static int read_options(const asyncio_loop *loop, const asyncio_task_options *options, char **name)
+{
+    if (options->context)
+        asy_vars_check(options->context, "asyncio_create_task_with");
+    if (!takes_tasks(loop))
+        return ASYNCIO_ESTATE;
+    if (options->stack_size > ASY_STACK_MAX_BYTES)
+        return -EINVAL;
+    if (options->name && !(*name = copy_name(options->name)))
+        return -ENOMEM;
+    return 0;
 }
 
 asyncio_task *asyncio_create_task_with_at(asyncio_coro *coro, const asyncio_task_options *options,
                                           const asyncio_site *site)
 {
     asyncio_loop *loop = asy_running_loop;
+    char *name = NULL;
     if (!coro)
         return NULL;
-    if (options && options->context)
-        asy_vars_check(options->context, "asyncio_create_task_with");
-    if (options && options->eager_start > 0)
-        return asy_task_refused(loop, coro, site, -ENOSYS);
-    if (options && options->stack_size > ASY_STACK_MAX_BYTES)
-        return asy_task_refused(loop, coro, site, -EINVAL);
-    char *name = NULL;
-    if (options && options->name && !(name = copy_name(options->name)))
-        return asy_task_refused(loop, coro, site, -ENOMEM);
-    asyncio_task *task = create_task(loop, coro, site);
+    if (!options)
+        return asyncio_create_task_at(coro, site);
+    int err = read_options(loop, options, &name);
+    if (err)
+        return asy_task_refused(loop, coro, site, err);
+    asyncio_task *task = make_task(loop, coro, site);
     task->name = name;
-    if (options && options->stack_size)
-        task->stack_bytes = options->stack_size;
-    if (options && options->context)
+    task->stack_bytes = options->stack_size;
+    if (options->context)
         asy_vars_put(&task->context, asy_vars_ref(options->context));
-    return task;
+    return begin_task(loop, task, options->eager_start);
 }
 
 asyncio_task *(asyncio_create_task)(asyncio_coro *coro)

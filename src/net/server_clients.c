@@ -187,9 +187,10 @@ static void begin_client_task(asyncio_server *server, asyncio_coro *coro, struct
     server->refs++;
     server->client_count++;
     list_append(&server->clients, &client->node);
-    client->task = asy_task_start(server->loop, coro, &client_type.site);
+    client->task = asy_task_make(server->loop, coro, &client_type.site);
     client->task->future.flags |= FUTURE_SEEN; /* report_client tells of errors, with the peer's address */
     asy_vars_put(&client->task->context, asy_vars_copy(server->context));
+    asy_task_queue(client->task);  /* never eager: the poll is under way, and must not call the program */
     asyncio_release(client->task); /* the loop holds it until it ends */
 }
 

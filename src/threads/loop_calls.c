@@ -202,7 +202,7 @@ static void begin_call(struct callback *callback)
         asy_load_add(&loop->place->calls, (uint32_t)-1);
     const asyncio_site *site = call->proxy.future.site;
     asy_vars_enter(loop, call->context);
-    call->task = asy_task_start(loop, call->coro, site ? site : asy_coro_site(call->coro));
+    call->task = asy_task_queue(asy_task_make(loop, call->coro, site ? site : asy_coro_site(call->coro)));
     asy_future_watch(&call->task->future, &call->ended, end_with_called_task);
     list_append(&loop->abroad.entries, &call->guest.node);
 }
@@ -318,7 +318,7 @@ asyncio_future *asyncio_submit_to_at(asyncio_loop *loop, asyncio_coro *coro, con
     if (!coro)
         return NULL;
     if (loop && loop == here)
-        return &asy_task_start(here, coro, site)->future;
+        return &asyncio_create_task_at(coro, site)->future;
     struct loop_call *call = here && loop ? make_call(here, loop, coro, site) : NULL;
     if (!call) {
         asyncio_coro_close(coro);

@@ -131,7 +131,8 @@ static void start_submitted(struct callback *callback)
         return;
     }
     asy_vars_enter(loop, future->context);
-    future->task = asy_task_start(loop, future->coro, asy_coro_site(future->coro));
+    /* Never eager: its creator is on another thread. */
+    future->task = asy_task_queue(asy_task_make(loop, future->coro, asy_coro_site(future->coro)));
     list_append(&future->task->future.waiters, &future->ended.node);
     list_append(&loop->abroad.entries, &future->abroad.node);
 }

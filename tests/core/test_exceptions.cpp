@@ -371,6 +371,48 @@ void check_ends(asyncio_coro *(*main)())
     CHECK(std::strstr(text, "words of the exception"));
 }
 
+/* ---- Eager tasks ---------------------------------------------------------------------- */
+
+/* Begins with no exception, whatever its creator holds. */
+ASYNC(starts_clean, int, number)
+{
+    CHECK(!std::current_exception() && std::uncaught_exceptions() == 0);
+    return asyncio_await(catches(number, 1));
+}
+
+asyncio_task *make_eagerly(int number)
+{
+    asyncio_task_options options{};
+    options.eager_start = 1;
+    return asyncio_create_task_with(starts_clean(number), &options);
+}
+
+struct makes_one_at_its_end {
+    asyncio_task **made;
+    ~makes_one_at_its_end()
+    {
+        *made = make_eagerly(8);
+        CHECK(std::uncaught_exceptions() == 1);
+    }
+};
+
+ASYNC(creates_eagerly)
+{
+    asyncio_task *inside = nullptr, *unwinding = nullptr;
+    try {
+        makes_one_at_its_end guard{&unwinding};
+        throw error{5};
+    } catch (const error &) {
+        inside = make_eagerly(7);
+        CHECK(held() == 5);
+        asyncio_sleep(0.5);
+        CHECK(held() == 5);
+    }
+    CHECK(asyncio_await(inside) == 0);
+    CHECK(asyncio_await(unwinding) == 0);
+    return 0;
+}
+
 } // namespace
 
 int main()
@@ -385,6 +427,7 @@ int main()
     CHECK(asyncio_run_with(interleaved(0), &options) == 0);
     CHECK(asyncio_run_with(cancels(), &options) == 0);
     CHECK(asyncio_run_with(shares(), &options) == 0);
+    CHECK(asyncio_run_with(creates_eagerly(), &options) == 0);
     inside_a_catch(&options);
     in_two_threads();
     left_behind();

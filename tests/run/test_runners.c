@@ -392,7 +392,6 @@ static intptr_t run_refused(asyncio_run_options options)
 
 TEST(options_that_cannot_be_met)
 {
-    assert_int_equal(run_refused((asyncio_run_options){.eager = 1}), -ENOSYS);
     assert_int_equal(run_refused((asyncio_run_options){.backend = ASYNCIO_BACKEND_IO_URING}), -ENOSYS);
     assert_int_equal(run_refused((asyncio_run_options){.shutdown_grace = NAN}), -EINVAL);
     assert_int_equal(run_refused((asyncio_run_options){.stack_size = SIZE_MAX}), -EINVAL);
