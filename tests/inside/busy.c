@@ -1,0 +1,134 @@
+/*
+ * A program whose tasks never stand still, for the tests of the command `asyncio`.
+ *
+ *     busy spawn            makes and ends tasks, as fast as it can
+ *     busy spin             one task computes for ever, and another waits for a lock that it holds
+ *     busy sleepers COUNT [timed]   so many tasks sleep; one reads the clock all the time, and writes the
+ *                           largest gap between two readings, in microseconds, when standard input says so
+ */
+#include "asyncio.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static void say(const char *words)
+{
+    puts(words);
+    fflush(stdout);
+}
+
+/* ---- Tasks that come and go ----------------------------------------------------- */
+
+#define ALIVE 200
+
+ASYNC(short_lived)
+{
+    return asyncio_sleep(0);
+}
+
+ASYNC(spawns)
+{
+    static asyncio_task *alive[ALIVE];
+    say("ready");
+    for (unsigned i = 0;; i = (i + 1) % ALIVE) {
+        if (alive[i])
+            asyncio_await(alive[i]);
+        alive[i] = asyncio_create_task(short_lived());
+    }
+    return 0;
+}
+
+/* ---- A task that computes -------------------------------------------------------- */
+
+static asyncio_lock lock = ASYNCIO_LOCK_INIT;
+static volatile unsigned long sum;
+
+static __attribute__((noinline)) void burn(void)
+{
+    say("ready");
+    for (;;)
+        sum++;
+}
+
+ASYNC(computes)
+{
+    int err = asyncio_lock_acquire(&lock);
+    asyncio_sleep(0);
+    if (!err)
+        burn();
+    return err;
+}
+
+ASYNC(is_shut_out)
+{
+    return asyncio_lock_acquire(&lock);
+}
+
+ASYNC(spins)
+{
+    asyncio_task *first = asyncio_create_task(computes());
+    asyncio_release(asyncio_create_task(is_shut_out()));
+    return asyncio_await(first);
+}
+
+/* ---- Tasks that sleep, and a clock ------------------------------------------------ */
+
+static double microseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
+}
+
+ASYNC(sleeper)
+{
+    return asyncio_sleep(100000);
+}
+
+static double largest_gap;
+
+ASYNC(reads_clock)
+{
+    double before = microseconds();
+    for (;;) {
+        for (int i = 0; i < 1000; i++) {
+            double now = microseconds();
+            largest_gap = now - before > largest_gap ? now - before : largest_gap;
+            before = now;
+        }
+        asyncio_sleep(0);
+        before = microseconds();
+    }
+    return 0;
+}
+
+ASYNC(sleeps, int, count, bool, is_timed)
+{
+    char byte;
+    for (int i = 0; i < count; i++)
+        asyncio_release(asyncio_create_task(sleeper()));
+    if (is_timed)
+        asyncio_release(asyncio_create_task(reads_clock()));
+    asyncio_sleep(0.1);
+    say("ready");
+    largest_gap = 0;
+    while (asyncio_read(0, &byte, 1) > 0) {
+        printf("%.0f\n", largest_gap);
+        fflush(stdout);
+        largest_gap = 0;
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const char *what = argc > 1 ? argv[1] : "";
+    if (strcmp(what, "spawn") == 0)
+        return (int)asyncio_run(spawns());
+    if (strcmp(what, "spin") == 0)
+        return (int)asyncio_run(spins());
+    if (strcmp(what, "sleepers") == 0 && argc > 2)
+        return (int)asyncio_run(sleeps(atoi(argv[2]), argc > 3));
+    return 2;
+}

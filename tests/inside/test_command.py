@@ -1,0 +1,139 @@
+#!/usr/bin/python3
+"""
+The command `asyncio` and a program that waits in every way: words, tree, filters, JSON, what is kept
+of it, and how the command ends where there is nothing to see.
+
+    test_command.py TOOL TARGET BUSY     (target.c, busy.c)
+"""
+import faulthandler
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from targets import call, check, columns, end, expected, masked, running, settled, tasks_of
+
+# Where it hangs, if it is killed for that.
+faulthandler.register(signal.SIGTERM, chain=True)
+
+
+def check_words(tool, pid):
+    settled(lambda: masked(call(tool, 'ps', pid)), expected('ps.txt'), 'ps')
+    settled(lambda: masked(call(tool, 'pstree', pid)), expected('pstree.txt'), 'pstree')
+
+
+def check_filters(tool, pid):
+    whole = columns(call(tool, 'ps', pid))
+    for arguments, function in [(['--wait', 'sleep'], 'napper'), (['--name', 'work*'], 'worker'),
+                                (['--name', 'client-7'], 'client'), (['--wait', 'LOCK'], 'worker')]:
+        rows = columns(call(tool, 'ps', *arguments, pid))[1:]
+        check(rows and all(row[2] == function for row in rows), f'ps {arguments}', rows)
+    check(len(columns(call(tool, 'ps', '--older', '1000000', pid))) == 0, 'tasks that wait for 11 days')
+    check(columns(call(tool, 'ps', '--older', '0.001', pid)) == whole, 'tasks that wait at all')
+    check('loop' not in call(tool, 'ps', '--loop', '4711', pid), 'a loop that is not there')
+    grouped = call(tool, 'ps', '--group', pid)
+    check(re.search(r'^ *\d+ +6 tasks +napper ', grouped, re.MULTILINE), 'tasks alike', grouped)
+    frames = call(tool, 'ps', '--stack=1', '--name', 'client-7', pid)
+    has_one = '      read_request target.c' in frames and '      client target.c' not in frames
+    check(has_one, 'one frame', frames)
+    check('asyncio_read' in call(tool, 'pstree', '--all-frames', pid), 'frames of the library')
+
+
+def check_machines(tool, pid):
+    whole = json.loads(call(tool, 'ps', '--json', pid))
+    loop = whole['loops'][0]
+    check(whole['version'] == 1 and whole['pid'] == pid and len(loop['tasks']) == 25, 'the object', whole)
+    by_id = {task['id']: task for task in loop['tasks']}
+    kinds = {(by_id[edge['from']]['coroutine'], by_id[edge['to']]['coroutine'], edge['kind'])
+             for edge in loop['edges']}
+    check(kinds == {('worker', 'client', 'lock'), ('grouped', 'napper', 'awaits'),
+                    ('gatherer', 'napper', 'awaits'), ('shielder', 'napper', 'awaits'),
+                    ('awaiter', 'napper', 'awaits'),
+                    ('server', 'client_connected', 'owns')}, 'edges', kinds)
+    dot = call(tool, 'ps', '--dot', pid)
+    check(dot.count('[label=') == 25 and dot.startswith('digraph') and dot.endswith('}\n'), 'dot', dot)
+
+
+def check_saved(tool, pid, folder):
+    kept = folder / 'kept'
+    call(tool, 'save', pid, kept)
+    check(os.stat(kept).st_mode & 0o777 == 0o600, 'the file is for its owner')
+    for command in 'ps', 'pstree':
+        settled(lambda: masked(call(tool, command, kept)), expected(f'{command}.txt'),
+                f'{command} of what was saved')
+    bytes_of = kept.read_bytes()
+    for length in 0, 63, 1000, len(bytes_of) // 2:
+        (folder / 'cut').write_bytes(bytes_of[:length])
+        done = subprocess.run([tool, 'ps', folder / 'cut'], capture_output=True, timeout=60)
+        check(done.returncode in (1, 4, 5), f'cut at {length}: {done.returncode}', done.stderr)
+
+
+def check_deadlock(tool, target):
+    with running(target, 'deadlock') as child:
+        text = call(tool, 'pstree', child.pid)
+    # Wherever the round begins.
+    parts = [f'{a} waits for lock {lock}, held by {b}' for a, lock, b in
+             [('stores', 'log_file', 'logs'), ('reports', 'db', 'stores')]] + ['logs awaits reports']
+    first = text.splitlines()[0]
+    check(first.startswith('cycle: ') and all(part in first for part in parts), 'the deadlock', text)
+
+
+def check_running(tool, busy):
+    with running(busy, 'spin') as child:
+        text = call(tool, 'pstree', child.pid)
+        is_shown = re.search(r'computes: running.*\n(?:.*\n)*?.* burn busy\.c:\d+', text)
+        check(is_shown, 'a task that computes', text)
+        check('is_shut_out: lock, lock, held by Task-2' in text, 'one that waits for it', text)
+
+
+def check_ends(tool, folder):
+    other = subprocess.Popen(['sleep', '100'])
+    try:
+        call(tool, 'ps', other.pid, wanted=4)
+    finally:
+        other.kill()
+        other.wait()
+    call(tool, 'ps', other.pid, wanted=1)
+    call(tool, 'ps', '/dev/null', wanted=1)
+    call(tool, 'ps', folder / 'nothing', wanted=1)
+    for arguments in [], ['ps'], ['ps', '--wrong', '1'], ['ps', '--older', 'x', '1'], ['save', '1'], ['sing']:
+        call(tool, *arguments, wanted=2)
+    check('usage' in call(tool, '--help') and 'usage' in call(tool, 'ps', '--help'), 'help')
+
+
+def check_symbols(tool, target):
+    symbols = subprocess.run(['nm', target], capture_output=True, text=True).stdout
+    burn = re.search(r'^([0-9a-f]+) t read_request', symbols, re.MULTILINE)
+    if not burn:
+        return
+    line = f'  #0 {target}+0x{int(burn.group(1), 16):x}\nnothing here\n./gone+0x12\n'
+    done = subprocess.run([tool, 'symbolise'], input=line, capture_output=True, text=True)
+    got = done.stdout.splitlines()
+    check(re.fullmatch(r'  #0 read_request\S* target\.c:\d+', got[0]) and got[1:] == line.splitlines()[1:],
+          'symbolise', done.stdout)
+    line = f'{Path(target).name}+0x1 [0123456789abcdef]\n'
+    done = subprocess.run([tool, 'symbolise', target], input=line, capture_output=True, text=True)
+    check('another build' in done.stdout, 'another build', done.stdout)
+
+
+def main(tool, target, busy):
+    with tempfile.TemporaryDirectory() as folder, running(target) as child:
+        check_words(tool, child.pid)
+        check_filters(tool, child.pid)
+        check_machines(tool, child.pid)
+        check_saved(tool, child.pid, Path(folder))
+        check_ends(tool, Path(folder))
+        check(len(tasks_of(tool, child.pid)) == 25, 'it is as before')
+        child.stdin.close()
+        check(child.wait(60) == 0, 'the program that was looked at ends well')
+    check_deadlock(tool, target)
+    check_running(tool, busy)
+    check_symbols(tool, target)
+    end()
+
+
+main(*sys.argv[1:])
