@@ -20,6 +20,29 @@
  * the handler returned >= 0, else it aborts it. A client that takes none of the flushed bytes is cut off
  * after the close timeout, and reported.
  *
+ * A handler that has nothing to do until its client says more may return ASYNCIO_PARK. The server then keeps
+ * the stream without a task or a stack, and calls the handler anew, with the same stream and arg, when there
+ * is something to read: bytes, the end, or an error. (With TLS: when there is something for the program.)
+ *
+ *     ASYNC(answer, asyncio_stream *, stream)
+ *     {
+ *         char *line;
+ *         ssize_t n = asyncio_stream_readline(stream, &line);
+ *         int err = n > 0 ? asyncio_stream_write(stream, line, (size_t)n) : 0;
+ *         return n <= 0 ? n : err ? err : ASYNCIO_PARK;
+ *     }
+ *
+ * Bytes that the handler has left unread count as input, and so do an end that it has seen and a connection
+ * that has failed: it is called anew in the next turn, and again for as long as it parks on top of them. What
+ * belongs to the connection is kept with asyncio_stream_set_data. What is queued goes on being sent. A line
+ * that was handed out ends with the handler. From a stream that was closed or detached, ASYNCIO_PARK is 0. No
+ * task may be reading the stream: the connection is aborted, and that is reported (ASYNCIO_ESTATE). Each call
+ * begins with a fresh copy of the context of the task that started the server.
+ *
+ * A parked client counts for max_connections and asyncio_server_wait_closed. asyncio_server_close_clients
+ * closes it, after what it has queued is sent; it is aborted after the grace, by _abort_clients, by _release,
+ * when the loop closes, and when something comes from it while asyncio_run shuts down.
+ *
  * A server that runs out of descriptors or memory reports that, and accepts nobody for a second. While
  * asyncio_run shuts down, a server accepts no more clients.
  */
@@ -68,8 +91,13 @@ typedef struct asyncio_server_options {
     int v6only;                   /* 0: IPv6 sockets take IPv6 alone; -1: they take IPv4, too */
     int mode;                     /* of a Unix socket's file, such as 0660; 0: as the umask says */
     int proxy_protocol;           /* 1, 2: clients come with a PROXY header of this version; 0: without */
+    double park_timeout;          /* seconds until a parked client without input is closed; 0: never */
     uintptr_t reserved[4];
 } asyncio_server_options;
+
+/* Returned by a handler: the server keeps the connection without a task until there is something to read. See
+ * the top of this file. */
+#define ASYNCIO_PARK ((intptr_t)INTPTR_MAX)
 
 /*
  * Starts a server, which listens and serves from then on. host NULL means all addresses; port 0 means a
@@ -99,24 +127,25 @@ ASYNCIO_API int asyncio_server_serve_forever(asyncio_server *server);
  * (close) */
 ASYNCIO_API void asyncio_server_close(asyncio_server *server);
 /*
- * Waits until the server is closed, then until its handlers have ended. After `grace` seconds of the second
- * wait it cancels the handlers that are left, and waits for them; ASYNCIO_FOREVER: never; 0 or less: at
- * once. 0; -ECANCELED, and everything goes on as before; -EINVAL, -ENOMEM, ASYNCIO_ENOTASK. A handler must
- * not call it: it would wait for itself. (wait_closed)
+ * Waits until the server is closed, then until its handlers have ended and no client is parked. After `grace`
+ * seconds of the second wait it cancels the handlers that are left, and waits for them, and aborts the parked
+ * clients; ASYNCIO_FOREVER: never; 0 or less: at once. 0; -ECANCELED, and everything goes on as before;
+ * -EINVAL, -ENOMEM, ASYNCIO_ENOTASK. A handler must not call it: it would wait for itself. (wait_closed)
  */
 ASYNCIO_API int asyncio_server_wait_closed(asyncio_server *server, double grace);
 /* Ends the input of every client, as if all peers had stopped sending: each handler sees the end of its
- * stream, and what it wrote is flushed. Does not wait. (close_clients) */
+ * stream, and what it wrote is flushed. Parked clients are closed. Does not wait. (close_clients) */
 ASYNCIO_API void asyncio_server_close_clients(asyncio_server *server);
-/* Fails every client's stream with -ECONNABORTED. Does not wait. (abort_clients) */
+/* Fails every client's stream with -ECONNABORTED, and aborts parked clients. Does not wait.
+ * (abort_clients) */
 ASYNCIO_API void asyncio_server_abort_clients(asyncio_server *server);
 /* Returns the port of the server's first listening socket; -EINVAL if it has none. (sockets) */
 ASYNCIO_API int asyncio_server_port(asyncio_server *server);
 /* Lists a server's sockets: stores up to `capacity` listening descriptors, which stay the server's, and
  * returns how many there are. (sockets) */
 ASYNCIO_API int asyncio_server_fds(asyncio_server *server, int *out, size_t capacity);
-/* Closes the server, cancels its handlers, and frees it; the loop completes the rest. Does not wait.
- * Accepts NULL. */
+/* Closes the server, cancels its handlers, aborts its parked clients, and frees it; the loop completes the
+ * rest. Does not wait. Accepts NULL. */
 ASYNCIO_API void asyncio_server_release(asyncio_server *server);
 
 /*

@@ -30,7 +30,8 @@ struct asy_stream_filter_ops {
     int (*handshake)(void *filter);
     /* The handshake cannot go on, for this reason. Makes a message of it, and returns err. */
     int (*give_up)(void *filter, int err, const char *words);
-    /* Takes plain bytes out of the filter: their number, 0 at the end, -EAGAIN, or an error. */
+    /* Takes plain bytes out of the filter: their number, 0 at the end, -EAGAIN, or an error. With n 0 it
+     * takes none: 1 if there are some. */
     ssize_t (*pull)(void *filter, void *buf, size_t n);
     /* Puts plain bytes into the filter, which takes all of them. 0 or an error. */
     int (*push)(void *filter, const void *data, size_t n);
@@ -164,8 +165,11 @@ void asy_stream_drop_data(asyncio_stream *stream);
 /* One attempt to receive, without a wait, into `into`, or into `buf` if that is NULL: the number of bytes, 0
  * at the end, -EAGAIN, or an error. */
 ssize_t asy_stream_receive(asyncio_stream *stream, struct bytes *into, void *buf, size_t n);
-/* The same of plain bytes out of the filter. */
+/* The same of plain bytes out of the filter; with n 0, whether there are some. -EAGAIN, too, if what came
+ * had none in it for so long that others must run: then the descriptor is still ready. */
 ssize_t asy_stream_receive_plain(asyncio_stream *stream, void *buf, size_t n);
+/* No task reads for a while: memory that holds no bytes goes back. */
+void asy_stream_rest(asyncio_stream *stream);
 /* One attempt to get more input, waiting for it if need be: the number of bytes, 0 at the end, or an error,
  * which stays. */
 ssize_t asy_stream_fill(asyncio_stream *stream, size_t wanted);
@@ -175,6 +179,11 @@ int asy_stream_feed(asyncio_stream *stream);
 int asy_stream_feed_goodbye(asyncio_stream *stream);
 /* Makes reads that wait, and those to come, fail with err. */
 void asy_stream_fail_reads(asyncio_stream *stream, int err);
+
+/* ---- stream_idle.c ------------------------------------------------------------------ */
+/* Has something come that a read would return: bytes, the end, an error? If not, an event tells when it has.
+ * Takes nothing off the descriptor but for a filter. */
+bool asy_stream_has_news(asyncio_stream *stream);
 
 /* ---- stream_flush.c ----------------------------------------------------------------- */
 /* Its place among those that wait to write. A flusher whose turn came keeps its place until all is sent:

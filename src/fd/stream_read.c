@@ -124,19 +124,25 @@ static ssize_t pull_plain(asyncio_stream *stream, void *buf, size_t n)
     return got;
 }
 
+/* A peer that sends no data without end does not hold the loop. */
+#define ROUNDS_MAX 8
+
 ssize_t asy_stream_receive_plain(asyncio_stream *stream, void *buf, size_t n)
 {
-    for (;;) {
+    for (int i = 0; i < ROUNDS_MAX; i++) {
         ssize_t got = pull_plain(stream, buf, n);
         if (got != -EAGAIN)
             return got;
         got = asy_stream_receive(stream, &stream->wire, NULL, FEED_BYTES);
         if (got == -EAGAIN && !asy_bytes_count(&stream->wire))
             asy_bytes_free(&stream->wire);
+        if (got != -EAGAIN && is_lasting(got) && !stream->read_error)
+            stream->read_error = (int)got; /* the kernel tells it once */
         if (got < 0)
             return got;
         stream->is_wire_at_end = got == 0;
     }
+    return -EAGAIN;
 }
 
 static int feed_filter(asyncio_stream *stream, bool is_parting)
@@ -227,6 +233,16 @@ static void uncover(asyncio_stream *stream)
     if (stream->is_terminated)
         stream->in.data[stream->in.start] = stream->covered;
     stream->is_terminated = false;
+}
+
+void asy_stream_rest(asyncio_stream *stream)
+{
+    ASY_ASSERT(!stream->is_reading);
+    uncover(stream);
+    if (stream->in.data && !asy_bytes_count(&stream->in))
+        give_buffer(stream, &stream->in);
+    if (stream->wire.data && !asy_bytes_count(&stream->wire))
+        asy_bytes_free(&stream->wire);
 }
 
 static int check_may_read(const asyncio_stream *stream)

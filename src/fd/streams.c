@@ -357,15 +357,15 @@ static void stream_loop_closes(struct fd_owner *owner)
 {
     asyncio_stream *stream = LIST_ENTRY(owner, asyncio_stream, owner);
     bool is_ours = stream->holder && stream->holder->frees_stream;
+    if (is_ours)
+        leave_holder(stream);
     detach_stream(stream);
     list_init(&stream->drainers);
     list_init(&stream->writers);
     close_stream_fd(stream);
     stream->users = 1u + stream->has_next_flush; /* a callback, which the loop drops after this */
-    if (!is_ours)
-        return;
-    leave_holder(stream);
-    asy_stream_leave(stream);
+    if (is_ours)
+        asy_stream_leave(stream);
 }
 
 /* The loop has closed, and the descriptor with it: nothing is left but the memory. */

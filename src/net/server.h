@@ -36,8 +36,11 @@ struct asyncio_server {
     struct fd_owner owner;
     struct listener *listeners;
     size_t listener_count, listener_room;
-    struct list clients;
-    size_t client_count;
+    struct list clients; /* with a task each */
+    struct list parked;  /* the longest first */
+    size_t client_count; /* of both */
+    bool parks_none;     /* handlers were cancelled: a client that parks now is aborted */
+    struct timer park_timer;
     struct list waiters; /* tasks that wait for its close, or for the end of the last client */
     struct timer pause;  /* accepting goes on when it fires */
     char *path;          /* of a Unix socket, whose file is removed at the end */
@@ -68,19 +71,43 @@ void asy_server_watch(asyncio_server *server);
 void asy_server_wake_waiters(asyncio_server *server);
 
 /* ---- server_clients.c ----------------------------------------------------------------- */
-/* The arguments of the task that serves the client. */
+/* A connection, from the accept until its stream is closed. A task serves it; or it is parked, and the server
+ * waits for its input. */
 struct client {
-    struct list node; /* among the server's clients */
-    asyncio_server *server;
+    struct list node;       /* among the server's clients, or among those that are parked */
+    asyncio_server *server; /* NULL: the loop has closed, and the stream, when it is told, frees this */
     struct stream_holder holder;
-    asyncio_stream *stream;   /* NULL: the handler has closed or detached it */
-    asyncio_task *task;       /* borrowed: the client ends with the task */
-    const asyncio_site *site; /* of the handler's coroutine; NULL: none yet */
-    union asy_peer peer;
-    char *peer_path; /* its address as text, if a proxy has named a Unix socket; or NULL */
+    asyncio_stream *stream; /* NULL: the handler has closed or detached it */
+    asyncio_task *task;     /* borrowed; NULL: parked */
+    struct fd_waiter input; /* while parked */
+    int64_t parked_until_ns;
 };
 
 /* Begins to serve a connection. Takes its descriptor over, or closes it. 0 or a negative errno. */
 int asy_client_begin(const struct listener *listener, int fd, const struct sockaddr_storage *peer);
+/* Reports an error of a client, unless the client just went away. */
+void asy_client_report(const struct client *client, intptr_t err, const char *message);
+/* A task calls the handler, or sends what is queued and closes the stream. Without memory for one, the client
+ * is aborted and reported. */
+void asy_client_serve(struct client *client);
+void asy_client_part(struct client *client);
+/* Aborts its stream, if it has one, and ends it. */
+void asy_client_abort(struct client *client);
+/* It has ended: there is room for another one. Frees it. */
+void asy_client_end(struct client *client);
+/* The loop closes over it: no task of its runs any more. */
+void asy_client_orphan(struct client *client);
+
+/* ---- server_parked.c ------------------------------------------------------------------ */
+/* The handler has returned ASYNCIO_PARK, and the client has a stream. False: it must be aborted, after a
+ * report if that is due. */
+bool asy_client_park(struct client *client);
+/* The stream of a parked one goes its own way: ends the client. */
+void asy_client_leave_park(struct client *client);
+/* End all that are parked: after what they have queued is sent, or at once. */
+void asy_server_close_parked(asyncio_server *server);
+void asy_server_abort_parked(asyncio_server *server);
+/* Fires when the first parked one has been idle for too long. */
+void asy_server_park_timed_out(struct timer *timer);
 
 #endif

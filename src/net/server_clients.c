@@ -1,5 +1,6 @@
 /*
- * A server's clients: the task that serves each, from the accept until the stream is closed.
+ * A server's clients: the task that serves each, from the accept until the stream is closed or parked
+ * (server_parked.c).
  */
 #include "asyncio/coroutines.h"
 #include "asyncio/errors.h"
@@ -15,35 +16,72 @@
 #include "fd/tls_hook.h"
 #include "net/proxy.h"
 #include "net/server.h"
+#include "sys/slab.h"
 #include "sys/sys.h"
 #include <errno.h>
 #include <string.h>
 
-/* The report has the task's message for this error, if there is one. A client that went away is no error. */
-static void report_client(const struct client *client, intptr_t err, const char *message)
+/* The arguments of a client's task. */
+struct service {
+    struct client *client;
+    const asyncio_site *site; /* of the handler's coroutine; NULL: none yet */
+    char *peer;               /* as text, of a stream that has gone; NULL: unknown */
+};
+
+static struct service *service_of(const struct client *client)
+{
+    return client->task ? task_args(client->task) : NULL;
+}
+
+/* ---- Reports ------------------------------------------------------------------------- */
+
+static void describe_stream(const asyncio_stream *stream, char text[ASY_ADDRESS_TEXT])
+{
+    const struct sockaddr *peer = asy_stream_known_peer(stream);
+    text[0] = '\0';
+    if (peer)
+        asy_address_text(peer, text);
+}
+
+/* Reports name the client although its handler has closed the stream. */
+static void remember_peer(struct service *service, const asyncio_stream *stream)
+{
+    char text[ASY_ADDRESS_TEXT];
+    describe_stream(stream, text);
+    if (*text && (service->peer = asy_sys_alloc(sizeof text)))
+        memcpy(service->peer, text, sizeof text);
+}
+
+/* The report has the task's message for this error, if there is one. */
+void asy_client_report(const struct client *client, intptr_t err, const char *message)
 {
     if (err == -ECANCELED || err == -EPIPE || err == -ECONNRESET)
         return;
-    char peer[ASY_ADDRESS_TEXT];
-    asy_address_text(&client->peer.any, peer);
+    char peer[ASY_ADDRESS_TEXT] = "";
+    const struct service *service = service_of(client);
+    if (client->stream)
+        describe_stream(client->stream, peer);
     asyncio_exception_context context = {.message = message,
                                          .error = err,
                                          .task = client->task,
-                                         .peer = client->peer_path ? client->peer_path : peer};
-    if (client->site) {
-        context.file = client->site->file;
-        context.line = client->site->line;
+                                         .peer = service && service->peer ? service->peer : peer};
+    if (service && service->site) {
+        context.file = service->site->file;
+        context.line = service->site->line;
     }
     asy_report(client->server->loop, &context);
 }
 
-/* The client has ended: there is room for another one. */
-static void end_client(struct client *client)
+/* ---- Ends ---------------------------------------------------------------------------- */
+
+void asy_client_end(struct client *client)
 {
     asyncio_server *server = client->server;
-    ASY_ASSERT(server->client_count > 0);
-    asy_sys_free(client->peer_path);
+    ASY_ASSERT(server->client_count > 0 && !client->stream);
     list_remove(&client->node);
+    if (client->task)
+        asy_sys_free(service_of(client)->peer);
+    asy_slab_free(client, sizeof *client);
     server->client_count--;
     asy_server_watch(server);
     if (!server->client_count && server->is_closed)
@@ -51,62 +89,12 @@ static void end_client(struct client *client)
     asy_server_unref(server);
 }
 
-/* From here on the client is the one that the header names. 0 or -ENOMEM. */
-static int rename_client(struct client *client, const struct proxy_header *header)
-{
-    if (!header->peer_length)
-        return 0;
-    client->peer = asy_peer_of(&header->peer.any);
-    if (header->peer.any.sa_family == AF_UNIX) {
-        client->peer_path = asy_sys_alloc(ASY_ADDRESS_TEXT);
-        if (!client->peer_path)
-            return -ENOMEM;
-        asy_address_text(&header->peer.any, client->peer_path);
-    }
-    return asy_stream_name_peer(client->stream, &header->peer.any);
-}
-
-/* The PROXY header, if the server's clients come through a proxy. 0, or an error, which is reported. */
-static int name_client(struct client *client)
-{
-    int version = client->server->options.proxy_protocol;
-    struct proxy_header header;
-    if (!version)
-        return 0;
-    int err = asy_proxy_receive(client->stream, version, &header);
-    if (!err)
-        err = rename_client(client, &header);
-    if (err)
-        report_client(client, err, "the PROXY header of a client failed");
-    return err;
-}
-
-/* The TLS handshake, if the server has TLS. 0, or an error, which is reported. */
-static int secure_client(struct client *client)
-{
-    if (!client->server->options.tls)
-        return 0;
-    int err = asyncio_stream_start_tls(client->stream, client->server->options.tls, NULL);
-    if (err)
-        report_client(client, err, "the TLS handshake with a client failed");
-    return err;
-}
-
-static intptr_t serve_client(struct client *client)
-{
-    asyncio_server *server = client->server;
-    asyncio_coro *coro = server->handler(client->stream, server->arg);
-    if (!coro)
-        return asyncio_raise(-ENOMEM, "the handler made no coroutine");
-    client->site = ((asyncio_future *)(void *)coro)->site;
-    return asyncio_await(coro);
-}
-
 /* A task of the handler's may still be closing the stream, and frees it. */
 static void part_from_stream(struct client *client)
 {
     if (client->stream)
         client->stream->holder = NULL;
+    client->stream = NULL;
 }
 
 /* The stream is the server's while it is flushed: asyncio_server_abort_clients ends it. */
@@ -117,56 +105,39 @@ static void flush_and_close(struct client *client)
     size_t lost = 0;
     int err = asy_stream_close(client->stream, &lost);
     if (err == -ETIMEDOUT && lost)
-        report_client(client, err, "a client was cut off");
+        asy_client_report(client, err, "a client was cut off");
     part_from_stream(client);
 }
 
-static void abort_stream(struct client *client)
+void asy_client_abort(struct client *client)
 {
+    asyncio_stream *stream = client->stream;
+    part_from_stream(client);
+    list_remove(&client->node); /* the program's drop function may end all that are there */
+    asyncio_stream_abort(stream);
+    asy_client_end(client);
+}
+
+void asy_client_orphan(struct client *client)
+{
+    list_remove(&client->node);
+    list_remove(&client->input.node);
+    client->server = NULL;
     if (!client->stream)
-        return;
-    asyncio_stream_abort(client->stream);
-    part_from_stream(client);
+        asy_slab_free(client, sizeof *client);
 }
-
-static intptr_t start_client(void *args)
-{
-    struct client *client = args;
-    int unsafe = name_client(client);
-    if (!unsafe)
-        unsafe = secure_client(client);
-    intptr_t result = unsafe ? unsafe : serve_client(client);
-    if (result < 0 && !unsafe)
-        report_client(client, result, "the handler of a client failed");
-    if (result >= 0 || unsafe == ASYNCIO_ETLS) /* the latter: TLS tells the peer what is wrong */
-        flush_and_close(client);
-    else
-        abort_stream(client);
-    end_client(client);
-    return 0;
-}
-
-/* The task never began: the loop closes, or there is no memory for a stack. */
-static void drop_client(void *args)
-{
-    struct client *client = args;
-    if (!client->server->loop->is_closed)
-        report_client(client, -ENOMEM, "no task could serve a client");
-    abort_stream(client);
-    end_client(client);
-}
-
-static const asyncio_coro_type client_type = {
-    .site = {__FILE__, "client_connected", __LINE__},
-    .start = start_client,
-    .drop = drop_client,
-    .args_size = sizeof(struct client),
-};
 
 static void forget_client_stream(struct stream_holder *holder, asyncio_stream *stream)
 {
-    (void)stream;
-    LIST_ENTRY(holder, struct client, holder)->stream = NULL;
+    struct client *client = LIST_ENTRY(holder, struct client, holder);
+    ASY_ASSERT(client->stream == stream);
+    if (client->server && client->task)
+        remember_peer(service_of(client), stream);
+    client->stream = NULL;
+    if (!client->server)
+        asy_slab_free(client, sizeof *client);
+    else if (!client->task)
+        asy_client_leave_park(client);
 }
 
 int asyncio_stream_detach(asyncio_stream *stream)
@@ -182,48 +153,228 @@ int asyncio_stream_detach(asyncio_stream *stream)
     return 0;
 }
 
-static void begin_client_task(asyncio_server *server, asyncio_coro *coro, struct client *client)
+/* ---- Tasks --------------------------------------------------------------------------- */
+
+static intptr_t call_handler(struct service *service)
 {
-    server->refs++;
-    server->client_count++;
+    asyncio_server *server = service->client->server;
+    asyncio_coro *coro = server->handler(service->client->stream, server->arg);
+    if (!coro)
+        return asyncio_raise(-ENOMEM, "the handler made no coroutine");
+    service->site = asy_coro_site(coro);
+    return asyncio_await(coro);
+}
+
+/* The handler has ended, and the client with it, unless it is parked. */
+static void end_service(const struct service *service, intptr_t result)
+{
+    struct client *client = service->client;
+    if (result == ASYNCIO_PARK && client->stream) {
+        if (!asy_client_park(client))
+            asy_client_abort(client);
+        return;
+    }
+    if (result < 0) {
+        asy_client_report(client, result, "the handler of a client failed");
+        asy_client_abort(client);
+        return;
+    }
+    flush_and_close(client);
+    asy_client_end(client);
+}
+
+/* Others may have closed a stream that was parked, between its event and this. */
+static intptr_t start_service(void *args)
+{
+    struct service *service = args;
+    if (service->client->stream)
+        end_service(service, call_handler(service));
+    else
+        asy_client_end(service->client);
+    return 0;
+}
+
+/* The PROXY header, if the server's clients come through a proxy: from then on the client is the one that it
+ * names. 0 or an error. */
+static int name_client(const struct client *client)
+{
+    int version = client->server->options.proxy_protocol;
+    struct proxy_header header;
+    if (!version)
+        return 0;
+    int err = asy_proxy_receive(client->stream, version, &header);
+    if (!err && header.peer_length)
+        err = asy_stream_name_peer(client->stream, &header.peer.any);
+    if (err)
+        asy_client_report(client, err, "the PROXY header of a client failed");
+    return err;
+}
+
+/* The TLS handshake, if the server has TLS. */
+static int secure_client(const struct client *client)
+{
+    if (!client->server->options.tls)
+        return 0;
+    int err = asyncio_stream_start_tls(client->stream, client->server->options.tls, NULL);
+    if (err)
+        asy_client_report(client, err, "the TLS handshake with a client failed");
+    return err;
+}
+
+/* The first task of a client. */
+static intptr_t start_client(void *args)
+{
+    struct client *client = ((struct service *)args)->client;
+    int err = name_client(client);
+    if (!err)
+        err = secure_client(client);
+    if (!err)
+        return start_service(args);
+    if (err == ASYNCIO_ETLS) /* TLS tells the peer what is wrong */
+        flush_and_close(client);
+    asy_client_abort(client);
+    return 0;
+}
+
+static intptr_t start_parting(void *args)
+{
+    struct client *client = ((struct service *)args)->client;
+    flush_and_close(client);
+    asy_client_end(client);
+    return 0;
+}
+
+/* The task never began: the loop closes, or there is no memory for a stack. */
+static void drop_service(void *args)
+{
+    struct client *client = ((struct service *)args)->client;
+    if (!client->server->loop->is_closed)
+        asy_client_report(client, -ENOMEM, "no task could serve a client");
+    asy_client_abort(client);
+}
+
+#define SERVICE(name, function)                                                                              \
+    {                                                                                                        \
+        .site = {__FILE__, (name), __LINE__}, .start = (function), .drop = drop_service,                     \
+        .args_size = sizeof(struct service)                                                                  \
+    }
+static const asyncio_coro_type first_type = SERVICE("client_connected", start_client);
+static const asyncio_coro_type service_type = SERVICE("client_connected", start_service);
+static const asyncio_coro_type parting_type = SERVICE("client_parting", start_parting);
+
+static asyncio_coro *make_service(struct client *client, const asyncio_coro_type *type)
+{
+    void *place;
+    asyncio_coro *coro = asyncio_coro_alloc(type, &place);
+    if (coro)
+        *(struct service *)place = (struct service){.client = client};
+    return coro;
+}
+
+static void start_client_task(struct client *client, asyncio_coro *coro)
+{
+    asyncio_server *server = client->server;
+    list_remove(&client->node);
     list_append(&server->clients, &client->node);
-    client->task = asy_task_make(server->loop, coro, &client_type.site);
-    client->task->future.flags |= FUTURE_SEEN; /* report_client tells of errors, with the peer's address */
+    client->task = asy_task_make(server->loop, coro, asy_coro_site(coro));
+    client->task->future.flags |= FUTURE_SEEN; /* asy_client_report tells of it, with the peer's address */
     asy_vars_put(&client->task->context, asy_vars_copy(server->context));
     asy_task_queue(client->task);  /* never eager: the poll is under way, and must not call the program */
     asyncio_release(client->task); /* the loop holds it until it ends */
+}
+
+static void start_or_abort(struct client *client, const asyncio_coro_type *type)
+{
+    asyncio_coro *coro = make_service(client, type);
+    if (coro) {
+        start_client_task(client, coro);
+        return;
+    }
+    asy_client_report(client, -ENOMEM, "no task could serve a client");
+    asy_client_abort(client);
+}
+
+void asy_client_serve(struct client *client)
+{
+    start_or_abort(client, &service_type);
+}
+
+void asy_client_part(struct client *client)
+{
+    start_or_abort(client, &parting_type);
+}
+
+/* ---- Accepted ------------------------------------------------------------------------- */
+
+static int make_client_stream(struct client *client, const struct listener *listener, int fd)
+{
+    asyncio_server *server = listener->server;
+    struct fd_record *record = asy_fd_record(server->loop, fd);
+    if (!record)
+        return -ENOMEM;
+    asyncio_connect_options options = {.limit = server->options.limit,
+                                       .write_limit = server->options.write_limit,
+                                       .close_timeout = server->options.close_timeout};
+    asy_fd_record_reset(server->loop, record, listener->record);
+    return asy_stream_make(server->loop, fd, &options, &client->stream);
 }
 
 int asy_client_begin(const struct listener *listener, int fd, const struct sockaddr_storage *peer)
 {
     asyncio_server *server = listener->server;
     ASY_ASSERT(!server->is_closed);
-    struct client *client;
-    void *place;
-    asyncio_coro *coro = asyncio_coro_alloc(&client_type, &place);
-    if (!coro) {
-        asyncio_close(fd);
-        return -ENOMEM;
+    struct client *client = asy_slab_alloc(sizeof *client);
+    asyncio_coro *coro = client ? make_service(client, &first_type) : NULL;
+    int err = coro ? 0 : -ENOMEM;
+    if (coro) {
+        *client = (struct client){.server = server};
+        err = make_client_stream(client, listener, fd);
     }
-    client = place;
-    memset(client, 0, sizeof *client);
-    client->server = server;
-    client->peer = asy_peer_of((const struct sockaddr *)peer);
-    struct fd_record *record = asy_fd_record(server->loop, fd);
-    asyncio_connect_options options = {.limit = server->options.limit,
-                                       .write_limit = server->options.write_limit,
-                                       .close_timeout = server->options.close_timeout};
-    if (record)
-        asy_fd_record_reset(server->loop, record, listener->record);
-    int err = record ? asy_stream_make(server->loop, fd, &options, &client->stream) : -ENOMEM;
     if (err) {
         asyncio_close(fd);
-        asy_task_free(asy_coro_begin(coro)); /* not a client yet, so drop_client must not run */
+        if (coro) /* not a client yet, so drop_service must not run */
+            asy_task_free(asy_coro_begin(coro));
+        if (client)
+            asy_slab_free(client, sizeof *client);
         return err;
     }
+    list_init(&client->node);
+    list_init(&client->input.node);
     client->holder = (struct stream_holder){.forget_stream = forget_client_stream, .frees_stream = true};
     client->stream->holder = &client->holder;
-    client->stream->peer = client->peer;
-    begin_client_task(server, coro, client);
+    client->stream->peer = asy_peer_of((const struct sockaddr *)peer);
+    server->refs++;
+    server->client_count++;
+    start_client_task(client, coro);
     return 0;
+}
+
+/* ---- All of them ----------------------------------------------------------------------- */
+
+/* err 0: the handlers read the end of their input. Else each call on the clients' streams fails with it. */
+static void end_clients(asyncio_server *server, int err)
+{
+    LIST_EACH(node, &server->clients) {
+        struct client *client = LIST_ENTRY(node, struct client, node);
+        if (client->stream)
+            asy_stream_end_input(client->stream, err);
+    }
+}
+
+void asyncio_server_close_clients(asyncio_server *server)
+{
+    if (!server)
+        return;
+    asy_server_check(server, __func__);
+    end_clients(server, 0);
+    asy_server_close_parked(server);
+}
+
+void asyncio_server_abort_clients(asyncio_server *server)
+{
+    if (!server)
+        return;
+    asy_server_check(server, __func__);
+    end_clients(server, -ECONNABORTED);
+    asy_server_abort_parked(server);
 }

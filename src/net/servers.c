@@ -47,6 +47,7 @@ void asy_server_unref(asyncio_server *server)
         return;
     asyncio_loop *loop = server->loop;
     list_remove(&server->owner.node);
+    asy_timer_stop(loop, &server->park_timer);
     asy_sys_free(server->path);
     asy_sys_free(server->listeners);
     asy_vars_drop(server->context);
@@ -232,6 +233,8 @@ static int check_server_options(const asyncio_server_options *options)
     if (options->proxy_protocol < 0 || options->proxy_protocol > 2)
         return (int)asyncio_raise(-EINVAL, "the option proxy_protocol is 0, 1 or 2, not %d",
                                   options->proxy_protocol);
+    if (isnan(options->park_timeout))
+        return (int)asyncio_raise(-EINVAL, "the server's park_timeout is not a number");
     if (options->tls && !(asy_tls_hooks() && asy_tls_hooks()->is_server(options->tls)))
         return (int)asyncio_raise(-EINVAL, "TLS: a server needs a context that was made for servers");
     return 0;
@@ -263,12 +266,14 @@ int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_serv
     server->arg = arg;
     server->refs = 1;
     server->pause.fire = resume_accepting;
+    server->park_timer.fire = asy_server_park_timed_out;
     if (options)
         server->options = *options;
     server->options.addresses = NULL; /* the caller's, and no longer needed */
     if (server->options.tls)
         asy_tls_hooks()->ref(server->options.tls);
     list_init(&server->clients);
+    list_init(&server->parked);
     list_init(&server->waiters);
     list_init(&server->owner.node);
     server->owner.loop_closes = server_loop_closes;
@@ -339,13 +344,17 @@ void asyncio_server_close(asyncio_server *server)
     close_server(server);
 }
 
-/* The tasks that serve or wait never run again: what is left is the owner's reference. */
+/* The tasks that serve or wait never run again: what is left is the owner's reference. The clients' streams
+ * are told after this. */
 static void server_loop_closes(struct fd_owner *owner)
 {
     asyncio_server *server = LIST_ENTRY(owner, asyncio_server, owner);
     if (!server->is_closed)
         stop_listening(server);
-    list_init(&server->clients);
+    asy_timer_stop(server->loop, &server->park_timer);
+    list_splice(&server->clients, &server->parked);
+    while (!list_is_empty(&server->clients))
+        asy_client_orphan(LIST_ENTRY(server->clients.next, struct client, node));
     list_init(&server->waiters);
     server->client_count = 0;
     server->refs = 1;
@@ -372,8 +381,10 @@ struct grace {
 
 static void cancel_handlers(asyncio_server *server)
 {
+    server->parks_none = true;
     LIST_EACH(node, &server->clients)
         asyncio_cancel(LIST_ENTRY(node, struct client, node)->task);
+    asy_server_abort_parked(server);
 }
 
 static void end_clients_grace(struct timer *timer)
@@ -385,6 +396,8 @@ static int wait_for_clients(asyncio_server *server, double grace)
 {
     struct grace limit = {.server = server, .timer.fire = end_clients_grace};
     int err = 0;
+    if (server->loop->is_shutting_down) /* which has cancelled the handlers */
+        asy_server_abort_parked(server);
     if (grace <= 0)
         cancel_handlers(server);
     else
@@ -436,32 +449,6 @@ int asyncio_server_serve_forever(asyncio_server *server)
     wait_for_clients(server, ASYNCIO_FOREVER);
     asy_server_unref(server);
     return -ECANCELED;
-}
-
-/* err 0: the handlers read the end of their input. Else each call on the clients' streams fails with it. */
-static void end_clients(asyncio_server *server, int err)
-{
-    LIST_EACH(node, &server->clients) {
-        struct client *client = LIST_ENTRY(node, struct client, node);
-        if (client->stream)
-            asy_stream_end_input(client->stream, err);
-    }
-}
-
-void asyncio_server_close_clients(asyncio_server *server)
-{
-    if (!server)
-        return;
-    asy_server_check(server, __func__);
-    end_clients(server, 0);
-}
-
-void asyncio_server_abort_clients(asyncio_server *server)
-{
-    if (!server)
-        return;
-    asy_server_check(server, __func__);
-    end_clients(server, -ECONNABORTED);
 }
 
 void asyncio_server_release(asyncio_server *server)

@@ -145,6 +145,16 @@ static ssize_t pull_some(struct tls_filter *filter, char *buf, size_t n)
     return (ssize_t)got;
 }
 
+/* 1 if there is a byte to read, which stays. */
+static ssize_t look_for_input(struct tls_filter *filter)
+{
+    char byte;
+    size_t part;
+    clear_old_errors();
+    int result = SSL_peek_ex(filter->ssl, &byte, 1, &part);
+    return result == 1 ? 1 : judge_result(filter, result);
+}
+
 /* OpenSSL keeps its buffers from one record to the next, but not while nothing comes. */
 static ssize_t pull_input(void *arg, void *buf, size_t n)
 {
@@ -153,7 +163,7 @@ static ssize_t pull_input(void *arg, void *buf, size_t n)
         return repeat_failure(filter);
     SSL_clear_mode(filter->ssl, SSL_MODE_RELEASE_BUFFERS);
     filter->reads = true;
-    ssize_t got = pull_some(filter, buf, n);
+    ssize_t got = n ? pull_some(filter, buf, n) : look_for_input(filter);
     filter->reads = false;
     SSL_set_mode(filter->ssl, SSL_MODE_RELEASE_BUFFERS);
     if (got == -EAGAIN)
