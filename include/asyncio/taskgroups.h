@@ -24,8 +24,8 @@ ASYNCIO_BEGIN_DECLS
 typedef struct asyncio_task_group {
     asyncio_scope scope;
     void *children[2];
-    size_t pending;
-    void *exit_wait;
+    size_t pending, running, limit;
+    void *exit_wait, *place_wait;
     void *message;          /* of the first failure */
     size_t error_count;
     intptr_t errors[ASYNCIO_TASK_GROUP_ERRORS];
@@ -41,12 +41,46 @@ ASYNCIO_API int asyncio_task_group_enter(asyncio_task_group *group);
  * too, and so may others while the group is being left, as long as a child runs. Does not wait.
  * (create_task) NULL: coro or group was NULL, or no loop runs in this thread. If the group is not entered,
  * was left or is aborting, the task has ended with ASYNCIO_ESTATE; without memory, with -ENOMEM.
+ *
+ * In a group with a limit the task that entered the group waits here for a place: see _set_limit.
  */
 ASYNCIO_API asyncio_task *asyncio_task_group_create_task(asyncio_task_group *group, asyncio_coro *coro);
 ASYNCIO_API asyncio_task *asyncio_task_group_create_task_at(asyncio_task_group *group, asyncio_coro *coro,
                                                             const asyncio_site *site);
 #define asyncio_task_group_create_task(group, coro)                                               \
     asyncio_task_group_create_task_at((group), (coro), ASYNCIO_HERE)
+
+/*
+ * Limits a task group to n children that run at a time; 0, at first, is no limit. With that many,
+ * asyncio_task_group_create_task and _start suspend the task that entered the group until one has ended.
+ * Children that make others never wait for a place, and go beyond n. Does not wait. 0; -EINVAL for NULL or
+ * n < 0; ASYNCIO_ESTATE if the group is not entered.
+ *
+ * A request to cancel ends the wait for a place and is not used up: the coroutine is closed, the task that
+ * create_task returns has ended with -ECANCELED, and the next wait delivers the request. If the group was
+ * aborted meanwhile, the task has ended with ASYNCIO_ESTATE. (Python: a semaphore around the body of each.)
+ */
+ASYNCIO_API int asyncio_task_group_set_limit(asyncio_task_group *group, int n);
+
+/*
+ * Makes a child of a task group and waits until it is ready for others: until it calls asyncio_started.
+ * Returns the value that it gives there. From then on it is a child as any other. Takes over the coroutine
+ * on every path. Suspends. (anyio's and trio's start)
+ *
+ * If the child ends first, its error is returned and is no failure of the group; ASYNCIO_ESTATE if it ended
+ * with a value. A cancel is passed on to the child, and the call returns -ECANCELED once that has ended, and
+ * a failure of it then counts; a value that it gave before wins. ASYNCIO_ESTATE if the group is not entered,
+ * was left or is aborting; -EINVAL for a NULL group; -ENOMEM; ASYNCIO_ENOTASK.
+ */
+ASYNCIO_API intptr_t asyncio_task_group_start(asyncio_task_group *group, asyncio_coro *coro);
+ASYNCIO_API intptr_t asyncio_task_group_start_at(asyncio_task_group *group, asyncio_coro *coro,
+                                                 const asyncio_site *site);
+#define asyncio_task_group_start(group, coro) asyncio_task_group_start_at((group), (coro), ASYNCIO_HERE)
+
+/* Tells asyncio_task_group_start that the running task is ready, with a value >= 0 for its result. Does not
+ * wait. 0; -EINVAL below 0; ASYNCIO_ESTATE unless that call made the running task, which has not called this
+ * before. */
+ASYNCIO_API int asyncio_started(intptr_t value);
 
 /* Ends a task group early: cancels the children and the body. The exit returns no -ECANCELED because of
  * that. A second call does nothing. Does not wait. (cancel) */
