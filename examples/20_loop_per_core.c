@@ -1,37 +1,88 @@
 /*
- * Uses all processors: a thread for each, with a loop and a server of its own, at one port.
- * The kernel spreads the clients among them (SO_REUSEPORT); the threads share nothing else.
+ * Uses all processors: an HTTP server over a loop for each, which share one rate limiter.
+ * Each loop has as many clients as the others; the limiter lives on the first loop, and the others ask it.
  *
- *     20_loop_per_core [PORT] [LOOPS]
+ *     20_loop_per_core [PORT] [LOOPS] [REQUESTS_PER_SECOND]
  *
- * Try it: nc localhost PORT, several times; each client is told which loop serves it.
+ * Try it: curl http://localhost:PORT/, several times; then Ctrl-C while a client is connected.
  */
 #include <asyncio.h>
-#include <pthread.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
 
 #define GRACE_S 2.0
-#define LOOPS_MAX 256
+#define REQUEST_MAX_S 10.0
 
-struct worker {
-    int number, port;
-    pthread_t thread;
-    asyncio_loop *loop;     /* its own, once it runs */
-    asyncio_event is_over;  /* of its loop: tells it to end */
-    asyncio_loop *first;    /* that of main */
-    asyncio_event is_ready; /* of the first loop: it listens, or has failed */
-    bool listens;
-    intptr_t result;        /* once the thread has ended */
+/* ---- The rate limiter: on the first loop alone, so that it needs no lock ------------------------ */
+
+struct limiter {
+    double per_second, tokens, filled_at;
 };
 
-/* ---- A client ------------------------------------------------------------------------------ */
-
-ASYNC(serve, asyncio_stream *, stream, const struct worker *, worker)
+static bool limiter_take(struct limiter *limiter)
 {
-    int err = asyncio_stream_printf(stream, "loop %d\n", worker->number);
-    return err ? err : asyncio_stream_copy(stream, stream);
+    double now = asyncio_time();
+    limiter->tokens += (now - limiter->filled_at) * limiter->per_second;
+    limiter->filled_at = now;
+    if (limiter->tokens > limiter->per_second)
+        limiter->tokens = limiter->per_second;
+    if (limiter->tokens < 1)
+        return false;
+    limiter->tokens--;
+    return true;
+}
+
+struct site {
+    int port;
+    asyncio_loop *first;
+    struct limiter limiter;  /* the first loop's, and so are the next two */
+    asyncio_server *server;
+    asyncio_event is_closed; /* the last client has ended */
+};
+
+ASYNC(ask_limiter, struct site *, site)
+{
+    return limiter_take(&site->limiter);
+}
+
+/* ---- A client, on any loop -------------------------------------------------------------------- */
+
+static int answer(asyncio_stream *stream, int status, const char *words, const char *more)
+{
+    return asyncio_stream_printf(stream, "HTTP/1.1 %d %s\r\nContent-Length: %zu\r\n\r\n%s", status, words,
+                                 strlen(more), more);
+}
+
+static int answer_request(asyncio_stream *stream, struct site *site)
+{
+    char text[64];
+    intptr_t is_allowed = asyncio_await_on(site->first, ask_limiter(site));
+    if (is_allowed < 0)
+        return (int)is_allowed;
+    snprintf(text, sizeof text, "served by loop %d\n", asyncio_loops_index());
+    return is_allowed ? answer(stream, 200, "OK", text) : answer(stream, 429, "Too Many Requests", "later\n");
+}
+
+/* Requests without a body, one after the other, until the peer or the server ends the input. */
+ASYNC(serve, asyncio_stream *, stream, struct site *, site)
+{
+    for (;;) {
+        char *head;
+        ssize_t n = 0;
+        ASYNCIO_TIMEOUT(n, REQUEST_MAX_S)
+            n = asyncio_stream_readuntil(stream, "\r\n\r\n", 4, &head);
+        if (n == ASYNCIO_EINCOMPLETE || n == -ETIMEDOUT)
+            return 0;
+        if (n == ASYNCIO_ELIMIT || (n > 0 && strncmp(head, "GET ", 4) != 0))
+            return answer(stream, 400, "Bad Request", "only GET\n");
+        if (n < 0)
+            return n;
+        int err = answer_request(stream, site);
+        if (err)
+            return err;
+    }
 }
 
 static asyncio_coro *handler(asyncio_stream *stream, void *arg)
@@ -39,114 +90,64 @@ static asyncio_coro *handler(asyncio_stream *stream, void *arg)
     return serve(stream, arg);
 }
 
-static int start(struct worker *worker, asyncio_server **server)
-{
-    asyncio_server_options options = {.reuse_port = 1};
-    return asyncio_start_server(handler, worker, "127.0.0.1", worker->port, &options, server);
-}
+/* ---- The first loop: accepts, and says when all is over --------------------------------------------- */
 
-static void finish(asyncio_server *server)
+static int close_site(struct site *site)
 {
-    asyncio_server_close(server);
-    asyncio_server_close_clients(server);
-    asyncio_server_wait_closed(server, GRACE_S);
-    asyncio_server_release(server);
-}
-
-/* ---- The other threads ----------------------------------------------------------------------- */
-
-static void set_event(void *event)
-{
-    asyncio_event_set(event);
-}
-
-/* Serves until main tells it to end. */
-ASYNC(work, struct worker *, worker)
-{
-    asyncio_server *server;
-    int err = start(worker, &server);
-    if (err)
-        return err;
-    asyncio_event_init(&worker->is_over);
-    worker->loop = asyncio_loop_ref(asyncio_get_running_loop());
-    worker->listens = true;
-    asyncio_loop_call_soon_threadsafe(worker->first, set_event, &worker->is_ready);
-    err = asyncio_event_wait(&worker->is_over);
-    finish(server);
+    asyncio_server_close(site->server);
+    asyncio_server_close_clients(site->server); /* of all loops, once they have been answered */
+    int err = asyncio_server_wait_closed(site->server, GRACE_S);
+    asyncio_server_release(site->server);
+    asyncio_event_set(&site->is_closed);
     return err;
 }
 
-static void *run_worker(void *arg)
+ASYNC(run_site, struct site *, site, asyncio_loops *, loops)
 {
-    struct worker *worker = arg;
-    asyncio_run_options options = {.handle_sigint = -1}; /* the first thread does that */
-    worker->result = asyncio_run_with(work(worker), &options);
-    if (!worker->listens) /* and never will */
-        asyncio_loop_call_soon_threadsafe(worker->first, set_event, &worker->is_ready);
-    return NULL;
-}
-
-static void end_thread(struct worker *worker)
-{
-    pthread_join(worker->thread, NULL);
-    asyncio_loop_release(worker->loop);
-    if (worker->result < 0)
-        fprintf(stderr, "loop %d: %s\n", worker->number, asyncio_strerror(worker->result));
-}
-
-/* Must not be cancelled before the thread has set its loop, or has failed. */
-static int start_thread(struct worker *worker)
-{
-    asyncio_shield_scope shield;
-    asyncio_event_init(&worker->is_ready);
-    worker->first = asyncio_get_running_loop();
-    int err = -pthread_create(&worker->thread, NULL, run_worker, worker);
+    const asyncio_server_options options = {.loops = loops};
+    site->first = asyncio_get_running_loop();
+    int err = asyncio_start_server(handler, site, NULL, site->port, &options, &site->server);
     if (err)
         return err;
-    asyncio_shield_scope_enter(&shield);
-    asyncio_event_wait(&worker->is_ready);
-    asyncio_shield_scope_exit(&shield);
-    if (worker->listens)
-        return 0;
-    end_thread(worker);
-    return (int)worker->result;
-}
-
-/* ---- The first one ------------------------------------------------------------------------------ */
-
-static void end_all(struct worker *workers, int count, asyncio_server *server)
-{
-    for (int i = 1; i < count; i++)
-        asyncio_loop_call_soon_threadsafe(workers[i].loop, set_event, &workers[i].is_over);
-    finish(server);
-    for (int i = 1; i < count; i++)
-        end_thread(&workers[i]);
-}
-
-ASYNC(async_main, int, port, int, loops)
-{
-    static struct worker workers[LOOPS_MAX];
-    asyncio_server *server;
-    int count = 1;
-    workers[0].port = port;
-    int err = start(&workers[0], &server);
-    if (err)
-        return err;
-    for (; count < loops && !err; count += !err) {
-        workers[count] = (struct worker){.number = count, .port = asyncio_server_port(server)};
-        err = start_thread(&workers[count]);
-    }
-    printf("listening on port %d with %d loops\n", asyncio_server_port(server), count);
+    printf("listening on port %d with %d loops\n", asyncio_server_port(site->server),
+           asyncio_loops_count(loops));
     fflush(stdout);
-    if (!err)
-        err = asyncio_server_wait_closed(server, ASYNCIO_FOREVER); /* until Ctrl-C */
-    end_all(workers, count, server);
+    err = asyncio_sleep(ASYNCIO_FOREVER); /* until Ctrl-C, which cancels the mains of all loops */
+    int unclean = close_site(site);
+    return unclean ? unclean : err;
+}
+
+/* ---- The others: there for as long as they have clients ------------------------------------------------ */
+
+ASYNC(wait_until_closed, struct site *, site)
+{
+    return asyncio_event_wait(&site->is_closed);
+}
+
+/* The end of a loop's main cancels what runs on it, so this one waits until the clients have ended. */
+ASYNC(lend_loop, struct site *, site, asyncio_loops *, loops)
+{
+    int err = asyncio_sleep(ASYNCIO_FOREVER);
+    asyncio_await_on(asyncio_loops_get(loops, 0), wait_until_closed(site));
     return err;
+}
+
+static asyncio_coro *make_main(int index, asyncio_loops *loops, void *arg)
+{
+    struct site *site = arg;
+    return index == 0 ? run_site(site, loops) : lend_loop(site, loops);
 }
 
 int main(int argc, char **argv)
 {
-    int loops = argc > 2 ? atoi(argv[2]) : (int)sysconf(_SC_NPROCESSORS_ONLN);
-    loops = loops < 1 ? 1 : loops > LOOPS_MAX ? LOOPS_MAX : loops;
-    return asyncio_main(async_main(argc > 1 ? atoi(argv[1]) : 8010, loops));
+    struct site site = {.port = argc > 1 ? atoi(argv[1]) : 8010};
+    asyncio_loops_options options = {.count = argc > 2 ? atoi(argv[2]) : 0, .run.handle_sigterm = 1};
+    site.limiter.per_second = argc > 3 ? atof(argv[3]) : 1000;
+    site.limiter.tokens = site.limiter.per_second;
+    asyncio_event_init(&site.is_closed);
+    intptr_t err = asyncio_run_loops(make_main, &site, &options);
+    if (err == -EINTR)
+        return 0; /* as it should be */
+    fprintf(stderr, "20_loop_per_core: %s\n", asyncio_error_message());
+    return 1;
 }

@@ -43,12 +43,24 @@
  * closes it, after what it has queued is sent; it is aborted after the grace, by _abort_clients, by _release,
  * when the loop closes, and when something comes from it while asyncio_run shuts down.
  *
+ * With the option `loops` the clients are served on all loops of an asyncio_run_loops, of which the calling
+ * one is one. The handler and its stream are of the loop that has the client, as is all that the handler
+ * makes; several handlers run at a time, one on each loop, so `arg` is shared, and lives until
+ * asyncio_server_wait_closed has returned 0 or asyncio_run_loops has returned. The option `spread` says which
+ * loop that is: 0, the least busy, with the fewest clients of servers and calls that have not begun; 1, each
+ * in turn; 2, the one that the kernel chooses, by a listening socket on each loop (SO_REUSEPORT), which only
+ * asyncio_start_server can make. With 0 and 1 one loop accepts, and hands the bare descriptor over. A loop
+ * that ends takes no more clients; those that wait for it go to others. The server's own calls are for the
+ * loop that has started it, and are about the clients of all loops; when that loop closes, so does the server
+ * on all of them.
+ *
  * A server that runs out of descriptors or memory reports that, and accepts nobody for a second. While
  * asyncio_run shuts down, a server accepts no more clients.
  */
 #ifndef ASYNCIO_SERVERS_H
 #define ASYNCIO_SERVERS_H
 
+#include <asyncio/loops.h>
 #include <asyncio/streams.h>
 
 ASYNCIO_BEGIN_DECLS
@@ -92,6 +104,8 @@ typedef struct asyncio_server_options {
     int mode;                     /* of a Unix socket's file, such as 0660; 0: as the umask says */
     int proxy_protocol;           /* 1, 2: clients come with a PROXY header of this version; 0: without */
     double park_timeout;          /* seconds until a parked client without input is closed; 0: never */
+    asyncio_loops *loops;         /* clients are served on all of these; NULL: on this loop alone */
+    int spread;                   /* among them: 0 to the least busy, 1 in turn, 2 as the kernel likes */
     uintptr_t reserved[4];
 } asyncio_server_options;
 

@@ -38,6 +38,17 @@ static void close_table(struct asy_io_hooks *hooks)
     asy_sys_free(table);
 }
 
+void asy_fd_owners_end(asyncio_loop *loop)
+{
+    if (!loop->io)
+        return;
+    LIST_EACH_SAFE(node, next, &table_of(loop)->owners) {
+        struct fd_owner *owner = LIST_ENTRY(node, struct fd_owner, node);
+        if (owner->loop_ends)
+            owner->loop_ends(owner);
+    }
+}
+
 static struct fd_table *make_table(asyncio_loop *loop)
 {
     struct fd_table *table = asy_sys_calloc(1, sizeof *table);

@@ -52,6 +52,7 @@ struct fd_record {
 struct fd_owner {
     struct list node;
     void (*loop_closes)(struct fd_owner *owner);
+    void (*loop_ends)(struct fd_owner *owner); /* the loop's shutdown begins; or NULL */
 };
 
 struct fd_table {
@@ -87,6 +88,9 @@ static inline void asy_fd_own(asyncio_loop *loop, struct fd_owner *owner)
 {
     list_append(&((struct fd_table *)loop->io)->owners, &owner->node);
 }
+/* The loop's shutdown begins: tells all owners that want to know. They may take themselves back then, but no
+ * others. */
+void asy_fd_owners_end(asyncio_loop *loop);
 /* Looks up the kind and makes a socket or pipe non-blocking, the first time. 0 or a negative errno. */
 int asy_fd_prepare_slow(struct fd_record *record);
 static inline int asy_fd_prepare(struct fd_record *record)

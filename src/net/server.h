@@ -41,9 +41,11 @@ struct asyncio_server {
     size_t client_count; /* of both */
     bool parks_none;     /* handlers were cancelled: a client that parks now is aborted */
     struct timer park_timer;
-    struct list waiters; /* tasks that wait for its close, or for the end of the last client */
-    struct timer pause;  /* accepting goes on when it fires */
-    char *path;          /* of a Unix socket, whose file is removed at the end */
+    struct list waiters;   /* tasks that wait for its close, or for the end of the last client */
+    struct timer pause;    /* accepting goes on when it fires */
+    struct spread *spread; /* over several loops (server_spread.h); NULL: this one alone */
+    struct branch *branch; /* this one serves another loop's clients; NULL: it is the program's */
+    char *path;            /* of a Unix socket, whose file is removed at the end */
     dev_t device;
     ino_t inode;
 };
@@ -58,6 +60,12 @@ static inline void asy_server_check(const asyncio_server *server, const char *ca
 /* Makes a server with room for so many listeners. */
 int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_server_options *options,
                    size_t room, asyncio_server **out);
+/* The same for any loop, whose context is set later. NULL: no memory. */
+asyncio_server *asy_server_alloc(asyncio_loop *loop, asyncio_client_handler handler, void *arg,
+                                 const asyncio_server_options *options, size_t room);
+/* A listening socket, or a negative errno with a message. */
+int asy_server_listen_on(const struct sockaddr *address, socklen_t length,
+                         const asyncio_server_options *options);
 /* Adds a listening socket, which the server owns on success. */
 int asy_server_add(asyncio_server *server, int fd);
 void asy_server_begin(asyncio_server *server);
@@ -69,6 +77,13 @@ void asy_server_unref(asyncio_server *server);
 /* Goes on accepting if there is room. */
 void asy_server_watch(asyncio_server *server);
 void asy_server_wake_waiters(asyncio_server *server);
+/* What asyncio_server_close and its kin do, on this loop alone. err 0: the handlers read the end of their
+ * input. Else each call on the clients' streams fails with it. */
+void asy_server_close(asyncio_server *server);
+void asy_server_end_clients(asyncio_server *server, int err);
+void asy_server_cancel_handlers(asyncio_server *server);
+/* A client has ended, here: there is room for another one. */
+void asy_server_client_went(asyncio_server *server);
 
 /* ---- server_clients.c ----------------------------------------------------------------- */
 /* A connection, from the accept until its stream is closed. A task serves it; or it is parked, and the server
@@ -84,7 +99,8 @@ struct client {
 };
 
 /* Begins to serve a connection. Takes its descriptor over, or closes it. 0 or a negative errno. */
-int asy_client_begin(const struct listener *listener, int fd, const struct sockaddr_storage *peer);
+int asy_client_begin(asyncio_server *server, const struct fd_record *listener, int fd,
+                     const struct sockaddr_storage *peer);
 /* Reports an error of a client, unless the client just went away. */
 void asy_client_report(const struct client *client, intptr_t err, const char *message);
 /* A task calls the handler, or sends what is queued and closes the stream. Without memory for one, the client

@@ -16,6 +16,7 @@
 #include "fd/tls_hook.h"
 #include "net/proxy.h"
 #include "net/server.h"
+#include "net/server_spread.h"
 #include "sys/slab.h"
 #include "sys/sys.h"
 #include <errno.h>
@@ -83,9 +84,7 @@ void asy_client_end(struct client *client)
         asy_sys_free(service_of(client)->peer);
     asy_slab_free(client, sizeof *client);
     server->client_count--;
-    asy_server_watch(server);
-    if (!server->client_count && server->is_closed)
-        asy_server_wake_waiters(server);
+    asy_server_client_went(server);
     asy_server_unref(server);
 }
 
@@ -306,23 +305,23 @@ void asy_client_part(struct client *client)
 
 /* ---- Accepted ------------------------------------------------------------------------- */
 
-static int make_client_stream(struct client *client, const struct listener *listener, int fd)
+static int make_client_stream(struct client *client, const struct fd_record *listener, int fd)
 {
-    asyncio_server *server = listener->server;
+    asyncio_server *server = client->server;
     struct fd_record *record = asy_fd_record(server->loop, fd);
     if (!record)
         return -ENOMEM;
     asyncio_connect_options options = {.limit = server->options.limit,
                                        .write_limit = server->options.write_limit,
                                        .close_timeout = server->options.close_timeout};
-    asy_fd_record_reset(server->loop, record, listener->record);
+    asy_fd_record_reset(server->loop, record, listener);
     return asy_stream_make(server->loop, fd, &options, &client->stream);
 }
 
-int asy_client_begin(const struct listener *listener, int fd, const struct sockaddr_storage *peer)
+int asy_client_begin(asyncio_server *server, const struct fd_record *listener, int fd,
+                     const struct sockaddr_storage *peer)
 {
-    asyncio_server *server = listener->server;
-    ASY_ASSERT(!server->is_closed);
+    ASY_ASSERT(!server->is_closed || server->branch); /* one may be on its way when a branch is closed */
     struct client *client = asy_slab_alloc(sizeof *client);
     asyncio_coro *coro = client ? make_service(client, &first_type) : NULL;
     int err = coro ? 0 : -ENOMEM;
@@ -351,14 +350,17 @@ int asy_client_begin(const struct listener *listener, int fd, const struct socka
 
 /* ---- All of them ----------------------------------------------------------------------- */
 
-/* err 0: the handlers read the end of their input. Else each call on the clients' streams fails with it. */
-static void end_clients(asyncio_server *server, int err)
+void asy_server_end_clients(asyncio_server *server, int err)
 {
     LIST_EACH(node, &server->clients) {
         struct client *client = LIST_ENTRY(node, struct client, node);
         if (client->stream)
             asy_stream_end_input(client->stream, err);
     }
+    if (err)
+        asy_server_abort_parked(server);
+    else
+        asy_server_close_parked(server);
 }
 
 void asyncio_server_close_clients(asyncio_server *server)
@@ -366,8 +368,8 @@ void asyncio_server_close_clients(asyncio_server *server)
     if (!server)
         return;
     asy_server_check(server, __func__);
-    end_clients(server, 0);
-    asy_server_close_parked(server);
+    asy_server_end_clients(server, 0);
+    asy_spread_order(server, ORDER_END);
 }
 
 void asyncio_server_abort_clients(asyncio_server *server)
@@ -375,6 +377,6 @@ void asyncio_server_abort_clients(asyncio_server *server)
     if (!server)
         return;
     asy_server_check(server, __func__);
-    end_clients(server, -ECONNABORTED);
-    asy_server_abort_parked(server);
+    asy_server_end_clients(server, -ECONNABORTED);
+    asy_spread_order(server, ORDER_ABORT);
 }

@@ -10,6 +10,7 @@
 #include "fd/socket_options.h"
 #include "net/endpoint.h"
 #include "net/server.h"
+#include "net/server_spread.h"
 #include "sys/net.h"
 #include "sys/sys.h"
 #include <errno.h>
@@ -48,7 +49,7 @@ static int set_listener_options(int fd, int family, const asyncio_server_options
     int on = 1, v6only = options->v6only >= 0, err = 0;
     if (family != AF_UNIX)
         err = asy_sys_setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (!err && options->reuse_port > 0)
+    if (!err && (options->reuse_port > 0 || (options->loops && options->spread == SPREAD_BY_KERNEL)))
         err = asy_sys_setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
     if (!err && family == AF_INET6)
         err = asy_sys_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof v6only);
@@ -64,8 +65,8 @@ static int begin_listening(int fd, const char *path, const asyncio_server_option
     return err ? err : asy_sys_listen(fd, get_backlog(options));
 }
 
-/* A listening socket, or a negative errno with a message. */
-static int listen_on(const struct sockaddr *address, socklen_t length, const asyncio_server_options *options)
+int asy_server_listen_on(const struct sockaddr *address, socklen_t length,
+                         const asyncio_server_options *options)
 {
     const char *step = NULL, *path = NULL;
     int fd = asy_sys_socket(address->sa_family, SOCK_STREAM, 0);
@@ -177,7 +178,7 @@ static int use_same_port(const asyncio_server *server, size_t first, struct sock
 
 static int add_listener(asyncio_server *server, const struct addrinfo *address)
 {
-    int fd = listen_on(address->ai_addr, address->ai_addrlen, &server->options);
+    int fd = asy_server_listen_on(address->ai_addr, address->ai_addrlen, &server->options);
     int err = fd < 0 ? fd : asy_server_add(server, fd);
     if (err && fd >= 0)
         asyncio_close(fd);
@@ -264,6 +265,8 @@ static int start_on_places(asyncio_client_handler handler, void *arg, const asyn
             return err;
         err = add_places(*server, places, &is_port_taken);
         if (!err)
+            err = asy_spread_listen(*server);
+        if (!err)
             return 0;
         asyncio_server_release(*server);
         if (!is_port_taken || attempt == PORT_ATTEMPTS)
@@ -309,6 +312,8 @@ int asyncio_start_server(asyncio_client_handler handler, void *arg, const char *
     return 0;
 }
 
+#define BY_KERNEL_WORDS "the kernel spreads clients among TCP sockets that the server makes itself, no others"
+
 /* ---- A socket of the program's ------------------------------------------------------ */
 
 /* Those that make sense for a socket that is there already. */
@@ -345,6 +350,8 @@ int asyncio_start_server_on(int fd, asyncio_client_handler handler, void *arg,
     if (!server)
         return -EINVAL;
     options = options ? options : &server_defaults;
+    if (options->loops && options->spread == SPREAD_BY_KERNEL)
+        return refuse_option(BY_KERNEL_WORDS);
     if (options->addresses || options->address_count || options->mode)
         return refuse_option("the options addresses and mode are not for a socket that is there already");
     int err = asy_server_new(handler, arg, options, 1, &made);
@@ -402,7 +409,7 @@ static int add_path(asyncio_server *server, const char *path, const struct socka
         return -ENOMEM;
     if (is_file)
         remove_socket(path);
-    int fd = listen_on((const struct sockaddr *)address, length, &server->options);
+    int fd = asy_server_listen_on((const struct sockaddr *)address, length, &server->options);
     if (fd < 0)
         return fd;
     if (is_file)
@@ -426,6 +433,8 @@ static int check_path_options(const char *path, const asyncio_server_options *op
 {
     if (options->addresses || options->address_count)
         return refuse_option("the option addresses is not for a Unix socket");
+    if (options->loops && options->spread == SPREAD_BY_KERNEL)
+        return refuse_option(BY_KERNEL_WORDS);
     if (options->mode < 0 || options->mode > 07777)
         return refuse_option("the option mode is not a mode of a file");
     if (options->mode && *path == '@')

@@ -22,6 +22,7 @@
 #include "fd/tls_hook.h"
 #include "net/endpoint.h"
 #include "net/server.h"
+#include "net/server_spread.h"
 #include "sys/net.h"
 #include "sys/slab.h"
 #include "sys/sys.h"
@@ -48,6 +49,7 @@ void asy_server_unref(asyncio_server *server)
     asyncio_loop *loop = server->loop;
     list_remove(&server->owner.node);
     asy_timer_stop(loop, &server->park_timer);
+    asy_spread_drop(server);
     asy_sys_free(server->path);
     asy_sys_free(server->listeners);
     asy_vars_drop(server->context);
@@ -66,13 +68,30 @@ void asy_server_wake_waiters(asyncio_server *server)
     }
 }
 
+static size_t count_clients(const asyncio_server *server)
+{
+    return server->spread ? asy_spread_client_count(server) : server->client_count;
+}
+
+void asy_server_client_went(asyncio_server *server)
+{
+    if (server->spread) {
+        asy_spread_client_went(server);
+        return;
+    }
+    asy_loop_client_went(server->loop);
+    asy_server_watch(server);
+    if (!server->client_count && server->is_closed)
+        asy_server_wake_waiters(server);
+}
+
 /* ---- Accepting ----------------------------------------------------------------------------- */
 
 static bool takes_no_more(const asyncio_server *server)
 {
     int most = server->options.max_connections;
     return server->is_closed || server->loop->is_shutting_down ||
-           (most > 0 && server->client_count >= (size_t)most);
+           (most > 0 && count_clients(server) >= (size_t)most);
 }
 
 static void resume_accepting(struct timer *timer)
@@ -122,7 +141,12 @@ static int accept_client(const struct listener *listener)
         int on = 1;
         asy_sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     }
-    return asy_client_begin(listener, fd, &peer);
+    if (listener->server->spread)
+        return asy_spread_client(listener, fd, &peer);
+    int err = asy_client_begin(listener->server, listener->record, fd, &peer);
+    if (!err)
+        asy_loop_client_came(listener->server->loop);
+    return err;
 }
 
 /* Errors of one connection, or of the network: the next accept may succeed. Any other error would come
@@ -223,6 +247,7 @@ void asy_server_watch(asyncio_server *server)
 /* ---- Starting --------------------------------------------------------------------------------- */
 
 static void server_loop_closes(struct fd_owner *owner);
+static void server_loop_ends(struct fd_owner *owner);
 
 /* 0, or -EINVAL with what is wrong. */
 static int check_server_options(const asyncio_server_options *options)
@@ -235,6 +260,9 @@ static int check_server_options(const asyncio_server_options *options)
                                   options->proxy_protocol);
     if (isnan(options->park_timeout))
         return (int)asyncio_raise(-EINVAL, "the server's park_timeout is not a number");
+    err = asy_spread_check(options);
+    if (err)
+        return err;
     if (options->tls && !(asy_tls_hooks() && asy_tls_hooks()->is_server(options->tls)))
         return (int)asyncio_raise(-EINVAL, "TLS: a server needs a context that was made for servers");
     return 0;
@@ -249,19 +277,34 @@ int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_serv
     int err = !handler ? -EINVAL : options ? check_server_options(options) : 0;
     if (err)
         return err;
-    asyncio_server *server = asy_slab_alloc(sizeof *server);
+    asyncio_server *server = asy_server_alloc(loop, handler, arg, options, room);
     if (!server)
         return -ENOMEM;
+    err = asy_spread_make(server);
+    if (err) {
+        asy_server_unref(server);
+        return err;
+    }
+    server->context = asy_vars_inherit(loop);
+    *out = server;
+    return 0;
+}
+
+asyncio_server *asy_server_alloc(asyncio_loop *loop, asyncio_client_handler handler, void *arg,
+                                 const asyncio_server_options *options, size_t room)
+{
+    asyncio_server *server = asy_slab_alloc(sizeof *server);
+    if (!server)
+        return NULL;
     memset(server, 0, sizeof *server);
     server->listener_room = room;
-    server->listeners = asy_sys_calloc(room, sizeof *server->listeners);
-    if (!server->listeners) {
+    server->listeners = room ? asy_sys_calloc(room, sizeof *server->listeners) : NULL;
+    if (room && !server->listeners) {
         asy_slab_free(server, sizeof *server);
-        return -ENOMEM;
+        return NULL;
     }
     server->what = asy_what_server;
     server->loop = loop;
-    server->context = asy_vars_inherit(loop);
     server->handler = handler;
     server->arg = arg;
     server->refs = 1;
@@ -277,9 +320,9 @@ int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_serv
     list_init(&server->waiters);
     list_init(&server->owner.node);
     server->owner.loop_closes = server_loop_closes;
+    server->owner.loop_ends = server_loop_ends;
     asy_loop_object_made(loop);
-    *out = server;
-    return 0;
+    return server;
 }
 
 int asy_server_add(asyncio_server *server, int fd)
@@ -328,12 +371,40 @@ static void stop_listening(asyncio_server *server)
     asy_server_unlink(server);
 }
 
-static void close_server(asyncio_server *server)
+void asy_server_close(asyncio_server *server)
 {
     if (server->is_closed)
         return;
     stop_listening(server);
     asy_server_wake_waiters(server);
+}
+
+/* On all loops. */
+static void close_server(asyncio_server *server)
+{
+    if (server->spread)
+        asy_spread_want_news(server); /* of the end of the last client */
+    asy_spread_order(server, ORDER_CLOSE);
+    asy_server_close(server);
+}
+
+/* Others go on: the connections that wait for this loop to accept them go to those. */
+static void give_backlog_away(asyncio_server *server)
+{
+    for (size_t i = 0; i < server->listener_count && !server->is_closed; i++)
+        for (int err = 0; can_go_on(err);)
+            err = accept_client(&server->listeners[i]);
+    asy_server_close(server);
+}
+
+/* The loop's run is at its end. A server of one loop just accepts no more. */
+static void server_loop_ends(struct fd_owner *owner)
+{
+    asyncio_server *server = LIST_ENTRY(owner, asyncio_server, owner);
+    if (server->branch)
+        give_backlog_away(server);
+    else
+        asy_spread_order(server, ORDER_CLOSE);
 }
 
 void asyncio_server_close(asyncio_server *server)
@@ -355,10 +426,16 @@ static void server_loop_closes(struct fd_owner *owner)
     list_splice(&server->clients, &server->parked);
     while (!list_is_empty(&server->clients))
         asy_client_orphan(LIST_ENTRY(server->clients.next, struct client, node));
+    if (server->branch)
+        asy_branch_closes(server);
+    else
+        asy_spread_leave(server);
     list_init(&server->waiters);
     server->client_count = 0;
     server->refs = 1;
-    if (!server->what)
+    if (server->what && !server->branch)
+        asy_spread_drop(server); /* its owner has it still */
+    else
         asy_server_unref(server);
 }
 
@@ -379,12 +456,18 @@ struct grace {
     asyncio_server *server;
 };
 
-static void cancel_handlers(asyncio_server *server)
+void asy_server_cancel_handlers(asyncio_server *server)
 {
     server->parks_none = true;
     LIST_EACH(node, &server->clients)
         asyncio_cancel(LIST_ENTRY(node, struct client, node)->task);
     asy_server_abort_parked(server);
+}
+
+static void cancel_handlers(asyncio_server *server)
+{
+    asy_server_cancel_handlers(server);
+    asy_spread_order(server, ORDER_CANCEL);
 }
 
 static void end_clients_grace(struct timer *timer)
@@ -403,7 +486,7 @@ static int wait_for_clients(asyncio_server *server, double grace)
     else
         err = asy_timer_start(server->loop, &limit.timer,
                               asy_deadline_after(asy_loop_now_ns(server->loop), grace));
-    while (server->client_count && !err)
+    while (count_clients(server) && !err)
         err = wait_for_news(server);
     asy_timer_stop(server->loop, &limit.timer);
     return err;
@@ -459,6 +542,7 @@ void asyncio_server_release(asyncio_server *server)
     server->what = NULL;
     close_server(server);
     cancel_handlers(server);
+    asy_spread_order(server, ORDER_LEAVE);
     asy_server_unref(server);
 }
 

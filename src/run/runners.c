@@ -12,6 +12,7 @@
 #include "core/loop.h"
 #include "core/message.h"
 #include "core/task.h"
+#include "fd/fd_table.h"
 #include "run/interrupt.h"
 #include "sys/sys.h"
 #include "threads/loops.h"
@@ -122,6 +123,7 @@ static void shut_down(asyncio_loop *loop, const asyncio_run_options *options)
     size_t count;
     loop->is_shutting_down = true;
     asy_loop_end_place(loop);
+    asy_fd_owners_end(loop);
     asyncio_task **tasks = take_leftovers(loop, &count);
     if (!list_is_empty(&loop->tasks) || asy_loop_is_owed(loop))
         end_leftovers(loop, grace);

@@ -181,18 +181,46 @@ def check_forwarder(program, echo):
 
 # ---- Many loops --------------------------------------------------------------------------
 
+GET = 'GET / HTTP/1.1\r\nHost: here\r\n\r\n'
+
+
+def ask(client):
+    """The status and the text of an answer."""
+    client.say(GET)
+    status = int(client.line().split()[1])
+    length = 0
+    while (line := client.line()) != '\r\n':
+        length = int(line.split(':')[1])
+    return status, client.file.read(length).decode()
+
+
 def check_loops(program):
-    with Server(program, 0, 3) as server:
+    with Server(program, 0, 3, 100000, status=0) as server:
         check(server.line.endswith('with 3 loops\n'), server.line)
-        seen = set()
-        clients = []
-        for _ in range(60):
-            client = Client(server.port)
-            seen.add(client.line())
-            client.say('hello\n')
-            check(client.line() == 'hello\n', 'echo')
-            clients.append(client)
-        check(seen == {'loop 0\n', 'loop 1\n', 'loop 2\n'}, seen)
+        clients = [Client(server.port) for _ in range(60)]
+        loops = {}
+        for client in clients:
+            for _ in range(3):
+                status, text = ask(client)
+                check(status == 200, status)
+                loops[client] = text
+        shares = sorted(list(loops.values()).count(text) for text in set(loops.values()))
+        check(shares == [20, 20, 20], f'{shares} clients of each loop')
+    for client in clients:  # they were answered, and are closed, not reset
+        check(client.file.read() == b'', 'the end')
+        client.close()
+
+
+def check_limit(program):
+    with Server(program, 0, 2, 5, status=0) as server:
+        clients = [Client(server.port) for _ in range(4)]
+        began = time.monotonic()
+        answers = [ask(client)[0] for _ in range(25) for client in clients]
+        took = time.monotonic() - began
+        allowed = answers.count(200)
+        check(answers[:5] == [200] * 5, 'the first ones')
+        check(5 <= allowed <= 6 + 5 * took, f'{allowed} in {took} s')
+        check(allowed + answers.count(429) == 100, set(answers))
 
 
 # ---- HTTP ----------------------------------------------------------------------------------
@@ -279,6 +307,7 @@ check_echo(sys.argv[1])
 check_chat(sys.argv[2])
 check_forwarder(sys.argv[3], sys.argv[1])
 check_loops(sys.argv[4])
+check_limit(sys.argv[4])
 if len(sys.argv) > 5:
     check_http(sys.argv[5])
 sys.exit(1 if failed else 0)

@@ -1,0 +1,473 @@
+/*
+ * Servers over several loops: who serves whom, the ends of all clients, loops that end before the server,
+ * limits, and orders that overtake a client on its way.
+ */
+#include "net/server_test.h"
+#include "sys/sys.h"
+#include "threads/loops.h"
+#include <sched.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+
+/* ---- Several loops, and what runs on the first ------------------------------------------------ */
+
+static asyncio_loops *loops;
+static _Atomic int served[8], going, over, stopped;
+static _Atomic bool is_held; /* loop 1 does nothing but wait for this to be over */
+
+ASYNC(stays)
+{
+    asyncio_sleep(ASYNCIO_FOREVER);
+    return 0;
+}
+
+ASYNC(plays, asyncio_coro *, scene)
+{
+    intptr_t result = asyncio_await(scene);
+    asyncio_loops_stop(loops);
+    return result;
+}
+
+static asyncio_coro *make_scene(int index, asyncio_loops *all, void *arg)
+{
+    asyncio_coro *(*scene)(void) = (asyncio_coro * (*)(void)) arg;
+    if (index == 0)
+        loops = all;
+    return index ? stays() : plays(scene());
+}
+
+static asyncio_server *left_servers[3]; /* released when all loops have ended */
+static int left_clients[18];            /* closed then */
+
+static void play(int count, asyncio_coro *(*scene)(void))
+{
+    const asyncio_loops_options options = {.count = count, .run.shutdown_grace = 30};
+    struct ledger before = ledger_now();
+    for (int i = 0; i < 8; i++)
+        atomic_store(&served[i], 0);
+    going = over = stopped = 0;
+    CHECK_EQUAL(asyncio_run_loops(make_scene, (void *)scene, &options), 0);
+    CHECK_EQUAL(going, 0);
+    for (int i = 0; i < 3; i++) {
+        asyncio_server_release(left_servers[i]);
+        left_servers[i] = NULL;
+    }
+    for (int i = 0; i < 18; i++) {
+        if (left_clients[i])
+            close(left_clients[i]);
+        left_clients[i] = 0;
+    }
+    CHECK(ledger_is(&before));
+    harness_settle();
+}
+
+#define SCENE_OF(count, name)                                                                                \
+    static asyncio_coro *scene_##name(void);                                                                 \
+    TEST(name)                                                                                               \
+    {                                                                                                        \
+        play((count), scene_##name);                                                                         \
+    }                                                                                                        \
+    ASYNC(scene_##name)
+
+/* ---- A server -------------------------------------------------------------------------------- */
+
+/* Says which loop serves, then waits for the end. */
+ASYNC(tells_loop, asyncio_stream *, stream)
+{
+    char byte, name = (char)('0' + asyncio_loops_index());
+    atomic_fetch_add(&going, 1);
+    atomic_fetch_add(&served[asyncio_loops_index()], 1);
+    intptr_t result = asyncio_stream_write(stream, &name, 1);
+    while (result >= 0 && (result = asyncio_stream_read(stream, &byte, 1)) > 0)
+        result = asyncio_stream_write(stream, &byte, 1);
+    atomic_fetch_sub(&going, 1);
+    atomic_fetch_add(&over, 1);
+    atomic_fetch_add(&stopped, result == -ECANCELED);
+    return result == -ECONNABORTED ? -EPIPE : result; /* which is not reported */
+}
+
+static asyncio_coro *telling_handler(asyncio_stream *stream, void *arg)
+{
+    CHECK(arg == served);
+    return tells_loop(stream);
+}
+
+static asyncio_server *begin(asyncio_server_options options)
+{
+    asyncio_server *server = NULL;
+    options.loops = loops;
+    CHECK_EQUAL(asyncio_start_server(telling_handler, served, "127.0.0.1", 0, &options, &server), 0);
+    return server;
+}
+
+/* Connects, and says which loop serves. */
+static int served_by(asyncio_server *server, asyncio_stream **stream)
+{
+    char name = 0;
+    CHECK_EQUAL(asyncio_open_connection("127.0.0.1", asyncio_server_port(server), NULL, stream), 0);
+    CHECK_EQUAL(asyncio_stream_readexactly(*stream, &name, 1), 1);
+    return name - '0';
+}
+
+#define CLIENTS_MAX 64
+static asyncio_stream *clients[CLIENTS_MAX];
+
+static void connect_clients(asyncio_server *server, int count)
+{
+    for (int i = 0; i < count; i++)
+        CHECK(served_by(server, &clients[i]) >= 0);
+}
+
+static void drop_clients(int count)
+{
+    for (int i = 0; i < count; i++)
+        asyncio_stream_abort(clients[i]);
+}
+
+static void finish_all(asyncio_server *server)
+{
+    asyncio_server_close(server);
+    asyncio_server_close_clients(server);
+    CHECK_EQUAL(asyncio_server_wait_closed(server, ASYNCIO_FOREVER), 0);
+    CHECK_EQUAL(going, 0);
+    asyncio_server_release(server);
+}
+
+/* ---- Shares ---------------------------------------------------------------------------------- */
+
+static void check_fair(int spread)
+{
+    asyncio_server *server = begin((asyncio_server_options){.spread = spread});
+    connect_clients(server, 64);
+    for (int i = 0; i < 8; i++)
+        CHECK_EQUAL(served[i], 8);
+    drop_clients(64);
+    finish_all(server);
+}
+
+SCENE_OF(8, the_least_busy_has_its_fair_share)
+{
+    check_fair(0);
+    return 0;
+}
+
+SCENE_OF(8, in_turn_each_has_its_fair_share)
+{
+    check_fair(1);
+    return 0;
+}
+
+SCENE_OF(4, by_the_kernel_all_are_served)
+{
+    asyncio_server *server = begin((asyncio_server_options){.spread = 2});
+    connect_clients(server, 64);
+    CHECK_EQUAL(served[0] + served[1] + served[2] + served[3], 64);
+    drop_clients(64);
+    finish_all(server);
+    return 0;
+}
+
+/* Clients that leave make room: the next ones go where they were. */
+SCENE_OF(4, load_follows_the_clients)
+{
+    asyncio_server *server = begin((asyncio_server_options){.spread = 0});
+    connect_clients(server, 16);
+    for (int i = 0; i < 16; i++)
+        asyncio_stream_abort(clients[i]);
+    while (going)
+        asyncio_sleep(0.001);
+    connect_clients(server, 16);
+    for (int i = 0; i < 4; i++)
+        CHECK_EQUAL(served[i], 8);
+    drop_clients(16);
+    finish_all(server);
+    return 0;
+}
+
+SCENE_OF(1, one_loop_is_all)
+{
+    asyncio_server *server = begin((asyncio_server_options){.spread = 0});
+    connect_clients(server, 3);
+    drop_clients(3);
+    finish_all(server);
+    return 0;
+}
+
+/* ---- Ends ------------------------------------------------------------------------------------ */
+
+static void check_ends(int spread)
+{
+    asyncio_server *server = begin((asyncio_server_options){.spread = spread});
+    char byte;
+    connect_clients(server, 12);
+    asyncio_server_close(server);
+    CHECK_EQUAL(going, 12);
+    asyncio_server_close_clients(server);
+    CHECK_EQUAL(asyncio_server_wait_closed(server, ASYNCIO_FOREVER), 0);
+    CHECK_EQUAL(going, 0);
+    CHECK_EQUAL(over, 12);
+    for (int i = 0; i < 12; i++)
+        CHECK_EQUAL(asyncio_stream_read(clients[i], &byte, 1), 0);
+    drop_clients(12);
+    asyncio_server_release(server);
+}
+
+SCENE_OF(3, the_clients_of_all_loops_end)
+{
+    for (int spread = 0; spread < 3; spread++) {
+        over = 0;
+        check_ends(spread);
+    }
+    return 0;
+}
+
+/* Handlers that do not heed the end are cancelled after the grace, on all loops. */
+static void check_grace(int spread, double grace)
+{
+    asyncio_server *server = begin((asyncio_server_options){.spread = spread});
+    connect_clients(server, 9);
+    asyncio_server_close(server);
+    CHECK_EQUAL(asyncio_server_wait_closed(server, grace), 0);
+    CHECK_EQUAL(going, 0);
+    CHECK_EQUAL(stopped, 9);
+    drop_clients(9);
+    asyncio_server_release(server);
+}
+
+SCENE_OF(3, after_the_grace_all_are_cancelled)
+{
+    for (int spread = 0; spread < 3; spread++) {
+        stopped = 0;
+        check_grace(spread, spread ? 0.005 : 0);
+    }
+    return 0;
+}
+
+SCENE_OF(3, all_are_aborted)
+{
+    asyncio_server *server = begin((asyncio_server_options){.spread = 1});
+    char byte;
+    connect_clients(server, 9);
+    asyncio_server_abort_clients(server);
+    for (int i = 0; i < 9; i++)
+        CHECK(asyncio_stream_read(clients[i], &byte, 1) <= 0);
+    drop_clients(9);
+    finish_all(server);
+    return 0;
+}
+
+SCENE_OF(3, released_with_clients)
+{
+    for (int spread = 0; spread < 3; spread++) {
+        asyncio_server *server = begin((asyncio_server_options){.spread = spread});
+        connect_clients(server, 9);
+        asyncio_server_release(server);
+        while (going)
+            asyncio_sleep(0.001);
+        drop_clients(9);
+    }
+    return 0;
+}
+
+/* The run ends, and nobody has closed the servers, or the clients. */
+SCENE_OF(3, left_to_the_end_of_the_run)
+{
+    for (int spread = 0; spread < 3; spread++) {
+        left_servers[spread] = begin((asyncio_server_options){.spread = spread});
+        for (int i = 0; i < 6; i++)
+            left_clients[spread * 6 + i] = client_of(left_servers[spread]);
+    }
+    while (going < 18)
+        asyncio_sleep(0.001);
+    return 0;
+}
+
+/* ---- Limits ---------------------------------------------------------------------------------- */
+
+ASYNC(comes_and_goes, asyncio_server *, server, int *, most)
+{
+    asyncio_stream *stream;
+    CHECK(served_by(server, &stream) >= 0);
+    *most = going > *most ? going : *most;
+    asyncio_sleep(0.001);
+    return asyncio_stream_close(stream);
+}
+
+static void check_limit(int spread)
+{
+    asyncio_server *server = begin((asyncio_server_options){.spread = spread, .max_connections = 3});
+    asyncio_task *tasks[20];
+    int most = 0;
+    for (int i = 0; i < 20; i++)
+        tasks[i] = asyncio_create_task(comes_and_goes(server, &most));
+    CHECK_EQUAL(asyncio_gather_array(NULL, tasks, 20), 0);
+    CHECK(most <= 3);
+    finish_all(server);
+}
+
+SCENE_OF(3, a_limit_for_all_loops_together)
+{
+    check_limit(0);
+    check_limit(1);
+    return 0;
+}
+
+/* No descriptor is left when a connection is to be taken: that is told, and later it is served. */
+SCENE_OF(2, without_descriptors)
+{
+    asyncio_server *server = begin((asyncio_server_options){.spread = 1});
+    struct rlimit limit, small;
+    asyncio_stream *stream;
+    connect_clients(server, 2);
+    int fd = client_of(server), next = dup(fd);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    record_reports(asyncio_get_running_loop());
+    small = (struct rlimit){(rlim_t)next, limit.rlim_max};
+    close(next);
+    setrlimit(RLIMIT_NOFILE, &small);
+    CHECK_EQUAL(dup(fd), -1); /* there is none */
+    while (!report_count)
+        asyncio_sleep(0.001);
+    CHECK_HAS(reports[0].message, "is paused for a second");
+    setrlimit(RLIMIT_NOFILE, &limit);
+    asyncio_loop_set_exception_handler(asyncio_get_running_loop(), NULL, NULL);
+    CHECK(served_by(server, &stream) >= 0);
+    asyncio_stream_abort(stream);
+    close(fd);
+    drop_clients(2);
+    finish_all(server);
+    return 0;
+}
+
+/* ---- Loops that end before the server -------------------------------------------------------- */
+
+/* As asyncio_loops_idlest sees it. */
+static void wait_until_gone(int index)
+{
+    while (!atomic_load(&loops->places[index].is_ending))
+        asyncio_sleep(0.001);
+}
+
+static intptr_t end_main(void *arg)
+{
+    (void)arg;
+    return asyncio_cancel(asyncio_get_running_loop()->main);
+}
+
+static void check_loop_that_ends(int spread)
+{
+    asyncio_server *server = begin((asyncio_server_options){.spread = spread});
+    connect_clients(server, 6);
+    asyncio_await_on(asyncio_loops_get(loops, 1), asyncio_coro_new(end_main, NULL, NULL));
+    wait_until_gone(1);
+    int before = served[1];
+    asyncio_stream *stream;
+    for (int i = 0; i < 12; i++) {
+        CHECK(served_by(server, &stream) != 1);
+        asyncio_stream_abort(stream);
+    }
+    CHECK_EQUAL(served[1], before);
+    drop_clients(6);
+    finish_all(server);
+}
+
+SCENE_OF(3, a_loop_that_ends_takes_no_more)
+{
+    check_loop_that_ends(0);
+    return 0;
+}
+
+SCENE_OF(3, a_loop_that_ends_takes_no_more_in_turn)
+{
+    check_loop_that_ends(1);
+    return 0;
+}
+
+SCENE_OF(3, a_loop_that_ends_listens_no_more)
+{
+    check_loop_that_ends(2);
+    return 0;
+}
+
+/* ---- Orders that overtake a client ----------------------------------------------------------- */
+
+static intptr_t hold_thread(void *arg)
+{
+    (void)arg;
+    while (atomic_load(&is_held))
+        sched_yield();
+    return 0;
+}
+
+static asyncio_future *hold_loop(int index)
+{
+    atomic_store(&is_held, true);
+    return asyncio_submit_to(asyncio_loops_get(loops, index), asyncio_coro_new(hold_thread, NULL, NULL));
+}
+
+ASYNC(waits_for_end, asyncio_server *, server)
+{
+    return asyncio_server_wait_closed(server, 0);
+}
+
+/* Loop 1 is busy while a client is on its way there, between two orders that become one post. */
+SCENE_OF(2, an_order_that_overtakes_a_client)
+{
+    asyncio_server *server = begin((asyncio_server_options){.spread = 1});
+    connect_clients(server, 2);
+    asyncio_future *held = hold_loop(1);
+    asyncio_server_close_clients(server); /* on its way to loop 1 */
+    int fd[2] = {client_of(server), client_of(server)};
+    while (served[0] < 2)
+        asyncio_sleep(0.001);
+    asyncio_server_close(server);
+    asyncio_task *waits = asyncio_create_task(waits_for_end(server));
+    while (going > 2) /* all of loop 0 have been cancelled */
+        asyncio_sleep(0.001);
+    atomic_store(&is_held, false);
+    CHECK_EQUAL(asyncio_await(waits), 0);
+    CHECK_EQUAL(going, 0);
+    CHECK_EQUAL(asyncio_await(held), 0);
+    close(fd[0]);
+    close(fd[1]);
+    drop_clients(2);
+    asyncio_server_release(server);
+    return 0;
+}
+
+/* ---- Refused --------------------------------------------------------------------------------- */
+
+static int start_with(asyncio_server_options options)
+{
+    asyncio_server *server;
+    return asyncio_start_server(telling_handler, served, "127.0.0.1", 0, &options, &server);
+}
+
+SCENE_OF(2, options_that_cannot_be_met)
+{
+    struct sockaddr_in address;
+    asyncio_server *server;
+    asyncio_server_options by_kernel = {.loops = loops, .spread = 2};
+    CHECK_EQUAL(start_with((asyncio_server_options){.loops = loops, .spread = 3}), -EINVAL);
+    CHECK_EQUAL(start_with((asyncio_server_options){.loops = loops, .spread = -1}), -EINVAL);
+    CHECK_EQUAL(asyncio_start_unix_server(telling_handler, NULL, unix_name(), &by_kernel, &server), -EINVAL);
+    int fd = net_listen(&address, 5);
+    CHECK_EQUAL(asyncio_start_server_on(fd, telling_handler, NULL, &by_kernel, &server), -EINVAL);
+    CHECK_HAS(asyncio_error_message(), "the kernel spreads");
+    close(fd);
+    return 0;
+}
+
+ASYNC_TEST(loops_of_others)
+{
+    static char none[4096] __attribute__((aligned(64)));
+    CHECK_EQUAL(start_with((asyncio_server_options){.loops = (asyncio_loops *)(void *)none}), -EINVAL);
+    CHECK_HAS(asyncio_error_message(), "this loop is one of");
+    return 0;
+}
+
+int main(void)
+{
+    use_descriptors();
+    return tests_run(NULL);
+}
