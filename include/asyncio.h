@@ -24,6 +24,7 @@
 #include <asyncio/names.h>
 #include <asyncio/runners.h>
 #include <asyncio/scopes.h>
+#include <asyncio/select.h>
 #include <asyncio/servers.h>
 #include <asyncio/signals.h>
 #include <asyncio/sockets.h>

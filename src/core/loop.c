@@ -229,6 +229,8 @@ static void abandon_task(asyncio_loop *loop, asyncio_task *task)
     struct wait *wait = task->wait;
     if (wait && wait->state == WAIT_GRANTED && wait->kind->revoke)
         wait->kind->revoke(wait);
+    else if (wait && wait->state == WAIT_PENDING && wait->kind->abandon)
+        wait->kind->abandon(wait);
     if (wait)
         list_remove(&wait->waiter.node); /* the object may live on, and be used by another loop */
     task->future.flags |= FUTURE_QUIET;

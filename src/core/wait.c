@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "core/cancel.h"
 #include "core/loop.h"
+#include "core/select.h"
 #include "core/switch.h"
 #include "core/task.h"
 #include <errno.h>
@@ -35,7 +36,6 @@ intptr_t asy_wait_in(struct list *queue, const struct wait_kind *kind, void *obj
 
 static inline void grant_wait(asyncio_loop *loop, struct wait *wait, intptr_t value, uint32_t entry_kind)
 {
-    ASY_ASSERT_TASK(wait->state == WAIT_PENDING, wait->task);
     wait->value = value;
     wait->state = WAIT_GRANTED;
     wait->task->ready.kind = entry_kind;
@@ -46,11 +46,15 @@ static inline void grant_wait(asyncio_loop *loop, struct wait *wait, intptr_t va
 HOT void asy_wait_wake(struct wait *wait, intptr_t value)
 {
     asyncio_loop *loop = wait->task->future.loop;
-    grant_wait(loop, wait, value, loop->wake_kind);
+    if (UNLIKELY(wait->state != WAIT_PENDING))
+        asy_case_wake(wait, value);
+    else
+        grant_wait(loop, wait, value, loop->wake_kind);
 }
 
 void asy_wait_relay(struct wait *wait, intptr_t value)
 {
+    ASY_ASSERT_TASK(wait->state == WAIT_PENDING, wait->task);
     grant_wait(wait->task->future.loop, wait, value, READY_RELAY);
 }
 

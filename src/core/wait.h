@@ -21,7 +21,8 @@ struct wait;
 #define SHAPE_DEADLINE(type)                                                                                 \
     (uint32_t)(offsetof(type, timer) + offsetof(struct timer, node.key) - offsetof(type, wait))
 
-enum wait_state { WAIT_PENDING, WAIT_GRANTED };
+/* WAIT_CASE: pending, too, but one of several that a task waits in (core/select.h). */
+enum wait_state { WAIT_PENDING, WAIT_GRANTED, WAIT_CASE };
 
 struct wait_kind {
     const char *name; /* for people: "sleep", "await", "lock" */
@@ -32,6 +33,8 @@ struct wait_kind {
     /* Passes a grant on whose task never runs again, because its loop closes. NULL: there is nothing to pass
      * on. */
     void (*revoke)(struct wait *wait);
+    /* The loop closes over a wait that is pending, and stands in more queues than one. NULL: it does not. */
+    void (*abandon)(struct wait *wait);
     /* Adds words to a report, as ", held by task 'x'". NULL: none. */
     void (*describe)(const struct wait *wait, char *text, size_t bytes);
     struct wait_shape shape;

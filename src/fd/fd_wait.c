@@ -254,3 +254,13 @@ int asy_fd_watch_again(asyncio_loop *loop, struct fd_record *record, struct fd_w
 {
     return watch_before(loop, record, record->waiters.next, waiter);
 }
+
+int asy_fd_watch_events(asyncio_loop *loop, struct fd_record *record, struct fd_waiter *waiter)
+{
+    ASY_ASSERT(!waiter->takes_turns);
+    list_append(&record->waiters, &waiter->node);
+    int err = asy_fd_register_once(loop, record);
+    if (err)
+        list_remove(&waiter->node);
+    return err;
+}

@@ -65,6 +65,9 @@ void asy_fd_end_wait(asyncio_task *task, struct fd_record *record);
 int asy_fd_watch(asyncio_loop *loop, struct fd_record *record, struct fd_waiter *waiter);
 /* Its turn has come, and it is not done: the next one is its own, too. */
 int asy_fd_watch_again(asyncio_loop *loop, struct fd_record *record, struct fd_waiter *waiter);
+/* Wants to know, without a turn, when one of `waiter->events` may hold: notified once. Registers for as long
+ * as that: list_remove and asy_fd_unregister_unused take it back. 0 or a negative errno. */
+int asy_fd_watch_events(asyncio_loop *loop, struct fd_record *record, struct fd_waiter *waiter);
 
 /* ---- Turns ------------------------------------------------------------------------- */
 

@@ -24,6 +24,34 @@ int asyncio_event_wait(asyncio_event *event)
     return (int)asy_sync_wait(&event->waiters_, &event_kind, event);
 }
 
+/* ---- The case of a select ------------------------------------------------------------ */
+
+static const char *refuse_event(asyncio_case *one, int *err)
+{
+    asyncio_event *event = one->object_;
+    *err = -EINVAL;
+    return event ? asy_sync_case_bind(&event->loop_, !waiters_any(&event->waiters_), err)
+                 : "the event is NULL";
+}
+
+static bool try_event_case(asyncio_case *one)
+{
+    one->result = 0;
+    return ((asyncio_event *)one->object_)->set_;
+}
+
+static int enlist_event_case(asyncio_case *one)
+{
+    asyncio_event *event = one->object_;
+    asy_case_enlist(one, waiters_list(&event->waiters_), &event_kind);
+    return 0;
+}
+
+const struct case_kind asy_case_event = {
+    .name = "event", .refuse = refuse_event, .try_now = try_event_case, .enlist = enlist_event_case};
+
+/* ---- Setting it ------------------------------------------------------------------------ */
+
 int asyncio_event_set(asyncio_event *event)
 {
     if (UNLIKELY(!event))

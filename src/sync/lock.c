@@ -17,8 +17,9 @@ static void grant_lock(asyncio_lock *lock, struct wait *wait)
 
 void asy_lock_pass(asyncio_lock *lock)
 {
-    if (UNLIKELY(waiters_any(&lock->waiters_)))
-        grant_lock(lock, waiters_take(&lock->waiters_));
+    struct wait *wait = UNLIKELY(waiters_any(&lock->waiters_)) ? waiters_claim(&lock->waiters_) : NULL;
+    if (UNLIKELY(wait != NULL))
+        grant_lock(lock, wait);
     else
         lock->owner_ = 0;
 }
@@ -92,6 +93,35 @@ int asyncio_lock_release(asyncio_lock *lock)
     asy_lock_pass(lock);
     return 0;
 }
+
+/* ---- The case of a select ------------------------------------------------------------ */
+
+static const char *refuse_lock(asyncio_case *one, int *err)
+{
+    asyncio_lock *lock = one->object_;
+    *err = -EINVAL;
+    return lock ? asy_sync_case_bind(&lock->loop_, !lock->owner_, err) : "the lock is NULL";
+}
+
+static bool try_lock_case(asyncio_case *one)
+{
+    asyncio_lock *lock = one->object_;
+    one->result = 0;
+    if (lock->owner_)
+        return false;
+    lock->owner_ = asy_running_loop->current->id;
+    return true;
+}
+
+static int enlist_lock_case(asyncio_case *one)
+{
+    asyncio_lock *lock = one->object_;
+    asy_case_enlist(one, waiters_list(&lock->waiters_), &lock_kind);
+    return 0;
+}
+
+const struct case_kind asy_case_lock = {
+    .name = "lock", .refuse = refuse_lock, .try_now = try_lock_case, .enlist = enlist_lock_case};
 
 bool asyncio_lock_locked(const asyncio_lock *lock)
 {

@@ -14,26 +14,19 @@
 
 /* ---- Waits ------------------------------------------------------------------------ */
 
-/* A wait to put or get, and the caller's memory, which is valid as long as it waits. */
-struct exchange {
-    struct wait wait;
-    union {
-        void *into;
-        const void *from;
-    } item;
-};
+/* A task that waits to put or get does so with a struct exchange: its wait, and the caller's memory, which is
+ * valid as long as it waits. */
 
-static inline struct exchange *take_exchange(asyncio_waiters *waiters)
+/* False: nobody is left in the queue. */
+static inline bool hand_to_getter(asyncio_queue *queue, const void *item)
 {
-    return LIST_ENTRY(waiters_take(waiters), struct exchange, wait);
-}
-
-static inline void hand_to_getter(asyncio_queue *queue, const void *item)
-{
-    struct exchange *getter = take_exchange(&queue->getters_);
-    ASY_ASSERT_TASK(!queue->items_.count_, getter->wait.task);
-    items_copy(&queue->items_, getter->item.into, item);
-    asy_wait_wake(&getter->wait, 0);
+    struct wait *wait = waiters_claim(&queue->getters_);
+    if (!wait)
+        return false;
+    ASY_ASSERT_TASK(!queue->items_.count_, wait->task);
+    items_copy(&queue->items_, LIST_ENTRY(wait, struct exchange, wait)->item.into, item);
+    asy_wait_wake(wait, 0);
+    return true;
 }
 
 /* A task that never runs again was handed an item. The item goes to the next getter, or back; it is lost if
@@ -44,9 +37,7 @@ static void revoke_get(struct wait *wait)
     const void *item = LIST_ENTRY(wait, struct exchange, wait)->item.into;
     if (wait->value != 0 || !queue->items_.size_)
         return;
-    if (waiters_any(&queue->getters_))
-        hand_to_getter(queue, item);
-    else
+    if (!waiters_any(&queue->getters_) || !hand_to_getter(queue, item))
         asy_items_put_back(&queue->items_, item);
 }
 
@@ -152,9 +143,7 @@ static inline int try_put(asyncio_queue *queue, const void *item)
 {
     if (UNLIKELY(queue->shutdown_))
         return ASYNCIO_EQUEUE_SHUTDOWN;
-    if (waiters_any(&queue->getters_)) {
-        hand_to_getter(queue, item);
-    } else {
+    if (!waiters_any(&queue->getters_) || !hand_to_getter(queue, item)) {
         if (queue->items_.count_ >= queue->maxsize_)
             return ASYNCIO_EQUEUE_FULL;
         int err = items_put(&queue->items_, item);
@@ -171,11 +160,13 @@ static void admit_putter(asyncio_queue *queue)
 {
     if (queue->items_.count_ >= queue->maxsize_)
         return;
-    struct exchange *putter = take_exchange(&queue->putters_);
-    int err = items_put(&queue->items_, putter->item.from);
-    ASY_ASSERT_TASK(!err, putter->wait.task); /* the get has just made room */
+    struct wait *wait = waiters_claim(&queue->putters_);
+    if (!wait)
+        return;
+    int err = items_put(&queue->items_, LIST_ENTRY(wait, struct exchange, wait)->item.from);
+    ASY_ASSERT_TASK(!err, wait->task); /* the get has just made room */
     queue->unfinished_++;
-    asy_wait_wake(&putter->wait, 0);
+    asy_wait_wake(wait, 0);
 }
 
 /* ASYNCIO_EQUEUE_EMPTY: the call would have to wait. */
@@ -230,6 +221,52 @@ int asyncio_queue_get_nowait(asyncio_queue *queue, void *item)
     sync_touch(&queue->loop_, __func__);
     return try_get(queue, item);
 }
+
+/* ---- Cases of selects -------------------------------------------------------------------- */
+
+static const char *refuse_queue(asyncio_case *one, int *err)
+{
+    asyncio_queue *queue = one->object_;
+    *err = -EINVAL;
+    if (!queue)
+        return "the queue is NULL";
+    if (!queue->items_.size_)
+        return "the queue was destroyed, or never made";
+    if (!one->item_)
+        return "the item is NULL";
+    return asy_sync_case_bind(&queue->loop_, is_queue_at_rest(queue), err);
+}
+
+static bool try_get_case(asyncio_case *one)
+{
+    one->result = asyncio_queue_get_nowait(one->object_, one->item_);
+    return one->result != ASYNCIO_EQUEUE_EMPTY;
+}
+
+static bool try_put_case(asyncio_case *one)
+{
+    one->result = asyncio_queue_put_nowait(one->object_, one->item_);
+    return one->result != ASYNCIO_EQUEUE_FULL;
+}
+
+static int enlist_get_case(asyncio_case *one)
+{
+    asyncio_queue *queue = one->object_;
+    asy_case_enlist(one, waiters_list(&queue->getters_), &get_kind);
+    return 0;
+}
+
+static int enlist_put_case(asyncio_case *one)
+{
+    asyncio_queue *queue = one->object_;
+    asy_case_enlist(one, waiters_list(&queue->putters_), &put_kind);
+    return 0;
+}
+
+const struct case_kind asy_case_get = {
+    .name = "get", .refuse = refuse_queue, .try_now = try_get_case, .enlist = enlist_get_case};
+const struct case_kind asy_case_put = {
+    .name = "put", .refuse = refuse_queue, .try_now = try_put_case, .enlist = enlist_put_case};
 
 /* ---- Tasks done ------------------------------------------------------------------------- */
 

@@ -11,9 +11,10 @@
 
 static void pass_semaphore(asyncio_semaphore *semaphore)
 {
-    if (waiters_any(&semaphore->waiters_)) {
+    struct wait *wait = waiters_any(&semaphore->waiters_) ? waiters_claim(&semaphore->waiters_) : NULL;
+    if (wait) {
         ASY_ASSERT(semaphore->value_ == 0);
-        asy_wait_wake(waiters_take(&semaphore->waiters_), 0);
+        asy_wait_wake(wait, 0);
     } else {
         semaphore->value_++;
     }
@@ -96,6 +97,43 @@ bool asyncio_semaphore_locked(const asyncio_semaphore *semaphore)
 {
     return semaphore && is_locked(semaphore, __func__);
 }
+
+/* ---- The case of a select ------------------------------------------------------------ */
+
+static const char *refuse_semaphore(asyncio_case *one, int *err)
+{
+    asyncio_semaphore *semaphore = one->object_;
+    *err = -EINVAL;
+    if (!semaphore)
+        return "the semaphore is NULL";
+    if (semaphore->value_ < 0)
+        return "the semaphore was made with a value below 0";
+    return asy_sync_case_bind(&semaphore->loop_, !waiters_any(&semaphore->waiters_), err);
+}
+
+static bool try_semaphore_case(asyncio_case *one)
+{
+    asyncio_semaphore *semaphore = one->object_;
+    one->result = 0;
+    if (semaphore->value_ <= 0)
+        return false;
+    semaphore->value_--;
+    return true;
+}
+
+static int enlist_semaphore_case(asyncio_case *one)
+{
+    asyncio_semaphore *semaphore = one->object_;
+    asy_case_enlist(one, waiters_list(&semaphore->waiters_), &semaphore_kind);
+    return 0;
+}
+
+const struct case_kind asy_case_semaphore = {.name = "semaphore",
+                                             .refuse = refuse_semaphore,
+                                             .try_now = try_semaphore_case,
+                                             .enlist = enlist_semaphore_case};
+
+/* ---- Bounded ones ---------------------------------------------------------------------- */
 
 void asyncio_bounded_semaphore_init(asyncio_bounded_semaphore *semaphore, int value)
 {

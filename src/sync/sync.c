@@ -43,6 +43,12 @@ int asy_sync_enter(uint64_t *bound, bool is_at_rest, const char *call)
     return err ? err : asy_budget_spend(asy_running_loop);
 }
 
+const char *asy_sync_case_bind(uint64_t *bound, bool is_at_rest, int *err)
+{
+    *err = sync_is_here(*bound) ? 0 : asy_sync_bind(bound, is_at_rest, "asyncio_select");
+    return *err ? "it is in use on another event loop" : NULL;
+}
+
 intptr_t asy_sync_wait(asyncio_waiters *waiters, const struct wait_kind *kind, void *object)
 {
     return asy_wait_in(waiters_list(waiters), kind, object);

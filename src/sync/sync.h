@@ -9,6 +9,7 @@
 
 #include "asyncio/locks.h"
 #include "core/loop.h"
+#include "core/select.h"
 #include "core/task.h"
 
 /* ---- Waiters ------------------------------------------------------------------
@@ -46,11 +47,22 @@ static inline struct wait *waiters_take(asyncio_waiters *waiters)
     return LIST_ENTRY(node, struct wait, waiter.node);
 }
 
+/* The first one that can be granted something, taken off; there must be one in the queue. NULL: all that were
+ * there are cases of selects that have been won. What is claimed is granted at once. */
+static inline struct wait *waiters_claim(asyncio_waiters *waiters)
+{
+    struct wait *wait = waiters_take(waiters);
+    return LIKELY(wait->state == WAIT_PENDING) ? wait : asy_case_claim((struct list *)(void *)waiters, wait);
+}
+
 /* Takes all off, in order, and grants each the same value. */
 static inline void waiters_wake_all(asyncio_waiters *waiters, intptr_t value)
 {
-    while (waiters_any(waiters))
-        asy_wait_wake(waiters_take(waiters), value);
+    while (waiters_any(waiters)) {
+        struct wait *wait = waiters_claim(waiters);
+        if (wait)
+            asy_wait_wake(wait, value);
+    }
 }
 
 /* ---- The loop of an object (sync.c) --------------------------------------------------------- */
@@ -89,6 +101,11 @@ static inline void sync_look(uint64_t bound, const char *call)
     if (UNLIKELY(!sync_is_here(bound)))
         asy_sync_check(bound, call);
 }
+
+/* ---- Cases of selects ------------------------------------------------------------- */
+
+/* Binds an object to the loop of the running task for a select. NULL, or why it cannot, with *err. */
+const char *asy_sync_case_bind(uint64_t *bound, bool is_at_rest, int *err);
 
 /* ---- Waiting --------------------------------------------------------------------- */
 

@@ -232,7 +232,7 @@ static int park_in_channel(struct channel_call *call)
     return result;
 }
 
-static NOINLINE int wait_to_send(asyncio_channel *channel, const void *item)
+static NOINLINE int wait_for_room(asyncio_channel *channel, const void *item)
 {
     asyncio_task *task = asy_running_loop->current;
     int err = asy_cancel_deliver(task);
@@ -251,7 +251,7 @@ static NOINLINE int wait_to_send(asyncio_channel *channel, const void *item)
     return err;
 }
 
-static NOINLINE int wait_to_receive(asyncio_channel *channel, void *item)
+static NOINLINE int wait_for_item(asyncio_channel *channel, void *item)
 {
     asyncio_task *task = asy_running_loop->current;
     int err = asy_cancel_deliver(task);
@@ -325,7 +325,7 @@ int asyncio_channel_send(asyncio_channel *channel, const void *item)
     if (UNLIKELY(err))
         return err;
     err = must_wait ? ASYNCIO_EQUEUE_FULL : send_at_once(channel, item);
-    return LIKELY(err != ASYNCIO_EQUEUE_FULL) ? err : wait_to_send(channel, item);
+    return LIKELY(err != ASYNCIO_EQUEUE_FULL) ? err : wait_for_room(channel, item);
 }
 
 int asyncio_channel_receive(asyncio_channel *channel, void *item)
@@ -335,7 +335,7 @@ int asyncio_channel_receive(asyncio_channel *channel, void *item)
     if (UNLIKELY(err))
         return err;
     err = must_wait ? ASYNCIO_EQUEUE_EMPTY : receive_at_once(channel, item);
-    return LIKELY(err != ASYNCIO_EQUEUE_EMPTY) ? err : wait_to_receive(channel, item);
+    return LIKELY(err != ASYNCIO_EQUEUE_EMPTY) ? err : wait_for_item(channel, item);
 }
 
 int asyncio_channel_close(asyncio_channel *channel)

@@ -62,7 +62,7 @@ ASYNC(wakes_twice)
 
 TEST(a_wait_is_granted_once)
 {
-    expect_broken_at(wakes_twice(), "grant_wait (wait.c:", "wait->state == WAIT_PENDING");
+    expect_broken_at(wakes_twice(), "asy_case_wake (select.c:", "wait->state == WAIT_CASE");
     assert_child_says(&broken_child, ", which waits in a planted wait\n");
 }
 

@@ -151,7 +151,7 @@ ASYNC(posts_nothing)
 
 TEST(a_post_has_a_kind)
 {
-    expect_broken_at(posts_nothing(), "asy_post (threadsafe.c:", "post->kind");
+    expect_broken_at(posts_nothing(), "asy_post_quietly (threadsafe.c:", "post->kind");
 }
 
 TEST_MAIN()
