@@ -393,9 +393,10 @@ int asyncio_transport_start_tls(asyncio_transport *transport, asyncio_tls_contex
     asy_transport_check(transport, __func__);
     if (!transport->loop->current)
         return ASYNCIO_ENOTASK;
-    if (transport->state != TRANSPORT_OPEN || !transport->is_made || !transport->can_read ||
-        !transport->can_write)
-        return (int)asyncio_raise(ASYNCIO_ESTATE, "TLS cannot start: the transport is not open both ways");
+    if (transport->state != TRANSPORT_OPEN || !transport->is_made || transport->stream->filter ||
+        transport->stream->is_at_end || !transport->can_read || !transport->can_write)
+        return (int)asyncio_raise(ASYNCIO_ESTATE,
+                                  "TLS cannot start: the transport has it, or is not open both ways");
     transport->state = TRANSPORT_SHAKING;
     asy_transport_stop_reading(transport);
     int err = asyncio_stream_start_tls(transport->stream, tls, server_hostname);

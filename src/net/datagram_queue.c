@@ -64,7 +64,7 @@ static ssize_t send_one(asyncio_datagram_transport *transport, const void *buf, 
     return asy_sys_sendto(transport->fd, buf, n, MSG_NOSIGNAL, to, length);
 }
 
-static void wait_to_send(asyncio_datagram_transport *transport, const struct queued *first)
+static void await_send_room(asyncio_datagram_transport *transport, const struct queued *first)
 {
     asyncio_loop *loop = transport->loop;
     int err = 0;
@@ -91,7 +91,7 @@ void asy_endpoint_flush(asyncio_datagram_transport *transport)
         const struct sockaddr *to = first->length ? (const struct sockaddr *)&first->to : NULL;
         ssize_t sent = send_one(transport, first->data, first->n, to, first->length);
         if (sent == -EAGAIN || sent == -ENOBUFS) {
-            wait_to_send(transport, first);
+            await_send_room(transport, first);
             return;
         }
         drop_first(transport, first);
@@ -135,7 +135,7 @@ static int queue_datagram(asyncio_datagram_transport *transport, const void *buf
     list_append(&transport->queue, &queued->node);
     transport->queued_bytes += n + EXTRA_BYTES;
     if (queued->node.prev == &transport->queue)
-        wait_to_send(transport, queued);
+        await_send_room(transport, queued);
     return 0;
 }
 
