@@ -88,6 +88,24 @@ ASYNCIO_API int asyncio_create_unix_connection(const asyncio_protocol *protocol,
                                                const asyncio_connect_options *options,
                                                asyncio_transport **transport);
 
+/* Makes the program's object for one connection of a server, and says which protocol it has. NULL: the
+ * connection is aborted, and that is reported. */
+typedef void *(*asyncio_protocol_factory)(void *arg, const asyncio_protocol **protocol);
+
+/*
+ * Starts a server, as asyncio_start_server does, whose connections get a protocol in place of a handler. The
+ * factory is called when a connection is ready, with TLS after the handshake, right before connection_made.
+ * What servers.h says of handlers holds for connections: _wait_closed waits for connection_lost of all, and
+ * aborts them after the grace, with -ECONNABORTED; so do _release and _abort_clients at once;
+ * _close_clients is _close of each. With `loops`, protocols live on the loop that has the client; the kernel
+ * does not spread them (-EINVAL). (create_server)
+ */
+ASYNCIO_API int asyncio_create_server(asyncio_protocol_factory factory, void *arg, const char *host, int port,
+                                      const asyncio_server_options *options, asyncio_server **server);
+/* Starts a server on a Unix socket, on the same terms. (create_unix_server) */
+ASYNCIO_API int asyncio_create_unix_server(asyncio_protocol_factory factory, void *arg, const char *path,
+                                           const asyncio_server_options *options, asyncio_server **server);
+
 /* ---- Writing ------------------------------------------------------------------------------ */
 
 /* Accepts all bytes: sends what the descriptor takes at once, and a copy of the rest in the background.

@@ -31,8 +31,11 @@ enum transport_state {
     TRANSPORT_ENDED,   /* it was called, or never will be */
 };
 
-/* Told when a transport has ended and its descriptor is closed: a server. */
+/* A server. */
 struct transport_owner {
+    /* Sets protocol and self, right before connection_made. False: the transport is discarded. */
+    bool (*choose_protocol)(struct transport_owner *owner);
+    /* The transport has ended, and its descriptor is closed. */
     void (*transport_ended)(struct transport_owner *owner);
 };
 
@@ -96,6 +99,8 @@ void asy_transport_discard(asyncio_transport *transport);
 void asy_transport_do_next(asyncio_transport *transport);
 /* The connection is over: connection_lost(err) is due. */
 void asy_transport_lose(asyncio_transport *transport, intptr_t err);
+/* Drops what is queued, and loses the connection with err; a task that shakes hands does it. */
+void asy_transport_abort(asyncio_transport *transport, intptr_t err);
 /* Sends what is queued, then loses the connection with 0. */
 void asy_transport_close(asyncio_transport *transport);
 

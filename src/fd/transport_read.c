@@ -7,6 +7,7 @@
 #include "fd/transfer.h"
 #include "fd/transport.h"
 #include <errno.h>
+#include <string.h>
 
 static bool may_receive(const asyncio_transport *transport)
 {
@@ -18,9 +19,23 @@ static bool may_receive(const asyncio_transport *transport)
 
 /* ---- One attempt -------------------------------------------------------------------------- */
 
+/* Bytes that came behind a PROXY header, and were read with it. */
+static ssize_t take_read_ahead(asyncio_stream *stream, void *buf, size_t n)
+{
+    size_t count = asy_bytes_count(&stream->in);
+    n = n < count ? n : count;
+    memcpy(buf, stream->in.data + stream->in.start, n);
+    asy_bytes_consume(&stream->in, n);
+    if (n == count)
+        asy_bytes_free(&stream->in);
+    return n ? (ssize_t)n : -EAGAIN;
+}
+
 /* The number of bytes, 0 at the end, -EAGAIN, or an error. */
 static inline ssize_t receive_input(asyncio_stream *stream, void *buf, size_t n)
 {
+    if (UNLIKELY(stream->in.data != NULL))
+        return take_read_ahead(stream, buf, n);
     return stream->filter ? asy_stream_receive_plain(stream, buf, n)
                           : asy_stream_receive(stream, NULL, buf, n);
 }
@@ -70,7 +85,7 @@ static ssize_t look_for_peer(const asyncio_transport *transport)
 static ssize_t receive_some(asyncio_transport *transport)
 {
     const asyncio_stream *stream = transport->stream;
-    if (!stream->filter && !(stream->record->ready & FD_READ))
+    if (!stream->filter && !(stream->record->ready & FD_READ) && !stream->in.data)
         return -EAGAIN;
     if (UNLIKELY(!transport->can_read))
         return look_for_peer(transport);

@@ -33,6 +33,11 @@ static void free_transport(asyncio_transport *transport)
 static void make_connection(asyncio_transport *transport)
 {
     ASY_ASSERT(!transport->is_made);
+    struct transport_owner *owner = transport->owner;
+    if (owner && (transport->state != TRANSPORT_OPEN || !owner->choose_protocol(owner))) {
+        asy_transport_discard(transport);
+        return;
+    }
     transport->is_made = true;
     asy_connecting_begin(transport->connecting);
     if (transport->protocol->connection_made)
@@ -68,13 +73,32 @@ static void close_transport_fd(asyncio_transport *transport)
         asy_stream_destroy(stream);
 }
 
+/* The descriptor is closed. */
+static void leave_owner(asyncio_transport *transport)
+{
+    if (transport->owner)
+        transport->owner->transport_ended(transport->owner);
+    free_transport(transport);
+}
+
 static void end_transport(asyncio_transport *transport)
 {
     tell_lost(transport, transport->error);
     close_transport_fd(transport);
-    if (transport->owner)
-        transport->owner->transport_ended(transport->owner);
-    free_transport(transport);
+    leave_owner(transport);
+}
+
+void asy_transport_discard(asyncio_transport *transport)
+{
+    ASY_ASSERT(!transport->is_made);
+    transport->connecting = NULL;
+    transport->state = TRANSPORT_ENDED;
+    transport->what = NULL;
+    transport->must_reset = true;
+    asy_timer_stop(transport->loop, &transport->timer);
+    asy_transport_stop_reading(transport);
+    close_transport_fd(transport);
+    leave_owner(transport);
 }
 
 static void run_next(struct callback *callback)
@@ -208,7 +232,8 @@ static void output_moved(struct stream_face *face)
 static void transport_loop_closes(struct stream_holder *holder, asyncio_stream *stream)
 {
     asyncio_transport *transport = LIST_ENTRY(holder, asyncio_transport, holder);
-    bool is_secret = !transport->is_made && transport->connecting; /* the program has not seen it */
+    /* The program has not seen it. */
+    bool is_secret = !transport->is_made && (transport->connecting || transport->owner);
     intptr_t err = transport->state == TRANSPORT_LOST ? transport->error : -ECONNABORTED;
     transport->state = is_secret ? TRANSPORT_ENDED : TRANSPORT_LOST;
     asy_timer_stop(transport->loop, &transport->timer);
@@ -218,7 +243,7 @@ static void transport_loop_closes(struct stream_holder *holder, asyncio_stream *
     transport->connecting = NULL; /* on the stack of a task that never runs again */
     if (!is_secret)
         tell_lost(transport, err);
-    free_transport(transport);
+    leave_owner(transport);
 }
 
 /* ---- Made --------------------------------------------------------------------------------- */
@@ -259,19 +284,6 @@ int asy_transport_make(asyncio_stream *stream, const asyncio_protocol *protocol,
     asy_loop_object_made(stream->loop);
     *out = transport;
     return 0;
-}
-
-void asy_transport_discard(asyncio_transport *transport)
-{
-    ASY_ASSERT(!transport->is_made);
-    transport->connecting = NULL;
-    transport->state = TRANSPORT_ENDED;
-    transport->what = NULL;
-    transport->must_reset = true;
-    asy_timer_stop(transport->loop, &transport->timer);
-    asy_transport_stop_reading(transport);
-    close_transport_fd(transport);
-    free_transport(transport);
 }
 
 static int check_transport_options(const asyncio_connect_options *options)
@@ -343,6 +355,16 @@ static void break_handshake(asyncio_transport *transport)
     asy_stream_end_input(transport->stream, -ECONNABORTED);
 }
 
+void asy_transport_abort(asyncio_transport *transport, intptr_t err)
+{
+    if (transport->state == TRANSPORT_SHAKING) {
+        break_handshake(transport);
+    } else if (transport->state < TRANSPORT_LOST) {
+        transport->must_reset = true;
+        asy_transport_lose(transport, err);
+    }
+}
+
 void asyncio_transport_close(asyncio_transport *transport)
 {
     if (!transport)
@@ -361,14 +383,8 @@ void asyncio_transport_abort(asyncio_transport *transport)
     if (!transport)
         return;
     asy_transport_check(transport, __func__);
-    if (asy_loop_is_parents(transport->loop))
-        return;
-    if (transport->state == TRANSPORT_SHAKING) {
-        break_handshake(transport);
-    } else if (transport->state < TRANSPORT_LOST) {
-        transport->must_reset = true;
-        asy_transport_lose(transport, 0);
-    }
+    if (!asy_loop_is_parents(transport->loop))
+        asy_transport_abort(transport, 0);
 }
 
 bool asyncio_transport_is_closing(asyncio_transport *transport)

@@ -6,6 +6,7 @@
 #define ASY_NET_SERVER_H
 
 #include "asyncio/servers.h"
+#include "asyncio/transports.h"
 #include "core/quarantine.h"
 #include "core/timer.h"
 #include "fd/address.h"
@@ -27,6 +28,7 @@ struct asyncio_server {
     const char *what; /* asy_what_server; NULL: the owner has released it */
     asyncio_loop *loop;
     asyncio_client_handler handler;
+    asyncio_protocol_factory factory; /* of a server of protocols, which calls no handler; or NULL */
     void *arg;
     asyncio_server_options options;
     asyncio_context *context; /* of the task that started it; each client gets a copy */
@@ -36,10 +38,11 @@ struct asyncio_server {
     struct fd_owner owner;
     struct listener *listeners;
     size_t listener_count, listener_room;
-    struct list clients; /* with a task each */
-    struct list parked;  /* the longest first */
-    size_t client_count; /* of both */
-    bool parks_none;     /* handlers were cancelled: a client that parks now is aborted */
+    struct list clients;     /* with a task each */
+    struct list parked;      /* the longest first */
+    struct list connections; /* of struct connection: with a protocol */
+    size_t client_count;     /* of all three */
+    bool parks_none;         /* handlers were cancelled: a client that parks now is aborted */
     struct timer park_timer;
     struct list waiters;   /* tasks that wait for its close, or for the end of the last client */
     struct timer pause;    /* accepting goes on when it fires */
@@ -111,8 +114,20 @@ void asy_client_part(struct client *client);
 void asy_client_abort(struct client *client);
 /* It has ended: there is room for another one. Frees it. */
 void asy_client_end(struct client *client);
+/* A client of whatever sort has left the server. */
+void asy_server_lose_client(asyncio_server *server);
 /* The loop closes over it: no task of its runs any more. */
 void asy_client_orphan(struct client *client);
+
+/* ---- server_protocols.c --------------------------------------------------------------- */
+/* A connection has a protocol from here on, in place of a task. Takes the stream over, or aborts it. 0 or a
+ * negative errno. */
+int asy_connection_begin(asyncio_server *server, asyncio_stream *stream);
+/* End all of them: as _close of each does, or with -ECONNABORTED. */
+void asy_server_close_connections(asyncio_server *server);
+void asy_server_abort_connections(asyncio_server *server);
+/* The loop closes, and tells the transports after this. */
+void asy_server_orphan_connections(asyncio_server *server);
 
 /* ---- server_parked.c ------------------------------------------------------------------ */
 /* The handler has returned ASYNCIO_PARK, and the client has a stream. False: it must be aborted, after a

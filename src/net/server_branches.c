@@ -126,6 +126,7 @@ asyncio_server *asy_branch_open(struct branch *branch, size_t room)
         asy_server_alloc(branch->loop, spread->handler, spread->arg, &spread->options, room);
     if (!server)
         return NULL;
+    server->factory = spread->factory;
     server->context = branch->context;
     branch->context = NULL;
     server->spread = spread;

@@ -75,17 +75,23 @@ void asy_client_report(const struct client *client, intptr_t err, const char *me
 
 /* ---- Ends ---------------------------------------------------------------------------- */
 
+void asy_server_lose_client(asyncio_server *server)
+{
+    ASY_ASSERT(server->client_count > 0);
+    server->client_count--;
+    asy_server_client_went(server);
+    asy_server_unref(server);
+}
+
 void asy_client_end(struct client *client)
 {
     asyncio_server *server = client->server;
-    ASY_ASSERT(server->client_count > 0 && !client->stream);
+    ASY_ASSERT(!client->stream);
     list_remove(&client->node);
     if (client->task)
         asy_sys_free(service_of(client)->peer);
     asy_slab_free(client, sizeof *client);
-    server->client_count--;
-    asy_server_client_went(server);
-    asy_server_unref(server);
+    asy_server_lose_client(server);
 }
 
 /* A task of the handler's may still be closing the stream, and frees it. */
@@ -220,6 +226,17 @@ static int secure_client(const struct client *client)
     return err;
 }
 
+/* The client is ready, and goes on without a task. */
+static void give_protocol(struct client *client)
+{
+    asyncio_stream *stream = client->stream;
+    part_from_stream(client);
+    int err = stream ? asy_connection_begin(client->server, stream) : 0;
+    if (err)
+        asy_client_report(client, err, "no transport could serve a client");
+    asy_client_end(client);
+}
+
 /* The first task of a client. */
 static intptr_t start_client(void *args)
 {
@@ -227,8 +244,12 @@ static intptr_t start_client(void *args)
     int err = name_client(client);
     if (!err)
         err = secure_client(client);
-    if (!err)
+    if (!err && !client->server->factory)
         return start_service(args);
+    if (!err) {
+        give_protocol(client);
+        return 0;
+    }
     if (err == ASYNCIO_ETLS) /* TLS tells the peer what is wrong */
         flush_and_close(client);
     asy_client_abort(client);
@@ -305,9 +326,9 @@ void asy_client_part(struct client *client)
 
 /* ---- Accepted ------------------------------------------------------------------------- */
 
-static int make_client_stream(struct client *client, const struct fd_record *listener, int fd)
+static int make_client_stream(asyncio_server *server, const struct fd_record *listener, int fd,
+                              const struct sockaddr_storage *peer, asyncio_stream **stream)
 {
-    asyncio_server *server = client->server;
     struct fd_record *record = asy_fd_record(server->loop, fd);
     if (!record)
         return -ENOMEM;
@@ -315,19 +336,22 @@ static int make_client_stream(struct client *client, const struct fd_record *lis
                                        .write_limit = server->options.write_limit,
                                        .close_timeout = server->options.close_timeout};
     asy_fd_record_reset(server->loop, record, listener);
-    return asy_stream_make(server->loop, fd, &options, &client->stream);
+    int err = asy_stream_make(server->loop, fd, &options, stream);
+    if (!err)
+        (*stream)->peer = asy_peer_of((const struct sockaddr *)peer);
+    return err;
 }
 
-int asy_client_begin(asyncio_server *server, const struct fd_record *listener, int fd,
-                     const struct sockaddr_storage *peer)
+/* With a task, which serves it or prepares it. */
+static int begin_with_task(asyncio_server *server, const struct fd_record *listener, int fd,
+                           const struct sockaddr_storage *peer)
 {
-    ASY_ASSERT(!server->is_closed || server->branch); /* one may be on its way when a branch is closed */
     struct client *client = asy_slab_alloc(sizeof *client);
     asyncio_coro *coro = client ? make_service(client, &first_type) : NULL;
     int err = coro ? 0 : -ENOMEM;
     if (coro) {
         *client = (struct client){.server = server};
-        err = make_client_stream(client, listener, fd);
+        err = make_client_stream(server, listener, fd, peer, &client->stream);
     }
     if (err) {
         asyncio_close(fd);
@@ -341,11 +365,24 @@ int asy_client_begin(asyncio_server *server, const struct fd_record *listener, i
     list_init(&client->input.node);
     client->holder = (struct stream_holder){.forget_stream = forget_client_stream, .frees_stream = true};
     client->stream->holder = &client->holder;
-    client->stream->peer = asy_peer_of((const struct sockaddr *)peer);
     server->refs++;
     server->client_count++;
     start_client_task(client, coro);
     return 0;
+}
+
+int asy_client_begin(asyncio_server *server, const struct fd_record *listener, int fd,
+                     const struct sockaddr_storage *peer)
+{
+    asyncio_stream *stream;
+    ASY_ASSERT(!server->is_closed || server->branch); /* one may be on its way when a branch is closed */
+    if (!server->factory || server->options.tls || server->options.proxy_protocol)
+        return begin_with_task(server, listener, fd, peer);
+    int err = make_client_stream(server, listener, fd, peer, &stream);
+    if (!err)
+        return asy_connection_begin(server, stream);
+    asyncio_close(fd);
+    return err;
 }
 
 /* ---- All of them ----------------------------------------------------------------------- */
@@ -357,10 +394,13 @@ void asy_server_end_clients(asyncio_server *server, int err)
         if (client->stream)
             asy_stream_end_input(client->stream, err);
     }
-    if (err)
+    if (err) {
         asy_server_abort_parked(server);
-    else
+        asy_server_abort_connections(server);
+    } else {
         asy_server_close_parked(server);
+        asy_server_close_connections(server);
+    }
 }
 
 void asyncio_server_close_clients(asyncio_server *server)

@@ -55,6 +55,7 @@ struct spread {
     asyncio_server *home; /* NULL: gone. Home's thread */
     asyncio_loop *home_loop;
     asyncio_client_handler handler;
+    asyncio_protocol_factory factory; /* or NULL */
     void *arg;
     asyncio_server_options options;
     _Atomic unsigned turn;

@@ -317,6 +317,7 @@ asyncio_server *asy_server_alloc(asyncio_loop *loop, asyncio_client_handler hand
         asy_tls_hooks()->ref(server->options.tls);
     list_init(&server->clients);
     list_init(&server->parked);
+    list_init(&server->connections);
     list_init(&server->waiters);
     list_init(&server->owner.node);
     server->owner.loop_closes = server_loop_closes;
@@ -426,6 +427,7 @@ static void server_loop_closes(struct fd_owner *owner)
     list_splice(&server->clients, &server->parked);
     while (!list_is_empty(&server->clients))
         asy_client_orphan(LIST_ENTRY(server->clients.next, struct client, node));
+    asy_server_orphan_connections(server);
     if (server->branch)
         asy_branch_closes(server);
     else
@@ -462,6 +464,7 @@ void asy_server_cancel_handlers(asyncio_server *server)
     LIST_EACH(node, &server->clients)
         asyncio_cancel(LIST_ENTRY(node, struct client, node)->task);
     asy_server_abort_parked(server);
+    asy_server_abort_connections(server);
 }
 
 static void cancel_handlers(asyncio_server *server)
@@ -479,8 +482,10 @@ static int wait_for_clients(asyncio_server *server, double grace)
 {
     struct grace limit = {.server = server, .timer.fire = end_clients_grace};
     int err = 0;
-    if (server->loop->is_shutting_down) /* which has cancelled the handlers */
+    if (server->loop->is_shutting_down) { /* which has cancelled the handlers */
         asy_server_abort_parked(server);
+        asy_server_abort_connections(server);
+    }
     if (grace <= 0)
         cancel_handlers(server);
     else

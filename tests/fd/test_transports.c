@@ -289,9 +289,10 @@ ASYNC_TEST(pause_and_resume_alternate)
         CHECK(asyncio_transport_get_write_buffer_size(side.transport) > 64 * 1024);
         while (asyncio_transport_get_write_buffer_size(side.transport)) {
             net_drain(peer);
-            asyncio_sleep(0);
+            asyncio_sleep(0.0002);
         }
-        asyncio_sleep(0.001);
+        for (int i = 0; i < 5; i++) /* resume_writing comes in a later iteration */
+            asyncio_sleep(0);
     }
     CHECK_TEXT(side.log, "made pause resume pause resume pause resume");
     close(peer);

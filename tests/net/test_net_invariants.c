@@ -60,7 +60,7 @@ ASYNC(ends_more_clients_than_began)
 
 TEST(a_server_counts_its_clients)
 {
-    expect_broken(ends_more_clients_than_began(), "asy_client_end", "server->client_count > 0");
+    expect_broken(ends_more_clients_than_began(), "asy_server_lose_client", "server->client_count > 0");
 }
 
 ASYNC(listens_to_more_than_there_is_room_for)
