@@ -3,19 +3,20 @@
 The command `asyncio` and a program that waits in every way: words, tree, filters, JSON, what is kept
 of it, and how the command ends where there is nothing to see.
 
-    test_command.py TOOL TARGET BUSY     (target.c, busy.c)
+    test_command.py TOOL TARGET BUSY HANG     (target.c, busy.c, docs/guide/code/hang.c)
 """
 import faulthandler
 import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from targets import call, check, columns, end, expected, masked, running, settled, tasks_of
+from targets import HERE, call, check, columns, end, expected, masked, running, settled, tasks_of
 
 # Where it hangs, if it is killed for that.
 faulthandler.register(signal.SIGTERM, chain=True)
@@ -72,6 +73,29 @@ def check_saved(tool, pid, folder):
         check(done.returncode in (1, 4, 5), f'cut at {length}: {done.returncode}', done.stderr)
 
 
+def check_versions(tool, pid, folder):
+    """A descriptor of before the shapes is read as far as it goes; one of a later version is refused."""
+    kept, older, later = folder / 'kept', folder / 'older', folder / 'later'
+    whole = kept.read_bytes()
+    places = [found.start() for found in re.finditer(rb'asyncio\x00\x01\x00\x00\x00', whole)]
+    for place in places:
+        size = struct.pack('<I', 232)
+        older.write_bytes(whole[:place + 12] + size + whole[place + 16:])
+        later.write_bytes(whole[:place + 8] + struct.pack('<I', 2) + whole[place + 12:])
+        done = subprocess.run([tool, 'ps', later], capture_output=True, text=True, timeout=60)
+        if done.returncode == 0:
+            continue  # words of the program that only look like it
+        check(done.returncode == 4 and 'version 2' in done.stderr, 'a later version', done.stderr)
+        rows = columns(call(tool, 'ps', older))
+        names = [row[:3] for row in columns(expected('ps.txt'))]
+        check([row[:3] for row in rows] == names, 'version 1', rows)
+        tree = call(tool, 'pstree', older)
+        check(re.search(r'Task-12 awaiter: await.*\n.*awaiter target.c.*\n.*Task-11 napper', tree),
+              'awaits of version 1', tree)
+        return
+    check(False, 'the descriptor was saved', len(places))
+
+
 def check_deadlock(tool, target):
     with running(target, 'deadlock') as child:
         text = call(tool, 'pstree', child.pid)
@@ -120,12 +144,20 @@ def check_symbols(tool, target):
     check('another build' in done.stdout, 'another build', done.stdout)
 
 
-def main(tool, target, busy):
+def check_guide(tool, hang):
+    """What the guide shows is what there is to see."""
+    shown = (HERE.parents[1] / 'docs/guide/code/hang.pstree').read_text().split('\n', 1)[1]
+    with running(hang) as child:
+        settled(lambda: masked(call(tool, 'pstree', child.pid)), masked(shown), 'the picture in the guide')
+
+
+def main(tool, target, busy, hang):
     with tempfile.TemporaryDirectory() as folder, running(target) as child:
         check_words(tool, child.pid)
         check_filters(tool, child.pid)
         check_machines(tool, child.pid)
         check_saved(tool, child.pid, Path(folder))
+        check_versions(tool, child.pid, Path(folder))
         check_ends(tool, Path(folder))
         check(len(tasks_of(tool, child.pid)) == 25, 'it is as before')
         child.stdin.close()
@@ -133,6 +165,7 @@ def main(tool, target, busy):
     check_deadlock(tool, target)
     check_running(tool, busy)
     check_symbols(tool, target)
+    check_guide(tool, hang)
     end()
 
 

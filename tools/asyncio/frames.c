@@ -183,6 +183,18 @@ static bool is_librarys(struct frames *frames, const struct place *place, const 
     return is_named_ours(frame->function) || is_folder_known(frames, place->unit) || is_glue(frame->function);
 }
 
+/* In the C library the program has no line. */
+static bool is_systems(struct frames *frames, const struct frame *frame)
+{
+    static const char *const names[] = {"libc.so", "libc-", "libm.so", "libpthread", "ld-", "[vdso"};
+    Dwfl_Module *module = dwfl_addrmodule(frames->dwfl, frame->pc);
+    const char *path = module ? dwfl_module_info(module, NULL, NULL, NULL, NULL, NULL, NULL, NULL) : NULL;
+    for (size_t i = 0; path && i < sizeof names / sizeof *names; i++)
+        if (strncmp(last_part_of(path), names[i], strlen(names[i])) == 0)
+            return true;
+    return false;
+}
+
 /* All that is further in than the public function that the program has called. */
 static void mark_inner(struct stack *stack)
 {
@@ -211,7 +223,8 @@ void frames_make(struct frames *frames, const uint64_t *pcs, size_t count, struc
         }
     }
     mark_inner(out);
-    while (out->where < out->count && out->frames[out->where].is_library)
+    while (out->where < out->count &&
+           (out->frames[out->where].is_library || is_systems(frames, &out->frames[out->where])))
         out->where++;
 }
 

@@ -147,6 +147,7 @@ void touch_links(struct model *model)
 void model_link(struct model *model)
 {
     model->edge_count = 0;
+    model_index(model);
     table_free(&model->by_id);
     for (uint32_t i = 0; i < model->task_count; i++)
         table_put(&model->by_id, model->tasks[i].id, i);

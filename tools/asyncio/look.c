@@ -43,6 +43,7 @@ static bool copy_stopped(struct look *look)
 {
     const char *why = "";
     for (int i = 0; i < TRIES; i++) {
+        model_make_room(&look->model);
         if (!stop_loops(look, &why)) {
             text_add(&look->target->remark, "it was read without stopping it: %s; ", why);
             return false;
@@ -52,6 +53,7 @@ static bool copy_stopped(struct look *look)
         model_take_registers(&look->model);
         touch_links(&look->model);
         look->target->ops->go_on(look->target);
+        model_index(&look->model);
         if (!look->model.remark.length)
             break;
     }

@@ -11,7 +11,8 @@ FILE *open_maps_file(const struct target *target)
         return NULL;
     for (size_t i = 0; i < target->mapping_count; i++) {
         const struct mapping *mapping = &target->mappings[i];
-        if (mapping->path[0] != '/' || strchr(mapping->path, '\n'))
+        bool is_vdso = strcmp(mapping->path, "[vdso]") == 0;
+        if ((mapping->path[0] != '/' && !is_vdso) || strchr(mapping->path, '\n'))
             continue;
         fprintf(file, "%llx-%llx %s %llx %x:%x %llu %s\n", (unsigned long long)mapping->low,
                 (unsigned long long)mapping->high, mapping->is_executable ? "r-xp" : "r--p",

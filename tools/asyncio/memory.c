@@ -7,6 +7,8 @@
 
 /* Structs of one kind lie side by side: what is near will be asked for next. */
 #define WINDOW_PAGES 16
+/* Up to so many new stretches are put among the sorted ones, one by one. */
+#define INSERTED_MAX 64
 /* More than this is not kept: a target that makes us read on and on ends here. */
 #define BYTES_MAX ((size_t)2 << 30)
 
@@ -136,16 +138,42 @@ static int compare_stretches(const void *a, const void *b)
     return (x->low > y->low) - (x->low < y->low);
 }
 
-void memory_sort_stretches(struct memory *memory)
+static void sort_all(struct memory *memory)
 {
-    free(memory->by_address);
-    memory->by_address = must_alloc(memory->stretch_count * sizeof *memory->by_address);
-    memory->sorted_count = memory->stretch_count;
     for (size_t i = 0; i < memory->stretch_count; i++)
         memory->by_address[i] = (uint32_t)i;
     sorted = memory;
     if (memory->stretch_count)
         qsort(memory->by_address, memory->stretch_count, sizeof *memory->by_address, compare_stretches);
+    memory->sorted_count = memory->stretch_count;
+}
+
+static void insert_stretch(struct memory *memory, uint32_t stretch)
+{
+    size_t low = 0, high = memory->sorted_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (memory->stretches[memory->by_address[middle]].low < memory->stretches[stretch].low)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    memmove(&memory->by_address[low + 1], &memory->by_address[low],
+            (memory->sorted_count - low) * sizeof *memory->by_address);
+    memory->by_address[low] = stretch;
+    memory->sorted_count++;
+}
+
+/* Stacks stay in order, however deep they are. The target may be stopped: a few new ones are put between. */
+void memory_sort_stretches(struct memory *memory)
+{
+    while (memory->order_capacity < memory->stretch_count)
+        memory->by_address = must_grow(memory->by_address, &memory->order_capacity, memory->stretch_count,
+                                       sizeof *memory->by_address);
+    if (memory->stretch_count - memory->sorted_count > INSERTED_MAX)
+        sort_all(memory);
+    while (memory->sorted_count < memory->stretch_count)
+        insert_stretch(memory, (uint32_t)memory->sorted_count);
 }
 
 struct stretch *memory_find_stretch(struct memory *memory, uint64_t address)

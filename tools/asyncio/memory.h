@@ -32,7 +32,7 @@ struct memory {
     size_t stretch_count, stretch_capacity;
     struct table by_end;  /* of stretches */
     uint32_t *by_address; /* after memory_sort_stretches */
-    size_t sorted_count;
+    size_t sorted_count, order_capacity;
     uint32_t latest;            /* the one found last */
     uint64_t own_low, own_high; /* the stack of a suspended task, which reads of its own do not share */
     size_t bytes;               /* that it holds */

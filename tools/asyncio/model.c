@@ -184,55 +184,71 @@ static struct task *add_task(struct model *model, uint64_t at, uint32_t loop)
                           .timeout_ns = INT64_MAX,
                           .state = TASK_UNKNOWN,
                           .is_new = true};
-    table_put(&model->by_address, at, (uint32_t)model->task_count);
     model->task_count++;
     return task;
 }
 
-/* Takes over a task as it was made before, if neither it nor its loop's choice of who runs has changed. */
-static bool take_over(struct model *model, struct task *task, const struct model *before,
-                      const struct loop *loop)
+/* Is what was made of the task before still true? Its pages say so, unless it ran. */
+static bool is_unchanged(const struct model *model, const struct task *task)
 {
-    uint32_t i = before ? table_find(&before->by_address, task->at) : UINT32_MAX;
-    if (i == UINT32_MAX || task->at == loop->current)
+    const struct page *pages = model->memory->pages;
+    return task->state != TASK_RUNS && task->state != TASK_UNKNOWN && task->first_page != NOBODY &&
+           task->last_page != NOBODY && !pages[task->first_page].has_changed &&
+           !pages[task->last_page].has_changed;
+}
+
+/* Takes over a task as it was made before; false: it must be read. `*place`: where it is looked for first,
+ * and then where the next one is. */
+static bool take_over(struct model *model, struct task *task, const struct model *before, size_t *place)
+{
+    if (*place >= before->task_count || before->tasks[*place].at != task->at)
+        *place = table_find(&before->by_address, task->at);
+    if (*place >= before->task_count)
         return false;
-    const struct task *old = &before->tasks[i];
-    const struct page *first = memory_find_page(model->memory, task->at);
-    const struct page *last = memory_find_page(model->memory, task->at + model->debug.task.size - 1);
-    if (!first || !last || first->has_changed || last->has_changed || old->state == TASK_RUNS ||
-        old->state == TASK_UNKNOWN)
+    const struct task *old = &before->tasks[(*place)++];
+    if (task->at == model->loops[task->loop].current || !is_unchanged(model, old))
         return false;
-    uint32_t own_loop = task->loop;
+    uint32_t loop = task->loop;
     *task = *old;
-    task->loop = own_loop;
+    task->loop = loop;
     task->is_new = false;
     return true;
 }
 
+static bool read_task(struct model *model, struct task *task)
+{
+    const struct loop *loop = &model->loops[task->loop];
+    if (!load_task(model, task, loop))
+        return false;
+    const struct page *first = memory_find_page(model->memory, task->at);
+    const struct page *last = memory_find_page(model->memory, task->at + model->debug.task.size - 1);
+    task->first_page = first ? (uint32_t)(first - model->memory->pages) : NOBODY;
+    task->last_page = last ? (uint32_t)(last - model->memory->pages) : NOBODY;
+    return true;
+}
+
+/* `before`: what was made of an earlier copy, or NULL. */
 static void collect_tasks(struct model *model, uint32_t loop_index, const struct model *before)
 {
     struct loop *loop = &model->loops[loop_index];
     uint64_t head = loop->at + model->debug.loop.tasks, previous = head,
              node = memory_word(model->memory, head);
-    size_t torn = 0;
+    size_t torn = 0, place = 0, most = before ? 2 * before->task_count + 100000 : TASKS_MAX;
     loop->first_task = (uint32_t)model->task_count;
-    while (node != head) {
-        uint64_t at = node - model->debug.task.node;
+    for (; node != head; previous = node, node = model->tasks[model->task_count - 1].next) {
+        struct task *task = add_task(model, node - model->debug.task.node, loop_index);
+        if (before && take_over(model, task, before, &place))
+            continue;
         /* A node that is being taken off is off the way forward first: one place may be torn. */
         bool is_torn = memory_word(model->memory, node + 8) != previous && torn++;
-        bool is_known = table_find(&model->by_address, at) != UINT32_MAX;
-        if (!node || is_torn || is_known || model->task_count >= TASKS_MAX) {
+        bool is_known = !before && table_find(&model->by_address, task->at) != UINT32_MAX;
+        if (!node || is_torn || is_known || model->task_count > most || !read_task(model, task)) {
+            model->task_count--;
             add_remark(model, "a list of tasks is broken");
             break;
         }
-        struct task *task = add_task(model, at, loop_index);
-        if (!take_over(model, task, before, loop) && !load_task(model, task, loop)) {
-            model->task_count--;
-            add_remark(model, "a list leads to what is no task");
-            break;
-        }
-        previous = node;
-        node = task->next;
+        if (!before)
+            table_put(&model->by_address, task->at, (uint32_t)model->task_count - 1);
     }
     loop->tasks = (uint32_t)model->task_count - loop->first_task;
 }
@@ -317,9 +333,11 @@ void model_collect(struct model *model)
 {
     struct model before = *model;
     model->loops = NULL;
-    model->tasks = NULL;
-    model->loop_count = model->loop_capacity = model->task_count = model->task_capacity = 0;
-    model->by_address = (struct table){0};
+    model->tasks = model->room;
+    model->task_capacity = model->room_capacity;
+    model->room = NULL;
+    model->loop_count = model->loop_capacity = model->task_count = model->room_capacity = 0;
+    model->by_address = model->by_id = (struct table){0};
     text_clear(&model->remark);
     collect_loops(model);
     for (uint32_t i = 0; i < model->loop_count; i++)
@@ -329,6 +347,23 @@ void model_collect(struct model *model)
     free(before.loops);
     free(before.tasks);
     table_free(&before.by_address);
+    table_free(&before.by_id);
+}
+
+void model_make_room(struct model *model)
+{
+    free(model->room);
+    model->room_capacity = model->task_count + 256;
+    model->room = must_alloc(model->room_capacity * sizeof *model->room);
+    memset(model->room, 0xff, model->room_capacity * sizeof *model->room);
+}
+
+void model_index(struct model *model)
+{
+    if (model->by_address.count)
+        return;
+    for (uint32_t i = 0; i < model->task_count; i++)
+        table_put(&model->by_address, model->tasks[i].at, i);
 }
 
 /* ---- Threads that are at work ------------------------------------------------ */
@@ -348,12 +383,14 @@ uint64_t stack_pointer_of(const struct model *model, const struct registers *reg
 static void take_registers(struct model *model, struct loop *loop)
 {
     struct target *target = model->target;
-    uint32_t current = table_find(&model->by_address, loop->current);
     if (!target->ops->get_registers(target, loop->tid, &loop->registers))
         return;
     uint64_t sp = stack_pointer_of(model, &loop->registers);
     const struct mapping *mapping = find_mapping(target, sp);
-    uint64_t end = current != UINT32_MAX ? model->tasks[current].stack_high : 0;
+    uint64_t end = 0;
+    for (uint32_t i = 0; loop->current && i < loop->tasks && !end; i++)
+        if (model->tasks[loop->first_task + i].state == TASK_RUNS)
+            end = model->tasks[loop->first_task + i].stack_high;
     if (end <= sp || end - sp > STACK_BYTES_MAX)
         end = mapping && mapping->high - sp < STACK_BYTES_MAX ? mapping->high : sp + STACK_BYTES_MAX;
     memory_copy_stretch(model->memory, sp, end);
@@ -449,6 +486,7 @@ void model_free(struct model *model)
     free(model->site_list);
     free(model->loops);
     free(model->tasks);
+    free(model->room);
     free(model->edges);
     table_free(&model->kinds);
     table_free(&model->sites);

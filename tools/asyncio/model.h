@@ -33,6 +33,7 @@ struct task {
     const struct kind *kind;             /* of its wait, or NULL */
     const struct stack *stack;           /* once unwound, or NULL */
     uint32_t loop;
+    uint32_t first_page, last_page; /* that its struct lies on; NOBODY: not known */
     uint32_t first_edge, edge_count;
     uint32_t owner; /* a task that awaits it, or whose group it is in; or NOBODY */
     uint8_t state;  /* enum task_state */
@@ -68,6 +69,8 @@ struct model {
     size_t loop_count, loop_capacity;
     struct task *tasks;
     size_t task_count, task_capacity;
+    struct task *room; /* model_make_room's, or NULL */
+    size_t room_capacity;
     struct table by_address, by_id;
     struct edge *edges;
     size_t edge_count, edge_capacity;
@@ -87,6 +90,10 @@ enum exit_status model_open(struct model *model, struct target *target, struct m
 /* Makes loops and tasks, and copies what they wait for. What was made before, and has not changed since, is
  * taken over. */
 void model_collect(struct model *model);
+/* Room for the next time, touched already: a target that is stopped does not wait for that, either. */
+void model_make_room(struct model *model);
+/* Makes the table of tasks, which a target that is stopped need not wait for. */
+void model_index(struct model *model);
 /* Finds out who waits for whom. (links.c) */
 void model_link(struct model *model);
 void model_free(struct model *model);

@@ -90,7 +90,7 @@ static bool take_option(struct options *options, int option)
 }
 
 /* False: the usage was printed, and *status says how to end. */
-static bool take_options(struct options *options, int argc, char **argv, int *status)
+static bool take_options(struct options *options, int argc, char **argv, enum exit_status *status)
 {
     int option;
     bool is_well = true;
@@ -117,9 +117,9 @@ static bool take_options(struct options *options, int argc, char **argv, int *st
 static int run_look(int argc, char **argv, int stack, void (*show)(struct look *look))
 {
     struct look look = {.options.stack = stack};
-    int status;
+    enum exit_status status;
     if (!take_options(&look.options, argc, argv, &status))
-        return status;
+        return (int)status;
     status = look_at(&look);
     if (status == READ_WHOLE || status == READ_IN_PART) {
         if (look.options.json)
@@ -130,7 +130,7 @@ static int run_look(int argc, char **argv, int stack, void (*show)(struct look *
             show(&look);
     }
     look_free(&look);
-    return status;
+    return (int)status;
 }
 
 int run_ps(int argc, char **argv)

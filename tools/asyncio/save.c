@@ -233,7 +233,7 @@ static bool write_saving(struct saving *saving, FILE *file)
 }
 
 /* Memory of a program may hold secrets: the file is its owner's alone. */
-static int save_to(struct saving *saving, const char *path)
+static enum exit_status save_to(struct saving *saving, const char *path)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     FILE *file = fd < 0 ? NULL : fdopen(fd, "wb");
@@ -254,7 +254,7 @@ int run_save(int argc, char **argv)
         return MISUSED;
     }
     struct saving saving = {.look.options = {.what = argv[1], .stack = INT_MAX}};
-    int status = look_at(&saving.look);
+    enum exit_status status = look_at(&saving.look);
     if (status == READ_WHOLE || status == READ_IN_PART) {
         note_threads(&saving);
         note_mappings(&saving);
@@ -262,12 +262,12 @@ int run_save(int argc, char **argv)
             note_auxiliary(&saving);
         note_words(&saving);
         collect_parts(&saving);
-        int saved = save_to(&saving, argv[2]);
+        enum exit_status saved = save_to(&saving, argv[2]);
         status = saved ? saved : status;
     }
     free(saving.parts);
     text_free(&saving.notes);
     text_free(&saving.words);
     look_free(&saving.look);
-    return status;
+    return (int)status;
 }

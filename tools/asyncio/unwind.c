@@ -331,12 +331,25 @@ void unwind_all(struct unwinder *unwinder)
 
 static struct model *finding; /* libdw's callback has an argument for each module, but no way to set it */
 
+/* The kernel's own code in each process stands in no file. */
+static Elf *read_vdso(const struct mapping *mapping)
+{
+    static char room[16 * PAGE_BYTES];
+    size_t bytes = (size_t)(mapping->high - mapping->low);
+    if (bytes > sizeof room ||
+        finding->target->ops->read(finding->target, mapping->low, room, bytes) != bytes)
+        return NULL;
+    return elf_memory(room, bytes);
+}
+
 static int find_elf(Dwfl_Module *module, void **arg, const char *name, Dwarf_Addr base, char **file_name,
                     Elf **elf)
 {
-    (void)module, (void)arg, (void)elf, (void)file_name;
+    (void)module, (void)arg;
     const struct mapping *mapping = find_mapping(finding->target, base);
-    if (!mapping || strcmp(mapping->path, name) != 0 || name[0] != '/')
+    if (mapping && strcmp(mapping->path, "[vdso]") == 0)
+        *elf = read_vdso(mapping);
+    if (!mapping || *elf || strcmp(mapping->path, name) != 0 || name[0] != '/')
         return -1;
     *file_name = must_copy(name); /* where separate debug information is looked for */
     return finding->target->ops->open_file(finding->target, mapping);

@@ -403,7 +403,7 @@ void say_cycle(struct look *look, const struct cycle *cycle, struct text *text)
     for (size_t i = 0; i < cycle->length; i++) {
         uint32_t from = cycle->tasks[i], to = cycle->tasks[(i + 1) % cycle->length];
         const struct edge *edge = edge_between(model, from, to);
-        text_add(text, i ? ", " : "");
+        text_add(text, i ? "; " : "");
         name_task(&model->tasks[from], text);
         if (edge && edge->kind == NEEDS_LOCK) {
             text_add(text, " waits for lock ");

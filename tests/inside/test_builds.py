@@ -1,0 +1,155 @@
+#!/usr/bin/python3
+"""
+The command `asyncio` and programs that were built in each way: what it shows is the same for all. And
+programs in other places: deleted, in other namespaces, dead with a core file left.
+
+    test_builds.py TOOL LIBRARY INCLUDE     (LIBRARY: libasyncio.a; the shared one lies beside it)
+
+Compiles target.c with $CC (cc where unset).
+"""
+import faulthandler
+import os
+import re
+import resource
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from targets import HERE, IS_THOROUGH, call, check, columns, end, expected, masked, running, settled
+
+# Where it hangs, if it is killed for that.
+faulthandler.register(signal.SIGTERM, chain=True)
+
+# What the suite does each time is the one that differs most from the usual; the rest takes its time.
+BUILDS = {
+    'stripped': ['-O2', '-s', '-fno-pie', '-no-pie'],
+    'shared': ['-O2', '-fomit-frame-pointer'],
+    'headless': ['-O2'],
+    'static-pie': ['-O2', '-static-pie'],
+    'pie': ['-O2', '-fpie', '-pie'],
+    'no-pie': ['-O2', '-fno-pie', '-no-pie'],
+    'static': ['-O2', '-static'],
+    'no-optimisation': ['-O0'],
+    'size': ['-Os'],
+    'frame-pointers': ['-O1', '-fno-omit-frame-pointer'],
+}
+ALWAYS = ['shared', 'stripped']
+NAMELESS = ['stripped', 'headless']
+
+
+def compile_target(build, library, include, program):
+    compiler = os.environ.get('CC', 'cc').split()
+    libraries = [library]
+    if build == 'shared':
+        libraries = ['-L', Path(library).parent, '-lasyncio', f'-Wl,-rpath,{Path(library).parent.resolve()}']
+    done = subprocess.run([*compiler, '-std=gnu11', '-g', '-fno-optimize-sibling-calls', *BUILDS[build],
+                           '-I', include, HERE / 'target.c', *libraries, '-pthread', '-lm', '-o', program],
+                          capture_output=True, text=True)
+    if done.returncode:
+        print(f'{build} cannot be built here:\n{done.stderr[-500:]}')
+    return done.returncode == 0
+
+
+def cut_headers(program):
+    """Takes the section headers off, as some packers do."""
+    with open(program, 'r+b') as file:
+        file.seek(40)
+        file.write(struct.pack('<Q', 0))  # e_shoff
+        file.seek(60)
+        file.write(struct.pack('<HH', 0, 0))  # e_shnum, e_shstrndx
+
+
+def check_build(tool, library, include, folder, build):
+    program = folder / build
+    if not compile_target(build, library, include, program):
+        return
+    if build == 'headless':
+        cut_headers(program)
+    with running(program) as child:
+        if build in NAMELESS:
+            settled(lambda: columns(call(tool, 'ps', child.pid)), columns(expected('ps.txt')), build)
+            frames = call(tool, 'pstree', '--name', 'client-7', child.pid)
+            check(frames.count('\n') >= 4, f'{build}: frames without names', frames)
+        else:
+            settled(lambda: masked(call(tool, 'ps', child.pid)), expected('ps.txt'), build)
+            settled(lambda: masked(call(tool, 'pstree', child.pid)), expected('pstree.txt'), build)
+
+
+# ---- Places ------------------------------------------------------------------------------------
+
+
+def check_deleted(tool, program, folder):
+    copy = folder / 'deleted'
+    shutil.copy(program, copy)
+    with running(copy) as child:
+        copy.unlink()
+        settled(lambda: masked(call(tool, 'ps', child.pid)), expected('ps.txt'), 'a deleted program')
+        copy.write_text('something else')
+        settled(lambda: masked(call(tool, 'ps', child.pid)), expected('ps.txt'), 'a replaced program')
+
+
+def children_of(pid):
+    try:
+        return [int(word) for word in Path(f'/proc/{pid}/task/{pid}/children').read_text().split()]
+    except OSError:
+        return []
+
+
+def check_namespaces(tool, program, folder):
+    """A program on a file system that we do not see, with a number that we do not know it by."""
+    hidden = folder / 'hidden'
+    hidden.mkdir()
+    script = f'mount -t tmpfs none {hidden} && cp {program} {hidden}/target && exec {hidden}/target'
+    unshare = ['unshare', '--mount', '--pid', '--fork', '--kill-child', 'sh', '-c', script]
+    try:
+        with running(*unshare) as child:
+            inside = children_of(child.pid)
+            check(inside and not (hidden / 'target').exists(), 'it is hidden', inside)
+            settled(lambda: masked(call(tool, 'ps', inside[0])), expected('ps.txt'), 'other namespaces')
+    except (RuntimeError, FileNotFoundError):
+        print('no namespaces here')
+
+
+def check_core(tool, program, folder):
+    """Of a core the kernel wrote: all but what only the kernel knew."""
+    pattern = Path('/proc/sys/kernel/core_pattern').read_text().strip()
+    if '/' in pattern or '|' in pattern:
+        print('no core files here')
+        return
+    limit = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    with running(program, cwd=folder,
+                 preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (limit, limit))) as child:
+        child.send_signal(signal.SIGABRT)
+        child.wait(60)
+    cores = [path for path in folder.iterdir() if path.name.startswith('core')]
+    if not cores:
+        print('no core file was left')
+        return
+    text = masked(call(tool, 'ps', cores[0]))
+    wanted = re.sub(r'(fd N), (pipe:\[N\]|unix|tcp \S+ <- \S+)', r'\1', expected('ps.txt'))
+    check(text == wanted.replace(', waits since N s', ', waits'), 'a core file', text)
+    tree = call(tool, 'pstree', cores[0], program)
+    check('read_request target.c' in tree, 'stacks of a core file', tree)
+    cut = folder / 'cut'
+    cut.write_bytes(cores[0].read_bytes()[:cores[0].stat().st_size // 3])
+    done = subprocess.run([tool, 'ps', cut], capture_output=True, timeout=60)
+    check(done.returncode in (1, 4, 5), f'a core that is cut: {done.returncode}')
+
+
+def main(tool, library, include):
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for build in BUILDS if IS_THOROUGH else ALWAYS:
+            check_build(tool, library, include, folder, build)
+        program = folder / 'shared'
+        check_deleted(tool, program, folder)
+        check_namespaces(tool, program, folder)
+        check_core(tool, program, folder)
+    end()
+
+
+main(*sys.argv[1:])
