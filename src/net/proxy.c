@@ -1,8 +1,9 @@
 /*
  * PROXY headers, parsed. See proxy.h.
  *
- * The parser is strict, since the bytes decide whom the server takes its client for: it knows no spaces, zeros
- * or line ends but those of the specification, and refuses at the first byte that cannot belong to a header.
+ * The parser is strict, since the bytes decide whom the server takes its client for. It knows no spaces,
+ * zeros or line ends but those of the specification, and refuses at the first byte that cannot belong to
+ * a header.
  */
 #include "net/proxy.h"
 #include <arpa/inet.h>
