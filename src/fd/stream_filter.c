@@ -3,6 +3,7 @@
  * takes from `wire` the bytes that came, and adds to `out` the bytes to send.
  */
 #include "asyncio/errors.h"
+#include "asyncio/fdio.h"
 #include "asyncio/messages.h"
 #include "asyncio/timeouts.h"
 #include "base/assert.h"
@@ -11,9 +12,11 @@
 #include "fd/address.h"
 #include "fd/stream.h"
 #include "fd/tls_hook.h"
+#include "sys/files.h"
 #include "sys/net.h"
 #include "sys/sys.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 /* ---- Called by a filter ----------------------------------------------------------------- */
@@ -49,10 +52,25 @@ size_t asyncio_filter_queued_(asyncio_stream *stream)
     return asy_bytes_count(&stream->out);
 }
 
-void *asyncio_filter_of_(asyncio_stream *stream, const struct asy_stream_filter_ops *ops)
+void *asyncio_filter_of_(asyncio_stream *stream, const struct asy_stream_filter_ops *ops, const char *call)
 {
-    asy_stream_check(stream, "asyncio_stream_tls_info");
+    asy_stream_check(stream, call);
     return stream->filter_ops == ops && !stream->is_shaking ? stream->filter : NULL;
+}
+
+int asyncio_filter_open_log_(const char *path)
+{
+    return asy_sys_open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY, S_IRUSR | S_IWUSR);
+}
+
+void asyncio_filter_close_log_(int fd)
+{
+    asyncio_close(fd);
+}
+
+void asyncio_filter_log_(int fd, const char *line, size_t n)
+{
+    (void)asy_sys_write(fd, line, n);
 }
 
 void *asyncio_filter_alloc_(size_t bytes)

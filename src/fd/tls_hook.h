@@ -28,7 +28,8 @@ const struct asy_tls_hooks *asy_tls_hooks(void);
 ASYNCIO_API int asyncio_filter_set_(asyncio_stream *stream, const struct asy_stream_filter_ops *ops,
                                     void *filter);
 /* The stream's filter, if it has these operations and its handshake is done; else NULL. */
-ASYNCIO_API void *asyncio_filter_of_(asyncio_stream *stream, const struct asy_stream_filter_ops *ops);
+ASYNCIO_API void *asyncio_filter_of_(asyncio_stream *stream, const struct asy_stream_filter_ops *ops,
+                                     const char *call);
 /* Takes up to n bytes that came from the descriptor. 0: none are there; *ended: and none will come. */
 ASYNCIO_API size_t asyncio_filter_take_(asyncio_stream *stream, void *buf, size_t n, bool *ended);
 /* Gives bytes to send. A stream that cannot send any more drops them. 0 or -ENOMEM. */
@@ -38,6 +39,12 @@ ASYNCIO_API int asyncio_filter_give_(asyncio_stream *stream, const void *data, s
 ASYNCIO_API void asyncio_filter_peer_(asyncio_stream *stream, char text[ASYNCIO_FILTER_PEER_]);
 /* The number of such bytes that wait for the peer to read. */
 ASYNCIO_API size_t asyncio_filter_queued_(asyncio_stream *stream);
+/* A file to add lines to, which only its owner may read; made if it is not there. A descriptor or a negative
+ * errno. */
+ASYNCIO_API int asyncio_filter_open_log_(const char *path);
+ASYNCIO_API void asyncio_filter_close_log_(int fd);
+/* One system call, so that the lines of several threads and processes do not mix. An error is lost. */
+ASYNCIO_API void asyncio_filter_log_(int fd, const char *line, size_t n);
 /* Memory, through the seam: zeroed; NULL when there is none. */
 ASYNCIO_API void *asyncio_filter_alloc_(size_t bytes);
 ASYNCIO_API void asyncio_filter_free_(void *memory);

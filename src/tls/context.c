@@ -43,38 +43,48 @@ void asy_tls_context_ref(asyncio_tls_context *context)
     TLS_ASSERT(refs > 0);
 }
 
-static int no_password(char *buf, int size, int writing, void *arg)
-{
-    asyncio_tls_context *context = arg;
-    (void)buf;
-    (void)size;
-    (void)writing;
-    context->wants_password = true;
-    return -1; /* and nobody is asked on the terminal */
-}
-
 /* Sessions are resumed by the context alone that made them: what it verified counts for no other. */
-static void set_up_server(asyncio_tls_context *context)
+static void set_up_server(asyncio_tls_context *context, SSL_CTX *ssl)
 {
     static uint64_t last;
-    uint64_t id = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
-    SSL_CTX_set_session_id_context(context->ssl, (const unsigned char *)&id, sizeof id);
-    SSL_CTX_set_client_hello_cb(context->ssl, asy_tls_hear_client, context);
+    if (!context->session_id)
+        context->session_id = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
+    SSL_CTX_set_session_id_context(ssl, (const unsigned char *)&context->session_id,
+                                   sizeof context->session_id);
+    SSL_CTX_set_client_hello_cb(ssl, asy_tls_hear_client, context);
 }
 
-static void set_up_context(asyncio_tls_context *context)
+void asy_tls_set_up(asyncio_tls_context *context, SSL_CTX *ssl)
 {
-    SSL_CTX *ssl = context->ssl;
     SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
     SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                               SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_default_passwd_cb(ssl, no_password);
-    SSL_CTX_set_default_passwd_cb_userdata(ssl, context);
     if (context->is_server)
-        set_up_server(context);
+        set_up_server(context, ssl);
     SSL_CTX_set_verify(ssl, context->is_server ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
-    asy_tls_sessions_init(context);
+    asy_tls_sessions_set_up(context, ssl);
+}
+
+SSL_CTX *asy_tls_inner(asyncio_tls_context *context)
+{
+    /* Relaxed: a program that sets a context up while another thread uses it makes a mistake, which this
+     * finds out sooner or later. */
+    __atomic_store_n(&context->is_used, true, __ATOMIC_RELAXED);
+    pthread_mutex_lock(&context->lock);
+    SSL_CTX *inner = context->ssl;
+    SSL_CTX_up_ref(inner);
+    pthread_mutex_unlock(&context->lock);
+    return inner;
+}
+
+int asy_tls_check_unused(const asyncio_tls_context *context)
+{
+    if (!context)
+        return -EINVAL;
+    if (!__atomic_load_n(&context->is_used, __ATOMIC_RELAXED))
+        return 0;
+    return (int)asyncio_raise(ASYNCIO_ESTATE, "TLS: the context has been used: it is set up before that");
 }
 
 static int make_context(const SSL_METHOD *method, bool is_server, asyncio_tls_context **out)
@@ -101,7 +111,10 @@ static int make_context(const SSL_METHOD *method, bool is_server, asyncio_tls_co
     context->verifies = context->verifies_names = context->resumes = !is_server;
     context->handshake_timeout = HANDSHAKE_TIMEOUT_S;
     context->shutdown_timeout = SHUTDOWN_TIMEOUT_S;
-    set_up_context(context);
+    context->keylog_fd = -1;
+    pthread_mutex_init(&context->reload_lock, NULL);
+    asy_tls_sessions_init(context);
+    asy_tls_set_up(context, context->ssl);
     asyncio_tls_hook_(&hooks);
     *out = context;
     return 0;
@@ -130,7 +143,17 @@ void asyncio_tls_context_release(asyncio_tls_context *context)
     asy_tls_sessions_clear(context);
     asy_tls_sites_clear(context);
     pthread_mutex_destroy(&context->lock);
+    pthread_mutex_destroy(&context->reload_lock);
     SSL_CTX_free(context->ssl);
+    asy_tls_identities_clear(context);
+    if (context->keylog_fd >= 0)
+        asyncio_filter_close_log_(context->keylog_fd);
+    asyncio_filter_free_(context->ciphers);
+    asyncio_filter_free_(context->suites);
+    asyncio_filter_free_(context->groups);
+    if (context->ticket_keys)
+        OPENSSL_cleanse(context->ticket_keys, context->ticket_key_count * TLS_TICKET_KEY_BYTES);
+    asyncio_filter_free_(context->ticket_keys);
     asyncio_filter_free_(context->alpn);
     asyncio_filter_free_(context);
 }
@@ -154,33 +177,10 @@ static int refuse_file(const char *path)
     return (int)asyncio_raise(ASYNCIO_ETLS, "TLS: %s cannot be used: %s", path, asy_tls_reason());
 }
 
-static int load_key(asyncio_tls_context *context, const char *path)
-{
-    context->wants_password = false;
-    int loaded = SSL_CTX_use_PrivateKey_file(context->ssl, path, SSL_FILETYPE_PEM);
-    if (loaded != 1 && context->wants_password) {
-        ERR_clear_error();
-        return (int)asyncio_raise(ASYNCIO_ETLS, "TLS: %s cannot be used: the key has a password", path);
-    }
-    return loaded == 1 && SSL_CTX_check_private_key(context->ssl) == 1 ? 0 : refuse_file(path);
-}
-
-int asyncio_tls_context_load_cert(asyncio_tls_context *context, const char *chain_file, const char *key_file)
+int asy_tls_check_file(const char *path)
 {
     bool is_directory;
-    if (!context || !chain_file)
-        return -EINVAL;
-    const char *key = key_file ? key_file : chain_file;
-    int err = check_file(chain_file, &is_directory);
-    if (!err)
-        err = check_file(key, &is_directory);
-    if (err)
-        return err;
-    ERR_clear_error();
-    asy_tls_sessions_clear(context); /* they are of who it was before */
-    if (SSL_CTX_use_certificate_chain_file(context->ssl, chain_file) != 1)
-        return refuse_file(chain_file);
-    return load_key(context, key);
+    return check_file(path, &is_directory);
 }
 
 /* Clients that have several certificates choose by the names of these. */
@@ -199,7 +199,7 @@ static void tell_clients(asyncio_tls_context *context, const char *path)
 
 int asyncio_tls_context_load_ca(asyncio_tls_context *context, const char *file_or_directory)
 {
-    bool is_directory;
+    bool is_directory = false;
     if (!context || !file_or_directory)
         return -EINVAL;
     int err = check_file(file_or_directory, &is_directory);
@@ -254,6 +254,17 @@ static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *lengt
     return context->requires_alpn ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
 }
 
+int asy_tls_apply_alpn(asyncio_tls_context *context, SSL_CTX *ssl)
+{
+    if (!context->alpn)
+        return 0;
+    if (context->is_server)
+        SSL_CTX_set_alpn_select_cb(ssl, choose_alpn, context);
+    else if (SSL_CTX_set_alpn_protos(ssl, context->alpn, context->alpn_bytes) != 0)
+        return -ENOMEM;
+    return 0;
+}
+
 int asyncio_tls_context_set_alpn(asyncio_tls_context *context, const char *const protocols[])
 {
     size_t bytes = 0;
@@ -279,11 +290,7 @@ int asyncio_tls_context_set_alpn(asyncio_tls_context *context, const char *const
     asyncio_filter_free_(context->alpn);
     context->alpn = list;
     context->alpn_bytes = (unsigned)bytes;
-    if (context->is_server)
-        SSL_CTX_set_alpn_select_cb(context->ssl, choose_alpn, context);
-    else if (SSL_CTX_set_alpn_protos(context->ssl, list, context->alpn_bytes) != 0)
-        return -ENOMEM;
-    return 0;
+    return asy_tls_apply_alpn(context, context->ssl);
 }
 
 int asyncio_tls_context_require_alpn(asyncio_tls_context *context)

@@ -108,6 +108,7 @@ static int continue_handshake(void *arg)
     int result = SSL_do_handshake(filter->ssl);
     if (result == 1) {
         filter->is_ready = true;
+        asy_tls_session_renew(filter);
         return check_alpn(filter);
     }
     int err = judge_result(filter, result);
@@ -283,8 +284,8 @@ static int make_client(struct tls_filter *filter, const char *server_hostname)
     return 0;
 }
 
-static int make_filter(asyncio_stream *stream, asyncio_tls_context *context, const char *server_hostname,
-                       struct tls_filter **out)
+static int make_filter(asyncio_stream *stream, asyncio_tls_context *context, SSL_CTX *inner,
+                       const char *server_hostname, struct tls_filter **out)
 {
     struct tls_filter *filter = asyncio_filter_alloc_(sizeof *filter);
     if (!filter)
@@ -292,7 +293,7 @@ static int make_filter(asyncio_stream *stream, asyncio_tls_context *context, con
     asy_tls_context_ref(context);
     filter->context = filter->site = context;
     filter->stream = stream;
-    filter->ssl = SSL_new(context->ssl);
+    filter->ssl = SSL_new(inner);
     bool is_linked = filter->ssl && SSL_set_app_data(filter->ssl, filter) == 1;
     BIO *bio = is_linked ? asy_tls_bio_new(filter) : NULL;
     int err = bio ? 0 : -ENOMEM;
@@ -334,16 +335,20 @@ static int run_handshake(struct tls_filter *filter)
 
 int asy_tls_start(asyncio_stream *stream, asyncio_tls_context *context, const char *server_hostname)
 {
-    struct tls_filter *filter;
+    struct tls_filter *filter = NULL;
     if (server_hostname && !*server_hostname)
         server_hostname = NULL;
     if (!context->is_server && context->verifies_names && !server_hostname)
         return (int)asyncio_raise(-EINVAL, "TLS: a client needs the name of the server, to verify it");
-    if (context->is_server && !context->site_count && !SSL_CTX_get0_certificate(context->ssl))
-        return (int)asyncio_raise(-EINVAL, "TLS: a server needs a certificate");
     int err = asy_tls_context_complete(context);
-    if (!err)
-        err = make_filter(stream, context, server_hostname, &filter);
+    if (err)
+        return err;
+    SSL_CTX *inner = asy_tls_inner(context);
+    if (context->is_server && !context->site_count && !SSL_CTX_get0_certificate(inner))
+        err = (int)asyncio_raise(-EINVAL, "TLS: a server needs a certificate");
+    else
+        err = make_filter(stream, context, inner, server_hostname, &filter);
+    SSL_CTX_free(inner);
     return err ? err : run_handshake(filter);
 }
 
@@ -380,7 +385,7 @@ int asyncio_stream_tls_info(asyncio_stream *stream, asyncio_tls_info *info)
 {
     if (!stream || !info)
         return -EINVAL;
-    const struct tls_filter *filter = asyncio_filter_of_(stream, &asy_tls_filter_ops);
+    const struct tls_filter *filter = asyncio_filter_of_(stream, &asy_tls_filter_ops, __func__);
     if (!filter)
         return ASYNCIO_ESTATE;
     const SSL *ssl = filter->ssl;

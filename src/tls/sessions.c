@@ -128,17 +128,31 @@ static int keep_session(SSL *ssl, SSL_SESSION *session)
     return known != NULL;
 }
 
+void asy_tls_session_renew(const struct tls_filter *filter)
+{
+    SSL *ssl = filter->ssl;
+    if (!filter->session_key || !SSL_session_reused(ssl) || SSL_version(ssl) == TLS1_3_VERSION)
+        return;
+    SSL_SESSION *session = SSL_get1_session(ssl);
+    if (!keep_session(ssl, session))
+        SSL_SESSION_free(session);
+}
+
 void asy_tls_sessions_init(asyncio_tls_context *context)
 {
     list_init(&context->sessions);
     pthread_mutex_init(&context->lock, NULL);
+}
+
+void asy_tls_sessions_set_up(const asyncio_tls_context *context, SSL_CTX *ssl)
+{
     if (context->is_server) {
-        SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_OFF); /* tickets need none */
-        SSL_CTX_set_session_ticket_cb(context->ssl, limit_ticket, judge_ticket, NULL);
+        SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF); /* tickets need none */
+        SSL_CTX_set_session_ticket_cb(ssl, limit_ticket, judge_ticket, NULL);
         return;
     }
-    SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-    SSL_CTX_sess_set_new_cb(context->ssl, keep_session);
+    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(ssl, keep_session);
 }
 
 void asy_tls_sessions_clear(asyncio_tls_context *context)

@@ -126,15 +126,18 @@ static bool asked_name(SSL *ssl, char name[TLS_NAME_BYTES])
 static bool settle_at(struct tls_filter *filter, asyncio_tls_context *site)
 {
     SSL *ssl = filter->ssl;
+    SSL_CTX *inner = asy_tls_inner(site);
     TLS_ASSERT(filter->site == filter->context);
     filter->site = site;
-    if (!SSL_set_SSL_CTX(ssl, site->ssl))
+    bool is_set = SSL_set_SSL_CTX(ssl, inner) != NULL; /* which counts it */
+    SSL_CTX_free(inner);
+    if (!is_set)
         return false;
-    SSL_set_verify(ssl, SSL_CTX_get_verify_mode(site->ssl), NULL);
+    SSL_set_verify(ssl, SSL_CTX_get_verify_mode(inner), NULL);
     SSL_clear_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
-    SSL_set_options(ssl, SSL_CTX_get_options(site->ssl));
-    return SSL_set_min_proto_version(ssl, (int)SSL_CTX_get_min_proto_version(site->ssl)) == 1 &&
-           SSL_set_max_proto_version(ssl, (int)SSL_CTX_get_max_proto_version(site->ssl)) == 1;
+    SSL_set_options(ssl, SSL_CTX_get_options(inner));
+    return SSL_set_min_proto_version(ssl, (int)SSL_CTX_get_min_proto_version(inner)) == 1 &&
+           SSL_set_max_proto_version(ssl, (int)SSL_CTX_get_max_proto_version(inner)) == 1;
 }
 
 static int refuse_client(struct tls_filter *filter, const char *words, int *alert, int why)
@@ -160,7 +163,7 @@ int asy_tls_hear_client(SSL *ssl, int *alert, void *arg)
     filter->has_heard = true;
     if (filter->lacks_memory)
         return refuse_client(filter, "out of memory", alert, SSL_AD_INTERNAL_ERROR);
-    if (!site && !SSL_CTX_get0_certificate(filter->site->ssl))
+    if (!site && !SSL_get_certificate(ssl))
         return refuse_client(filter, "no certificate for the name that the client asks for", alert,
                              SSL_AD_UNRECOGNIZED_NAME);
     if (site && !settle_at(filter, site))
