@@ -40,8 +40,8 @@ static void describe_stream(const asyncio_stream *stream, char text[ASY_ADDRESS_
 {
     const struct sockaddr *peer = asy_stream_known_peer(stream);
     text[0] = '\0';
-    if (peer)
-        asy_address_text(peer, text);
+    if (peer || stream->peer.any.sa_family) /* of another address than an Internet one: its family */
+        asy_address_text(peer ? peer : &stream->peer.any, text);
 }
 
 /* Reports name the client although its handler has closed the stream. */
