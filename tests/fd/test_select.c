@@ -5,9 +5,11 @@
 #include "base/random.h"
 #include "support/net.h"
 #include "sync/sync_test.h"
+#include "sys/sys.h"
 #include <math.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 static asyncio_queue full, empty; /* of one int each */
@@ -417,6 +419,57 @@ TEST(a_loop_that_closes_over_a_select)
     harness_settle();
 }
 
+/* ---- What it costs ------------------------------------------------------------------------------ */
+
+ASYNC(sets_soon)
+{
+    int err = asyncio_sleep(0);
+    asyncio_event_set(&event);
+    return err;
+}
+
+ASYNC_TEST(nothing_is_allocated)
+{
+    make_objects();
+    asyncio_case cases[16];
+    for (int i = 0; i < 15; i++)
+        cases[i] = i % 2 ? ASYNCIO_CASE_RECEIVE(channel, &got) : ASYNCIO_CASE_GET(&empty, &got);
+    cases[15] = ASYNCIO_CASE_EVENT(&event);
+    asyncio_task *setter = asyncio_create_task(sets_soon());
+    asyncio_sleep(0);
+    asy_fault_arm(0, /* sticky= */ false);
+    ptrdiff_t which = asyncio_select(cases, 16, ASYNCIO_FOREVER);
+    CHECK_EQUAL(asy_fault_disarm(), 0);
+    CHECK_EQUAL(which, 15);
+    CHECK_EQUAL(asyncio_await(setter), 0);
+    destroy_objects();
+    return 0;
+}
+
+#define MANY 20000
+
+/* Each event in turn wins, at the far end of an array that grows: linear, or the test takes for ever. */
+ASYNC_TEST(many_cases)
+{
+    asyncio_case *cases = calloc(MANY, sizeof *cases);
+    asyncio_event *events = calloc(MANY, sizeof *events);
+    for (size_t i = 0; i < MANY; i++)
+        cases[i] = ASYNCIO_CASE_EVENT(&events[i]);
+    for (size_t n = MANY / 10; n <= MANY; n += MANY / 10) {
+        asyncio_task *task = asyncio_create_task(selects(cases, n, ASYNCIO_FOREVER));
+        asyncio_sleep(0);
+        asyncio_event_set(&events[n - 1]);
+        CHECK_EQUAL(asyncio_await(task), 0);
+        CHECK_EQUAL(selected, n - 1);
+        asyncio_event_clear(&events[n - 1]);
+    }
+    for (size_t i = 0; i < MANY; i++)
+        CHECK(!waiters_any(&events[i].waiters_));
+    free(cases);
+    free(events);
+    return 0;
+}
+
 /* ---- Refusals ------------------------------------------------------------------------------------ */
 
 #define CHECK_REFUSED(one, err, words)                                                                       \
@@ -538,6 +591,36 @@ TEST(descriptors)
 {
     use_descriptors();
     CHECK_EQUAL(run(selects_descriptors), 0);
+    harness_settle();
+}
+
+/* On any day: an outcome of the case, or an error of the call. */
+ASYNC(selects_a_descriptor)
+{
+    int ends[2];
+    asyncio_event_init(&event);
+    net_pipe(ends);
+    asyncio_task *setter = asyncio_create_task(sets_soon());
+    asyncio_case cases[] = {ASYNCIO_CASE_FD(ends[0], POLLIN), ASYNCIO_CASE_EVENT(&event)};
+    ptrdiff_t which = asyncio_select(cases, 2, 5);
+    CHECK(which < 0 || which == 1 || cases[0].result < 0);
+    asyncio_await(setter);
+    close(ends[0]);
+    close(ends[1]);
+    return which < 0 ? which : cases[which].result;
+}
+
+TEST(each_call_for_a_descriptor_fails)
+{
+    use_descriptors();
+    sweep_failures(selects_a_descriptor);
+    harness_settle();
+}
+
+TEST(a_cancel_at_each_suspension_with_a_descriptor)
+{
+    use_descriptors();
+    sweep_cancels(selects_a_descriptor, check_swept);
     harness_settle();
 }
 
