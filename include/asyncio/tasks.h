@@ -78,6 +78,34 @@ ASYNCIO_API int asyncio_sleep(double seconds);
 /* Waits, as asyncio_sleep, until asyncio_time() reads `when`. */
 ASYNCIO_API int asyncio_sleep_until(double when);
 
+/* The policy of a ticker for ticks that its caller is late for. */
+typedef enum asyncio_tick {
+    ASYNCIO_TICK_BURST, /* each comes, without a pause, until it has caught up: the number of ticks is right */
+    ASYNCIO_TICK_DELAY, /* the next comes a whole period after the late one: the time between them is right */
+    ASYNCIO_TICK_SKIP   /* those that were missed are left out, and the next comes when it would have */
+} asyncio_tick;
+
+/* A ticker, in the caller's storage. All fields are private. */
+typedef struct asyncio_ticker {
+    int64_t base_ns_, number_;
+    double period_ns_;
+    asyncio_tick policy_;
+} asyncio_ticker;
+
+/* Initialises a ticker, whose first tick comes one period (in seconds of the loop's clock) later. It needs no
+ * destructor. Does not wait. 0; -EINVAL for NULL, for a period of NaN, 0 or less or ASYNCIO_FOREVER, and for a
+ * policy that does not exist. */
+ASYNCIO_API int asyncio_ticker_init(asyncio_ticker *ticker, double period, asyncio_tick policy);
+/*
+ * Waits for a ticker's next tick. Always suspends: one that is due already comes after giving way once. Ticks
+ * do not drift, however long the caller's work between them takes: unless it was late and the policy is
+ * ASYNCIO_TICK_DELAY, the n-th tick is due n periods after asyncio_ticker_init.
+ *
+ * Returns how many ticks were left out after this one: 0 unless the policy is ASYNCIO_TICK_SKIP. -ECANCELED,
+ * and the tick is still to come; -EINVAL for NULL; -ENOMEM; ASYNCIO_ENOTASK.
+ */
+ASYNCIO_API int64_t asyncio_ticker_next(asyncio_ticker *ticker);
+
 /* Reads the running loop's clock, in seconds; in a thread without a loop the system's monotonic clock. Does
  * not wait. */
 ASYNCIO_API double asyncio_time(void);

@@ -86,6 +86,13 @@ int asyncio_sleep(double seconds)
     return sleep_until_ns(loop, loop->current, asy_deadline_after(asy_loop_now_ns(loop), seconds));
 }
 
+int asy_sleep_until_ns(asyncio_loop *loop, int64_t deadline_ns)
+{
+    if (deadline_ns <= asy_loop_now_ns(loop))
+        return yield_once(loop, loop->current);
+    return sleep_until_ns(loop, loop->current, deadline_ns);
+}
+
 int asyncio_sleep_until(double when)
 {
     asyncio_loop *loop = asy_running_loop;
@@ -93,8 +100,5 @@ int asyncio_sleep_until(double when)
         return ASYNCIO_ENOTASK;
     if (isnan(when))
         return -EINVAL;
-    int64_t deadline_ns = asy_ns_from_seconds(when);
-    if (deadline_ns <= asy_loop_now_ns(loop))
-        return yield_once(loop, loop->current);
-    return sleep_until_ns(loop, loop->current, deadline_ns);
+    return asy_sleep_until_ns(loop, asy_ns_from_seconds(when));
 }

@@ -82,6 +82,10 @@ void asy_wait_relay(struct wait *wait, intptr_t value);
 /* Takes the node off its queue and grants -ECANCELED. Returns true. */
 bool asy_wait_cancelled(struct wait *wait);
 
+/* The running task sleeps until the loop's clock reads so much, and gives way once if it does already. 0 or a
+ * negative error. (sleep.c) */
+int asy_sleep_until_ns(asyncio_loop *loop, int64_t deadline_ns);
+
 /* ---- Budget ---------------------------------------------------------------- */
 
 /* So many calls that need not wait (a lock that is free, a queue with an item) a task may make in one step
