@@ -113,6 +113,11 @@ ASYNCIO_API ssize_t asyncio_stream_readuntil(asyncio_stream *stream, const void 
                                              char **data);
 /* Returns the number of bytes that can be read without waiting. */
 ASYNCIO_API size_t asyncio_stream_buffered(asyncio_stream *stream);
+/* Tells whether a connection may be used again: it is alive in both directions, as far as this host knows,
+ * and nothing has come that was not read. For pools. Takes no byte from the program. With TLS, records that
+ * have no data in them, such as session tickets, are dealt with, and do not count. Does not wait; works in
+ * callbacks, too. */
+ASYNCIO_API bool asyncio_stream_is_idle(asyncio_stream *stream);
 /* Tells whether the stream has ended and nothing is left to read. (at_eof) */
 ASYNCIO_API bool asyncio_stream_at_eof(asyncio_stream *stream);
 
@@ -128,6 +133,22 @@ ASYNCIO_API int asyncio_stream_write(asyncio_stream *stream, const void *buf, si
 ASYNCIO_API int asyncio_stream_writev(asyncio_stream *stream, const struct iovec *parts, int count);
 ASYNCIO_API int asyncio_stream_printf(asyncio_stream *stream, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* Writes to a stream without waiting, and works in callbacks, too: accepts all bytes, or none. 0; -EAGAIN
+ * while more than the write limit is queued, or another write waits or is under way; -ENOMEM; the
+ * connection's error; ASYNCIO_ESTATE after write_eof, while TLS shakes hands, or in a forked child; -EBADF
+ * once the stream is closed; -EINVAL. (write) */
+ASYNCIO_API int asyncio_stream_write_nowait(asyncio_stream *stream, const void *buf, size_t n);
+/* Returns the number of bytes that the stream has accepted and the kernel has not taken yet, with what TLS
+ * adds to them. (get_write_buffer_size) */
+ASYNCIO_API size_t asyncio_stream_queued(asyncio_stream *stream);
+/*
+ * Sends up to n bytes of a file, from *offset on, after what is queued and before what others write
+ * meanwhile. Suspends. The kernel sends them itself where it can; with TLS, blocks are read and written.
+ * Returns how many were sent or queued: fewer than n only at the end of the file. *offset tells how far the
+ * call came, also on an error or a cancel. fd stays the caller's. The errors of a write and of a read;
+ * -EBADF, -ESPIPE, -EINVAL. (sendfile)
+ */
+ASYNCIO_API ssize_t asyncio_stream_sendfile(asyncio_stream *stream, int fd, off_t *offset, size_t n);
 /* Waits until at most a quarter of the write_limit is queued. 0 or as above. (drain) */
 ASYNCIO_API int asyncio_stream_drain(asyncio_stream *stream);
 /* Ends the output of a stream: the peer sees the end once all queued bytes are sent, and later writes fail.
@@ -157,6 +178,9 @@ ASYNCIO_API int asyncio_stream_start_tls(asyncio_stream *stream, asyncio_tls_con
  * The peer of a TCP connection stays known after a reset. (get_extra_info) */
 ASYNCIO_API int asyncio_stream_peername(asyncio_stream *stream, struct sockaddr *name, socklen_t *length);
 ASYNCIO_API int asyncio_stream_sockname(asyncio_stream *stream, struct sockaddr *name, socklen_t *length);
+/* Returns the peer's address as text, for people: "192.0.2.1:80", "[fe80::1%eth0]:443", a path; "" where it
+ * has none, or is not known. Never NULL. The text stays until the stream is freed. */
+ASYNCIO_API const char *asyncio_stream_peer(asyncio_stream *stream);
 /* Returns the descriptor, which stays the stream's. */
 ASYNCIO_API int asyncio_stream_fd(asyncio_stream *stream);
 /*
@@ -176,6 +200,8 @@ ASYNCIO_API int asyncio_stream_detach(asyncio_stream *stream);
  * while none come. Closes neither stream. Suspends. Returns the number of bytes, or the first error of
  * either; bytes that `to` did not accept stay in `from`. */
 ASYNCIO_API ssize_t asyncio_stream_copy(asyncio_stream *from, asyncio_stream *to);
+/* Copies n bytes of one stream to another, on the same terms. Returns fewer only at the end of `from`. */
+ASYNCIO_API ssize_t asyncio_stream_copy_n(asyncio_stream *from, asyncio_stream *to, size_t n);
 
 ASYNCIO_END_DECLS
 

@@ -100,7 +100,8 @@ struct asyncio_stream {
     struct stream_holder *holder; /* beside the program; or NULL */
     struct stream_face *face;     /* NULL: tasks use it */
 
-    void *data; /* the program's */
+    char *peer_text; /* asyncio_stream_peer has made it; or NULL */
+    void *data;      /* the program's */
     void (*drop)(void *data);
 };
 
@@ -213,6 +214,9 @@ int asy_stream_say_end(asyncio_stream *stream);
 void asy_stream_note_level(asyncio_stream *stream);
 
 /* ---- stream_write.c ----------------------------------------------------------------- */
+/* Waits for the turn to write, and keeps it: other writes wait until it is given back. 0 or an error. */
+int asy_stream_take_turn(asyncio_stream *stream, struct wait *turn);
+void asy_stream_give_turn(asyncio_stream *stream, struct wait *turn);
 /* Waits until at most `level` bytes are queued, or the deadline. */
 int asy_stream_wait_drained(asyncio_stream *stream, size_t level, double timeout);
 /* Queued bytes have been sent, or cannot be: tells the tasks or the transport that wait for it. */

@@ -11,6 +11,7 @@
 #include "sys/net.h"
 #include "sys/sys.h"
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 /* Blocks of memory are powers of two, and a byte is kept for a NUL. */
@@ -408,34 +409,46 @@ bool asyncio_stream_at_eof(asyncio_stream *stream)
 #define COPY_BYTES (64 * 1024 - 1)
 
 /* A copy that waits has no memory of its own, and its bytes are not moved on the way. */
-static ssize_t copy_input(asyncio_stream *from, asyncio_stream *to)
+static ssize_t copy_input(asyncio_stream *from, asyncio_stream *to, size_t most)
 {
     struct bytes *in = &from->in;
-    ssize_t copied = 0;
-    size_t wanted = FILL_BYTES;
-    for (;;) {
+    size_t copied = 0, wanted = FILL_BYTES;
+    while (copied < most) {
         ssize_t got = asy_bytes_count(in) ? 1 : asy_stream_fill(from, wanted);
-        if (got <= 0)
-            return got < 0 ? got : copied;
-        size_t n = asy_bytes_count(in);
+        if (got < 0)
+            return got;
+        if (got == 0)
+            break;
+        size_t there = asy_bytes_count(in), n = there < most - copied ? there : most - copied;
         int err = asyncio_stream_write(to, in->data + in->start, n);
         if (err)
             return err;
-        wanted = n > FILL_BYTES / 2 ? COPY_BYTES : FILL_BYTES;
-        if (asy_bytes_count(in) == n) /* else it was dropped meanwhile */
+        wanted = there > FILL_BYTES / 2 ? COPY_BYTES : FILL_BYTES;
+        if (asy_bytes_count(in) == there) /* else it was dropped meanwhile */
             asy_bytes_consume(in, n);
-        copied += (ssize_t)n;
+        copied += n;
     }
+    return (ssize_t)copied;
+}
+
+static ssize_t copy_stream(asyncio_stream *from, asyncio_stream *to, size_t most, const char *call)
+{
+    int err = begin_read(from, to && asy_is_length(most), call);
+    if (err)
+        return err;
+    asy_stream_check(to, call);
+    asy_stream_use(to);
+    ssize_t copied = copy_input(from, to, most);
+    asy_stream_leave(to);
+    return end_read(from, copied);
 }
 
 ssize_t asyncio_stream_copy(asyncio_stream *from, asyncio_stream *to)
 {
-    int err = begin_read(from, to != NULL, __func__);
-    if (err)
-        return err;
-    asy_stream_check(to, __func__);
-    asy_stream_use(to);
-    ssize_t copied = copy_input(from, to);
-    asy_stream_leave(to);
-    return end_read(from, copied);
+    return copy_stream(from, to, SSIZE_MAX, __func__);
+}
+
+ssize_t asyncio_stream_copy_n(asyncio_stream *from, asyncio_stream *to, size_t n)
+{
+    return copy_stream(from, to, n, __func__);
 }

@@ -103,6 +103,24 @@ static int give_way_amid_write(asyncio_stream *stream)
     return stream->write_error;
 }
 
+int asy_stream_take_turn(asyncio_stream *stream, struct wait *turn)
+{
+    int err = wait_to_write(stream);
+    if (err)
+        return err;
+    asy_wait_init(turn, stream->loop->current, &stream_write_kind, stream);
+    turn->state = WAIT_GRANTED; /* the first writer, whom nobody wakes */
+    list_prepend(&stream->writers, &turn->waiter.node);
+    stream->has_waiters = true;
+    return 0;
+}
+
+void asy_stream_give_turn(asyncio_stream *stream, struct wait *turn)
+{
+    list_remove(&turn->waiter.node);
+    wake_first_writer(stream);
+}
+
 static void drain_timed_out(struct timer *timer)
 {
     struct drain_wait *drain = LIST_ENTRY(timer, struct drain_wait, timer);
@@ -242,6 +260,46 @@ int asyncio_stream_write(asyncio_stream *stream, const void *buf, size_t n)
     struct iovec part = {(void *)buf, n};
     int err = begin_write(stream, asy_is_length(n) && (buf || !n), __func__);
     return err ? err : end_output_call(stream, write_in_turn(stream, &part, 1, n));
+}
+
+/* 0, or why no byte can be accepted now. */
+static int check_may_write_now(const asyncio_stream *stream)
+{
+    int err = check_may_write(stream);
+    if (err || stream->write_error)
+        return err ? err : stream->write_error;
+    if (stream->is_shaking || asy_loop_is_parents(stream->loop))
+        return ASYNCIO_ESTATE;
+    bool has_writers = stream->has_waiters && !list_is_empty(&stream->writers);
+    return stream->is_full || stream->to_come || has_writers ? -EAGAIN : 0;
+}
+
+/* There is memory for all of it before the first byte is sent. */
+int asyncio_stream_write_nowait(asyncio_stream *stream, const void *buf, size_t n)
+{
+    struct iovec part = {(void *)buf, n};
+    if (!stream || !asy_is_length(n) || (!buf && n))
+        return -EINVAL;
+    asy_stream_check(stream, __func__);
+    int err = check_may_write_now(stream);
+    if (err || !n)
+        return err == -EAGAIN && !n ? 0 : err;
+    err = asy_bytes_reserve(&stream->out, asy_stream_room_for(stream, n));
+    if (err)
+        return err;
+    err = asy_stream_put(stream, &part, 1, n);
+    if (!asy_bytes_count(&stream->out))
+        asy_bytes_free(&stream->out);
+    asy_stream_note_level(stream);
+    return err;
+}
+
+size_t asyncio_stream_queued(asyncio_stream *stream)
+{
+    if (!stream)
+        return 0;
+    asy_stream_check(stream, __func__);
+    return asy_stream_unsent(stream);
 }
 
 int asyncio_stream_printf(asyncio_stream *stream, const char *format, ...)

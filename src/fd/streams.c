@@ -16,7 +16,6 @@
 #include "sys/sys.h"
 #include <errno.h>
 #include <string.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define DEFAULT_LIMIT (64 * 1024)
@@ -182,66 +181,6 @@ int asyncio_open_pipe(int fd, const asyncio_connect_options *options, asyncio_st
     return err;
 }
 
-/* ---- Looked at ------------------------------------------------------------------------ */
-
-void asy_stream_learn_peer(asyncio_stream *stream)
-{
-    struct sockaddr_storage name;
-    socklen_t length = sizeof name;
-    if (stream->is_socket && asy_sys_getpeername(stream->fd, (struct sockaddr *)&name, &length) == 0)
-        stream->peer = asy_peer_of((const struct sockaddr *)&name);
-}
-
-int asy_stream_name_peer(asyncio_stream *stream, const struct sockaddr *peer)
-{
-    stream->peer = asy_peer_of(peer);
-    if (peer->sa_family != AF_UNIX)
-        return 0;
-    ASY_ASSERT(!stream->peer_path);
-    stream->peer_path = asy_sys_alloc(sizeof *stream->peer_path);
-    if (!stream->peer_path)
-        return -ENOMEM;
-    memcpy(stream->peer_path, peer, sizeof *stream->peer_path);
-    return 0;
-}
-
-const struct sockaddr *asy_stream_known_peer(const asyncio_stream *stream)
-{
-    if (stream->peer_path)
-        return (const struct sockaddr *)stream->peer_path;
-    return asy_peer_length(&stream->peer) ? &stream->peer.any : NULL;
-}
-
-int asyncio_stream_peername(asyncio_stream *stream, struct sockaddr *name, socklen_t *length)
-{
-    if (!stream || !name || !length)
-        return -EINVAL;
-    asy_stream_check(stream, __func__);
-    const struct sockaddr *peer = asy_stream_known_peer(stream);
-    if (!peer)
-        return asy_sys_getpeername(stream->fd, name, length);
-    socklen_t known = stream->peer_path ? sizeof *stream->peer_path : asy_peer_length(&stream->peer);
-    memcpy(name, peer, known < *length ? known : *length);
-    *length = known;
-    return 0;
-}
-
-int asyncio_stream_sockname(asyncio_stream *stream, struct sockaddr *name, socklen_t *length)
-{
-    if (!stream || !name || !length)
-        return -EINVAL;
-    asy_stream_check(stream, __func__);
-    return asy_sys_getsockname(stream->fd, name, length);
-}
-
-int asyncio_stream_fd(asyncio_stream *stream)
-{
-    if (!stream)
-        return -EINVAL;
-    asy_stream_check(stream, __func__);
-    return stream->fd;
-}
-
 /* ---- Closed ------------------------------------------------------------------------------ */
 
 void asy_stream_leave(asyncio_stream *stream)
@@ -255,6 +194,7 @@ void asy_stream_leave(asyncio_stream *stream)
     asy_bytes_free(&stream->out);
     stream->what = NULL;
     asy_sys_free(stream->peer_path);
+    asy_sys_free(stream->peer_text);
     asy_stream_drop_data(stream);
     asy_object_free(loop, stream, sizeof *stream);
     asy_loop_object_freed(loop);
