@@ -203,7 +203,10 @@ static const struct wait_kind select_kind = {
     .revoke = abandon_select,
     .abandon = abandon_select,
     .describe = describe_select,
-    .shape = {.deadline = SHAPE_DEADLINE(struct select_call)},
+    .shape = {.kind = SHAPE_CASES,
+              .deadline = SHAPE_DEADLINE(struct select_call),
+              .at = {offsetof(struct select_call, cases), offsetof(struct select_call, count),
+                     sizeof(asyncio_case), offsetof(asyncio_case, object_)}},
 };
 
 static void run_select_post(struct callback *callback)

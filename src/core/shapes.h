@@ -15,6 +15,7 @@
  *   WORK            thread id (int)      function, or       descriptor, or       path (pointer), or
  *   PROCESS         pid (int)            name (array), or
  *   SIGNAL          number (int)
+ *   CASES           array (pointer)      its length         bytes a case         pointer to the object in it
  *
  * Counts and limits are size_t, ids uint64_t. A thread id of 0: no thread has begun the work.
  */
@@ -39,6 +40,7 @@ enum wait_shape_kind {
     SHAPE_WORK,
     SHAPE_PROCESS,
     SHAPE_SIGNAL,
+    SHAPE_CASES, /* of a select; an object may be a future, and NULL stands for a descriptor */
 };
 struct wait_shape {
     uint32_t kind;     /* enum wait_shape_kind */

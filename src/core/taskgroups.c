@@ -100,7 +100,16 @@ static bool leave_place_wait(struct wait *wait)
     return false;
 }
 
-static const struct wait_kind place_kind = {.name = "task group, for a place", .cancel = leave_place_wait};
+#define GROUP_SHAPE                                                                                          \
+    {                                                                                                        \
+        .kind = SHAPE_GROUP, .at = {                                                                         \
+            offsetof(asyncio_task_group, pending),                                                           \
+            offsetof(asyncio_task_group, children),                                                          \
+            offsetof(struct group_child, task) - offsetof(struct group_child, node)                          \
+        }                                                                                                    \
+    }
+static const struct wait_kind place_kind = {
+    .name = "task group, for a place", .cancel = leave_place_wait, .shape = GROUP_SHAPE};
 
 /* The task that entered the group waits until fewer children run than the limit allows. 0; -ECANCELED, and
  * the request is still pending; ASYNCIO_ESTATE: the group was aborted. */
@@ -174,8 +183,8 @@ static bool cancel_start(struct wait *wait)
     return true;
 }
 
-static const struct wait_kind start_kind = {.name = "task group, for a child to start",
-                                            .cancel = cancel_start};
+static const struct wait_kind start_kind = {
+    .name = "task group, for a child to start", .cancel = cancel_start, .shape = GROUP_SHAPE};
 
 static void wait_for_start(struct child_start *start, asyncio_task *task)
 {
@@ -379,9 +388,7 @@ void asyncio_task_group_cancel(asyncio_task_group *group)
 
 const struct wait_kind asy_wait_group = {
     .name = "task group",
-    .shape = {.kind = SHAPE_GROUP,
-              .at = {offsetof(asyncio_task_group, pending), offsetof(asyncio_task_group, children),
-                     offsetof(struct group_child, task) - offsetof(struct group_child, node)}},
+    .shape = GROUP_SHAPE,
 };
 
 /* 0 when all children have ended, -ECANCELED when a request came first. */

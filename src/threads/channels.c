@@ -209,9 +209,17 @@ static bool cancel_channel_call(struct wait *wait)
     return has_left;
 }
 
-static const struct wait_kind channel_send_kind = {.name = "channel send", .cancel = cancel_channel_call};
-static const struct wait_kind channel_receive_kind = {.name = "channel receive",
-                                                      .cancel = cancel_channel_call};
+#define CHANNEL_SHAPE                                                                                        \
+    {                                                                                                        \
+        .kind = SHAPE_QUEUE, .at = {                                                                         \
+            offsetof(struct asyncio_channel, count),                                                         \
+            offsetof(struct asyncio_channel, capacity)                                                       \
+        }                                                                                                    \
+    }
+static const struct wait_kind channel_send_kind = {
+    .name = "channel send", .cancel = cancel_channel_call, .shape = CHANNEL_SHAPE};
+static const struct wait_kind channel_receive_kind = {
+    .name = "channel receive", .cancel = cancel_channel_call, .shape = CHANNEL_SHAPE};
 
 static void init_channel_call(struct channel_call *call, asyncio_channel *channel, asyncio_task *task,
                               const struct wait_kind *kind)

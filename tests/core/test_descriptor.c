@@ -360,6 +360,7 @@ TEST(the_layout_of_version_1_stays)
     assert_int_equal(offsetof(struct asyncio_debug_v1, loop_index), 480);
     assert_int_equal(sizeof(struct asyncio_debug_v1), 488);
     assert_int_equal(SHAPE_SIGNAL, 14);
+    assert_int_equal(SHAPE_CASES, 15);
 }
 
 /* ---- What stands still ------------------------------------------------------------------------- */

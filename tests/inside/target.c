@@ -196,6 +196,22 @@ ASYNC(server)
     return err;
 }
 
+ASYNC(chooser)
+{
+    int item;
+    asyncio_case cases[] = {ASYNCIO_CASE_GET(&results, &item), ASYNCIO_CASE_EVENT(&go)};
+    return (intptr_t)asyncio_select(cases, 2, 400);
+}
+
+ASYNC(receiver)
+{
+    int item;
+    asyncio_channel *channel = asyncio_channel_new(sizeof item, 4);
+    int err = asyncio_channel_receive(channel, &item);
+    asyncio_channel_release(channel);
+    return err;
+}
+
 static void name_and_release(asyncio_task *task, const char *name)
 {
     asyncio_task_set_name(task, name);
@@ -237,6 +253,8 @@ ASYNC(async_main)
     asyncio_release(asyncio_create_task(handler()));
     asyncio_release(asyncio_create_task(waits_for_some()));
     asyncio_release(asyncio_create_task(server()));
+    asyncio_release(asyncio_create_task(chooser()));
+    asyncio_release(asyncio_create_task(receiver()));
     asyncio_sleep(0.2);
     intptr_t err = wait_for_end();
     pthread_mutex_unlock(&gate);

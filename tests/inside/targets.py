@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -47,6 +48,12 @@ def running(program, *arguments, **how):
         child.stdout.close()
 
 
+def await_rest(pid):
+    """Until its first thread sleeps: what it had to write is written, and its loop waits."""
+    while Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()[0] != 'S':
+        time.sleep(0.001)
+
+
 def call(tool, *arguments, wanted=0, **how):
     """What the command prints; its status must be `wanted`."""
     done = subprocess.run([tool, *map(str, arguments)], capture_output=True, text=True, timeout=100,
@@ -72,6 +79,7 @@ MASKS = [
     (r'\b(thread|pid|fd) \d+', r'\1 N'),
     (r'runners\.c:\d+', 'runners.c:N'),     # lines of the library
     (r'server_clients\.c:\d+', 'server_clients.c:N'),
+    (r'\b0x[0-9a-f]+\b', '0xN'),            # objects of the heap
     (r'  +', '  '),
     (r' +$', ''),
 ]

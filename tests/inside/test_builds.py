@@ -19,7 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from targets import HERE, IS_THOROUGH, call, check, columns, end, expected, masked, running, settled
+from targets import HERE, IS_THOROUGH, await_rest, call, check, columns, end, expected, masked, running, settled
 
 # Where it hangs, if it is killed for that.
 faulthandler.register(signal.SIGTERM, chain=True)
@@ -123,6 +123,7 @@ def check_core(tool, program, folder):
     limit = resource.getrlimit(resource.RLIMIT_CORE)[1]
     with running(program, cwd=folder,
                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (limit, limit))) as child:
+        await_rest(child.pid)
         child.send_signal(signal.SIGABRT)
         child.wait(60)
     cores = [path for path in folder.iterdir() if path.name.startswith('core')]

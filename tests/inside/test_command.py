@@ -47,7 +47,7 @@ def check_filters(tool, pid):
 def check_machines(tool, pid):
     whole = json.loads(call(tool, 'ps', '--json', pid))
     loop = whole['loops'][0]
-    check(whole['version'] == 1 and whole['pid'] == pid and len(loop['tasks']) == 25, 'the object', whole)
+    check(whole['version'] == 1 and whole['pid'] == pid and len(loop['tasks']) == 27, 'the object', whole)
     by_id = {task['id']: task for task in loop['tasks']}
     kinds = {(by_id[edge['from']]['coroutine'], by_id[edge['to']]['coroutine'], edge['kind'])
              for edge in loop['edges']}
@@ -56,7 +56,7 @@ def check_machines(tool, pid):
                     ('awaiter', 'napper', 'awaits'),
                     ('server', 'client_connected', 'owns')}, 'edges', kinds)
     dot = call(tool, 'ps', '--dot', pid)
-    check(dot.count('[label=') == 25 and dot.startswith('digraph') and dot.endswith('}\n'), 'dot', dot)
+    check(dot.count('[label=') == 27 and dot.startswith('digraph') and dot.endswith('}\n'), 'dot', dot)
 
 
 def check_saved(tool, pid, folder):
@@ -159,7 +159,7 @@ def main(tool, target, busy, hang):
         check_saved(tool, child.pid, Path(folder))
         check_versions(tool, child.pid, Path(folder))
         check_ends(tool, Path(folder))
-        check(len(tasks_of(tool, child.pid)) == 25, 'it is as before')
+        check(len(tasks_of(tool, child.pid)) == 27, 'it is as before')
         child.stdin.close()
         check(child.wait(60) == 0, 'the program that was looked at ends well')
     check_deadlock(tool, target)

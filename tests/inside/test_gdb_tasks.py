@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from targets import ENVIRONMENT, check, end, running
+from targets import ENVIRONMENT, await_rest, check, end, running
 
 # Where it hangs, if it is killed for that.
 faulthandler.register(signal.SIGTERM, chain=True)
@@ -76,7 +76,7 @@ def check_session(text, errors, what):
         ('applied', r'^#\d+ .*\basyncio_queue_put \('),
         ('applied', r'^#\d+ .*\bproducer_coroutine \('),
         ('back', r'^#\d+ .*\bmain \('),
-        ('tree', r'^   8 Task-8 \(grouped: task group\) 2 left\n      20 Task-20 \(napper: sleep\)'),
+        ('tree', r'^   8 Task-8 \(grouped: task group\) 2 left\n      22 Task-22 \(napper: sleep\)'),
         ('tree', r'^   12 Task-12 \(awaiter: await\) Task-11\n      11 Task-11'),
         ('values', r'^\$1 = held by client-7$'),
         ('values', r'^\$2 = 4 of 4 items$'),
@@ -84,8 +84,8 @@ def check_session(text, errors, what):
     for part, pattern in wanted:
         check(re.search(pattern, parts.get(part, ''), re.MULTILINE), f'{what}: {part} has no {pattern}',
               parts.get(part, text), errors)
-    check(len(re.findall(r'^#\d+ .*asy_context_entry', parts.get('all', ''), re.MULTILINE)) == 25,
-          f'{what}: 25 tasks end at asy_context_entry', parts.get('all'))
+    check(len(re.findall(r'^#\d+ .*asy_context_entry', parts.get('all', ''), re.MULTILINE)) == 27,
+          f'{what}: 27 tasks end at asy_context_entry', parts.get('all'))
     check('there is no task 4711' in errors, f'{what}: a task that is not there', errors)
     for part in parts:
         check(part == 'back' or 'Backtrace stopped' not in parts[part], f'{what}: {part}', parts[part])
@@ -104,6 +104,7 @@ def check_core(script, target, folder):
     limit = resource.getrlimit(resource.RLIMIT_CORE)[1]
     with running(target, cwd=folder,
                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (limit, limit))) as child:
+        await_rest(child.pid)
         child.send_signal(signal.SIGABRT)
         child.wait(60)
     cores = [path for path in Path(folder).iterdir() if path.name.startswith('core')]
@@ -116,6 +117,7 @@ def main(script, target):
         print('there is no gdb here')
         return 77
     with running(target) as child:
+        await_rest(child.pid)
         text, errors = gdb(script, '-p', str(child.pid))
         if re.search(r'ptrace|not permitted|ython scripting is not', errors) and '@tree' not in text:
             print(f'gdb cannot look at a process here:\n{errors}')

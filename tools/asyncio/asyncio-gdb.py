@@ -56,7 +56,7 @@ GROUPS = [
 ]
 SHAPES_FROM = 300  # where the later part begins that tells shapes
 WORDS, FUTURE, OBJECT, FUTURES, GROUP, LOCK, LOCK_OF, QUEUE, SEMAPHORE, BARRIER, DESCRIPTOR, SERVER, WORK, \
-    PROCESS, SIGNAL = range(15)
+    PROCESS, SIGNAL, CASES = range(16)
 
 
 class Descriptor:
@@ -190,6 +190,8 @@ def explain(task, tasks):
         return name_object(thing)
     if task.shape == DESCRIPTOR:
         return f'fd {half(thing + at[0])}'
+    if task.shape in (FUTURES, CASES):
+        return f'{word(thing + at[1])} of them'
     if task.shape in (GROUP, SERVER):
         return f'{word(thing + at[0])} left'
     if task.shape == WORK:
@@ -207,7 +209,7 @@ def below(task, tasks):
     found, at = [], task.offsets
     if task.shape == FUTURE:
         found.append(task.object)
-    elif task.shape == FUTURES:
+    elif task.shape in (FUTURES, CASES):
         array, count = word(task.object + at[0]), word(task.object + at[1])
         found += [word(array + i * at[2] + at[3]) for i in range(min(count, 100000))]
     elif task.shape in (GROUP, SERVER):

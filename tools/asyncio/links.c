@@ -76,6 +76,7 @@ static void link_wait(struct model *model, struct task *task)
         add_edge(model, task, find_task(model, task->object), AWAITS);
         break;
     case SHAPE_FUTURES:
+    case SHAPE_CASES:
         link_members(model, task);
         break;
     case SHAPE_GROUP:

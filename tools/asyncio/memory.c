@@ -293,7 +293,6 @@ static size_t renew_pages(struct memory *memory)
     size_t count = 0, changed = 0;
     uint64_t *numbers = must_alloc(memory->page_count * sizeof *numbers);
     for (size_t i = 0; i < memory->page_count; i++) {
-        memory->pages[i].has_changed = false;
         if (memory->pages[i].bytes)
             numbers[count++] = memory->pages[i].number;
     }
@@ -319,6 +318,12 @@ static bool renew_stretch(struct memory *memory, struct stretch *stretch)
         memcpy(stretch->bytes, now, bytes);
     free(now);
     return has_changed;
+}
+
+void memory_settle(struct memory *memory)
+{
+    for (size_t i = 0; i < memory->page_count; i++)
+        memory->pages[i].has_changed = false;
 }
 
 size_t memory_look_again(struct memory *memory)

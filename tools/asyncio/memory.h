@@ -20,7 +20,7 @@ struct stretch {
 struct page {
     uint64_t number;
     unsigned char *bytes; /* NULL: it could not be read */
-    bool has_changed;     /* at the last look */
+    bool has_changed;     /* at a look since memory_settle */
 };
 
 struct memory {
@@ -58,6 +58,8 @@ struct stretch *memory_find_stretch(struct memory *memory, uint64_t address);
 struct stretch *memory_stretch_to(const struct memory *memory, uint64_t end);
 /* Looks at all pages and shared stretches once more: the number of those that have changed. */
 size_t memory_look_again(struct memory *memory);
+/* All that has changed has been made use of. */
+void memory_settle(struct memory *memory);
 struct page *memory_find_page(const struct memory *memory, uint64_t address);
 
 #endif

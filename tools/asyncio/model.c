@@ -237,7 +237,7 @@ static void collect_tasks(struct model *model, uint32_t loop_index, const struct
     loop->first_task = (uint32_t)model->task_count;
     for (; node != head; previous = node, node = model->tasks[model->task_count - 1].next) {
         struct task *task = add_task(model, node - model->debug.task.node, loop_index);
-        if (before && take_over(model, task, before, &place))
+        if (before && model->task_count <= most && take_over(model, task, before, &place))
             continue;
         /* A node that is being taken off is off the way forward first: one place may be torn. */
         bool is_torn = memory_word(model->memory, node + 8) != previous && torn++;
@@ -344,6 +344,7 @@ void model_collect(struct model *model)
         collect_tasks(model, i, before.tasks ? &before : NULL);
     memory_sort_stretches(model->memory);
     collect_waits(model);
+    memory_settle(model->memory);
     free(before.loops);
     free(before.tasks);
     table_free(&before.by_address);

@@ -22,6 +22,10 @@ static const struct {
     {"queue get", "queue", "get from "},
     {"queue put", "queue", "put into "},
     {"queue join", "queue", "join "},
+    {"channel send", "channel", "send to "},
+    {"channel receive", "channel", "receive from "},
+    {"task group, for a place", "group", "a place; "},
+    {"task group, for a child to start", "group", "a child to start; "},
     {"task group", "group", ""},
     {"to_thread", "thread", ""},
     {"a thread", "thread", ""},
@@ -131,6 +135,28 @@ static void say_members(struct look *look, const struct task *task, struct text 
             left += !is_done;
     }
     text_add(text, "%llu of %llu left", (unsigned long long)left, (unsigned long long)count);
+}
+
+#define CASES_SAID 8
+
+static void say_cases(struct look *look, const struct task *task, struct text *text)
+{
+    const uint32_t *at = task->kind->shape.at;
+    uint64_t array = memory_word(&look->memory, task->object + at[0]);
+    uint64_t count = memory_word(&look->memory, task->object + at[1]);
+    text_add(text, "one of %llu: ", (unsigned long long)count);
+    for (uint64_t i = 0; i < count && i < CASES_SAID; i++) {
+        uint64_t object = memory_word(&look->memory, array + i * at[2] + at[3]);
+        const struct task *other = find_task(&look->model, object);
+        text_add(text, i ? ", " : "");
+        if (other)
+            name_task(other, text);
+        else if (object)
+            name_object(look, object, text);
+        else
+            text_add(text, "a descriptor");
+    }
+    text_add(text, count > CASES_SAID ? ", ..." : "");
 }
 
 static void say_queue(struct look *look, const struct task *task, struct text *text)
@@ -259,6 +285,9 @@ static void explain_wait(struct look *look, const struct task *task, struct text
         break;
     case SHAPE_PROCESS:
         say_process(look, task, text);
+        break;
+    case SHAPE_CASES:
+        say_cases(look, task, text);
         break;
     case SHAPE_SIGNAL:
         say_signal(look, task, text);
