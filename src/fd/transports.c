@@ -5,13 +5,13 @@
 #include "asyncio/messages.h"
 #include "base/assert.h"
 #include "core/contextvars.h"
+#include "fd/socket_options.h"
 #include "fd/transport.h"
 #include "sys/net.h"
 #include "sys/process.h"
 #include "sys/slab.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -292,7 +292,7 @@ static int check_transport_options(const asyncio_connect_options *options)
         return 0;
     if (options->tls)
         return (int)asyncio_raise(-EINVAL, "TLS over a transport is started by asyncio_transport_start_tls");
-    return isnan(options->close_timeout) ? -EINVAL : 0;
+    return asy_check_seconds(options->close_timeout, options->keepalive, options->user_timeout);
 }
 
 /* A stream over what can be waited for; the descriptor stays the caller's on failure. */

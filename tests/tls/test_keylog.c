@@ -40,7 +40,8 @@ static void put_packet(struct capture *capture, int side, unsigned flags, const 
     put(file, 0x5000 | flags, 2);
     put(file, 0xffff, 2);
     put(file, 0, 4);
-    fwrite(data, 1, n, file);
+    if (n)
+        fwrite(data, 1, n, file);
     capture->sequence[side] += (uint32_t)n + (flags & (SYN | FIN) ? 1 : 0);
 }
 

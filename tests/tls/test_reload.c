@@ -268,8 +268,9 @@ ASYNC_TEST(thousands)
     for (int i = 0; i < 2; i++) {
         reloaders[i] = (struct reloader){.tls = pair.server_tls};
         set_paths(&reloaders[i]);
-        CHECK_EQUAL(pthread_create(&threads[i], NULL, reload_on, &reloaders[i]), 0);
     }
+    for (int i = 0; i < 2; i++)
+        CHECK_EQUAL(pthread_create(&threads[i], NULL, reload_on, &reloaders[i]), 0);
     size_t count = repeats(50, 200, 10000), failed = 0;
     for (size_t i = 0; i < count; i++) {
         char text[4];
