@@ -228,7 +228,7 @@ static void output_moved(struct stream_face *face)
         asy_transport_do_next(transport);
 }
 
-/* The loop closes. The stream has closed the descriptor, and is freed after this. */
+/* The loop closes. The stream closes the descriptor, and is freed, after this. */
 static void transport_loop_closes(struct stream_holder *holder, asyncio_stream *stream)
 {
     asyncio_transport *transport = LIST_ENTRY(holder, asyncio_transport, holder);
@@ -236,6 +236,7 @@ static void transport_loop_closes(struct stream_holder *holder, asyncio_stream *
     bool is_secret = !transport->is_made && (transport->connecting || transport->owner);
     intptr_t err = transport->state == TRANSPORT_LOST ? transport->error : -ECONNABORTED;
     transport->state = is_secret ? TRANSPORT_ENDED : TRANSPORT_LOST;
+    asy_transport_stop_reading(transport);
     asy_timer_stop(transport->loop, &transport->timer);
     stream->face = NULL;
     if (!is_secret && !transport->is_made)
