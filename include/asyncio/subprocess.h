@@ -104,6 +104,36 @@ ASYNCIO_API int asyncio_process_send_signal(asyncio_process *process, int signo)
 ASYNCIO_API int asyncio_process_terminate(asyncio_process *process);
 ASYNCIO_API int asyncio_process_kill(asyncio_process *process);
 
+/* Sends a signal to all processes of the group that a process leads (`process_group` 1, or `detach`), also
+ * when it has ended itself, where the kernel can (Linux 6.9): else that does nothing. Does not wait. 0;
+ * -EPERM, -EINVAL; ASYNCIO_ESTATE if it leads none. (os.killpg) */
+ASYNCIO_API int asyncio_process_send_signal_group(asyncio_process *process, int signo);
+
+/*
+ * Stops a process: sends SIGTERM, and SIGKILL if it has not ended `grace` seconds later, to the whole group
+ * if it leads one; waits for its end. What is left of the group then is killed. Suspends, unless it has
+ * ended. A grace of 0 or less kills at once; ASYNCIO_FOREVER does so never. *returncode as in
+ * asyncio_process_wait; it may be NULL.
+ *
+ * A request to cancel sends SIGKILL at once; the end is waited for, the call returns 0, and the next wait
+ * delivers the request. 0; -EINVAL for NULL and NaN; -EBADF (released meanwhile); -ENOMEM; ASYNCIO_ENOTASK.
+ */
+ASYNCIO_API int asyncio_process_stop(asyncio_process *process, double grace, int *returncode);
+
+/*
+ * Runs a program to its end, as asyncio_create_subprocess_exec, asyncio_process_communicate and _release in
+ * one. Suspends. Where the options leave them at 0, stdin is a pipe if there is input, and stdout and stderr
+ * are if `out` and `err` are not NULL. All three results may be NULL. A program that fails is no error: see
+ * *returncode.
+ *
+ * On a cancel or an error the process, with its group if it leads one (`process_group` 1), is killed and
+ * reaped before the call returns; so a timeout around it leaves nothing behind. Errors are those of the calls
+ * named. (subprocess.run)
+ */
+ASYNCIO_API int asyncio_run_process(const char *const argv[], const asyncio_subprocess_options *options,
+                                    const void *input, size_t n, asyncio_buffer *out, asyncio_buffer *err,
+                                    int *returncode);
+
 /* Returns the number of a process, for people to read: another process may have it as soon as this one has
  * ended. Does not wait. (pid) */
 ASYNCIO_API pid_t asyncio_process_pid(asyncio_process *process);

@@ -80,7 +80,7 @@ ASYNCIO_API int asyncio_sleep_until(double when);
 
 /* The policy of a ticker for ticks that its caller is late for. */
 typedef enum asyncio_tick {
-    ASYNCIO_TICK_BURST, /* each comes, without a pause, until it has caught up: the number of ticks is right */
+    ASYNCIO_TICK_BURST, /* each comes, without a pause, until it has caught up: their number is right */
     ASYNCIO_TICK_DELAY, /* the next comes a whole period after the late one: the time between them is right */
     ASYNCIO_TICK_SKIP   /* those that were missed are left out, and the next comes when it would have */
 } asyncio_tick;
@@ -92,9 +92,9 @@ typedef struct asyncio_ticker {
     asyncio_tick policy_;
 } asyncio_ticker;
 
-/* Initialises a ticker, whose first tick comes one period (in seconds of the loop's clock) later. It needs no
- * destructor. Does not wait. 0; -EINVAL for NULL, for a period of NaN, 0 or less or ASYNCIO_FOREVER, and for a
- * policy that does not exist. */
+/* Initialises a ticker, whose first tick comes one period (in seconds of the loop's clock) later. It needs
+ * no destructor. Does not wait. 0; -EINVAL for NULL, for a period of NaN, 0 or less or ASYNCIO_FOREVER, and
+ * for a policy that does not exist. */
 ASYNCIO_API int asyncio_ticker_init(asyncio_ticker *ticker, double period, asyncio_tick policy);
 /*
  * Waits for a ticker's next tick. Always suspends: one that is due already comes after giving way once. Ticks

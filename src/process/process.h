@@ -24,6 +24,8 @@ struct asyncio_process {
     struct list waiters;      /* tasks */
 
     bool is_detached;
+    bool leads_group; /* it is the first of a group or session of its own */
+    int group_fd;     /* of the child, for signals to its group after it was reaped; -1 */
     bool has_ended;
     int returncode; /* once it has ended */
 
@@ -54,6 +56,9 @@ static inline void asy_process_use(asyncio_process *process)
 void asy_process_leave(asyncio_process *process);
 /* Waits until it has ended. -EBADF: the loop does not watch it, or its owner has released it. */
 int asy_process_wait(asyncio_process *process);
+/* Signals the group that it leads, even after its own end, or else the process alone. 0 or a negative
+ * errno. */
+int asy_process_signal_all(asyncio_process *process, int signo);
 /* Has the loop watch the child. 0 or a negative errno. */
 int asy_process_watch(asyncio_process *process);
 /* The child has ended, and its exit status is lost. */

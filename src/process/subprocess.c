@@ -4,6 +4,7 @@
  */
 #include "asyncio/subprocess.h"
 #include "asyncio/errors.h"
+#include "asyncio/messages.h"
 #include "base/assert.h"
 #include "core/cancel.h"
 #include "core/loop.h"
@@ -28,6 +29,8 @@ void asy_process_leave(asyncio_process *process)
     if (--process->users)
         return;
     ASY_ASSERT(!process->record && list_is_empty(&process->waiters));
+    if (process->group_fd >= 0)
+        asy_sys_close(process->group_fd);
     asy_bytes_free(&process->output[0]);
     asy_bytes_free(&process->output[1]);
     asyncio_loop *loop = process->loop;
@@ -60,6 +63,8 @@ static void finish_process(asyncio_process *process, int returncode)
     ASY_ASSERT(!process->has_ended);
     process->has_ended = true;
     process->returncode = returncode;
+    if (process->leads_group && !process->child.is_by_thread && !asy_process_is_released(process))
+        process->group_fd = asy_sys_dup(process->child.fd);
     stop_watching(process);
     wake_exit_waiters(process, 0);
 }
@@ -196,6 +201,29 @@ int asyncio_process_send_signal(asyncio_process *process, int signo)
         return 0;
     int err = asy_sys_child_signal(&process->child, signo);
     return err == -ESRCH ? 0 : err;
+}
+
+int asy_process_signal_all(asyncio_process *process, int signo)
+{
+    int err;
+    if (asy_loop_is_parents(process->loop))
+        return 0;
+    if (!process->leads_group)
+        err = process->has_ended ? 0 : asy_sys_child_signal(&process->child, signo);
+    else
+        err = asy_sys_child_signal_group(&process->child, process->group_fd, signo);
+    return err == -ESRCH ? 0 : err;
+}
+
+int asyncio_process_send_signal_group(asyncio_process *process, int signo)
+{
+    if (!process || signo < 0)
+        return (int)asyncio_raise(-EINVAL, "%s: the %s", __func__,
+                                  process ? "signal is below 0" : "process is NULL");
+    asy_process_check(process, __func__);
+    if (!process->leads_group)
+        return (int)asyncio_raise(ASYNCIO_ESTATE, "%s: the process leads no group of its own", __func__);
+    return asy_process_signal_all(process, signo);
 }
 
 int asyncio_process_terminate(asyncio_process *process)

@@ -128,6 +128,8 @@ static asyncio_process *make_process(asyncio_loop *loop, const asyncio_subproces
         .users = 1,
         .child.fd = -1,
         .is_detached = options->detach > 0,
+        .leads_group = options->detach > 0 || options->process_group == 1,
+        .group_fd = -1,
         .takes_input = options->stdin_fd == ASYNCIO_PIPE,
     };
     list_init(&process->waiters);

@@ -27,7 +27,8 @@ extern char **environ;
 #ifndef SYS_pidfd_send_signal
 #define SYS_pidfd_send_signal 424
 #endif
-#define WAIT_PIDFD 3 /* P_PIDFD */
+#define WAIT_PIDFD 3     /* P_PIDFD */
+#define PIDFD_TO_GROUP 4 /* PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9 */
 
 /* ---- Descriptors ----------------------------------------------------------------------------- */
 
@@ -281,6 +282,23 @@ int asy_sys_child_signal(const struct asy_child *child, int signo)
     int saved = errno;
     long result = child->is_by_thread ? kill(child->pid, signo)
                                       : syscall(SYS_pidfd_send_signal, child->fd, signo, NULL, 0);
+    return (int)kernel_result(result, saved);
+}
+
+/* A number that was reaped may be another's soon, so that only a descriptor names its group then. Kernels
+ * before 6.9 do not know it by that, and signal by the number, while that is the child's. */
+int asy_sys_child_signal_group(const struct asy_child *child, int group_fd, int signo)
+{
+    int saved = errno;
+    int fd = child->fd >= 0 ? child->fd : group_fd;
+    long result = -1;
+    errno = EINVAL;
+    if (fd >= 0 && !child->is_by_thread)
+        result = syscall(SYS_pidfd_send_signal, fd, signo, NULL, PIDFD_TO_GROUP);
+    if (result < 0 && errno == EINVAL && child->fd >= 0)
+        result = kill(-child->pid, signo);
+    else if (result < 0 && errno == EINVAL)
+        errno = ESRCH;
     return (int)kernel_result(result, saved);
 }
 

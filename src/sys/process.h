@@ -53,6 +53,8 @@ struct asy_child {
 int asy_sys_child_open(struct asy_child *child);
 /* All of these clean up, and never fail for the seam's sake. */
 int asy_sys_child_signal(const struct asy_child *child, int signo);
+/* Signals the group that the child leads. `group_fd`: a copy of its descriptor, once it was reaped. */
+int asy_sys_child_signal_group(const struct asy_child *child, int group_fd, int signo);
 /* Reaps: 1 and *returncode, which is the exit status or minus the signal; 0: it runs still; or a negative
  * errno. */
 int asy_sys_child_reap(const struct asy_child *child, int *returncode);
