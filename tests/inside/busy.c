@@ -3,6 +3,7 @@
  *
  *     busy spawn            makes and ends tasks, as fast as it can
  *     busy spin             one task computes for ever, and another waits for a lock that it holds
+ *     busy callback         a callback hangs, and a task waits meanwhile
  *     busy sleepers COUNT [timed]   so many tasks sleep; one reads the clock all the time, and writes the
  *                           largest gap between two readings, in microseconds, when standard input says so
  */
@@ -72,6 +73,20 @@ ASYNC(spins)
     return asyncio_await(first);
 }
 
+/* ---- A callback that hangs --------------------------------------------------------- */
+
+static __attribute__((noinline)) void hang(void *arg)
+{
+    (void)arg;
+    burn();
+}
+
+ASYNC(hangs)
+{
+    asyncio_loop_call_soon(asyncio_get_running_loop(), hang, NULL);
+    return asyncio_sleep(1000);
+}
+
 /* ---- Tasks that sleep, and a clock ------------------------------------------------ */
 
 static double microseconds(void)
@@ -128,6 +143,8 @@ int main(int argc, char **argv)
         return (int)asyncio_run(spawns());
     if (strcmp(what, "spin") == 0)
         return (int)asyncio_run(spins());
+    if (strcmp(what, "callback") == 0)
+        return (int)asyncio_run(hangs());
     if (strcmp(what, "sleepers") == 0 && argc > 2)
         return (int)asyncio_run(sleeps(atoi(argv[2]), argc > 3));
     return 2;

@@ -19,7 +19,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from targets import HERE, IS_THOROUGH, await_rest, call, check, columns, end, expected, masked, running, settled
+from targets import (HERE, IS_THOROUGH, await_rest, call, check, columns, end, expected, masked, running,
+                     settled)
 
 # Where it hangs, if it is killed for that.
 faulthandler.register(signal.SIGTERM, chain=True)

@@ -113,6 +113,11 @@ def check_running(tool, busy):
         check(is_shown, 'a task that computes', text)
         check('is_shut_out: lock, lock, held by Task-2' in text, 'one that waits for it', text)
 
+    with running(busy, 'callback') as child:
+        text = call(tool, 'pstree', child.pid)
+        is_shown = re.search(r'runs a callback.*\n(?:│.*\n)*│ burn busy\.c:\d+\n│ hang busy\.c:\d+', text)
+        check(is_shown and 'hangs: sleep' in text, 'a callback that hangs', text)
+
 
 def check_ends(tool, folder):
     other = subprocess.Popen(['sleep', '100'])

@@ -208,7 +208,7 @@ static void mark_inner(struct stack *stack)
     }
 }
 
-void frames_make(struct frames *frames, const uint64_t *pcs, size_t count, struct stack *out)
+void frames_make(struct frames *frames, const uint64_t *pcs, size_t count, bool is_parked, struct stack *out)
 {
     size_t capacity = 0;
     for (size_t i = 0; i < count; i++)
@@ -222,7 +222,8 @@ void frames_make(struct frames *frames, const uint64_t *pcs, size_t count, struc
             out->count++;
         }
     }
-    mark_inner(out);
+    if (is_parked)
+        mark_inner(out);
     while (out->where < out->count &&
            (out->frames[out->where].is_library || is_systems(frames, &out->frames[out->where])))
         out->where++;

@@ -235,7 +235,7 @@ static const struct stack *intern_stack(struct unwinder *unwinder)
 {
     struct stack made = {0};
     uint64_t hash = hash_addresses(unwinder->pcs, unwinder->pc_count);
-    frames_make(unwinder->frames, unwinder->pcs, unwinder->pc_count, &made);
+    frames_make(unwinder->frames, unwinder->pcs, unwinder->pc_count, unwinder->now.task != NULL, &made);
     for (uint32_t i = table_find(&unwinder->by_hash, hash); i != NOBODY; i = unwinder->next_alike[i]) {
         const struct stack *known = unwinder->stacks[i];
         if (known->count != made.count ||
