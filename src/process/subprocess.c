@@ -29,8 +29,7 @@ void asy_process_leave(asyncio_process *process)
     if (--process->users)
         return;
     ASY_ASSERT(!process->record && list_is_empty(&process->waiters));
-    if (process->group_fd >= 0)
-        asy_sys_close(process->group_fd);
+    asy_sys_child_group_close(process->group_fd);
     asy_bytes_free(&process->output[0]);
     asy_bytes_free(&process->output[1]);
     asyncio_loop *loop = process->loop;

@@ -302,6 +302,12 @@ int asy_sys_child_signal_group(const struct asy_child *child, int group_fd, int 
     return (int)kernel_result(result, saved);
 }
 
+void asy_sys_child_group_close(int group_fd)
+{
+    if (group_fd >= 0)
+        asy_sys_close(group_fd);
+}
+
 int asy_sys_child_reap(const struct asy_child *child, int *returncode)
 {
     siginfo_t info;

@@ -55,6 +55,8 @@ int asy_sys_child_open(struct asy_child *child);
 int asy_sys_child_signal(const struct asy_child *child, int signo);
 /* Signals the group that the child leads. `group_fd`: a copy of its descriptor, once it was reaped. */
 int asy_sys_child_signal_group(const struct asy_child *child, int group_fd, int signo);
+/* Closes such a copy, of which no table of descriptors knows. Accepts -1. */
+void asy_sys_child_group_close(int group_fd);
 /* Reaps: 1 and *returncode, which is the exit status or minus the signal; 0: it runs still; or a negative
  * errno. */
 int asy_sys_child_reap(const struct asy_child *child, int *returncode);
