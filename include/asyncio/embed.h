@@ -103,6 +103,55 @@ ASYNCIO_API int asyncio_timer_start(asyncio_loop *loop, asyncio_timer *timer, in
 /* Stops a timer. True if it ran, or was due, and fn had not begun. */
 ASYNCIO_API bool asyncio_timer_stop(asyncio_timer *timer);
 
+/* ---- Watches ------------------------------------------------------------------ */
+
+/* A watch of a descriptor. */
+typedef struct asyncio_watch asyncio_watch;
+struct asyncio_watch {
+    uintptr_t place_[6];
+    void (*fn_)(asyncio_watch *watch, uint32_t events);
+    asyncio_loop *loop_; /* NULL: idle */
+    uint64_t since_;
+    int fd_;
+    uint16_t events_;
+} __attribute__((may_alias));
+
+/* Flags of asyncio_watch_start: told in each turn in which an event holds, which is the default; or when it
+ * begins to hold, or there is more of it. */
+#define ASYNCIO_WATCH_LEVEL 0
+#define ASYNCIO_WATCH_EDGE 1
+
+/* Makes an idle watch. The watch must not be started. Does nothing for NULL. */
+ASYNCIO_API void asyncio_watch_init(asyncio_watch *watch, void (*fn)(asyncio_watch *watch, uint32_t events));
+
+/*
+ * Starts a watch: its fn is called with the events of a descriptor that it asks for, POLLIN, POLLOUT,
+ * POLLPRI and POLLRDHUP of poll(2), and always with POLLERR and POLLHUP. They are told when the loop polls,
+ * and cost no system call of their own. An edge watch is also told what is there at its start and after
+ * asyncio_watch_modify. Any number of watches may be on one descriptor, beside streams, readers and waiting
+ * tasks; level watches beside streams, transfers or edge watches of the same descriptor cost a poll(2) each
+ * time they are told.
+ *
+ * The flags of the descriptor are left alone. An event that the kernel reported before the watch was started
+ * is not told. When the descriptor is closed by asyncio_close or forgotten by asyncio_forget (or begins
+ * afresh, as in asyncio_sock_connect), the watch is stopped, and fn is called once more, in a later turn,
+ * with POLLNVAL; the watch is idle then. Stop a watch before anything else closes its descriptor.
+ *
+ * The watch stays started while fn runs, which may modify, stop and free it. 0; -EBADF, -ENOMEM; -EPERM for
+ * a regular file, which is always ready; -EINVAL for other events or flags, and for NULL; ASYNCIO_ESTATE
+ * when the watch is started already, or the loop is closed; -ENOSYS under a virtual clock. (add_reader,
+ * add_writer)
+ */
+ASYNCIO_API int asyncio_watch_start(asyncio_loop *loop, asyncio_watch *watch, int fd, uint32_t events,
+                                    int flags);
+
+/* Changes the events that a watch asks for. 0, or the errors of asyncio_watch_start, after which it goes on
+ * as before; ASYNCIO_ESTATE if it is not started, -EBADF if its descriptor was closed. */
+ASYNCIO_API int asyncio_watch_modify(asyncio_watch *watch, uint32_t events);
+
+/* Stops a watch. True if it was started: fn will not come, not for a closed descriptor either. */
+ASYNCIO_API bool asyncio_watch_stop(asyncio_watch *watch);
+
 /* ---- Waits -------------------------------------------------------------------- */
 
 /*
@@ -123,8 +172,6 @@ ASYNCIO_API int asyncio_loop_set_wait_hooks(asyncio_loop *loop, void (*before)(v
                                             int (*after)(void *arg), void *arg);
 
 /* ---- The end ------------------------------------------------------------------ */
-
-typedef struct asyncio_watch asyncio_watch;
 
 /* What a closing loop gives back: one of the pointers is not NULL. */
 typedef void (*asyncio_drain)(asyncio_call *call, asyncio_timer *timer, asyncio_watch *watch, void *arg);

@@ -220,7 +220,7 @@ static void run_watched_step(asyncio_loop *loop, asyncio_task *task)
     loop->ready_then = ready_then;
 }
 
-static void run_callback(asyncio_loop *loop, struct callback *callback)
+void asy_callback_run(asyncio_loop *loop, struct callback *callback)
 {
     COUNT_UP(loop->callbacks);
     if (UNLIKELY(loop->is_stepping))
@@ -255,7 +255,7 @@ static HOT void run_batch(asyncio_loop *loop)
             return;
         loop->batch--;
         if (entry->kind == READY_CALLBACK) {
-            run_callback(loop, callback_take_first(&loop->ready));
+            asy_callback_run(loop, callback_take_first(&loop->ready));
             continue;
         }
         ready_drop_first(&loop->ready);

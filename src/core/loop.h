@@ -300,6 +300,8 @@ bool asy_loop_goes_on(asyncio_loop *loop);
  * the poll's error. */
 int asy_loop_spin(asyncio_loop *loop);
 
+/* Runs a callback that is in no queue, as the loop does. */
+void asy_callback_run(asyncio_loop *loop, struct callback *callback);
 /* Tells the events that the backend has fetched. */
 static inline void asy_loop_deliver(asyncio_loop *loop)
 {

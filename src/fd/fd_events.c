@@ -5,6 +5,7 @@
 #include "fd/fd_table.h"
 #include "fd/fd_wait.h"
 #include "fd/transport.h"
+#include "fd/watches.h"
 
 /* ---- One event -------------------------------------------------------------------------- */
 
@@ -56,8 +57,8 @@ static void take_event(asyncio_loop *loop, uint64_t tag, uint32_t events)
         note_ready(record, events);
     if (!list_is_empty(&record->waiters))
         wake_fd_waiters(record, events);
-    if (record->callbacks)
-        asy_readers_event(record);
+    if (!list_is_empty(&record->watches))
+        asy_watches_event(loop, record, events);
 }
 
 /* ---- Fetching ahead --------------------------------------------------------------------- */

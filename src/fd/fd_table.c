@@ -4,6 +4,7 @@
 #include "fd/fd_table.h"
 #include "base/assert.h"
 #include "fd/fd_wait.h"
+#include "fd/watches.h"
 #include "sys/net.h"
 #include "sys/slab.h"
 #include "sys/sys.h"
@@ -32,6 +33,7 @@ static void close_table(struct asy_io_hooks *hooks)
         asy_fd_drop(table->loop, record);
         asy_slab_free(record, sizeof *record);
     }
+    asy_sys_free(table->mark);
     asy_sys_free(table->input);
     asy_sys_free(table->wide_input);
     asy_sys_free(table->records);
@@ -52,8 +54,13 @@ void asy_fd_owners_end(asyncio_loop *loop)
 static struct fd_table *make_table(asyncio_loop *loop)
 {
     struct fd_table *table = asy_sys_calloc(1, sizeof *table);
-    if (!table)
+    struct watch *mark = table ? asy_sys_calloc(1, sizeof *mark) : NULL;
+    if (!mark) {
+        asy_sys_free(table);
         return NULL;
+    }
+    list_init(&mark->node);
+    table->mark = mark;
     table->hooks.close = close_table;
     table->loop = loop;
     list_init(&table->owners);
@@ -95,6 +102,7 @@ struct fd_record *asy_fd_make_record(asyncio_loop *loop, int fd)
     record->ready = FD_READ | FD_WRITE;
     record->reopened = -1;
     list_init(&record->waiters);
+    list_init(&record->watches);
     ASY_ASSERT(!table->records[fd]);
     table->records[fd] = record;
     return record;
@@ -171,19 +179,47 @@ static uint32_t events_waited_for(const struct fd_record *record)
     return events;
 }
 
-int asy_fd_register_once(asyncio_loop *loop, struct fd_record *record)
+/* Their events, added to *events. False: there is no such watch. */
+static bool are_watched_by_level(const struct fd_record *record, uint32_t *events)
+{
+    bool any = false;
+    LIST_EACH(node, &record->watches) {
+        const struct watch *watch = asy_watch_at(node);
+        if (!asy_watch_is_level(watch))
+            continue;
+        any = true;
+        *events |= watch->events & (EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP);
+    }
+    return any;
+}
+
+/* Registers for what is wanted now, in place of whatever there was. */
+static int register_wanted(asyncio_loop *loop, struct fd_record *record)
 {
     uint32_t events = events_waited_for(record);
-    if (record->mode == FD_EDGE)
+    bool is_level = are_watched_by_level(record, &events);
+    if (!events && !is_level) {
+        if (record->mode != FD_IDLE)
+            detach_record(loop, record);
         return 0;
-    if (!events && record->mode == FD_ONCE)
-        detach_record(loop, record);
-    if (!events)
-        return 0;
-    int err = attach_record(loop, record, events | EPOLLONESHOT);
+    }
+    int err = attach_record(loop, record, is_level ? events : events | EPOLLONESHOT);
     if (!err)
-        record->mode = FD_ONCE;
+        record->mode = is_level ? FD_LEVEL : FD_ONCE;
     return err;
+}
+
+int asy_fd_register_once(asyncio_loop *loop, struct fd_record *record)
+{
+    return record->mode == FD_EDGE ? 0 : register_wanted(loop, record);
+}
+
+void asy_fd_narrow_level(asyncio_loop *loop, struct fd_record *record, uint32_t events)
+{
+    uint32_t wanted = events_waited_for(record) | EPOLLERR | EPOLLHUP;
+    are_watched_by_level(record, &wanted);
+    if (events & ~wanted)
+        asy_fd_unregister_unused(loop, record);
 }
 
 static void wake_all(struct fd_record *record, int err)
@@ -192,15 +228,20 @@ static void wake_all(struct fd_record *record, int err)
         asy_fd_wake(asy_fd_waiter_at(record->waiters.next), err);
 }
 
+static bool has_edge_watch(const struct fd_record *record)
+{
+    LIST_EACH(node, &record->watches)
+        if (asy_watch_at(node)->events & WATCH_EDGE)
+            return true;
+    return false;
+}
+
 void asy_fd_unregister_unused(asyncio_loop *loop, struct fd_record *record)
 {
-    if (record->mode == FD_IDLE || (record->mode == FD_EDGE && (record->is_known || record->callbacks)))
+    if (record->mode == FD_IDLE || (record->mode == FD_EDGE && (record->is_known || has_edge_watch(record))))
         return;
-    /* The waiters that are left have a registration that is there already. */
-    if (record->mode == FD_EDGE)
-        record->mode = FD_ONCE;
-    int err = asy_fd_register_once(loop, record);
-    if (record->mode == FD_IDLE) {
+    int err = register_wanted(loop, record);
+    if (record->mode != FD_EDGE) {
         record->ready = FD_READ | FD_WRITE;
         record->stays = 0;
     }
@@ -213,7 +254,8 @@ void asy_fd_unregister_unused(asyncio_loop *loop, struct fd_record *record)
 /* As at the beginning. */
 static void reset_record(struct fd_record *record)
 {
-    ASY_ASSERT(record->mode == FD_IDLE && list_is_empty(&record->waiters) && !record->callbacks);
+    ASY_ASSERT(record->mode == FD_IDLE && list_is_empty(&record->waiters));
+    ASY_ASSERT(list_is_empty(&record->watches));
     record->ready = FD_READ | FD_WRITE;
     record->stays = 0;
     record->is_known = record->is_socket = record->short_is_end = false;
@@ -229,8 +271,8 @@ void asy_fd_drop(asyncio_loop *loop, struct fd_record *record)
     ASY_ASSERT(asy_fd_find(loop, record->fd) == record);
     record->generation = ++table_of(loop)->generation;
     wake_all(record, -EBADF);
-    if (record->callbacks)
-        asy_readers_drop(record);
+    if (!list_is_empty(&record->watches))
+        asy_watches_drop(loop, record);
     if (record->mode != FD_IDLE)
         detach_record(loop, record);
     reset_record(record);

@@ -5,6 +5,7 @@
  *
  *   idle      not at all
  *   edge      once, both directions, edge-triggered: until the descriptor is closed or forgotten
+ *   level     for the level watches that there are, level-triggered, and the waits that are there now
  *   once      for the waits that are there now, and for no longer
  *
  * `ready` says in which directions a system call is worth trying. A call that would have blocked, or that
@@ -26,7 +27,7 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 
-enum fd_mode { FD_IDLE, FD_EDGE, FD_ONCE };
+enum fd_mode { FD_IDLE, FD_EDGE, FD_LEVEL, FD_ONCE };
 
 #define FD_READ EPOLLIN
 #define FD_WRITE EPOLLOUT
@@ -44,7 +45,7 @@ struct fd_record {
     uint32_t stays;      /* those of them that nothing takes down */
     int reopened;        /* a terminal's second descriptor, which we may make non-blocking; or -1 */
     struct list waiters; /* of fd_waiter (fd_wait.h) */
-    void *callbacks;     /* of add_reader and add_writer (readers.c) */
+    struct list watches; /* of watch (watches.h) */
 };
 
 /* A stream, a server or the like: it has a descriptor and may outlive the loop. It is told once, when the
@@ -62,6 +63,7 @@ struct fd_table {
     struct fd_record **records; /* by number; NULL where there is none */
     size_t capacity;
     uint32_t generation;
+    struct watch *mark;    /* in a record's list while its watches are told */
     char *input;           /* the buffer that a stream used last (stream_read.c), or NULL */
     char *wide_input;      /* of transports (transport_read.c), or NULL */
     bool is_taking_events; /* the poll hands events out; no function of the program is running */
@@ -122,17 +124,18 @@ static inline void asy_fd_short(struct fd_record *record, uint32_t direction)
 /* Registers for good. 0 or a negative errno. A file that cannot be waited for becomes
  * ASY_FD_ALWAYS_READY. */
 int asy_fd_register(asyncio_loop *loop, struct fd_record *record);
-/* Registers for what is waited for now, unless the record is registered for good. 0 or a negative errno. */
+/* Registers for what is waited for and watched now, unless the record is registered for good. 0 or a negative
+ * errno. */
 int asy_fd_register_once(asyncio_loop *loop, struct fd_record *record);
-/* A waiter or a callback has left: takes back a registration that serves nobody any more. */
+/* A level-triggered event came. If nobody wants it any more, a change of the registration had failed: tries
+ * again. */
+void asy_fd_narrow_level(asyncio_loop *loop, struct fd_record *record, uint32_t events);
+/* A waiter or a watch has left: takes back a registration that serves nobody any more. */
 void asy_fd_unregister_unused(asyncio_loop *loop, struct fd_record *record);
 
-/* ---- fd_events.c, readers.c -------------------------------------------------------- */
+/* ---- fd_events.c ------------------------------------------------------------------- */
 
 /* The backend's `happened`; `context` is the table. */
 void asy_fd_take_events(void *context, const struct epoll_event *events, int count);
-/* For the callbacks of add_reader and add_writer: an event came; the record is dropped. */
-void asy_readers_event(struct fd_record *record);
-void asy_readers_drop(struct fd_record *record);
 
 #endif

@@ -81,14 +81,14 @@ ASYNC(gives_callbacks_to_another)
 {
     struct fd_record *record = make_socket_record(), *other = make_socket_record();
     CHILD_CHECK(asyncio_loop_add_reader(here(), record->fd, do_nothing, NULL) == 0);
-    other->callbacks = record->callbacks;
+    list_splice(&other->watches, &record->watches);
     asyncio_forget(other->fd);
     return 0;
 }
 
 TEST(callbacks_belong_to_one_record)
 {
-    expect_broken(gives_callbacks_to_another(), "asy_readers_drop (readers.c:");
+    expect_broken(gives_callbacks_to_another(), "asy_watches_drop (watches.c:");
 }
 
 /* ---- List membership -------------------------------------------------------------------- */
