@@ -211,7 +211,14 @@ size_t asy_stream_room_for(const asyncio_stream *stream, size_t total);
 /* The end that was asked for: at once, or behind what is queued. 0 or an error. */
 int asy_stream_say_end(asyncio_stream *stream);
 /* Is the queue above high water, or below low water, by now? */
-void asy_stream_note_level(asyncio_stream *stream);
+static inline void asy_stream_note_level(asyncio_stream *stream)
+{
+    size_t queued = asy_bytes_count(&stream->out);
+    if (queued > stream->high_water)
+        stream->is_full = true;
+    else if (queued <= stream->low_water)
+        stream->is_full = false;
+}
 
 /* ---- stream_write.c ----------------------------------------------------------------- */
 /* Waits for the turn to write, and keeps it: other writes wait until it is given back. 0 or an error. */

@@ -13,15 +13,6 @@
 #define FILTER_EXTRA_BYTES 1024
 #define TOGETHER_BYTES (16 * 1024)
 
-void asy_stream_note_level(asyncio_stream *stream)
-{
-    size_t queued = asy_bytes_count(&stream->out);
-    if (queued > stream->high_water)
-        stream->is_full = true;
-    else if (queued <= stream->low_water)
-        stream->is_full = false;
-}
-
 /* The parts without their first `done` bytes join the queue. */
 static int queue_rest(asyncio_stream *stream, const struct iovec *parts, int count, size_t done)
 {

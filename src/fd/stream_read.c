@@ -72,7 +72,9 @@ static void give_buffer(asyncio_stream *stream, struct bytes *into)
     *into = (struct bytes){0};
 }
 
-ssize_t asy_stream_receive(asyncio_stream *stream, struct bytes *into, void *buf, size_t n)
+/* Inline, for the sake of reads by tasks. */
+static inline __attribute__((always_inline)) ssize_t receive_into(asyncio_stream *stream, struct bytes *into,
+                                                                  void *buf, size_t n)
 {
     if (!(stream->record->ready & FD_READ))
         return -EAGAIN;
@@ -87,6 +89,11 @@ ssize_t asy_stream_receive(asyncio_stream *stream, struct bytes *into, void *buf
     return got;
 }
 
+ssize_t asy_stream_receive(asyncio_stream *stream, struct bytes *into, void *buf, size_t n)
+{
+    return receive_into(stream, into, buf, n);
+}
+
 /* The same, waiting. A stream that waits with nothing buffered needs no buffer. `is_parting`: the stream
  * closes, and reads on although its readers have failed. */
 static ssize_t receive_waiting(asyncio_stream *stream, struct bytes *into, void *buf, size_t n,
@@ -99,7 +106,7 @@ static ssize_t receive_waiting(asyncio_stream *stream, struct bytes *into, void 
             asy_fd_pass_on(stream->record, FD_READ);
             return stream->read_error;
         }
-        ssize_t got = asy_stream_receive(stream, into, buf, n);
+        ssize_t got = receive_into(stream, into, buf, n);
         if (got != -EAGAIN)
             return stream->is_closed ? -EBADF : got;
         if (into && into->data && !asy_bytes_count(into))
