@@ -2,6 +2,10 @@
  * A small HTTP/1.1 server: one page, kept-alive and pipelined connections, limits and
  * timeouts. The parsing is done by http_parser (Debian: libhttp-parser-dev).
  *
+ * A client is parked between its requests: it has no task then, and nothing of it needs to be
+ * kept, since the parser begins anew. A request that has come in part keeps its task and its
+ * parser, since its time limit is its own.
+ *
  *     13_http_server [PORT [SECONDS]]
  *
  * SECONDS: for a request. Try it: curl -v localhost:PORT
@@ -14,7 +18,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define IDLE_S 30.0 /* between requests */
+#define IDLE_S 30.0 /* without a request */
 #define LINGER_S 2.0
 #define GRACE_S 2.0
 #define CLIENTS_MAX 10000
@@ -24,6 +28,7 @@
 #define FIELD_BYTES 32 /* of those that are looked at */
 #define BODY_BYTES_MAX 65536
 #define READ_BYTES 2048
+#define OUT_BYTES 2048
 
 /* For a whole request, from its first byte to its answer: a client may not send it drop by drop. */
 static double request_s = 20;
@@ -36,10 +41,12 @@ struct text {
     size_t length;
 };
 
-/* One client. Its answers go out together, when all the bytes that were read are parsed. */
+/* A client, for as long as it has a task. Its answers go out together, when all the bytes that were read are
+ * parsed. */
 struct connection {
     http_parser parser;
-    double until; /* by then the request must have come */
+    double until;      /* by then the request must have come */
+    bool has_answered; /* a request, since it has a task */
     bool is_midway;
     const char *refusal; /* of the request, in place of "400 Bad Request" */
     char target[TARGET_BYTES];
@@ -48,7 +55,7 @@ struct connection {
     bool has_value; /* of the field */
     unsigned fields, hosts, codings;
     bool is_last;
-    char out[READ_BYTES];
+    char *out;
     size_t out_length;
     asyncio_stream *stream;
 };
@@ -65,7 +72,7 @@ static int flush(struct connection *connection)
 static int answer(struct connection *connection, const char *status, const char *body, bool is_last)
 {
     const size_t most = 512;
-    int err = connection->out_length + most > sizeof connection->out ? flush(connection) : 0;
+    int err = connection->out_length + most > OUT_BYTES ? flush(connection) : 0;
     if (err)
         return err;
     bool is_head = connection->parser.method == HTTP_HEAD;
@@ -190,7 +197,7 @@ static int on_complete(http_parser *parser)
     struct connection *connection = parser->data;
     bool is_last = !http_should_keep_alive(parser);
     connection->is_midway = false;
-    connection->until = asyncio_time() + IDLE_S;
+    connection->has_answered = true;
     if (is_last)
         http_parser_pause(parser, 1);
     if (parser->method != HTTP_GET && parser->method != HTTP_HEAD)
@@ -266,15 +273,19 @@ static int go_on(struct connection *connection)
     return connection->is_midway ? tell_of_timeout(connection) : 0;
 }
 
+/* Called anew for each request that finds the client parked. */
 ASYNC(serve, asyncio_stream *, stream)
 {
-    struct connection connection = {.stream = stream, .until = asyncio_time() + IDLE_S};
+    char out[OUT_BYTES];
+    struct connection connection = {.stream = stream, .out = out, .until = asyncio_time() + IDLE_S};
     http_parser_init(&connection.parser, HTTP_REQUEST);
     connection.parser.data = &connection;
     while (!connection.is_last) {
         int err = go_on(&connection);
         if (err)
             return err;
+        if (connection.has_answered && !connection.is_midway && !connection.is_last)
+            return ASYNCIO_PARK;
     }
     linger(stream);
     return 0;
@@ -288,7 +299,8 @@ static asyncio_coro *handler(asyncio_stream *stream, void *arg)
 
 ASYNC(async_main, int, port)
 {
-    asyncio_server_options options = {.backlog = 1024, .max_connections = CLIENTS_MAX};
+    asyncio_server_options options = {
+        .backlog = 1024, .max_connections = CLIENTS_MAX, .park_timeout = IDLE_S};
     asyncio_server *server;
     int err = asyncio_start_server(handler, NULL, "localhost", port, &options, &server);
     if (err)
