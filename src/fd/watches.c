@@ -70,7 +70,10 @@ static void tell_event(asyncio_loop *loop, const struct fd_record *record, struc
     if (record->mode == FD_EDGE && asy_watch_is_level(watch))
         queue_look(watch);
     struct telling telling = {.callback.kind = &telling_kind, .watch = watch, .events = told};
+    struct fd_table *table = (struct fd_table *)loop->io;
+    table->is_taking_events = false; /* a transport that fn wakes calls nobody inside fn */
     asy_callback_run(loop, &telling.callback);
+    table->is_taking_events = true;
 }
 
 /* fn may stop any of them, start others and close the descriptor. Each is put at the end of the list before
@@ -125,10 +128,12 @@ static const struct callback_kind later_kind = {run_later, drop_later};
 
 void asy_watches_drop(asyncio_loop *loop, struct fd_record *record)
 {
-    list_remove(&((struct fd_table *)loop->io)->mark->node);
+    const struct watch *mark = ((struct fd_table *)loop->io)->mark;
     struct list *node;
     while ((node = list_take_first(&record->watches))) {
         struct watch *watch = asy_watch_at(node);
+        if (watch == mark) /* they were being told */
+            continue;
         ASY_ASSERT(watch->fd == record->fd);
         callback_remove(&loop->ready, &watch->later);
         queue_look(watch);
