@@ -95,7 +95,6 @@ static const unsigned char *page_bytes(struct memory *memory, uint64_t number)
 {
     uint32_t i = find_page_index(memory, number);
     if (i == UINT32_MAX && memory->bytes < BYTES_MAX) {
-        memory->reads_late++;
         fetch_window(memory, number);
         i = find_page_index(memory, number);
     }
@@ -122,7 +121,6 @@ void memory_copy_stretch(struct memory *memory, uint64_t low, uint64_t high)
     *stretch = (struct stretch){.low = low, .high = high, .is_shared = stretch->is_shared};
     stretch->bytes = must_alloc((size_t)(high - low));
     size_t got = read_target(memory, low, stretch->bytes, (size_t)(high - low));
-    memory->reads_late++;
     if (got < high - low) { /* gone meanwhile */
         stretch->high = low + got;
         memory->bytes -= (size_t)(high - low) - got;
@@ -195,12 +193,6 @@ struct stretch *memory_find_stretch(struct memory *memory, uint64_t address)
         }
     }
     return NULL;
-}
-
-struct stretch *memory_stretch_to(const struct memory *memory, uint64_t end)
-{
-    uint32_t i = table_find(&memory->by_end, end);
-    return i == UINT32_MAX ? NULL : &memory->stretches[i];
 }
 
 /* ---- Reading ---------------------------------------------------------------- */
@@ -332,6 +324,5 @@ size_t memory_look_again(struct memory *memory)
     for (size_t i = 0; i < memory->stretch_count; i++)
         if (memory->stretches[i].is_shared)
             changed += renew_stretch(memory, &memory->stretches[i]);
-    memory->reads_late = 0;
     return changed;
 }

@@ -36,7 +36,6 @@ struct memory {
     uint32_t latest;            /* the one found last */
     uint64_t own_low, own_high; /* the stack of a suspended task, which reads of its own do not share */
     size_t bytes;               /* that it holds */
-    size_t reads_late;          /* fetched since the last look */
 };
 
 void memory_init(struct memory *memory, struct target *target);
@@ -54,8 +53,6 @@ void memory_copy_stretch(struct memory *memory, uint64_t low, uint64_t high);
 void memory_sort_stretches(struct memory *memory);
 /* The sorted one that an address lies in, or NULL. */
 struct stretch *memory_find_stretch(struct memory *memory, uint64_t address);
-/* The sorted one that ends there, or NULL. */
-struct stretch *memory_stretch_to(const struct memory *memory, uint64_t end);
 /* Looks at all pages and shared stretches once more: the number of those that have changed. */
 size_t memory_look_again(struct memory *memory);
 /* All that has changed has been made use of. */

@@ -408,29 +408,6 @@ void model_take_registers(struct model *model)
 
 /* ---- Has it changed? --------------------------------------------------------- */
 
-static uint64_t read_live(struct model *model, uint64_t address, size_t bytes)
-{
-    uint64_t value = 0;
-    model->target->ops->read(model->target, address, &value, bytes);
-    return value;
-}
-
-bool model_is_still(struct model *model)
-{
-    const struct asyncio_debug_v1 *debug = &model->debug;
-    if (!HAS(model, loop_more))
-        return false;
-    for (size_t i = 0; i < model->loop_count; i++) {
-        const struct loop *loop = &model->loops[i];
-        if (loop->current || read_live(model, loop->at + debug->loop.current, 8) ||
-            read_live(model, loop->at + debug->loop.turn, 8) != loop->steps ||
-            read_live(model, loop->at + debug->loop_more.polls, 8) != loop->polls ||
-            read_live(model, loop->at + debug->loop_more.callbacks, 8) != loop->callbacks)
-            return false;
-    }
-    return true;
-}
-
 void model_mark_unsteady(struct model *model)
 {
     const struct asyncio_debug_v1 *debug = &model->debug;

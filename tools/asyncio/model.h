@@ -98,8 +98,6 @@ void model_index(struct model *model);
 void model_link(struct model *model);
 void model_free(struct model *model);
 
-/* Are the loops where they were? Reads the target itself. */
-bool model_is_still(struct model *model);
 /* Tasks that have changed since are marked as unsteady. */
 void model_mark_unsteady(struct model *model);
 
