@@ -32,7 +32,7 @@ struct connection {
     bool is_used; /* for a request before this one */
 };
 
-/* A server by its key. Who has a place has a connection, or is about to. */
+/* A server by its key. A request that has a place has a connection, or is about to. */
 struct site {
     char host[256];
     int port;

@@ -6,7 +6,7 @@
  * It plays both sides, and shows what a parked client costs the server. A process has so many
  * descriptors (ulimit -Hn), and an address so many ports for one server; so there are several
  * servers, each with its own process of clients. Each client asks once, and again after
- * SECONDS. What belongs to a client, here how often it has asked, is its stream's data.
+ * SECONDS. The data of its stream say how often it has asked.
  *
  * 13_http_server is the one that reads HTTP as strictly as strangers require.
  */
@@ -174,7 +174,7 @@ static void start_pair(struct pair *pairs, int number)
     close(pair->child);
 }
 
-/* What the servers hold of their own, in bytes. */
+/* The memory that the servers hold of their own, in bytes. */
 static long long memory_of(const struct pair *pairs, int count)
 {
     char path[64], line[256];

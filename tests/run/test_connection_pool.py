@@ -31,8 +31,8 @@ def check(condition, what):
 
 
 class Server:
-    """Answers requests; `behave(number of the request on its connection, writer)` comes after each answer, and
-    says whether the connection goes on."""
+    """Answers requests; `behave(number of the request on its connection, writer)` comes after each answer,
+    and says whether the connection goes on."""
 
     def __init__(self, behave=None, words=b'', delay=None, tail=b''):
         self.behave, self.words, self.delay, self.tail = behave, words, delay, tail
@@ -128,7 +128,8 @@ async def check_times():
     async with Server(delay=SECONDS_MAX) as server:
         status, out, errors = await run(20, 0.3, server)
         check(status == 1 and out.startswith('0 answers\n'), out)
-        check(errors == f'{server.key}: no answer in time\n' * 20 + '25_connection_pool: 20 requests have failed (EIO)\n', errors)
+        expected = f'{server.key}: no answer in time\n' * 20
+        check(errors == expected + '25_connection_pool: 20 requests have failed (EIO)\n', errors)
     # A place is waited for.
     async with Server(delay=0.01) as server:
         status, out, errors = await run(100, SECONDS_MAX, server)
