@@ -16,6 +16,7 @@
 #include <asyncio/fdio.h>
 #include <asyncio/files.h>
 #include <asyncio/futures.h>
+#include <asyncio/inspect.h>
 #include <asyncio/instrument.h>
 #include <asyncio/locks.h>
 #include <asyncio/loops.h>

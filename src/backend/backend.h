@@ -7,6 +7,7 @@
 
 #include "asyncio/runners.h"
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 
@@ -56,6 +57,8 @@ struct asy_backend {
     const struct asy_backend_ops *ops;
     uint32_t fetched; /* events that have come, and were not delivered */
     uint64_t fetches; /* how often any have come */
+    size_t attached;  /* descriptors that are registered */
+    int64_t began_ns; /* the clock when the latest wait with a deadline that lies ahead began */
     /* Called by `deliver` with the events that came, many at once, so that memory can be fetched ahead. It
      * ignores tags that nobody attached. */
     void (*happened)(void *context, const struct epoll_event *events, int count);

@@ -15,7 +15,6 @@
 struct epoll {
     struct asy_backend base;
     int epfd, wakefd;
-    size_t attached;
     struct epoll_event events[EVENTS_MAX];
 };
 
@@ -62,8 +61,10 @@ static HOT int epoll_wait_until(struct asy_backend *backend, int64_t deadline_ns
     int64_t timeout_ns = -1;
     if (UNLIKELY(backend->fetched))
         return 0;
+    if (deadline_ns > 0)
+        backend->began_ns = asy_sys_now_ns();
     if (deadline_ns != ASY_NO_DEADLINE) {
-        int64_t left_ns = deadline_ns > 0 ? deadline_ns - asy_sys_now_ns() : 0;
+        int64_t left_ns = deadline_ns > 0 ? deadline_ns - backend->began_ns : 0;
         timeout_ns = left_ns > 0 ? left_ns : 0;
     }
     int n = asy_sys_epoll_wait(epoll->epfd, epoll->events, EVENTS_MAX, timeout_ns);
@@ -92,7 +93,7 @@ static int epoll_attach(struct asy_backend *backend, int fd, uint64_t tag, uint3
     if (err == -ENOENT || err == -EEXIST)
         err = asy_sys_epoll_ctl(epoll->epfd, is_attached ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &event);
     if (!err && !is_attached)
-        epoll->attached++;
+        backend->attached++;
     return err;
 }
 
@@ -100,14 +101,14 @@ static void epoll_detach(struct asy_backend *backend, int fd)
 {
     struct epoll *epoll = (struct epoll *)backend;
     struct epoll_event ignored = {0};
-    ASY_ASSERT(epoll->attached > 0);
+    ASY_ASSERT(backend->attached > 0);
     asy_sys_epoll_ctl(epoll->epfd, EPOLL_CTL_DEL, fd, &ignored);
-    epoll->attached--;
+    backend->attached--;
 }
 
 static HOT bool epoll_needs_poll(const struct asy_backend *backend)
 {
-    return ((const struct epoll *)backend)->attached > 0;
+    return backend->attached > 0;
 }
 
 static void epoll_wake(struct asy_backend *backend)

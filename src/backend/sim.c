@@ -52,6 +52,7 @@ static void advance_clock(struct sim *sim, int64_t deadline_ns)
 static int sim_wait(struct asy_backend *backend, int64_t deadline_ns)
 {
     struct sim *sim = (struct sim *)backend;
+    backend->began_ns = sim->now_ns;
     if (atomic_exchange(&sim->woken, 0))
         return 0;
     if (deadline_ns == ASY_NO_DEADLINE)
@@ -65,6 +66,7 @@ static void sim_wait_for_others(struct asy_backend *backend, int64_t deadline_ns
 {
     struct sim *sim = (struct sim *)backend;
     bool is_limited = deadline_ns != ASY_NO_DEADLINE;
+    backend->began_ns = sim->now_ns;
     int64_t began_ns = asy_sys_now_ns(), stood_ns = 0;
     int64_t most_ns = is_limited ? deadline_ns - sim->now_ns - sim->stood_ns : LOOK_NS;
     while (!atomic_exchange(&sim->woken, 0)) {

@@ -118,28 +118,51 @@ void asy_callback_hooks(asyncio_loop *loop, struct callback *callback)
         asy_report_site(loop, NULL, 0, "a callback took %.3f seconds", took);
 }
 
-/* ---- Deadlocks ---------------------------------------------------------------------- */
+/* ---- In words ---------------------------------------------------------------------- */
 
-static void describe_wait(const asyncio_task *task, char *text, size_t bytes)
+const char *asy_debug_name(const asyncio_task *task, char made[ASY_DEBUG_NAME])
+{
+    if (task->name)
+        return task->name;
+    snprintf(made, ASY_DEBUG_NAME, "Task-%llu", (unsigned long long)task->id);
+    return made;
+}
+
+static const char *describe_no_wait(const asyncio_task *task)
+{
+    bool is_here;
+    if (task->future.is_done)
+        return "has ended";
+    if (!task->fiber.sp)
+        return "has not begun";
+    asy_task_place(task, &is_here);
+    if (is_here)
+        return "runs";
+    return asy_eager_start_of(task) ? "starts an eager task" : "is ready";
+}
+
+void asy_debug_describe(const asyncio_task *task, char *text, size_t bytes)
 {
     const struct wait *wait = task->wait;
     if (!wait) {
-        snprintf(text, bytes, "is not waiting");
+        snprintf(text, bytes, "%s", describe_no_wait(task));
         return;
     }
     const asyncio_future *awaited = wait->object;
-    char more[128] = "";
+    char more[128] = "", name[ASY_DEBUG_NAME];
     if (wait->kind->describe)
         wait->kind->describe(wait, more, sizeof more);
     if (wait->kind != &asy_wait_await)
         snprintf(text, bytes, "waits in %s%s", wait->kind->name, more);
     else if (awaited->kind == OBJECT_TASK)
-        snprintf(text, bytes, "awaits task '%s'", asyncio_task_name((asyncio_task *)wait->object));
+        snprintf(text, bytes, "awaits task '%s'", asy_debug_name(wait->object, name));
     else if (awaited->site)
         snprintf(text, bytes, "awaits a future made at %s:%d", awaited->site->file, awaited->site->line);
     else
         snprintf(text, bytes, "awaits a future");
 }
+
+/* ---- Deadlocks ---------------------------------------------------------------------- */
 
 void asy_deadlock_report(asyncio_loop *loop)
 {
@@ -150,8 +173,8 @@ void asy_deadlock_report(asyncio_loop *loop)
     size_t told = 0;
     LIST_EACH(node, &loop->tasks) {
         asyncio_task *task = LIST_ENTRY(node, asyncio_task, all);
-        char text[256];
-        describe_wait(task, text, sizeof text);
+        char text[ASY_DEBUG_WORDS];
+        asy_debug_describe(task, text, sizeof text);
         asy_report_task(loop, task, 0, "%s %s%s", asyncio_task_name(task), text,
                         asy_cancel_is_circle(task) ? ", in a circle" : "");
         if (++told == 20)

@@ -30,6 +30,12 @@ void asy_debug_update(asyncio_loop *loop);
 /* Runs one of a task by step(loop, task), and tells of it. */
 void asy_step_hooks(asyncio_loop *loop, asyncio_task *task, void (*step)(asyncio_loop *, asyncio_task *));
 void asy_callback_hooks(asyncio_loop *loop, struct callback *callback);
+/* What a task does, for people: "waits in sleep", "awaits task 'x'". Changes nothing. */
+#define ASY_DEBUG_WORDS 256
+void asy_debug_describe(const asyncio_task *task, char *text, size_t bytes);
+/* The task's name; one that was not asked for yet is made in `made`. */
+#define ASY_DEBUG_NAME 32
+const char *asy_debug_name(const asyncio_task *task, char made[ASY_DEBUG_NAME]);
 /* The loop is about to wait without limit: are there tasks that nobody can wake? */
 COLD void asy_deadlock_report(asyncio_loop *loop);
 

@@ -108,6 +108,17 @@ static inline bool must_wait(const asyncio_loop *loop)
     return !loop->ready.first && !loop->is_stopping;
 }
 
+/* What ran since the last poll ended when the loop began to wait, if it has waited since; a time in began_ns
+ * that lies before the last poll is of an older wait. */
+static inline int64_t count_lag(asyncio_loop *loop)
+{
+    int64_t now_ns = asy_loop_now_ns(loop), began_ns = loop->backend->began_ns;
+    if (loop->hops)
+        asy_metrics_lag(&loop->metrics, loop->now_ns, began_ns >= loop->now_ns ? began_ns : now_ns);
+    loop->hops = 0;
+    return now_ns;
+}
+
 /* If nothing is ready, waits until something is, but not past latest_ns. */
 static HOT int poll_backend(asyncio_loop *loop, int64_t latest_ns)
 {
@@ -150,11 +161,9 @@ static HOT int poll_backend(asyncio_loop *loop, int64_t latest_ns)
     asy_posts_collect(loop);
     if (UNLIKELY(!list_is_empty(&loop->lent)))
         asy_tasks_lent_release(loop);
-    if (waits || loop->timers.count || loop->io)
-        loop->now_ns = asy_loop_now_ns(loop);
+    loop->metrics.looked_ns = loop->now_ns = count_lag(loop);
     if (loop->timers.count)
         asy_timers_fire(loop, loop->now_ns);
-    loop->hops = 0;
     COUNT_UP(loop->polls);
     return UNLIKELY(err) ? explain_failed_wait(loop, err) : 0;
 }
@@ -178,7 +187,9 @@ static NOINLINE bool is_poll_due(asyncio_loop *loop)
 {
     if (loop->hops >= POLL_HOPS)
         return true;
-    bool is_late = asy_loop_now_ns(loop) - loop->now_ns >= POLL_NS;
+    int64_t now_ns = asy_loop_now_ns(loop);
+    bool is_late = now_ns - loop->now_ns >= POLL_NS;
+    asy_metrics_look(&loop->metrics, now_ns);
     if (is_late)
         loop->look_hops = 1;
     else if (loop->look_hops < ASY_LOOK_HOPS_MAX)
@@ -363,7 +374,8 @@ int asy_loop_begin_run(asyncio_loop *loop, const char *call)
     learn_own_stack(&loop->fiber);
 #endif
     asy_running_loop = loop;
-    loop->now_ns = asy_loop_now_ns(loop);
+    loop->metrics.looked_ns = loop->now_ns = asy_loop_now_ns(loop);
+    loop->hops = 0;
     asy_exceptions_enter(loop);
     asy_overflow_watch(loop);
     return 0;
@@ -376,6 +388,7 @@ void asy_loop_end_run(asyncio_loop *loop)
     asy_exceptions_leave(loop);
     asy_running_loop = NULL;
     loop->is_running = false;
+    count_lag(loop);
     if (UNLIKELY(loop->is_embedded))
         asy_loop_doze(loop);
     asyncio_loop_release(loop);

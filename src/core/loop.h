@@ -17,6 +17,7 @@
 #include "base/random.h"
 #include "core/fiber.h"
 #include "core/handles.h"
+#include "core/metrics.h"
 #include "core/post.h"
 #include "core/ready.h"
 #include "core/report.h"
@@ -133,6 +134,7 @@ struct asyncio_loop {
 
     /* The poll. */
     uint64_t polls;
+    struct metrics metrics;
     struct ready iteration_end; /* the mark, in a strict iteration */
     struct heap timers;
     uint32_t timer_room_kept; /* in the heap, for timers that are due and may be moved (embed.c) */

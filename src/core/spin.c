@@ -15,6 +15,9 @@
 int asy_loop_spin(asyncio_loop *loop)
 {
     int64_t now_ns = asy_sys_now_ns(), polled_ns = now_ns, end_ns = now_ns + loop->spin_ns;
+    if (loop->hops)
+        asy_metrics_lag(&loop->metrics, loop->now_ns, now_ns);
+    loop->hops = 0; /* to look for posts is no lag */
     if (end_ns > asy_timers_next(&loop->timers))
         end_ns = asy_timers_next(&loop->timers);
     while (now_ns < end_ns) {

@@ -255,6 +255,30 @@ HOT asyncio_task *asy_task_run_eagerly(asyncio_loop *loop, asyncio_task *task)
     return task;
 }
 
+const struct eager_start *asy_eager_start_of(const asyncio_task *task)
+{
+    const struct eager_start *start = task->future.loop->eager;
+    while (start && start->creator != task)
+        start = start->outer;
+    return start;
+}
+
+void *asy_task_place(const asyncio_task *task, bool *is_here)
+{
+    asyncio_loop *loop = task->future.loop;
+    *is_here = task == loop->current || ((task->flags & TASK_HIDDEN) && !loop->eager);
+    if (*is_here || task->future.is_done || task->flags & TASK_HIDDEN)
+        return NULL;
+    const struct eager_start *start = asy_eager_start_of(task), *inner = loop->eager;
+    if (!start)
+        return task->fiber.sp;
+    if (start == inner)
+        return loop->fiber.sp;
+    while (inner->outer != start)
+        inner = inner->outer;
+    return inner->fiber.sp;
+}
+
 void asy_returned_in_scope(const asyncio_site *body)
 {
     asy_fatal(

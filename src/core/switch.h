@@ -37,6 +37,12 @@ static inline bool asy_eager_is_too_deep(const asyncio_loop *loop)
     return loop->eager && loop->eager->depth >= ASY_EAGER_DEPTH_MAX;
 }
 
+/* The eager start that is under way in a call of this task; NULL: there is none. */
+const struct eager_start *asy_eager_start_of(const asyncio_task *task);
+/* Where a task was left that has begun and not ended, and does not run; else NULL. is_here: it runs, on the
+ * stack of the caller, which may be a function that hides it (task.h). The task's own thread. */
+void *asy_task_place(const asyncio_task *task, bool *is_here);
+
 /* A coroutine has returned with a scope entered, whose memory is gone: aborts. */
 COLD _Noreturn void asy_returned_in_scope(const asyncio_site *body);
 /* A coroutine, or a callback (NULL), has returned in a forked child, where its loop does not run: aborts. */

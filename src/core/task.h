@@ -45,6 +45,7 @@ enum task_flag {
     TASK_KEEP_STACK = 1 << 0, /* main: its frame outlives it until the shutdown is over */
     TASK_IN_CANCEL = 1 << 1,  /* a request on its way down has yet to reach it */
     TASK_LEFTOVER = 1 << 2,   /* cancelled by the shutdown, which waits for it */
+    TASK_HIDDEN = 1 << 3,     /* it runs, in a call that must not wait: it is not the loop's current task */
 };
 
 struct asyncio_task {

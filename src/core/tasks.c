@@ -22,8 +22,10 @@
 asyncio_task *asy_task_hide(void)
 {
     asyncio_task *current = asy_current_task();
-    if (current)
+    if (current) {
+        current->flags |= TASK_HIDDEN;
         current->future.loop->current = NULL;
+    }
     return current;
 }
 
@@ -32,6 +34,7 @@ void asy_task_show(asyncio_task *hidden)
     if (!hidden)
         return;
     ASY_ASSERT_TASK(!hidden->future.loop->current && !hidden->future.is_done, hidden);
+    hidden->flags &= (uint8_t)~TASK_HIDDEN;
     hidden->future.loop->current = hidden;
 }
 

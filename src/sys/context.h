@@ -78,6 +78,10 @@ void asy_context_start(void **save, void *top, void (*entry)(void *), void *arg,
  * since such a call is never a jump. */
 void asy_context_leave(void *to);
 
+/* Calls fn(arg) in such a way that an unwinder which starts there goes on with the context that was stored at
+ * `at`, as if the function that left it had called fn. Its stack is only read, and by the unwinder alone. */
+void asy_context_visit(void *at, void (*fn)(void *), void *arg);
+
 static inline void asy_fp_control_save(struct asy_fp_control *fp)
 {
 #if defined(__x86_64__)

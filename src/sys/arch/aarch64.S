@@ -68,6 +68,31 @@
     .cfi_adjust_cfa_offset -FRAME_BYTES
 .endm
 
+/* Says that a context which was left lies at the address in a register. */
+.macro left_context register
+    .cfi_def_cfa \register, FRAME_BYTES
+    .cfi_rel_offset x19, 16
+    .cfi_rel_offset x20, 24
+    .cfi_rel_offset x21, 32
+    .cfi_rel_offset x22, 40
+    .cfi_rel_offset x23, 48
+    .cfi_rel_offset x24, 56
+    .cfi_rel_offset x25, 64
+    .cfi_rel_offset x26, 72
+    .cfi_rel_offset x27, 80
+    .cfi_rel_offset x28, 88
+    .cfi_rel_offset x29, 96
+    .cfi_rel_offset x30, 104
+    .cfi_rel_offset d8, 112
+    .cfi_rel_offset d9, 120
+    .cfi_rel_offset d10, 128
+    .cfi_rel_offset d11, 136
+    .cfi_rel_offset d12, 144
+    .cfi_rel_offset d13, 152
+    .cfi_rel_offset d14, 160
+    .cfi_rel_offset d15, 168
+.endm
+
 /* void asy_context_switch(void **save, void *to) */
     .globl asy_context_switch
     .hidden asy_context_switch
@@ -120,31 +145,37 @@ asy_context_leave:
     .cfi_startproc
     landing_pad
     mov sp, x0
-    .cfi_def_cfa_offset FRAME_BYTES
-    .cfi_rel_offset x19, 16
-    .cfi_rel_offset x20, 24
-    .cfi_rel_offset x21, 32
-    .cfi_rel_offset x22, 40
-    .cfi_rel_offset x23, 48
-    .cfi_rel_offset x24, 56
-    .cfi_rel_offset x25, 64
-    .cfi_rel_offset x26, 72
-    .cfi_rel_offset x27, 80
-    .cfi_rel_offset x28, 88
-    .cfi_rel_offset x29, 96
-    .cfi_rel_offset x30, 104
-    .cfi_rel_offset d8, 112
-    .cfi_rel_offset d9, 120
-    .cfi_rel_offset d10, 128
-    .cfi_rel_offset d11, 136
-    .cfi_rel_offset d12, 144
-    .cfi_rel_offset d13, 152
-    .cfi_rel_offset d14, 160
-    .cfi_rel_offset d15, 168
+    left_context sp
     restore_kept
     ret
     .cfi_endproc
     .size asy_context_leave, . - asy_context_leave
+
+/* void asy_context_visit(void *at, void (*fn)(void *), void *arg) */
+    .globl asy_context_visit
+    .hidden asy_context_visit
+    .type asy_context_visit, %function
+    .balign 16
+asy_context_visit:
+    .cfi_startproc
+    landing_pad
+    stp x19, x30, [sp, #-16]!
+    .cfi_adjust_cfa_offset 16
+    .cfi_rel_offset x19, 0
+    .cfi_rel_offset x30, 8
+    mov x19, x0
+    mov x0, x2
+    .cfi_remember_state
+    left_context x19
+    blr x1
+    .cfi_restore_state
+    ldp x19, x30, [sp], #16
+    .cfi_adjust_cfa_offset -16
+    .cfi_restore x19
+    .cfi_restore x30
+    ret
+    .cfi_endproc
+    .size asy_context_visit, . - asy_context_visit
 
 /* The bottom of each context's stack: what its entry's return address says.
  * Nobody returns there, and every unwinder stops: there is no return address. */

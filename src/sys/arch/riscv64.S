@@ -121,6 +121,38 @@
     .cfi_adjust_cfa_offset -FRAME_BYTES
 .endm
 
+/* Says that a context which was left lies at the address in a register. */
+.macro left_context register
+    .cfi_def_cfa \register, FRAME_BYTES
+    .cfi_rel_offset ra, 8
+    .cfi_rel_offset s0, 16
+    .cfi_rel_offset s1, 24
+    .cfi_rel_offset s2, 32
+    .cfi_rel_offset s3, 40
+    .cfi_rel_offset s4, 48
+    .cfi_rel_offset s5, 56
+    .cfi_rel_offset s6, 64
+    .cfi_rel_offset s7, 72
+    .cfi_rel_offset s8, 80
+    .cfi_rel_offset s9, 88
+    .cfi_rel_offset s10, 96
+    .cfi_rel_offset s11, 104
+#if !defined(__riscv_float_abi_soft)
+    .cfi_rel_offset fs0, 112
+    .cfi_rel_offset fs1, 120
+    .cfi_rel_offset fs2, 128
+    .cfi_rel_offset fs3, 136
+    .cfi_rel_offset fs4, 144
+    .cfi_rel_offset fs5, 152
+    .cfi_rel_offset fs6, 160
+    .cfi_rel_offset fs7, 168
+    .cfi_rel_offset fs8, 176
+    .cfi_rel_offset fs9, 184
+    .cfi_rel_offset fs10, 192
+    .cfi_rel_offset fs11, 200
+#endif
+.endm
+
 /* void asy_context_switch(void **save, void *to) */
     .globl asy_context_switch
     .hidden asy_context_switch
@@ -169,38 +201,36 @@ asy_context_start:
 asy_context_leave:
     .cfi_startproc
     mv sp, a0
-    .cfi_def_cfa_offset FRAME_BYTES
-    .cfi_rel_offset ra, 8
-    .cfi_rel_offset s0, 16
-    .cfi_rel_offset s1, 24
-    .cfi_rel_offset s2, 32
-    .cfi_rel_offset s3, 40
-    .cfi_rel_offset s4, 48
-    .cfi_rel_offset s5, 56
-    .cfi_rel_offset s6, 64
-    .cfi_rel_offset s7, 72
-    .cfi_rel_offset s8, 80
-    .cfi_rel_offset s9, 88
-    .cfi_rel_offset s10, 96
-    .cfi_rel_offset s11, 104
-#if !defined(__riscv_float_abi_soft)
-    .cfi_rel_offset fs0, 112
-    .cfi_rel_offset fs1, 120
-    .cfi_rel_offset fs2, 128
-    .cfi_rel_offset fs3, 136
-    .cfi_rel_offset fs4, 144
-    .cfi_rel_offset fs5, 152
-    .cfi_rel_offset fs6, 160
-    .cfi_rel_offset fs7, 168
-    .cfi_rel_offset fs8, 176
-    .cfi_rel_offset fs9, 184
-    .cfi_rel_offset fs10, 192
-    .cfi_rel_offset fs11, 200
-#endif
+    left_context sp
     restore_kept
     ret
     .cfi_endproc
     .size asy_context_leave, . - asy_context_leave
+
+/* void asy_context_visit(void *at, void (*fn)(void *), void *arg) */
+    .globl asy_context_visit
+    .hidden asy_context_visit
+    .type asy_context_visit, @function
+    .balign 16
+asy_context_visit:
+    .cfi_startproc
+    addi sp, sp, -16
+    .cfi_adjust_cfa_offset 16
+    store_kept s1, 0
+    store_kept ra, 8
+    mv s1, a0
+    mv a0, a2
+    .cfi_remember_state
+    left_context s1
+    jalr a1
+    .cfi_restore_state
+    load_kept s1, 0
+    load_kept ra, 8
+    addi sp, sp, 16
+    .cfi_adjust_cfa_offset -16
+    ret
+    .cfi_endproc
+    .size asy_context_visit, . - asy_context_visit
 
 /* The bottom of each context's stack: what its entry's return address says.
  * Nobody returns there, and every unwinder stops: there is no return address. */

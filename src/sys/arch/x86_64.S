@@ -59,6 +59,17 @@
     pop_kept rbp
 .endm
 
+/* Says that a context which was left lies at the address in a register. */
+.macro left_context register
+    .cfi_def_cfa \register, 64
+    .cfi_rel_offset r15, 8
+    .cfi_rel_offset r14, 16
+    .cfi_rel_offset r13, 24
+    .cfi_rel_offset r12, 32
+    .cfi_rel_offset rbx, 40
+    .cfi_rel_offset rbp, 48
+.endm
+
 /* void asy_context_switch(void **save, void *to) */
     .globl asy_context_switch
     .hidden asy_context_switch
@@ -110,17 +121,31 @@ asy_context_leave:
     .cfi_startproc
     landing_pad
     movq %rdi, %rsp
-    .cfi_def_cfa_offset 64
-    .cfi_rel_offset r15, 8
-    .cfi_rel_offset r14, 16
-    .cfi_rel_offset r13, 24
-    .cfi_rel_offset r12, 32
-    .cfi_rel_offset rbx, 40
-    .cfi_rel_offset rbp, 48
+    left_context rsp
     restore_kept
     ret
     .cfi_endproc
     .size asy_context_leave, . - asy_context_leave
+
+/* void asy_context_visit(void *at, void (*fn)(void *), void *arg) */
+    .globl asy_context_visit
+    .hidden asy_context_visit
+    .type asy_context_visit, @function
+    .balign 16
+asy_context_visit:
+    .cfi_startproc
+    landing_pad
+    push_kept rbx
+    movq %rdi, %rbx
+    movq %rdx, %rdi
+    .cfi_remember_state
+    left_context rbx
+    call *%rsi
+    .cfi_restore_state
+    pop_kept rbx
+    ret
+    .cfi_endproc
+    .size asy_context_visit, . - asy_context_visit
 
 /* The bottom of each context's stack: what its entry's return address says.
  * Nobody returns there, and every unwinder stops: there is no return address. */

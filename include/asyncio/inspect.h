@@ -1,0 +1,84 @@
+/*
+ * Looking inside: what tasks do, who waits for whom, and what a loop does in numbers.
+ *
+ * From outside the same is told by the command `asyncio ps` and its like, without a line in the program.
+ */
+#ifndef ASYNCIO_INSPECT_H
+#define ASYNCIO_INSPECT_H
+
+#include <asyncio/types.h>
+#include <stdio.h>
+
+ASYNCIO_BEGIN_DECLS
+
+/* ---- Call graphs ------------------------------------------------------------------ */
+
+/* One call on a task's stack. */
+typedef struct asyncio_call_frame {
+    const void *pc;       /* where it goes on */
+    const char *function; /* NULL: unknown, as those that the program does not export */
+    const char *object;   /* the file of the program or library, or NULL. Valid while that is loaded */
+    size_t offset;        /* of pc in the function; without one, in the object */
+} asyncio_call_frame;
+
+/* A snapshot of a task and of those that wait for it. It holds no task. */
+typedef struct asyncio_call_graph asyncio_call_graph;
+
+/*
+ * Captures the calls that a task is in and, by awaits, the tasks that wait for it, each with its calls.
+ * Waiting are those in await, gather, wait, wait_for, shield and as_completed, and those in a group whose
+ * child the task is. NULL: the running task. Task's thread. Does not wait. Returns NULL without memory, and
+ * if no task runs. The first capture may load the unwinder, which takes stack; where the C library has none
+ * (musl), there are no frames. (capture_call_graph)
+ */
+ASYNCIO_API asyncio_call_graph *asyncio_capture_call_graph(asyncio_task *task);
+/* The calls, the innermost first, those of the library among them; valid until the release. Returns how
+ * many. None: the task has not begun, or has ended. */
+ASYNCIO_API size_t asyncio_call_graph_frames(const asyncio_call_graph *graph,
+                                             const asyncio_call_frame **frames);
+/* The graphs of the tasks that wait for this one, and how many there are. A task that was met before has a
+ * graph with a name alone, so that to follow them comes to an end where tasks wait in a circle. They belong
+ * to the root. */
+ASYNCIO_API size_t asyncio_call_graph_awaited_by(const asyncio_call_graph *graph,
+                                                 const asyncio_call_graph *const **callers);
+/* The task's name. */
+ASYNCIO_API const char *asyncio_call_graph_name(const asyncio_call_graph *graph);
+/* Frees a graph, by its root, with all in it. Accepts NULL. Any thread. */
+ASYNCIO_API void asyncio_call_graph_release(asyncio_call_graph *graph);
+
+/* Prints a task, its calls, and the tasks that wait for it, as a tree. NULL: the running task. Task's thread.
+ * Does not wait. (print_call_graph) */
+ASYNCIO_API void asyncio_print_call_graph(asyncio_task *task, FILE *file);
+/* Prints a line for each task of the running loop, with what it waits for; where none runs, of all loops of
+ * this thread. Does not wait. */
+ASYNCIO_API void asyncio_print_tasks(FILE *file);
+
+/* ---- Metrics ---------------------------------------------------------------------- */
+
+/*
+ * What a loop does. Times are in seconds; the last four are about the time since this loop's last call.
+ *
+ * A lag is how long something that came was not looked at: the time between two polls of the loop. The
+ * percentiles are exact to 7 percent. Steps are not timed one by one: that would cost more than a step. The
+ * loop looks at the clock after 1 to 64 of them, and after each one while they are long. So longest_step is
+ * exact where steps are long, and the time of a few short ones otherwise; the running step counts as far as
+ * it has come. Under a virtual clock all four are in its time, which stands still during a step.
+ */
+typedef struct asyncio_metrics {
+    size_t tasks;       /* that have not ended */
+    size_t ready;       /* tasks and callbacks that could run now */
+    size_t timers;      /* sleeps, timeouts and delayed calls */
+    size_t descriptors; /* that it watches, those of the library's own among them */
+    uint64_t steps;     /* of tasks, so far: how often one was resumed */
+    uint64_t polls;     /* so far: how often it looked for events and timers */
+    double longest_step, lag_p50, lag_p99, lag_max;
+    uintptr_t reserved[4];
+} asyncio_metrics;
+
+/* Reads the loop's numbers, which are always counted, and begins anew with the last four. Loop's thread,
+ * whether the loop runs or not. Does not wait. 0; -EINVAL for NULL; ASYNCIO_ESTATE for a closed loop. */
+ASYNCIO_API int asyncio_loop_get_metrics(asyncio_loop *loop, asyncio_metrics *metrics);
+
+ASYNCIO_END_DECLS
+
+#endif
