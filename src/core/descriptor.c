@@ -7,6 +7,7 @@
 #include "base/sanitizer.h"
 #include "core/loop.h"
 #include "core/scope.h"
+#include "core/switch.h"
 #include "core/task.h"
 #include "sys/context.h"
 #include <elf.h>
@@ -110,4 +111,9 @@ const struct asyncio_debug_v1 asyncio_debug_v1 = {
     .sanitizers = (ASY_ASAN ? ASY_DEBUG_ASAN : 0) | (ASY_TSAN ? ASY_DEBUG_TSAN : 0),
     .library = ASYNCIO_VERSION,
     .loop_index = AT(asyncio_loop, index),
+    .eager = {.loop_sp = AT(asyncio_loop, fiber.sp),
+              .innermost = AT(asyncio_loop, eager),
+              .outer = AT(struct eager_start, outer),
+              .creator = AT(struct eager_start, creator),
+              .outer_sp = AT(struct eager_start, fiber.sp)},
 };

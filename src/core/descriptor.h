@@ -78,7 +78,12 @@ struct asyncio_debug_v1 {
     uint32_t sanitizers; /* ASY_DEBUG_ASAN, ASY_DEBUG_TSAN */
     char library[20];    /* its version, "0.1.0" */
     uint32_t loop_index; /* in a loop: an int, its place among several; -1: it is alone */
-    uint8_t more[4];
+    /* In a loop: its saved stack pointer, and a pointer to the innermost eager start that is under way, whose
+     * creator has its place there; 0: none is. In that: the next outer one, the creator (0: no task), and
+     * where the stack pointer of the next outer creator is. */
+    struct {
+        uint32_t loop_sp, innermost, outer, creator, outer_sp;
+    } eager;
 };
 
 #define ASY_DEBUG_ASAN 1u

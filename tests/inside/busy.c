@@ -3,6 +3,7 @@
  *
  *     busy spawn            makes and ends tasks, as fast as it can
  *     busy spin             one task computes for ever, and another waits for a lock that it holds
+ *     busy eager            a task that starts eagerly computes for ever, in one that does so, in a third
  *     busy callback         a callback hangs, and a task waits meanwhile
  *     busy sleepers COUNT [timed]   so many tasks sleep; one reads the clock all the time, and writes the
  *                           largest gap between two readings, in microseconds, when standard input says so
@@ -71,6 +72,32 @@ ASYNC(spins)
     asyncio_task *first = asyncio_create_task(computes());
     asyncio_release(asyncio_create_task(is_shut_out()));
     return asyncio_await(first);
+}
+
+/* ---- A task that computes in its eager start -------------------------------------- */
+
+static const asyncio_task_options eagerly = {.eager_start = 1};
+
+ASYNC(innermost)
+{
+    burn();
+    return 0;
+}
+
+ASYNC(middle)
+{
+    return asyncio_await(asyncio_create_task_with(innermost(), &eagerly));
+}
+
+static __attribute__((noinline)) asyncio_task *begin_middle(void)
+{
+    return asyncio_create_task_with(middle(), &eagerly);
+}
+
+ASYNC(outermost)
+{
+    asyncio_sleep(0.01); /* the place of this wait is not where it stands later */
+    return asyncio_await(begin_middle());
 }
 
 /* ---- A callback that hangs --------------------------------------------------------- */
@@ -143,6 +170,8 @@ int main(int argc, char **argv)
         return (int)asyncio_run(spawns());
     if (strcmp(what, "spin") == 0)
         return (int)asyncio_run(spins());
+    if (strcmp(what, "eager") == 0)
+        return (int)asyncio_run(outermost());
     if (strcmp(what, "callback") == 0)
         return (int)asyncio_run(hangs());
     if (strcmp(what, "sleepers") == 0 && argc > 2)

@@ -113,6 +113,13 @@ def check_running(tool, busy):
         check(is_shown, 'a task that computes', text)
         check('is_shut_out: lock, lock, held by Task-2' in text, 'one that waits for it', text)
 
+    with running(busy, 'eager') as child:
+        text = call(tool, 'pstree', child.pid)
+        wanted = (r'outermost: creates.*\n(?:.*\n)?.* begin_middle busy\.c:\d+\n.* outermost busy\.c:\d+\n'
+                  r'.* middle: creates.*\n.* middle busy\.c:\d+\n'
+                  r'.* innermost: running.*\n.* burn busy\.c:\d+')
+        check(re.search(wanted, text), 'creators of tasks that start eagerly', text)
+
     with running(busy, 'callback') as child:
         text = call(tool, 'pstree', child.pid)
         is_shown = re.search(r'runs a callback.*\n(?:│.*\n)*│ burn busy\.c:\d+\n│ hang busy\.c:\d+', text)

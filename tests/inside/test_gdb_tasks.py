@@ -3,7 +3,7 @@
 gdb with tools/asyncio/asyncio-gdb.py: tasks listed, commands applied to suspended ones, the tree, values in
 words; of a live process, and of its core file.
 
-    test_gdb_tasks.py SCRIPT TARGET     (target.c)
+    test_gdb_tasks.py SCRIPT TARGET BUSY     (target.c, busy.c)
 
 Exits 77 where there is no gdb that can look at a process.
 """
@@ -112,7 +112,17 @@ def check_core(script, target, folder):
         check_session(*gdb(script, target, str(cores[0])), 'core')
 
 
-def main(script, target):
+def check_creators(script, busy):
+    """Tasks that make one which starts eagerly, and computes."""
+    with running(busy, 'eager') as child:
+        text, errors = gdb(script, '-p', str(child.pid))
+    for pattern in (r'^  *1 +Task-1 +outermost +creates +begin_middle busy\.c:\d+$',
+                    r'^  *2 +Task-2 +middle +creates +middle busy\.c:\d+$',
+                    r'^  *3 +Task-3 +innermost +running +burn busy\.c:\d+$'):
+        check(re.search(pattern, text, re.MULTILINE), f'eager: no {pattern}', text, errors)
+
+
+def main(script, target, busy):
     if not shutil.which('gdb'):
         print('there is no gdb here')
         return 77
@@ -123,9 +133,10 @@ def main(script, target):
             print(f'gdb cannot look at a process here:\n{errors}')
             return 77
         check_session(text, errors, 'live')
+    check_creators(script, busy)
     with tempfile.TemporaryDirectory() as folder:
         check_core(script, str(Path(target).resolve()), folder)
     return end()
 
 
-sys.exit(main(sys.argv[1], sys.argv[2]))
+sys.exit(main(*sys.argv[1:]))

@@ -82,6 +82,9 @@ class Descriptor:
             self.group = word(address + 312)
             pairs = struct.iter_unpack('<HH', read_bytes(address + 320, 4 * half(address + 448)))
             self.registers = dict(pairs)
+        fields = 'loop_sp innermost outer creator outer_sp'.split()
+        numbers = struct.unpack('<5I', read_bytes(address + 484, 20)) if size >= 504 else ()
+        self.eager = dict(zip(fields, numbers))
 
     def shape_of(self, kind):
         """The shape of a kind of wait, and its offsets."""
@@ -121,6 +124,9 @@ class Task:
         self.sp = word(address + debug.task['sp'])
         self.wait = word(address + debug.task['wait'])
         self.is_running = loop is not None and loop.current == address
+        self.is_creating = loop is not None and address in loop.creators
+        if self.is_creating:
+            self.sp = loop.creators[address]
         self.kind = self.object = 0
         if self.wait and not self.is_running and read_bytes(self.wait + debug.wait['state'], 1) == b'\0':
             self.kind = word(self.wait + debug.wait['kind'])
@@ -130,6 +136,8 @@ class Task:
     def state(self):
         if self.is_running:
             return 'running'
+        if self.is_creating:
+            return 'creates'
         if self.kind:
             return text(word(self.kind + self.debug.wait['kind_name']))
         return 'ready' if self.sp else 'starts'
@@ -143,8 +151,23 @@ class Loop:
         self.debug, self.at = debug, address
         self.tid = half(address + debug.loop['thread'])
         self.current = word(address + debug.loop['current'])
+        self.creators = dict(self.find_creators())
         tasks = nodes(address + debug.loop['tasks'])
         self.tasks = [Task(debug, node - debug.task['node'], self) for node in tasks]
+
+    def find_creators(self):
+        """The tasks that make one which starts eagerly, and their stack pointers."""
+        eager = self.debug.eager
+        if not eager:
+            return
+        start, sp = word(self.at + eager['innermost']), word(self.at + eager['loop_sp'])
+        for _ in range(64):
+            if not start:
+                return
+            creator = word(start + eager['creator'])
+            if creator:
+                yield creator, sp
+            sp, start = word(start + eager['outer_sp']), word(start + eager['outer'])
 
 
 def all_loops():

@@ -122,6 +122,14 @@ static void load_stack(struct model *model, struct task *task, uint64_t stack)
                         task->sp + (used < STACK_BYTES_MAX ? used : STACK_BYTES_MAX));
 }
 
+static const struct creator *find_creator(const struct loop *loop, uint64_t task)
+{
+    for (uint32_t i = 0; i < loop->creator_count; i++)
+        if (loop->creators[i].at == task)
+            return &loop->creators[i];
+    return NULL;
+}
+
 /* What the task's struct says. False: it is no task of this loop. */
 static bool load_task(struct model *model, struct task *task, const struct loop *loop)
 {
@@ -143,11 +151,18 @@ static bool load_task(struct model *model, struct task *task, const struct loop 
     uint64_t type = field(&block, debug->task.type, 8), stack = field(&block, debug->task.stack, 8);
     task->coroutine = type ? model_site(model, type + debug->type.site) : NULL;
     bool is_running = task->at == loop->current;
+    const struct creator *creator = find_creator(loop, task->at);
+    if (creator)
+        task->sp = creator->sp;
     if (stack && !is_running)
         load_stack(model, task, stack);
     else if (stack)
         task->stack_high = memory_word(model->memory, stack + debug->stack.top);
-    task->state = is_running ? TASK_RUNS : !task->sp ? TASK_STARTS : !task->wait ? TASK_READY : TASK_UNKNOWN;
+    task->state = is_running    ? TASK_RUNS
+                  : creator     ? TASK_CREATES
+                  : !task->sp   ? TASK_STARTS
+                  : !task->wait ? TASK_READY
+                                : TASK_UNKNOWN;
     return true;
 }
 
@@ -192,8 +207,8 @@ static struct task *add_task(struct model *model, uint64_t at, uint32_t loop)
 static bool is_unchanged(const struct model *model, const struct task *task)
 {
     const struct page *pages = model->memory->pages;
-    return task->state != TASK_RUNS && task->state != TASK_UNKNOWN && task->first_page != NOBODY &&
-           task->last_page != NOBODY && !pages[task->first_page].has_changed &&
+    return task->state != TASK_RUNS && task->state != TASK_CREATES && task->state != TASK_UNKNOWN &&
+           task->first_page != NOBODY && task->last_page != NOBODY && !pages[task->first_page].has_changed &&
            !pages[task->last_page].has_changed;
 }
 
@@ -206,7 +221,8 @@ static bool take_over(struct model *model, struct task *task, const struct model
     if (*place >= before->task_count)
         return false;
     const struct task *old = &before->tasks[(*place)++];
-    if (task->at == model->loops[task->loop].current || !is_unchanged(model, old))
+    const struct loop *loop_now = &model->loops[task->loop];
+    if (task->at == loop_now->current || find_creator(loop_now, task->at) || !is_unchanged(model, old))
         return false;
     uint32_t loop = task->loop;
     *task = *old;
@@ -255,6 +271,20 @@ static void collect_tasks(struct model *model, uint32_t loop_index, const struct
 
 /* ---- Loops ------------------------------------------------------------------ */
 
+/* A creator's place is where the loop's own is else: that of the innermost in the loop, that of the next in
+ * what the innermost will put back. */
+static void load_creators(struct model *model, struct loop *loop, uint64_t start, uint64_t sp)
+{
+    struct memory *memory = model->memory;
+    for (int depth = 0; start && depth < CREATORS_MAX; depth++) {
+        uint64_t creator = memory_word(memory, start + model->debug.eager.creator);
+        if (creator)
+            loop->creators[loop->creator_count++] = (struct creator){.at = creator, .sp = sp};
+        sp = memory_word(memory, start + model->debug.eager.outer_sp);
+        start = memory_word(memory, start + model->debug.eager.outer);
+    }
+}
+
 static void load_loop(struct model *model, struct loop *loop)
 {
     const struct asyncio_debug_v1 *debug = &model->debug;
@@ -279,6 +309,9 @@ static void load_loop(struct model *model, struct loop *loop)
     uint64_t slots = field(&block, debug->loop_more.timer_slots, 8);
     if (loop->timer_count && slots)
         loop->timer_ns = (int64_t)memory_word(model->memory, slots + debug->loop_more.slot_deadline);
+    if (HAS(model, eager))
+        load_creators(model, loop, field(&block, debug->eager.innermost, 8),
+                      field(&block, debug->eager.loop_sp, 8));
 }
 
 static void collect_loops(struct model *model)

@@ -19,9 +19,11 @@ struct kind {
     struct wait_shape shape;
 };
 
-enum task_state { TASK_STARTS, TASK_READY, TASK_RUNS, TASK_WAITS, TASK_UNKNOWN };
+/* TASK_CREATES: it makes a task that starts eagerly, and goes on when that waits or has ended. */
+enum task_state { TASK_STARTS, TASK_READY, TASK_RUNS, TASK_CREATES, TASK_WAITS, TASK_UNKNOWN };
 
 #define NOBODY UINT32_MAX
+#define CREATORS_MAX 64 /* the library nests no more */
 
 struct task {
     uint64_t at, id, steps, sp, stack_low, stack_high, wait, object, next;
@@ -47,7 +49,11 @@ struct loop {
     int tid;
     bool is_sleeping, is_virtual;
     uint32_t first_task, tasks; /* in model.tasks */
-    bool has_registers;         /* of its thread */
+    struct creator {
+        uint64_t at, sp;
+    } creators[CREATORS_MAX]; /* tasks that make one eagerly, the innermost first */
+    uint32_t creator_count;
+    bool has_registers; /* of its thread */
     struct registers registers;
     const struct stack *stack; /* of its thread, if no task runs and it does not sleep */
 };

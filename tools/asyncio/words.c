@@ -38,7 +38,7 @@ static const struct {
 
 const char *state_of(const struct task *task)
 {
-    static const char *const states[] = {"starts", "ready", "running", "", "?"};
+    static const char *const states[] = {"starts", "ready", "running", "creates", "", "?"};
     if (task->state != TASK_WAITS)
         return states[task->state];
     if (!task->kind || !task->kind->name[0])
