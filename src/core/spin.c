@@ -18,9 +18,7 @@ int asy_loop_spin(asyncio_loop *loop)
     if (loop->hops)
         asy_metrics_lag(&loop->metrics, loop->now_ns, now_ns);
     loop->hops = 0; /* to look for posts is no lag */
-    if (end_ns > asy_timers_next(&loop->timers))
-        end_ns = asy_timers_next(&loop->timers);
-    while (now_ns < end_ns) {
+    while (now_ns < end_ns && now_ns < asy_timers_next(&loop->timers)) {
         for (int i = 0; i < SPIN_LOOKS; i++) {
             /* Relaxed: asy_posts_collect looks in order. */
             if (atomic_load_explicit(&loop->posts.has_any, memory_order_relaxed))
@@ -32,7 +30,8 @@ int asy_loop_spin(asyncio_loop *loop)
             continue;
         int err = loop->backend->ops->wait(loop->backend, 0);
         asy_loop_deliver(loop);
-        if ((err && err != -EINTR) || loop->ready.first)
+        /* A function that the poll calls may have stopped the loop, or set a timer. */
+        if ((err && err != -EINTR) || loop->ready.first || loop->is_stopping)
             return err;
         polled_ns = now_ns;
     }

@@ -459,6 +459,55 @@ TEST(a_closing_loop_gives_watches_back)
     harness_settle();
 }
 
+/* ---- While the loop spins ------------------------------------------------------------------------- */
+
+static asyncio_timer stopping_timer;
+
+static void stop_loop(asyncio_timer *timer)
+{
+    (void)timer;
+    asyncio_loop_stop(asyncio_get_running_loop());
+}
+
+static void stop_at_once(struct eye *self)
+{
+    asyncio_watch_stop(&self->watch);
+    stop_loop(NULL);
+}
+
+static void stop_by_timer(struct eye *self)
+{
+    asyncio_watch_stop(&self->watch);
+    asyncio_timer_init(&stopping_timer, stop_loop);
+    CHECK_EQUAL(asyncio_timer_start(asyncio_get_running_loop(), &stopping_timer, 0), 0);
+}
+
+/* A loop that looks for other threads' calls before it sleeps goes by what the function does. */
+TEST(a_function_ends_a_spin)
+{
+    void (*const ways[])(struct eye *) = {stop_at_once, stop_by_timer};
+    const int64_t s = 1000000000;
+    for (int i = 0; i < 2; i++) {
+        asyncio_loop *loop = asyncio_loop_new(NULL);
+        struct eye eye;
+        int fds[2];
+        CHECK_EQUAL(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+        put(fds[1], "x");
+        init_eye(&eye, fds[0]);
+        eye.also = ways[i];
+        loop->spin_ns = 60 * s;
+        CHECK_EQUAL(asyncio_watch_start(loop, &eye.watch, fds[0], POLLIN, 0), 0);
+        int64_t began_ns = asyncio_loop_time_ns(loop);
+        CHECK_EQUAL(asyncio_loop_run_forever(loop), 0);
+        CHECK(asyncio_loop_time_ns(loop) - began_ns < 30 * s);
+        CHECK_EQUAL(asyncio_loop_close(loop), 0);
+        asyncio_loop_release(loop);
+        close(fds[0]);
+        close(fds[1]);
+    }
+    harness_settle();
+}
+
 int main(void)
 {
     use_descriptors();
