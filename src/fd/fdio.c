@@ -160,7 +160,7 @@ static ssize_t write_some(struct fd_record *record, int fd, const void *buf, siz
     if (record->kind == ASY_FD_SHARED)
         return asy_write_shared(record, buf, n);
     return record->kind == ASY_FD_ALWAYS_READY ? asy_sys_write(fd, buf, n)
-                                               : asy_sys_write_quietly(fd, buf, n);
+                                               : asy_fd_written(record, asy_sys_write_quietly(fd, buf, n));
 }
 
 ssize_t asyncio_read(int fd, void *buf, size_t n)
@@ -198,7 +198,7 @@ static ssize_t write_some_parts(struct fd_record *record, int fd, const struct i
         return asy_sys_sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
     if (record->kind != ASY_FD_SHARED || !parts) /* which the kernel refuses in its own words */
-        return asy_sys_writev_quietly(fd, parts, count);
+        return asy_fd_written(record, asy_sys_writev_quietly(fd, parts, count));
     for (int i = 0; i < count; i++)
         if (parts[i].iov_len)
             return asy_write_shared(record, parts[i].iov_base, parts[i].iov_len);

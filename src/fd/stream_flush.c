@@ -59,7 +59,7 @@ ssize_t asy_stream_transmit(asyncio_stream *stream, const struct iovec *parts, i
         sent = is_stream_writable(stream) ? asy_write_shared(record, parts[0].iov_base, parts[0].iov_len)
                                           : -EAGAIN;
     } else if (!stream->is_socket) {
-        sent = asy_sys_writev_quietly(stream->fd, parts, count);
+        sent = asy_fd_written(record, asy_sys_writev_quietly(stream->fd, parts, count));
     } else if (count == 1) {
         sent = asy_sys_send(stream->fd, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL);
     } else {

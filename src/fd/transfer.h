@@ -33,6 +33,13 @@ static inline struct fd_record *asy_transfer_begin(asyncio_loop *loop, int fd, i
 }
 /* poll(2) without a wait: the events that hold, 0, or an error. */
 int asy_fd_look(int fd, int events);
+/* The result of a write. Where nobody has the other side of a terminal open, the kernel tells -EIO; or, once
+ * what was written fills it, -EAGAIN and a hangup without end. Both are what a pipe tells by -EPIPE. */
+static inline ssize_t asy_fd_written(const struct fd_record *record, ssize_t result)
+{
+    bool may_be_gone = UNLIKELY(result == -EAGAIN || result == -EIO) && record->hangs_up;
+    return may_be_gone && (asy_fd_look(record->fd, 0) & POLLHUP) ? -EPIPE : result;
+}
 /* Waits for the turn; `had_turn`: it came, and led to nothing. */
 int asy_transfer_wait(asyncio_loop *loop, struct fd_record *record, uint32_t direction, bool had_turn);
 /* Waits until a descriptor that others share is ready, without a lasting registration. 0 or an error. */

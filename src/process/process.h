@@ -24,14 +24,16 @@ struct asyncio_process {
     struct list waiters;      /* tasks */
 
     bool is_detached;
-    bool leads_group; /* it is the first of a group or session of its own */
-    int group_fd;     /* of the child, for signals to its group after it was reaped; -1 */
+    bool has_terminal; /* its input and its output are one stream */
+    bool leads_group;  /* it is the first of a group or session of its own */
     bool has_ended;
+    bool must_reap; /* it has ended, and keeps its group's number until it is released */
     int returncode; /* once it has ended */
 
     struct stream_holder holder; /* of the streams */
     asyncio_stream *streams[3];  /* NULL: no pipe, or closed */
-    bool takes_input;            /* stdin is, or was, a pipe */
+    bool takes_input;            /* stdin is, or was, a pipe or a terminal */
+    bool has_typed_end;          /* the end of the input, at its terminal */
     bool is_communicating;
     size_t fed;             /* bytes of the input that the stream has accepted */
     struct bytes output[2]; /* what was read of stdout and stderr */
@@ -64,11 +66,17 @@ int asy_process_watch(asyncio_process *process);
 /* The child has ended, and its exit status is lost. */
 void asy_process_lost(asyncio_process *process);
 
+/* What a uid, gid or umask in the options means: a number, or -1: as here. */
+static inline int64_t asy_process_number(int64_t option)
+{
+    return option == 0 ? -1 : option == -1 ? 0 : option;
+}
 static inline int asy_process_stdio(const asyncio_subprocess_options *options, int i)
 {
     return i == 0 ? options->stdin_fd : i == 1 ? options->stdout_fd : options->stderr_fd;
 }
-/* Sets the message for a program that could not be started. Returns err. */
-int asy_process_refused(int err, const char *name, const asyncio_subprocess_options *options);
+/* Sets the message for a program that could not be started, at this step. Returns err. */
+int asy_process_refused(int err, const char *name, const asyncio_subprocess_options *options,
+                        enum asy_spawn_step step);
 
 #endif

@@ -29,7 +29,6 @@ void asy_process_leave(asyncio_process *process)
     if (--process->users)
         return;
     ASY_ASSERT(!process->record && list_is_empty(&process->waiters));
-    asy_sys_child_group_close(process->group_fd);
     asy_bytes_free(&process->output[0]);
     asy_bytes_free(&process->output[1]);
     asyncio_loop *loop = process->loop;
@@ -46,14 +45,19 @@ static void wake_exit_waiters(asyncio_process *process, int err)
     }
 }
 
-/* The loop watches it no longer, and its descriptor is closed. */
-static void stop_watching(asyncio_process *process)
+/* The loop watches it no longer. */
+static void drop_watch(asyncio_process *process)
 {
     if (process->record) {
         list_remove(&process->watcher.node);
         asy_fd_drop(process->loop, process->record);
     }
     process->record = NULL;
+}
+
+static void close_child(asyncio_process *process)
+{
+    drop_watch(process);
     asy_sys_child_close(&process->child, process->has_ended);
 }
 
@@ -62,9 +66,10 @@ static void finish_process(asyncio_process *process, int returncode)
     ASY_ASSERT(!process->has_ended);
     process->has_ended = true;
     process->returncode = returncode;
-    if (process->leads_group && !process->child.is_by_thread && !asy_process_is_released(process))
-        process->group_fd = asy_sys_dup(process->child.fd);
-    stop_watching(process);
+    if (process->must_reap)
+        drop_watch(process);
+    else
+        close_child(process);
     wake_exit_waiters(process, 0);
 }
 
@@ -77,18 +82,32 @@ void asy_process_lost(asyncio_process *process)
                         (int)process->child.pid, process->name, RETURNCODE_LOST);
 }
 
-/* True if it has ended; it is reaped then. */
+/* True if it has ended; it is reaped then. The leader of a group stays until its owner releases it: once it
+ * is reaped, the number of its group may be another's. */
 static bool reap_child(asyncio_process *process)
 {
     int returncode = 0;
     if (process->has_ended)
         return true;
-    int got = asy_sys_child_reap(&process->child, &returncode);
+    bool stays = process->leads_group && !asy_process_is_released(process);
+    int got = asy_sys_child_ended(&process->child, stays ? ASY_CHILD_STAYS : ASY_CHILD_REAPED, &returncode);
+    process->must_reap = stays && got > 0;
     if (got > 0)
         finish_process(process, returncode);
     else if (got < 0)
         asy_process_lost(process);
     return got != 0;
+}
+
+/* Its owner needs its group no longer. Somebody else may have reaped it: that changes nothing. */
+static void reap_leader(asyncio_process *process)
+{
+    int returncode;
+    if (!process->must_reap)
+        return;
+    asy_sys_child_ended(&process->child, ASY_CHILD_REAPED, &returncode);
+    process->must_reap = false;
+    close_child(process);
 }
 
 /* ---- Watched --------------------------------------------------------------------------------- */
@@ -99,7 +118,7 @@ static void end_unwatched(asyncio_process *process)
     if (!process->is_detached)
         asy_sys_child_wait(&process->child, KILLED_MS);
     if (!reap_child(process))
-        stop_watching(process);
+        close_child(process);
 }
 
 /* The loop closes, or the program has closed our descriptor. */
@@ -196,7 +215,7 @@ int asyncio_process_send_signal(asyncio_process *process, int signo)
     if (!process || signo < 0)
         return -EINVAL;
     asy_process_check(process, __func__);
-    if (process->child.fd < 0 || asy_loop_is_parents(process->loop))
+    if (process->child.fd < 0 || process->has_ended || asy_loop_is_parents(process->loop))
         return 0;
     int err = asy_sys_child_signal(&process->child, signo);
     return err == -ESRCH ? 0 : err;
@@ -204,13 +223,10 @@ int asyncio_process_send_signal(asyncio_process *process, int signo)
 
 int asy_process_signal_all(asyncio_process *process, int signo)
 {
-    int err;
-    if (asy_loop_is_parents(process->loop))
+    if (process->child.fd < 0 || asy_loop_is_parents(process->loop))
         return 0;
-    if (!process->leads_group)
-        err = process->has_ended ? 0 : asy_sys_child_signal(&process->child, signo);
-    else
-        err = asy_sys_child_signal_group(&process->child, process->group_fd, signo);
+    int err = process->leads_group ? asy_sys_child_signal_group(&process->child, signo)
+                                   : asy_sys_child_signal(&process->child, signo);
     return err == -ESRCH ? 0 : err;
 }
 
@@ -281,6 +297,7 @@ void asyncio_process_release(asyncio_process *process)
     for (int i = 0; i < 3; i++)
         asyncio_stream_abort(process->streams[i]);
     wake_exit_waiters(process, -EBADF);
+    reap_leader(process);
     if (!process->has_ended && !process->is_detached)
         asy_sys_child_signal(&process->child, SIGKILL);
     if (!process->record && !process->has_ended)

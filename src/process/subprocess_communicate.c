@@ -17,10 +17,25 @@
 #define FEED_BYTES (64 * 1024)
 #define READ_BYTES (16 * 1024)
 
+#define END_OF_FILE "\4" /* ^D, what a person types at a terminal */
+
 /* A process may stop reading its input. */
 static bool is_unread(int err)
 {
     return err == -EPIPE || err == -ECONNRESET;
+}
+
+/* At a terminal the end is a character, and the output is still to come. Amid a line it ends only that: then
+ * the next one is the end. */
+static int end_process_input(asyncio_process *process, bool is_amid_line)
+{
+    if (!process->has_terminal)
+        return asyncio_stream_close(process->streams[0]);
+    if (process->has_typed_end)
+        return 0;
+    int err = asyncio_stream_write(process->streams[0], END_OF_FILE END_OF_FILE, is_amid_line ? 2 : 1);
+    process->has_typed_end = !err;
+    return err;
 }
 
 /* In each wait others may close the stream or release the process. */
@@ -40,8 +55,8 @@ static int feed_input(asyncio_process *process, const char *input, size_t n)
         return 0;
     /* This may take any time. If it is cancelled, the rest of the input is still queued. */
     int err = asy_stream_wait_drained(process->streams[0], 0, INFINITY);
-    if (!err || is_unread(err))
-        err = asyncio_stream_close(process->streams[0]);
+    if (process->streams[0] && (!err || is_unread(err)))
+        err = end_process_input(process, n && input[n - 1] != '\n');
     return is_unread(err) ? 0 : err;
 }
 

@@ -81,11 +81,36 @@ static int plan_descriptor(asyncio_process *process, int i, int wish, int *plan,
     return must_open && *opened < 0 ? *opened : 0;
 }
 
+/* Makes a terminal for the child's descriptors; our side is one stream, for its input and its output. */
+static int plan_terminal(asyncio_process *process, int plan[3], int *opened)
+{
+    int sides[2];
+    int err = asy_sys_terminal(sides);
+    if (err)
+        return err;
+    *opened = plan[0] = plan[1] = plan[2] = sides[1];
+    err = open_stream(process, 0, sides[0]);
+    process->streams[1] = process->streams[0];
+    return err;
+}
+
+static int plan_descriptors(asyncio_process *process, const asyncio_subprocess_options *options, int plan[3],
+                            int opened[3], enum asy_spawn_step *failed)
+{
+    int err = 0;
+    *failed = process->has_terminal ? ASY_SPAWN_TERMINAL : ASY_SPAWN_PROGRAM;
+    if (process->has_terminal)
+        return plan_terminal(process, plan, &opened[0]);
+    for (int i = 0; i < 3 && !err; i++)
+        err = plan_descriptor(process, i, asy_process_stdio(options, i), &plan[i], &opened[i]);
+    return err;
+}
+
 /* ---- Started --------------------------------------------------------------------------------- */
 
-static int start_child(asyncio_process *process, const struct asy_spawn *spawn)
+static int start_child(asyncio_process *process, const struct asy_spawn *spawn, enum asy_spawn_step *failed)
 {
-    int err = asy_sys_spawn(spawn, &process->child.pid);
+    int err = asy_sys_spawn(spawn, &process->child.pid, failed);
     if (err)
         return err;
     err = asy_sys_child_open(&process->child);
@@ -103,13 +128,12 @@ static int start_child(asyncio_process *process, const struct asy_spawn *spawn)
 }
 
 static int start_with_plan(asyncio_process *process, struct asy_spawn *spawn,
-                           const asyncio_subprocess_options *options)
+                           const asyncio_subprocess_options *options, enum asy_spawn_step *failed)
 {
-    int opened[3] = {-1, -1, -1}, err = 0;
-    for (int i = 0; i < 3 && !err; i++)
-        err = plan_descriptor(process, i, asy_process_stdio(options, i), &spawn->stdio[i], &opened[i]);
+    int opened[3] = {-1, -1, -1};
+    int err = plan_descriptors(process, options, spawn->stdio, opened, failed);
     if (!err)
-        err = start_child(process, spawn);
+        err = start_child(process, spawn, failed);
     for (int i = 0; i < 3; i++)
         if (opened[i] >= 0)
             asyncio_close(opened[i]);
@@ -128,9 +152,9 @@ static asyncio_process *make_process(asyncio_loop *loop, const asyncio_subproces
         .users = 1,
         .child.fd = -1,
         .is_detached = options->detach > 0,
-        .leads_group = options->detach > 0 || options->process_group == 1,
-        .group_fd = -1,
-        .takes_input = options->stdin_fd == ASYNCIO_PIPE,
+        .has_terminal = options->pty > 0,
+        .leads_group = options->detach > 0 || options->pty > 0 || options->process_group == 1,
+        .takes_input = options->pty > 0 || options->stdin_fd == ASYNCIO_PIPE,
     };
     list_init(&process->waiters);
     list_init(&process->watcher.node);
@@ -159,10 +183,36 @@ static bool is_valid_inheritance(const asyncio_subprocess_options *options)
     return options->inherit_count <= INT_MAX / 2;
 }
 
+/* -1 is the number 0, and the last number stands for none. */
+static bool is_valid_id(int64_t id)
+{
+    return id >= -1 && id < UINT32_MAX;
+}
+
+/* What is wrong with the options for a user, a umask and a terminal; or NULL. */
+static const char *find_wrong_identity(const asyncio_subprocess_options *options)
+{
+    if (!is_valid_id(options->uid))
+        return "there is no such uid";
+    if (!is_valid_id(options->gid))
+        return "there is no such gid";
+    if (options->umask < -1 || options->umask > 0777)
+        return "there is no such umask";
+    if (options->pty < -1 || options->pty > 1)
+        return "pty is 0 or 1";
+    if (options->pty <= 0)
+        return NULL;
+    if (options->stdin_fd || options->stdout_fd || options->stderr_fd)
+        return "with pty stdin, stdout and stderr are its terminal, and nothing else";
+    if (options->process_group > 1)
+        return "with pty it is in a session of its own, and cannot join a process_group";
+    return NULL;
+}
+
 /* 0, or -EINVAL with what is wrong. */
 static int check_request(const char *name, const asyncio_subprocess_options *options)
 {
-    const char *wrong = NULL;
+    const char *wrong = find_wrong_identity(options);
     if (!is_valid_stdio(options))
         wrong = "there is no such stdin, stdout or stderr";
     else if (!is_valid_inheritance(options))
@@ -180,23 +230,28 @@ static int start_program(const char *const argv[], const char *name,
 {
     asyncio_process *process = make_process(asy_running_loop, options, name);
     if (!process)
-        return asy_process_refused(-ENOMEM, argv[0], options);
+        return asy_process_refused(-ENOMEM, argv[0], options, ASY_SPAWN_PROGRAM);
     struct asy_spawn spawn = {
         .argv = argv,
         .env = options->env,
         .cwd = options->cwd,
         .keep = options->inherit,
         .keep_count = options->inherit_count,
-        .needs_session = process->is_detached,
+        .needs_session = process->is_detached || process->has_terminal,
         .needs_group = options->process_group == 1,
         .group = options->process_group > 1 ? options->process_group : 0,
+        .uid = asy_process_number(options->uid),
+        .gid = asy_process_number(options->gid),
+        .umask = (int)asy_process_number(options->umask),
+        .takes_terminal = process->has_terminal,
     };
-    int err = start_with_plan(process, &spawn, options);
+    enum asy_spawn_step failed;
+    int err = start_with_plan(process, &spawn, options, &failed);
     if (err) {
         for (int i = 0; i < 3; i++)
             asyncio_stream_abort(process->streams[i]);
         asy_process_leave(process);
-        return asy_process_refused(err, argv[0], options);
+        return asy_process_refused(err, argv[0], options, failed);
     }
     *out = process;
     return 0;

@@ -76,6 +76,17 @@ int asyncio_process_stop(asyncio_process *process, double grace, int *returncode
     return err;
 }
 
+/* What the options leave open. A terminal leaves nothing open. */
+static void choose_pipes(asyncio_subprocess_options *options, bool has_input, bool wants_out, bool wants_err)
+{
+    if (has_input && !options->stdin_fd)
+        options->stdin_fd = ASYNCIO_PIPE;
+    if (wants_out && !options->stdout_fd)
+        options->stdout_fd = ASYNCIO_PIPE;
+    if (wants_err && !options->stderr_fd)
+        options->stderr_fd = ASYNCIO_PIPE;
+}
+
 int asyncio_run_process(const char *const argv[], const asyncio_subprocess_options *options,
                         const void *input, size_t n, asyncio_buffer *out, asyncio_buffer *err,
                         int *returncode)
@@ -84,15 +95,11 @@ int asyncio_run_process(const char *const argv[], const asyncio_subprocess_optio
     asyncio_process *process = NULL;
     if (options)
         chosen = *options;
-    if (n && !chosen.stdin_fd)
-        chosen.stdin_fd = ASYNCIO_PIPE;
-    if (n && (!input || chosen.stdin_fd != ASYNCIO_PIPE))
+    if (chosen.pty <= 0)
+        choose_pipes(&chosen, n > 0, out != NULL, err != NULL);
+    if (n && (!input || (chosen.stdin_fd != ASYNCIO_PIPE && chosen.pty <= 0)))
         return (int)asyncio_raise(-EINVAL, "%s: there is no %s", __func__,
                                   input ? "pipe for the input: stdin is something else" : "input");
-    if (out && !chosen.stdout_fd)
-        chosen.stdout_fd = ASYNCIO_PIPE;
-    if (err && !chosen.stderr_fd)
-        chosen.stderr_fd = ASYNCIO_PIPE;
     int status = asyncio_create_subprocess_exec(argv, &chosen, &process);
     if (status)
         return status;

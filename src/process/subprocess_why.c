@@ -37,19 +37,14 @@ static bool join_path(char out[PATH_MAX], const char *folder, const char *path)
 /* Looks in the folders of PATH. False: it is in none. */
 static bool find_in_path(char out[PATH_MAX], const char *folder, const char *name)
 {
-    const char *path = secure_getenv("PATH");
+    char candidate[PATH_MAX];
+    const char *folders = secure_getenv("PATH");
     struct stat status;
-    path = path ? path : DEFAULT_PATH;
-    for (;;) {
-        char candidate[PATH_MAX];
-        int length = (int)strcspn(path, ":");
-        int whole = snprintf(candidate, sizeof candidate, "%.*s%s%s", length, path, length ? "/" : "", name);
-        if (whole < PATH_MAX && join_path(out, folder, candidate) && exists(out, &status))
+    folders = folders ? folders : DEFAULT_PATH;
+    while (asy_path_next(&folders, name, candidate))
+        if (candidate[0] && join_path(out, folder, candidate) && exists(out, &status))
             return true;
-        path += length;
-        if (!*path++)
-            return false;
-    }
+    return false;
 }
 
 static bool find_program(char out[PATH_MAX], const char *folder, const char *name)
@@ -153,8 +148,29 @@ static bool cannot_enter(const char *folder)
     return !join_path(inside, folder, ".") || !exists(inside, &status);
 }
 
-int asy_process_refused(int err, const char *name, const asyncio_subprocess_options *options)
+/* The child could not become what the options say. */
+static int refuse_identity(int err, const char *name, const asyncio_subprocess_options *options,
+                           enum asy_spawn_step step)
 {
+    char text[ASY_WORDS];
+    const char *words = asy_words(err, text);
+    if (step == ASY_SPAWN_UID)
+        return (int)asyncio_raise(err, "run %s: uid %lld: %s", name,
+                                  (long long)asy_process_number(options->uid), words);
+    if (step == ASY_SPAWN_GID)
+        return (int)asyncio_raise(err, "run %s: gid %lld: %s", name,
+                                  (long long)asy_process_number(options->gid), words);
+    if (step == ASY_SPAWN_GROUPS)
+        return (int)asyncio_raise(err, "run %s: without supplementary groups: %s", name, words);
+    return (int)asyncio_raise(err, "run %s: its terminal (/dev/ptmx): %s%s", name, words,
+                              err == -ENOSPC ? " (the system has as many as kernel.pty.max allows)" : "");
+}
+
+int asy_process_refused(int err, const char *name, const asyncio_subprocess_options *options,
+                        enum asy_spawn_step step)
+{
+    if (step != ASY_SPAWN_PROGRAM)
+        return refuse_identity(err, name, options, step);
     char text[ASY_WORDS], path[PATH_MAX], reason[REASON_BYTES] = "";
     const char *folder = options->cwd, *words = asy_words(err, text);
     int fd = err == -EBADF ? find_closed_descriptor(options) : -1;

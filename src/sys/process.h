@@ -5,9 +5,11 @@
 #ifndef ASY_SYS_PROCESS_H
 #define ASY_SYS_PROCESS_H
 
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* Where a descriptor of the child comes from: one of these, or a descriptor to copy. */
@@ -24,13 +26,33 @@ struct asy_spawn {
     size_t keep_count;
     bool needs_session;
     bool needs_group;
-    pid_t group; /* to join, unless 0 */
+    pid_t group;         /* to join, unless 0 */
+    int64_t uid, gid;    /* -1: as here; else supplementary groups are dropped, too */
+    int umask;           /* -1: as here */
+    bool takes_terminal; /* its 0 becomes the terminal of its session */
+};
+
+/* What a child was about to do when it failed. */
+enum asy_spawn_step {
+    ASY_SPAWN_PROGRAM, /* its descriptors, its folder, the program itself */
+    ASY_SPAWN_TERMINAL,
+    ASY_SPAWN_GROUPS,
+    ASY_SPAWN_GID,
+    ASY_SPAWN_UID,
 };
 
 /* Starts a program with no signal blocked and none handled. Ignored signals are reset, too, except SIGHUP,
- * SIGINT and SIGQUIT. Shares memory with the child until that runs the program, so that no page is copied.
- * 0 and *pid, or a negative errno. */
-int asy_sys_spawn(const struct asy_spawn *spawn, pid_t *pid);
+ * SIGINT and SIGQUIT. Shares memory with the child until that runs the program, so that no page is copied,
+ * unless there is a uid, a gid, a umask or a terminal. 0 and *pid, or a negative errno and *failed. */
+int asy_sys_spawn(const struct asy_spawn *spawn, pid_t *pid, enum asy_spawn_step *failed);
+
+/* The next file that a search for the program `name` looks at. `folders` begins as PATH; it is NULL after the
+ * last one. False: there was none. `out` is empty if the path is too long. */
+bool asy_path_next(const char **folders, const char *name, char out[PATH_MAX]);
+
+/* A new terminal: our side of it, and the program's. Both are close-on-exec, and never 0, 1 or 2. 0, or a
+ * negative errno: -ENOSPC if the system has no more of them. */
+int asy_sys_terminal(int sides[2]);
 
 /* Close-on-exec, blocking, and never 0, 1 or 2. */
 int asy_sys_pipe(int fds[2]);
@@ -53,13 +75,12 @@ struct asy_child {
 int asy_sys_child_open(struct asy_child *child);
 /* All of these clean up, and never fail for the seam's sake. */
 int asy_sys_child_signal(const struct asy_child *child, int signo);
-/* Signals the group that the child leads. `group_fd`: a copy of its descriptor, once it was reaped. */
-int asy_sys_child_signal_group(const struct asy_child *child, int group_fd, int signo);
-/* Closes such a copy, of which no table of descriptors knows. Accepts -1. */
-void asy_sys_child_group_close(int group_fd);
-/* Reaps: 1 and *returncode, which is the exit status or minus the signal; 0: it runs still; or a negative
- * errno. */
-int asy_sys_child_reap(const struct asy_child *child, int *returncode);
+/* Signals the group that the child leads. Until it is reaped no other group can have its number. */
+int asy_sys_child_signal_group(const struct asy_child *child, int signo);
+/* Tells whether it has ended, and reaps it then, unless it stays to keep its number. 1 and *returncode, which
+ * is the exit status or minus the signal; 0: it runs still; or a negative errno. */
+enum asy_child_rest { ASY_CHILD_REAPED, ASY_CHILD_STAYS };
+int asy_sys_child_ended(const struct asy_child *child, enum asy_child_rest rest, int *returncode);
 /* Blocks until the child has ended, for at most so long. Does not reap it. */
 void asy_sys_child_wait(const struct asy_child *child, int timeout_ms);
 /* `has_ended`: the child has, whether it was reaped or not. */

@@ -73,17 +73,6 @@ ASYNC_TEST(runs_that_are_refused)
     return 0;
 }
 
-/* Can the group of a reaped process be signalled? Not before Linux 6.9, nor without pidfds (Valgrind). */
-static bool can_signal_late(void)
-{
-    asyncio_process *process = spawn(ARGV("true"), OPTIONS(.process_group = 1));
-    CHECK_EQUAL(end_of(process), 0);
-    int fd = process->group_fd;
-    bool can = fd >= 0 && !(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 4) < 0 && errno == EINVAL);
-    asyncio_process_release(process);
-    return can;
-}
-
 /* Nobody of the group is left: its number is no group's. */
 static void check_no_group(pid_t group)
 {
@@ -99,7 +88,7 @@ ASYNC_TEST(a_timeout_leaves_nothing_behind)
     /* The first one ends; its child, in the group, holds the output. Then the first one stays. */
     static const char *const commands[] = {"echo $$ > %s; sleep 1000 & exit 0",
                                            "echo $$ > %s; sleep 1000 & wait"};
-    for (int i = !can_signal_late(); i < 2; i++) {
+    for (int i = 0; i < 2; i++) {
         asyncio_buffer out = {0};
         snprintf(command, sizeof command, commands[i], path);
         int err = 0;
@@ -191,8 +180,6 @@ ASYNC_TEST(a_request_kills_at_once_and_stays)
 
 ASYNC_TEST(grandchildren_of_one_that_has_ended)
 {
-    if (!can_signal_late())
-        return 0;
     asyncio_process *process = spawn_shell("sleep 1000 & sleep 1000 & exit 0", OPTIONS(GROUP));
     CHECK_EQUAL(end_of(process), 0);
     CHECK_EQUAL(asyncio_process_send_signal_group(process, SIGTERM), 0);
