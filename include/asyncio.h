@@ -35,6 +35,7 @@
 #include <asyncio/tasks.h>
 #include <asyncio/threads.h>
 #include <asyncio/timeouts.h>
+#include <asyncio/trace.h>
 #include <asyncio/transports.h>
 #include <asyncio/types.h>
 #include <asyncio/version.h>

@@ -13,6 +13,7 @@
 #include "core/loop.h"
 #include "core/message.h"
 #include "core/scope.h"
+#include "core/trace.h"
 #include <errno.h>
 
 /* A chain of awaits is followed in a loop. A gather passes a request on to many, which is recursion, and
@@ -283,6 +284,8 @@ static bool end_wait(struct wait *wait, asyncio_task **next)
 static asyncio_task *request_task(asyncio_task *task, asyncio_scope *source)
 {
     task->cancels++;
+    if (UNLIKELY(task->future.loop->is_traced))
+        asy_trace_cancelled(task->future.loop, task);
     struct wait *wait = task->wait;
     if (!wait || is_held_back(task, source) || (wait->state == WAIT_GRANTED && wait->value != -ECANCELED)) {
         keep_request(task, source);

@@ -21,7 +21,7 @@ static bool has_work(asyncio_loop *loop)
 void asy_loop_doze(asyncio_loop *loop)
 {
     ASY_ASSERT(loop->is_embedded && !loop->is_running && !loop->is_closed);
-    loop->is_dozing = true;
+    asy_loop_set_dozing(loop, true);
     /* First this, then the look for work, in one order for all threads: of a post that comes at the same
      * time, either the poster sees that the loop sleeps, and wakes it, or the loop sees the post. */
     atomic_store(&loop->posts.is_sleeping, true);
@@ -32,7 +32,7 @@ void asy_loop_doze(asyncio_loop *loop)
 void asy_loop_rouse(asyncio_loop *loop)
 {
     ASY_ASSERT(loop->is_dozing);
-    loop->is_dozing = false;
+    asy_loop_set_dozing(loop, false);
     if (!asy_loop_is_parents(loop))
         loop->backend->ops->wake(loop->backend);
 }

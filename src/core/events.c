@@ -15,6 +15,7 @@
 #include "core/overflow.h"
 #include "core/switch.h"
 #include "core/task.h"
+#include "core/trace.h"
 #include "sys/slab.h"
 #include "sys/sys.h"
 #include <errno.h>
@@ -124,6 +125,8 @@ static HOT int poll_backend(asyncio_loop *loop, int64_t latest_ns)
 {
     bool waits = must_wait(loop);
     int err = 0, verdict = 0;
+    if (UNLIKELY(loop->is_traced))
+        asy_trace_poll(loop, waits ? asy_timers_next(&loop->timers) : 0);
     if (UNLIKELY(waits && loop->spin_ns)) {
         err = asy_loop_spin(loop);
         if (err)
@@ -155,6 +158,8 @@ static HOT int poll_backend(asyncio_loop *loop, int64_t latest_ns)
         atomic_store_explicit(&loop->posts.is_sleeping, false, memory_order_relaxed);
     if (UNLIKELY(waits && loop->is_stepping && loop->instrument))
         asy_trace(loop, ASYNCIO_TRACE_WAIT_END, NULL);
+    if (UNLIKELY(loop->is_traced))
+        asy_trace_polled(loop);
     if (UNLIKELY(verdict < 0))
         return loop->verdict = verdict; /* events that were fetched are delivered in the next turn */
     asy_loop_deliver(loop);
@@ -197,8 +202,7 @@ static NOINLINE bool is_poll_due(asyncio_loop *loop)
     return is_late;
 }
 
-/* May the tasks go on among themselves, without a poll? */
-bool asy_loop_goes_on(asyncio_loop *loop)
+static inline __attribute__((always_inline)) bool may_go_on(asyncio_loop *loop)
 {
     if (UNLIKELY(loop->is_stepping || loop->is_strict || loop->is_stopping || loop->eager)) {
         begin_stretch(loop, loop->ready_then);
@@ -219,16 +223,67 @@ bool asy_loop_goes_on(asyncio_loop *loop)
     return true;
 }
 
+/* ---- One at a time, with a trace ---- */
+
+/* What a batch has left is taken one at a time from here on. */
+static inline void begin_singles(asyncio_loop *loop)
+{
+    loop->stretch += loop->batch;
+    loop->batch = 0;
+}
+
+static NOINLINE bool goes_on_traced(asyncio_loop *loop)
+{
+    if (loop->eager || !loop->stretch) {
+        if (!may_go_on(loop))
+            return false;
+        begin_singles(loop);
+    }
+    loop->stretch--;
+    loop->batch = 1;
+    asy_trace_next(loop);
+    return true;
+}
+
+void asy_loop_set_traced(asyncio_loop *loop)
+{
+    loop->is_traced = loop->is_heard = true;
+    begin_singles(loop);
+    for (struct eager_start *start = loop->eager; start; start = start->outer) {
+        loop->stretch += start->batch;
+        start->batch = 0;
+    }
+}
+
+/* Inside an eager start the batch is the creator's, and stays 0. */
+void asy_loop_unset_traced(asyncio_loop *loop)
+{
+    if (!loop->eager)
+        loop->batch += loop->stretch;
+    loop->stretch = 0;
+    loop->is_traced = false;
+    loop->is_heard = loop->is_dozing;
+}
+
+/* May the tasks go on among themselves, without a poll? */
+bool asy_loop_goes_on(asyncio_loop *loop)
+{
+    return UNLIKELY(loop->is_traced) ? goes_on_traced(loop) : may_go_on(loop);
+}
+
 /* Debug mode and instruments: runs one step of a task, and comes back before any other runs. */
 static void run_watched_step(asyncio_loop *loop, asyncio_task *task)
 {
-    uint32_t batch = loop->batch;
+    uint32_t batch = loop->batch, stretch = loop->stretch;
     size_t ready_then = loop->ready_then;
-    loop->batch = 0;
+    loop->batch = loop->stretch = 0;
     loop->ready_then = 0;
     asy_step_hooks(loop, task, asy_task_resume);
-    loop->batch = batch;
+    loop->batch = batch + stretch;
+    loop->stretch = 0;
     loop->ready_then = ready_then;
+    if (loop->is_traced)
+        begin_singles(loop);
 }
 
 void asy_callback_run(asyncio_loop *loop, struct callback *callback)
@@ -260,6 +315,9 @@ static HOT void run_batch(asyncio_loop *loop)
     if (UNLIKELY(loop->is_strict))
         mark_end_of_iteration(loop);
     begin_stretch(loop, loop->look_hops);
+    loop->stretch = 0;
+    if (UNLIKELY(loop->is_traced))
+        begin_singles(loop);
     struct ready *entry;
     while ((entry = loop->ready.first)) {
         if (loop->batch == 0 && !asy_loop_goes_on(loop))
@@ -363,7 +421,7 @@ int asy_loop_begin_run(asyncio_loop *loop, const char *call)
     asy_loop_adopt(loop);
     loop->tid = find_own_tid();
     loop->is_running = true;
-    loop->is_dozing = false;
+    asy_loop_set_dozing(loop, false);
     /* Awake: what is posted from here on is found by the poll, which comes first. */
     atomic_store(&loop->posts.is_sleeping, false);
     asy_fp_control_save(&loop->fp);
@@ -386,6 +444,8 @@ void asy_loop_end_run(asyncio_loop *loop)
     ASY_ASSERT(loop->is_running && asy_running_loop == loop && !loop->current);
     asy_vars_leave(loop);
     asy_exceptions_leave(loop);
+    if (UNLIKELY(loop->is_traced))
+        asy_trace_left(loop);
     asy_running_loop = NULL;
     loop->is_running = false;
     count_lag(loop);

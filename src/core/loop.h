@@ -46,18 +46,6 @@ struct abroad_work {
     size_t calls;         /* coroutines on other loops: the shutdown waits for them, too */
 };
 
-/* How busy the loop is, for those that choose one of several. It stands here, and not among the places of
- * those (threads/loops.h), since a call may come at any time, by a reference to the loop alone. Other threads
- * read and change it, so it has lines of its own. Relaxed: a choice by an old number is a worse choice, no
- * more. */
-struct loop_load {
-    char apart_before[CACHE_LINE];
-    _Atomic uint32_t clients; /* of servers, those on their way to it among them */
-    _Atomic uint32_t calls;   /* on their way to it, or about to begin */
-    _Atomic bool is_ending;   /* its shutdown has begun: it takes nothing any more */
-    char apart_behind[CACHE_LINE];
-};
-
 /* What the C++ runtime keeps for each thread: __cxa_eh_globals of the Itanium C++ ABI. See exceptions.h. */
 struct exceptions {
     void *caught;
@@ -96,6 +84,8 @@ struct wait_hooks {
  *   is_shutting_down  from the start of a runner's shutdown, for good. Only then leftovers is not 0:
  *                     the tasks with TASK_LEFTOVER.
  *   is_stepping       debug or instrument is set.
+ *   is_traced         trace is set. Then `batch` is 1 at most, and the rest of it is in `stretch`.
+ *   is_heard          is_dozing or is_traced.
  *   is_strict         is_seeded, or a virtual clock; never changes.
  *   is_watched        while it runs; if embedded, from the first iteration until it closes.
  *   is_reporting      while the exception handler runs. That must not wait: current is NULL meanwhile.
@@ -124,6 +114,8 @@ struct asyncio_loop {
     uint32_t batch;     /* entries left before the iteration is looked at again */
     uint32_t hops;      /* since the last poll, those of the batch among them */
     uint32_t look_hops; /* how many run between two looks at the clock; 1 while they are long */
+    bool is_traced;     /* there is a trace */
+    bool is_heard;      /* is_dozing or is_traced: tasks that are queued are told of */
     size_t ready_then;  /* entries of this iteration that are not in `batch` yet; SIZE_MAX: up to the mark */
     bool is_stepping;   /* debug or instrument: every step goes through the loop */
     bool is_stopping;
@@ -184,6 +176,8 @@ struct asyncio_loop {
     asyncio_exception_handler exception_handler;
     void *exception_arg;
     const struct asyncio_instrument *instrument;
+    struct trace *trace;           /* core/trace.h; or NULL */
+    uint32_t stretch;              /* what is left of a batch whose entries are taken one at a time */
     int64_t slow_ns;               /* debug mode reports a step that took longer */
     struct quarantine *quarantine; /* released blocks, in debug mode */
 
@@ -195,7 +189,6 @@ struct asyncio_loop {
     bool is_reporting;
     bool is_shutting_down; /* servers take no more clients */
     bool is_watched;       /* for stack overflow (overflow.c) */
-    bool is_quit_bound;    /* it wants SIGQUIT to dump (dump.c) */
     asyncio_task *main;    /* of the runner's run, while it lasts; or NULL */
     struct random random;
     asyncio_run_options options;
@@ -210,7 +203,6 @@ struct asyncio_loop {
     struct abroad_work abroad; /* known to this thread alone */
     _Atomic uint64_t refs;     /* the program's, other threads', and two marks: see loop.c */
     struct posts posts;
-    struct loop_load load; /* of one of several */
 };
 
 /* Given to the loop by the layers above when they are first used. */
@@ -310,6 +302,9 @@ void asy_loop_end_run(asyncio_loop *loop);
 int asy_loop_iterate(asyncio_loop *loop, int64_t latest_ns);
 /* At the end of a batch: false if the loop's own stack must be entered now. */
 bool asy_loop_goes_on(asyncio_loop *loop);
+/* A trace has begun, or is about to end. */
+void asy_loop_set_traced(asyncio_loop *loop);
+void asy_loop_unset_traced(asyncio_loop *loop);
 
 /* ---- spin.c ------------------------------------------------------------------ */
 /* Looks for posts, for spin_ns at most: until there is one, or something is ready, or a timer is due. 0 or
@@ -330,11 +325,23 @@ static inline void asy_loop_deliver(asyncio_loop *loop)
 void asy_loop_doze(asyncio_loop *loop);
 /* Ends the doze: tells the loop around it that an iteration is due. */
 COLD void asy_loop_rouse(asyncio_loop *loop);
+static inline void asy_loop_set_dozing(asyncio_loop *loop, bool is_dozing)
+{
+    loop->is_dozing = is_dozing;
+    loop->is_heard = is_dozing || loop->is_traced;
+}
 /* Something was queued. */
 static inline void asy_loop_queued(asyncio_loop *loop)
 {
     if (UNLIKELY(loop->is_dozing))
         asy_loop_rouse(loop);
+}
+/* A task was. */
+void asy_trace_queued(asyncio_loop *loop, asyncio_task *task);
+static inline void asy_loop_task_queued(asyncio_loop *loop, asyncio_task *task)
+{
+    if (UNLIKELY(loop->is_heard))
+        asy_trace_queued(loop, task);
 }
 
 #endif

@@ -25,6 +25,7 @@ static void wake_sleeper(struct timer *timer)
     sleep->is_due = true;
     sleep->wait.task->ready.kind = READY_RELAY;
     ready_push(&sleep->wait.task->future.loop->ready, &sleep->wait.task->ready);
+    asy_loop_task_queued(sleep->wait.task->future.loop, sleep->wait.task);
 }
 
 /* A request that comes between the timer and the wake-up still wins: the relay wakes the task. */

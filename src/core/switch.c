@@ -13,6 +13,7 @@
 #include "core/loop.h"
 #include "core/message.h"
 #include "core/task.h"
+#include "core/trace.h"
 #include <errno.h>
 
 static void task_main(void *arg);
@@ -87,16 +88,25 @@ static COLD void end_leftover(asyncio_loop *loop)
         asyncio_loop_stop(loop);
 }
 
+static NOINLINE void tell_end(asyncio_loop *loop, const asyncio_task *task)
+{
+    if (task->flags & TASK_TRACED)
+        asy_trace_done(loop, task);
+    if (task->flags & TASK_LEFTOVER)
+        end_leftover(loop);
+}
+
 /* The body has returned, or never ran. */
-static void finish_task(asyncio_loop *loop, asyncio_task *task, intptr_t result)
+static inline __attribute__((always_inline)) void finish_task(asyncio_loop *loop, asyncio_task *task,
+                                                              intptr_t result)
 {
     loop->current = NULL;
     task->stack = NULL;
     list_remove(&task->all);
     loop->task_count--;
     asy_future_complete(&task->future, result);
-    if (UNLIKELY(task->flags & TASK_LEFTOVER))
-        end_leftover(loop);
+    if (UNLIKELY(task->flags & (TASK_LEFTOVER | TASK_TRACED)))
+        tell_end(loop, task);
     asy_future_unref(&task->future);
 }
 
@@ -247,11 +257,15 @@ HOT asyncio_task *asy_task_run_eagerly(asyncio_loop *loop, asyncio_task *task)
     loop->fiber = fiber_here();
     loop->ready_then = 0;
     loop->batch = 0;
+    if (UNLIKELY(loop->is_traced))
+        asy_trace_eager(loop, start.creator, task);
     if (UNLIKELY(loop->is_stepping))
         asy_step_hooks(loop, task, run_watched_first_step);
     else
         run_first_step(loop, task);
     end_eager_start(loop, &start);
+    if (UNLIKELY(loop->is_traced))
+        asy_trace_came_back(loop, start.creator);
     return task;
 }
 

@@ -46,6 +46,7 @@ enum task_flag {
     TASK_IN_CANCEL = 1 << 1,  /* a request on its way down has yet to reach it */
     TASK_LEFTOVER = 1 << 2,   /* cancelled by the shutdown, which waits for it */
     TASK_HIDDEN = 1 << 3,     /* it runs, in a call that must not wait: it is not the loop's current task */
+    TASK_TRACED = 1 << 4,     /* it ran in a trace, which is told of its end */
 };
 
 struct asyncio_task {

@@ -13,6 +13,7 @@
 #include "core/quarantine.h"
 #include "core/switch.h"
 #include "core/task.h"
+#include "core/trace.h"
 #include "sys/slab.h"
 #include "sys/sys.h"
 #include <errno.h>
@@ -112,7 +113,7 @@ asyncio_task *asy_task_queue(asyncio_task *task)
 {
     asyncio_loop *loop = task->future.loop;
     ready_push(&loop->ready, &task->ready);
-    asy_loop_queued(loop);
+    asy_loop_task_queued(loop, task);
     return task;
 }
 
@@ -373,6 +374,9 @@ int asyncio_task_set_name(asyncio_task *task, const char *name)
         return -ENOMEM;
     asy_sys_free(task->name);
     task->name = copy;
+    asyncio_loop *loop = task->future.loop;
+    if (loop && loop->is_traced && !asy_loop_is_parents(loop))
+        asy_trace_named(loop, task);
     return 0;
 }
 

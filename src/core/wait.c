@@ -40,7 +40,7 @@ static inline void grant_wait(asyncio_loop *loop, struct wait *wait, intptr_t va
     wait->state = WAIT_GRANTED;
     wait->task->ready.kind = entry_kind;
     ready_push(&loop->ready, &wait->task->ready);
-    asy_loop_queued(loop);
+    asy_loop_task_queued(loop, wait->task);
 }
 
 HOT void asy_wait_wake(struct wait *wait, intptr_t value)

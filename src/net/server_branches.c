@@ -116,15 +116,14 @@ void asy_spread_want_news(asyncio_server *server)
 /* ---- A branch's server ---------------------------------------------------------------------- */
 
 /* On the branch's thread. NULL: no memory. */
-asyncio_server *asy_branch_open(struct branch *branch, int fd)
+asyncio_server *asy_branch_open(struct branch *branch, size_t room)
 {
     struct spread *spread = branch->spread;
     ASY_ASSERT(!branch->has_left);
     if (branch->server)
         return branch->server;
-    if (!asy_fd_record(branch->loop, fd)) /* so that the loop has a table, too */
-        return NULL;
-    asyncio_server *server = asy_server_alloc(branch->loop, spread->handler, spread->arg, &spread->options);
+    asyncio_server *server =
+        asy_server_alloc(branch->loop, spread->handler, spread->arg, &spread->options, room);
     if (!server)
         return NULL;
     server->factory = spread->factory;
@@ -134,7 +133,8 @@ asyncio_server *asy_branch_open(struct branch *branch, int fd)
     server->branch = branch;
     branch->server = server;
     asy_spread_ref(spread);
-    asy_fd_own(branch->loop, &server->owner);
+    if (!room)
+        asy_fd_own(branch->loop, &server->owner);
     return server;
 }
 

@@ -4,6 +4,10 @@
 #include "sys/sys.h"
 #include "base/sanitizer.h"
 #include "sys/kernel_call.h"
+#include "sys/ticks.h"
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -13,7 +17,6 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -107,6 +110,19 @@ void asy_sys_free(void *p)
     free(p);
 }
 
+int asy_sys_map_file(int fd, size_t bytes, void **out)
+{
+    if (ASY_FAULT("map_file"))
+        return -ENOMEM;
+    int saved = errno;
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    int err = p == MAP_FAILED ? -errno : 0;
+    errno = saved;
+    if (!err)
+        *out = p;
+    return err;
+}
+
 void *asy_sys_map(size_t bytes)
 {
     if (ASY_FAULT("map"))
@@ -154,15 +170,6 @@ bool asy_sys_is_readable(const void *p)
     return kernel_result(result, saved) != -EFAULT;
 }
 
-bool asy_sys_peek(void *to, const void *from, size_t bytes)
-{
-    struct iovec here = {to, bytes}, there = {(void *)(uintptr_t)from, bytes};
-    int saved = errno;
-    ssize_t n = process_vm_readv(getpid(), &here, 1, &there, 1, 0);
-    errno = saved;
-    return n == (ssize_t)bytes;
-}
-
 size_t asy_sys_page_size(void)
 {
     return (size_t)sysconf(_SC_PAGESIZE);
@@ -175,6 +182,25 @@ HOT int64_t asy_sys_now_ns(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+int64_t asy_sys_wall_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+bool asy_sys_has_ticks(void)
+{
+#if defined(__x86_64__)
+    unsigned a, b, c, d;
+    return __get_cpuid(0x80000007, &a, &b, &c, &d) && (d & 1 << 8); /* "invariant TSC" */
+#elif defined(__aarch64__)
+    return true;
+#else
+    return false;
+#endif
 }
 
 uint64_t asy_sys_random(void)

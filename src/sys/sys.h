@@ -50,18 +50,19 @@ void asy_sys_free(void *p);                   /* accepts NULL */
 /* Address space for stacks: private, anonymous, readable and writable, not reserved in swap, never
  * transparent huge pages. NULL when refused. */
 void *asy_sys_map(size_t bytes);
+/* Shared memory that is the file, from its start. 0 or a negative error. */
+int asy_sys_map_file(int fd, size_t bytes, void **out);
 void asy_sys_unmap(void *p, size_t bytes);
 int asy_sys_madvise(void *p, size_t bytes, int advice);
 int asy_sys_mprotect(void *p, size_t bytes, int protection);
 int asy_sys_mincore(void *p, size_t bytes, unsigned char *vec);
 /* False: reading the four bytes at `p` (aligned to four) would fault. Does not read them itself. */
 bool asy_sys_is_readable(const void *p);
-/* Copies memory of this process that may be gone. False: some of it is. Async-signal-safe. */
-bool asy_sys_peek(void *to, const void *from, size_t bytes);
 size_t asy_sys_page_size(void);
 
 /* ---- Time, randomness, identity -------------------------------------------- */
 int64_t asy_sys_now_ns(void);  /* CLOCK_MONOTONIC */
+int64_t asy_sys_wall_ns(void); /* CLOCK_REALTIME */
 uint64_t asy_sys_random(void); /* getrandom, or the clock if refused */
 bool asy_sys_is_main_thread(void);
 int asy_sys_gettid(void);

@@ -8,6 +8,7 @@
 int run_ps(int argc, char **argv);
 int run_pstree(int argc, char **argv);
 int run_save(int argc, char **argv);
+int run_trace(int argc, char **argv);
 int run_symbolise(int argc, char **argv);
 
 #endif

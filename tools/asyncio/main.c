@@ -13,6 +13,7 @@ static const struct command {
     {"ps", "[OPTIONS] PID | CORE [PROGRAM]", "lists the tasks of a process, and what each waits for", run_ps},
     {"pstree", "[OPTIONS] PID | CORE [PROGRAM]", "shows who awaits whom, with stacks", run_pstree},
     {"save", "PID FILE", "keeps what ps reads of a process, for later", run_save},
+    {"trace", "FILE [OPTIONS]", "turns a trace into a picture for Perfetto, text or figures", run_trace},
     {"symbolise", "[PROGRAM]", "turns object+0xoffset on stdin into function file:line", run_symbolise},
 };
 
