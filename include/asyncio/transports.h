@@ -108,10 +108,10 @@ ASYNCIO_API int asyncio_create_unix_server(asyncio_protocol_factory factory, voi
 
 /* ---- Writing ------------------------------------------------------------------------------ */
 
-/* Accepts all bytes: sends what the descriptor takes at once, and a copy of the rest in the background.
- * Never waits; pause_writing says when the queue is full. 0: an error of the connection comes by
- * connection_lost; ASYNCIO_ESTATE after _write_eof, _close, _abort or the end, and during _start_tls;
- * -ENOMEM, and the connection is aborted; -EINVAL. (write, writelines) */
+/* Accepts all bytes: sends what the descriptor takes at once, and a copy of the rest in the background; with
+ * TLS, encrypts about 1 MiB in an iteration. Never waits; pause_writing says when the queue is full. 0: an
+ * error of the connection comes by connection_lost; ASYNCIO_ESTATE after _write_eof, _close, _abort or the
+ * end, and during _start_tls; -ENOMEM, and the connection is aborted; -EINVAL. (write, writelines) */
 ASYNCIO_API int asyncio_transport_write(asyncio_transport *transport, const void *buf, size_t n);
 ASYNCIO_API int asyncio_transport_writev(asyncio_transport *transport, const struct iovec *parts, int count);
 /* Ends the output of a transport: the peer sees the end once all is sent. Reading goes on. A pipe that can

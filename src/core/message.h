@@ -34,6 +34,9 @@ void asy_thread_message_clear(void);
 /* Takes what this thread raised outside tasks, if it belongs to this code, as a message of its own. */
 struct message *asy_thread_message_take(intptr_t code);
 
+/* The same of the running task, or of the thread outside tasks. */
+struct message *asy_message_take(intptr_t code);
+
 /* The outcome of waiting for NULL: -ENOMEM, and a message. */
 COLD intptr_t asy_null_awaited(void);
 

@@ -82,6 +82,15 @@ struct message *asy_thread_message_take(intptr_t code)
     return is_wanted ? asy_message_new(code, thread_message.text) : NULL;
 }
 
+struct message *asy_message_take(intptr_t code)
+{
+    const asyncio_task *task = asy_current_task();
+    if (!task)
+        return asy_thread_message_take(code);
+    struct message *message = task->future.message;
+    return message && message->code == code ? asy_message_ref(message) : NULL;
+}
+
 void asy_message_show(intptr_t code, const char *text)
 {
     asyncio_task *task = asy_current_task();

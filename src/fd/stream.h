@@ -213,7 +213,7 @@ int asy_stream_say_end(asyncio_stream *stream);
 /* Is the queue above high water, or below low water, by now? */
 static inline void asy_stream_note_level(asyncio_stream *stream)
 {
-    size_t queued = asy_bytes_count(&stream->out);
+    size_t queued = asy_stream_unsent(stream);
     if (queued > stream->high_water)
         stream->is_full = true;
     else if (queued <= stream->low_water)

@@ -75,6 +75,7 @@ struct asyncio_transport {
     struct stream_holder holder;
     struct transport_owner *owner; /* or NULL */
     struct connecting *connecting; /* or NULL */
+    struct bytes rest;             /* of writes that go in steps; stream->to_come counts it */
     struct timer timer;            /* of closing */
     struct flush_look look;
     intptr_t error;        /* for connection_lost, */
@@ -134,5 +135,7 @@ static inline void asy_transport_fetch(const struct fd_waiter *reader)
 void asy_transport_pause_writing(asyncio_transport *transport);
 /* The same if there is room again. */
 void asy_transport_resume_writing(asyncio_transport *transport);
+/* The next step of a large write through a filter, if it is time. */
+void asy_transport_write_step(asyncio_transport *transport);
 
 #endif

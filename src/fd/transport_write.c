@@ -3,6 +3,7 @@
  * told when to stop and when to go on.
  */
 #include "asyncio/errors.h"
+#include "base/assert.h"
 #include "fd/lengths.h"
 #include "fd/transport.h"
 #include <errno.h>
@@ -11,7 +12,8 @@
 
 void asy_transport_pause_writing(asyncio_transport *transport)
 {
-    if (LIKELY(!transport->stream->is_full) || transport->is_writing_paused || !transport->is_made)
+    if (LIKELY(!transport->stream->is_full) || transport->is_writing_paused || !transport->is_made ||
+        transport->state != TRANSPORT_OPEN)
         return;
     transport->is_writing_paused = true;
     if (transport->protocol->pause_writing)
@@ -20,11 +22,51 @@ void asy_transport_pause_writing(asyncio_transport *transport)
 
 void asy_transport_resume_writing(asyncio_transport *transport)
 {
-    if (!transport->is_writing_paused || transport->stream->is_full)
+    if (!transport->is_writing_paused || transport->stream->is_full || transport->state != TRANSPORT_OPEN)
         return;
     transport->is_writing_paused = false;
     if (transport->protocol->resume_writing)
         transport->protocol->resume_writing(transport->self);
+}
+
+/* ---- Through a filter --------------------------------------------------------------------- */
+
+/* What the filter makes of a step's bytes is enough to send for a while. */
+void asy_transport_write_step(asyncio_transport *transport)
+{
+    asyncio_stream *stream = transport->stream;
+    struct bytes *rest = &transport->rest;
+    size_t n = stream->to_come < ASY_STEP_BYTES ? stream->to_come : ASY_STEP_BYTES;
+    if (!n || asy_bytes_count(&stream->out) >= ASY_STEP_BYTES)
+        return;
+    int err = asy_stream_push(stream, rest->data + rest->start, n, /* is_torn= */ true);
+    if (err) /* which has lost the transport */
+        return;
+    ASY_ASSERT(transport->state <= TRANSPORT_CLOSING && stream->to_come == asy_bytes_count(rest));
+    asy_bytes_consume(rest, n);
+    stream->to_come -= n;
+    if (!stream->to_come) {
+        asy_bytes_free(rest);
+        if (transport->state == TRANSPORT_CLOSING || stream->ends)
+            asy_stream_say_end(stream);
+    }
+    asy_stream_output_moved(stream);
+}
+
+/* A filter takes its time: a large write is copied, and goes through it a step at a time. */
+static COLD int write_in_steps_later(asyncio_transport *transport, const struct iovec *parts, int count)
+{
+    struct bytes *rest = &transport->rest;
+    int err = 0;
+    for (int i = 0; i < count && !err; i++)
+        err = asy_bytes_append(rest, parts[i].iov_base, parts[i].iov_len);
+    if (err)
+        return err;
+    bool is_first = !transport->stream->to_come;
+    transport->stream->to_come = asy_bytes_count(rest);
+    if (is_first)
+        asy_transport_write_step(transport);
+    return transport->stream->write_error;
 }
 
 /* ---- From the program --------------------------------------------------------------------- */
@@ -43,15 +85,16 @@ static inline int send_parts(asyncio_transport *transport, const struct iovec *p
     int err = check_may_send(transport);
     if (UNLIKELY(err) || !total)
         return err;
-    err = asy_stream_put(stream, parts, count, total);
+    bool goes_in_steps = stream->filter && (stream->to_come || total > ASY_STEP_BYTES);
+    err = UNLIKELY(goes_in_steps) ? write_in_steps_later(transport, parts, count)
+                                  : asy_stream_put(stream, parts, count, total);
     asy_stream_note_level(stream);
     if (UNLIKELY(err)) {
         if (!stream->write_error)
             asy_transport_lose(transport, err);
         return err == -ENOMEM ? err : 0;
     }
-    if (transport->state == TRANSPORT_OPEN)
-        asy_transport_pause_writing(transport);
+    asy_transport_pause_writing(transport);
     return 0;
 }
 
@@ -84,7 +127,7 @@ int asyncio_transport_write_eof(asyncio_transport *transport)
     transport->stream->ends = true;
     if (!transport->can_read && !transport->stream->is_socket)
         asy_transport_close(transport);
-    else
+    else if (!transport->stream->to_come)
         asy_stream_say_end(transport->stream);
     return 0;
 }
@@ -106,9 +149,7 @@ int asyncio_transport_set_write_buffer_limits(asyncio_transport *transport, size
     stream->high_water = high;
     stream->low_water = low;
     asy_stream_note_level(stream);
-    if (transport->state != TRANSPORT_OPEN)
-        return 0;
-    asy_transport_pause_writing(transport);
+    asy_transport_pause_writing(transport); /* in which the program may close it */
     asy_transport_resume_writing(transport);
     return 0;
 }

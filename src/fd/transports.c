@@ -26,6 +26,7 @@ static void free_transport(asyncio_transport *transport)
     callback_remove(&loop->ready, &transport->next);
     asy_vars_drop(transport->context);
     asy_message_unref(transport->words);
+    asy_bytes_free(&transport->rest);
     asy_object_free(loop, transport, sizeof *transport);
     asy_loop_object_freed(loop);
 }
@@ -43,8 +44,7 @@ static void make_connection(asyncio_transport *transport)
     if (transport->protocol->connection_made)
         transport->protocol->connection_made(transport->self, transport);
     asy_connecting_made(transport->connecting);
-    if (transport->state == TRANSPORT_OPEN)
-        asy_transport_pause_writing(transport); /* it may have been written to before */
+    asy_transport_pause_writing(transport); /* it may have been written to before */
     asy_transport_do_next(transport);
 }
 
@@ -52,10 +52,10 @@ static void tell_lost(asyncio_transport *transport, intptr_t err)
 {
     ASY_ASSERT(transport->is_made && transport->state == TRANSPORT_LOST);
     transport->state = TRANSPORT_ENDED;
-    if (transport->words)
-        asy_message_show(err, transport->words->text);
+    asy_message_show(err, transport->words ? transport->words->text : NULL);
     if (transport->protocol->connection_lost)
         transport->protocol->connection_lost(transport->self, err);
+    asy_thread_message_clear();
     asy_connecting_lost(transport->connecting, err);
     transport->what = NULL;
 }
@@ -112,8 +112,8 @@ static void run_next(struct callback *callback)
     } else if (transport->state == TRANSPORT_LOST) {
         end_transport(transport);
     } else {
-        if (transport->state == TRANSPORT_OPEN)
-            asy_transport_resume_writing(transport);
+        asy_transport_write_step(transport);
+        asy_transport_resume_writing(transport);
         asy_transport_read(transport);
     }
 }
@@ -140,10 +140,11 @@ void asy_transport_lose(asyncio_transport *transport, intptr_t err)
     transport->state = TRANSPORT_LOST;
     transport->error = err;
     transport->must_reset |= err && err != ASYNCIO_ETLS; /* TLS tells the peer what is wrong */
-    if (err && !transport->loop->current)
-        transport->words = asy_thread_message_take(err);
+    if (err)
+        transport->words = asy_message_take(err);
     asy_transport_stop_reading(transport);
     asy_timer_stop(transport->loop, &transport->timer);
+    stream->to_come = 0;
     if (!stream->write_error)
         asy_stream_fail_writes(stream, err ? (int)err : -ECONNABORTED);
     if (err == -EBADF) /* somebody else has closed it, and the number may be another file's */
@@ -198,10 +199,8 @@ void asy_transport_close(asyncio_transport *transport)
     ASY_ASSERT(transport->state == TRANSPORT_OPEN);
     transport->state = TRANSPORT_CLOSING;
     asy_transport_stop_reading(transport);
-    if (stream->filter) {
-        stream->filter_ops->shutdown(stream->filter);
-        asy_stream_flush(stream); /* which may end it */
-    }
+    if (stream->filter && !stream->to_come)
+        asy_stream_say_end(stream); /* which may end it */
     if (transport->state != TRANSPORT_CLOSING)
         return;
     asy_stream_begin_looks(stream, &transport->look);
@@ -224,7 +223,7 @@ static void output_moved(struct stream_face *face)
         asy_transport_lose(transport, transport->state == TRANSPORT_PARTING ? 0 : stream->write_error);
     else if (transport->state == TRANSPORT_CLOSING && !asy_stream_unsent(stream))
         end_flush_of(transport);
-    else if (transport->is_writing_paused && !stream->is_full)
+    else if (stream->to_come || (transport->is_writing_paused && !stream->is_full))
         asy_transport_do_next(transport);
 }
 

@@ -51,7 +51,7 @@ static void free_endpoint(asyncio_datagram_transport *transport)
     asy_loop_object_freed(loop);
 }
 
-static void casy_endpoint_lose(asyncio_datagram_transport *transport)
+static void close_endpoint(asyncio_datagram_transport *transport)
 {
     ASY_ASSERT(transport->is_ended);
     transport->what = NULL;
@@ -69,7 +69,7 @@ static void end_endpoint(asyncio_datagram_transport *transport, intptr_t err)
     if (transport->protocol->connection_lost)
         transport->protocol->connection_lost(transport->self, err);
     asy_connecting_lost(transport->connecting, err);
-    casy_endpoint_lose(transport);
+    close_endpoint(transport);
 }
 
 /* Ends one whose connection_made was not called, in silence. */
@@ -78,7 +78,7 @@ static void discard_endpoint(void *arg)
     asyncio_datagram_transport *transport = arg;
     transport->connecting = NULL;
     transport->is_ended = true;
-    casy_endpoint_lose(transport);
+    close_endpoint(transport);
 }
 
 /* ---- Receiving ----------------------------------------------------------------------------- */

@@ -321,6 +321,35 @@ ASYNC_TEST(limits_pause_and_resume_at_once)
     return 0;
 }
 
+static void end_at_pause(struct side *side, const char *event)
+{
+    if (strcmp(event, "pause") == 0)
+        (side->more ? asyncio_transport_close : asyncio_transport_abort)(side->transport);
+}
+
+/* Neither does resume_writing come after that, although there is room by then. */
+ASYNC_TEST(limits_whose_pause_ends_it)
+{
+    static char block[8 << 20];
+    for (int closes = 0; closes < 2; closes++) {
+        struct side side = {.act = end_at_pause, .more = closes ? block : NULL};
+        int peer = begin_pair(&side);
+        net_make_narrow(asyncio_transport_fd(side.transport));
+        asyncio_sleep(0);
+        asyncio_transport_set_write_buffer_limits(side.transport, SIZE_MAX, SIZE_MAX);
+        asyncio_transport_write(side.transport, block, sizeof block);
+        CHECK_EQUAL(asyncio_transport_set_write_buffer_limits(side.transport, 100, 100), 0);
+        CHECK_TEXT(side.log, "made pause");
+        CHECK_EQUAL(asyncio_transport_set_write_buffer_limits(side.transport, SIZE_MAX, SIZE_MAX), 0);
+        CHECK_TEXT(side.log, "made pause");
+        asyncio_transport_abort(side.transport);
+        wait_lost(&side);
+        CHECK_TEXT(side.log, "made pause lost");
+        close(peer);
+    }
+    return 0;
+}
+
 ASYNC_TEST(parts_and_nothing)
 {
     struct side side = {0};

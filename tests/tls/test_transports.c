@@ -125,6 +125,91 @@ ASYNC_TEST(much_data_both_ways)
     return 0;
 }
 
+/* ---- Large writes go through TLS in steps ------------------------------------------------------ */
+
+#define MIB ((size_t)1 << 20)
+#define LARGE (8 * MIB)
+
+static char *large_data(void)
+{
+    static char data[LARGE];
+    for (size_t i = 0; i < LARGE; i++)
+        data[i] = (char)(i * 31 + i / 4099);
+    return data;
+}
+
+static void compare_at_data(void *self, const void *data, size_t n)
+{
+    struct side *side = self;
+    static char *all;
+    if (!all)
+        all = large_data();
+    for (size_t i = 0; i < n; i++)
+        CHECK(((const char *)data)[i] == all[(side->bytes + i) % LARGE]);
+    side->bytes += n;
+}
+
+static const asyncio_protocol comparing = {
+    .data_received = compare_at_data, .eof_received = side_eof, .connection_lost = side_lost};
+
+enum large_end { LARGE_CLOSE, LARGE_EOF, LARGE_ABORT, LARGE_ENDS };
+
+/* Two writes: the second joins behind the first's rest. */
+ASYNC_TEST(a_large_write_goes_in_steps)
+{
+    for (enum large_end end = LARGE_CLOSE; end < LARGE_ENDS; end++) {
+        struct two two;
+        two_begin(&two);
+        shake_hands(&two);
+        asyncio_transport_set_protocol(two.server.transport, &comparing, &two.server);
+        asyncio_transport_pause_reading(two.server.transport);
+        struct iovec parts[] = {{large_data(), MIB}, {large_data() + MIB, LARGE - MIB - 5}};
+        CHECK_EQUAL(asyncio_transport_writev(two.client.transport, parts, 2), 0);
+        CHECK(two.client.transport->stream->to_come >= LARGE - 5 - MIB); /* encrypted: one step */
+        CHECK_EQUAL(asyncio_transport_write(two.client.transport, large_data() + LARGE - 5, 5), 0);
+        CHECK_TEXT(two.client.log, "made pause");
+        size_t queued = asyncio_transport_get_write_buffer_size(two.client.transport);
+        CHECK(queued > LARGE - 2 * MIB && queued <= LARGE + MIB / 8);
+        for (int i = 0; i < 20; i++)
+            asyncio_sleep(0);
+        /* a peer that takes nothing has no more encrypted for it */
+        CHECK(asy_bytes_count(&two.client.transport->stream->out) < 2 * MIB + MIB / 8);
+        if (end == LARGE_EOF)
+            CHECK_EQUAL(asyncio_transport_write_eof(two.client.transport), 0);
+        else
+            (end == LARGE_CLOSE ? asyncio_transport_close : asyncio_transport_abort)(two.client.transport);
+        asyncio_transport_resume_reading(two.server.transport);
+        wait_lost(&two.server);
+        wait_lost(&two.client);
+        CHECK(end == LARGE_ABORT ? two.server.error != 0 : two.server.bytes == LARGE);
+        CHECK_EQUAL(two.client.error, 0);
+        CHECK_TEXT(two.client.log, end == LARGE_EOF ? "made pause resume eof lost" : "made pause lost");
+        two_end(&two);
+    }
+    return 0;
+}
+
+/* The queue empties while steps are to come, again and again. */
+ASYNC_TEST(a_large_write_to_a_fast_reader)
+{
+    struct two two;
+    two_begin(&two);
+    shake_hands(&two);
+    asyncio_transport_set_protocol(two.server.transport, &comparing, &two.server);
+    CHECK_EQUAL(asyncio_transport_write(two.client.transport, large_data(), LARGE), 0);
+    while (two.server.bytes < LARGE && !two.server.is_lost)
+        asyncio_sleep(0);
+    CHECK_EQUAL(two.server.bytes, LARGE);
+    wait_for_log(&two.client, "resume");
+    CHECK_EQUAL(asyncio_transport_get_write_buffer_size(two.client.transport), 0);
+    CHECK_EQUAL(asyncio_transport_write(two.client.transport, large_data(), 7), 0);
+    while (two.server.bytes < LARGE + 7 && !two.server.is_lost)
+        asyncio_sleep(0);
+    CHECK_TEXT(two.client.log, "made pause resume");
+    two_end(&two);
+    return 0;
+}
+
 static void pause_at_data(struct side *side, const char *event)
 {
     if (strcmp(event, "data") == 0)
@@ -185,6 +270,28 @@ ASYNC_TEST(a_handshake_that_fails_has_words)
     wait_lost(&two.client);
     wait_lost(&two.server);
     CHECK_TEXT(two.client.log, "made lost:ASYNCIO_ETLS");
+    CHECK_HAS(two.client.words, "other.test");
+    two_end(&two);
+    return 0;
+}
+
+/* The words of one loss are not those of the next. */
+ASYNC_TEST(words_are_of_their_own_connection)
+{
+    struct two two, again;
+    two_begin(&two);
+    asyncio_task *task = asyncio_create_task(secure(&two.client, two.client_tls, "server.test"));
+    asyncio_sleep(0.001);
+    asyncio_transport_abort(two.server.transport);
+    CHECK_EQUAL(asyncio_await(task), -ECONNRESET);
+    wait_lost(&two.client);
+    CHECK_HAS(two.client.words, "handshake");
+    two_begin(&again);
+    asyncio_transport_abort(again.server.transport);
+    wait_lost(&again.client);
+    CHECK_EQUAL(again.client.error, -ECONNRESET);
+    CHECK(!strstr(again.client.words, "handshake"));
+    two_end(&again);
     two_end(&two);
     return 0;
 }
