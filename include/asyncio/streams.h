@@ -145,8 +145,9 @@ ASYNCIO_API size_t asyncio_stream_queued(asyncio_stream *stream);
  * Sends up to n bytes of a file, from *offset on, after what is queued and before what others write
  * meanwhile. Suspends. The kernel sends them itself where it can; with TLS, blocks are read and written.
  * Returns how many were sent or queued: fewer than n only at the end of the file. *offset tells how far the
- * call came, also on an error or a cancel. fd stays the caller's. The errors of a write and of a read;
- * -EBADF, -ESPIPE, -EINVAL. (sendfile)
+ * call came, also on an error or a cancel. fd stays the caller's. An end or a close by another task does not
+ * wait for the file, as nothing of it was accepted yet: the call stops, with ASYNCIO_ESTATE or -EBADF. The
+ * errors of a write and of a read; -EBADF, -ESPIPE, -EINVAL. (sendfile)
  */
 ASYNCIO_API ssize_t asyncio_stream_sendfile(asyncio_stream *stream, int fd, off_t *offset, size_t n);
 /* Waits until at most a quarter of the write_limit is queued. 0 or as above. (drain) */

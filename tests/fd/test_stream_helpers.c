@@ -4,6 +4,7 @@
  */
 #include "fd/stream.h"
 #include "fd/stream_test.h"
+#include "sys/sys.h"
 #include <fcntl.h>
 #include <poll.h>
 
@@ -318,6 +319,29 @@ ASYNC_TEST(sendfile_ends_early)
     return 0;
 }
 
+/* Nothing of a file was accepted, so an end and a close of another task do not wait for it. */
+ASYNC_TEST(sendfile_is_overtaken)
+{
+    for (int closes = 0; closes < 2; closes++) {
+        int peer, file = pattern_file();
+        asyncio_stream *stream = unix_stream_to(&peer);
+        off_t offset = 0;
+        asyncio_task *sends = asyncio_create_task(sends_file(stream, file, &offset, MANY));
+        settle();
+        CHECK(!asyncio_done(sends));
+        CHECK_EQUAL(closes ? asyncio_stream_close(stream) : asyncio_stream_write_eof(stream), 0);
+        check_peer_gets(peer, 0, (size_t)offset);
+        char byte;
+        CHECK_EQUAL(recv(peer, &byte, 1, 0), 0);
+        CHECK_EQUAL(asyncio_await(sends), closes ? -EBADF : ASYNCIO_ESTATE);
+        if (!closes)
+            asyncio_stream_close(stream);
+        close(peer);
+        close(file);
+    }
+    return 0;
+}
+
 /* ---- The peer ------------------------------------------------------------------------------------------ */
 
 ASYNC_TEST(the_peer_as_text)
@@ -359,6 +383,44 @@ ASYNC(take_all, int, fd)
     return n;
 }
 
+/* If a call has failed, the other side may never come: then a run waits for so long. */
+static double sweep_s(void)
+{
+    return !asy_fault.armed ? 20 : is_slow_build() ? 1 : 0.2;
+}
+
+ASYNC(send_some, int, fd, size_t, n)
+{
+    intptr_t err = asyncio_sock_sendall(fd, pattern, n, 0);
+    shutdown(fd, SHUT_WR);
+    return err;
+}
+
+/* Of what comes, to the stream: fewer bytes, and more than there are. 0 or an error. */
+static intptr_t copy_some(asyncio_stream *to)
+{
+    int fds[2];
+    asyncio_stream *from;
+    net_unix_pair(SOCK_STREAM, fds);
+    intptr_t err = asyncio_stream_from_fd(fds[0], NULL, &from);
+    if (err) {
+        asyncio_close(fds[0]);
+        asyncio_close(fds[1]);
+        return err;
+    }
+    asyncio_task *sends = asyncio_create_task(send_some(fds[1], 20000));
+    ASYNCIO_TIMEOUT(err, sweep_s()) {
+        err = asyncio_stream_copy_n(from, to, 5000);
+        if (err >= 0)
+            err = asyncio_stream_copy_n(from, to, 20000);
+    }
+    asyncio_stream_abort(from);
+    asyncio_cancel(sends);
+    asyncio_gather_settled(NULL, sends);
+    asyncio_close(fds[1]);
+    return err < 0 ? err : 0;
+}
+
 /* A file, a write that does not wait, a copy; nothing is left, however it ends. */
 ASYNC(helps)
 {
@@ -375,11 +437,13 @@ ASYNC(helps)
         return err;
     }
     asyncio_task *takes = asyncio_create_task(take_all(fds[1]));
-    ASYNCIO_TIMEOUT(err, 1) { /* there may be no reader at all */
+    ASYNCIO_TIMEOUT(err, sweep_s()) {
         err = asyncio_stream_sendfile(stream, file, &offset, MANY);
     }
     if (err >= 0)
         err = asyncio_stream_write_nowait(stream, pattern, 1000);
+    if (err >= 0)
+        err = copy_some(stream);
     asyncio_stream_peer(stream);
     asyncio_stream_is_idle(stream);
     asyncio_stream_abort(stream);

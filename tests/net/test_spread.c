@@ -282,6 +282,127 @@ SCENE_OF(3, left_to_the_end_of_the_run)
     return 0;
 }
 
+/* ---- Parked ---------------------------------------------------------------------------------- */
+
+/* Answers one byte by the name of its loop, and parks there. */
+ASYNC(answers_and_parks, asyncio_stream *, stream)
+{
+    char byte, name = (char)('0' + asyncio_loops_index());
+    ssize_t n = asyncio_stream_read(stream, &byte, 1);
+    int err = n > 0 ? asyncio_stream_write(stream, &name, 1) : 0;
+    return n <= 0 ? n : err ? err : ASYNCIO_PARK;
+}
+
+static void count_parked_end(void *data)
+{
+    atomic_fetch_add((_Atomic int *)data, 1);
+}
+
+static asyncio_coro *parking_handler(asyncio_stream *stream, void *arg)
+{
+    asyncio_stream_set_data(stream, arg, count_parked_end);
+    return answers_and_parks(stream);
+}
+
+static asyncio_server *begin_parked(int spread, double park_timeout)
+{
+    asyncio_server_options options = {.spread = spread, .park_timeout = park_timeout, .loops = loops};
+    asyncio_server *server = NULL;
+    CHECK_EQUAL(asyncio_start_server(parking_handler, &over, "127.0.0.1", 0, &options, &server), 0);
+    return server;
+}
+
+static char ask_parked(asyncio_stream *stream)
+{
+    char name = 0;
+    CHECK_EQUAL(asyncio_stream_write(stream, "?", 1), 0);
+    CHECK_EQUAL(asyncio_stream_readexactly(stream, &name, 1), 1);
+    return name;
+}
+
+/* Each stays on its loop, however often it asks. */
+static void connect_parked(asyncio_server *server, int count)
+{
+    char names[CLIENTS_MAX];
+    for (int i = 0; i < count; i++) {
+        CHECK_EQUAL(asyncio_open_connection("127.0.0.1", asyncio_server_port(server), NULL, &clients[i]), 0);
+        names[i] = ask_parked(clients[i]);
+    }
+    for (int round = 0; round < 3; round++)
+        for (int i = 0; i < count; i++)
+            CHECK_EQUAL(ask_parked(clients[i]), names[i]);
+}
+
+static void check_parked_are_gone(int count, bool is_well)
+{
+    char byte;
+    for (int i = 0; i < count; i++) {
+        ssize_t n = asyncio_stream_read(clients[i], &byte, 1);
+        CHECK(is_well ? n == 0 : n <= 0);
+    }
+    while (over < count)
+        asyncio_sleep(0.001);
+    CHECK_EQUAL(over, count);
+    drop_clients(count);
+}
+
+SCENE_OF(3, the_parked_clients_of_all_loops_are_closed)
+{
+    for (int spread = 0; spread < 3; spread++) {
+        over = 0;
+        asyncio_server *server = begin_parked(spread, 0);
+        connect_parked(server, 12);
+        finish_all(server);
+        check_parked_are_gone(12, true);
+    }
+    return 0;
+}
+
+SCENE_OF(3, released_with_parked_clients)
+{
+    asyncio_server *server = begin_parked(1, 0);
+    connect_parked(server, 9);
+    asyncio_server_release(server);
+    check_parked_are_gone(9, false);
+    return 0;
+}
+
+SCENE_OF(3, parked_clients_are_aborted_after_the_grace)
+{
+    asyncio_server *server = begin_parked(1, 0);
+    connect_parked(server, 9);
+    asyncio_server_close(server);
+    CHECK_EQUAL(asyncio_server_wait_closed(server, 0), 0);
+    CHECK_EQUAL(over, 9);
+    check_parked_are_gone(9, false);
+    asyncio_server_release(server);
+    return 0;
+}
+
+/* Each loop has a timer for its own. */
+SCENE_OF(3, parked_clients_of_all_loops_are_idle_for_too_long)
+{
+    asyncio_server *server = begin_parked(1, 0.05);
+    for (int i = 0; i < 9; i++)
+        CHECK_EQUAL(asyncio_open_connection("127.0.0.1", asyncio_server_port(server), NULL, &clients[i]), 0);
+    for (int i = 0; i < 9; i++)
+        ask_parked(clients[i]);
+    check_parked_are_gone(9, true);
+    finish_all(server);
+    return 0;
+}
+
+/* The run ends, and nobody has closed the server. */
+SCENE_OF(3, parked_clients_left_to_the_end_of_the_run)
+{
+    left_servers[0] = begin_parked(1, 10);
+    connect_parked(left_servers[0], 9);
+    for (int i = 0; i < 9; i++)
+        left_clients[i] = dup(asyncio_stream_fd(clients[i]));
+    drop_clients(9);
+    return 0;
+}
+
 /* ---- Limits ---------------------------------------------------------------------------------- */
 
 ASYNC(comes_and_goes, asyncio_server *, server, int *, most)
