@@ -53,6 +53,15 @@ ASYNCIO_API void asyncio_print_call_graph(asyncio_task *task, FILE *file);
  * this thread. Does not wait. */
 ASYNCIO_API void asyncio_print_tasks(FILE *file);
 
+/*
+ * Writes a line for each task of all loops of the process to a descriptor: its name, what it waits for, and
+ * the address where it does. For signal handlers, and for a program that is about to end: async-signal-safe,
+ * in any thread, at any time, whatever the loops are in the middle of. It reads by process_vm_readv, so that
+ * what is gone does not crash it; in a list that changes meanwhile it stops with a word. In debug mode
+ * SIGQUIT does this on stderr, unless the program has changed that signal's action; the program goes on.
+ */
+ASYNCIO_API void asyncio_dump_signalsafe(int fd);
+
 /* ---- Metrics ---------------------------------------------------------------------- */
 
 /*

@@ -7,6 +7,7 @@
 #include "asyncio/tasks.h"
 #include "base/assert.h"
 #include "core/cancel.h"
+#include "core/dump.h"
 #include "core/loop.h"
 #include "core/quarantine.h"
 #include "core/switch.h"
@@ -19,6 +20,7 @@
 void asy_debug_update(asyncio_loop *loop)
 {
     loop->is_stepping = loop->debug || loop->instrument;
+    asy_dump_bind(loop, loop->debug);
     if (loop->debug)
         atomic_store(&asy_debug_seen, true);
 }

@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "core/debug.h"
 #include "core/descriptor.h"
+#include "core/dump.h"
 #include "core/embed.h"
 #include "core/handles.h"
 #include "core/overflow.h"
@@ -100,6 +101,7 @@ static void forget_loops_of_parent(void)
     runtime_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     list_init(&asy_runtime.loops);
     asy_overflow_forked();
+    asy_dump_forked();
 }
 
 static void watch_loop_forks(void)
@@ -180,12 +182,14 @@ int asy_loop_new(const asyncio_run_options *options, asyncio_loop **out)
     init_loop(loop, options);
     loop->stacks = asy_stacks_new(options->stack_size);
     if (!loop->stacks) {
+        asy_dump_bind(loop, false);
         asy_sys_free(loop);
         return (int)asyncio_raise(-ENOMEM, "no memory for an event loop");
     }
     err = asy_backend_open(options->backend, options->clock, &loop->backend);
     if (err) {
         asy_stacks_destroy(loop->stacks);
+        asy_dump_bind(loop, false);
         asy_sys_free(loop);
         return (int)asyncio_raise(err, "no event loop could be made: %s", asyncio_strerror(err));
     }
@@ -289,6 +293,7 @@ static void close_loop(asyncio_loop *loop)
     asy_loop_set_dozing(loop, false);
     asy_trace_end(loop);
     asy_overflow_unwatch(loop); /* a loop inside another one is watched until now */
+    asy_dump_bind(loop, false);
     bool is_in_use = asy_loop_is_owed(loop);
     struct list *abroad;
     while ((abroad = list_take_first(&loop->abroad.entries))) {

@@ -189,6 +189,7 @@ struct asyncio_loop {
     bool is_reporting;
     bool is_shutting_down; /* servers take no more clients */
     bool is_watched;       /* for stack overflow (overflow.c) */
+    bool is_quit_bound;    /* it wants SIGQUIT to dump (dump.c) */
     asyncio_task *main;    /* of the runner's run, while it lasts; or NULL */
     struct random random;
     asyncio_run_options options;

@@ -7,6 +7,7 @@
 #include "core/overflow.h"
 #include "base/assert.h"
 #include "base/compiler.h"
+#include "base/line.h"
 #include "base/sanitizer.h"
 #include "core/loop.h"
 #include "core/task.h"
@@ -31,55 +32,32 @@ static bool is_installed;
 
 /* ---- In the handler: async-signal-safe throughout ------------------------------- */
 
-struct line {
-    char text[512];
-    size_t used;
-};
-
-static void append_text(struct line *line, const char *text)
-{
-    while (*text && line->used < sizeof line->text - 1)
-        line->text[line->used++] = *text++;
-}
-
-static void append_number(struct line *line, uint64_t number)
-{
-    char digits[21];
-    size_t at = sizeof digits - 1;
-    digits[at] = '\0';
-    do {
-        digits[--at] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number);
-    append_text(line, digits + at);
-}
-
 static void print_overflow(const struct asy_stack *stack)
 {
     const asyncio_task *task = stack->owner;
     struct line line = {.used = 0};
-    append_text(&line, "asyncio: stack overflow");
+    line_add(&line, "asyncio: stack overflow");
     if (task) {
         const asyncio_site *site = task->future.site;
-        append_text(&line, " in task '");
+        line_add(&line, " in task '");
         if (task->name) {
-            append_text(&line, task->name);
+            line_add(&line, task->name);
         } else {
-            append_text(&line, "Task-");
-            append_number(&line, task->id);
+            line_add(&line, "Task-");
+            line_add_number(&line, task->id, 10);
         }
-        append_text(&line, "' of ");
-        append_text(&line, task->type->site.func);
+        line_add(&line, "' of ");
+        line_add(&line, task->type->site.func);
         if (site) {
-            append_text(&line, ", made at ");
-            append_text(&line, site->file);
-            append_text(&line, ":");
-            append_number(&line, (uint64_t)site->line);
+            line_add(&line, ", made at ");
+            line_add(&line, site->file);
+            line_add(&line, ":");
+            line_add_number(&line, (uint64_t)site->line, 10);
         }
     }
-    append_text(&line, ": its stack of ");
-    append_number(&line, (uint64_t)(stack->top - stack->low + 1023) / 1024);
-    append_text(&line, " KiB is used up; give it more by stack_size");
+    line_add(&line, ": its stack of ");
+    line_add_number(&line, (uint64_t)(stack->top - stack->low + 1023) / 1024, 10);
+    line_add(&line, " KiB is used up; give it more by stack_size");
     line.text[line.used++] = '\n';
     asy_sys_write(STDERR_FILENO, line.text, line.used);
 }

@@ -58,6 +58,8 @@ int asy_sys_mprotect(void *p, size_t bytes, int protection);
 int asy_sys_mincore(void *p, size_t bytes, unsigned char *vec);
 /* False: reading the four bytes at `p` (aligned to four) would fault. Does not read them itself. */
 bool asy_sys_is_readable(const void *p);
+/* Copies memory of this process that may be gone. False: some of it is. Async-signal-safe. */
+bool asy_sys_peek(void *to, const void *from, size_t bytes);
 size_t asy_sys_page_size(void);
 
 /* ---- Time, randomness, identity -------------------------------------------- */
