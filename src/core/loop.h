@@ -46,6 +46,18 @@ struct abroad_work {
     size_t calls;         /* coroutines on other loops: the shutdown waits for them, too */
 };
 
+/* How busy the loop is, for those that choose one of several. It stands here, and not among the places of
+ * those (threads/loops.h), since a call may come at any time, by a reference to the loop alone. Other threads
+ * read and change it, so it has lines of its own. Relaxed: a choice by an old number is a worse choice, no
+ * more. */
+struct loop_load {
+    char apart_before[CACHE_LINE];
+    _Atomic uint32_t clients; /* of servers, those on their way to it among them */
+    _Atomic uint32_t calls;   /* on their way to it, or about to begin */
+    _Atomic bool is_ending;   /* its shutdown has begun: it takes nothing any more */
+    char apart_behind[CACHE_LINE];
+};
+
 /* What the C++ runtime keeps for each thread: __cxa_eh_globals of the Itanium C++ ABI. See exceptions.h. */
 struct exceptions {
     void *caught;
@@ -204,6 +216,7 @@ struct asyncio_loop {
     struct abroad_work abroad; /* known to this thread alone */
     _Atomic uint64_t refs;     /* the program's, other threads', and two marks: see loop.c */
     struct posts posts;
+    struct loop_load load; /* of one of several */
 };
 
 /* Given to the loop by the layers above when they are first used. */

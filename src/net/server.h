@@ -65,7 +65,9 @@ int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_serv
                    size_t room, asyncio_server **out);
 /* The same for any loop, whose context is set later. NULL: no memory. */
 asyncio_server *asy_server_alloc(asyncio_loop *loop, asyncio_client_handler handler, void *arg,
-                                 const asyncio_server_options *options, size_t room);
+                                 const asyncio_server_options *options);
+/* For so many listeners, once. 0 or -ENOMEM. */
+int asy_server_make_room(asyncio_server *server, size_t room);
 /* A listening socket, or a negative errno with a message. */
 int asy_server_listen_on(const struct sockaddr *address, socklen_t length,
                          const asyncio_server_options *options);
@@ -101,6 +103,11 @@ struct client {
     int64_t parked_until_ns;
 };
 
+/* Does a task serve its clients, or prepare them? Else each has a protocol from the first. */
+static inline bool asy_server_has_tasks(const asyncio_server *server)
+{
+    return !server->factory || server->options.tls || server->options.proxy_protocol;
+}
 /* Begins to serve a connection. Takes its descriptor over, or closes it. 0 or a negative errno. */
 int asy_client_begin(asyncio_server *server, const struct fd_record *listener, int fd,
                      const struct sockaddr_storage *peer);
@@ -126,6 +133,8 @@ int asy_connection_begin(asyncio_server *server, asyncio_stream *stream);
 /* End all of them: as _close of each does, or with -ECONNABORTED. */
 void asy_server_close_connections(asyncio_server *server);
 void asy_server_abort_connections(asyncio_server *server);
+/* Ends the one that began last: as _close does, or with err, unless that is 0. */
+void asy_server_end_last_connection(asyncio_server *server, int err);
 /* The loop closes, and tells the transports after this. */
 void asy_server_orphan_connections(asyncio_server *server);
 

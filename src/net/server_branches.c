@@ -116,14 +116,15 @@ void asy_spread_want_news(asyncio_server *server)
 /* ---- A branch's server ---------------------------------------------------------------------- */
 
 /* On the branch's thread. NULL: no memory. */
-asyncio_server *asy_branch_open(struct branch *branch, size_t room)
+asyncio_server *asy_branch_open(struct branch *branch, int fd)
 {
     struct spread *spread = branch->spread;
     ASY_ASSERT(!branch->has_left);
     if (branch->server)
         return branch->server;
-    asyncio_server *server =
-        asy_server_alloc(branch->loop, spread->handler, spread->arg, &spread->options, room);
+    if (!asy_fd_record(branch->loop, fd)) /* so that the loop has a table, too */
+        return NULL;
+    asyncio_server *server = asy_server_alloc(branch->loop, spread->handler, spread->arg, &spread->options);
     if (!server)
         return NULL;
     server->factory = spread->factory;
@@ -133,8 +134,7 @@ asyncio_server *asy_branch_open(struct branch *branch, size_t room)
     server->branch = branch;
     branch->server = server;
     asy_spread_ref(spread);
-    if (!room)
-        asy_fd_own(branch->loop, &server->owner);
+    asy_fd_own(branch->loop, &server->owner);
     return server;
 }
 

@@ -376,7 +376,7 @@ int asy_client_begin(asyncio_server *server, const struct fd_record *listener, i
 {
     asyncio_stream *stream;
     ASY_ASSERT(!server->is_closed || server->branch); /* one may be on its way when a branch is closed */
-    if (!server->factory || server->options.tls || server->options.proxy_protocol)
+    if (asy_server_has_tasks(server))
         return begin_with_task(server, listener, fd, peer);
     int err = make_client_stream(server, listener, fd, peer, &stream);
     if (!err)

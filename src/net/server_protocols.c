@@ -94,6 +94,16 @@ void asy_server_abort_connections(asyncio_server *server)
         asy_transport_abort(LIST_ENTRY(node, struct connection, node)->transport, -ECONNABORTED);
 }
 
+void asy_server_end_last_connection(asyncio_server *server, int err)
+{
+    ASY_ASSERT(!list_is_empty(&server->connections));
+    asyncio_transport *transport = LIST_ENTRY(server->connections.prev, struct connection, node)->transport;
+    if (err)
+        asy_transport_abort(transport, err);
+    else
+        asyncio_transport_close(transport);
+}
+
 void asy_server_orphan_connections(asyncio_server *server)
 {
     struct list *node;

@@ -109,31 +109,41 @@ static void send_home(struct arrival *arrival)
         drop_on_way_home(&arrival->callback);
 }
 
-/* Obeys orders that were given after it was sent, and came before it. */
-static void obey_late(asyncio_server *server, uint64_t number)
+static void end_late_client(asyncio_server *server, uint32_t orders)
 {
-    struct branch *branch = server->branch;
     struct client *client = LIST_ENTRY(server->clients.prev, struct client, node);
-    if (number < atomic_load(&branch->until[0]))
+    if (orders & ORDER_END)
         asy_stream_end_input(client->stream, 0);
-    if (number < atomic_load(&branch->until[1]))
+    if (orders & ORDER_ABORT)
         asy_stream_end_input(client->stream, -ECONNABORTED);
-    if (number < atomic_load(&branch->until[2])) {
+    if (orders & ORDER_CANCEL) {
         server->parks_none = true;
         asyncio_cancel(client->task);
     }
 }
 
-/* The server that takes it; NULL: none does, and *err says why. */
+/* The client that has just begun obeys the orders that were given after it was sent, and came before it. */
+static void obey_late(asyncio_server *server, const struct arrival *arrival)
+{
+    uint32_t orders = 0;
+    for (int i = 0; i < ORDERS_OF_CLIENTS; i++)
+        if (arrival->number < atomic_load(&arrival->branch->until[i]))
+            orders |= 1u << i;
+    if (asy_server_has_tasks(server))
+        end_late_client(server, orders);
+    else if (orders)
+        asy_server_end_last_connection(server, orders & (ORDER_ABORT | ORDER_CANCEL) ? -ECONNABORTED : 0);
+}
+
+/* The server that takes it; NULL: none does, and *err says why. One that has left may be there still, with
+ * its last clients. */
 static asyncio_server *server_of_arrival(struct branch *branch, int fd, int *err)
 {
     *err = -ECONNABORTED;
-    if (branch->has_left && !branch->server)
+    if (branch->has_left)
         return NULL;
     *err = -ENOMEM;
-    if (!asy_fd_record(branch->loop, fd)) /* so that the loop has a table, too */
-        return NULL;
-    return asy_branch_open(branch, 0);
+    return asy_branch_open(branch, fd);
 }
 
 static void take_arrival(struct callback *callback)
@@ -151,7 +161,7 @@ static void take_arrival(struct callback *callback)
     else
         asyncio_close(arrival->fd);
     if (!err) {
-        obey_late(server, arrival->number);
+        obey_late(server, arrival);
         free_arrival(arrival);
         return;
     }
@@ -164,14 +174,15 @@ static const struct callback_kind arrival_kind = {take_arrival, drop_arrival};
 
 /* ---- Choosing a loop ----------------------------------------------------------------------------- */
 
-static struct loop_place *choose_place(struct spread *spread, struct loop_place *here)
+static asyncio_loop *choose_loop(struct spread *spread, asyncio_loop *here)
 {
     unsigned turn = atomic_fetch_add(&spread->turn, 1);
-    struct loop_place *chosen = NULL;
+    asyncio_loops *loops = spread->options.loops;
+    asyncio_loop *chosen = NULL;
     if (spread->options.spread == SPREAD_IN_TURN)
-        chosen = asy_loops_next_open(here->loops, turn);
-    else if (spread->options.spread == SPREAD_IDLEST || atomic_load(&here->is_ending))
-        chosen = asy_loops_least_busy(here->loops, turn);
+        chosen = asy_loops_next_open(loops, turn);
+    else if (spread->options.spread == SPREAD_IDLEST || atomic_load(&here->load.is_ending))
+        chosen = asy_loops_least_busy(loops, turn);
     return chosen ? chosen : here;
 }
 
@@ -206,7 +217,7 @@ static bool send_client(const struct listener *listener, asyncio_loop *loop, int
 int asy_spread_client(const struct listener *listener, int fd, const struct sockaddr_storage *peer)
 {
     asyncio_server *server = listener->server;
-    asyncio_loop *here = server->loop, *chosen = choose_place(server->spread, here->place)->loop;
+    asyncio_loop *here = server->loop, *chosen = choose_loop(server->spread, here);
     atomic_fetch_add(&server->spread->clients, 1);
     if (chosen != here && send_client(listener, chosen, fd, peer))
         return 0;
@@ -239,17 +250,17 @@ static void drop_opening(struct callback *callback)
     asy_spread_unref(spread);
 }
 
+/* Clients that a third loop has sent may be here before the listeners. */
 static int begin_listeners(struct opening *opening)
 {
-    struct branch *branch = opening->branch;
-    asyncio_server *server = asy_branch_open(branch, opening->count);
-    int err = server ? 0 : -ENOMEM;
+    asyncio_server *server = asy_branch_open(opening->branch, opening->fds[0]);
+    int err = server ? asy_server_make_room(server, opening->count) : -ENOMEM;
     while (!err && opening->count) {
         err = asy_server_add(server, opening->fds[opening->count - 1]);
         opening->count -= !err;
     }
-    if (server && server->listener_count)
-        asy_server_begin(server);
+    if (server)
+        asy_server_watch(server);
     return err;
 }
 

@@ -73,8 +73,8 @@ int asy_spread_listen(asyncio_server *server);
 /* ---- server_branches.c, for server_spread.c alone ------------------------------------- */
 void asy_spread_ref(struct spread *spread);
 void asy_spread_unref(struct spread *spread);
-/* The branch's server, made if need be, with room for so many listeners. NULL: no memory. */
-asyncio_server *asy_branch_open(struct branch *branch, size_t room);
+/* The branch's server, made if need be; fd is what it is to have. NULL: no memory. */
+asyncio_server *asy_branch_open(struct branch *branch, int fd);
 /* A client has ended, or was lost on its way to a loop. */
 void asy_spread_uncount(struct spread *spread, asyncio_loop *loop);
 

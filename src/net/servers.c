@@ -277,10 +277,12 @@ int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_serv
     int err = !handler ? -EINVAL : options ? check_server_options(options) : 0;
     if (err)
         return err;
-    asyncio_server *server = asy_server_alloc(loop, handler, arg, options, room);
+    asyncio_server *server = asy_server_alloc(loop, handler, arg, options);
     if (!server)
         return -ENOMEM;
-    err = asy_spread_make(server);
+    err = asy_server_make_room(server, room);
+    if (!err)
+        err = asy_spread_make(server);
     if (err) {
         asy_server_unref(server);
         return err;
@@ -291,18 +293,12 @@ int asy_server_new(asyncio_client_handler handler, void *arg, const asyncio_serv
 }
 
 asyncio_server *asy_server_alloc(asyncio_loop *loop, asyncio_client_handler handler, void *arg,
-                                 const asyncio_server_options *options, size_t room)
+                                 const asyncio_server_options *options)
 {
     asyncio_server *server = asy_slab_alloc(sizeof *server);
     if (!server)
         return NULL;
     memset(server, 0, sizeof *server);
-    server->listener_room = room;
-    server->listeners = room ? asy_sys_calloc(room, sizeof *server->listeners) : NULL;
-    if (room && !server->listeners) {
-        asy_slab_free(server, sizeof *server);
-        return NULL;
-    }
     server->what = asy_what_server;
     server->loop = loop;
     server->handler = handler;
@@ -324,6 +320,14 @@ asyncio_server *asy_server_alloc(asyncio_loop *loop, asyncio_client_handler hand
     server->owner.loop_ends = server_loop_ends;
     asy_loop_object_made(loop);
     return server;
+}
+
+int asy_server_make_room(asyncio_server *server, size_t room)
+{
+    ASY_ASSERT(!server->listeners);
+    server->listeners = asy_sys_calloc(room, sizeof *server->listeners);
+    server->listener_room = server->listeners ? room : 0;
+    return server->listeners ? 0 : -ENOMEM;
 }
 
 int asy_server_add(asyncio_server *server, int fd)

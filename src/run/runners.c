@@ -122,7 +122,7 @@ static void shut_down(asyncio_loop *loop, const asyncio_run_options *options)
     grace = grace < 0 ? 0 : grace;
     size_t count;
     loop->is_shutting_down = true;
-    asy_loop_end_place(loop);
+    asy_loop_take_no_more(loop);
     asy_fd_owners_end(loop);
     asyncio_task **tasks = take_leftovers(loop, &count);
     if (!list_is_empty(&loop->tasks) || asy_loop_is_owed(loop))

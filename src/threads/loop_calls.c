@@ -173,8 +173,7 @@ static void target_loop_closes(struct abroad *abroad)
 /* The call need not have begun at its loop. */
 static void drop_called_coroutine(struct loop_call *call)
 {
-    if (call->target->place)
-        asy_load_add(&call->target->place->calls, (uint32_t)-1);
+    asy_loop_call_went(call->target);
     asyncio_coro_close(call->coro);
     asy_vars_drop(call->context);
 }
@@ -198,8 +197,7 @@ static void begin_call(struct callback *callback)
         refuse_call(call, "the loop is about to close");
         return;
     }
-    if (loop->place)
-        asy_load_add(&loop->place->calls, (uint32_t)-1);
+    asy_loop_call_went(loop);
     const asyncio_site *site = call->proxy.future.site;
     asy_vars_enter(loop, call->context);
     call->task = asy_task_queue(asy_task_make(loop, call->coro, site ? site : asy_coro_site(call->coro)));
@@ -289,8 +287,7 @@ static void send_call(struct loop_call *call)
     asy_coro_hand_over(call->coro);
     asy_loop_hold(caller);
     asy_loop_hold(target);
-    if (target->place)
-        asy_load_add(&target->place->calls, 1);
+    asy_loop_call_came(target);
     list_append(&caller->abroad.entries, &call->at_home.node);
     caller->abroad.awaited_work++;
     caller->abroad.calls++;

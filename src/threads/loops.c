@@ -75,12 +75,6 @@ void asy_loops_free(asyncio_loops *loops)
     asy_sys_free(loops);
 }
 
-void asy_loop_end_place(asyncio_loop *loop)
-{
-    if (loop->place)
-        atomic_store_explicit(&loop->place->is_ending, true, memory_order_relaxed);
-}
-
 /* ---- Finding one ------------------------------------------------------------------------- */
 
 int asyncio_loops_count(const asyncio_loops *loops)
@@ -98,45 +92,45 @@ asyncio_loop *asyncio_loops_get(asyncio_loops *loops, int index)
     return loops && index >= 0 && index < loops->count ? loops->places[index].loop : NULL;
 }
 
-static bool is_place_open(struct loop_place *place)
+static bool is_loop_open(asyncio_loop *loop)
 {
-    return !atomic_load_explicit(&place->is_ending, memory_order_relaxed);
+    return !atomic_load_explicit(&loop->load.is_ending, memory_order_relaxed);
 }
 
-static uint32_t load_of(struct loop_place *place)
+static uint32_t load_of(asyncio_loop *loop)
 {
-    return atomic_load_explicit(&place->clients, memory_order_relaxed) +
-           atomic_load_explicit(&place->calls, memory_order_relaxed);
+    return atomic_load_explicit(&loop->load.clients, memory_order_relaxed) +
+           atomic_load_explicit(&loop->load.calls, memory_order_relaxed);
 }
 
 /* As many lines of other threads one choice looks at. */
 #define LOOKS_MAX 64
 
-struct loop_place *asy_loops_least_busy(asyncio_loops *loops, unsigned start)
+asyncio_loop *asy_loops_least_busy(asyncio_loops *loops, unsigned start)
 {
-    struct loop_place *least = NULL;
+    asyncio_loop *least = NULL;
     uint32_t least_load = 0;
     unsigned count = (unsigned)loops->count;
     for (unsigned i = 0; i < count && i < LOOKS_MAX; i++) {
-        struct loop_place *place = &loops->places[(start + i) % count];
-        if (!is_place_open(place))
+        asyncio_loop *loop = loops->places[(start + i) % count].loop;
+        if (!is_loop_open(loop))
             continue;
-        uint32_t load = load_of(place);
+        uint32_t load = load_of(loop);
         if (least && load >= least_load)
             continue;
-        least = place;
+        least = loop;
         least_load = load;
     }
     return least;
 }
 
-struct loop_place *asy_loops_next_open(asyncio_loops *loops, unsigned start)
+asyncio_loop *asy_loops_next_open(asyncio_loops *loops, unsigned start)
 {
     unsigned count = (unsigned)loops->count;
     for (unsigned i = 0; i < count; i++) {
-        struct loop_place *place = &loops->places[(start + i) % count];
-        if (is_place_open(place))
-            return place;
+        asyncio_loop *loop = loops->places[(start + i) % count].loop;
+        if (is_loop_open(loop))
+            return loop;
     }
     return NULL;
 }
@@ -159,10 +153,10 @@ asyncio_loop *asyncio_loops_idlest(asyncio_loops *loops)
     unsigned count = (unsigned)loops->count;
     unsigned first = draw_below(count), second = count > 1 ? draw_below(count - 1) : first;
     second += count > 1 && second >= first;
-    struct loop_place *one = asy_loops_next_open(loops, first), *other = asy_loops_next_open(loops, second);
-    if (!one)
-        return loops->places[first].loop; /* all have ended */
-    return load_of(other) < load_of(one) ? other->loop : one->loop;
+    asyncio_loop *one = asy_loops_next_open(loops, first), *other = asy_loops_next_open(loops, second);
+    if (!one || !other) /* the last of all has ended, perhaps between the two looks */
+        return loops->places[first].loop;
+    return load_of(other) < load_of(one) ? other : one;
 }
 
 /* ---- Stopping all -------------------------------------------------------------------------- */

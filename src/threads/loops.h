@@ -21,11 +21,6 @@ struct loop_place {
     struct callback stop; /* cancels its main, while is_stopped is set */
     /* The thread that sets it owns `stop`, until the loop's thread takes it down. */
     _Atomic bool is_stopped;
-
-    /* Read by all, on a line of its own. Relaxed: a choice by an old number is a worse choice, no more. */
-    _Alignas(CACHE_LINE) _Atomic uint32_t clients; /* of servers, those on their way to it among them */
-    _Atomic uint32_t calls;                        /* on their way to it, or about to begin */
-    _Atomic bool is_ending;                        /* its shutdown has begun: it takes nothing any more */
 };
 
 struct asyncio_loops {
@@ -42,28 +37,38 @@ void asy_loops_free(asyncio_loops *loops);
 /* Puts a loop into its place. Takes a reference. */
 void asy_loops_put(asyncio_loops *loops, int index, asyncio_loop *loop);
 
-/* The load of a loop that is alone is counted nowhere. */
-static inline void asy_load_add(_Atomic uint32_t *load, uint32_t change)
+/* The load of a loop that is alone is not counted. */
+static inline void asy_load_add(asyncio_loop *loop, _Atomic uint32_t *load, uint32_t change)
 {
-    atomic_fetch_add_explicit(load, change, memory_order_relaxed);
+    if (UNLIKELY(loop->index >= 0))
+        atomic_fetch_add_explicit(load, change, memory_order_relaxed);
 }
 static inline void asy_loop_client_came(asyncio_loop *loop)
 {
-    if (UNLIKELY(loop->place != NULL))
-        asy_load_add(&loop->place->clients, 1);
+    asy_load_add(loop, &loop->load.clients, 1);
 }
 static inline void asy_loop_client_went(asyncio_loop *loop)
 {
-    if (UNLIKELY(loop->place != NULL))
-        asy_load_add(&loop->place->clients, (uint32_t)-1);
+    asy_load_add(loop, &loop->load.clients, (uint32_t)-1);
+}
+static inline void asy_loop_call_came(asyncio_loop *loop)
+{
+    asy_load_add(loop, &loop->load.calls, 1);
+}
+static inline void asy_loop_call_went(asyncio_loop *loop)
+{
+    asy_load_add(loop, &loop->load.calls, (uint32_t)-1);
 }
 
 /* The least busy of all that take something, of at most 64 from the one at `start` on; NULL: none does. */
-struct loop_place *asy_loops_least_busy(asyncio_loops *loops, unsigned start);
+asyncio_loop *asy_loops_least_busy(asyncio_loops *loops, unsigned start);
 /* The next one from `start` on that takes something; NULL: none does. */
-struct loop_place *asy_loops_next_open(asyncio_loops *loops, unsigned start);
+asyncio_loop *asy_loops_next_open(asyncio_loops *loops, unsigned start);
 
 /* The loop's shutdown begins, or it closes: others give it nothing any more. */
-void asy_loop_end_place(asyncio_loop *loop);
+static inline void asy_loop_take_no_more(asyncio_loop *loop)
+{
+    atomic_store_explicit(&loop->load.is_ending, true, memory_order_relaxed);
+}
 
 #endif

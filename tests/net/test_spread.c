@@ -2,72 +2,10 @@
  * Servers over several loops: who serves whom, the ends of all clients, loops that end before the server,
  * limits, and orders that overtake a client on its way.
  */
-#include "net/server_test.h"
+#include "net/server_spread.h"
+#include "net/spread_test.h"
 #include "sys/sys.h"
-#include "threads/loops.h"
-#include <sched.h>
-#include <stdatomic.h>
 #include <sys/resource.h>
-
-/* ---- Several loops, and what runs on the first ------------------------------------------------ */
-
-static asyncio_loops *loops;
-static _Atomic int served[8], going, over, stopped;
-static _Atomic bool is_held; /* loop 1 does nothing but wait for this to be over */
-
-ASYNC(stays)
-{
-    asyncio_sleep(ASYNCIO_FOREVER);
-    return 0;
-}
-
-ASYNC(plays, asyncio_coro *, scene)
-{
-    intptr_t result = asyncio_await(scene);
-    asyncio_loops_stop(loops);
-    return result;
-}
-
-static asyncio_coro *make_scene(int index, asyncio_loops *all, void *arg)
-{
-    asyncio_coro *(*scene)(void) = (asyncio_coro * (*)(void)) arg;
-    if (index == 0)
-        loops = all;
-    return index ? stays() : plays(scene());
-}
-
-static asyncio_server *left_servers[3]; /* released when all loops have ended */
-static int left_clients[18];            /* closed then */
-
-static void play(int count, asyncio_coro *(*scene)(void))
-{
-    const asyncio_loops_options options = {.count = count, .run.shutdown_grace = 30};
-    struct ledger before = ledger_now();
-    for (int i = 0; i < 8; i++)
-        atomic_store(&served[i], 0);
-    going = over = stopped = 0;
-    CHECK_EQUAL(asyncio_run_loops(make_scene, (void *)scene, &options), 0);
-    CHECK_EQUAL(going, 0);
-    for (int i = 0; i < 3; i++) {
-        asyncio_server_release(left_servers[i]);
-        left_servers[i] = NULL;
-    }
-    for (int i = 0; i < 18; i++) {
-        if (left_clients[i])
-            close(left_clients[i]);
-        left_clients[i] = 0;
-    }
-    CHECK(ledger_is(&before));
-    harness_settle();
-}
-
-#define SCENE_OF(count, name)                                                                                \
-    static asyncio_coro *scene_##name(void);                                                                 \
-    TEST(name)                                                                                               \
-    {                                                                                                        \
-        play((count), scene_##name);                                                                         \
-    }                                                                                                        \
-    ASYNC(scene_##name)
 
 /* ---- A server -------------------------------------------------------------------------------- */
 
@@ -98,39 +36,6 @@ static asyncio_server *begin(asyncio_server_options options)
     options.loops = loops;
     CHECK_EQUAL(asyncio_start_server(telling_handler, served, "127.0.0.1", 0, &options, &server), 0);
     return server;
-}
-
-/* Connects, and says which loop serves. */
-static int served_by(asyncio_server *server, asyncio_stream **stream)
-{
-    char name = 0;
-    CHECK_EQUAL(asyncio_open_connection("127.0.0.1", asyncio_server_port(server), NULL, stream), 0);
-    CHECK_EQUAL(asyncio_stream_readexactly(*stream, &name, 1), 1);
-    return name - '0';
-}
-
-#define CLIENTS_MAX 64
-static asyncio_stream *clients[CLIENTS_MAX];
-
-static void connect_clients(asyncio_server *server, int count)
-{
-    for (int i = 0; i < count; i++)
-        CHECK(served_by(server, &clients[i]) >= 0);
-}
-
-static void drop_clients(int count)
-{
-    for (int i = 0; i < count; i++)
-        asyncio_stream_abort(clients[i]);
-}
-
-static void finish_all(asyncio_server *server)
-{
-    asyncio_server_close(server);
-    asyncio_server_close_clients(server);
-    CHECK_EQUAL(asyncio_server_wait_closed(server, ASYNCIO_FOREVER), 0);
-    CHECK_EQUAL(going, 0);
-    asyncio_server_release(server);
 }
 
 /* ---- Shares ---------------------------------------------------------------------------------- */
@@ -465,7 +370,7 @@ SCENE_OF(2, without_descriptors)
 /* As asyncio_loops_idlest sees it. */
 static void wait_until_gone(int index)
 {
-    while (!atomic_load(&loops->places[index].is_ending))
+    while (!atomic_load(&asyncio_loops_get(loops, index)->load.is_ending))
         asyncio_sleep(0.001);
 }
 
@@ -512,20 +417,6 @@ SCENE_OF(3, a_loop_that_ends_listens_no_more)
 
 /* ---- Orders that overtake a client ----------------------------------------------------------- */
 
-static intptr_t hold_thread(void *arg)
-{
-    (void)arg;
-    while (atomic_load(&is_held))
-        sched_yield();
-    return 0;
-}
-
-static asyncio_future *hold_loop(int index)
-{
-    atomic_store(&is_held, true);
-    return asyncio_submit_to(asyncio_loops_get(loops, index), asyncio_coro_new(hold_thread, NULL, NULL));
-}
-
 ASYNC(waits_for_end, asyncio_server *, server)
 {
     return asyncio_server_wait_closed(server, 0);
@@ -553,6 +444,32 @@ SCENE_OF(2, an_order_that_overtakes_a_client)
     close(fd[1]);
     drop_clients(2);
     asyncio_server_release(server);
+    return 0;
+}
+
+/* Loop 1 is busy, with a client of its own, while another one is on its way there; then the server goes. */
+SCENE_OF(2, released_with_a_client_on_its_way)
+{
+    asyncio_server *server = begin((asyncio_server_options){.spread = 1});
+    connect_clients(server, 2);
+    asyncio_future *held = hold_loop(1);
+    asyncio_server_close_clients(server); /* on its way to loop 1 */
+    while (going > 1)
+        asyncio_sleep(0.001);
+    int fds[2] = {client_of(server), client_of(server)};
+    while (served[0] < 2)
+        asyncio_sleep(0.001);
+    while (asy_spread_client_count(server) < 3)
+        asyncio_sleep(0.001);
+    asyncio_server_release(server);
+    atomic_store(&is_held, false);
+    CHECK_EQUAL(asyncio_await(held), 0);
+    while (going)
+        asyncio_sleep(0.001);
+    CHECK_EQUAL(served[1], 1);
+    close(fds[0]);
+    close(fds[1]);
+    drop_clients(2);
     return 0;
 }
 

@@ -666,16 +666,16 @@ SCENE_OF(4, on_all_loops)
 SCENE_OF(4, the_less_busy_of_two)
 {
     int taken[4] = {0};
-    asy_load_add(&loops->places[2].clients, 5);
+    asyncio_loops_get(loops, 2)->load.clients += 5;
     for (int i = 0; i < 2000; i++) {
         asyncio_loop *loop = asyncio_loops_idlest(loops);
         for (int k = 0; k < 4; k++)
             taken[k] += loop == asyncio_loops_get(loops, k);
     }
     CHECK(taken[0] && taken[1] && taken[3] && !taken[2]);
-    asy_load_add(&loops->places[2].clients, (uint32_t)-5);
+    asyncio_loops_get(loops, 2)->load.clients -= 5;
     for (int i = 0; i < 4; i++)
-        CHECK_EQUAL(loops->places[i].calls, 0); /* all have begun, and are counted no more */
+        CHECK_EQUAL(asyncio_loops_get(loops, i)->load.calls, 0); /* all have begun, and are counted no more */
     return 0;
 }
 
