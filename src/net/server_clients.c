@@ -27,6 +27,7 @@ struct service {
     struct client *client;
     const asyncio_site *site; /* of the handler's coroutine; NULL: none yet */
     char *peer;               /* as text, of a stream that has gone; NULL: unknown */
+    bool is_preparing;        /* the PROXY header, or the TLS handshake */
 };
 
 static struct service *service_of(const struct client *client)
@@ -240,10 +241,13 @@ static void give_protocol(struct client *client)
 /* The first task of a client. */
 static intptr_t start_client(void *args)
 {
-    struct client *client = ((struct service *)args)->client;
+    struct service *service = args;
+    struct client *client = service->client;
+    service->is_preparing = true;
     int err = name_client(client);
     if (!err)
         err = secure_client(client);
+    service->is_preparing = false;
     if (!err && !client->server->factory)
         return start_service(args);
     if (!err) {
@@ -387,13 +391,17 @@ int asy_client_begin(asyncio_server *server, const struct fd_record *listener, i
 
 /* ---- All of them ----------------------------------------------------------------------- */
 
+/* One that no handler has yet goes at once, and without a report: it has done nothing wrong. */
+static void end_client_input(struct client *client, int err)
+{
+    if (client->stream)
+        asy_stream_end_input(client->stream, service_of(client)->is_preparing ? -ECANCELED : err);
+}
+
 void asy_server_end_clients(asyncio_server *server, int err)
 {
-    LIST_EACH(node, &server->clients) {
-        struct client *client = LIST_ENTRY(node, struct client, node);
-        if (client->stream)
-            asy_stream_end_input(client->stream, err);
-    }
+    LIST_EACH(node, &server->clients)
+        end_client_input(LIST_ENTRY(node, struct client, node), err);
     if (err) {
         asy_server_abort_parked(server);
         asy_server_abort_connections(server);

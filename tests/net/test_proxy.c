@@ -129,8 +129,8 @@ TEST(each_prefix)
 
 /* ---- Through a server ----------------------------------------------------------------------- */
 
-/* What the handler saw of its client. */
-static char seen_peer[128];
+/* What the handler saw of its client: the address, and its text. */
+static char seen_peer[128], seen_text[128];
 
 ASYNC(tells_peer, asyncio_stream *, stream)
 {
@@ -139,6 +139,7 @@ ASYNC(tells_peer, asyncio_stream *, stream)
     char *line;
     CHECK_EQUAL(asyncio_stream_peername(stream, (struct sockaddr *)&peer, &length), 0);
     asy_address_text((struct sockaddr *)&peer, seen_peer);
+    snprintf(seen_text, sizeof seen_text, "%s", asyncio_stream_peer(stream));
     ssize_t n = asyncio_stream_readline(stream, &line);
     return n > 0 ? asyncio_stream_write(stream, line, (size_t)n) : n;
 }
@@ -190,6 +191,7 @@ static void check_case(asyncio_server *server, const struct header_case *one, si
         }
         CHECK(n == 3 && memcmp(echo, "hi\n", 3) == 0);
         CHECK_TEXT(seen_peer, *one->peer ? one->peer : own);
+        CHECK_TEXT(seen_text, seen_peer);
         CHECK_EQUAL(report_count, 0);
     } else {
         ssize_t end = seen_by(client); /* 0: a send has had the error */
@@ -302,20 +304,25 @@ ASYNC_TEST(reported_peer)
     return 0;
 }
 
-/* The server's end of it all, while a header is awaited. */
+/* The server's end of it all, while a header is awaited, or the rest of one: no report, it was the server. */
 ASYNC_TEST(ends_amid_header)
 {
-    for (int way = 0; way < 3; way++) {
+    for (int way = 0; way < 8; way++) {
         asyncio_server_options options = {.proxy_protocol = 1};
         asyncio_server *server = serve(peer_handler, NULL, &options);
         int client = client_of(server);
+        if (way >= 4)
+            CHECK_EQUAL(send(client, "PROXY TCP4 ", 11, 0), 11);
         settle();
-        if (way == 0)
+        if (way % 4 == 0)
             asyncio_server_close_clients(server);
+        if (way % 4 == 3)
+            asyncio_server_abort_clients(server);
         asyncio_server_close(server);
-        CHECK_EQUAL(asyncio_server_wait_closed(server, way == 1 ? 0.01 : 0), 0);
+        CHECK_EQUAL(asyncio_server_wait_closed(server, way % 4 == 1 ? 0.01 : 0), 0);
         asyncio_server_release(server);
         CHECK(seen_by(client) <= 0);
+        CHECK_EQUAL(report_count, 0);
         close(client);
     }
     return 0;
