@@ -131,8 +131,10 @@ ASYNCIO_API int asyncio_process_send_signal_group(asyncio_process *process, int 
 
 /*
  * Stops a process: sends SIGTERM, and SIGKILL if it has not ended `grace` seconds later, to the whole group
- * if it leads one; waits for its end. What is left of the group then is killed. Suspends, unless it has
- * ended. A grace of 0 or less kills at once; ASYNCIO_FOREVER does so never. *returncode as in
+ * if it leads one; waits for its end. The grace is the leader's: as soon as it has ended, what is left of the
+ * group is killed, early or late, as docker stop and systemd's KillMode=mixed do. So a shell that dies of
+ * SIGTERM takes the time from its children: let it `exec` the program, or wait for them in a trap. Suspends,
+ * unless it has ended. A grace of 0 or less kills at once; ASYNCIO_FOREVER does so never. *returncode as in
  * asyncio_process_wait; it may be NULL.
  *
  * A request to cancel sends SIGKILL at once; the end is waited for, the call returns 0, and the next wait

@@ -423,6 +423,61 @@ ASYNC_TEST(the_budget_of_the_creator_counts_for_all)
     return 0;
 }
 
+ASYNC(uses_up_budget)
+{
+    asyncio_lock lock = ASYNCIO_LOCK_INIT;
+    asyncio_get_running_loop()->budget = 1;
+    int err = asyncio_lock_acquire(&lock);
+    note("went on");
+    asyncio_lock_release(&lock);
+    return err;
+}
+
+/* The child gave way, and its creator does so in its next call. */
+ASYNC_TEST(a_budget_that_the_child_used_up)
+{
+    asyncio_task *task = asyncio_create_task_with(uses_up_budget(), &eager);
+    CHECK_TRAIL("");
+    CHECK_EQUAL(asyncio_await(asyncio_create_task_with(takes_and_gives(), &queued)), 0);
+    CHECK_TRAIL("went on ");
+    CHECK_EQUAL(asyncio_await(task), 0);
+    asyncio_release(asyncio_create_task_with(uses_up_budget(), &eager));
+    CHECK_EQUAL(asyncio_get_running_loop()->budget, 1);
+    asyncio_sleep(0);
+    CHECK_TRAIL("went on ");
+    return 0;
+}
+
+static void make_one_with_little_budget(void *arg)
+{
+    asyncio_task **task = arg;
+    asyncio_get_running_loop()->budget = 1; /* the last task's */
+    *task = asyncio_create_task_with(takes_and_gives(), &eager);
+}
+
+ASYNC_TEST(one_of_a_callback_has_a_whole_budget)
+{
+    asyncio_task *task = NULL;
+    asyncio_loop_call_soon(asyncio_get_running_loop(), make_one_with_little_budget, &task);
+    asyncio_sleep(0);
+    CHECK(task && asyncio_done(task));
+    return (int)asyncio_await(task);
+}
+
+/* An eager start is a step, and the iteration of its creator goes on afterwards. */
+ASYNC_TEST(steps_and_the_rest_of_the_iteration)
+{
+    asyncio_loop *loop = asyncio_get_running_loop();
+    size_t ready_then = loop->ready_then;
+    loop->ready_then = 7;
+    uint64_t steps = loop->steps;
+    asyncio_task *task = asyncio_create_task_with(ticks(0), &eager);
+    CHECK_EQUAL(loop->steps - steps, 1);
+    CHECK_EQUAL(loop->ready_then, 7);
+    loop->ready_then = ready_then;
+    return (int)asyncio_await(task);
+}
+
 /* ---- In groups ----------------------------------------------------------------------------------- */
 
 static void use_eager_tasks(void)

@@ -11,6 +11,12 @@ static int64_t now_ns(void)
     return asy_loop_now_ns(asyncio_get_running_loop());
 }
 
+/* When the tick of this number is due, as ticker.c has it. */
+static int64_t due_ns(const asyncio_ticker *ticker, int64_t number)
+{
+    return ticker->base_ns_ + (int64_t)ceil((double)number * ticker->period_ns_);
+}
+
 static int64_t began_ns;
 
 static void begin_ticker(asyncio_ticker *ticker, double period, asyncio_tick policy)
@@ -210,6 +216,26 @@ ASYNC_TEST(the_shortest_and_the_longest)
         err = asyncio_ticker_next(&ticker);
     }
     CHECK_EQUAL(err, -ETIMEDOUT);
+    return 0;
+}
+
+/* Over years, in which no division is exact: the last tick that is due has come, and the next is not. */
+ASYNC_TEST(a_skip_is_exact_however_late)
+{
+    static const double periods[] = {1.0 / 3, 1e-9, 7e-9, 0.1, 1234.5678};
+    for (size_t i = 0; i < sizeof periods / sizeof *periods; i++) {
+        asyncio_ticker ticker;
+        begin_ticker(&ticker, periods[i], ASYNCIO_TICK_SKIP);
+        for (int k = 0; k < 500; k++) {
+            asyncio_sleep(1000.0 * k + k / 7.0);
+            /* Just at a tick, or before it. */
+            int64_t number = (int64_t)((double)(now_ns() - ticker.base_ns_) / ticker.period_ns_) + 2;
+            asyncio_sleep((double)(due_ns(&ticker, number) - k % 2 - now_ns()) / 1e9);
+            CHECK(asyncio_ticker_next(&ticker) >= 0);
+            CHECK(due_ns(&ticker, ticker.number_) <= now_ns());
+            CHECK(due_ns(&ticker, ticker.number_ + 1) > now_ns());
+        }
+    }
     return 0;
 }
 
