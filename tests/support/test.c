@@ -2,6 +2,7 @@
  * Running the tests that have collected themselves. See test.h.
  */
 #include "support/test.h"
+#include <signal.h>
 #include <stdlib.h>
 
 static int compare_lines(const void *a, const void *b)
@@ -18,6 +19,10 @@ int tests_run_between(const struct test_case *first, const struct test_case *end
     struct CMUnitTest *tests = calloc(count, sizeof *tests);
     if (!cases || !tests)
         abort();
+    /* A shell ignores the first two for what it runs in the background, and nohup the third. */
+    signal(SIGINT, SIG_DFL);
+    signal(SIGQUIT, SIG_DFL);
+    signal(SIGHUP, SIG_DFL);
     fixtures = fixtures ? fixtures : &none;
     for (const struct test_case *at = first; at < end; at++)
         if (!at->once || !fixtures->skips_once)

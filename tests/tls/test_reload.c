@@ -119,6 +119,8 @@ ASYNC_TEST(settings_stay)
         CHECK_EQUAL(asyncio_tls_context_require_client_cert(pair.server_tls), 0);
         CHECK_EQUAL(asyncio_tls_context_load_cert(pair.client_tls, cert("client.pem"), cert("client.key")),
                     0);
+        CHECK_EQUAL(asyncio_tls_context_dangerously_accept_truncation(pair.server_tls), 0);
+        uint64_t options = SSL_CTX_get_options(pair.server_tls->ssl);
         for (int visit = 0; visit < 3; visit++) {
             asyncio_tls_info info;
             net_unix_pair(SOCK_STREAM, pair.fds);
@@ -135,6 +137,10 @@ ASYNC_TEST(settings_stay)
                         i ? NID_secp384r1 : NID_X9_62_prime256v1);
             pair_close(&pair);
             reload(pair.server_tls, visit ? "server" : "lasting");
+            SSL_CTX *ssl = pair.server_tls->ssl;
+            CHECK(SSL_CTX_get_options(ssl) == options);
+            CHECK_EQUAL(SSL_CTX_get_min_proto_version(ssl), i ? TLS1_3_VERSION : TLS1_2_VERSION);
+            CHECK_EQUAL(SSL_CTX_get_max_proto_version(ssl), i ? TLS1_3_VERSION : TLS1_2_VERSION);
         }
         /* Nobody without a certificate comes in. */
         asyncio_tls_context *stranger = new_client("ca.pem"), *client = pair.client_tls;
