@@ -411,13 +411,21 @@ void asy_server_end_clients(asyncio_server *server, int err)
     }
 }
 
+/* On all loops. The drop functions of parked clients are called meanwhile, and may release the server. */
+static void end_clients_everywhere(asyncio_server *server, int err, enum spread_order order)
+{
+    server->refs++;
+    asy_server_end_clients(server, err);
+    asy_spread_order(server, order);
+    asy_server_unref(server);
+}
+
 void asyncio_server_close_clients(asyncio_server *server)
 {
     if (!server)
         return;
     asy_server_check(server, __func__);
-    asy_server_end_clients(server, 0);
-    asy_spread_order(server, ORDER_END);
+    end_clients_everywhere(server, 0, ORDER_END);
 }
 
 void asyncio_server_abort_clients(asyncio_server *server)
@@ -425,6 +433,5 @@ void asyncio_server_abort_clients(asyncio_server *server)
     if (!server)
         return;
     asy_server_check(server, __func__);
-    asy_server_end_clients(server, -ECONNABORTED);
-    asy_spread_order(server, ORDER_ABORT);
+    end_clients_everywhere(server, -ECONNABORTED, ORDER_ABORT);
 }
