@@ -100,8 +100,8 @@ static void begin_storm(void)
 static void end_storm(void)
 {
     struct itimerval never = {{0, 0}, {0, 0}};
+    signal(SIGALRM, SIG_IGN); /* first, and for good: a handler would set the timer anew */
     setitimer(ITIMER_REAL, &never, NULL);
-    signal(SIGALRM, SIG_DFL);
 }
 
 #define STORM ((unsigned)repeats(50, 300, 10000))
