@@ -127,6 +127,30 @@ static inline void channel_enter(struct asyncio_channel *channel)
  * nothing else: whoever woke it is then done with its loop. */
 void asy_channel_leave(struct asyncio_channel *channel, struct channel_wake *wake);
 
+/* A sender begins to wait with its item, a receiver with none. The lock is not taken. */
+static inline void channel_await(struct asyncio_channel *channel, struct channel_waiter *waiter,
+                                 const void *sent)
+{
+    struct channel_wake wake = {0};
+    channel_lock(channel);
+    channel_enter(channel);
+    if (sent)
+        asy_channel_await_room(channel, waiter, sent, &wake);
+    else
+        asy_channel_await_item(channel, waiter, &wake);
+    channel_unlock(channel, &wake);
+}
+/* Its call ends. `received`: where a receiver that was granted an item wants it; else NULL. */
+static inline void channel_end_wait(struct asyncio_channel *channel, struct channel_waiter *waiter,
+                                    void *received)
+{
+    struct channel_wake wake = {0};
+    channel_lock(channel);
+    if (received)
+        asy_channel_take_granted(channel, waiter, received, &wake);
+    asy_channel_leave(channel, &wake);
+}
+
 /* Has the thread woken, or at once, if `wake` has a thread already. */
 void asy_channel_wake_thread(struct channel_wake *wake, const _Atomic uint32_t *word);
 /* Posts to the loop, which lives; the same of waking it. */

@@ -63,6 +63,16 @@ static int block_thread(asyncio_channel *channel, struct thread_waiter *thread, 
     return thread->result;
 }
 
+/* Of a sender, `received` is NULL; of a receiver, `sent`. */
+static int wait_blocking(asyncio_channel *channel, const void *sent, void *received, int64_t until_ns)
+{
+    struct thread_waiter thread = {.waiter.kind = &channel_thread_kind, .state = THREAD_WAITS};
+    channel_await(channel, &thread.waiter, sent);
+    int err = block_thread(channel, &thread, until_ns);
+    channel_end_wait(channel, &thread.waiter, err ? NULL : received);
+    return err;
+}
+
 int asyncio_channel_send_blocking(asyncio_channel *channel, const void *item, double timeout)
 {
     int err = enter_blocking(channel, item, timeout, __func__);
@@ -72,18 +82,7 @@ int asyncio_channel_send_blocking(asyncio_channel *channel, const void *item, do
     err = asyncio_channel_try_send(channel, item);
     if (err != ASYNCIO_EQUEUE_FULL)
         return err;
-    if (timeout <= 0)
-        return -ETIMEDOUT;
-    struct thread_waiter thread = {.waiter.kind = &channel_thread_kind, .state = THREAD_WAITS};
-    struct channel_wake wake = {0};
-    channel_lock(channel);
-    channel_enter(channel);
-    asy_channel_await_room(channel, &thread.waiter, item, &wake);
-    channel_unlock(channel, &wake);
-    err = block_thread(channel, &thread, until_ns);
-    channel_lock(channel);
-    asy_channel_leave(channel, &wake);
-    return err;
+    return timeout > 0 ? wait_blocking(channel, item, NULL, until_ns) : -ETIMEDOUT;
 }
 
 int asyncio_channel_receive_blocking(asyncio_channel *channel, void *item, double timeout)
@@ -95,18 +94,5 @@ int asyncio_channel_receive_blocking(asyncio_channel *channel, void *item, doubl
     err = asyncio_channel_try_receive(channel, item);
     if (err != ASYNCIO_EQUEUE_EMPTY)
         return err;
-    if (timeout <= 0)
-        return -ETIMEDOUT;
-    struct thread_waiter thread = {.waiter.kind = &channel_thread_kind, .state = THREAD_WAITS};
-    struct channel_wake wake = {0};
-    channel_lock(channel);
-    channel_enter(channel);
-    asy_channel_await_item(channel, &thread.waiter, &wake);
-    channel_unlock(channel, &wake);
-    err = block_thread(channel, &thread, until_ns);
-    channel_lock(channel);
-    if (!err)
-        asy_channel_take_granted(channel, &thread.waiter, item, &wake);
-    asy_channel_leave(channel, &wake);
-    return err;
+    return timeout > 0 ? wait_blocking(channel, NULL, item, until_ns) : -ETIMEDOUT;
 }

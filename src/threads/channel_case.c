@@ -66,25 +66,15 @@ static bool try_send_case(asyncio_case *one)
 
 static int enlist_receive_case(asyncio_case *one)
 {
-    asyncio_channel *channel = one->object_;
-    struct channel_wake wake = {0};
     waiter_of_case(one)->kind = &channel_case_kind;
-    channel_lock(channel);
-    channel_enter(channel);
-    asy_channel_await_item(channel, waiter_of_case(one), &wake);
-    channel_unlock(channel, &wake);
+    channel_await(one->object_, waiter_of_case(one), NULL);
     return 0;
 }
 
 static int enlist_send_case(asyncio_case *one)
 {
-    asyncio_channel *channel = one->object_;
-    struct channel_wake wake = {0};
     waiter_of_case(one)->kind = &channel_case_kind;
-    channel_lock(channel);
-    channel_enter(channel);
-    asy_channel_await_room(channel, waiter_of_case(one), one->item_, &wake);
-    channel_unlock(channel, &wake);
+    channel_await(one->object_, waiter_of_case(one), one->item_);
     return 0;
 }
 

@@ -240,43 +240,18 @@ static int park_in_channel(struct channel_call *call)
     return result;
 }
 
-static NOINLINE int wait_for_room(asyncio_channel *channel, const void *item)
+/* Of a sender, `received` is NULL; of a receiver, `sent`. */
+static NOINLINE int wait_in_channel(asyncio_channel *channel, const void *sent, void *received)
 {
     asyncio_task *task = asy_running_loop->current;
     int err = asy_cancel_deliver(task);
     if (err)
         return err;
     struct channel_call call;
-    struct channel_wake wake = {0};
-    init_channel_call(&call, channel, task, &channel_send_kind);
-    channel_lock(channel);
-    channel_enter(channel);
-    asy_channel_await_room(channel, &call.waiter, item, &wake);
-    channel_unlock(channel, &wake);
+    init_channel_call(&call, channel, task, sent ? &channel_send_kind : &channel_receive_kind);
+    channel_await(channel, &call.waiter, sent);
     err = park_in_channel(&call);
-    channel_lock(channel);
-    asy_channel_leave(channel, &wake);
-    return err;
-}
-
-static NOINLINE int wait_for_item(asyncio_channel *channel, void *item)
-{
-    asyncio_task *task = asy_running_loop->current;
-    int err = asy_cancel_deliver(task);
-    if (err)
-        return err;
-    struct channel_call call;
-    struct channel_wake wake = {0};
-    init_channel_call(&call, channel, task, &channel_receive_kind);
-    channel_lock(channel);
-    channel_enter(channel);
-    asy_channel_await_item(channel, &call.waiter, &wake);
-    channel_unlock(channel, &wake);
-    err = park_in_channel(&call);
-    channel_lock(channel);
-    if (!err)
-        asy_channel_take_granted(channel, &call.waiter, item, &wake);
-    asy_channel_leave(channel, &wake);
+    channel_end_wait(channel, &call.waiter, err ? NULL : received);
     return err;
 }
 
@@ -333,7 +308,7 @@ int asyncio_channel_send(asyncio_channel *channel, const void *item)
     if (UNLIKELY(err))
         return err;
     err = must_wait ? ASYNCIO_EQUEUE_FULL : send_at_once(channel, item);
-    return LIKELY(err != ASYNCIO_EQUEUE_FULL) ? err : wait_for_room(channel, item);
+    return LIKELY(err != ASYNCIO_EQUEUE_FULL) ? err : wait_in_channel(channel, item, NULL);
 }
 
 int asyncio_channel_receive(asyncio_channel *channel, void *item)
@@ -343,7 +318,7 @@ int asyncio_channel_receive(asyncio_channel *channel, void *item)
     if (UNLIKELY(err))
         return err;
     err = must_wait ? ASYNCIO_EQUEUE_EMPTY : receive_at_once(channel, item);
-    return LIKELY(err != ASYNCIO_EQUEUE_EMPTY) ? err : wait_for_item(channel, item);
+    return LIKELY(err != ASYNCIO_EQUEUE_EMPTY) ? err : wait_in_channel(channel, NULL, item);
 }
 
 int asyncio_channel_close(asyncio_channel *channel)

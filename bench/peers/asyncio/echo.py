@@ -1,5 +1,6 @@
-# The questions `echo` and `stream` (bench/echo.h), asked of asyncio, or of uvloop where that word
-# comes first: for `echo` a protocol for each connection, which is its fast way, for `stream` its streams.
+# The questions `echo`, `protocol` and `stream` (bench/echo.h), asked of asyncio, or of uvloop where that
+# word comes first: for the first two a protocol for each connection, which is its fast way, for `stream` its
+# streams.
 import asyncio
 import os
 import sys
@@ -36,7 +37,7 @@ async def start_stream(variant):
 
 async def main(question, variants):
     for variant in variants:
-        server = await {"echo": start_echo, "stream": start_stream}[question](variant)
+        server = await {"stream": start_stream}.get(question, start_echo)(variant)
         port = server.sockets[0].getsockname()[1]
         load = await asyncio.create_subprocess_exec(
             os.environ["BENCH_ECHO_LOAD"], str(port), str(os.getpid()), variant)
