@@ -108,6 +108,29 @@ static inline int unix_client(const char *path)
     return fd;
 }
 
+/* A server's life with two visitors, threads that are given its port; each wait of it waits. */
+static inline intptr_t live_serving(asyncio_client_handler handler, const asyncio_server_options *options,
+                                    void *(*visitor)(void *))
+{
+    asyncio_server *server;
+    pthread_t visitors[2];
+    forget_counts();
+    int err = asyncio_start_server(handler, NULL, "127.0.0.1", 0, options, &server);
+    if (err)
+        return err;
+    int port = asyncio_server_port(server);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQUAL(pthread_create(&visitors[i], NULL, visitor, (void *)(intptr_t)port), 0);
+    for (int i = 0; i < 20 && ended < 2 && !err; i++)
+        err = asyncio_sleep(0.001);
+    asyncio_server_close(server);
+    int status = asyncio_server_wait_closed(server, 0.001);
+    asyncio_server_release(server);
+    for (int i = 0; i < 2; i++)
+        pthread_join(visitors[i], NULL);
+    return err ? err : status;
+}
+
 /* What the peer sees next: a number of bytes, 0 for the end, or a negative error. */
 static inline ssize_t seen_by(int fd)
 {

@@ -403,32 +403,11 @@ static void *visit_twice(void *arg)
     return NULL;
 }
 
-static intptr_t live_parked(void)
-{
-    asyncio_server_options options = {.park_timeout = 10};
-    asyncio_server *server;
-    pthread_t visitors[2];
-    forget_counts();
-    forget_calls();
-    int err = asyncio_start_server(answering, NULL, "127.0.0.1", 0, &options, &server);
-    if (err)
-        return err;
-    int port = asyncio_server_port(server);
-    for (int i = 0; i < 2; i++)
-        CHECK_EQUAL(pthread_create(&visitors[i], NULL, visit_twice, (void *)(intptr_t)port), 0);
-    for (int i = 0; i < 20 && ended < 2 && !err; i++)
-        err = asyncio_sleep(0.001);
-    asyncio_server_close(server);
-    int status = asyncio_server_wait_closed(server, 0.001);
-    asyncio_server_release(server);
-    for (int i = 0; i < 2; i++)
-        pthread_join(visitors[i], NULL);
-    return err ? err : status;
-}
-
 ASYNC(lives_parked)
 {
-    return live_parked();
+    asyncio_server_options options = {.park_timeout = 10};
+    forget_calls();
+    return live_serving(answering, &options, visit_twice);
 }
 
 static void check_cancelled(intptr_t result, unsigned suspension)

@@ -318,31 +318,9 @@ static asyncio_coro *one_line_handler(asyncio_stream *stream, void *arg)
     return one_line(stream);
 }
 
-/* A server's life with two visitors, each wait of which waits. */
-static intptr_t live(void)
-{
-    asyncio_server *server;
-    pthread_t visitors[2];
-    forget_counts();
-    int err = asyncio_start_server(one_line_handler, NULL, "127.0.0.1", 0, NULL, &server);
-    if (err)
-        return err;
-    int port = asyncio_server_port(server);
-    for (int i = 0; i < 2; i++)
-        CHECK_EQUAL(pthread_create(&visitors[i], NULL, visit, (void *)(intptr_t)port), 0);
-    for (int i = 0; i < 10 && ended < 2 && !err; i++)
-        err = asyncio_sleep(0.001);
-    asyncio_server_close(server);
-    int status = asyncio_server_wait_closed(server, 0.001);
-    asyncio_server_release(server);
-    for (int i = 0; i < 2; i++)
-        pthread_join(visitors[i], NULL);
-    return err ? err : status;
-}
-
 ASYNC(lives)
 {
-    return live();
+    return live_serving(one_line_handler, NULL, visit);
 }
 
 static void check_cancelled(intptr_t result, unsigned suspension)
