@@ -4,11 +4,14 @@
 #include "asyncio/names.h"
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
+#include "asyncio/tasks.h"
 #include "core/loop.h"
 #include "core/message.h"
 #include "net/endpoint.h"
 #include "net/resolver.h"
+#include "sys/net.h"
 #include "sys/sys.h"
+#include "sys/world.h"
 #include "threads/offload.h"
 #include <errno.h>
 #include <stdio.h>
@@ -73,8 +76,8 @@ static void run_lookup(struct work *work)
     struct lookup *lookup = (struct lookup *)work;
     struct resolving resolving;
     asy_resolver_enter(&resolving);
-    int code = getaddrinfo(lookup->host, lookup->service, lookup->has_hints ? &lookup->hints : NULL,
-                           &lookup->result);
+    int code = asy_sys_getaddrinfo(lookup->host, lookup->service, lookup->has_hints ? &lookup->hints : NULL,
+                                   &lookup->result);
     lookup->err = translate_error(code);
     asy_resolver_leave(&resolving);
 }
@@ -115,6 +118,23 @@ static struct lookup *make_lookup(const char *host, const char *service, const s
     return lookup;
 }
 
+/* In a simulated world (sys/world.h) the answer comes after a while of its clock; no thread looks it up. */
+static COLD int look_up_in_world(struct work *work, const char *host)
+{
+    double delay = asy_sim->lookup_delay(host);
+    int err = delay > 0 ? asyncio_sleep(delay) : 0;
+    if (err)
+        work->free(work);
+    else
+        work->run(work);
+    return err;
+}
+
+static int run_on_resolver(asyncio_loop *loop, struct work *work, const char *host)
+{
+    return ASY_SEAM() && asy_sim ? look_up_in_world(work, host) : asy_offload_wait(&resolvers, loop, work);
+}
+
 /* glibc takes any number, and of that the last 16 bits: 99999 would be port 34463. */
 static bool is_wrong_port(const char *service)
 {
@@ -134,7 +154,7 @@ static int look_up_number(const char *host, const char *service, const struct ad
     int saved = errno; /* the program's, which musl changes on the way */
     struct resolving resolving;
     asy_resolver_enter(&resolving);
-    int code = getaddrinfo(host, service, &numeric, result);
+    int code = asy_sys_getaddrinfo(host, service, &numeric, result);
     int err = translate_error(code);
     asy_resolver_leave(&resolving);
     errno = saved;
@@ -161,7 +181,7 @@ int asyncio_getaddrinfo(const char *host, const char *service, const struct addr
     struct lookup *lookup = make_lookup(host, service, hints);
     if (!lookup)
         return -ENOMEM;
-    err = asy_offload_wait(&resolvers, loop, &lookup->work);
+    err = run_on_resolver(loop, &lookup->work, host);
     if (err)
         return err;
     err = lookup->err;
@@ -192,10 +212,10 @@ static void run_reverse(struct work *work)
     struct reverse *reverse = (struct reverse *)work;
     struct resolving resolving;
     asy_resolver_enter(&resolving);
-    int code = getnameinfo((const struct sockaddr *)&reverse->address, reverse->length,
-                           reverse->host_length ? reverse->host : NULL, reverse->host_length,
-                           reverse->service_length ? reverse->service : NULL, reverse->service_length,
-                           reverse->flags);
+    int code = asy_sys_getnameinfo((const struct sockaddr *)&reverse->address, reverse->length,
+                                   reverse->host_length ? reverse->host : NULL, reverse->host_length,
+                                   reverse->service_length ? reverse->service : NULL, reverse->service_length,
+                                   reverse->flags);
     reverse->err = translate_error(code);
     asy_resolver_leave(&resolving);
 }
@@ -250,7 +270,7 @@ int asyncio_getnameinfo(const struct sockaddr *address, socklen_t length, char *
         return err;
     if (is_written_as_number(host, service, flags)) {
         int saved = errno;
-        int code = getnameinfo(address, length, host, host_length, service, service_length, flags);
+        int code = asy_sys_getnameinfo(address, length, host, host_length, service, service_length, flags);
         err = translate_error(code);
         errno = saved;
         return raise_name_error(err);
@@ -260,7 +280,7 @@ int asyncio_getnameinfo(const struct sockaddr *address, socklen_t length, char *
         return -ENOMEM;
     reverse->host_length = host ? limit_length(host_length, NI_MAXHOST) : 0;
     reverse->service_length = service ? limit_length(service_length, NI_MAXSERV) : 0;
-    err = asy_offload_wait(&resolvers, loop, &reverse->work);
+    err = run_on_resolver(loop, &reverse->work, NULL);
     if (err)
         return err;
     err = reverse->err;

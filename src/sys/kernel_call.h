@@ -50,4 +50,36 @@ static inline long kernel_result(long result, int saved_errno)
         return kernel_result(result, saved);                                                                 \
     } while (0)
 
+/*
+ * The same for calls with a descriptor, which may be one of a simulated world (world.h). SOCKET is for calls
+ * that return an int, SOCKET_AGAIN for those that are made again.
+ */
+#define SOCKET(fd, name, fault, simulated, call)                                                             \
+    do {                                                                                                     \
+        if (ASY_SEAM()) {                                                                                    \
+            if (asy_fault_hit(name))                                                                         \
+                return (fault);                                                                              \
+            if (asy_sim_has(fd))                                                                             \
+                return simulated;                                                                            \
+        }                                                                                                    \
+        int saved = errno;                                                                                   \
+        return (int)kernel_result((call), saved);                                                            \
+    } while (0)
+
+#define SOCKET_AGAIN(fd, name, fault, simulated, call)                                                       \
+    do {                                                                                                     \
+        if (ASY_SEAM()) {                                                                                    \
+            if (asy_fault_hit(name))                                                                         \
+                return (fault);                                                                              \
+            if (asy_sim_has(fd))                                                                             \
+                return simulated;                                                                            \
+        }                                                                                                    \
+        int saved = errno;                                                                                   \
+        ssize_t result;                                                                                      \
+        do                                                                                                   \
+            result = (call);                                                                                 \
+        while (UNLIKELY(result < 0) && errno == EINTR);                                                      \
+        return kernel_result(result, saved);                                                                 \
+    } while (0)
+
 #endif

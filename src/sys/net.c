@@ -5,6 +5,7 @@
 #include "base/compiler.h"
 #include "sys/kernel_call.h"
 #include "sys/sys.h"
+#include "sys/world.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
@@ -43,6 +44,8 @@ int asy_sys_fd_kind(int fd)
     int saved = errno;
     if (ASY_FAULT("fstat"))
         return -EBADF;
+    if (ASY_SEAM() && asy_sim_has(fd))
+        return asy_sim->fd_kind(fd);
     if (fstat(fd, &status) < 0)
         return (int)kernel_result(-1, saved);
     if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) || S_ISBLK(status.st_mode))
@@ -73,7 +76,7 @@ static int set_nonblocking(int fd)
 
 int asy_sys_set_nonblocking(int fd)
 {
-    KERNEL_INT("fcntl", -EBADF, set_nonblocking(fd));
+    SOCKET(fd, "fcntl", -EBADF, 0, set_nonblocking(fd));
 }
 
 int asy_sys_set_cloexec(int fd)
@@ -83,12 +86,14 @@ int asy_sys_set_cloexec(int fd)
 
 ssize_t asy_sys_readv(int fd, const struct iovec *parts, int count)
 {
-    KERNEL_AGAIN("readv", -EIO, readv(fd, parts, count));
+    SOCKET_AGAIN(fd, "readv", -EIO, asy_sim_receive(fd, parts, (size_t)count, 0, NULL, NULL),
+                 readv(fd, parts, count));
 }
 
 ssize_t asy_sys_writev(int fd, const struct iovec *parts, int count)
 {
-    KERNEL_AGAIN("writev", -EIO, writev(fd, parts, count));
+    SOCKET_AGAIN(fd, "writev", -EIO, asy_sim_send(fd, parts, (size_t)count, 0, NULL, 0),
+                 writev(fd, parts, count));
 }
 
 /* For calls that have no MSG_NOSIGNAL: SIGPIPE is blocked around them, and taken away if they raised it. */
@@ -140,13 +145,14 @@ static ssize_t writev_quietly(int fd, const struct iovec *parts, int count)
 
 ssize_t asy_sys_writev_quietly(int fd, const struct iovec *parts, int count)
 {
-    KERNEL_AGAIN("writev", -EIO, writev_quietly(fd, parts, count));
+    SOCKET_AGAIN(fd, "writev", -EIO, asy_sim_send(fd, parts, (size_t)count, 0, NULL, 0),
+                 writev_quietly(fd, parts, count));
 }
 
 ssize_t asy_sys_write_quietly(int fd, const void *buf, size_t n)
 {
     struct iovec part = {(void *)buf, n};
-    KERNEL_AGAIN("write", -EIO, writev_quietly(fd, &part, 1));
+    SOCKET_AGAIN(fd, "write", -EIO, asy_sim_send(fd, &part, 1, 0, NULL, 0), writev_quietly(fd, &part, 1));
 }
 
 ssize_t asy_sys_pread(int fd, void *buf, size_t n, off_t offset)
@@ -156,48 +162,63 @@ ssize_t asy_sys_pread(int fd, void *buf, size_t n, off_t offset)
 
 int asy_sys_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
+    if (ASY_SEAM() && count == 1 && asy_sim_has(fds->fd)) {
+        if (asy_fault_hit("poll"))
+            return -ENOMEM;
+        fds->revents = asy_sim->look(fds->fd, fds->events);
+        return fds->revents != 0;
+    }
     KERNEL_INT("poll", -ENOMEM, poll(fds, count, timeout_ms));
 }
 
 HOT ssize_t asy_sys_recv(int fd, void *buf, size_t n, int flags)
 {
-    KERNEL_AGAIN("recv", -ENOMEM, recv(fd, buf, n, flags));
+    SOCKET_AGAIN(fd, "recv", -ENOMEM, asy_sim_receive(fd, &(struct iovec){buf, n}, 1, flags, NULL, NULL),
+                 recv(fd, buf, n, flags));
 }
 
 HOT ssize_t asy_sys_send(int fd, const void *buf, size_t n, int flags)
 {
-    KERNEL_AGAIN("send", -ENOBUFS, send(fd, buf, n, flags));
+    SOCKET_AGAIN(fd, "send", -ENOBUFS,
+                 asy_sim_send(fd, &(struct iovec){(void *)(uintptr_t)buf, n}, 1, flags, NULL, 0),
+                 send(fd, buf, n, flags));
 }
 
 ssize_t asy_sys_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from, socklen_t *length)
 {
-    KERNEL_AGAIN("recvfrom", -ENOMEM, recvfrom(fd, buf, n, flags, from, length));
+    SOCKET_AGAIN(fd, "recvfrom", -ENOMEM,
+                 asy_sim_receive(fd, &(struct iovec){buf, n}, 1, flags, from, length),
+                 recvfrom(fd, buf, n, flags, from, length));
 }
 
 ssize_t asy_sys_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to,
                        socklen_t length)
 {
-    KERNEL_AGAIN("sendto", -ENOBUFS, sendto(fd, buf, n, flags, to, length));
+    SOCKET_AGAIN(fd, "sendto", -ENOBUFS,
+                 asy_sim_send(fd, &(struct iovec){(void *)(uintptr_t)buf, n}, 1, flags, to, length),
+                 sendto(fd, buf, n, flags, to, length));
 }
 
 ssize_t asy_sys_recvmsg(int fd, struct msghdr *message, int flags)
 {
-    KERNEL_AGAIN("recvmsg", -ENOMEM, recvmsg(fd, message, flags));
+    SOCKET_AGAIN(fd, "recvmsg", -ENOMEM, asy_sim->recvmsg(fd, message, flags), recvmsg(fd, message, flags));
 }
 
 ssize_t asy_sys_sendmsg(int fd, const struct msghdr *message, int flags)
 {
-    KERNEL_AGAIN("sendmsg", -ENOBUFS, sendmsg(fd, message, flags));
+    SOCKET_AGAIN(fd, "sendmsg", -ENOBUFS, asy_sim->sendmsg(fd, message, flags), sendmsg(fd, message, flags));
 }
 
 int asy_sys_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
-    KERNEL_INT("recvmmsg", -ENOMEM, recvmmsg(fd, messages, count, flags, NULL));
+    SOCKET(fd, "recvmmsg", -ENOMEM, asy_sim_recvmmsg(fd, messages, count, flags),
+           recvmmsg(fd, messages, count, flags, NULL));
 }
 
 int asy_sys_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
-    KERNEL_INT("sendmmsg", -ENOBUFS, sendmmsg(fd, messages, count, flags));
+    SOCKET(fd, "sendmmsg", -ENOBUFS, asy_sim_sendmmsg(fd, messages, count, flags),
+           sendmmsg(fd, messages, count, flags));
 }
 
 static ssize_t sendfile_quietly(int out, int in, off_t *offset, size_t count)
@@ -211,19 +232,25 @@ static ssize_t sendfile_quietly(int out, int in, off_t *offset, size_t count)
 
 ssize_t asy_sys_sendfile(int out, int in, off_t *offset, size_t count)
 {
-    KERNEL_AGAIN("sendfile", -EIO, sendfile_quietly(out, in, offset, count));
+    SOCKET_AGAIN(out, "sendfile", -EIO, asy_sim_sendfile(out, in, offset, count),
+                 sendfile_quietly(out, in, offset, count));
 }
 
 int asy_sys_socket(int family, int type, int protocol)
 {
+    if (ASY_SEAM() && asy_sim) {
+        if (asy_fault_hit("socket"))
+            return -EMFILE;
+        return asy_sim->socket(family, type, protocol);
+    }
     KERNEL_INT("socket", -EMFILE,
                asy_sys_above_standard(socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol)));
 }
 
 int asy_sys_accept(int fd, struct sockaddr *peer, socklen_t *length)
 {
-    KERNEL_INT("accept", -EMFILE,
-               asy_sys_above_standard(accept4(fd, peer, length, SOCK_CLOEXEC | SOCK_NONBLOCK)));
+    SOCKET(fd, "accept", -EMFILE, asy_sim->accept(fd, peer, length),
+           asy_sys_above_standard(accept4(fd, peer, length, SOCK_CLOEXEC | SOCK_NONBLOCK)));
 }
 
 int asy_sys_interface_name(unsigned number, char *name)
@@ -233,67 +260,101 @@ int asy_sys_interface_name(unsigned number, char *name)
 
 int asy_sys_connect(int fd, const struct sockaddr *to, socklen_t length)
 {
-    KERNEL_INT("connect", -ENOBUFS, connect(fd, to, length));
+    SOCKET(fd, "connect", -ENOBUFS, asy_sim->connect(fd, to, length), connect(fd, to, length));
 }
 
 int asy_sys_bind(int fd, const struct sockaddr *to, socklen_t length)
 {
-    KERNEL_INT("bind", -EADDRINUSE, bind(fd, to, length));
+    SOCKET(fd, "bind", -EADDRINUSE, asy_sim->bind(fd, to, length), bind(fd, to, length));
 }
 
 int asy_sys_listen(int fd, int backlog)
 {
-    KERNEL_INT("listen", -EADDRINUSE, listen(fd, backlog));
+    SOCKET(fd, "listen", -EADDRINUSE, asy_sim->listen(fd, backlog), listen(fd, backlog));
 }
 
 int asy_sys_shutdown(int fd, int how)
 {
-    KERNEL_INT("shutdown", -ENOTCONN, shutdown(fd, how));
+    SOCKET(fd, "shutdown", -ENOTCONN, asy_sim->shutdown(fd, how), shutdown(fd, how));
 }
 
 int asy_sys_getsockopt(int fd, int level, int name, void *value, socklen_t *length)
 {
-    KERNEL_INT("getsockopt", -ENOBUFS, getsockopt(fd, level, name, value, length));
+    SOCKET(fd, "getsockopt", -ENOBUFS, asy_sim->getsockopt(fd, level, name, value, length),
+           getsockopt(fd, level, name, value, length));
 }
 
 int asy_sys_setsockopt(int fd, int level, int name, const void *value, socklen_t length)
 {
-    KERNEL_INT("setsockopt", -ENOBUFS, setsockopt(fd, level, name, value, length));
+    SOCKET(fd, "setsockopt", -ENOBUFS, asy_sim->setsockopt(fd, level, name, value, length),
+           setsockopt(fd, level, name, value, length));
 }
 
 int asy_sys_getsockname(int fd, struct sockaddr *name, socklen_t *length)
 {
-    KERNEL_INT("getsockname", -ENOBUFS, getsockname(fd, name, length));
+    SOCKET(fd, "getsockname", -ENOBUFS, asy_sim->getsockname(fd, name, length),
+           getsockname(fd, name, length));
 }
 
 int asy_sys_getpeername(int fd, struct sockaddr *name, socklen_t *length)
 {
-    KERNEL_INT("getpeername", -ENOBUFS, getpeername(fd, name, length));
+    SOCKET(fd, "getpeername", -ENOBUFS, asy_sim->getpeername(fd, name, length),
+           getpeername(fd, name, length));
 }
 
 int asy_sys_untaken(int fd)
 {
     if (ASY_FAULT("ioctl"))
         return -ENOTTY;
+    if (ASY_SEAM() && asy_sim_has(fd))
+        return asy_sim->untaken(fd);
     int saved = errno, bytes = 0;
     int result = ioctl(fd, SIOCOUTQ, &bytes) < 0 && ioctl(fd, FIONREAD, &bytes) < 0 ? -errno : bytes;
     errno = saved;
     return result;
 }
 
+/* For calls with a path, which may be a socket's of a simulated world. */
+#define PATH(name, fault, simulated, call)                                                                   \
+    do {                                                                                                     \
+        if (ASY_FAULT(name))                                                                                 \
+            return (fault);                                                                                  \
+        int result = ASY_SEAM() && asy_sim ? (simulated) : 1;                                                \
+        if (result <= 0)                                                                                     \
+            return result;                                                                                   \
+        int saved = errno;                                                                                   \
+        return (int)kernel_result((call), saved);                                                            \
+    } while (0)
+
 int asy_sys_stat(const char *path, struct stat *status)
 {
-    KERNEL_INT("stat", -EACCES, lstat(path, status));
+    PATH("stat", -EACCES, asy_sim->stat(path, status), lstat(path, status));
 }
 
 int asy_sys_unlink(const char *path)
 {
-    KERNEL_INT("unlink", -EACCES, unlink(path));
+    PATH("unlink", -EACCES, asy_sim->unlink(path), unlink(path));
 }
 
 int asy_sys_chmod(const char *path, mode_t mode)
 {
-    KERNEL_INT("chmod", -EPERM, chmod(path, mode));
+    PATH("chmod", -EPERM, asy_sim->chmod(path, mode), chmod(path, mode));
+}
+
+int asy_sys_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+                        struct addrinfo **result)
+{
+    if (ASY_SEAM() && asy_sim)
+        return asy_sim->getaddrinfo(host, service, hints, result);
+    return getaddrinfo(host, service, hints, result);
+}
+
+int asy_sys_getnameinfo(const struct sockaddr *address, socklen_t length, char *host, socklen_t host_length,
+                        char *service, socklen_t service_length, int flags)
+{
+    if (ASY_SEAM() && asy_sim)
+        return asy_sim->getnameinfo(address, length, host, host_length, service, service_length, flags);
+    return getnameinfo(address, length, host, host_length, service, service_length, flags);
 }
 
 int asy_sys_socket_error(int fd)

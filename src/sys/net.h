@@ -5,6 +5,7 @@
 #ifndef ASY_SYS_NET_H
 #define ASY_SYS_NET_H
 
+#include <netdb.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -75,5 +76,11 @@ int asy_sys_unlink(const char *path);
 int asy_sys_chmod(const char *path, mode_t mode);
 /* The pending error of a socket (SO_ERROR), which this clears: 0 or a negative errno. */
 int asy_sys_socket_error(int fd);
+
+/* As the C library's, EAI_ codes and errno included: no fault seam, since their errors are peers'. */
+int asy_sys_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+                        struct addrinfo **result);
+int asy_sys_getnameinfo(const struct sockaddr *address, socklen_t length, char *host, socklen_t host_length,
+                        char *service, socklen_t service_length, int flags);
 
 #endif

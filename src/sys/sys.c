@@ -5,6 +5,7 @@
 #include "base/sanitizer.h"
 #include "sys/kernel_call.h"
 #include "sys/ticks.h"
+#include "sys/world.h"
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
@@ -29,15 +30,34 @@
 #define NS_PER_MS INT64_C(1000000)
 #define KERNEL_SIGSET_BYTES 8
 
+/* ---- The seam ------------------------------------------------------------- */
+
+_Atomic uint8_t asy_seam;
+
+void asy_seam_set(uint8_t bit)
+{
+    atomic_fetch_or(&asy_seam, bit);
+}
+
+void asy_seam_clear(uint8_t bit)
+{
+    atomic_fetch_and(&asy_seam, (uint8_t)~bit);
+}
+
 /* ---- The fault seam ------------------------------------------------------- */
 
 struct asy_fault asy_fault;
 
+bool asy_fault_is_armed(void)
+{
+    return atomic_load_explicit(&asy_seam, memory_order_acquire) & ASY_SEAM_FAULTS;
+}
+
 COLD bool asy_fault_hit(const char *call)
 {
-    /* Acquire, since asy_fault_arm sets `armed` last: a caller that sees it sees the rest of the plan. The
-     * test may have disarmed the seam since the caller's relaxed look. */
-    if (!atomic_load_explicit(&asy_fault.armed, memory_order_acquire))
+    /* Acquire, since asy_fault_arm sets the bit last: a caller that sees it sees the rest of the plan. The
+     * test may have disarmed the seam since the caller's relaxed look; or only a simulated world uses it. */
+    if (!asy_fault_is_armed())
         return false;
     uint64_t n = atomic_fetch_add(&asy_fault.calls, 1) + 1, at = asy_fault.fail_at;
     if (at == 0 || n < at || (n > at && !asy_fault.sticky))
@@ -52,12 +72,12 @@ void asy_fault_arm(uint64_t fail_at, bool sticky)
     asy_fault.fail_at = fail_at;
     asy_fault.failed = NULL;
     asy_fault.calls = 0;
-    asy_fault.armed = true;
+    asy_seam_set(ASY_SEAM_FAULTS);
 }
 
 uint64_t asy_fault_disarm(void)
 {
-    asy_fault.armed = false;
+    asy_seam_clear(ASY_SEAM_FAULTS);
     return asy_fault.calls;
 }
 
@@ -294,7 +314,8 @@ int asy_sys_eventfd(void)
 
 ssize_t asy_sys_read(int fd, void *buf, size_t n)
 {
-    KERNEL_AGAIN("read", -EIO, read(fd, buf, n));
+    SOCKET_AGAIN(fd, "read", -EIO, asy_sim_receive(fd, &(struct iovec){buf, n}, 1, 0, NULL, NULL),
+                 read(fd, buf, n));
 }
 
 void asy_sys_eventfd_signal(int fd)
@@ -308,11 +329,15 @@ void asy_sys_eventfd_signal(int fd)
 
 ssize_t asy_sys_write(int fd, const void *buf, size_t n)
 {
-    KERNEL_AGAIN("write", -EIO, write(fd, buf, n));
+    SOCKET_AGAIN(fd, "write", -EIO,
+                 asy_sim_send(fd, &(struct iovec){(void *)(uintptr_t)buf, n}, 1, 0, NULL, 0),
+                 write(fd, buf, n));
 }
 
 int asy_sys_close(int fd)
 {
+    if (ASY_SEAM() && asy_sim_has(fd))
+        return asy_sim->close(fd);
     int saved = errno;
     int result = (int)kernel_result(close(fd), saved);
     return result == -EINTR ? 0 : result; /* Linux has closed it nevertheless */

@@ -17,12 +17,20 @@
 #include <sys/epoll.h>
 #include <sys/types.h>
 
+/* ---- The seam --------------------------------------------------------------
+ * One byte that each wrapper tests, 0 in production: bits of those that want to be asked first. Relaxed: see
+ * asy_fault_hit and world.h. */
+enum { ASY_SEAM_FAULTS = 1, ASY_SEAM_WORLD = 2 };
+extern _Atomic uint8_t asy_seam;
+#define ASY_SEAM() __builtin_expect(atomic_load_explicit(&asy_seam, memory_order_relaxed), 0)
+void asy_seam_set(uint8_t bit);
+void asy_seam_clear(uint8_t bit);
+
 /* ---- The fault seam -------------------------------------------------------
  * A test arms it: the `fail_at`th call from then on (1 is the next) fails with
  * its usual error, one time only, or every one from there on if `sticky`. All is atomic, since
  * other threads of a program under test make calls meanwhile. */
 struct asy_fault {
-    _Atomic bool armed;
     _Atomic bool sticky;
     _Atomic uint64_t calls;     /* calls seen since it was armed */
     _Atomic uint64_t fail_at;   /* 0: only count */
@@ -30,12 +38,12 @@ struct asy_fault {
 };
 extern struct asy_fault asy_fault;
 
-/* True when this call is to fail. Out of line, and only reached when armed. The look at `armed` is relaxed:
- * a call that misses the arming by another thread is not counted, as if it had come before. */
+/* True when this call is to fail. Out of line, and only reached when the seam is in use. The look at the seam
+ * is relaxed: a call that misses the arming by another thread is not counted, as if it had come before. */
 bool asy_fault_hit(const char *call);
-#define ASY_FAULT(call)                                                                                      \
-    (__builtin_expect(atomic_load_explicit(&asy_fault.armed, memory_order_relaxed), 0) && asy_fault_hit(call))
+#define ASY_FAULT(call) (ASY_SEAM() && asy_fault_hit(call))
 
+bool asy_fault_is_armed(void);
 void asy_fault_arm(uint64_t fail_at, bool sticky);
 /* Disarms and returns the number of calls seen. */
 uint64_t asy_fault_disarm(void);

@@ -386,7 +386,7 @@ ASYNC(take_all, int, fd)
 /* If a call has failed, the other side may never come: then a run waits for so long. */
 static double sweep_s(void)
 {
-    return !asy_fault.armed ? 20 : is_slow_build() ? 1 : 0.2;
+    return !asy_fault_is_armed() ? 20 : is_slow_build() ? 1 : 0.2;
 }
 
 ASYNC(send_some, int, fd, size_t, n)

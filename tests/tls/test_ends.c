@@ -332,7 +332,7 @@ static intptr_t talk(int fd, asyncio_tls_context *tls)
 ASYNC(main_conversation)
 {
     /* Of two of whom one has failed the other waits for so long; and where none fails, for the machine. */
-    double handshake_s = asy_fault.armed && !is_slow_build() ? 0.5 : asy_fault.armed ? 5 : 20;
+    double handshake_s = asy_fault_is_armed() && !is_slow_build() ? 0.5 : asy_fault_is_armed() ? 5 : 20;
     asyncio_tls_context *client = NULL, *server = NULL, *site = NULL;
     int err = asyncio_tls_context_new_client(&client);
     if (!err)
