@@ -20,7 +20,7 @@ PLAIN = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: build lib demo check check-thorough check-clang check-asan check-tsan check-valgrind \
+.PHONY: build lib python demo check check-thorough check-clang check-asan check-tsan check-valgrind \
 	check-aarch64 check-riscv64 check-musl check-cross check-packages check-all fuzz bench docs single tidy format install \
 	uninstall clean help
 
@@ -31,6 +31,9 @@ build: $(BUILD)/release/build.ninja  ## build the library, the examples and the 
 lib: $(BUILD)/release/build.ninja  ## build the libraries only
 	@$(if $(PREFIX),meson configure $(BUILD)/release -Dprefix=$(abspath $(PREFIX)))
 	@ninja -C $(BUILD)/release lib
+
+python: $(BUILD)/release/build.ninja  ## build the Python package libasyncio, in build/release/python
+	@ninja -C $(BUILD)/release python-package
 
 demo: build  ## run the first five examples, with a word on each
 	@tools/demo $(BUILD)/release

@@ -1,0 +1,83 @@
+"""The class of loops: what is hot is _core's, in C; what is cold is asyncio's own."""
+import asyncio
+import os
+import selectors
+import warnings
+from asyncio import base_events
+from asyncio.log import logger
+
+from . import _core
+
+
+class _NoSelector(selectors.BaseSelector):
+    """Stands where asyncio has its selector, and has no descriptor: the loop in C waits."""
+
+    def register(self, fileobj, events, data=None):
+        raise NotImplementedError('use loop.add_reader() and loop.add_writer()')
+
+    def unregister(self, fileobj):
+        raise KeyError(f'{fileobj!r} is not registered')
+
+    def select(self, timeout=None):
+        return []
+
+    def get_map(self):
+        return {}
+
+
+class Loop(_core.LoopCore, asyncio.SelectorEventLoop):
+    """An event loop in C, with all that asyncio.SelectorEventLoop has."""
+
+    def __init__(self, selector=None):
+        super().__init__(_NoSelector() if selector is None else selector)
+
+    def close(self):
+        super().close()
+        self._close_core()
+
+    def remove_signal_handler(self, sig):
+        is_removed = super().remove_signal_handler(sig)
+        self._keep_wakeups()  # asyncio takes it away with the last handler
+        return is_removed
+
+    def _add_callback(self, handle):
+        """Queues a handle of asyncio's own, as of a signal."""
+        if not handle._cancelled:
+            self.call_soon(_run_handle, handle, context=handle._context)
+
+    def _add_callback_signalsafe(self, handle):
+        self._add_callback(handle)
+
+    def _report_slow(self, handle, seconds):
+        logger.warning('Executing %s took %.3f seconds', base_events._format_handle(handle), seconds)
+
+
+def _run_handle(handle):
+    if not handle._cancelled:
+        handle._callback(*handle._args)
+
+
+os.register_at_fork(after_in_child=_core._leave_parent)
+
+
+def new_event_loop():
+    """Makes an event loop."""
+    return Loop()
+
+
+with warnings.catch_warnings():
+    warnings.simplefilter('ignore', DeprecationWarning)  # policies go with Python 3.16
+    _Policy = asyncio.DefaultEventLoopPolicy
+
+
+class EventLoopPolicy(_Policy):
+    """asyncio's policy, with loops of libasyncio."""
+
+    _loop_factory = Loop
+
+
+def install():
+    """Makes all loops that this process makes from here on loops of libasyncio."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', DeprecationWarning)
+        asyncio.set_event_loop_policy(EventLoopPolicy())

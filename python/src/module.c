@@ -1,0 +1,146 @@
+/*
+ * The extension libasyncio._core: the module, and its state.
+ */
+#include "face.h"
+
+struct face_state *face_state_of(PyTypeObject *type)
+{
+    PyObject *module = PyType_GetModuleByDef(type, &face_module);
+    return module ? PyModule_GetState(module) : NULL;
+}
+
+/* ---- Names of other modules ------------------------------------------------------ */
+
+struct import {
+    const char *module, *name;
+    PyObject **place;
+};
+
+static int import_name(const struct import *import)
+{
+    PyObject *module = PyImport_ImportModule(import->module);
+    if (module)
+        *import->place = PyObject_GetAttrString(module, import->name);
+    Py_XDECREF(module);
+    return *import->place ? 0 : -1;
+}
+
+static int import_names(struct face_state *state)
+{
+    const struct import imports[] = {
+        {"asyncio", "Handle", &state->Handle},
+        {"asyncio", "TimerHandle", &state->TimerHandle},
+        {"asyncio", "Future", &state->Future},
+        {"asyncio", "Task", &state->Task},
+        {"asyncio", "SelectorEventLoop", &state->SelectorEventLoop},
+        {"asyncio.format_helpers", "extract_stack", &state->extract_stack},
+        {"asyncio.format_helpers", "_format_callback_source", &state->format_callback_source},
+        {"signal", "set_wakeup_fd", &state->set_wakeup_fd},
+    };
+    for (size_t i = 0; i < sizeof(imports) / sizeof(imports[0]); i++)
+        if (import_name(&imports[i]) < 0)
+            return -1;
+    return 0;
+}
+
+static int intern_names(struct face_state *state)
+{
+#define X(name)                                                                                              \
+    if (!(state->str_##name = PyUnicode_InternFromString(#name)))                                            \
+        return -1;
+    FACE_NAMES(X)
+#undef X
+    state->loop_keyword = Py_BuildValue("(O)", state->str_loop);
+    state->task_keywords = Py_BuildValue("(OOO)", state->str_loop, state->str_name, state->str_context);
+    return state->loop_keyword && state->task_keywords ? 0 : -1;
+}
+
+/* ---- The module ------------------------------------------------------------------ */
+
+static int execute_module(PyObject *module)
+{
+    struct face_state *state = PyModule_GetState(module);
+    if (intern_names(state) < 0 || import_names(state) < 0)
+        return -1;
+    if (face_handle_add_types(module, state) < 0 || face_loop_add_type(module, state) < 0)
+        return -1;
+    return PyModule_AddStringConstant(module, "__version__", asyncio_version());
+}
+
+/* Does `visit` for each object of the state. */
+static int visit_module(PyObject *module, visitproc visit, void *arg)
+{
+    struct face_state *state = PyModule_GetState(module);
+    Py_VISIT(state->loop_type);
+    Py_VISIT(state->handle_type);
+    Py_VISIT(state->timer_type);
+    Py_VISIT(state->Handle);
+    Py_VISIT(state->TimerHandle);
+    Py_VISIT(state->Future);
+    Py_VISIT(state->Task);
+    Py_VISIT(state->SelectorEventLoop);
+    Py_VISIT(state->extract_stack);
+    Py_VISIT(state->format_callback_source);
+    Py_VISIT(state->set_wakeup_fd);
+    return 0;
+}
+
+static int clear_module(PyObject *module)
+{
+    struct face_state *state = PyModule_GetState(module);
+    Py_CLEAR(state->loop_type);
+    Py_CLEAR(state->handle_type);
+    Py_CLEAR(state->timer_type);
+    Py_CLEAR(state->Handle);
+    Py_CLEAR(state->TimerHandle);
+    Py_CLEAR(state->Future);
+    Py_CLEAR(state->Task);
+    Py_CLEAR(state->SelectorEventLoop);
+    Py_CLEAR(state->extract_stack);
+    Py_CLEAR(state->format_callback_source);
+    Py_CLEAR(state->set_wakeup_fd);
+    Py_CLEAR(state->loop_keyword);
+    Py_CLEAR(state->task_keywords);
+#define X(name) Py_CLEAR(state->str_##name);
+    FACE_NAMES(X)
+#undef X
+    return 0;
+}
+
+static void free_module(void *module)
+{
+    clear_module(module);
+    face_handles_free(PyModule_GetState(module));
+}
+
+static PyMethodDef module_methods[] = {
+    {"_leave_parent", face_leave_parent, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, execute_module},
+#ifdef Py_mod_multiple_interpreters /* 3.12 */
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+    {0, NULL},
+};
+
+struct PyModuleDef face_module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "libasyncio._core",
+    .m_doc = "The event loop of libasyncio.",
+    .m_size = sizeof(struct face_state),
+    .m_methods = module_methods,
+    .m_slots = module_slots,
+    .m_traverse = visit_module,
+    .m_clear = clear_module,
+    .m_free = free_module,
+};
+
+PyMODINIT_FUNC PyInit__core(void);
+
+PyMODINIT_FUNC PyInit__core(void)
+{
+    return PyModuleDef_Init(&face_module);
+}
