@@ -78,7 +78,7 @@ static int map_new_file(int fd, const char *path, size_t bytes, void **out)
 {
     int err = fill_with_zeros(fd, bytes);
     if (!err)
-        err = asy_sys_map_file(fd, bytes, out);
+        err = asy_sys_map_file(fd, bytes, 0, out);
     asy_sys_close(fd);
     if (err)
         asy_sys_unlink(path);

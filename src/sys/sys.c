@@ -131,12 +131,12 @@ void asy_sys_free(void *p)
     free(p);
 }
 
-int asy_sys_map_file(int fd, size_t bytes, void **out)
+int asy_sys_map_file(int fd, size_t bytes, uint64_t offset, void **out)
 {
     if (ASY_FAULT("map_file"))
         return -ENOMEM;
     int saved = errno;
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)offset);
     int err = p == MAP_FAILED ? -errno : 0;
     errno = saved;
     if (!err)

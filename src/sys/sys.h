@@ -58,8 +58,8 @@ void asy_sys_free(void *p);                   /* accepts NULL */
 /* Address space for stacks: private, anonymous, readable and writable, not reserved in swap, never
  * transparent huge pages. NULL when refused. */
 void *asy_sys_map(size_t bytes);
-/* Shared memory that is the file, from its start. 0 or a negative error. */
-int asy_sys_map_file(int fd, size_t bytes, void **out);
+/* Shared memory that is the file, from `offset` on. 0 or a negative error. */
+int asy_sys_map_file(int fd, size_t bytes, uint64_t offset, void **out);
 void asy_sys_unmap(void *p, size_t bytes);
 int asy_sys_madvise(void *p, size_t bytes, int advice);
 int asy_sys_mprotect(void *p, size_t bytes, int protection);

@@ -22,7 +22,7 @@ DECLARE(void *, asy_sys_alloc_aligned, size_t alignment, size_t bytes);
 DECLARE(void *, asy_sys_realloc, void *p, size_t bytes);
 DECLARE(void, asy_sys_free, void *p);
 DECLARE(void *, asy_sys_map, size_t bytes);
-DECLARE(int, asy_sys_map_file, int fd, size_t bytes, void **out);
+DECLARE(int, asy_sys_map_file, int fd, size_t bytes, uint64_t offset, void **out);
 DECLARE(void, asy_sys_unmap, void *p, size_t bytes);
 DECLARE(int, asy_sys_epoll_create, void);
 DECLARE(int, asy_sys_eventfd, void);
@@ -108,9 +108,9 @@ void *__wrap_asy_sys_map(size_t bytes)
     return p;
 }
 
-int __wrap_asy_sys_map_file(int fd, size_t bytes, void **out)
+int __wrap_asy_sys_map_file(int fd, size_t bytes, uint64_t offset, void **out)
 {
-    int err = __real_asy_sys_map_file(fd, bytes, out);
+    int err = __real_asy_sys_map_file(fd, bytes, offset, out);
     count(&held.mapped, err ? 0 : (long)bytes);
     return err;
 }
