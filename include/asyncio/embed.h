@@ -34,7 +34,7 @@
  * _cancel and _stop return false, and touch no loop.
  *
  * All calls are for the loop's thread, and any other thread's aborts with a message, but for
- * asyncio_loop_post. None suspends.
+ * asyncio_loop_post and asyncio_loop_adopt. None suspends.
  */
 #ifndef ASYNCIO_EMBED_H
 #define ASYNCIO_EMBED_H
@@ -158,8 +158,9 @@ ASYNCIO_API bool asyncio_watch_stop(asyncio_watch *watch);
  * Sets functions that the loop calls around each wait that may block, and around no other: to let go of an
  * interpreter's lock, and to look for its signals afterwards. before(arg) is called when other threads'
  * posts already wake the loop, after(arg) as soon as the wait is over, before anything that came is told.
- * Either may be NULL; NULL, NULL takes them away. They must not call this loop. They are not called under a
- * virtual clock, nor for a wait of 0.
+ * Either may be NULL; NULL, NULL takes them away. They are not called under a virtual clock, nor for a wait
+ * of 0. `before` must not call this loop; `after` may, as a callback does: what it queues or starts is in
+ * time for the turn that the wait was in.
  *
  * If `after` returns less than 0, the turn ends, and asyncio_loop_run_forever,
  * asyncio_loop_run_until_complete and asyncio_loop_run_once return that number. Events that the wait brought
@@ -170,6 +171,16 @@ ASYNCIO_API bool asyncio_watch_stop(asyncio_watch *watch);
  */
 ASYNCIO_API int asyncio_loop_set_wait_hooks(asyncio_loop *loop, void (*before)(void *arg),
                                             int (*after)(void *arg), void *arg);
+
+/* ---- Threads ------------------------------------------------------------------ */
+
+/*
+ * Makes a loop that does not run the calling thread's, as running it would: for a program whose threads take
+ * turns, as those of an interpreter with one lock, that makes a loop here, runs it there, and closes it
+ * elsewhere. No other thread may use the loop in this moment, but by the calls that any thread may make.
+ * 0; ASYNCIO_ESTATE when it runs, in a thread other than this one, or is closed; -EINVAL for NULL.
+ */
+ASYNCIO_API int asyncio_loop_adopt(asyncio_loop *loop);
 
 /* ---- The end ------------------------------------------------------------------ */
 

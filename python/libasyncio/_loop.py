@@ -3,33 +3,46 @@ import asyncio
 import os
 import selectors
 import warnings
+import weakref
 from asyncio import base_events
-from asyncio.log import logger
 
 from . import _core
 
 
-class _NoSelector(selectors.BaseSelector):
-    """Stands where asyncio has its selector, and has no descriptor: the loop in C waits."""
+class _Selector(selectors.BaseSelector):
+    """
+    Stands where asyncio has its selector, and tells what the loop watches. It has no descriptor and never
+    waits: the loop in C does that.
+    """
+
+    def __init__(self, loop):
+        self._loop = weakref.ref(loop)
 
     def register(self, fileobj, events, data=None):
         raise NotImplementedError('use loop.add_reader() and loop.add_writer()')
 
     def unregister(self, fileobj):
-        raise KeyError(f'{fileobj!r} is not registered')
+        raise NotImplementedError('use loop.remove_reader() and loop.remove_writer()')
 
     def select(self, timeout=None):
         return []
 
     def get_map(self):
-        return {}
+        keys = {}
+        for fd, reader, writer in self._loop()._list_watched():
+            events = (selectors.EVENT_READ if reader else 0) | (selectors.EVENT_WRITE if writer else 0)
+            keys[fd] = selectors.SelectorKey(fd, fd, events, (reader, writer))
+        return keys
+
+    def get_key(self, fileobj):
+        return super().get_key(fileobj if isinstance(fileobj, int) else fileobj.fileno())
 
 
 class Loop(_core.LoopCore, asyncio.SelectorEventLoop):
     """An event loop in C, with all that asyncio.SelectorEventLoop has."""
 
     def __init__(self, selector=None):
-        super().__init__(_NoSelector() if selector is None else selector)
+        super().__init__(_Selector(self) if selector is None else selector)
 
     def close(self):
         super().close()
@@ -49,7 +62,8 @@ class Loop(_core.LoopCore, asyncio.SelectorEventLoop):
         self._add_callback(handle)
 
     def _report_slow(self, handle, seconds):
-        logger.warning('Executing %s took %.3f seconds', base_events._format_handle(handle), seconds)
+        base_events.logger.warning(
+            'Executing %s took %.3f seconds', base_events._format_handle(handle), seconds)
 
 
 def _run_handle(handle):

@@ -104,10 +104,10 @@ struct face_fd {
 struct face_loop {
     PyObject_HEAD asyncio_loop *loop; /* NULL once it is closed */
     struct face_state *state;
-    uintptr_t thread; /* that runs it; 0: none does */
+    uintptr_t thread; /* whose it is: that runs it, or was the last to */
     unsigned slow;    /* FACE_SLOW_... */
     unsigned calls;   /* how many there were, for a look at signals and other threads */
-    bool is_stopping, is_debug, is_closed;
+    bool is_running, is_stopping, is_debug, is_closed;
     struct face_link handles; /* that the loop has references to */
     PyObject *deferred;       /* a list of handles, or NULL */
     asyncio_call resume_call, stop_call;
@@ -119,10 +119,13 @@ struct face_loop {
     int n_fds;
 };
 
-/* Is the caller the thread that runs the loop, or does none? Then it may call the library. */
-static inline bool face_loop_is_mine(const struct face_loop *face)
+/* A loop that does not run becomes the calling thread's. False if it runs in another one. */
+bool face_loop_adopt(struct face_loop *face);
+
+/* May this thread call the library for the loop? */
+static inline bool face_loop_is_mine(struct face_loop *face)
 {
-    return LIKELY(face->thread == (uintptr_t)__builtin_thread_pointer()) || !face->thread;
+    return LIKELY(face->thread == (uintptr_t)__builtin_thread_pointer()) || face_loop_adopt(face);
 }
 
 /* 0, or -1 and RuntimeError for a loop that is closed or the parent process's. */

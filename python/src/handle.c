@@ -257,10 +257,10 @@ static inline void call_target(struct face_handle *handle)
 static void call_timed(struct face_handle *handle)
 {
     struct face_loop *face = handle->face;
-    int64_t began_ns = asyncio_loop_time_ns(face->loop);
+    int64_t began_ns = asyncio_loop_time_ns(NULL);
     Py_XSETREF(face->current_handle, Py_NewRef(handle));
     call_target(handle);
-    double seconds = (double)(asyncio_loop_time_ns(face->loop) - began_ns) * 1e-9;
+    double seconds = (double)(asyncio_loop_time_ns(NULL) - began_ns) * 1e-9;
     if (seconds >= PyFloat_AsDouble(face->slow_callback_duration) && !PyErr_Occurred()) {
         PyObject *duration = PyFloat_FromDouble(seconds);
         PyObject *result = duration

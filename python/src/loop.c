@@ -14,6 +14,17 @@ int face_loop_check_open(struct face_loop *face)
     return -1;
 }
 
+/* The interpreter's lock sees to it that no other thread uses the loop in this moment. */
+bool face_loop_adopt(struct face_loop *face)
+{
+    if (face->is_running)
+        return false;
+    if (face->loop && asyncio_loop_adopt(face->loop) < 0)
+        return false; /* the parent process's: its calls say so */
+    face->thread = (uintptr_t)__builtin_thread_pointer();
+    return true;
+}
+
 /* ---- Life ------------------------------------------------------------------------ */
 
 static asyncio_loop *make_library_loop(void)
@@ -37,6 +48,7 @@ static PyObject *new_loop(PyTypeObject *type, PyObject *args, PyObject *keywords
         return NULL;
     }
     face->state = state;
+    face->thread = (uintptr_t)__builtin_thread_pointer();
     face->handles.next = face->handles.prev = &face->handles;
     face->slow_callback_duration = duration;
     face->thread_id = Py_NewRef(Py_None);
@@ -54,6 +66,7 @@ static void close_library_loop(struct face_loop *face)
     asyncio_loop *loop = face->loop;
     if (!loop)
         return;
+    face_loop_adopt(face);
     face->is_closed = true;
     face_fds_clear(face);
     asyncio_loop_close(loop);
@@ -66,7 +79,7 @@ static PyObject *close_core(PyObject *self, PyObject *unused)
 {
     (void)unused;
     struct face_loop *face = (struct face_loop *)self;
-    if (face->thread) {
+    if (face->is_running) {
         PyErr_SetString(PyExc_RuntimeError, "Cannot close a running event loop");
         return NULL;
     }
@@ -91,7 +104,7 @@ static int visit_loop(PyObject *self, visitproc visit, void *arg)
 static int clear_loop(PyObject *self)
 {
     struct face_loop *face = (struct face_loop *)self;
-    if (!face->thread)
+    if (!face->is_running)
         close_library_loop(face);
     Py_CLEAR(face->thread_id);
     Py_CLEAR(face->task_factory);

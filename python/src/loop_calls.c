@@ -129,9 +129,10 @@ static PyObject *call_soon_threadsafe(PyObject *self, PyObject *const *args, Py_
     return queue_soon(face, &request.target);
 }
 
-static double now_of(struct face_loop *face)
+/* In any thread, and of a closed loop, too. */
+static double read_clock(void)
 {
-    return (double)asyncio_loop_time_ns(face->loop) * 1e-9;
+    return (double)asyncio_loop_time_ns(NULL) * 1e-9;
 }
 
 /* A timer that was made in another thread, in the loop's own. */
@@ -189,7 +190,7 @@ static PyObject *call_later(PyObject *self, PyObject *const *args, Py_ssize_t n,
     if (UNLIKELY(face_loop_check_open(face) < 0))
         return NULL;
     request.method = "call_at"; /* as Python's, which calls that */
-    return start_timer(face, &request, now_of(face) + delay);
+    return start_timer(face, &request, read_clock() + delay);
 }
 
 static PyObject *call_at(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names)
@@ -210,8 +211,8 @@ static PyObject *call_at(PyObject *self, PyObject *const *args, Py_ssize_t n, Py
 
 static PyObject *read_time(PyObject *self, PyObject *unused)
 {
-    (void)unused;
-    return PyFloat_FromDouble(now_of((struct face_loop *)self));
+    (void)self, (void)unused;
+    return PyFloat_FromDouble(read_clock());
 }
 
 /* ---- Futures and tasks ----------------------------------------------------------- */

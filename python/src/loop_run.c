@@ -27,7 +27,7 @@ void face_loop_fail(struct face_loop *face)
     }
     PyErr_Fetch(&face->error_type, &face->error, &face->error_traceback);
     face->slow |= FACE_SLOW_FAILED;
-    if (face->thread && face_loop_is_mine(face))
+    if (face->is_running && face_loop_is_mine(face))
         asyncio_loop_stop(face->loop);
 }
 
@@ -251,7 +251,7 @@ static PyObject *keep_wakeups(PyObject *self, PyObject *unused)
     (void)unused;
     struct face_loop *face = (struct face_loop *)self;
     struct wakeup wakeup;
-    if (face->thread && face_loop_is_mine(face) && begin_wakeups(face, &wakeup) < 0)
+    if (face->is_running && face_loop_is_mine(face) && begin_wakeups(face, &wakeup) < 0)
         return NULL;
     Py_RETURN_NONE;
 }
@@ -262,8 +262,12 @@ static int begin_run(struct face_loop *face)
 {
     if (face_loop_check_open(face) < 0)
         return -1;
-    if (face->thread) {
+    if (face->is_running) {
         PyErr_SetString(PyExc_RuntimeError, "This event loop is already running");
+        return -1;
+    }
+    if (!face_loop_is_mine(face)) {
+        refuse_child(face);
         return -1;
     }
     face->slow &= ~(unsigned)FACE_SLOW_FAILED;
@@ -273,14 +277,14 @@ static int begin_run(struct face_loop *face)
     }
     if (face->is_stopping)
         asyncio_loop_stop(face->loop);
-    face->thread = (uintptr_t)__builtin_thread_pointer();
+    face->is_running = true;
     running_face = face;
     return 0;
 }
 
 static PyObject *end_run(struct face_loop *face, int err)
 {
-    face->thread = 0;
+    face->is_running = false;
     face->escape = NULL;
     running_face = NULL;
     face->slow &= ~(unsigned)FACE_SLOW_FAILED;
@@ -318,7 +322,7 @@ static PyObject *run_once(PyObject *self, PyObject *unused)
 
 void face_loop_stop(struct face_loop *face)
 {
-    if (!face->thread || !face->is_stopping)
+    if (!face->is_running || !face->is_stopping)
         return; /* the next run will see it */
     if (face_loop_is_mine(face))
         asyncio_loop_stop(face->loop);

@@ -221,6 +221,24 @@ static PyObject *remove_writer(PyObject *self, PyObject *object)
     return remove_watcher(self, object, /* is_writer= */ true);
 }
 
+/* Readers and writers, for who asks what the loop watches: a list of (fd, reader or None, writer or None). */
+static PyObject *list_watched(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    struct face_loop *face = (struct face_loop *)self;
+    PyObject *list = PyList_New(0);
+    for (int fd = 0; list && fd < face->n_fds; fd++) {
+        struct face_fd *it = face->fds[fd];
+        PyObject *entry = it ? Py_BuildValue("(iOO)", fd, it->reader ? (PyObject *)it->reader : Py_None,
+                                             it->writer ? (PyObject *)it->writer : Py_None)
+                             : NULL;
+        if (it && (!entry || PyList_Append(list, entry) < 0))
+            Py_CLEAR(list);
+        Py_XDECREF(entry);
+    }
+    return list;
+}
+
 #define FAST(function) (PyCFunction)(void (*)(void)) function, METH_FASTCALL
 
 PyMethodDef face_watch_methods[] = {
@@ -228,5 +246,6 @@ PyMethodDef face_watch_methods[] = {
     {"_add_writer", FAST(add_writer), NULL},
     {"_remove_reader", remove_reader, METH_O, NULL},
     {"_remove_writer", remove_writer, METH_O, NULL},
+    {"_list_watched", list_watched, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

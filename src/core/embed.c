@@ -260,6 +260,18 @@ int asy_wait_between_hooks(asyncio_loop *loop, int64_t deadline_ns, int *verdict
     return err;
 }
 
+/* ---- Threads ---------------------------------------------------------------------- */
+
+int asyncio_loop_adopt(asyncio_loop *loop)
+{
+    if (!loop)
+        return -EINVAL;
+    if (asy_loop_unusable(loop))
+        return ASYNCIO_ESTATE;
+    asy_loop_adopt(loop);
+    return loop->thread == asy_this_thread() ? 0 : ASYNCIO_ESTATE;
+}
+
 /* ---- The end ---------------------------------------------------------------------- */
 
 int asyncio_loop_set_drain(asyncio_loop *loop, asyncio_drain fn, void *arg)

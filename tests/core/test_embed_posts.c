@@ -6,6 +6,7 @@
 #include "core/loop.h"
 #include "support/repeats.h"
 #include "support/test.h"
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -271,6 +272,73 @@ TEST(a_post_wakes_a_loop_that_sleeps)
         assert_int_equal(pthread_join(thread, NULL), 0);
     }
     assert_int_equal(asyncio_loop_close(loop), 0);
+    asyncio_loop_release(loop);
+}
+
+/* ---- A loop that goes from thread to thread ------------------------------------------------ */
+
+static int adopted_while_it_ran = 1;
+
+static void adopt_own(asyncio_call *call)
+{
+    (void)call;
+    adopted_while_it_ran = asyncio_loop_adopt(loop);
+}
+
+static asyncio_call adopting;
+
+static void *use_in_thread(void *arg)
+{
+    (void)arg;
+    int err = asyncio_loop_adopt(loop);
+    asyncio_call_init(&adopting, adopt_own);
+    bool is_queued = asyncio_loop_call(loop, &adopting);
+    return !err && is_queued ? &adopting : NULL;
+}
+
+static void *run_in_thread(void *arg)
+{
+    (void)arg;
+    return (void *)(intptr_t)asyncio_loop_run_forever(loop);
+}
+
+static void *adopt_in_thread(void *arg)
+{
+    (void)arg;
+    return (void *)(intptr_t)asyncio_loop_adopt(loop);
+}
+
+static void adopt_elsewhere_and_stop(asyncio_call *call)
+{
+    (void)call;
+    pthread_t thread;
+    void *err;
+    assert_int_equal(pthread_create(&thread, NULL, adopt_in_thread, NULL), 0);
+    assert_int_equal(pthread_join(thread, &err), 0);
+    assert_int_equal((intptr_t)err, ASYNCIO_ESTATE);
+    asyncio_loop_stop(loop);
+}
+
+TEST(a_loop_that_does_not_run_is_adopted)
+{
+    pthread_t thread;
+    void *result;
+    loop = asyncio_loop_new(NULL);
+    assert_int_equal(asyncio_loop_adopt(NULL), -EINVAL);
+    assert_int_equal(asyncio_loop_adopt(loop), 0);
+    assert_int_equal(pthread_create(&thread, NULL, use_in_thread, NULL), 0);
+    assert_int_equal(pthread_join(thread, &result), 0);
+    assert_ptr_equal(result, &adopting);
+    asyncio_call stopper;
+    asyncio_call_init(&stopper, adopt_elsewhere_and_stop);
+    assert_int_equal(asyncio_loop_post(loop, &stopper), 0);
+    assert_int_equal(pthread_create(&thread, NULL, run_in_thread, NULL), 0);
+    assert_int_equal(pthread_join(thread, &result), 0);
+    assert_null(result);
+    assert_int_equal(adopted_while_it_ran, 0); /* by its own thread */
+    assert_int_equal(asyncio_loop_adopt(loop), 0);
+    assert_int_equal(asyncio_loop_close(loop), 0);
+    assert_int_equal(asyncio_loop_adopt(loop), ASYNCIO_ESTATE);
     asyncio_loop_release(loop);
 }
 

@@ -129,6 +129,81 @@ TEST(a_post_that_comes_after_the_first_hook_ends_the_wait)
     close_loop(loop);
 }
 
+/* What the second function does to its loop. */
+static struct {
+    asyncio_call call, post;
+    asyncio_timer timer;
+    asyncio_watch watch, stopped;
+    int fd, calls, rings, events, verdict;
+} acts;
+
+static void count_acted_call(asyncio_call *call)
+{
+    (void)call;
+    if (++acts.calls == 2)
+        asyncio_loop_stop(asyncio_get_running_loop());
+}
+
+static void count_acted_ring(asyncio_timer *timer)
+{
+    (void)timer;
+    acts.rings++;
+}
+
+static void count_acted_event(asyncio_watch *watch, uint32_t events)
+{
+    (void)events;
+    acts.events++;
+    asyncio_watch_stop(watch);
+}
+
+/* The watch that it stops has an event already, which the wait brought. */
+static int act_after(void *arg)
+{
+    asyncio_loop *loop = arg;
+    if (acts.calls || !asyncio_loop_call(loop, &acts.call))
+        return 0;
+    assert_int_equal(asyncio_loop_post(loop, &acts.post), 0);
+    assert_int_equal(asyncio_timer_start(loop, &acts.timer, 0), 0);
+    assert_true(asyncio_watch_stop(&acts.stopped));
+    assert_int_equal(asyncio_watch_start(loop, &acts.watch, acts.fd, POLLIN, 0), 0);
+    return acts.verdict;
+}
+
+static void act_in_a_wait(int verdict)
+{
+    asyncio_loop *loop = asyncio_loop_new(NULL);
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    assert_int_equal(write(fds[1], "x", 1), 1);
+    acts = (__typeof__(acts)){.fd = fds[0], .verdict = verdict};
+    asyncio_call_init(&acts.call, count_acted_call);
+    asyncio_call_init(&acts.post, count_acted_call);
+    asyncio_timer_init(&acts.timer, count_acted_ring);
+    asyncio_watch_init(&acts.watch, count_acted_event);
+    asyncio_watch_init(&acts.stopped, count_acted_event);
+    assert_int_equal(asyncio_watch_start(loop, &acts.stopped, fds[0], POLLIN, 0), 0);
+    assert_int_equal(asyncio_loop_set_wait_hooks(loop, NULL, act_after, loop), 0);
+    int err = asyncio_loop_run_forever(loop);
+    assert_int_equal(err, verdict);
+    assert_int_equal(acts.calls, verdict ? 0 : 2);
+    if (err)
+        assert_int_equal(asyncio_loop_run_forever(loop), 0);
+    assert_int_equal(asyncio_loop_run_once(loop, 0), 0);
+    assert_int_equal(acts.calls, 2);
+    assert_int_equal(acts.rings, 1);
+    assert_int_equal(acts.events, 1); /* of the later watch alone */
+    close_loop(loop);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+TEST(the_second_hook_may_call_its_loop)
+{
+    act_in_a_wait(0);
+    act_in_a_wait(-EINTR);
+}
+
 TEST(one_hook_alone_and_wrong_arguments)
 {
     asyncio_loop *loop = asyncio_loop_new(NULL);
