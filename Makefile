@@ -4,11 +4,13 @@
 #   PREFIX=dir   where to install, now and later (at first: /usr/local); DESTDIR=dir comes before it
 #   WERROR=1     warnings are errors, in a build directory that is set up now
 #   TEST=words   more arguments for `meson test`: names of tests, --suite core, --repeat 100
+#   SUITES=words  of `make check-python`: own, cpython, uvloop; agnostic is a part of cpython
 #   BENCH=words  more arguments for bench/run: questions, --quick, --markdown
 #   SECONDS=n    how long each target is fuzzed (default: 10)
 #   CC=clang     another compiler, likewise for a new build directory
 BUILD ?= build
 TEST ?=
+SUITES ?= own cpython uvloop
 SECONDS ?= 10
 TSAN_CC ?= clang
 
@@ -21,7 +23,7 @@ PLAIN = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
 .PHONY: build lib python demo check check-thorough check-clang check-asan check-tsan check-valgrind \
-	check-aarch64 check-riscv64 check-musl check-cross check-packages check-all fuzz bench docs single tidy format install \
+	check-aarch64 check-riscv64 check-musl check-cross check-packages check-python check-all fuzz bench docs single tidy format install \
 	uninstall clean help
 
 build: $(BUILD)/release/build.ninja  ## build the library, the examples and the tests
@@ -32,8 +34,8 @@ lib: $(BUILD)/release/build.ninja  ## build the libraries only
 	@$(if $(PREFIX),meson configure $(BUILD)/release -Dprefix=$(abspath $(PREFIX)))
 	@ninja -C $(BUILD)/release lib
 
-python: $(BUILD)/release/build.ninja  ## build the Python package libasyncio, in build/release/python
-	@ninja -C $(BUILD)/release python-package
+python: deps-python $(BUILD)/release/build.ninja  ## build the Python package libasyncio, in build/release/python
+	@tools/python-package $(BUILD)/release
 
 demo: build  ## run the first five examples, with a word on each
 	@tools/demo $(BUILD)/release
@@ -70,13 +72,19 @@ check-cross: check-aarch64 check-riscv64  ## both
 check-packages: deps-packages lib  ## make each package, and use it as its users would (TEST=names)
 	@tests/packages/run $(BUILD) $(TEST)
 
+# It passes without what is not to be had, and says so.
+check-python: $(BUILD)/release/build.ninja  ## Python's tests on the package libasyncio (SUITES, TEST=modules)
+	@tools/install-deps python python-tests || echo 'going on without'
+	@tools/python-package $(BUILD)/release || echo 'going on without'
+	@python/tests/check $(BUILD) $(SUITES) -- $(TEST)
+
 # Goes on after a failure, and adds everything up at the end.
 CHECKS = check-thorough check-clang check-asan check-tsan check-valgrind check-musl check-aarch64 check-riscv64 \
-	check-packages
+	check-packages check-python
 LOGS = release/meson-logs/testlog-thorough clang/meson-logs/testlog asan/meson-logs/testlog-sanitizer \
 	tsan/meson-logs/testlog-sanitizer release/meson-logs/testlog-valgrind \
 	musl/meson-logs/testlog-musl aarch64/meson-logs/testlog-emulator riscv64/meson-logs/testlog-emulator \
-	packages/testlog
+	packages/testlog python/testlog
 
 check-all:  ## all of the checks above
 	@rm -f $(LOGS:%=$(BUILD)/%.json)
