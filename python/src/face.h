@@ -104,9 +104,10 @@ struct face_fd {
 struct face_loop {
     PyObject_HEAD asyncio_loop *loop; /* NULL once it is closed */
     struct face_state *state;
-    uintptr_t thread; /* whose it is: that runs it, or was the last to */
-    unsigned slow;    /* FACE_SLOW_... */
-    unsigned calls;   /* how many there were, for a look at signals and other threads */
+    uintptr_t thread;      /* whose it is: that runs it, or was the last to */
+    unsigned slow;         /* FACE_SLOW_... */
+    unsigned calls;        /* how many there were, for a look at signals and other threads */
+    int64_t held_since_ns; /* look_around let go of the interpreter's lock then */
     bool is_running, is_stopping, is_debug, is_closed;
     struct face_link handles; /* that the loop has references to */
     PyObject *deferred;       /* a list of handles, or NULL */

@@ -305,7 +305,10 @@ static bool prepare_slowly(struct face_loop *face)
     return !(face->slow & FACE_SLOW_FAILED);
 }
 
-#define LOOK_CALLS 4096 /* callables in C alone would keep signals and other threads waiting */
+/* Callables in C alone would keep signals and other threads waiting: the interpreter looks for both only where
+ * it runs Python's code. The time is its own interval. */
+#define LOOK_CALLS 1024
+#define LET_GO_NS 5000000
 
 static void look_around(struct face_loop *face)
 {
@@ -314,7 +317,10 @@ static void look_around(struct face_loop *face)
         face_loop_fail(face);
         return;
     }
-    Py_BEGIN_ALLOW_THREADS Py_END_ALLOW_THREADS
+    int64_t now_ns = asyncio_loop_time_ns(NULL);
+    if (now_ns - face->held_since_ns < LET_GO_NS)
+        return;
+    Py_BEGIN_ALLOW_THREADS Py_END_ALLOW_THREADS face->held_since_ns = asyncio_loop_time_ns(NULL);
 }
 
 /* The loop's turn has come to it. */

@@ -53,18 +53,24 @@ static PyObject *get_class(PyObject *self, void *unused)
     return Py_NewRef(handle->is_timer ? state->TimerHandle : state->Handle);
 }
 
+/* Cancelled, though it still has what it runs out of. */
+static bool is_gone(const struct face_handle *handle)
+{
+    return handle->is_cancelled && handle->is_running;
+}
+
 static PyObject *get_callback(PyObject *self, void *unused)
 {
     (void)unused;
     struct face_handle *handle = (struct face_handle *)self;
-    return Py_NewRef(handle->callback && !handle->is_cancelled ? handle->callback : Py_None);
+    return Py_NewRef(handle->callback && !is_gone(handle) ? handle->callback : Py_None);
 }
 
 static PyObject *get_args(PyObject *self, void *unused)
 {
     (void)unused;
     struct face_handle *handle = (struct face_handle *)self;
-    if (!handle->callback || handle->is_cancelled)
+    if (!handle->callback || is_gone(handle))
         Py_RETURN_NONE;
     PyObject *args = PyTuple_New((Py_ssize_t)handle->n_args);
     for (uint32_t i = 0; args && i < handle->n_args; i++)

@@ -171,6 +171,13 @@ static int fd_of(struct face_state *state, PyObject *object)
     return -1;
 }
 
+static PyObject *refuse_thread(void)
+{
+    PyErr_SetString(PyExc_RuntimeError,
+                    "Non-thread-safe operation invoked on an event loop other than the current one");
+    return NULL;
+}
+
 static PyObject *add_watcher(PyObject *self, PyObject *const *args, Py_ssize_t n, bool is_writer)
 {
     struct face_loop *face = (struct face_loop *)self;
@@ -181,12 +188,8 @@ static PyObject *add_watcher(PyObject *self, PyObject *const *args, Py_ssize_t n
     int fd = face_loop_check_open(face) < 0 ? -1 : fd_of(face->state, args[0]);
     if (fd < 0)
         return NULL;
-    if (!face_loop_is_mine(face)) {
-        PyErr_SetString(PyExc_RuntimeError,
-                        "Non-thread-safe operation invoked on an event loop other than the "
-                        "current one");
-        return NULL;
-    }
+    if (!face_loop_is_mine(face))
+        return refuse_thread();
     return add_handle(face, fd, is_writer, &(struct face_target){args[1], args + 2, n - 2, NULL});
 }
 
@@ -198,6 +201,8 @@ static PyObject *remove_watcher(PyObject *self, PyObject *object, bool is_writer
     int fd = fd_of(face->state, object);
     if (fd < 0)
         return NULL;
+    if (!face_loop_is_mine(face))
+        return refuse_thread();
     return PyBool_FromLong(remove_handle(face, fd, is_writer));
 }
 
