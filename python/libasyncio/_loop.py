@@ -4,9 +4,10 @@ import os
 import selectors
 import warnings
 import weakref
-from asyncio import base_events
+from asyncio import base_events, sslproto
 
 from . import _core
+from ._transports import SocketTransport
 
 
 class _Selector(selectors.BaseSelector):
@@ -47,6 +48,16 @@ class Loop(_core.LoopCore, asyncio.SelectorEventLoop):
     def close(self):
         super().close()
         self._close_core()
+
+    def _make_socket_transport(self, sock, protocol, waiter=None, *, extra=None, server=None):
+        return SocketTransport(self, sock, protocol, waiter, extra, server)
+
+    def _make_ssl_transport(self, rawsock, protocol, sslcontext, waiter=None, *, server_side=False,
+                            server_hostname=None, extra=None, server=None, **timeouts):
+        ssl_protocol = sslproto.SSLProtocol(self, protocol, sslcontext, waiter, server_side,
+                                            server_hostname, **timeouts)
+        SocketTransport(self, rawsock, ssl_protocol, extra=extra, server=server)
+        return ssl_protocol._app_transport
 
     def remove_signal_handler(self, sig):
         is_removed = super().remove_signal_handler(sig)

@@ -29,17 +29,24 @@
 
 /* Names that are looked up often, interned. */
 #define FACE_NAMES(X)                                                                                        \
+    X(_call_connection_lost)                                                                                 \
     X(_check_callback)                                                                                       \
     X(_check_thread)                                                                                         \
+    X(_maybe_pause_protocol)                                                                                 \
+    X(_maybe_resume_protocol)                                                                                \
+    X(_read_ready__on_eof)                                                                                   \
     X(_report_slow)                                                                                          \
     X(_signal_handlers)                                                                                      \
+    X(buffer_updated)                                                                                        \
     X(call_exception_handler)                                                                                \
     X(callback)                                                                                              \
     X(context)                                                                                               \
     X(coro)                                                                                                  \
+    X(data_received)                                                                                         \
     X(delay)                                                                                                 \
     X(exception)                                                                                             \
     X(fileno)                                                                                                \
+    X(get_buffer)                                                                                            \
     X(handle)                                                                                                \
     X(loop)                                                                                                  \
     X(message)                                                                                               \
@@ -52,15 +59,21 @@
 #define FACE_FREE_HANDLES 256 /* kept for the next call_soon, of either kind */
 
 struct face_handle;
+struct transport;
 
 struct face_state {
-    PyTypeObject *loop_type, *handle_type, *timer_type;
+    PyTypeObject *loop_type, *handle_type, *timer_type, *transport_type;
     /* Of Python's own asyncio. */
     PyObject *Handle, *TimerHandle; /* what handles say that they are */
     PyObject *Future, *Task;
     PyObject *SelectorEventLoop; /* what is cold is its */
     PyObject *extract_stack, *format_callback_source;
     PyObject *set_wakeup_fd;
+    PyObject *SocketTransport, *BufferedProtocol,
+        *logger; /* the first is asyncio's _SelectorSocketTransport */
+    PyObject *socket_type;
+    bool knows_sockets; /* where their descriptor is */
+    PyObject *minus_one;
     PyObject *loop_keyword, *task_keywords; /* ("loop",), ("loop", "name", "context") */
 #define X(name) PyObject *str_##name;
     FACE_NAMES(X)
@@ -77,6 +90,7 @@ struct face_state *face_state_of(PyTypeObject *type);
 /* Types, each made when the module is: 0, or -1 with an exception. */
 int face_handle_add_types(PyObject *module, struct face_state *state);
 int face_loop_add_type(PyObject *module, struct face_state *state);
+int face_transport_add_type(PyObject *module, struct face_state *state);
 
 /* ---- The loop -------------------------------------------------------------------- */
 
@@ -118,6 +132,9 @@ struct face_loop {
     PyObject *thread_id, *task_factory, *slow_callback_duration, *current_handle;
     struct face_fd **fds; /* by number; entries may be NULL */
     int n_fds;
+    struct face_link transports;            /* that the loop has references to */
+    struct transport *unsent, **unsent_end; /* those with output of the current callback */
+    char *receive_buffer;                   /* of all transports; NULL until one reads */
 };
 
 /* A loop that does not run becomes the calling thread's. False if it runs in another one. */
@@ -132,6 +149,8 @@ static inline bool face_loop_is_mine(struct face_loop *face)
 /* 0, or -1 and RuntimeError for a loop that is closed or the parent process's. */
 int face_loop_check_open(struct face_loop *face);
 
+/* Takes the current exception, whole, as one object. NULL: there is none. */
+PyObject *face_take_exception(void);
 /* Takes the current exception, of a callable that the loop called. `message` says where it was; the other
  * two, which may be NULL, are a key of the context and its value. Afterwards there is no exception. */
 void face_loop_report(struct face_loop *face, PyObject *message, PyObject *key, PyObject *value);
@@ -156,11 +175,25 @@ PyObject *face_raise(intptr_t err);
 /* A function of the module, for os.register_at_fork. */
 PyObject *face_leave_parent(PyObject *module, PyObject *unused);
 
+/* May a callable be called now? Not while a run fails; what was put off by one that failed comes first. */
+bool face_loop_may_call(struct face_loop *face);
+/* A callable has returned: sends what it has written, and looks at signals now and then. Does not return in a
+ * forked child. */
+void face_loop_called(struct face_loop *face);
+
 /* Methods of the loop: loop_calls.c, loop_run.c and watch.c. */
 extern PyMethodDef face_call_methods[], face_run_methods[], face_watch_methods[];
 
 /* Gives back what all its descriptors have. */
 void face_fds_clear(struct face_loop *face);
+
+/* ---- Transports ------------------------------------------------------------------ */
+
+/* Sends what callbacks have written. */
+void face_transports_flush(struct face_loop *face);
+/* Gives back those that the loop has, when it closes. */
+void face_transports_drop(struct face_loop *face);
+int face_transports_visit(struct face_loop *face, visitproc visit, void *arg);
 
 /* ---- Handles --------------------------------------------------------------------- */
 

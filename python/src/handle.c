@@ -323,11 +323,26 @@ static void look_around(struct face_loop *face)
     Py_BEGIN_ALLOW_THREADS Py_END_ALLOW_THREADS face->held_since_ns = asyncio_loop_time_ns(NULL);
 }
 
+bool face_loop_may_call(struct face_loop *face)
+{
+    return LIKELY(!face->slow) || prepare_slowly(face);
+}
+
+void face_loop_called(struct face_loop *face)
+{
+    if (UNLIKELY(face->slow & FACE_SLOW_FORKED))
+        longjmp(*face->escape, 1); /* the child has no loop to return to */
+    if (UNLIKELY(face->unsent != NULL))
+        face_transports_flush(face);
+    if (UNLIKELY(++face->calls >= LOOK_CALLS))
+        look_around(face);
+}
+
 /* The loop's turn has come to it. */
 static void run_handle(struct face_handle *handle)
 {
     struct face_loop *face = handle->face;
-    if (UNLIKELY(face->slow) && !prepare_slowly(face)) {
+    if (!face_loop_may_call(face)) {
         defer_handle(handle);
         return;
     }
@@ -338,10 +353,7 @@ static void run_handle(struct face_handle *handle)
         else
             call_timed(handle);
     }
-    if (UNLIKELY(++face->calls >= LOOK_CALLS))
-        look_around(face);
-    if (UNLIKELY(face->slow & FACE_SLOW_FORKED))
-        longjmp(*face->escape, 1); /* the child has no loop to return to */
+    face_loop_called(face);
     finish_handle(handle);
 }
 

@@ -50,6 +50,8 @@ static PyObject *new_loop(PyTypeObject *type, PyObject *args, PyObject *keywords
     face->state = state;
     face->thread = (uintptr_t)__builtin_thread_pointer();
     face->handles.next = face->handles.prev = &face->handles;
+    face->transports.next = face->transports.prev = &face->transports;
+    face->unsent_end = &face->unsent;
     face->slow_callback_duration = duration;
     face->thread_id = Py_NewRef(Py_None);
     face->task_factory = Py_NewRef(Py_None);
@@ -69,6 +71,7 @@ static void close_library_loop(struct face_loop *face)
     face_loop_adopt(face);
     face->is_closed = true;
     face_fds_clear(face);
+    face_transports_drop(face);
     asyncio_loop_close(loop);
     face->loop = NULL;
     face_handles_drop(face);
@@ -97,7 +100,8 @@ static int visit_loop(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(face->error_type);
     Py_VISIT(face->error);
     Py_VISIT(face->error_traceback);
-    return face_handles_visit(face, visit, arg);
+    int err = face_transports_visit(face, visit, arg);
+    return err ? err : face_handles_visit(face, visit, arg);
 }
 
 /* The collector found it in a circle; its finalizer has closed it, unless it could not. */
@@ -121,6 +125,7 @@ static void free_loop(PyObject *self)
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     clear_loop(self);
+    PyMem_Free(((struct face_loop *)self)->receive_buffer);
     type->tp_free(self);
     Py_DECREF(type);
 }

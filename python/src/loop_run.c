@@ -31,8 +31,7 @@ void face_loop_fail(struct face_loop *face)
         asyncio_loop_stop(face->loop);
 }
 
-/* The current exception, whole, as one object. */
-static PyObject *take_exception(void)
+PyObject *face_take_exception(void)
 {
     PyObject *type, *error, *traceback;
     PyErr_Fetch(&type, &error, &traceback);
@@ -72,7 +71,7 @@ static int add_to_context(struct face_state *state, PyObject *context, PyObject 
 void face_loop_report(struct face_loop *face, PyObject *message, PyObject *key, PyObject *value)
 {
     struct face_state *state = face->state;
-    PyObject *error = take_exception(), *result = NULL;
+    PyObject *error = face_take_exception(), *result = NULL;
     PyObject *context = error ? describe_context(state, message, error) : NULL;
     if (context && add_to_context(state, context, key, value) == 0)
         result = PyObject_CallMethodOneArg((PyObject *)face, state->str_call_exception_handler, context);
@@ -124,6 +123,8 @@ PyObject *face_raise(intptr_t err)
 static void let_go_of_lock(void *arg)
 {
     struct face_loop *face = arg;
+    if (UNLIKELY(face->unsent != NULL)) /* written by a handler of a signal, or by a task in C */
+        face_transports_flush(face);
     face->waiting = PyEval_SaveThread();
 }
 
@@ -316,6 +317,7 @@ static PyObject *run_once(PyObject *self, PyObject *unused)
         return refuse_child(face);
     }
     int err = asyncio_loop_run_forever(face->loop);
+    face_transports_flush(face);
     end_wakeups(face, &wakeup);
     return end_run(face, err);
 }

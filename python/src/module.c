@@ -36,6 +36,10 @@ static int import_names(struct face_state *state)
         {"asyncio.format_helpers", "extract_stack", &state->extract_stack},
         {"asyncio.format_helpers", "_format_callback_source", &state->format_callback_source},
         {"signal", "set_wakeup_fd", &state->set_wakeup_fd},
+        {"asyncio", "BufferedProtocol", &state->BufferedProtocol},
+        {"asyncio.log", "logger", &state->logger},
+        {"asyncio.selector_events", "_SelectorSocketTransport", &state->SocketTransport},
+        {"_socket", "socket", &state->socket_type},
     };
     for (size_t i = 0; i < sizeof(imports) / sizeof(imports[0]); i++)
         if (import_name(&imports[i]) < 0)
@@ -52,7 +56,8 @@ static int intern_names(struct face_state *state)
 #undef X
     state->loop_keyword = Py_BuildValue("(O)", state->str_loop);
     state->task_keywords = Py_BuildValue("(OOO)", state->str_loop, state->str_name, state->str_context);
-    return state->loop_keyword && state->task_keywords ? 0 : -1;
+    state->minus_one = PyLong_FromLong(-1);
+    return state->loop_keyword && state->task_keywords && state->minus_one ? 0 : -1;
 }
 
 /* ---- The module ------------------------------------------------------------------ */
@@ -62,7 +67,8 @@ static int execute_module(PyObject *module)
     struct face_state *state = PyModule_GetState(module);
     if (intern_names(state) < 0 || import_names(state) < 0)
         return -1;
-    if (face_handle_add_types(module, state) < 0 || face_loop_add_type(module, state) < 0)
+    if (face_handle_add_types(module, state) < 0 || face_loop_add_type(module, state) < 0 ||
+        face_transport_add_type(module, state) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "__version__", asyncio_version());
 }
@@ -82,6 +88,11 @@ static int visit_module(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->extract_stack);
     Py_VISIT(state->format_callback_source);
     Py_VISIT(state->set_wakeup_fd);
+    Py_VISIT(state->transport_type);
+    Py_VISIT(state->BufferedProtocol);
+    Py_VISIT(state->logger);
+    Py_VISIT(state->SocketTransport);
+    Py_VISIT(state->socket_type);
     return 0;
 }
 
@@ -99,6 +110,12 @@ static int clear_module(PyObject *module)
     Py_CLEAR(state->extract_stack);
     Py_CLEAR(state->format_callback_source);
     Py_CLEAR(state->set_wakeup_fd);
+    Py_CLEAR(state->transport_type);
+    Py_CLEAR(state->BufferedProtocol);
+    Py_CLEAR(state->logger);
+    Py_CLEAR(state->SocketTransport);
+    Py_CLEAR(state->socket_type);
+    Py_CLEAR(state->minus_one);
     Py_CLEAR(state->loop_keyword);
     Py_CLEAR(state->task_keywords);
 #define X(name) Py_CLEAR(state->str_##name);
