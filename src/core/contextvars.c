@@ -259,6 +259,13 @@ static int unassign_value(struct own *own, const asyncio_contextvar *var)
     return 0;
 }
 
+void *asy_vars_find(asyncio_context *context, const asyncio_contextvar *var)
+{
+    const struct shared *values = values_of(context);
+    size_t i = find_value(values, var);
+    return values && i < values->count ? values->items[i].value : NULL;
+}
+
 void *asyncio_contextvar_get(asyncio_contextvar *var)
 {
     if (!var)

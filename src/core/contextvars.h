@@ -75,6 +75,9 @@ static inline void asy_vars_leave(asyncio_loop *loop)
         asy_vars_put(&loop->context, NULL);
 }
 
+/* A variable's value in a context, which may be NULL. NULL: it has none there. */
+void *asy_vars_find(asyncio_context *context, const asyncio_contextvar *var);
+
 /* Aborts unless it is a context of the program's, and of this thread. */
 void asy_vars_check(const asyncio_context *context, const char *call);
 

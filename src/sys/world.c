@@ -148,6 +148,13 @@ int asy_sim_dup(int origin)
     return (int)kernel_result(fcntl(origin, F_DUPFD_CLOEXEC, STDERR_FILENO + 1), saved);
 }
 
+bool asy_sim_is_dup(int fd)
+{
+    int saved = errno, flags = fcntl(fd, F_GETFL);
+    errno = saved;
+    return flags >= 0 && (flags & O_PATH);
+}
+
 void asy_sim_close_real(int fd)
 {
     int saved = errno;

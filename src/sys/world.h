@@ -94,6 +94,8 @@ void asy_sim_free(void *p);
 int asy_sim_open_origin(void);
 /* A duplicate, above the standard ones, or -EMFILE. */
 int asy_sim_dup(int origin);
+/* Is the number still one's? */
+bool asy_sim_is_dup(int fd);
 void asy_sim_close_real(int fd);
 
 #endif

@@ -1,0 +1,428 @@
+/*
+ * A thread's simulated world: its descriptors, their events, and the calls of the seam, each of which finds
+ * the socket and hands it to its kind. See world.h and sys/world.h.
+ */
+#include "sim/world.h"
+#include "asyncio/errors.h"
+#include "asyncio/messages.h"
+#include "base/assert.h"
+#include "sim/net.h"
+#include "sys/net.h"
+#include "sys/sys.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static THREAD_LOCAL struct {
+    bool is_on;
+    int origin;                  /* of which all descriptors are duplicates */
+    struct sim_socket **sockets; /* by number */
+    size_t room, count;
+    struct list pending;
+} world;
+
+/* ---- Sockets --------------------------------------------------------------------------- */
+
+struct sim_socket *asy_sim_socket_new(const struct sim_kind *kind, struct sim_life *life, int family,
+                                      int type)
+{
+    struct sim_socket *socket = asy_sim_alloc(sizeof *socket);
+    socket->kind = kind;
+    socket->life = life;
+    socket->family = family;
+    socket->type = type;
+    socket->fd = -1;
+    struct list *lists[] = {&socket->of_life, &socket->pending,        &socket->bound,
+                            &socket->waiting, &socket->clients_coming, &socket->clients,
+                            &socket->queue,   &socket->pointed_at,     &socket->pointing};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        list_init(lists[i]);
+    return socket;
+}
+
+void asy_sim_socket_free(struct sim_socket *socket)
+{
+    list_remove(&socket->of_life);
+    list_remove(&socket->pending);
+    for (struct sim_option *option; (option = socket->options);) {
+        socket->options = option->next;
+        asy_sim_free(option);
+    }
+    asy_sim_free(socket);
+}
+
+static void close_socket_of_world(struct sim_socket *socket)
+{
+    world.sockets[socket->fd] = NULL;
+    world.count--;
+    if (!socket->is_gone)
+        socket->kind->close(socket);
+    asy_sim_socket_free(socket);
+}
+
+static void make_room_for_number(size_t fd)
+{
+    size_t room = world.room ? world.room : 64;
+    while (room <= fd)
+        room *= 2;
+    world.sockets = asy_sim_realloc(world.sockets, room * sizeof(struct sim_socket *));
+    memset(world.sockets + world.room, 0, (room - world.room) * sizeof(struct sim_socket *));
+    world.room = room;
+}
+
+int asy_sim_socket_install(struct sim_socket *socket)
+{
+    int fd = asy_sim_dup(world.origin);
+    if (fd < 0)
+        return fd;
+    if ((size_t)fd >= world.room)
+        make_room_for_number((size_t)fd);
+    if (world.sockets[fd]) /* the program has closed it by close(2) */
+        close_socket_of_world(world.sockets[fd]);
+    world.sockets[fd] = socket;
+    world.count++;
+    socket->fd = fd;
+    list_append(&socket->life->sockets, &socket->of_life);
+    return fd;
+}
+
+static struct sim_socket *find_socket(int fd)
+{
+    return fd >= 0 && (size_t)fd < world.room ? world.sockets[fd] : NULL;
+}
+
+/* The socket that a call is for. NULL: its host has crashed. */
+static struct sim_socket *live_socket(int fd)
+{
+    struct sim_socket *socket = find_socket(fd);
+    ASY_ASSERT(socket != NULL);
+    return socket->is_gone ? NULL : socket;
+}
+
+int asy_sim_socket_take_error(struct sim_socket *socket)
+{
+    int error = socket->error;
+    socket->error = 0;
+    return -error;
+}
+
+int asy_sim_refuse(const char *what)
+{
+    char line[160];
+    int n = snprintf(line, sizeof line, "asyncio: not simulated: %s\n", what);
+    asy_sys_write(STDERR_FILENO, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+    return (int)asyncio_raise(-ENOSYS, "not simulated: %s", what);
+}
+
+/* ---- Events ------------------------------------------------------------------------------- */
+
+#define ALWAYS (EPOLLERR | EPOLLHUP)
+
+static uint32_t events_in_world(const struct sim_socket *socket)
+{
+    if (socket->is_gone)
+        return socket->state == SIM_LISTENING ? 0 : EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP;
+    return socket->kind->events(socket);
+}
+
+void asy_sim_socket_woke(struct sim_socket *socket, uint32_t events)
+{
+    if (socket->is_attached && socket->wanted && (events & (socket->wanted | ALWAYS)) &&
+        list_is_empty(&socket->pending))
+        list_append(&world.pending, &socket->pending);
+}
+
+static int attach_to_world(int fd, uint64_t tag, uint32_t events, bool is_attached)
+{
+    struct sim_socket *socket = find_socket(fd);
+    (void)is_attached; /* the number may have been closed, and reused, behind our back */
+    if (!socket)
+        return asy_sys_fd_kind(fd) == ASY_FD_ALWAYS_READY
+                   ? -EPERM
+                   : asy_sim_refuse("to wait for a descriptor that is not a socket of the simulation");
+    socket->is_attached = true;
+    socket->tag = tag;
+    socket->wanted = events;
+    asy_sim_socket_woke(socket, events_in_world(socket));
+    return 0;
+}
+
+static void detach_from_world(int fd)
+{
+    struct sim_socket *socket = find_socket(fd);
+    if (!socket)
+        return;
+    socket->is_attached = false;
+    list_remove(&socket->pending);
+}
+
+static int64_t next_in_world(void)
+{
+    return list_is_empty(&world.pending) ? asy_sim_events_next() : asy_sim_now();
+}
+
+/* Those that are level-triggered stay, behind the others. */
+static int take_events_of_world(struct epoll_event *events, int max)
+{
+    struct list again;
+    int count = 0;
+    list_init(&again);
+    while (count < max && !list_is_empty(&world.pending)) {
+        struct sim_socket *socket = LIST_ENTRY(world.pending.next, struct sim_socket, pending);
+        uint32_t found = events_in_world(socket) & (socket->wanted | ALWAYS);
+        list_remove(&socket->pending);
+        if (!found)
+            continue;
+        events[count++] = (struct epoll_event){.events = found, .data.u64 = socket->tag};
+        if (socket->wanted & EPOLLONESHOT)
+            socket->wanted = 0;
+        else if (!(socket->wanted & EPOLLET))
+            list_append(&again, &socket->pending);
+    }
+    list_splice(&world.pending, &again);
+    return count;
+}
+
+/* ---- Calls ----------------------------------------------------------------------------------- */
+
+static bool has_socket(int fd)
+{
+    return find_socket(fd) != NULL;
+}
+
+static int kind_of_socket(int fd)
+{
+    const struct sim_socket *socket = find_socket(fd);
+    return ASY_FD_POLLABLE | ASY_FD_SOCKET | (socket->kind == &asy_sim_tcp ? ASY_FD_TCP : 0);
+}
+
+static const struct sim_kind *choose_kind(int family, int type)
+{
+    bool is_stream = type == SOCK_STREAM;
+    if (!is_stream && type != SOCK_DGRAM)
+        return NULL;
+    if (family == AF_UNIX)
+        return is_stream ? &asy_sim_unix_stream : &asy_sim_unix_datagram;
+    if (family != AF_INET && family != AF_INET6)
+        return NULL;
+    return is_stream ? &asy_sim_tcp : &asy_sim_udp;
+}
+
+static int open_in_world(int family, int type, int protocol)
+{
+    struct sim_life *life = asy_sim_life_here();
+    type &= ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const struct sim_kind *kind = choose_kind(family, type);
+    (void)protocol;
+    if (!kind)
+        return asy_sim_refuse("a socket that is not TCP, UDP, or a Unix stream or datagram socket");
+    if (life->is_over)
+        return -ENETDOWN;
+    struct sim_socket *socket = asy_sim_socket_new(kind, life, family, type);
+    int fd = asy_sim_socket_install(socket);
+    if (fd < 0)
+        asy_sim_socket_free(socket);
+    return fd;
+}
+
+static int accept_in_world(int fd, struct sockaddr *peer, socklen_t *length)
+{
+    struct sim_socket *socket = live_socket(fd), *client = NULL;
+    if (!socket)
+        return -EAGAIN; /* in silence */
+    int err = socket->kind->first ? socket->kind->first(socket, &client) : -EOPNOTSUPP;
+    if (err)
+        return err;
+    int number = asy_sim_socket_install(client);
+    if (number < 0)
+        return number;
+    asy_sim_stream_unlist(client);
+    if (peer && length && client->kind->peer_of(client, peer, length) != 0)
+        *length = 0;
+    return number;
+}
+
+static int connect_in_world(int fd, const struct sockaddr *to, socklen_t length)
+{
+    struct sim_socket *socket = live_socket(fd);
+    return socket ? socket->kind->connect(socket, to, length) : -ENETDOWN;
+}
+
+static int bind_in_world(int fd, const struct sockaddr *to, socklen_t length)
+{
+    struct sim_socket *socket = live_socket(fd);
+    return socket ? socket->kind->bind(socket, to, length) : -ENETDOWN;
+}
+
+static int listen_in_world(int fd, int backlog)
+{
+    struct sim_socket *socket = live_socket(fd);
+    if (!socket)
+        return -ENETDOWN;
+    return socket->kind->listen ? socket->kind->listen(socket, backlog) : -EOPNOTSUPP;
+}
+
+static int shutdown_in_world(int fd, int how)
+{
+    struct sim_socket *socket = live_socket(fd);
+    return socket ? socket->kind->shutdown(socket, how) : -ENOTCONN;
+}
+
+static int getsockopt_in_world(int fd, int level, int name, void *value, socklen_t *length)
+{
+    return asy_sim_getsockopt(find_socket(fd), level, name, value, length);
+}
+
+static int setsockopt_in_world(int fd, int level, int name, const void *value, socklen_t length)
+{
+    return asy_sim_setsockopt(find_socket(fd), level, name, value, length);
+}
+
+static int getsockname_in_world(int fd, struct sockaddr *name, socklen_t *length)
+{
+    struct sim_socket *socket = find_socket(fd);
+    return socket->kind->name_of(socket, name, length);
+}
+
+static int getpeername_in_world(int fd, struct sockaddr *name, socklen_t *length)
+{
+    struct sim_socket *socket = live_socket(fd);
+    return socket ? socket->kind->peer_of(socket, name, length) : -ENOTCONN;
+}
+
+static int untaken_in_world(int fd)
+{
+    const struct sim_socket *socket = live_socket(fd);
+    return socket ? (int)socket->kind->untaken(socket) : 0;
+}
+
+static ssize_t recvmsg_in_world(int fd, struct msghdr *message, int flags)
+{
+    struct sim_socket *socket = live_socket(fd);
+    return socket ? socket->kind->receive(socket, message, flags) : -ENETDOWN;
+}
+
+static ssize_t sendmsg_in_world(int fd, const struct msghdr *message, int flags)
+{
+    struct sim_socket *socket = live_socket(fd);
+    return socket ? socket->kind->send(socket, message, flags) : -ENETDOWN;
+}
+
+static int close_in_world(int fd)
+{
+    close_socket_of_world(find_socket(fd));
+    asy_sim_close_real(fd);
+    return 0;
+}
+
+static short look_in_world(int fd, short events)
+{
+    return (short)(events_in_world(find_socket(fd)) & ((unsigned short)events | ALWAYS));
+}
+
+static const struct asy_sim_ops calls_of_world = {
+    .has = has_socket,
+    .fd_kind = kind_of_socket,
+    .socket = open_in_world,
+    .accept = accept_in_world,
+    .connect = connect_in_world,
+    .bind = bind_in_world,
+    .listen = listen_in_world,
+    .shutdown = shutdown_in_world,
+    .getsockopt = getsockopt_in_world,
+    .setsockopt = setsockopt_in_world,
+    .getsockname = getsockname_in_world,
+    .getpeername = getpeername_in_world,
+    .untaken = untaken_in_world,
+    .recvmsg = recvmsg_in_world,
+    .sendmsg = sendmsg_in_world,
+    .close = close_in_world,
+    .look = look_in_world,
+    .stat = asy_sim_path_stat,
+    .unlink = asy_sim_path_unlink,
+    .chmod = asy_sim_path_chmod,
+    .getaddrinfo = asy_sim_getaddrinfo,
+    .getnameinfo = asy_sim_getnameinfo,
+    .lookup_delay = asy_sim_lookup_delay,
+    .attach = attach_to_world,
+    .detach = detach_from_world,
+    .next_ns = next_in_world,
+    .advance = asy_sim_events_run,
+    .take_events = take_events_of_world,
+};
+
+/* ---- Beginning and end --------------------------------------------------------------------------- */
+
+int asy_sim_world_begin(const asyncio_sim_options *options)
+{
+    if (world.is_on)
+        return asy_sim_refuse("a second world in one thread");
+    int err = asy_sim_link_check(&options->link);
+    int origin = err ? err : asy_sim_open_origin();
+    if (origin < 0)
+        return origin;
+    memset(&world, 0, sizeof world);
+    world.is_on = true;
+    world.origin = origin;
+    list_init(&world.pending);
+    asy_sim_enter(&calls_of_world);
+    asy_sim_links_begin(&options->link);
+    asy_sim_hosts_begin();
+    asy_sim_connections_begin();
+    return 0;
+}
+
+#define TOLD_MAX 3
+
+static void tell_open_sockets(char *text, size_t bytes)
+{
+    size_t told = 0, used = 0;
+    for (size_t fd = 0; fd < world.room && told < TOLD_MAX && used < bytes; fd++) {
+        char words[128];
+        if (!world.sockets[fd])
+            continue;
+        asy_sim_world_describe_fd((int)fd, words, sizeof words);
+        used += (size_t)snprintf(text + used, bytes - used, "%sfd %zu, %s", told++ ? "; " : "", fd, words);
+    }
+}
+
+size_t asy_sim_world_end(char *text, size_t bytes)
+{
+    size_t left = world.count;
+    ASY_ASSERT(world.is_on);
+    if (bytes)
+        *text = '\0';
+    tell_open_sockets(text, bytes);
+    for (size_t fd = 0; fd < world.room; fd++) {
+        if (!world.sockets[fd])
+            continue;
+        close_socket_of_world(world.sockets[fd]);
+        if (asy_sim_is_dup((int)fd)) /* else the program has closed it by close(2) */
+            asy_sim_close_real((int)fd);
+    }
+    asy_sim_leave();
+    asy_sim_datagrams_end();
+    asy_sim_names_end();
+    asy_sim_links_end();
+    asy_sim_hosts_end();
+    asy_sim_events_end();
+    asy_sim_free(world.sockets);
+    asy_sim_close_real(world.origin);
+    memset(&world, 0, sizeof world);
+    return left;
+}
+
+int64_t asy_sim_world_now_ns(void)
+{
+    return asy_sim_now();
+}
+
+void asy_sim_world_describe_fd(int fd, char *text, size_t bytes)
+{
+    const struct sim_socket *socket = find_socket(fd);
+    if (socket)
+        socket->kind->describe(socket, text, bytes);
+    else if (bytes)
+        *text = '\0';
+}
