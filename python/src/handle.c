@@ -305,8 +305,8 @@ static bool prepare_slowly(struct face_loop *face)
     return !(face->slow & FACE_SLOW_FAILED);
 }
 
-/* Callables in C alone would keep signals and other threads waiting: the interpreter looks for both only where
- * it runs Python's code. The time is its own interval. */
+/* Callables in C alone would keep signals and other threads waiting: the interpreter looks for both only
+ * where it runs Python's code. The time is its own interval. */
 #define LOOK_CALLS 1024
 #define LET_GO_NS 5000000
 

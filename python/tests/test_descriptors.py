@@ -113,13 +113,18 @@ class DescriptorTest(unittest.TestCase):
         self.assertIn(('end', b''), self.seen)
         read_end, write_end = os.pipe()
         os.close(read_end)
-        self.loop.add_writer(write_end, lambda: (self.seen.append('broken'), self.loop.remove_writer(write_end)))
+
+        def write():
+            self.seen.append('broken')
+            self.loop.remove_writer(write_end)
+
+        self.loop.add_writer(write_end, write)
         self.run_for()
         self.assertIn('broken', self.seen)
         os.close(write_end)
 
     def test_closed_without_a_word_and_opened_again(self):
-        """asyncio's own loop raises, or tells the new one; it never waits for ever, and never reads for the old."""
+        """asyncio's own loop raises, or tells the new one. It never waits for ever."""
         self.loop.add_reader(self.a, self.read, 'old', self.a)
         self.run_for()
         fd = self.a.detach()

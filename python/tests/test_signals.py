@@ -1,4 +1,4 @@
-"""Signals that come while the loop waits, runs Python, or runs C; and children that are forked in a callback."""
+"""Signals that come while the loop waits, runs Python or runs C; children forked in a callback."""
 import asyncio
 import os
 import signal
@@ -17,7 +17,7 @@ LIMIT_S = 60
 
 def run_program(text, *, then=None):
     """Runs a program. `then` is called with its process when it says that it is ready. Returns its output."""
-    process = subprocess.Popen([sys.executable, '-c', textwrap.dedent(text)], stdout=subprocess.PIPE,
+    process = subprocess.Popen([sys.executable, '-W', 'ignore', '-c', textwrap.dedent(text)], stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True)
     with process:
         try:
@@ -37,8 +37,10 @@ def interrupt(process):
 
 HEAD = '''
 import asyncio, libasyncio, os, signal, sys, threading, time
+def say(words):
+    os.write(1, f'{words}\\n'.encode())  # whole, whoever else writes
 def ready():
-    print('ready', flush=True)
+    say('ready')
 '''
 
 
@@ -132,8 +134,8 @@ class InterruptTest(unittest.TestCase):
             loop = libasyncio.new_event_loop()
             thread = threading.Thread(target=loop.run_forever)
             thread.start()
-            ready()
             try:
+                ready()
                 while True:
                     time.sleep(100)
             except KeyboardInterrupt:
@@ -237,12 +239,12 @@ class ForkTest(unittest.TestCase):
                 if pid:
                     loop.stop()
             loop.call_soon(fork)
-            loop.call_soon(lambda: print('parent alone', flush=True))
+            loop.call_soon(say, 'parent alone')
             try:
                 loop.run_forever()
             except RuntimeError as error:
                 assert pid == 0
-                print(error, flush=True)
+                say(error)
                 for call in (lambda: loop.call_soon(print), lambda: loop.call_later(1, print),
                              lambda: loop.call_soon_threadsafe(print), loop.run_forever,
                              lambda: loop.add_reader(0, print)):
@@ -255,7 +257,7 @@ class ForkTest(unittest.TestCase):
                 assert signal.set_wakeup_fd(-1) == -1
                 loop.close()
                 libasyncio.run(asyncio.sleep(0.001))
-                print('child done', flush=True)
+                say('child done')
                 os._exit(0)
             assert pid > 0
             assert os.waitpid(pid, 0)[1] == 0
