@@ -191,8 +191,13 @@ static int watch_thread_end(void)
     return 0;
 }
 
+/* In a simulation the loop's own thread does the work, in a callback. */
 void asy_vars_enter_thread(asyncio_context *context)
 {
+    if (asy_running_loop) {
+        asy_vars_enter(asy_running_loop, context);
+        return;
+    }
     asy_vars_put(&thread_context, context);
 }
 

@@ -7,6 +7,7 @@
 #include "asyncio/tasks.h"
 #include "base/assert.h"
 #include "core/cancel.h"
+#include "core/director.h"
 #include "core/dump.h"
 #include "core/loop.h"
 #include "core/quarantine.h"
@@ -19,7 +20,7 @@
 
 void asy_debug_update(asyncio_loop *loop)
 {
-    loop->is_stepping = loop->debug || loop->instrument;
+    loop->is_stepping = loop->debug || loop->instrument || loop->director;
     asy_dump_bind(loop, loop->debug);
     if (loop->debug)
         atomic_store(&asy_debug_seen, true);
@@ -106,6 +107,8 @@ void asy_step_hooks(asyncio_loop *loop, asyncio_task *task, void (*step)(asyncio
         event.result = task->future.is_done ? task->future.result : 0;
         asy_trace_emit(loop, &event);
     }
+    if (loop->director)
+        loop->director->stepped(loop, task, name_wait(task));
     asy_future_unref(&task->future);
 }
 
@@ -118,6 +121,8 @@ void asy_callback_hooks(asyncio_loop *loop, struct callback *callback)
     double took;
     if (is_slow(loop, begun_ns, &took))
         asy_report_site(loop, NULL, 0, "a callback took %.3f seconds", took);
+    if (loop->director)
+        loop->director->stepped(loop, NULL, NULL);
 }
 
 /* ---- In words ---------------------------------------------------------------------- */

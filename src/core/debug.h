@@ -25,7 +25,7 @@ static inline void asy_trace_time(asyncio_loop *loop, asyncio_trace_kind kind, a
 }
 
 /* ---- Steps that somebody watches ------------------------------------------------ */
-/* Sets is_stepping: is debug mode on, or an instrument set? */
+/* Sets is_stepping: is debug mode on, or an instrument or a director set? */
 void asy_debug_update(asyncio_loop *loop);
 /* Runs one of a task by step(loop, task), and tells of it. */
 void asy_step_hooks(asyncio_loop *loop, asyncio_task *task, void (*step)(asyncio_loop *, asyncio_task *));

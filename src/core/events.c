@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "core/contextvars.h"
 #include "core/debug.h"
+#include "core/director.h"
 #include "core/embed.h"
 #include "core/exceptions.h"
 #include "core/loop.h"
@@ -35,37 +36,6 @@ HOT int64_t asy_loop_now_ns(asyncio_loop *loop)
 
 /* ---- One iteration ---------------------------------------------------------------- */
 
-/* Puts the tasks in random order among themselves; callbacks keep their places. */
-static void shuffle_tasks(asyncio_loop *loop)
-{
-    size_t count = loop->ready.count, n = 0, task_count = 0;
-    /* All entries as they stand, and the tasks among them. */
-    struct ready **all = count < 2 ? NULL : asy_sys_alloc(2 * count * sizeof(struct ready *));
-    if (!all)
-        return; /* in order, then */
-    struct ready **tasks = all + count;
-    for (struct ready *entry = loop->ready.first; entry; entry = entry->next) {
-        ASY_ASSERT(n < count);
-        all[n++] = entry;
-        if (entry->kind == READY_TASK)
-            tasks[task_count++] = entry;
-    }
-    for (size_t i = task_count; i > 1; i--) {
-        size_t j = (size_t)asy_random_below(&loop->random, i);
-        struct ready *swapped = tasks[i - 1];
-        tasks[i - 1] = tasks[j];
-        tasks[j] = swapped;
-    }
-    struct ready **link = &loop->ready.first;
-    for (n = 0; n < count; n++) {
-        struct ready *entry = all[n]->kind == READY_TASK ? *tasks++ : all[n];
-        ready_relink(&loop->ready, entry, link);
-        link = &entry->next;
-    }
-    ready_relink(&loop->ready, NULL, link);
-    asy_sys_free(all);
-}
-
 /* Other threads that have a reference, or something in hand for the loop. */
 static bool others_may_wake(asyncio_loop *loop)
 {
@@ -90,7 +60,10 @@ static COLD int explain_failed_wait(asyncio_loop *loop, int err)
         return 0;
     if (err != -EDEADLK)
         return (int)asyncio_raise(err, "the event loop cannot wait: %s", asyncio_strerror(err));
-    asy_deadlock_report(loop);
+    if (loop->director)
+        loop->director->deadlocked(loop);
+    else
+        asy_deadlock_report(loop);
     return (int)asyncio_raise(err, "deadlock: nothing is left that could wake a task");
 }
 
@@ -170,7 +143,9 @@ static HOT int poll_backend(asyncio_loop *loop, int64_t latest_ns)
     if (loop->timers.count)
         asy_timers_fire(loop, loop->now_ns);
     COUNT_UP(loop->polls);
-    return UNLIKELY(err) ? explain_failed_wait(loop, err) : 0;
+    if (UNLIKELY(err))
+        return explain_failed_wait(loop, err);
+    return UNLIKELY(loop->is_stepping) && loop->director ? loop->director->polled(loop) : 0;
 }
 
 /* Could a poll bring anything that nobody posts: a timer, an event of a descriptor? */
@@ -298,22 +273,11 @@ void asy_callback_run(asyncio_loop *loop, struct callback *callback)
         asy_returned_in_child(NULL);
 }
 
-/* Where an iteration is exact it ends at a mark, and no number of entries does: callbacks that are taken out
- * of the queue meanwhile make none of those that come later a part of it. */
-static COLD void mark_end_of_iteration(asyncio_loop *loop)
-{
-    if (loop->is_seeded)
-        shuffle_tasks(loop);
-    loop->iteration_end.kind = READY_END;
-    ready_push(&loop->ready, &loop->iteration_end);
-    loop->ready_then = SIZE_MAX;
-}
-
 static HOT void run_batch(asyncio_loop *loop)
 {
     loop->ready_then = loop->ready.count;
     if (UNLIKELY(loop->is_strict))
-        mark_end_of_iteration(loop);
+        asy_order_iteration(loop);
     begin_stretch(loop, loop->look_hops);
     loop->stretch = 0;
     if (UNLIKELY(loop->is_traced))

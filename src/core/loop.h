@@ -95,7 +95,7 @@ struct wait_hooks {
  *                     it down when it ends.
  *   is_shutting_down  from the start of a runner's shutdown, for good. Only then leftovers is not 0:
  *                     the tasks with TASK_LEFTOVER.
- *   is_stepping       debug or instrument is set.
+ *   is_stepping       debug, instrument or director is set.
  *   is_traced         trace is set. Then `batch` is 1 at most, and the rest of it is in `stretch`.
  *   is_heard          is_dozing or is_traced.
  *   is_strict         is_seeded, or a virtual clock; never changes.
@@ -129,7 +129,7 @@ struct asyncio_loop {
     bool is_traced;     /* there is a trace */
     bool is_heard;      /* is_dozing or is_traced: tasks that are queued are told of */
     size_t ready_then;  /* entries of this iteration that are not in `batch` yet; SIZE_MAX: up to the mark */
-    bool is_stepping;   /* debug or instrument: every step goes through the loop */
+    bool is_stepping;   /* debug, instrument, director: every step goes through the loop */
     bool is_stopping;
     bool is_dozing;     /* between two iterations inside another loop, not told of anything yet */
     bool is_embedded;   /* another loop polls its descriptor */
@@ -137,7 +137,7 @@ struct asyncio_loop {
     uint64_t id;        /* never used again in this process: locks and queues know the loop by it */
     struct fiber fiber; /* the loop's own stack, while a task runs; a creator's, in an eager start */
     uint32_t wake_kind; /* what asy_wait_wake queues: READY_TASK; READY_RELAY while timers fire */
-    bool is_seeded;     /* ready tasks run in random order */
+    bool is_seeded;     /* ready tasks run in random order, or in a director's */
     bool is_strict;     /* an iteration is what was ready when it began, no more and no less */
     struct exceptions *exceptions; /* this thread's, where it runs and there is C++; else NULL */
     size_t task_count;
@@ -188,10 +188,11 @@ struct asyncio_loop {
     asyncio_exception_handler exception_handler;
     void *exception_arg;
     const struct asyncio_instrument *instrument;
-    struct trace *trace;           /* core/trace.h; or NULL */
-    uint32_t stretch;              /* what is left of a batch whose entries are taken one at a time */
-    int64_t slow_ns;               /* debug mode reports a step that took longer */
-    struct quarantine *quarantine; /* released blocks, in debug mode */
+    struct trace *trace;             /* core/trace.h; or NULL */
+    const struct director *director; /* of a simulation (core/director.h); or NULL */
+    uint32_t stretch;                /* what is left of a batch whose entries are taken one at a time */
+    int64_t slow_ns;                 /* debug mode reports a step that took longer */
+    struct quarantine *quarantine;   /* released blocks, in debug mode */
 
     /* State. */
     uintptr_t thread; /* who may call; other threads may look: written, and read by them, as an atomic */
@@ -319,6 +320,12 @@ bool asy_loop_goes_on(asyncio_loop *loop);
 /* A trace has begun, or is about to end. */
 void asy_loop_set_traced(asyncio_loop *loop);
 void asy_loop_unset_traced(asyncio_loop *loop);
+
+/* ---- order.c ----------------------------------------------------------------- */
+/* Puts what is ready in the order in which it runs, and the mark behind it. For a strict loop. */
+COLD void asy_order_iteration(asyncio_loop *loop);
+/* A number below bound, of the seed. */
+uint64_t asy_order_choose(asyncio_loop *loop, uint64_t bound);
 
 /* ---- spin.c ------------------------------------------------------------------ */
 /* Looks for posts, for spin_ns at most: until there is one, or something is ready, or a timer is due. 0 or

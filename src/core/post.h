@@ -24,6 +24,8 @@ struct signal_place {
 /* What other threads and signal handlers touch of a loop; threadsafe.c says in which order. */
 struct posts {
     _Atomic bool has_any;              /* something was posted since the loop last collected */
+    bool is_watched;                   /* a simulation asks whether other threads post */
+    _Atomic bool has_foreign;          /* one has */
     _Atomic bool is_sleeping;          /* the loop may be in its poll: whoever posts wakes it */
     _Atomic(struct callback *) newest; /* a stack, by ready.next; after the close a mark, for good */
     _Atomic uint32_t signal_tail;      /* the next ticket for a place in the ring */

@@ -309,8 +309,8 @@ static asyncio_case *try_cases(struct select_call *call)
     asyncio_loop *loop = asy_running_loop;
     size_t n = call->count, at = 0, step = 1;
     if (UNLIKELY(loop->is_seeded)) {
-        at = (size_t)asy_random_below(&loop->random, n);
-        step = asy_random_below(&loop->random, 2) ? 1 : n - 1;
+        at = (size_t)asy_order_choose(loop, n);
+        step = asy_order_choose(loop, 2) ? 1 : n - 1;
     }
     for (size_t i = 0; i < n; i++) {
         asyncio_case *one = &call->cases[at];

@@ -47,6 +47,8 @@ void asy_posts_init(asyncio_loop *loop)
  * sleeps, and the caller alone is to wake it. */
 static inline bool announce_post(asyncio_loop *loop)
 {
+    if (UNLIKELY(loop->posts.is_watched) && asy_this_thread() != loop->thread)
+        atomic_store(&loop->posts.has_foreign, true);
     atomic_store(&loop->posts.has_any, true);
     return atomic_load(&loop->posts.is_sleeping) && atomic_exchange(&loop->posts.is_sleeping, false);
 }

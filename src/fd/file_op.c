@@ -133,6 +133,8 @@ static bool try_path_stat(struct file_op *op)
 
 bool asy_file_try(struct file_op *op)
 {
+    if (UNLIKELY(asy_running_loop->director != NULL))
+        return false; /* what the kernel has in memory differs from run to run */
     switch (op->code) {
     case FILE_OPEN:
         return try_open(op);
@@ -300,7 +302,7 @@ static const struct wait_kind file_kind = {
 intptr_t asy_file_offload(asyncio_file *file, struct file_op *op)
 {
     asyncio_loop *loop = asy_running_loop;
-    if (loop->backend->ops->is_virtual) {
+    if (loop->backend->ops->is_virtual && !loop->director) {
         asy_file_run(op);
         return op->result;
     }

@@ -13,6 +13,7 @@
 #include "asyncio/messages.h"
 #include "base/assert.h"
 #include "core/cancel.h"
+#include "core/director.h"
 #include "core/loop.h"
 #include "sys/sys.h"
 #include "sys/thread.h"
@@ -161,7 +162,7 @@ static void bring_back(struct work *work, void (*then)(struct work *work))
     asy_loop_let_go(loop);
 }
 
-static void resume_waiter(struct work *work)
+void asy_work_resume(struct work *work)
 {
     struct wait *wait = work->wait;
     if (wait) {
@@ -176,7 +177,7 @@ static void resume_waiter(struct work *work)
 
 static void run_returned(struct callback *callback)
 {
-    bring_back((struct work *)callback, resume_waiter);
+    bring_back((struct work *)callback, asy_work_resume);
 }
 
 /* The loop closes, and the task that waited never runs again. */
@@ -335,6 +336,8 @@ int asy_offload(struct pool *pool, asyncio_loop *loop, struct work *work)
     work->pool = pool;
     ASY_ASSERT(work->run && work->free);
     work->has_begun = work->is_running = work->is_abandoned = false;
+    if (UNLIKELY(loop->director != NULL))
+        return asy_work_here_start(loop, work);
     work->abroad.loop_closes = work_loop_closes;
     renew_after_fork(pool);
     pthread_mutex_lock(&pool->lock);
@@ -377,6 +380,8 @@ bool asy_offload_take_back(struct work *work)
 {
     if (asy_loop_is_parents(work->loop))
         return false; /* a thread of the parent may have held the lock at the fork */
+    if (UNLIKELY(work->loop->director != NULL))
+        return asy_work_here_take_back(work);
     pthread_mutex_lock(&work->pool->lock);
     bool is_taken = take_queued_work(work->pool, work);
     leave_locked_pool(work->pool);
@@ -403,6 +408,8 @@ bool asy_offload_abandon(struct work *work)
     uncount_work(work);
     if (asy_loop_is_parents(work->loop))
         return false;
+    if (UNLIKELY(work->loop->director != NULL))
+        return asy_work_here_take_back(work);
     pthread_mutex_lock(&work->pool->lock);
     bool is_taken = take_queued_work(work->pool, work);
     if (!is_taken)

@@ -14,6 +14,7 @@
 #include "core/post.h"
 #include "core/quarantine.h"
 #include "core/task.h"
+#include "core/timer.h"
 #include <pthread.h>
 #include <stdbool.h>
 
@@ -23,6 +24,7 @@ struct work {
     struct abroad abroad; /* among what its loop has abroad. Loop's thread */
     asyncio_loop *loop;   /* held while the pool has the work */
     struct pool *pool;
+    struct timer here;               /* in a simulation: when it runs, on the loop's thread */
     struct wait *wait;               /* of the task that waits; NULL: none, or none any more. Loop's thread */
     bool has_begun, is_running;      /* under the pool's lock */
     int tid;                         /* of the thread that has begun it, for tools; likewise. 0: none */
@@ -67,7 +69,7 @@ void asy_pool_init(struct pool *pool, unsigned threads_max, const char *name);
 void asy_pool_retire(struct pool *pool);
 
 /* Hands the work to the pool, which owns it from then on. 0; -EAGAIN: no thread could be made, and the work
- * is still the caller's. */
+ * is still the caller's. Under a director the loop runs it itself (work_here.c). */
 int asy_offload(struct pool *pool, asyncio_loop *loop, struct work *work);
 
 /*
@@ -81,6 +83,14 @@ int asy_offload_wait_as(struct pool *pool, asyncio_loop *loop, struct work *work
 /* Gives the work up. True: it had not begun, and is the caller's again. False: it goes on, and its place in
  * the pool is free for other work, within the pool's limit. */
 bool asy_offload_abandon(struct work *work);
+/* Back on the loop's thread, and run: resumes the task that waits, or tells `done`, or frees the work. */
+void asy_work_resume(struct work *work);
+
+/* ---- work_here.c: in place of a pool ---- */
+int asy_work_here_start(asyncio_loop *loop, struct work *work);
+/* False: it has run. */
+bool asy_work_here_take_back(struct work *work);
+
 /* Takes the work back if it has not begun. False: it has, and nothing changes. */
 bool asy_offload_take_back(struct work *work);
 
