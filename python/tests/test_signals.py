@@ -17,8 +17,8 @@ LIMIT_S = 60
 
 def run_program(text, *, then=None):
     """Runs a program. `then` is called with its process when it says that it is ready. Returns its output."""
-    process = subprocess.Popen([sys.executable, '-W', 'ignore', '-c', textwrap.dedent(text)], stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen([sys.executable, '-W', 'ignore', '-c', textwrap.dedent(text)],
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     with process:
         try:
             head = process.stdout.readline() if then else ''
