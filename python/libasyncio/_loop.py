@@ -44,9 +44,13 @@ class Loop(_core.LoopCore, asyncio.SelectorEventLoop):
 
     def __init__(self, selector=None):
         super().__init__(_Selector(self) if selector is None else selector)
+        # asyncio's tasks look the method up for each of their steps: here it is bound already.
+        if type(self).call_soon is _core.LoopCore.call_soon:
+            self.call_soon = self.call_soon
 
     def close(self):
         super().close()
+        self.__dict__.pop('call_soon', None)
         self._close_core()
 
     def _make_socket_transport(self, sock, protocol, waiter=None, *, extra=None, server=None):

@@ -75,6 +75,7 @@ struct face_state {
     bool knows_sockets; /* where their descriptor is */
     PyObject *minus_one;
     PyObject *loop_keyword, *task_keywords; /* ("loop",), ("loop", "name", "context") */
+    PyObject *context_name;                 /* "context", as the last caller has it; or NULL */
 #define X(name) PyObject *str_##name;
     FACE_NAMES(X)
 #undef X

@@ -67,19 +67,17 @@ static void forget_target(struct face_handle *handle)
     PyObject **args = handle->args;
     uint32_t n = handle->n_args;
     PyObject *callback = handle->callback, *context = handle->context;
+    if (!callback)
+        return;
     handle->n_args = 0;
     handle->callback = handle->context = NULL;
-    Py_XDECREF(callback);
-    Py_XDECREF(context);
-    if (args == handle->room + 1) { /* these may free the handle's place for arguments: n_args is 0 */
-        while (n)
-            Py_DECREF(args[--n]);
-        return;
-    }
     handle->args = handle->room + 1;
+    Py_DECREF(callback);
+    Py_XDECREF(context);
     while (n)
         Py_DECREF(args[--n]);
-    PyMem_Free(args - 1);
+    if (UNLIKELY(args != handle->room + 1))
+        PyMem_Free(args - 1);
 }
 
 void face_handle_free(PyObject *self)

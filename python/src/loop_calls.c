@@ -26,10 +26,21 @@ static bool is_name(PyObject *name, PyObject *other)
     return name == other || PyUnicode_Compare(name, other) == 0;
 }
 
+/* asyncio's tasks, which call most, have a string of their own for it: the last one is remembered. */
+static bool is_context(struct face_state *state, PyObject *name)
+{
+    if (LIKELY(name == state->context_name))
+        return true;
+    if (!is_name(name, state->str_context))
+        return false;
+    Py_XSETREF(state->context_name, Py_NewRef(name));
+    return true;
+}
+
 static int take_keyword(struct face_state *state, struct request *request, PyObject *name, PyObject *value)
 {
     PyObject **place = NULL;
-    if (is_name(name, state->str_context))
+    if (is_context(state, name))
         place = &request->target.context;
     else if (is_name(name, state->str_callback))
         place = &request->target.callback;
@@ -51,6 +62,19 @@ static int refuse_missing(const struct request *request)
     PyErr_Format(PyExc_TypeError, "%s() missing a required argument: %R or 'callback'", request->method,
                  request->time_name ? request->time_name : Py_None);
     return -1;
+}
+
+/* call_soon(callback, *args) and call_soon(callback, *args, context=context). False: it looks otherwise. */
+static inline bool parse_simply(struct face_state *state, struct face_target *target, struct vector given)
+{
+    if (UNLIKELY(given.n < 1))
+        return false;
+    *target = (struct face_target){given.args[0], given.args + 1, given.n - 1, NULL};
+    if (!given.names)
+        return true;
+    target->context = given.args[given.n];
+    return LIKELY(PyTuple_GET_SIZE(given.names) == 1 &&
+                  PyTuple_GET_ITEM(given.names, 0) == state->context_name);
 }
 
 static int parse_request(struct face_state *state, struct request *request, struct vector given)
@@ -108,9 +132,12 @@ static PyObject *queue_soon(struct face_loop *face, const struct face_target *ta
 static PyObject *call_soon(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names)
 {
     struct face_loop *face = (struct face_loop *)self;
+    struct face_target simple;
+    struct vector given = {args, n, names};
+    if (LIKELY(!face->is_debug && !face->is_closed && parse_simply(face->state, &simple, given)))
+        return queue_soon(face, &simple);
     struct request request = {.method = "call_soon"};
-    if (UNLIKELY(parse_request(face->state, &request, (struct vector){args, n, names}) < 0 ||
-                 face_loop_check_open(face) < 0))
+    if (UNLIKELY(parse_request(face->state, &request, given) < 0 || face_loop_check_open(face) < 0))
         return NULL;
     if (UNLIKELY(face->is_debug) && check_debug(face, &request, /* is_threadsafe= */ false) < 0)
         return NULL;

@@ -118,6 +118,7 @@ static int clear_module(PyObject *module)
     Py_CLEAR(state->minus_one);
     Py_CLEAR(state->loop_keyword);
     Py_CLEAR(state->task_keywords);
+    Py_CLEAR(state->context_name);
 #define X(name) Py_CLEAR(state->str_##name);
     FACE_NAMES(X)
 #undef X

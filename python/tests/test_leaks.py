@@ -44,7 +44,8 @@ def use_handles(loop):
 
 def use_wrong_arguments(loop):
     for call in (lambda: loop.call_soon(), lambda: loop.call_later('x', print),
-                 lambda: loop.call_at(None, print), lambda: loop.call_soon(print, wrong=1), lambda: loop.add_reader('x', print),
+                 lambda: loop.call_at(None, print), lambda: loop.call_soon(print, wrong=1),
+                 lambda: loop.add_reader("x", print),
                  lambda: loop.add_reader(12345, print), lambda: loop.create_task(1)):
         try:
             call()
