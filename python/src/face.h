@@ -29,32 +29,57 @@
 
 /* Names that are looked up often, interned. */
 #define FACE_NAMES(X)                                                                                        \
+    X(__class__)                                                                                             \
+    X(_asyncio_future_blocking)                                                                              \
+    X(_buffer)                                                                                               \
     X(_call_connection_lost)                                                                                 \
     X(_check_callback)                                                                                       \
     X(_check_thread)                                                                                         \
+    X(_connection_lost)                                                                                      \
+    X(_drain_helper)                                                                                         \
+    X(_eof)                                                                                                  \
+    X(_exception)                                                                                            \
+    X(_limit)                                                                                                \
+    X(_loop)                                                                                                 \
     X(_maybe_pause_protocol)                                                                                 \
     X(_maybe_resume_protocol)                                                                                \
+    X(_paused)                                                                                               \
+    X(_protocol)                                                                                             \
     X(_read_ready__on_eof)                                                                                   \
+    X(_reader)                                                                                               \
     X(_report_slow)                                                                                          \
     X(_signal_handlers)                                                                                      \
+    X(_stream_reader_wr)                                                                                     \
+    X(_transport)                                                                                            \
+    X(_waiter)                                                                                               \
     X(buffer_updated)                                                                                        \
     X(call_exception_handler)                                                                                \
     X(callback)                                                                                              \
+    X(cancelled)                                                                                             \
     X(context)                                                                                               \
     X(coro)                                                                                                  \
+    X(create_future)                                                                                         \
     X(data_received)                                                                                         \
     X(delay)                                                                                                 \
+    X(done)                                                                                                  \
     X(exception)                                                                                             \
     X(fileno)                                                                                                \
     X(get_buffer)                                                                                            \
     X(handle)                                                                                                \
+    X(is_closing)                                                                                            \
     X(loop)                                                                                                  \
     X(message)                                                                                               \
     X(name)                                                                                                  \
+    X(pause_reading)                                                                                         \
     X(protocol)                                                                                              \
+    X(result)                                                                                                \
+    X(resume_reading)                                                                                        \
+    X(set_result)                                                                                            \
     X(source_traceback)                                                                                      \
+    X(throw)                                                                                                 \
     X(transport)                                                                                             \
-    X(when)
+    X(when)                                                                                                  \
+    X(write)
 
 #define FACE_FREE_HANDLES 256 /* kept for the next call_soon, of either kind */
 
@@ -63,6 +88,7 @@ struct transport;
 
 struct face_state {
     PyTypeObject *loop_type, *handle_type, *timer_type, *transport_type;
+    PyTypeObject *stream_reader_type, *stream_writer_type, *stream_protocol_type, *operation_type;
     /* Of Python's own asyncio. */
     PyObject *Handle, *TimerHandle; /* what handles say that they are */
     PyObject *Future, *Task;
@@ -71,9 +97,10 @@ struct face_state {
     PyObject *set_wakeup_fd;
     PyObject *SocketTransport, *BufferedProtocol,
         *logger; /* the first is asyncio's _SelectorSocketTransport */
+    PyObject *StreamReader, *StreamWriter, *StreamReaderProtocol, *IncompleteReadError, *LimitOverrunError;
     PyObject *socket_type;
-    bool knows_sockets; /* where their descriptor is */
-    PyObject *minus_one;
+    bool knows_sockets;                     /* where their descriptor is */
+    PyObject *minus_one, *newline;          /* -1, b'\n' */
     PyObject *loop_keyword, *task_keywords; /* ("loop",), ("loop", "name", "context") */
     PyObject *context_name;                 /* "context", as the last caller has it; or NULL */
 #define X(name) PyObject *str_##name;
@@ -92,6 +119,7 @@ struct face_state *face_state_of(PyTypeObject *type);
 int face_handle_add_types(PyObject *module, struct face_state *state);
 int face_loop_add_type(PyObject *module, struct face_state *state);
 int face_transport_add_type(PyObject *module, struct face_state *state);
+int face_stream_add_types(PyObject *module, struct face_state *state);
 
 /* ---- The loop -------------------------------------------------------------------- */
 

@@ -40,6 +40,11 @@ static int import_names(struct face_state *state)
         {"asyncio.log", "logger", &state->logger},
         {"asyncio.selector_events", "_SelectorSocketTransport", &state->SocketTransport},
         {"_socket", "socket", &state->socket_type},
+        {"asyncio", "StreamReader", &state->StreamReader},
+        {"asyncio", "StreamWriter", &state->StreamWriter},
+        {"asyncio", "StreamReaderProtocol", &state->StreamReaderProtocol},
+        {"asyncio", "IncompleteReadError", &state->IncompleteReadError},
+        {"asyncio", "LimitOverrunError", &state->LimitOverrunError},
     };
     for (size_t i = 0; i < sizeof(imports) / sizeof(imports[0]); i++)
         if (import_name(&imports[i]) < 0)
@@ -57,7 +62,8 @@ static int intern_names(struct face_state *state)
     state->loop_keyword = Py_BuildValue("(O)", state->str_loop);
     state->task_keywords = Py_BuildValue("(OOO)", state->str_loop, state->str_name, state->str_context);
     state->minus_one = PyLong_FromLong(-1);
-    return state->loop_keyword && state->task_keywords && state->minus_one ? 0 : -1;
+    state->newline = PyBytes_FromString("\n");
+    return state->loop_keyword && state->task_keywords && state->minus_one && state->newline ? 0 : -1;
 }
 
 /* ---- The module ------------------------------------------------------------------ */
@@ -68,7 +74,7 @@ static int execute_module(PyObject *module)
     if (intern_names(state) < 0 || import_names(state) < 0)
         return -1;
     if (face_handle_add_types(module, state) < 0 || face_loop_add_type(module, state) < 0 ||
-        face_transport_add_type(module, state) < 0)
+        face_transport_add_type(module, state) < 0 || face_stream_add_types(module, state) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "__version__", asyncio_version());
 }
@@ -93,6 +99,15 @@ static int visit_module(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->logger);
     Py_VISIT(state->SocketTransport);
     Py_VISIT(state->socket_type);
+    Py_VISIT(state->stream_reader_type);
+    Py_VISIT(state->stream_writer_type);
+    Py_VISIT(state->stream_protocol_type);
+    Py_VISIT(state->operation_type);
+    Py_VISIT(state->StreamReader);
+    Py_VISIT(state->StreamWriter);
+    Py_VISIT(state->StreamReaderProtocol);
+    Py_VISIT(state->IncompleteReadError);
+    Py_VISIT(state->LimitOverrunError);
     return 0;
 }
 
@@ -115,7 +130,17 @@ static int clear_module(PyObject *module)
     Py_CLEAR(state->logger);
     Py_CLEAR(state->SocketTransport);
     Py_CLEAR(state->socket_type);
+    Py_CLEAR(state->stream_reader_type);
+    Py_CLEAR(state->stream_writer_type);
+    Py_CLEAR(state->stream_protocol_type);
+    Py_CLEAR(state->operation_type);
+    Py_CLEAR(state->StreamReader);
+    Py_CLEAR(state->StreamWriter);
+    Py_CLEAR(state->StreamReaderProtocol);
+    Py_CLEAR(state->IncompleteReadError);
+    Py_CLEAR(state->LimitOverrunError);
     Py_CLEAR(state->minus_one);
+    Py_CLEAR(state->newline);
     Py_CLEAR(state->loop_keyword);
     Py_CLEAR(state->task_keywords);
     Py_CLEAR(state->context_name);

@@ -104,6 +104,10 @@ static void drop_first(struct output *output)
 void output_drop(struct output *output, Py_ssize_t n)
 {
     output->size -= n;
+    if (output->count == 1 && !output->size) { /* mostly */
+        drop_first(output);
+        return;
+    }
     while (output->count) {
         Py_ssize_t spare = output->count == 1 ? output->spare : 0;
         Py_ssize_t rest = PyBytes_GET_SIZE(*piece_at(output, 0)) - output->skip - spare;

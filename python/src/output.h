@@ -25,6 +25,11 @@ struct output {
 /* Queues bytes, which must not be none. 0, or -1 with MemoryError. */
 int output_add(struct output *output, PyObject *bytes);
 int output_add_copy(struct output *output, const char *data, Py_ssize_t n);
+/* Where the first piece begins. Must not be empty. */
+static inline const char *output_start(const struct output *output)
+{
+    return PyBytes_AS_STRING(output->pieces[output->first]) + output->skip;
+}
 /* Fills in at most n_max of the first pieces, and returns how many there are. */
 int output_pieces(const struct output *output, struct iovec *pieces, int n_max);
 /* Drops the first n bytes, which have been sent. */

@@ -2,6 +2,7 @@
  * Socket transports: the state and the type. See transport.h.
  */
 #include "transport.h"
+#include "stream.h"
 #include <structmember.h>
 
 Py_ssize_t transport_offset;
@@ -120,6 +121,7 @@ static PyObject *force_close_method(PyObject *self, PyObject *error)
 static PyObject *call_connection_lost_method(PyObject *self, PyObject *error)
 {
     struct transport *t = transport_of(self);
+    Py_CLEAR(t->reader);
     Py_CLEAR(t->context);
     if (t->port) {
         asyncio_call_cancel(&t->port->again);
@@ -149,6 +151,10 @@ static PyObject *set_protocol_method(PyObject *self, PyObject *protocol)
     int is_buffered = state ? PyObject_IsInstance(protocol, state->BufferedProtocol) : -1;
     if (is_buffered < 0)
         return NULL;
+    PyObject *reader;
+    if (face_stream_adopt(state, protocol, &reader) < 0)
+        return NULL;
+    Py_XSETREF(t->reader, reader);
     t->is_buffered = is_buffered;
     t->is_connected = true;
     Py_XSETREF(t->protocol, Py_NewRef(protocol));
@@ -303,6 +309,8 @@ static const PyMemberDef transport_members[] = {
     MEMBER("_extra", T_OBJECT_EX, extra),
     MEMBER("_empty_waiter", T_OBJECT, empty_waiter),
     MEMBER("_low_water", T_OBJECT, low_water),
+    MEMBER("_server", T_OBJECT, server),
+    MEMBER("_read_ready_cb", T_OBJECT, read_ready_cb),
     MEMBER("_conn_lost", T_PYSSIZET, conn_lost),
     MEMBER("_sock_fd", T_INT, sock_fd),
     MEMBER("_closing", T_BOOL, is_closing),
@@ -316,18 +324,21 @@ static const PyMemberDef transport_members[] = {
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
-/* The dictionary of an instance, which the class behind ours has. Before 3.12 there is no other way to visit
- * it than to make it with the instance. */
+/* The dictionary of an instance, which the class behind ours has. It is almost always empty, since all
+ * attributes of CPython's are members. Before 3.12 there is no other way to visit it than to make it with the
+ * first attribute that is not. */
 #if PY_VERSION_HEX >= 0x030D0000
 #define VISIT_DICTIONARY PyObject_VisitManagedDict
 #define CLEAR_DICTIONARY PyObject_ClearManagedDict
+#define SET_ATTRIBUTE PyObject_GenericSetAttr
 #elif PY_VERSION_HEX >= 0x030C0000
 #define VISIT_DICTIONARY _PyObject_VisitManagedDict
 #define CLEAR_DICTIONARY _PyObject_ClearManagedDict
+#define SET_ATTRIBUTE PyObject_GenericSetAttr
 #else
 static int visit_dictionary(PyObject *self, visitproc visit, void *arg)
 {
-    PyObject **dictionary = _PyObject_GetDictPtr(self);
+    PyObject **dictionary = transport_of(self)->has_dictionary ? _PyObject_GetDictPtr(self) : NULL;
     if (dictionary)
         Py_VISIT(*dictionary);
     return 0;
@@ -335,12 +346,27 @@ static int visit_dictionary(PyObject *self, visitproc visit, void *arg)
 
 static void clear_dictionary(PyObject *self)
 {
-    PyObject **dictionary = _PyObject_GetDictPtr(self);
+    PyObject **dictionary = transport_of(self)->has_dictionary ? _PyObject_GetDictPtr(self) : NULL;
     if (dictionary && *dictionary)
         PyDict_Clear(*dictionary);
 }
+
+static int set_attribute(PyObject *self, PyObject *name, PyObject *value)
+{
+    struct transport *t = transport_of(self);
+    PyObject *descriptor = t->has_dictionary ? NULL : _PyType_Lookup(Py_TYPE(self), name);
+    if (!t->has_dictionary && !(descriptor && Py_TYPE(descriptor)->tp_descr_set)) {
+        PyObject *dictionary = PyObject_GenericGetDict(self, NULL);
+        if (!dictionary)
+            return -1;
+        t->has_dictionary = true;
+        Py_DECREF(dictionary);
+    }
+    return PyObject_GenericSetAttr(self, name, value);
+}
 #define VISIT_DICTIONARY visit_dictionary
 #define CLEAR_DICTIONARY clear_dictionary
+#define SET_ATTRIBUTE set_attribute
 #endif
 
 static PyObject *new_transport(PyTypeObject *type, PyObject *args, PyObject *keywords)
@@ -352,9 +378,7 @@ static PyObject *new_transport(PyTypeObject *type, PyObject *args, PyObject *key
     struct transport *t = transport_of(self);
     t->fd = &t->sock_fd;
     t->sock_fd = -1;
-    PyObject *dictionary = PyObject_GenericGetDict(self, NULL);
-    Py_XDECREF(dictionary); /* the instance has it */
-    if (dictionary && transport_make_port(t) == 0)
+    if (transport_make_port(t) == 0)
         return self;
     Py_DECREF(self);
     return NULL;
@@ -370,7 +394,10 @@ static int visit_transport(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(t->sock);
     Py_VISIT(t->extra);
     Py_VISIT(t->empty_waiter);
+    Py_VISIT(t->server);
+    Py_VISIT(t->read_ready_cb);
     Py_VISIT(t->context);
+    Py_VISIT(t->reader);
     return VISIT_DICTIONARY(self, visit, arg);
 }
 
@@ -387,7 +414,10 @@ static int clear_transport(PyObject *self)
     Py_CLEAR(t->sock);
     Py_CLEAR(t->extra);
     Py_CLEAR(t->empty_waiter);
+    Py_CLEAR(t->server);
+    Py_CLEAR(t->read_ready_cb);
     Py_CLEAR(t->context);
+    Py_CLEAR(t->reader);
     Py_CLEAR(t->high_water);
     Py_CLEAR(t->low_water);
     CLEAR_DICTIONARY(self);
@@ -456,10 +486,15 @@ static PyTypeObject *make_type(PyObject *module, struct face_state *state)
         members[i].offset += transport_offset;
     }
     PyType_Slot slots[] = {
-        {Py_tp_new, new_transport},         {Py_tp_dealloc, free_transport},
-        {Py_tp_traverse, visit_transport},  {Py_tp_clear, clear_transport},
-        {Py_tp_methods, transport_methods}, {Py_tp_members, members},
-        {Py_tp_getset, transport_getset},   {0, NULL},
+        {Py_tp_new, new_transport},
+        {Py_tp_dealloc, free_transport},
+        {Py_tp_traverse, visit_transport},
+        {Py_tp_clear, clear_transport},
+        {Py_tp_methods, transport_methods},
+        {Py_tp_members, members},
+        {Py_tp_getset, transport_getset},
+        {Py_tp_setattro, SET_ATTRIBUTE},
+        {0, NULL},
     };
     PyType_Spec spec = {
         .name = "libasyncio._core.TransportCore",

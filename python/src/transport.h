@@ -34,6 +34,7 @@ struct transport {
     struct port *port;
     struct face_loop *face; /* of `loop`; NULL: none, or the connection is lost */
     int *fd;                /* in the socket object, where it shows that a program closes it */
+    PyObject *reader;       /* a stream's: a weak reference to its StreamReader; or NULL */
     PyObject *context;      /* in which the protocol is called; NULL until it reads */
     struct output output;
     bool is_buffered; /* the protocol is a BufferedProtocol */
@@ -47,11 +48,13 @@ struct transport {
     bool is_looking;   /* `again` is queued */
     bool is_held;      /* the loop has a reference */
     bool is_watched;
+    bool has_dictionary; /* before 3.12: that the collector can visit */
     struct transport *next_unsent;
     struct face_link link; /* among the held */
 
     /* CPython's attributes. */
-    PyObject *loop, *protocol, *sock, *extra, *empty_waiter, *high_water, *low_water;
+    PyObject *loop, *protocol, *sock, *extra, *empty_waiter, *high_water, *low_water, *server;
+    PyObject *read_ready_cb;
     Py_ssize_t high, conn_lost;
     int sock_fd;
     char is_closing, is_eof, is_paused, is_protocol_paused, is_connected;

@@ -5,8 +5,11 @@
  * there is more; so does it after the peer's end, which is why a hang-up is read to the end. A full read goes
  * on in the loop's next turn, so that nobody else waits.
  */
+#include "stream.h"
 #include "transport.h"
 #include <errno.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define READ_BYTES_MAX (256 << 10) /* Python's max_size */
 
@@ -19,7 +22,8 @@ static void note_read(struct transport *t, ssize_t n, size_t size)
 /* How much was read, 0 at the end; -1: nothing, and all is told, or an exception is set. */
 static ssize_t receive(struct transport *t, void *buf, size_t n_max)
 {
-    ssize_t n = recv(*t->fd, buf, n_max, MSG_DONTWAIT);
+    /* Nobody cancels this thread: past the C library's points of cancellation. */
+    ssize_t n = syscall(SYS_recvfrom, *t->fd, buf, n_max, MSG_DONTWAIT, NULL, NULL);
     if (LIKELY(n >= 0)) {
         note_read(t, n, n_max);
         return n;
@@ -82,7 +86,11 @@ static int read_data(struct transport *t)
     ssize_t n = buf ? receive(t, buf, READ_BYTES_MAX) : -1;
     if (UNLIKELY(n <= 0))
         return after_receive(t, n);
-    return call_data_received(t, buf, n);
+    if (!t->reader)
+        return call_data_received(t, buf, n);
+    if (face_stream_feed(t->face->state, t->reader, buf, n) < 0)
+        return transport_fail(t, "Fatal error: protocol.data_received() call failed.");
+    return 0;
 }
 
 /* ---- Into the protocol's buffer ---------------------------------------------------- */

@@ -85,7 +85,8 @@ void transport_report(struct face_loop *face, PyObject *self, const char *method
 static void call_methods(struct transport *t, bool reads, bool writes)
 {
     struct face_loop *face = t->face;
-    PyObject *self = self_of(t), *context = Py_XNewRef(t->context);
+    /* A reader that is fed calls nobody, and needs no context. */
+    PyObject *self = self_of(t), *context = t->reader && !writes ? NULL : Py_XNewRef(t->context);
     if (context && UNLIKELY(PyContext_Enter(context) < 0)) {
         transport_report(face, self, "_read_ready");
         Py_CLEAR(context);

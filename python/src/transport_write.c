@@ -11,7 +11,9 @@
  */
 #include "transport.h"
 #include <errno.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #define PIECES_MAX 64               /* of one system call */
 #define UNSENT_BYTES_MAX (64 << 10) /* sent at once from there on */
@@ -19,19 +21,30 @@
 
 /* ---- Sending -------------------------------------------------------------------- */
 
-/* Sends what is queued and `extra` behind it, as far as there is room. How much was taken; -1 and an
- * exception. */
-static Py_ssize_t send_pieces(struct transport *t, const struct iovec *extra)
+/* Nobody cancels this thread: the system calls go past the C library's points of cancellation. */
+static ssize_t send_piece(struct transport *t)
+{
+    return syscall(SYS_sendto, *t->fd, output_start(&t->output), (size_t)t->output.size,
+                   MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);
+}
+
+static ssize_t send_message(struct transport *t, const struct iovec *extra)
 {
     struct iovec pieces[PIECES_MAX + 1];
     int n = output_pieces(&t->output, pieces, PIECES_MAX);
     if (extra)
         pieces[n++] = *extra;
     struct msghdr message = {.msg_iov = pieces, .msg_iovlen = (size_t)n};
+    return syscall(SYS_sendmsg, *t->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* Sends what is queued and `extra` behind it, as far as there is room. How much was taken; -1 and an
+ * exception. */
+static Py_ssize_t send_pieces(struct transport *t, const struct iovec *extra)
+{
     ssize_t sent;
     do {
-        sent = n == 1 ? send(*t->fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT)
-                      : sendmsg(*t->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        sent = LIKELY(t->output.count == 1 && !extra) ? send_piece(t) : send_message(t, extra);
     } while (sent < 0 && errno == EINTR);
     if (sent >= 0)
         return sent;
