@@ -7,6 +7,8 @@ import weakref
 from asyncio import base_events, sslproto
 
 from . import _core
+from ._children import Children
+from ._servers import Servers
 from ._transports import SocketTransport
 
 
@@ -39,7 +41,7 @@ class _Selector(selectors.BaseSelector):
         return super().get_key(fileobj if isinstance(fileobj, int) else fileobj.fileno())
 
 
-class Loop(_core.LoopCore, asyncio.SelectorEventLoop):
+class Loop(_core.LoopCore, Servers, Children, asyncio.SelectorEventLoop):
     """An event loop in C, with all that asyncio.SelectorEventLoop has."""
 
     def __init__(self, selector=None):
@@ -52,6 +54,7 @@ class Loop(_core.LoopCore, asyncio.SelectorEventLoop):
         super().close()
         self.__dict__.pop('call_soon', None)
         self._close_core()
+        self._forget_children()
 
     def _make_socket_transport(self, sock, protocol, waiter=None, *, extra=None, server=None):
         return SocketTransport(self, sock, protocol, waiter, extra, server)

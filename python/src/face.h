@@ -210,6 +210,8 @@ bool face_loop_may_call(struct face_loop *face);
  * forked child. */
 void face_loop_called(struct face_loop *face);
 
+PyObject *face_accept(PyObject *module, PyObject *number);
+
 /* Methods of the loop: loop_calls.c, loop_run.c and watch.c. */
 extern PyMethodDef face_call_methods[], face_run_methods[], face_watch_methods[];
 
