@@ -7,6 +7,9 @@
 #define ASYNCIO_INSPECT_H
 
 #include <asyncio/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 ASYNCIO_BEGIN_DECLS
@@ -61,6 +64,46 @@ ASYNCIO_API void asyncio_print_tasks(FILE *file);
  * SIGQUIT does this on stderr, unless the program has changed that signal's action; the program goes on.
  */
 ASYNCIO_API void asyncio_dump_signalsafe(int fd);
+
+/* ---- The watchdog ----------------------------------------------------------------- */
+
+/*
+ * A loop that is held: one task or callback does not give way. Where it computes, a signal asks its thread
+ * which calls it is in; where it sits in a system call, there is no signal, as that would end some of these
+ * early, and the only frame is the place of the call. All texts are valid until the handler returns.
+ */
+typedef struct asyncio_stall {
+    uint64_t loop;         /* its number, as `asyncio ps` and dumps have it */
+    double seconds;        /* for so long, at the least */
+    const char *task;      /* the name of the task that holds it; NULL: a callback, or unknown */
+    const char *coroutine; /* of that task; or NULL */
+    const char *file;      /* where the task was made; or NULL */
+    int line;
+    char state;                /* of the thread: 'R' it computes, 'S' or 'D' it sleeps; '\0' unknown */
+    int syscall;               /* the number of the system call that it is in; -1: none, or unknown */
+    const char *words;         /* what it does: "it computes", "it is in read(5), pipe:[4711]" */
+    const void *const *frames; /* the calls that it is in, the innermost first */
+    size_t frame_count;        /* 0: unknown */
+    bool over;                 /* the loop goes on, after so many seconds; the rest is empty */
+    uintptr_t reserved[4];
+} asyncio_stall;
+
+/*
+ * Sets the function that is told of held loops, in place of lines on stderr; NULL: those again.
+ *
+ * A loop is watched if its run option `watchdog` says so, and in debug mode: a thread looks four times within
+ * that limit whether it has gone on. It tells once that the loop is held, 1 to 1.5 limits after that began
+ * (up to a second later if the process was idle before), and once that it goes on. It says nothing while a
+ * debugger holds the process. Time in which the process was stopped, or had no processor, does not count.
+ * A loop that waits for events is not held; nor is one inside wait hooks.
+ *
+ * fn runs on that thread. It must not use the loop, nor wait for the loop's thread: the end of the last loop
+ * that is watched waits for fn. The same fn may be called about several loops, one call at a time. The signal
+ * is SIGURG, and it is sent only if the program has no action of its own for it.
+ *
+ * Any thread. Returns when the old function does not run any more. 0; ASYNCIO_ESTATE inside such a function.
+ */
+ASYNCIO_API int asyncio_set_stall_handler(void (*fn)(const asyncio_stall *stall, void *arg), void *arg);
 
 /* ---- Metrics ---------------------------------------------------------------------- */
 

@@ -27,6 +27,8 @@ typedef struct asyncio_run_options {
     asyncio_clock clock;     /* virtual: time jumps to the next timer when nothing is ready */
     uint64_t seed;           /* of the order in which ready tasks run; 0: FIFO, or ASYNCIO_SEED */
     int overflow_report;     /* name the task whose stack overflowed; default: on, over the default action */
+    double watchdog;         /* seconds for which a loop may be held, see inspect.h; 0: none, in debug mode
+                              * 0.5; < 0: none there, either */
     uintptr_t reserved[4];
 } asyncio_run_options;
 

@@ -11,7 +11,42 @@
 #include "core/task.h"
 #include "sys/backtrace.h"
 #include "sys/sys.h"
+#include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
+
+/* ---- One call ------------------------------------------------------------------------ */
+
+asyncio_call_frame asy_call_frame_of(const void *pc, bool is_exact)
+{
+    size_t back = is_exact ? 0 : 1;
+    struct asy_symbol symbol = asy_sys_find_symbol((const char *)pc - back);
+    return (asyncio_call_frame){pc, symbol.function, symbol.object,
+                                symbol.offset + (symbol.object ? back : 0)};
+}
+
+bool asy_call_frame_is_ours(const asyncio_call_frame *frame)
+{
+    struct asy_symbol library = asy_sys_find_symbol((const void *)&asyncio_capture_call_graph);
+    struct asy_symbol program = asy_sys_find_symbol((const void *)(uintptr_t)getauxval(AT_ENTRY));
+    return !frame->function && library.base != program.base && frame->object == library.object;
+}
+
+static const char *without_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+void asy_call_frame_text(const asyncio_call_frame *frame, char text[ASY_CALL_TEXT])
+{
+    if (frame->function)
+        snprintf(text, ASY_CALL_TEXT, "%s+0x%zx", frame->function, frame->offset);
+    else if (frame->object)
+        snprintf(text, ASY_CALL_TEXT, "%s+0x%zx", without_folder(frame->object), frame->offset);
+    else
+        snprintf(text, ASY_CALL_TEXT, "%p", frame->pc);
+}
 
 /* ---- One task ------------------------------------------------------------------------ */
 
@@ -43,12 +78,8 @@ static bool copy_calls(asyncio_call_graph *graph, const asyncio_task *task, cons
     graph->frames = asy_sys_alloc((size_t)count * sizeof *graph->frames);
     if (!graph->frames)
         return false;
-    for (int i = 0; i < count; i++) {
-        /* An address where a call returns to: the call lies before it, maybe in another function. */
-        struct asy_symbol symbol = asy_sys_find_symbol((const char *)pcs[i] - 1);
-        graph->frames[i] = (asyncio_call_frame){pcs[i], symbol.function, symbol.object,
-                                                symbol.offset + (symbol.object != 0)};
-    }
+    for (int i = 0; i < count; i++)
+        graph->frames[i] = asy_call_frame_of(pcs[i], /* is_exact= */ false);
     graph->frame_count = (size_t)count;
     return true;
 }

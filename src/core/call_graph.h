@@ -24,4 +24,13 @@ struct asyncio_call_graph {
 /* Of a task of this thread. NULL: no memory. `caller`: the address that the public function returns to. */
 asyncio_call_graph *asy_call_graph_capture(asyncio_task *task, const void *caller);
 
+/* The call that an address lies in. Unless it is exact, it is where a call returns to: the call lies before
+ * it, maybe in another function. */
+asyncio_call_frame asy_call_frame_of(const void *pc, bool is_exact);
+/* Where the library's code is a file of its own, its functions without a public name are of no interest. */
+bool asy_call_frame_is_ours(const asyncio_call_frame *frame);
+/* "function+0x12", or "program+0x1234". */
+#define ASY_CALL_TEXT 512
+void asy_call_frame_text(const asyncio_call_frame *frame, char text[ASY_CALL_TEXT]);
+
 #endif

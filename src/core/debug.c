@@ -22,6 +22,7 @@ void asy_debug_update(asyncio_loop *loop)
 {
     loop->is_stepping = loop->debug || loop->instrument || loop->director;
     asy_dump_bind(loop, loop->debug);
+    asy_watchdog_update(loop);
     if (loop->debug)
         atomic_store(&asy_debug_seen, true);
 }

@@ -8,6 +8,7 @@
 #include "base/line.h"
 #include "core/descriptor.h"
 #include "core/loop.h"
+#include "core/peek.h"
 #include "core/task.h"
 #include "sys/context.h"
 #include "sys/sys.h"
@@ -17,29 +18,15 @@
 #include <unistd.h>
 
 #define LOOPS_MAX 1000
-#define TEXT_PART 64
-#define TEXT_PARTS 3
-
-#define PEEK(to, from) asy_sys_peek((to), (from), sizeof *(to))
+#define TEXT_BYTES 192
 
 /* ---- Words --------------------------------------------------------------------------- */
 
-/* A text that may be gone. Many bytes are copied at a time, but none beyond the end of a page, where memory
- * may end. Control characters do not reach a terminal. */
 static void add_text(struct line *line, const char *text)
 {
-    char bytes[TEXT_PART];
-    for (int part = 0; text && part < TEXT_PARTS; part++) {
-        size_t count = TEXT_PART - (uintptr_t)text % TEXT_PART; /* a page is a multiple of a part */
-        if (!asy_sys_peek(bytes, text, count))
-            return;
-        for (size_t i = 0; i < count; i++) {
-            if (!bytes[i])
-                return;
-            line_add_byte(line, (unsigned char)bytes[i] < ' ' ? '?' : bytes[i]);
-        }
-        text += count;
-    }
+    char copy[TEXT_BYTES];
+    asy_peek_text(copy, sizeof copy, text);
+    line_add(line, copy);
 }
 
 static void send_line(int fd, struct line *line)

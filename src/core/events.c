@@ -400,6 +400,8 @@ int asy_loop_begin_run(asyncio_loop *loop, const char *call)
     loop->hops = 0;
     asy_exceptions_enter(loop);
     asy_overflow_watch(loop);
+    if (UNLIKELY(loop->watched.limit_ns))
+        asy_watchdog_enter(loop);
     return 0;
 }
 
@@ -410,6 +412,8 @@ void asy_loop_end_run(asyncio_loop *loop)
     asy_exceptions_leave(loop);
     if (UNLIKELY(loop->is_traced))
         asy_trace_left(loop);
+    if (UNLIKELY(loop->watched.limit_ns))
+        asy_watchdog_leave(loop);
     asy_running_loop = NULL;
     loop->is_running = false;
     count_lag(loop);

@@ -21,8 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFAULT_SLOW_NS 100000000
-
 /* ---- All loops ------------------------------------------------------------------ */
 
 /* Guards the list of loops: any thread adds to it, walks it and takes off. A loop on it has its struct. */
@@ -102,6 +100,7 @@ static void forget_loops_of_parent(void)
     list_init(&asy_runtime.loops);
     asy_overflow_forked();
     asy_dump_forked();
+    asy_watchdog_forked();
 }
 
 static void watch_loop_forks(void)
@@ -115,12 +114,6 @@ void asy_watch_forks(void)
 }
 
 /* ---- Made ------------------------------------------------------------------------ */
-
-static bool environment_says_debug(void)
-{
-    const char *value = secure_getenv("ASYNCIO_DEBUG");
-    return value && *value && strcmp(value, "0") != 0;
-}
 
 static uint64_t chosen_seed(const asyncio_run_options *options)
 {
@@ -137,6 +130,8 @@ static int check_options(const asyncio_run_options *options)
                                   options->stack_size, (size_t)ASY_STACK_MAX_BYTES);
     if (options->shutdown_grace != options->shutdown_grace)
         return (int)asyncio_raise(-EINVAL, "shutdown_grace is not a number");
+    if (options->watchdog != options->watchdog)
+        return (int)asyncio_raise(-EINVAL, "watchdog is not a number");
     if ((unsigned)options->backend > ASYNCIO_BACKEND_IO_URING ||
         (unsigned)options->clock > ASYNCIO_CLOCK_VIRTUAL)
         return (int)asyncio_raise(-EINVAL, "there is no such backend or clock");
@@ -159,9 +154,11 @@ static void init_loop(asyncio_loop *loop, const asyncio_run_options *options)
     atomic_init(&loop->refs, 1);
     loop->thread = asy_this_thread();
     loop->fork_generation = asy_fork_generation;
-    loop->slow_ns = DEFAULT_SLOW_NS;
+    loop->words = asy_debug_words();
+    loop->slow_ns = asy_ns_from_seconds(loop->words.slow);
     loop->index = -1;
-    loop->debug = options->debug > 0 || (options->debug == 0 && environment_says_debug());
+    loop->debug = options->debug > 0 || (options->debug == 0 && loop->words.is_on);
+    list_init(&loop->watched.node);
     uint64_t seed = chosen_seed(options);
     loop->is_seeded = seed != 0;
     asy_random_seed(&loop->random, seed);
@@ -294,6 +291,7 @@ static void close_loop(asyncio_loop *loop)
     asy_trace_end(loop);
     asy_overflow_unwatch(loop); /* a loop inside another one is watched until now */
     asy_dump_bind(loop, false);
+    asy_watchdog_forget(loop);
     bool is_in_use = asy_loop_is_owed(loop);
     struct list *abroad;
     while ((abroad = list_take_first(&loop->abroad.entries))) {

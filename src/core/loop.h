@@ -15,6 +15,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/random.h"
+#include "core/debug_words.h"
 #include "core/fiber.h"
 #include "core/handles.h"
 #include "core/metrics.h"
@@ -22,6 +23,7 @@
 #include "core/ready.h"
 #include "core/report.h"
 #include "core/timer.h"
+#include "core/watchdog.h"
 #include "sys/context.h"
 #include "sys/slab.h"
 #include "sys/stack.h"
@@ -192,6 +194,7 @@ struct asyncio_loop {
     const struct director *director; /* of a simulation (core/director.h); or NULL */
     uint32_t stretch;                /* what is left of a batch whose entries are taken one at a time */
     int64_t slow_ns;                 /* debug mode reports a step that took longer */
+    struct debug_words words;        /* of the environment, when the loop was made */
     struct quarantine *quarantine;   /* released blocks, in debug mode */
 
     /* State. */
@@ -201,7 +204,7 @@ struct asyncio_loop {
     bool is_closed; /* other threads may look: written, and read by them, as an atomic */
     bool is_reporting;
     bool is_shutting_down; /* servers take no more clients */
-    bool is_watched;       /* for stack overflow (overflow.c) */
+    bool is_watched;       /* for stack overflow, or by signals (overflow.c) */
     bool is_quit_bound;    /* it wants SIGQUIT to dump (dump.c) */
     asyncio_task *main;    /* of the runner's run, while it lasts; or NULL */
     struct random random;
@@ -217,7 +220,8 @@ struct asyncio_loop {
     struct abroad_work abroad; /* known to this thread alone */
     _Atomic uint64_t refs;     /* the program's, other threads', and two marks: see loop.c */
     struct posts posts;
-    struct loop_load load; /* of one of several */
+    struct loop_load load;  /* of one of several */
+    struct watched watched; /* by the watchdog, if at all */
 };
 
 /* Given to the loop by the layers above when they are first used. */

@@ -111,6 +111,7 @@ static THREAD_LOCAL struct {
     size_t bytes, guard;
     stack_t before;
     uint64_t seen_for; /* the loop that was watched here last, whose next run need not ask again; or 0 */
+    bool is_own_large; /* the program has set one that is as large */
 } lent;
 
 static void unmap_alternate_stack(void)
@@ -165,7 +166,8 @@ static void lend_alternate_stack(void)
     if (lent.low || RUNNING_ON_VALGRIND || asy_sys_sigaltstack(NULL, &lent.before))
         return;
     bool is_own = !(lent.before.ss_flags & SS_DISABLE);
-    if ((is_own && lent.before.ss_size >= ALTERNATE_BYTES) || !map_alternate_stack())
+    lent.is_own_large = is_own && lent.before.ss_size >= ALTERNATE_BYTES;
+    if (lent.is_own_large || !map_alternate_stack())
         return;
     stack_t stack = {.ss_sp = lent.low, .ss_size = lent.bytes};
     if (asy_sys_sigaltstack(&stack, NULL)) {
@@ -186,15 +188,24 @@ void asy_overflow_forked(void)
     uninstall_fault_handler();
 }
 
+bool asy_overflow_has_stack(void)
+{
+    return lent.low || lent.is_own_large;
+}
+
+/* The watchdog's signal wants the alternate stack, too, but no handler for faults. */
 void asy_overflow_watch(asyncio_loop *loop)
 {
-    if (loop->options.overflow_report < 0 || (loop->is_watched && lent.seen_for == loop->id))
+    bool is_reported = loop->options.overflow_report >= 0;
+    if ((!is_reported && !loop->watched.limit_ns) || (loop->is_watched && lent.seen_for == loop->id))
         return;
     lend_alternate_stack();
     lent.seen_for = loop->id;
     if (loop->is_watched)
         return;
     loop->is_watched = true;
+    if (!is_reported)
+        return;
     pthread_mutex_lock(&watch_lock);
     if (watchers++ == 0)
         install_fault_handler();
@@ -206,10 +217,12 @@ void asy_overflow_unwatch(asyncio_loop *loop)
     if (!loop->is_watched)
         return;
     loop->is_watched = false;
-    pthread_mutex_lock(&watch_lock);
-    ASY_ASSERT(watchers > 0);
-    if (--watchers == 0)
-        uninstall_fault_handler();
-    pthread_mutex_unlock(&watch_lock);
+    if (loop->options.overflow_report >= 0) {
+        pthread_mutex_lock(&watch_lock);
+        ASY_ASSERT(watchers > 0);
+        if (--watchers == 0)
+            uninstall_fault_handler();
+        pthread_mutex_unlock(&watch_lock);
+    }
     take_alternate_stack();
 }

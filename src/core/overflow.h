@@ -5,10 +5,13 @@
 #define ASY_CORE_OVERFLOW_H
 
 #include "asyncio/types.h"
+#include <stdbool.h>
 
 /* This thread is about to run tasks of the loop, or no longer is. */
 void asy_overflow_watch(asyncio_loop *loop);
 void asy_overflow_unwatch(asyncio_loop *loop);
+/* Has this thread an alternate stack on which a handler finds room? */
+bool asy_overflow_has_stack(void);
 /* In a forked child: nothing is watched any more. */
 void asy_overflow_forked(void);
 

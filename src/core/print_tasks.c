@@ -6,37 +6,11 @@
 #include "core/debug.h"
 #include "core/loop.h"
 #include "core/task.h"
-#include "sys/backtrace.h"
 #include <stdio.h>
 #include <string.h>
-#include <sys/auxv.h>
 
 /* Callers of callers are printed to this depth. */
 #define DEPTH_MAX 64
-
-static const char *without_folder(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
-/* Where the library's code is a file of its own, its functions without a public name are of no interest. */
-static bool is_ours(const asyncio_call_frame *frame)
-{
-    struct asy_symbol library = asy_sys_find_symbol((const void *)&asyncio_capture_call_graph);
-    struct asy_symbol program = asy_sys_find_symbol((const void *)(uintptr_t)getauxval(AT_ENTRY));
-    return !frame->function && library.base != program.base && frame->object == library.object;
-}
-
-static void print_frame(const asyncio_call_frame *frame, FILE *file)
-{
-    if (frame->function)
-        fprintf(file, "%s+0x%zx\n", frame->function, frame->offset);
-    else if (frame->object)
-        fprintf(file, "%s+0x%zx\n", without_folder(frame->object), frame->offset);
-    else
-        fprintf(file, "%p\n", frame->pc);
-}
 
 static void print_head(const asyncio_call_graph *graph, FILE *file)
 {
@@ -49,10 +23,11 @@ static void print_head(const asyncio_call_graph *graph, FILE *file)
 static void print_calls(const asyncio_call_graph *graph, const char *indent, FILE *file)
 {
     for (size_t i = 0; i < graph->frame_count; i++) {
-        if (is_ours(&graph->frames[i]))
+        char text[ASY_CALL_TEXT];
+        if (asy_call_frame_is_ours(&graph->frames[i]))
             continue;
-        fprintf(file, "%s%s", indent, graph->caller_count ? "│ " : "  ");
-        print_frame(&graph->frames[i], file);
+        asy_call_frame_text(&graph->frames[i], text);
+        fprintf(file, "%s%s%s\n", indent, graph->caller_count ? "│ " : "  ", text);
     }
 }
 

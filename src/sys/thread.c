@@ -203,6 +203,11 @@ bool asy_sys_thread_was_called(struct asy_thread *self)
     return atomic_load_explicit(&self->called, memory_order_relaxed) & CALLED;
 }
 
+bool asy_sys_thread_is_to_end(const struct asy_thread *self)
+{
+    return atomic_load_explicit(&self->called, memory_order_relaxed) & TO_END;
+}
+
 const _Atomic uint32_t *asy_sys_thread_call(struct asy_thread *thread)
 {
     atomic_fetch_or(&thread->called, CALLED);

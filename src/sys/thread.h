@@ -36,6 +36,8 @@ void asy_sys_thread_rests(struct asy_thread *self);
 void asy_sys_thread_sleep(struct asy_thread *self, int64_t timeout_ns);
 /* Tells whether somebody with work has called the thread since it rests. */
 bool asy_sys_thread_was_called(struct asy_thread *self);
+/* Tells whether all are to end. */
+bool asy_sys_thread_is_to_end(const struct asy_thread *self);
 /* Calls a thread that has nothing to do. Returns the word to wake once the caller has released its locks;
  * the word may be gone by then. */
 const _Atomic uint32_t *asy_sys_thread_call(struct asy_thread *thread);

@@ -533,7 +533,7 @@ static void look_at_debug(void *value)
 TEST(the_environment_turns_it_on_and_options_win)
 {
     struct child child;
-    char one[] = "1", zero[] = "0", empty[] = "", list[] = "slow=100ms,leak";
+    char one[] = "1", zero[] = "0", empty[] = "", list[] = "slow=0.2,block";
     child_run(&child, look_at_debug, one);
     assert_string_equal(child.text, "101");
     child_run(&child, look_at_debug, zero);
@@ -544,6 +544,65 @@ TEST(the_environment_turns_it_on_and_options_win)
     assert_string_equal(child.text, "101");
     child_run(&child, look_at_debug, NULL);
     assert_string_equal(child.text, "001");
+}
+
+static void print_words(void *value)
+{
+    setenv("ASYNCIO_DEBUG", value, 1);
+    for (int i = 0; i < 2; i++)
+        loop = asyncio_loop_new(NULL);
+    printf("%g %g %g %d", (double)loop->slow_ns / 1e9, loop->words.watchdog,
+           (double)loop->watched.limit_ns / 1e9, loop->words.checks);
+}
+
+static void check_words(const char *value, const char *wanted)
+{
+    struct child child;
+    char copy[128];
+    snprintf(copy, sizeof copy, "%s", value);
+    child_run(&child, print_words, copy);
+    assert_string_equal(child.text, wanted);
+}
+
+TEST(the_environment_may_be_a_list)
+{
+    check_words("0", "0.1 0.5 0 0");
+    check_words("1", "0.1 0.5 0.5 0");
+    check_words("slow=0.25,watchdog=2,block,cancel,stacks,fd", "0.25 2 2 15");
+    check_words("fd,,block,", "0.1 0.5 0.5 9");
+    check_words("watchdog=0", "0.1 0 0 0");
+    check_words("watchdog=.125,slow=3.", "3 0.125 0.125 0");
+}
+
+#define KNOWN_WORDS ". There are 1, slow=SECONDS, watchdog=SECONDS, block, cancel, stacks and fd\n"
+
+/* Once, in a line, however many loops there are; the rest is taken. */
+TEST(words_that_nobody_knows)
+{
+    check_words("leak,cancel,slow=100ms,watchdog=,blocks,slow",
+                "asyncio: ASYNCIO_DEBUG has words that nobody knows: leak slow=100ms watchdog= blocks "
+                "slow" KNOWN_WORDS "0.1 0.5 0.5 2");
+    check_words("slow=-1",
+                "asyncio: ASYNCIO_DEBUG has words that nobody knows: slow=-1" KNOWN_WORDS "0.1 0.5 0.5 0");
+    check_words("slow=1e999999,watchdog=0.1.2,slow=nan",
+                "asyncio: ASYNCIO_DEBUG has words that nobody knows: slow=1e999999 watchdog=0.1.2 "
+                "slow=nan" KNOWN_WORDS "0.1 0.5 0.5 0");
+}
+
+TEST(a_word_without_an_end)
+{
+    struct child child;
+    static char value[100000];
+    memset(value, 'x', sizeof value - 1);
+    child_run(&child, print_words, value);
+    assert_child_exit(&child, 0);
+    memset(value, ',', sizeof value - 1);
+    child_run(&child, print_words, value);
+    assert_string_equal(child.text, "0.1 0.5 0.5 0");
+    memset(value + 5, '9', sizeof value - 6);
+    memcpy(value, "slow=", 5);
+    child_run(&child, print_words, value);
+    assert_child_exit(&child, 0);
 }
 
 /* ---- Instruments ------------------------------------------------------------------------- */
