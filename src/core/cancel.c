@@ -361,6 +361,7 @@ static void end_pass(asyncio_loop *loop)
     while ((task = pass.first_deferred)) {
         pass.first_deferred = task->next_in_cancel;
         task->flags &= (uint8_t)~TASK_IN_CANCEL;
+        task->waits_on = 0; /* its time stood in the same place */
         request_chain(NULL, task, NULL);
     }
     if (pass.message)

@@ -7,6 +7,7 @@
 #include "asyncio/tasks.h"
 #include "base/assert.h"
 #include "core/cancel.h"
+#include "core/checks.h"
 #include "core/director.h"
 #include "core/dump.h"
 #include "core/loop.h"
@@ -75,11 +76,29 @@ void asy_trace_emit(asyncio_loop *loop, asyncio_trace_event *event)
 
 /* ---- Steps ------------------------------------------------------------------------ */
 
-/* Did it take too long? By the system's clock: a virtual one stands still during a step. */
-static bool is_slow(const asyncio_loop *loop, int64_t begun_ns, double *took)
+/* What is looked at around a step or a callback. */
+struct step_watch {
+    int64_t checks, begun_ns;
+    bool is_checked;
+};
+
+static struct step_watch begin_step_watch(asyncio_loop *loop, asyncio_task *task)
 {
-    int64_t took_ns = asy_sys_now_ns() - begun_ns;
+    struct step_watch watch = {.is_checked = loop->debug && loop->words.checks};
+    if (watch.is_checked)
+        watch.checks = asy_checks_begin(loop, task);
+    watch.begun_ns = asy_sys_now_ns();
+    return watch;
+}
+
+/* Did it take too long? By the system's clock: a virtual one stands still during a step. */
+static bool end_step_watch(asyncio_loop *loop, asyncio_task *task, const struct step_watch *watch,
+                           double *took)
+{
+    int64_t took_ns = asy_sys_now_ns() - watch->begun_ns;
     *took = (double)took_ns / 1e9;
+    if (watch->is_checked)
+        asy_checks_end(loop, task, watch->checks, took_ns);
     return loop->debug && took_ns >= loop->slow_ns;
 }
 
@@ -96,10 +115,10 @@ void asy_step_hooks(asyncio_loop *loop, asyncio_task *task, void (*step)(asyncio
     task->future.refs++; /* it may end in this step */
     if (loop->instrument)
         asy_trace(loop, ASYNCIO_TRACE_STEP_BEGIN, task);
-    int64_t begun_ns = asy_sys_now_ns();
+    struct step_watch watch = begin_step_watch(loop, task);
     step(loop, task);
     double took;
-    if (is_slow(loop, begun_ns, &took))
+    if (end_step_watch(loop, task, &watch, &took))
         asy_report_task(loop, task, 0, "a step took %.3f seconds without waiting", took);
     if (loop->instrument) {
         asyncio_trace_event event = {.task = task};
@@ -117,10 +136,10 @@ void asy_callback_hooks(asyncio_loop *loop, struct callback *callback)
 {
     if (loop->instrument)
         asy_trace(loop, ASYNCIO_TRACE_CALLBACK, NULL);
-    int64_t begun_ns = asy_sys_now_ns();
+    struct step_watch watch = begin_step_watch(loop, NULL);
     callback->kind->run(callback);
     double took;
-    if (is_slow(loop, begun_ns, &took))
+    if (end_step_watch(loop, NULL, &watch, &took))
         asy_report_site(loop, NULL, 0, "a callback took %.3f seconds", took);
     if (loop->director)
         loop->director->stepped(loop, NULL, NULL);

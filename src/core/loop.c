@@ -310,6 +310,7 @@ static void close_loop(asyncio_loop *loop)
         loop->signals->close(loop->signals);
     loop->signals = NULL;
     asy_tasks_lent_release(loop);
+    asy_checks_close(loop);
     asy_posts_close(loop);
     asy_embed_close(loop);
     drop_ready_callbacks(loop);

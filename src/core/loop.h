@@ -15,6 +15,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/random.h"
+#include "core/checks.h"
 #include "core/debug_words.h"
 #include "core/fiber.h"
 #include "core/handles.h"
@@ -195,6 +196,7 @@ struct asyncio_loop {
     uint32_t stretch;                /* what is left of a batch whose entries are taken one at a time */
     int64_t slow_ns;                 /* debug mode reports a step that took longer */
     struct debug_words words;        /* of the environment, when the loop was made */
+    struct checks checks;            /* of debug mode */
     struct quarantine *quarantine;   /* released blocks, in debug mode */
 
     /* State. */

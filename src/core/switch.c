@@ -8,6 +8,7 @@
  */
 #include "core/switch.h"
 #include "base/assert.h"
+#include "core/checks.h"
 #include "core/debug.h"
 #include "core/exceptions.h"
 #include "core/loop.h"
@@ -92,6 +93,8 @@ static NOINLINE void tell_end(asyncio_loop *loop, const asyncio_task *task)
 {
     if (task->flags & TASK_TRACED)
         asy_trace_done(loop, task);
+    if (task->flags & TASK_MEASURED)
+        asy_checks_measure(loop, task);
     if (task->flags & TASK_LEFTOVER)
         end_leftover(loop);
 }
@@ -105,7 +108,7 @@ static inline __attribute__((always_inline)) void finish_task(asyncio_loop *loop
     list_remove(&task->all);
     loop->task_count--;
     asy_future_complete(&task->future, result);
-    if (UNLIKELY(task->flags & (TASK_LEFTOVER | TASK_TRACED)))
+    if (UNLIKELY(task->flags & (TASK_LEFTOVER | TASK_TRACED | TASK_MEASURED)))
         tell_end(loop, task);
     asy_future_unref(&task->future);
 }
@@ -311,7 +314,7 @@ void asy_returned_in_child(const asyncio_site *body)
  * on its stack after that needs room above it. So the frame begins this much deeper. */
 static NOINLINE intptr_t run_main(asyncio_task *task)
 {
-    size_t gap = (size_t)(task->stack->top - task->stack->low) / 16;
+    size_t gap = (size_t)(task->stack->top - task->stack->low) / ASY_MAIN_GAP;
     char *place = __builtin_alloca(gap);
     __asm__ volatile("" : : "r"(place) : "memory");
     intptr_t result = task->type->start(task_args(task));

@@ -19,6 +19,9 @@ void asy_task_resume(asyncio_loop *loop, asyncio_task *task);
  * callback and is not suspended meanwhile. Not with asy_eager_is_too_deep. The caller has a reference. */
 asyncio_task *asy_task_run_eagerly(asyncio_loop *loop, asyncio_task *task);
 
+/* Main's frame begins this part of its stack deeper: see run_main. */
+#define ASY_MAIN_GAP 16
+
 /* So many eager starts lie within each other at most. */
 #define ASY_EAGER_DEPTH_MAX 64
 

@@ -47,6 +47,7 @@ enum task_flag {
     TASK_LEFTOVER = 1 << 2,   /* cancelled by the shutdown, which waits for it */
     TASK_HIDDEN = 1 << 3,     /* it runs, in a call that must not wait: it is not the loop's current task */
     TASK_TRACED = 1 << 4,     /* it ran in a trace, which is told of its end */
+    TASK_MEASURED = 1 << 5,   /* the depth of its stack is looked at when it ends (checks.c) */
 };
 
 struct asyncio_task {
@@ -60,11 +61,15 @@ struct asyncio_task {
     bool must_cancel;               /* a request waits for the next wait, and nothing holds it back */
     bool is_requested;              /* asyncio_cancel's request is not delivered yet */
     uint8_t flags;                  /* enum task_flag */
+    uint8_t waits_on;               /* since a request was delivered; counted by the check alone (checks.c) */
     uint32_t cancels;               /* requests made minus requests taken back */
     struct message *cancel_message; /* of the request that waits */
-    asyncio_task *next_in_cancel;   /* among those that a request has yet to reach */
-    struct asyncio_scope *scopes;   /* the innermost timeout, group or shield */
-    asyncio_context *context;       /* core/contextvars.h */
+    union {
+        asyncio_task *next_in_cancel; /* TASK_IN_CANCEL: among those that a request has yet to reach; */
+        int64_t went_on_ns;           /* else, with waits_on: when it first waited on */
+    };
+    struct asyncio_scope *scopes; /* the innermost timeout, group or shield */
+    asyncio_context *context;     /* core/contextvars.h */
 
     const asyncio_coro_type *type;
     char *name; /* NULL: made from the id when asked for */

@@ -79,6 +79,7 @@ static void init_task(asyncio_task *task, asyncio_loop *loop, const asyncio_site
     task->must_cancel = false;
     task->is_requested = false;
     task->flags = 0;
+    task->waits_on = 0;
     task->cancels = 0;
     task->cancel_message = NULL;
     task->scopes = NULL;

@@ -3,6 +3,7 @@
  */
 #include "fd/fd_table.h"
 #include "base/assert.h"
+#include "fd/fd_checks.h"
 #include "fd/fd_wait.h"
 #include "fd/watches.h"
 #include "sys/net.h"
@@ -117,8 +118,10 @@ int asy_fd_record_error(int fd)
 int asy_fd_prepare_slow(struct fd_record *record)
 {
     int kind = asy_sys_fd_kind(record->fd);
-    if (kind < 0)
+    if (kind < 0) {
+        asy_fd_check_open(record->fd, kind);
         return kind;
+    }
     record->is_socket = kind & ASY_FD_SOCKET;
     record->is_terminal = kind & ASY_FD_TERMINAL;
     record->hangs_up = kind & ASY_FD_HANGS_UP;
@@ -259,7 +262,7 @@ static void reset_record(struct fd_record *record)
     record->ready = FD_READ | FD_WRITE;
     record->stays = 0;
     record->is_known = record->is_socket = record->short_is_end = false;
-    record->is_terminal = record->hangs_up = false;
+    record->is_terminal = record->hangs_up = record->is_sharing_told = false;
     if (record->reopened >= 0)
         asy_sys_close(record->reopened);
     record->reopened = -1;

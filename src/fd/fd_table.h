@@ -40,12 +40,13 @@ struct fd_record {
     bool is_known; /* the kind was looked up, and the descriptor prepared */
     bool is_socket;
     bool is_terminal, hangs_up;
-    bool short_is_end;   /* a transfer of less than was asked for: it is empty now, or full (TCP) */
-    uint32_t ready;      /* FD_READ | FD_WRITE */
-    uint32_t stays;      /* those of them that nothing takes down */
-    int reopened;        /* a terminal's second descriptor, which we may make non-blocking; or -1 */
-    struct list waiters; /* of fd_waiter (fd_wait.h) */
-    struct list watches; /* of watch (watches.h) */
+    bool is_sharing_told; /* by the check (fd_checks.h) */
+    bool short_is_end;    /* a transfer of less than was asked for: it is empty now, or full (TCP) */
+    uint32_t ready;       /* FD_READ | FD_WRITE */
+    uint32_t stays;       /* those of them that nothing takes down */
+    int reopened;         /* a terminal's second descriptor, which we may make non-blocking; or -1 */
+    struct list waiters;  /* of fd_waiter (fd_wait.h) */
+    struct list watches;  /* of watch (watches.h) */
 };
 
 /* A stream, a server or the like: it has a descriptor and may outlive the loop. It is told once, when the

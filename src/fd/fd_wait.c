@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "core/cancel.h"
 #include "core/loop.h"
+#include "fd/fd_checks.h"
 #include "sys/net.h"
 #include <errno.h>
 
@@ -155,6 +156,8 @@ HOT int asy_fd_wait_turn(asyncio_loop *loop, struct fd_record *record, uint32_t 
     int err = deliver_before_wait(loop, record);
     if (err)
         return err;
+    if (UNLIKELY(!list_is_empty(&record->waiters)))
+        asy_fd_check_sharing(loop, record, direction);
     struct fd_wait wait = {.waiter.events = direction, .waiter.takes_turns = true};
     return wait_before(loop, record, &record->waiters, &wait);
 }

@@ -5,6 +5,7 @@
 #include "asyncio/errors.h"
 #include "asyncio/tasks.h"
 #include "core/loop.h"
+#include "fd/fd_checks.h"
 #include "fd/lengths.h"
 #include "fd/transfer.h"
 #include "sys/sys.h"
@@ -225,6 +226,7 @@ static void forget_fd(asyncio_loop *loop, void *arg)
     struct fd_record *record = asy_fd_find(loop, it->fd);
     if (!record)
         return;
+    asy_fd_check_closing(loop, record);
     asy_fd_drop(loop, record);
     it->was_known = true;
 }

@@ -7,6 +7,7 @@
 #include "asyncio/messages.h"
 #include "asyncio/subprocess.h"
 #include "base/assert.h"
+#include "core/checks.h"
 #include "core/loop.h"
 #include "core/message.h"
 #include "process/process.h"
@@ -110,7 +111,10 @@ static int plan_descriptors(asyncio_process *process, const asyncio_subprocess_o
 
 static int start_child(asyncio_process *process, const struct asy_spawn *spawn, enum asy_spawn_step *failed)
 {
+    asyncio_loop *loop = asy_running_loop;
+    int64_t begun = asy_checks_begin_excuse(loop); /* the child shares our memory until it runs its program */
     int err = asy_sys_spawn(spawn, &process->child.pid, failed);
+    asy_checks_end_excuse(loop, begun);
     if (err)
         return err;
     err = asy_sys_child_open(&process->child);

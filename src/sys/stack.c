@@ -459,6 +459,63 @@ struct asy_stack *asy_stacks_find_guard(struct asy_stacks *stacks, const void *a
     return stack;
 }
 
+static struct asy_stack *find_in_pool(struct asy_stack_pool *pool, uintptr_t address)
+{
+    LIST_EACH(it, &pool->slabs) {
+        struct asy_stack_slab *slab = LIST_ENTRY(it, struct asy_stack_slab, node);
+        size_t offset = address - (uintptr_t)slab->base;
+        if (offset < slab->bytes)
+            return &slab->stacks[offset / pool->stride];
+    }
+    return NULL;
+}
+
+struct asy_stack *asy_stacks_find(struct asy_stacks *stacks, const void *address)
+{
+    struct asy_stack *stack = find_in_pool(&stacks->first, (uintptr_t)address);
+    LIST_EACH(it, &stacks->others) {
+        if (!stack)
+            stack = find_in_pool(LIST_ENTRY(it, struct asy_stack_pool, node), (uintptr_t)address);
+    }
+    return stack;
+}
+
+#define LOOK_PAGES 256 /* that the kernel is asked about at a time */
+#define BARE_LOOKS 16  /* in so many times that there was none, nothing lies further down */
+
+/* The lowest page that has memory, from `end` down to `low`. */
+static char *find_lowest_touched(char *low, char *end, size_t page)
+{
+    char *lowest = end;
+    unsigned char has_memory[LOOK_PAGES];
+    for (int bare = 0; end > low && bare < BARE_LOOKS; bare++) {
+        size_t pages = (size_t)(end - low) / page;
+        pages = pages < LOOK_PAGES ? pages : LOOK_PAGES;
+        end -= pages * page;
+        if (asy_sys_mincore(end, pages * page, has_memory) != 0)
+            break;
+        for (size_t i = 0; i < pages; i++) {
+            if (!(has_memory[i] & 1))
+                continue;
+            lowest = end + i * page;
+            bare = 0;
+            break;
+        }
+    }
+    return lowest;
+}
+
+size_t asy_stack_take_depth(const struct asy_stacks *stacks, struct asy_stack *stack)
+{
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0) & ~(uintptr_t)(stacks->page - 1);
+    char *used = stack->low + (here - (uintptr_t)stack->low);
+    char *lowest = find_lowest_touched(stack->low, used, stacks->page);
+    /* One page is left to the calls from here. */
+    if (used - stack->low > (ptrdiff_t)stacks->page)
+        (void)asy_sys_madvise(stack->low, (size_t)(used - stack->low) - stacks->page, MADV_DONTNEED);
+    return (size_t)(stack->top - lowest);
+}
+
 static void add_stat(const struct asy_stack_pool *pool, struct asy_stacks_stat *stat)
 {
     stat->live += pool->live;

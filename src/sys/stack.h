@@ -67,6 +67,12 @@ void asy_stack_abandon(struct asy_stacks *stacks, struct asy_stack *stack);
 /* Which stack's guard an address lies in; NULL if none. Async-signal-safe. */
 struct asy_stack *asy_stacks_find_guard(struct asy_stacks *stacks, const void *address);
 
+/* Which stack an address lies in; NULL if none. */
+struct asy_stack *asy_stacks_find(struct asy_stacks *stacks, const void *address);
+/* How many bytes of the caller's own stack were touched, in whole pages, since it was last asked here; gives
+ * the memory below the caller back for that. */
+size_t asy_stack_take_depth(const struct asy_stacks *stacks, struct asy_stack *stack);
+
 /* Gives back memory of free stacks that was not needed lately. Called when the loop is about to sleep;
  * bounded work, a few nanoseconds when there is none. */
 void asy_stacks_trim(struct asy_stacks *stacks);

@@ -17,6 +17,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -251,6 +252,15 @@ bool asy_sys_is_main_thread(void)
 int asy_sys_gettid(void)
 {
     return gettid();
+}
+
+int64_t asy_sys_own_sleeps(void)
+{
+    struct rusage usage;
+    int saved = errno;
+    int err = getrusage(RUSAGE_THREAD, &usage);
+    errno = saved;
+    return err ? 0 : (int64_t)usage.ru_nvcsw - usage.ru_majflt;
 }
 
 /* ---- Descriptors ---------------------------------------------------------- */

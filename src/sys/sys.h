@@ -76,6 +76,8 @@ int64_t asy_sys_wall_ns(void); /* CLOCK_REALTIME */
 uint64_t asy_sys_random(void); /* getrandom, or the clock if refused */
 bool asy_sys_is_main_thread(void);
 int asy_sys_gettid(void);
+/* How often the calling thread has slept so far, but for pages of a file that it waited for. Never fails. */
+int64_t asy_sys_own_sleeps(void);
 
 /* ---- Descriptors ------------------------------------------------------------
  * Where 0, 1 or 2 is closed, the next descriptor made gets its number, and what is printed; ours never do. */

@@ -35,7 +35,7 @@ static bool read_proc(const char *path, char text[FILE_BYTES])
 }
 
 /* The number behind a word at the beginning of a line; 0: there is none. */
-static uint64_t find_number(const char *text, const char *word)
+static uint64_t number_behind(const char *text, const char *word)
 {
     const char *at = strstr(text, word);
     return at ? strtoull(at + strlen(word), NULL, 10) : 0;
@@ -49,8 +49,8 @@ static void look_at_state(const char *text, struct asy_thread_look *look)
     at += strlen("\nState:");
     at += strspn(at, " \t");
     look->state = *at;
-    look->sleeps = find_number(text, "\nvoluntary_ctxt_switches:");
-    look->is_traced = find_number(text, "\nTracerPid:") != 0;
+    look->sleeps = number_behind(text, "\nvoluntary_ctxt_switches:");
+    look->is_traced = number_behind(text, "\nTracerPid:") != 0;
 }
 
 /* "running"; or the call's number, its six arguments in hexadecimal, the stack pointer, and where it goes

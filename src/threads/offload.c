@@ -13,6 +13,7 @@
 #include "asyncio/messages.h"
 #include "base/assert.h"
 #include "core/cancel.h"
+#include "core/checks.h"
 #include "core/director.h"
 #include "core/loop.h"
 #include "sys/sys.h"
@@ -158,7 +159,9 @@ static void bring_back(struct work *work, void (*then)(struct work *work))
     list_remove(&work->abroad.node);
     uncount_work(work);
     then(work);
+    int64_t begun = asy_checks_begin_excuse(loop);
     settle_work(pool);
+    asy_checks_end_excuse(loop, begun);
     asy_loop_let_go(loop);
 }
 
@@ -327,19 +330,9 @@ static int ensure_thread(struct pool *pool, const _Atomic uint32_t **wake)
     return 0;
 }
 
-int asy_offload(struct pool *pool, asyncio_loop *loop, struct work *work)
+static int hand_over_work(struct pool *pool, asyncio_loop *loop, struct work *work)
 {
     const _Atomic uint32_t *wake = NULL;
-    work->post.kind = &returned_kind;
-    work->tid = 0;
-    work->loop = loop;
-    work->pool = pool;
-    ASY_ASSERT(work->run && work->free);
-    work->has_begun = work->is_running = work->is_abandoned = false;
-    if (UNLIKELY(loop->director != NULL))
-        return asy_work_here_start(loop, work);
-    work->abroad.loop_closes = work_loop_closes;
-    renew_after_fork(pool);
     pthread_mutex_lock(&pool->lock);
     int err = ensure_thread(pool, &wake);
     if (!err) {
@@ -354,6 +347,24 @@ int asy_offload(struct pool *pool, asyncio_loop *loop, struct work *work)
     pthread_mutex_unlock(&pool->lock);
     if (wake)
         asy_sys_futex_wake(wake, 1);
+    return err;
+}
+
+int asy_offload(struct pool *pool, asyncio_loop *loop, struct work *work)
+{
+    work->post.kind = &returned_kind;
+    work->tid = 0;
+    work->loop = loop;
+    work->pool = pool;
+    ASY_ASSERT(work->run && work->free);
+    work->has_begun = work->is_running = work->is_abandoned = false;
+    if (UNLIKELY(loop->director != NULL))
+        return asy_work_here_start(loop, work);
+    work->abroad.loop_closes = work_loop_closes;
+    renew_after_fork(pool);
+    int64_t begun = asy_checks_begin_excuse(loop); /* a lock may be held, and a new thread takes a moment */
+    int err = hand_over_work(pool, loop, work);
+    asy_checks_end_excuse(loop, begun);
     return err;
 }
 

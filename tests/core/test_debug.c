@@ -8,6 +8,7 @@
 #include "support/test.h"
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
@@ -27,6 +28,7 @@ static struct {
     int line;
 } reports[REPORTS_MAX];
 static size_t report_count;
+static atomic_bool is_told; /* there was a report */
 
 static void keep(asyncio_loop *of, const asyncio_exception_context *context, void *arg)
 {
@@ -44,6 +46,7 @@ static void keep(asyncio_loop *of, const asyncio_exception_context *context, voi
     const char *base = context->file ? strrchr(context->file, '/') : NULL;
     snprintf(reports[i].file, sizeof reports[i].file, "%s", base ? base + 1 : "");
     reports[i].line = context->line;
+    atomic_store(&is_told, true);
 }
 
 static void open_loop(const asyncio_run_options *options)
@@ -478,9 +481,11 @@ TEST(a_deadlock_is_told_with_its_circle)
 /* In debug mode the real clock's loop tells too, once, and goes on to wait. */
 static void *wake_it(void *arg)
 {
-    (void)arg;
-    struct timespec pause = {.tv_nsec = 5000000};
-    nanosleep(&pause, NULL);
+    const atomic_bool *when = arg; /* NULL: after a while */
+    struct timespec pause = {.tv_nsec = when ? 100000 : 5000000};
+    do
+        nanosleep(&pause, NULL);
+    while (when && !atomic_load(when));
     asyncio_loop_call_soon_threadsafe(loop, unstick, NULL);
     return NULL;
 }
@@ -491,7 +496,8 @@ TEST(debug_mode_tells_of_one_in_real_time)
     open_loop(&options);
     asyncio_loop_set_slow_callback_duration(loop, ASYNCIO_FOREVER);
     pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, wake_it, NULL), 0);
+    atomic_store(&is_told, false);
+    assert_int_equal(pthread_create(&thread, NULL, wake_it, &is_told), 0);
     assert_int_equal(run(gets_stuck()), 0);
     pthread_join(thread, NULL);
     check_deadlock();

@@ -6,6 +6,7 @@
 #define TESTS_CORE_WATCHDOG_TEST_H
 
 #include "asyncio.h"
+#include "base/compiler.h"
 #include "child.h"
 #include "support/harness.h"
 #include <pthread.h>
@@ -72,7 +73,7 @@ static inline const struct note *find_note(uint64_t loop, bool over)
 #define BURNS __attribute__((noinline, section("watchdog_burns")))
 extern const char __start_watchdog_burns[], __stop_watchdog_burns[];
 
-static volatile unsigned burned;
+static THREAD_LOCAL volatile unsigned burned;
 
 /* Computes until the watchdog has told of this loop. */
 static BURNS void burn_until_told(uint64_t loop)
