@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 
 struct asy_backend;
+struct asy_transfers;
 
 struct asy_backend_ops {
     const char *name;
@@ -49,6 +50,13 @@ struct asy_backend_ops {
     /* A descriptor that is readable when wait would have something to report, or -ENOSYS where there is
      * none. */
     int (*fd)(struct asy_backend *backend);
+    /* The thread that is about to run the loop, which may be another one than before. 0; -EBUSY: operations
+     * of the other thread are under way; or an error. NULL: any thread will do. */
+    int (*enter)(struct asy_backend *backend);
+    /* The loop stops running for a while: hands over what it has begun. NULL: nothing is ever put off. */
+    void (*rest)(struct asy_backend *backend);
+    /* The loop closes, and begins nothing any more: ends what is under way. NULL: nothing is. */
+    void (*end)(struct asy_backend *backend);
     /* True when the clock only moves by waiting: no iteration skips the poll. */
     bool is_virtual;
 };
@@ -58,6 +66,9 @@ struct asy_backend {
     uint32_t fetched; /* events that have come, and were not delivered */
     uint64_t fetches; /* how often any have come */
     size_t attached;  /* descriptors that are registered */
+    int epfd;         /* the epoll set that they are in, or -1 */
+    /* Operations that it carries out (transfers.h); NULL: none. */
+    struct asy_transfers *transfers;
     int64_t began_ns; /* the clock when the latest wait with a deadline that lies ahead began */
     /* Called by `deliver` with the events that came, many at once, so that memory can be fetched ahead. It
      * ignores tags that nobody attached. */
@@ -66,14 +77,20 @@ struct asy_backend {
 };
 
 #define ASY_NO_DEADLINE INT64_MAX
+/* Events that one wait of epoll fetches: as many as the cache can keep until their turn
+ * (docs/decisions/0007). */
+#define ASY_EPOLL_EVENTS 64
 
 extern const struct asy_backend_ops asy_backend_epoll;
+extern const struct asy_backend_ops asy_backend_io_uring;
 extern const struct asy_backend_ops asy_backend_sim;
 
 /*
  * Opens the backend that the options and the environment (ASYNCIO_BACKEND) ask for. One that is
- * unavailable: -ENOSYS if the options name it; if the environment does, epoll, with one line on stderr.
+ * unavailable: its error if the options name it; if the environment does, epoll, with one line on stderr.
  */
 int asy_backend_open(asyncio_backend wanted, asyncio_clock clock, struct asy_backend **out);
+/* Why there is no io_uring, if that is what the error means; or NULL. */
+const char *asy_backend_denial(int err);
 
 #endif

@@ -306,7 +306,7 @@ bool asy_completions_end(struct completions *completions, int64_t timeout_ns)
 {
     int64_t deadline_ns = asy_sys_now_ns() + timeout_ns, left_ns = timeout_ns;
     bool is_asked = false;
-    completions->is_ending = true;
+    completions->is_ending = completions->ring.is_ending = true;
     refuse_unsent(completions, -ECANCELED);
     for (;;) {
         asy_completions_reap(completions, UINT32_MAX);

@@ -8,14 +8,12 @@
 #include "sys/sys.h"
 #include <errno.h>
 
-/* As many as the cache can keep until their turn (docs/decisions/0007). */
-#define EVENTS_MAX 64
 #define WAKE_TAG UINT64_MAX
 
 struct epoll {
     struct asy_backend base;
     int epfd, wakefd;
-    struct epoll_event events[EVENTS_MAX];
+    struct epoll_event events[ASY_EPOLL_EVENTS];
 };
 
 static void epoll_close(struct asy_backend *backend)
@@ -34,7 +32,7 @@ static int epoll_open(struct asy_backend **out)
     if (!epoll)
         return -ENOMEM;
     *epoll = (struct epoll){.base.ops = &asy_backend_epoll};
-    epoll->epfd = asy_sys_epoll_create();
+    epoll->epfd = epoll->base.epfd = asy_sys_epoll_create();
     epoll->wakefd = epoll->epfd < 0 ? -1 : asy_sys_eventfd();
     int err = epoll->epfd < 0 ? epoll->epfd : epoll->wakefd;
     if (err >= 0) {
@@ -67,7 +65,7 @@ static HOT int epoll_wait_until(struct asy_backend *backend, int64_t deadline_ns
         int64_t left_ns = deadline_ns > 0 ? deadline_ns - backend->began_ns : 0;
         timeout_ns = left_ns > 0 ? left_ns : 0;
     }
-    int n = asy_sys_epoll_wait(epoll->epfd, epoll->events, EVENTS_MAX, timeout_ns);
+    int n = asy_sys_epoll_wait(epoll->epfd, epoll->events, ASY_EPOLL_EVENTS, timeout_ns);
     if (n > 0) {
         backend->fetched = (uint32_t)n;
         backend->fetches++;

@@ -33,6 +33,7 @@ static int sim_open(struct asy_backend **out)
     if (!sim)
         return -ENOMEM;
     sim->base.ops = &asy_backend_sim;
+    sim->base.epfd = -1;
     sim->world = asy_sim;
     *out = &sim->base;
     return 0;

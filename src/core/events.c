@@ -45,8 +45,7 @@ static bool others_may_wake(asyncio_loop *loop)
 static COLD void announce_wait(asyncio_loop *loop, int64_t deadline_ns)
 {
     if (loop->debug && deadline_ns == ASY_NO_DEADLINE && !loop->backend->ops->is_virtual &&
-        !loop->is_deadlocked && !loop->signals && !others_may_wake(loop) &&
-        !loop->backend->ops->needs_poll(loop->backend)) {
+        !loop->is_deadlocked && !loop->signals && !others_may_wake(loop) && !loop->backend->attached) {
         loop->is_deadlocked = true;
         asy_deadlock_report(loop);
     }
@@ -375,11 +374,22 @@ static int check_may_run(asyncio_loop *loop, const char *call)
     return 0;
 }
 
+static COLD int explain_refused_thread(int err, const char *call)
+{
+    if (err == -EBUSY)
+        return (int)asyncio_raise(
+            ASYNCIO_ESTATE, "%s: streams of the loop have operations under way in another thread", call);
+    return (int)asyncio_raise(err, "%s: no ring for this thread: %s", call, asyncio_strerror(err));
+}
+
 int asy_loop_begin_run(asyncio_loop *loop, const char *call)
 {
     int err = check_may_run(loop, call);
     if (err)
         return err;
+    err = loop->backend->ops->enter ? loop->backend->ops->enter(loop->backend) : 0;
+    if (err)
+        return explain_refused_thread(err, call);
     ASY_ASSERT(!loop->current && !loop->exceptions);
     asyncio_loop_ref(loop); /* until the run ends */
     asy_loop_adopt(loop);
@@ -417,6 +427,8 @@ void asy_loop_end_run(asyncio_loop *loop)
     asy_running_loop = NULL;
     loop->is_running = false;
     count_lag(loop);
+    if (loop->backend->ops->rest && !asy_loop_is_parents(loop))
+        loop->backend->ops->rest(loop->backend);
     if (UNLIKELY(loop->is_embedded))
         asy_loop_doze(loop);
     asyncio_loop_release(loop);

@@ -165,6 +165,14 @@ static void init_loop(asyncio_loop *loop, const asyncio_run_options *options)
     asy_debug_update(loop);
 }
 
+static int explain_no_backend(const asyncio_run_options *options, int err)
+{
+    const char *why = options->backend == ASYNCIO_BACKEND_IO_URING ? asy_backend_denial(err) : NULL;
+    if (why)
+        return (int)asyncio_raise(-ENOSYS, "no event loop could be made: %s", why);
+    return (int)asyncio_raise(err, "no event loop could be made: %s", asyncio_strerror(err));
+}
+
 int asy_loop_new(const asyncio_run_options *options, asyncio_loop **out)
 {
     static const asyncio_run_options defaults;
@@ -188,7 +196,7 @@ int asy_loop_new(const asyncio_run_options *options, asyncio_loop **out)
         asy_stacks_destroy(loop->stacks);
         asy_dump_bind(loop, false);
         asy_sys_free(loop);
-        return (int)asyncio_raise(err, "no event loop could be made: %s", asyncio_strerror(err));
+        return explain_no_backend(options, err);
     }
     loop->is_strict = loop->is_seeded || loop->backend->ops->is_virtual;
     register_loop(loop);
@@ -306,6 +314,8 @@ static void close_loop(asyncio_loop *loop)
     if (loop->io)
         loop->io->close(loop->io);
     loop->io = NULL;
+    if (loop->backend->ops->end)
+        loop->backend->ops->end(loop->backend);
     if (loop->signals) /* before posts are refused: then no handler has the loop any more */
         loop->signals->close(loop->signals);
     loop->signals = NULL;

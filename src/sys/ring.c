@@ -35,11 +35,14 @@ static int ring_setup(unsigned entries, struct io_uring_params *params)
                asy_sys_above_standard((int)syscall(SYS_io_uring_setup, entries, params)));
 }
 
-static int ring_enter(int fd, unsigned entries, unsigned completions, unsigned flags,
+static int ring_enter(const struct asy_ring *ring, unsigned entries, unsigned completions, unsigned flags,
                       const struct io_uring_getevents_arg *arg)
 {
-    KERNEL_INT("ring_enter", -EAGAIN,
-               (int)syscall(SYS_io_uring_enter, fd, entries, completions, flags, arg, sizeof *arg));
+    if (!ring->is_ending && ASY_FAULT("ring_enter") && !asy_fault.sticky) /* nothing is short for ever */
+        return -EAGAIN;
+    int saved = errno;
+    return (int)kernel_result(
+        syscall(SYS_io_uring_enter, ring->fd, entries, completions, flags, arg, sizeof *arg), saved);
 }
 
 int asy_ring_register(struct asy_ring *ring, unsigned what, void *arg, unsigned count)
@@ -165,7 +168,7 @@ HOT int asy_ring_enter(struct asy_ring *ring, unsigned completions, int64_t time
             ASY_RING_ENTER_NO_IOWAIT; /* else an idle loop looks busy to those that count waits for disks */
     /* Release: what the entries say is read by the kernel after the tail. */
     atomic_store_explicit(ring->sq_tail, ring->tail, memory_order_release);
-    int result = ring_enter(ring->fd, queued, completions, flags, &arg);
+    int result = ring_enter(ring, queued, completions, flags, &arg);
     return result >= 0 || result == -ETIME ? 0 : result;
 }
 

@@ -29,6 +29,7 @@ enum asy_ring_manner {
 
 struct asy_ring {
     int fd;            /* -1: closed */
+    bool is_ending;    /* a call that ends what is under way never fails for the seam's sake */
     uint32_t setup;    /* the flags that the kernel took */
     uint32_t features; /* IORING_FEAT_... */
     uint32_t tail;     /* behind the last entry that was filled in */

@@ -337,6 +337,15 @@ void asy_sys_eventfd_signal(int fd)
     errno = saved;
 }
 
+bool asy_sys_eventfd_clear(int fd)
+{
+    uint64_t count;
+    int saved = errno;
+    bool was_signalled = read(fd, &count, sizeof count) == sizeof count;
+    errno = saved;
+    return was_signalled;
+}
+
 ssize_t asy_sys_write(int fd, const void *buf, size_t n)
 {
     SOCKET_AGAIN(fd, "write", -EIO,

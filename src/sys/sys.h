@@ -89,6 +89,7 @@ int asy_sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event);
 int asy_sys_epoll_wait(int epfd, struct epoll_event *events, int max, int64_t timeout_ns);
 int asy_sys_eventfd(void);           /* non-blocking, close-on-exec */
 void asy_sys_eventfd_signal(int fd); /* cannot fail: no fault, either */
+bool asy_sys_eventfd_clear(int fd);  /* the same; true: it had been signalled */
 ssize_t asy_sys_read(int fd, void *buf, size_t n);
 ssize_t asy_sys_write(int fd, const void *buf, size_t n);
 int asy_sys_close(int fd); /* never fails for the seam's sake */

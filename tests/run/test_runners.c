@@ -4,6 +4,7 @@
 #include "asyncio.h"
 #include "child.h"
 #include "core/loop.h"
+#include "support/deny.h"
 #include "support/test.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -392,7 +393,6 @@ static intptr_t run_refused(asyncio_run_options options)
 
 TEST(options_that_cannot_be_met)
 {
-    assert_int_equal(run_refused((asyncio_run_options){.backend = ASYNCIO_BACKEND_IO_URING}), -ENOSYS);
     assert_int_equal(run_refused((asyncio_run_options){.shutdown_grace = NAN}), -EINVAL);
     assert_int_equal(run_refused((asyncio_run_options){.stack_size = SIZE_MAX}), -EINVAL);
     assert_int_equal(run_refused((asyncio_run_options){.stack_size = ((size_t)1 << 30) + 1}), -EINVAL);
@@ -405,9 +405,28 @@ TEST(options_that_cannot_be_met)
     assert_int_equal(asyncio_run_with(returns(1), &options), 1);
 }
 
+static void named_and_denied(void *arg)
+{
+    (void)arg;
+    asyncio_run_options options = {.backend = ASYNCIO_BACKEND_IO_URING};
+    CHILD_CHECK(deny_call(DENY_RING_SETUP, EPERM));
+    CHILD_CHECK(asyncio_run_with(returns(4), &options) == -ENOSYS);
+    fputs(asyncio_error_message(), stderr);
+    CHILD_CHECK(asyncio_loop_new(&options) == NULL);
+}
+
+TEST(a_backend_that_is_named_and_denied_is_told)
+{
+    struct child child;
+    child_run(&child, named_and_denied, NULL);
+    assert_child_exit(&child, 0);
+    assert_child_says(&child, "io_uring is denied (EPERM)");
+}
+
 static void in_the_environment(void *arg)
 {
     (void)arg;
+    CHILD_CHECK(deny_call(DENY_RING_SETUP, EPERM));
     setenv("ASYNCIO_BACKEND", "io_uring", 1);
     CHILD_CHECK(asyncio_run(returns(4)) == 4);
 }
@@ -417,7 +436,9 @@ TEST(a_backend_of_the_environment_falls_back)
     struct child child;
     child_run(&child, in_the_environment, NULL);
     assert_child_exit(&child, 0);
-    assert_string_equal(child.text, "asyncio: ASYNCIO_BACKEND=io_uring is not available; using epoll\n");
+    assert_int_equal(child_count(&child, "\n"), 1);
+    assert_child_says(&child, "io_uring is denied (EPERM)");
+    assert_child_says(&child, "using epoll");
 }
 
 ASYNC(says, char, letter)

@@ -139,7 +139,7 @@ void net_poll(asyncio_loop *loop)
 int net_registrations(int fd)
 {
     const asyncio_loop *loop = asyncio_get_running_loop();
-    int epfd = loop->backend->ops->fd(loop->backend), count = 0, number;
+    int epfd = loop->backend->epfd, count = 0, number;
     char path[64], line[256];
     snprintf(path, sizeof path, "/proc/self/fdinfo/%d", epfd);
     FILE *file = fopen(path, "re");

@@ -1,0 +1,409 @@
+/*
+ * The io_uring backend: streams and listeners are served by completions (transfers.h), and everything else by
+ * readiness, as on epoll.
+ *
+ * Readiness comes from an epoll set that the ring looks at. A poll of the ring's own would keep the file open
+ * for as long as it stands, and the peer of a descriptor that a program closes by close(2) would not learn of
+ * it. An epoll set forgets a file that is closed.
+ *
+ * The ring belongs to one thread. A loop that runs in another one gets a new ring, if nothing is under way.
+ */
+#include "backend/backend.h"
+#include "backend/completion.h"
+#include "backend/transfers.h"
+#include "base/compiler.h"
+#include "sys/net.h"
+#include "sys/sys.h"
+#include <errno.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define ENTRIES 1024
+#define ROOM 8192
+/* Completions that are told in one turn: what is left is told in the next. */
+#define REAPS_MAX 1024
+/* How soon a kernel that is short of memory is asked again. */
+#define PAUSE_MS 1
+/* How long the end of the loop waits for what is under way. */
+#define END_NS INT64_C(5000000000)
+
+/* A descriptor of ours that the ring looks at, for good. */
+struct look {
+    struct asy_op op;
+    int fd;
+    bool has_news;
+    int err; /* why it looks no more; or 0 */
+};
+
+struct uring {
+    struct asy_backend base;
+    struct completions completions;
+    struct asy_transfers transfers;
+    struct asy_backend *epoll;
+    struct look set, wakes;
+    int wakefd;
+    bool has_levels;  /* there have been level watches */
+    bool is_levelled; /* the set may have news although it does not say so */
+    bool has_ended;
+    /* Readable when there is something to reap, or a wake-up; -1: nobody has asked for it. The kernel puts
+     * off its signal for one that another eventfd has caused, so a wake-up signals both. */
+    _Atomic int eventfd;
+    _Atomic bool is_waiting;
+};
+
+static struct uring *uring_of(struct asy_backend *backend)
+{
+    return (struct uring *)backend;
+}
+
+/* ---- Looks ------------------------------------------------------------------------------------- */
+
+static void prepare_look(struct asy_op *op, struct io_uring_sqe *sqe)
+{
+    const struct look *look = LIST_ENTRY(op, struct look, op);
+    sqe->opcode = IORING_OP_POLL_ADD;
+    sqe->fd = look->fd;
+    sqe->len = IORING_POLL_ADD_MULTI; /* an edge each */
+    sqe->poll32_events = POLLIN;
+}
+
+/* The kernel is short of something, and may not be in a while. */
+static bool will_pass(int err)
+{
+    return err == -EAGAIN || err == -EBUSY || err == -ENOMEM;
+}
+
+static void tell_look(struct asy_op *op, const struct asy_done *what)
+{
+    struct look *look = LIST_ENTRY(op, struct look, op);
+    look->has_news = true;
+    if (what->is_last)
+        look->err = what->result < 0 && !will_pass(what->result) ? what->result : 0;
+}
+
+static const struct asy_op_kind look_kind = {prepare_look, tell_look};
+
+static void init_look(struct look *look, int fd)
+{
+    *look = (struct look){.fd = fd};
+    asy_op_init(&look->op, &look_kind);
+}
+
+/* Nothing is under way but our own looks, which name no memory. */
+static bool is_at_rest(const struct uring *uring)
+{
+    size_t looks = (size_t)(uring->set.op.state != OP_IDLE) + (size_t)(uring->wakes.op.state != OP_IDLE);
+    return uring->completions.under_way == looks;
+}
+
+/* The kernel drops the looks with it. */
+static void drop_ring(struct uring *uring)
+{
+    asy_ring_close(&uring->completions.ring);
+    uring->completions.thread = 0; /* nobody's, if no other ring takes its place */
+    asy_transfers_destroy(&uring->transfers);
+}
+
+/* ---- Waiting --------------------------------------------------------------------------------------- */
+
+static HOT int64_t uring_now_ns(struct asy_backend *backend)
+{
+    (void)backend;
+    return asy_sys_now_ns();
+}
+
+static HOT bool uring_needs_poll(const struct asy_backend *backend)
+{
+    const struct uring *uring = (const struct uring *)backend;
+    return asy_completions_needs_poll(&uring->completions) || uring->is_levelled || uring->set.has_news;
+}
+
+/* A look that the kernel has ended begins again. Its error is told once. */
+static int keep_looking(struct uring *uring)
+{
+    struct look *looks[] = {&uring->set, &uring->wakes};
+    for (size_t i = 0; i < sizeof looks / sizeof *looks; i++) {
+        int err = looks[i]->err;
+        looks[i]->err = 0;
+        if (err)
+            return err;
+        if (UNLIKELY(looks[i]->op.state == OP_IDLE))
+            asy_op_begin(&uring->completions, &looks[i]->op);
+    }
+    return 0;
+}
+
+static HOT int enter_ring(struct uring *uring, int64_t timeout_ns)
+{
+    uring->transfers.sends_queued = 0;
+    return asy_completions_enter(&uring->completions, timeout_ns);
+}
+
+/* Events of the set. Those of level watches come again each time, and others may be left. An error leaves
+ * them there, and is the next wait's. */
+static void fetch_events(struct uring *uring)
+{
+    struct asy_backend *epoll = uring->epoll;
+    int err = epoll->ops->wait(epoll, 0);
+    uring->set.has_news = err != 0;
+    uring->set.err = err == -EINTR ? 0 : err;
+    uring->is_levelled = epoll->fetched && (uring->has_levels || epoll->fetched >= ASY_EPOLL_EVENTS);
+    uring->base.fetches += epoll->fetched > 0;
+}
+
+static int64_t time_left(struct uring *uring, int64_t deadline_ns)
+{
+    if (deadline_ns > 0)
+        uring->base.began_ns = asy_sys_now_ns();
+    if (deadline_ns == ASY_NO_DEADLINE)
+        return -1;
+    int64_t left_ns = deadline_ns > 0 ? deadline_ns - uring->base.began_ns : 0;
+    return left_ns > 0 ? left_ns : 0;
+}
+
+/* A kernel that is short of memory is asked again, in a while. -EINTR may come without a signal, when the
+ * kernel has work for the thread. */
+static int be_patient(const struct uring *uring, int err)
+{
+    if (err == -EINTR)
+        return 0;
+    if (LIKELY(!will_pass(err)))
+        return err;
+    if (!asy_completions_has_any(&uring->completions))
+        asy_sys_poll(NULL, 0, PAUSE_MS);
+    return 0;
+}
+
+/* First the flag, then the look, in one order for all threads: a wake-up at the same time either sees the
+ * flag, and signals what this wait looks at, or has signalled before the look. */
+static bool clear_eventfd(struct uring *uring)
+{
+    atomic_store(&uring->is_waiting, true);
+    return asy_sys_eventfd_clear(uring->eventfd);
+}
+
+static HOT int uring_wait(struct asy_backend *backend, int64_t deadline_ns)
+{
+    struct uring *uring = uring_of(backend);
+    if (UNLIKELY(backend->fetched))
+        return 0;
+    int64_t timeout_ns = time_left(uring, deadline_ns);
+    int err = keep_looking(uring);
+    if (UNLIKELY(err))
+        return err;
+    if (UNLIKELY(uring->eventfd >= 0) && clear_eventfd(uring))
+        timeout_ns = 0;
+    if (UNLIKELY(uring->is_levelled))
+        fetch_events(uring);
+    if (uring->set.has_news || uring->epoll->fetched)
+        timeout_ns = 0;
+    err = be_patient(uring, enter_ring(uring, timeout_ns));
+    /* Relaxed: a wake-up that still reads true signals once too often. */
+    atomic_store_explicit(&uring->is_waiting, false, memory_order_relaxed);
+    bool has_any = asy_completions_has_any(&uring->completions);
+    backend->fetched = has_any || uring->set.has_news || uring->epoll->fetched;
+    backend->fetches += has_any;
+    return err;
+}
+
+static HOT void uring_deliver(struct asy_backend *backend)
+{
+    struct uring *uring = uring_of(backend);
+    struct asy_backend *epoll = uring->epoll;
+    backend->fetched = 0;
+    asy_completions_reap(&uring->completions, REAPS_MAX);
+    uring->wakes.has_news = false;
+    if (uring->set.has_news && !epoll->fetched)
+        fetch_events(uring);
+    if (!epoll->fetched)
+        return;
+    epoll->happened = backend->happened;
+    epoll->context = backend->context;
+    epoll->ops->deliver(epoll);
+}
+
+static void uring_wake(struct asy_backend *backend)
+{
+    struct uring *uring = uring_of(backend);
+    /* Acquire: the descriptor is open. */
+    int eventfd = atomic_load_explicit(&uring->eventfd, memory_order_acquire);
+    if (UNLIKELY(eventfd >= 0))
+        asy_sys_eventfd_signal(eventfd);
+    if (LIKELY(eventfd < 0) || atomic_load(&uring->is_waiting))
+        asy_sys_eventfd_signal(uring->wakefd);
+}
+
+/* ---- Opened and closed --------------------------------------------------------------------------- */
+
+static int register_eventfd(struct uring *uring, int fd)
+{
+    return asy_ring_register(&uring->completions.ring, IORING_REGISTER_EVENTFD, &fd, 1);
+}
+
+static int open_ring(struct uring *uring)
+{
+    int err = asy_completions_open(&uring->completions, RING_DEFERS, ENTRIES, ROOM);
+    if (err)
+        return err;
+    if (uring->eventfd >= 0)
+        err = register_eventfd(uring, uring->eventfd);
+    if (err) {
+        asy_completions_close(&uring->completions);
+        return err;
+    }
+    asy_transfers_init(&uring->transfers, &uring->completions);
+    init_look(&uring->set, uring->set.fd);
+    init_look(&uring->wakes, uring->wakes.fd);
+    return keep_looking(uring);
+}
+
+static void close_descriptors(struct uring *uring)
+{
+    if (uring->wakefd >= 0)
+        asy_sys_close(uring->wakefd);
+    if (uring->eventfd >= 0)
+        asy_sys_close(uring->eventfd);
+    if (uring->epoll)
+        uring->epoll->ops->close(uring->epoll);
+}
+
+/* The set is there from the beginning: its descriptor is not missing when there is none to be had. */
+static int uring_open(struct asy_backend **out)
+{
+    struct uring *uring = asy_sys_calloc(1, sizeof *uring);
+    if (!uring)
+        return -ENOMEM;
+    uring->base.ops = &asy_backend_io_uring;
+    uring->eventfd = -1;
+    uring->wakefd = asy_sys_eventfd();
+    int err = uring->wakefd < 0 ? uring->wakefd : asy_backend_epoll.open(&uring->epoll);
+    if (!err) {
+        uring->set.fd = uring->base.epfd = uring->epoll->epfd;
+        uring->wakes.fd = uring->wakefd;
+        err = open_ring(uring);
+    }
+    if (err) {
+        close_descriptors(uring);
+        asy_sys_free(uring);
+        return err;
+    }
+    uring->base.transfers = &uring->transfers;
+    *out = &uring->base;
+    return 0;
+}
+
+/* ---- Threads ------------------------------------------------------------------------------------- */
+
+static int uring_enter_thread(struct asy_backend *backend)
+{
+    struct uring *uring = uring_of(backend);
+    if (LIKELY(asy_completions_is_here(&uring->completions)))
+        return 0;
+    if (!is_at_rest(uring))
+        return -EBUSY;
+    drop_ring(uring);
+    return open_ring(uring);
+}
+
+/* What the loop has begun goes to the kernel. */
+static void uring_rest(struct asy_backend *backend)
+{
+    struct uring *uring = uring_of(backend);
+    if (asy_completions_has_unsent(&uring->completions))
+        enter_ring(uring, 0);
+    if (uring->eventfd >= 0 && uring_needs_poll(backend))
+        asy_sys_eventfd_signal(uring->eventfd);
+}
+
+/* ---- Readiness --------------------------------------------------------------------------------------- */
+
+static int uring_attach(struct asy_backend *backend, int fd, uint64_t tag, uint32_t events, bool is_attached)
+{
+    struct uring *uring = uring_of(backend);
+    int err = uring->epoll->ops->attach(uring->epoll, fd, tag, events, is_attached);
+    uring->has_levels |= !(events & (EPOLLET | EPOLLONESHOT));
+    backend->attached += !err && !is_attached;
+    return err;
+}
+
+static void uring_detach(struct asy_backend *backend, int fd)
+{
+    struct uring *uring = uring_of(backend);
+    uring->epoll->ops->detach(uring->epoll, fd);
+    backend->attached--;
+}
+
+/* The ring's own descriptor is not told of completions that it has put off. */
+static int uring_fd(struct asy_backend *backend)
+{
+    struct uring *uring = uring_of(backend);
+    if (uring->eventfd >= 0)
+        return uring->eventfd;
+    int fd = asy_sys_eventfd();
+    if (fd < 0)
+        return fd;
+    int err = register_eventfd(uring, fd);
+    if (err) {
+        asy_sys_close(fd);
+        return err;
+    }
+    /* Release: see uring_wake. */
+    atomic_store_explicit(&uring->eventfd, fd, memory_order_release);
+    uring_rest(backend);
+    return fd;
+}
+
+/* ---- The end ------------------------------------------------------------------------------------------- */
+
+static bool end_operations(struct uring *uring)
+{
+    return is_at_rest(uring) || asy_completions_end(&uring->completions, END_NS);
+}
+
+/* The kernel still writes to memory of ours, or may: all of it stays. */
+static void leak_operations(const struct uring *uring)
+{
+    char line[128];
+    int n = snprintf(line, sizeof line, "asyncio: io_uring: %zu operations do not end; memory is lost\n",
+                     uring->completions.under_way);
+    asy_sys_write(STDERR_FILENO, line, (size_t)n);
+}
+
+static void uring_end(struct asy_backend *backend)
+{
+    struct uring *uring = uring_of(backend);
+    uring->has_ended = end_operations(uring);
+    if (!uring->has_ended)
+        leak_operations(uring);
+}
+
+static void uring_close(struct asy_backend *backend)
+{
+    struct uring *uring = uring_of(backend);
+    if (!uring->has_ended)
+        uring_end(backend);
+    if (uring->has_ended) {
+        drop_ring(uring);
+        close_descriptors(uring);
+        asy_sys_free(uring);
+    }
+}
+
+const struct asy_backend_ops asy_backend_io_uring = {
+    .name = "io_uring",
+    .open = uring_open,
+    .close = uring_close,
+    .now_ns = uring_now_ns,
+    .wait = uring_wait,
+    .deliver = uring_deliver,
+    .attach = uring_attach,
+    .detach = uring_detach,
+    .needs_poll = uring_needs_poll,
+    .wake = uring_wake,
+    .fd = uring_fd,
+    .enter = uring_enter_thread,
+    .rest = uring_rest,
+    .end = uring_end,
+};

@@ -1,0 +1,193 @@
+/*
+ * Receiving and sending by completions. See transfers.h.
+ */
+#include "backend/transfers.h"
+#include "base/assert.h"
+#include "base/compiler.h"
+#include "sys/sys.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+/* More than a megabyte in one look: then some receives begin again. */
+#define PIECES 256
+#define GROUP 0
+
+/* ---- What is asked for ----------------------------------------------------------------------- */
+
+/* Is the name among those of ASYNCIO_URING_WITHOUT, which commas part? */
+static bool is_masked(const char *name)
+{
+    const char *list = secure_getenv("ASYNCIO_URING_WITHOUT");
+    size_t length = strlen(name);
+    while (list && *list) {
+        size_t n = strcspn(list, ",");
+        if (n == length && !memcmp(list, name, n))
+            return true;
+        list += n + (list[n] == ',');
+    }
+    return false;
+}
+
+void asy_transfers_init(struct asy_transfers *transfers, struct completions *completions)
+{
+    *transfers = (struct asy_transfers){.completions = completions,
+                                        .receives = !is_masked("receive"),
+                                        .sends = !is_masked("send"),
+                                        .accepts = !is_masked("accept")};
+}
+
+void asy_transfers_destroy(struct asy_transfers *transfers)
+{
+    if (transfers->slots)
+        asy_sys_unmap(transfers->slots, transfers->map_bytes);
+    transfers->slots = NULL;
+    transfers->pool = NULL;
+}
+
+/* ---- The pool ---------------------------------------------------------------------------------- */
+
+static char *piece_at(const struct asy_transfers *transfers, unsigned number)
+{
+    return transfers->pool + (size_t)number * ASY_PIECE_BYTES;
+}
+
+static void give_piece(struct asy_transfers *transfers, unsigned number)
+{
+    struct io_uring_buf *slot = &transfers->slots->bufs[transfers->tail & (PIECES - 1)];
+    ASY_ASSERT(number < PIECES);
+    slot->addr = (uintptr_t)piece_at(transfers, number);
+    slot->len = ASY_PIECE_BYTES;
+    slot->bid = (uint16_t)number;
+    /* Release: what the slot says is read by the kernel after the tail. */
+    __atomic_store_n(&transfers->slots->tail, ++transfers->tail, __ATOMIC_RELEASE);
+}
+
+/* The slots, which the kernel reads, and the pieces behind them. */
+static int make_pool(struct asy_transfers *transfers)
+{
+    size_t slots_bytes = PIECES * sizeof(struct io_uring_buf); /* a page */
+    size_t map_bytes = slots_bytes + PIECES * ASY_PIECE_BYTES;
+    char *map = asy_sys_map(map_bytes);
+    if (!map)
+        return -ENOMEM;
+    struct io_uring_buf_reg registration = {
+        .ring_addr = (uintptr_t)map, .ring_entries = PIECES, .bgid = GROUP};
+    int err = asy_sys_madvise(map, map_bytes, MADV_DONTFORK);
+    if (!err)
+        err = asy_ring_register(&transfers->completions->ring, IORING_REGISTER_PBUF_RING, &registration, 1);
+    if (err) {
+        asy_sys_unmap(map, map_bytes);
+        return err;
+    }
+    transfers->slots = (struct io_uring_buf_ring *)(void *)map;
+    transfers->pool = map + slots_bytes;
+    transfers->map_bytes = map_bytes;
+    transfers->tail = 0;
+    for (unsigned i = 0; i < PIECES; i++)
+        give_piece(transfers, i);
+    return 0;
+}
+
+/* ---- Receiving ----------------------------------------------------------------------------------- */
+
+static void prepare_receive(struct asy_op *op, struct io_uring_sqe *sqe)
+{
+    const struct asy_receive *receive = LIST_ENTRY(op, struct asy_receive, op);
+    sqe->opcode = IORING_OP_RECV;
+    sqe->fd = receive->fd;
+    sqe->ioprio = IORING_RECV_MULTISHOT | IORING_RECVSEND_POLL_FIRST;
+    sqe->flags = IOSQE_BUFFER_SELECT;
+    sqe->buf_group = GROUP;
+}
+
+/* The kernel stops repeating for reasons of its own, too. */
+static bool goes_on_receiving(const struct asy_receive *receive, int result)
+{
+    return !receive->is_unwanted &&
+           (result > 0 || result == -ENOBUFS || result == -EAGAIN || result == -EINTR);
+}
+
+static void tell_receive(struct asy_op *op, const struct asy_done *what)
+{
+    struct asy_receive *receive = LIST_ENTRY(op, struct asy_receive, op);
+    struct asy_transfers *transfers = receive->transfers;
+    bool has_piece = what->flags & IORING_CQE_F_BUFFER, is_last = what->is_last;
+    unsigned number = what->flags >> IORING_CQE_BUFFER_SHIFT;
+    if (is_last && !what->is_refused && goes_on_receiving(receive, what->result)) {
+        asy_op_begin(transfers->completions, op);
+        is_last = false;
+    }
+    if (what->result > 0 || is_last)
+        receive->came(receive, what->result, has_piece ? piece_at(transfers, number) : NULL, is_last);
+    if (has_piece)
+        give_piece(transfers, number);
+}
+
+static const struct asy_op_kind receive_kind = {prepare_receive, tell_receive};
+
+void asy_receive_init(struct asy_receive *receive, int fd,
+                      void (*came)(struct asy_receive *, ssize_t, const char *, bool))
+{
+    *receive = (struct asy_receive){.fd = fd, .came = came};
+    asy_op_init(&receive->op, &receive_kind);
+}
+
+int asy_receive_begin(struct asy_transfers *transfers, struct asy_receive *receive)
+{
+    int err = transfers->pool ? 0 : make_pool(transfers);
+    if (err)
+        return err;
+    receive->transfers = transfers;
+    receive->is_unwanted = false;
+    asy_op_begin(transfers->completions, &receive->op);
+    return 0;
+}
+
+void asy_receive_cancel(struct asy_receive *receive)
+{
+    receive->is_unwanted = true;
+    asy_op_cancel(receive->transfers->completions, &receive->op);
+}
+
+/* ---- Sending --------------------------------------------------------------------------------------- */
+
+static void prepare_send(struct asy_op *op, struct io_uring_sqe *sqe)
+{
+    const struct asy_send *send = LIST_ENTRY(op, struct asy_send, op);
+    sqe->opcode = IORING_OP_SEND;
+    sqe->fd = send->fd;
+    sqe->addr = (uintptr_t)send->data;
+    sqe->len = (uint32_t)send->n;
+    sqe->msg_flags = MSG_NOSIGNAL | MSG_WAITALL;
+}
+
+static void tell_send(struct asy_op *op, const struct asy_done *what)
+{
+    struct asy_send *send = LIST_ENTRY(op, struct asy_send, op);
+    ASY_ASSERT(what->is_last);
+    send->sent(send, what->result);
+}
+
+static const struct asy_op_kind send_kind = {prepare_send, tell_send};
+
+void asy_send_init(struct asy_send *send, int fd, void (*sent)(struct asy_send *, ssize_t))
+{
+    *send = (struct asy_send){.fd = fd, .sent = sent};
+    asy_op_init(&send->op, &send_kind);
+}
+
+void asy_send_begin(struct asy_transfers *transfers, struct asy_send *send, const char *data, size_t n)
+{
+    send->data = data;
+    send->n = n;
+    transfers->sends_queued++;
+    asy_op_begin(transfers->completions, &send->op);
+}
+
+void asy_send_cancel(struct asy_transfers *transfers, struct asy_send *send)
+{
+    asy_op_cancel(transfers->completions, &send->op);
+}

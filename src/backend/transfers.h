@@ -1,0 +1,66 @@
+/*
+ * Receiving, sending and accepting by completions (completion.h), for streams and listeners.
+ *
+ * Each is part of an owner, and obeys the rules of an operation: memory that it names stays until it is over.
+ * A receive takes its memory from a pool that all share. The buffer that bytes came in goes back when `came`
+ * returns, so that no reader, however slow, holds one; an empty pool means that much has come at once, and
+ * the receive begins again by itself.
+ */
+#ifndef ASY_BACKEND_TRANSFERS_H
+#define ASY_BACKEND_TRANSFERS_H
+
+#include "backend/completion.h"
+#include <sys/types.h>
+
+/* Bytes of one buffer: a piece that fills it has more behind it. */
+#define ASY_PIECE_BYTES 4096
+
+struct asy_transfers {
+    struct completions *completions;
+    bool receives, sends, accepts; /* what it may be asked for */
+    uint32_t sends_queued;         /* since the ring was last entered */
+    struct io_uring_buf_ring *slots;
+    char *pool; /* NULL: nobody has received yet */
+    size_t map_bytes;
+    uint16_t tail;
+};
+
+/* What ASYNCIO_URING_WITHOUT leaves. */
+void asy_transfers_init(struct asy_transfers *transfers, struct completions *completions);
+/* Nothing is under way. */
+void asy_transfers_destroy(struct asy_transfers *transfers);
+
+/* ---- Receiving ---------------------------------------------------------------------------- */
+
+struct asy_receive {
+    struct asy_op op;
+    struct asy_transfers *transfers;
+    int fd;
+    bool is_unwanted;
+    /* Bytes have come: `data`, valid during the call, and `result` is their number; or it is over: 0 at the
+     * end, or an error, -ECANCELED among them. Both at once are possible. */
+    void (*came)(struct asy_receive *receive, ssize_t result, const char *data, bool is_last);
+};
+
+void asy_receive_init(struct asy_receive *receive, int fd,
+                      void (*came)(struct asy_receive *, ssize_t, const char *, bool));
+/* Receives until it is cancelled, or the end comes. 0; or an error: there is no pool, and nothing began. */
+int asy_receive_begin(struct asy_transfers *transfers, struct asy_receive *receive);
+void asy_receive_cancel(struct asy_receive *receive);
+
+/* ---- Sending -------------------------------------------------------------------------------- */
+
+struct asy_send {
+    struct asy_op op;
+    int fd;
+    const char *data;
+    size_t n;
+    /* All bytes are sent, or an error stopped it. The number of them, or the error if there were none. */
+    void (*sent)(struct asy_send *send, ssize_t result);
+};
+
+void asy_send_init(struct asy_send *send, int fd, void (*sent)(struct asy_send *, ssize_t));
+void asy_send_begin(struct asy_transfers *transfers, struct asy_send *send, const char *data, size_t n);
+void asy_send_cancel(struct asy_transfers *transfers, struct asy_send *send);
+
+#endif
