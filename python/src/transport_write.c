@@ -76,6 +76,7 @@ static int finish_output(struct transport *t)
     return t->is_eof ? transport_shut_down(t) : 0;
 }
 
+/* One that is closing ends in transport_send_more, never here, inside a write of resume_writing. */
 int transport_flush(struct transport *t)
 {
     if (!t->is_unsent)
@@ -87,9 +88,7 @@ int transport_flush(struct transport *t)
     if (sent < 0)
         return transport_fail(t, "Fatal write error on socket transport");
     output_drop(&t->output, sent);
-    if (t->output.size)
-        return pause_protocol(t);
-    return UNLIKELY(t->is_closing || t->is_eof) ? finish_output(t) : 0;
+    return t->output.size ? pause_protocol(t) : 0;
 }
 
 void face_transports_flush(struct face_loop *face)

@@ -504,7 +504,7 @@ class SameTest(Both):
                 self.compare(scenario, how, n)
 
     def test_writing_in_resume_writing(self):
-        async def scenario(log, ends):
+        async def scenario(log, ends, last):
             class Protocol(Recorder):
                 rounds = 0
 
@@ -512,19 +512,21 @@ class SameTest(Both):
                     super().resume_writing()
                     self.rounds += 1
                     if self.rounds < 4:
-                        self.transport.write(b'y' * (1 << 20 if self.rounds < 3 else 5))
+                        self.transport.write(b'y' * (1 << 20 if self.rounds < 3 else last))
+                        self.note('written', self.transport._sock is None)  # lost, but not in here
             transport, protocol, peer = await connect(lambda: Protocol(log), socket.AF_UNIX)
             transport.write(b'x' * (1 << 20))
             if ends:
                 getattr(transport, ends)()
-            log.append(len(await receive_exactly(peer, (3 << 20) + 5)))
+            log.append(len(await receive_exactly(peer, (3 << 20) + last)))
             if ends == 'close':
                 await protocol.lost
             else:
                 transport.abort()
             peer.close()
         for ends in (None, 'close'):
-            self.compare(scenario, ends)
+            for last in (5, 70000):
+                self.compare(scenario, ends, last)
 
     def test_extra_info(self):
         async def scenario(log):
