@@ -31,6 +31,7 @@
 #define FACE_NAMES(X)                                                                                        \
     X(__class__)                                                                                             \
     X(_asyncio_future_blocking)                                                                              \
+    X(_attach)                                                                                               \
     X(_buffer)                                                                                               \
     X(_call_connection_lost)                                                                                 \
     X(_check_callback)                                                                                       \
@@ -49,8 +50,10 @@
     X(_reader)                                                                                               \
     X(_report_slow)                                                                                          \
     X(_signal_handlers)                                                                                      \
+    X(_sock)                                                                                                 \
     X(_stream_reader_wr)                                                                                     \
     X(_transport)                                                                                            \
+    X(_transports)                                                                                           \
     X(_waiter)                                                                                               \
     X(buffer_updated)                                                                                        \
     X(call_exception_handler)                                                                                \
@@ -65,16 +68,21 @@
     X(exception)                                                                                             \
     X(fileno)                                                                                                \
     X(get_buffer)                                                                                            \
+    X(getpeername)                                                                                           \
+    X(getsockname)                                                                                           \
     X(handle)                                                                                                \
     X(is_closing)                                                                                            \
     X(loop)                                                                                                  \
     X(message)                                                                                               \
     X(name)                                                                                                  \
     X(pause_reading)                                                                                         \
+    X(peername)                                                                                              \
     X(protocol)                                                                                              \
     X(result)                                                                                                \
     X(resume_reading)                                                                                        \
     X(set_result)                                                                                            \
+    X(socket)                                                                                                \
+    X(sockname)                                                                                              \
     X(source_traceback)                                                                                      \
     X(throw)                                                                                                 \
     X(transport)                                                                                             \
@@ -98,6 +106,7 @@ struct face_state {
     PyObject *SocketTransport, *BufferedProtocol,
         *logger; /* the first is asyncio's _SelectorSocketTransport */
     PyObject *StreamReader, *StreamWriter, *StreamReaderProtocol, *IncompleteReadError, *LimitOverrunError;
+    PyObject *TransportSocket, *set_nodelay, *set_result_unless_cancelled;
     PyObject *socket_type;
     bool knows_sockets;                     /* where their descriptor is */
     PyObject *minus_one, *newline;          /* -1, b'\n' */

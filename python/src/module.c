@@ -40,6 +40,9 @@ static int import_names(struct face_state *state)
         {"asyncio.log", "logger", &state->logger},
         {"asyncio.selector_events", "_SelectorSocketTransport", &state->SocketTransport},
         {"_socket", "socket", &state->socket_type},
+        {"asyncio.trsock", "TransportSocket", &state->TransportSocket},
+        {"asyncio.base_events", "_set_nodelay", &state->set_nodelay},
+        {"asyncio.futures", "_set_result_unless_cancelled", &state->set_result_unless_cancelled},
         {"asyncio", "StreamReader", &state->StreamReader},
         {"asyncio", "StreamWriter", &state->StreamWriter},
         {"asyncio", "StreamReaderProtocol", &state->StreamReaderProtocol},
@@ -99,6 +102,9 @@ static int visit_module(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->logger);
     Py_VISIT(state->SocketTransport);
     Py_VISIT(state->socket_type);
+    Py_VISIT(state->TransportSocket);
+    Py_VISIT(state->set_nodelay);
+    Py_VISIT(state->set_result_unless_cancelled);
     Py_VISIT(state->stream_reader_type);
     Py_VISIT(state->stream_writer_type);
     Py_VISIT(state->stream_protocol_type);
@@ -130,6 +136,9 @@ static int clear_module(PyObject *module)
     Py_CLEAR(state->logger);
     Py_CLEAR(state->SocketTransport);
     Py_CLEAR(state->socket_type);
+    Py_CLEAR(state->TransportSocket);
+    Py_CLEAR(state->set_nodelay);
+    Py_CLEAR(state->set_result_unless_cancelled);
     Py_CLEAR(state->stream_reader_type);
     Py_CLEAR(state->stream_writer_type);
     Py_CLEAR(state->stream_protocol_type);

@@ -3,6 +3,7 @@
  */
 #include "transport.h"
 #include "stream.h"
+#include <netinet/in.h>
 #include <structmember.h>
 
 Py_ssize_t transport_offset;
@@ -75,12 +76,10 @@ int transport_fail_output(struct transport *t)
 /* No more input; and connection_lost in a later turn, with an exception or None. */
 static int begin_loss(struct transport *t, PyObject *error)
 {
-    PyObject *loop = t->loop,
-             *method = PyObject_GetAttr(self_of(t), t->face->state->str__call_connection_lost);
-    PyObject *result = method ? PyObject_CallMethod(loop, "call_soon", "OO", method, error) : NULL;
+    PyObject *method = PyObject_GetAttr(self_of(t), t->face->state->str__call_connection_lost);
+    int err = transport_queue_call(t, method, &error, 1);
     Py_XDECREF(method);
-    Py_XDECREF(result);
-    return result ? 0 : -1;
+    return err;
 }
 
 static PyObject *close_method(PyObject *self, PyObject *unused)
@@ -144,7 +143,7 @@ static PyObject *discard_method(PyObject *self, PyObject *unused)
 
 /* ---- Protocols ----------------------------------------------------------------------------- */
 
-static PyObject *set_protocol_method(PyObject *self, PyObject *protocol)
+PyObject *transport_set_protocol(PyObject *self, PyObject *protocol)
 {
     struct transport *t = transport_of(self);
     struct face_state *state = face_state_of(Py_TYPE(self));
@@ -224,7 +223,7 @@ static PyObject *get_sock(PyObject *self, void *unused)
 
 /* The first fields of a socket object, if `knows_sockets`. */
 struct socket_head {
-    PyObject_HEAD int fd, family;
+    PyObject_HEAD int fd, family, type, protocol;
 };
 
 static int set_sock(PyObject *self, PyObject *sock, void *unused)
@@ -233,12 +232,13 @@ static int set_sock(PyObject *self, PyObject *sock, void *unused)
     struct transport *t = transport_of(self);
     struct face_state *state = face_state_of(Py_TYPE(self));
     t->fd = &t->sock_fd;
-    t->is_short_end = false;
+    t->is_short_end = t->is_tcp = false;
     if (sock && state && state->knows_sockets &&
         PyObject_TypeCheck(sock, (PyTypeObject *)state->socket_type)) {
         struct socket_head *head = (struct socket_head *)(void *)sock;
         t->fd = &head->fd;
         t->is_short_end = head->family == AF_INET || head->family == AF_INET6;
+        t->is_tcp = t->is_short_end && head->type == SOCK_STREAM && head->protocol == IPPROTO_TCP;
     }
     Py_XSETREF(t->sock, Py_XNewRef(sock));
     return 0;
@@ -442,7 +442,7 @@ static PyMethodDef transport_methods[] = {
     {"_force_close", force_close_method, METH_O, NULL},
     {"_call_connection_lost", call_connection_lost_method, METH_O, NULL},
     {"_discard", discard_method, METH_NOARGS, NULL},
-    {"set_protocol", set_protocol_method, METH_O, NULL},
+    {"set_protocol", transport_set_protocol, METH_O, NULL},
     {"get_protocol", get_protocol_method, METH_NOARGS, NULL},
     {"is_closing", is_closing_method, METH_NOARGS, NULL},
     {"get_extra_info", get_extra_info_method, METH_VARARGS, NULL},
@@ -456,7 +456,8 @@ static void look_at_sockets(struct face_state *state)
     PyObject *number = sock ? PyObject_CallMethodNoArgs(sock, state->str_fileno) : NULL;
     const struct socket_head *head = (struct socket_head *)(void *)sock;
     state->knows_sockets = number && Py_TYPE(sock)->tp_basicsize >= (Py_ssize_t)sizeof(*head) &&
-                           head->fd == PyLong_AsLong(number) && head->family == AF_INET;
+                           head->fd == PyLong_AsLong(number) && head->family == AF_INET &&
+                           head->type == SOCK_DGRAM && head->protocol == 0;
     PyErr_Clear(); /* no descriptor to be had: without */
     Py_XDECREF(sock ? PyObject_CallMethod(sock, "close", NULL) : NULL);
     Py_XDECREF(number);
@@ -486,15 +487,11 @@ static PyTypeObject *make_type(PyObject *module, struct face_state *state)
         members[i].offset += transport_offset;
     }
     PyType_Slot slots[] = {
-        {Py_tp_new, new_transport},
-        {Py_tp_dealloc, free_transport},
-        {Py_tp_traverse, visit_transport},
-        {Py_tp_clear, clear_transport},
-        {Py_tp_methods, transport_methods},
-        {Py_tp_members, members},
-        {Py_tp_getset, transport_getset},
-        {Py_tp_setattro, SET_ATTRIBUTE},
-        {0, NULL},
+        {Py_tp_new, new_transport},      {Py_tp_init, transport_init},
+        {Py_tp_dealloc, free_transport}, {Py_tp_traverse, visit_transport},
+        {Py_tp_clear, clear_transport},  {Py_tp_methods, transport_methods},
+        {Py_tp_members, members},        {Py_tp_getset, transport_getset},
+        {Py_tp_setattro, SET_ATTRIBUTE}, {0, NULL},
     };
     PyType_Spec spec = {
         .name = "libasyncio._core.TransportCore",

@@ -39,8 +39,9 @@ struct transport {
     struct output output;
     bool is_buffered; /* the protocol is a BufferedProtocol */
     bool wants_input;
-    bool is_readable;  /* there may be input, */
-    bool is_hung_up;   /* and its end, or an error */
+    bool is_readable; /* there may be input, */
+    bool is_hung_up;  /* and its end, or an error */
+    bool is_tcp;
     bool is_short_end; /* of a read: nothing is left in the socket */
     bool has_room;     /* an event came that was put off */
     bool is_unsent;    /* the output is to be sent when the callback returns; else it waits for room */
@@ -108,8 +109,16 @@ PyObject *transport_call_base(PyObject *self, const char *name, PyObject *arg);
 int transport_fail(struct transport *t, const char *message);
 /* The same for output that could not be sent later. */
 int transport_fail_output(struct transport *t);
+/* The method `set_protocol`. */
+PyObject *transport_set_protocol(PyObject *self, PyObject *protocol);
 /* Ends the output: the socket's shutdown. */
 int transport_shut_down(struct transport *t);
+
+/* ---- transport_init.c -------------------------------------------------------------- */
+
+int transport_init(PyObject *self, PyObject *args, PyObject *keywords);
+/* call_soon; a callback of NULL hands an exception on. */
+int transport_queue_call(struct transport *t, PyObject *callback, PyObject *const *args, Py_ssize_t n_args);
 
 /* ---- transport_read.c -------------------------------------------------------------- */
 
