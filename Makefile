@@ -23,7 +23,7 @@ PLAIN = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
 .PHONY: build lib python demo check check-thorough check-clang check-asan check-tsan check-valgrind \
-	check-aarch64 check-riscv64 check-musl check-cross check-packages check-python check-all fuzz bench docs single tidy format install \
+	check-aarch64 check-riscv64 check-musl check-cross check-packages check-python check-all fuzz bench bench-python docs single tidy format install \
 	uninstall clean help
 
 build: $(BUILD)/release/build.ninja  ## build the library, the examples and the tests
@@ -96,6 +96,10 @@ fuzz: deps-fuzz $(BUILD)/fuzz/build.ninja  ## let clang look for bytes that brea
 
 bench: deps-bench $(BUILD)/release/build.ninja  ## measure, with the peers beside it
 	@bench/run $(BUILD)/release $(BENCH)
+
+bench-python: deps-python deps-bench-python $(BUILD)/release/build.ninja  ## the Python package beside asyncio and uvloop
+	@tools/python-package $(BUILD)/release
+	@python/bench/run $(BUILD)/release $(BENCH)
 
 docs: deps-docs  ## the guide and the reference as web pages, in build/docs
 	@tools/docs $(BUILD)/docs
