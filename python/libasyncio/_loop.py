@@ -8,6 +8,7 @@ from asyncio import base_events, sslproto
 
 from . import _core
 from ._children import Children
+from ._datagrams import DatagramTransport
 from ._servers import Servers
 from ._transports import SocketTransport
 
@@ -65,6 +66,9 @@ class Loop(_core.LoopCore, Servers, Children, asyncio.SelectorEventLoop):
                                             server_hostname, **timeouts)
         SocketTransport(self, rawsock, ssl_protocol, extra=extra, server=server)
         return ssl_protocol._app_transport
+
+    def _make_datagram_transport(self, sock, protocol, address=None, waiter=None, extra=None):
+        return DatagramTransport(self, sock, protocol, address, waiter, extra)
 
     def remove_signal_handler(self, sig):
         is_removed = super().remove_signal_handler(sig)

@@ -6,8 +6,8 @@ import socket
 from . import _core
 
 # As numbers: what a socket object gives are members of enums, which take long to find.
-_family_of, _type_of = _socket.socket.family.__get__, _socket.socket.type.__get__
-_FAMILIES = frozenset(map(int, (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)))
+family_of, _type_of = _socket.socket.family.__get__, _socket.socket.type.__get__
+FAMILIES = frozenset(map(int, (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)))
 
 
 class Servers:
@@ -15,8 +15,8 @@ class Servers:
 
     def _accept_connection(self, protocol_factory, sock, sslcontext=None, server=None, backlog=100,
                            *timeouts):
-        family = _family_of(sock) if type(sock) is socket.socket else None
-        if sslcontext is not None or family not in _FAMILIES or self.get_debug():
+        family = family_of(sock) if type(sock) is socket.socket else None
+        if sslcontext is not None or family not in FAMILIES or self.get_debug():
             return super()._accept_connection(protocol_factory, sock, sslcontext, server, backlog, *timeouts)
         kind = _type_of(sock) | socket.SOCK_NONBLOCK
         for _ in range(backlog):

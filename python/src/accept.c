@@ -2,22 +2,11 @@
  * Taking a client of a listening socket: one call of the kernel, and no exception where nobody waits, which
  * is how each round of a server ends.
  */
-#include "face.h"
-#include <arpa/inet.h>
+#include "address.h"
 #include <errno.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-
-union address {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-    struct sockaddr_un path;
-};
 
 /* As Python's socket module tells it. */
-static PyObject *describe_address(const union address *address, socklen_t size)
+PyObject *face_describe_address(const union address *address, socklen_t size)
 {
     char text[INET6_ADDRSTRLEN] = "";
     switch (address->any.sa_family) {
@@ -28,7 +17,9 @@ static PyObject *describe_address(const union address *address, socklen_t size)
         inet_ntop(AF_INET6, &address->v6.sin6_addr, text, sizeof(text));
         return Py_BuildValue("(siII)", text, ntohs(address->v6.sin6_port), ntohl(address->v6.sin6_flowinfo),
                              address->v6.sin6_scope_id);
-    default: { /* AF_UNIX: a path, nothing, or a name of its own, which begins with a null */
+    case AF_UNSPEC:
+        Py_RETURN_NONE; /* of a peer that has none */
+    default: {          /* AF_UNIX: a path, nothing, or a name of its own, which begins with a null */
         const char *path = address->path.sun_path;
         size_t n =
             size > offsetof(struct sockaddr_un, sun_path) ? size - offsetof(struct sockaddr_un, sun_path) : 0;
@@ -53,7 +44,7 @@ PyObject *face_accept(PyObject *module, PyObject *number)
         Py_RETURN_NONE;
     if (client < 0)
         return PyErr_SetFromErrno(PyExc_OSError);
-    PyObject *described = describe_address(&address, size < sizeof(address) ? size : sizeof(address));
+    PyObject *described = face_describe_address(&address, size);
     PyObject *result = described ? Py_BuildValue("(iN)", client, described) : NULL;
     if (!result)
         close(client);

@@ -36,6 +36,7 @@
     X(_call_connection_lost)                                                                                 \
     X(_check_callback)                                                                                       \
     X(_check_thread)                                                                                         \
+    X(_closing)                                                                                              \
     X(_connection_lost)                                                                                      \
     X(_drain_helper)                                                                                         \
     X(_eof)                                                                                                  \
@@ -184,6 +185,10 @@ static inline bool face_loop_is_mine(struct face_loop *face)
     return LIKELY(face->thread == (uintptr_t)__builtin_thread_pointer()) || face_loop_adopt(face);
 }
 
+#define FACE_RECEIVE_BYTES (256 << 10) /* Python's max_size */
+/* What is received is received here first, and made into bytes of its size. NULL and an exception. */
+char *face_receive_buffer(struct face_loop *face);
+
 /* 0, or -1 and RuntimeError for a loop that is closed or the parent process's. */
 int face_loop_check_open(struct face_loop *face);
 
@@ -220,9 +225,10 @@ bool face_loop_may_call(struct face_loop *face);
 void face_loop_called(struct face_loop *face);
 
 PyObject *face_accept(PyObject *module, PyObject *number);
+PyObject *face_send_datagram(PyObject *module, PyObject *const *args, Py_ssize_t n_args);
 
 /* Methods of the loop: loop_calls.c, loop_run.c and watch.c. */
-extern PyMethodDef face_call_methods[], face_run_methods[], face_watch_methods[];
+extern PyMethodDef face_call_methods[], face_run_methods[], face_watch_methods[], face_datagram_methods[];
 
 /* Gives back what all its descriptors have. */
 void face_fds_clear(struct face_loop *face);

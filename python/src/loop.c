@@ -130,6 +130,16 @@ static void free_loop(PyObject *self)
     Py_DECREF(type);
 }
 
+char *face_receive_buffer(struct face_loop *face)
+{
+    if (UNLIKELY(!face->receive_buffer)) {
+        face->receive_buffer = PyMem_Malloc(FACE_RECEIVE_BYTES);
+        if (!face->receive_buffer)
+            PyErr_NoMemory();
+    }
+    return face->receive_buffer;
+}
+
 /* ---- Attributes ------------------------------------------------------------------ */
 
 static PyObject *get_stopping(PyObject *self, void *unused)
@@ -230,24 +240,26 @@ static size_t count_methods(const PyMethodDef *methods)
     return n;
 }
 
+#define N_TABLES 4
 #define LIFE_METHODS (sizeof(life_methods) / sizeof(life_methods[0]))
 
 /* The methods of all sources as one table, which lives as long as the process. */
 static PyMethodDef *join_methods(void)
 {
     static PyMethodDef *joined;
-    const PyMethodDef *tables[] = {face_call_methods, face_run_methods, face_watch_methods};
+    const PyMethodDef *tables[] = {face_call_methods, face_run_methods, face_watch_methods,
+                                   face_datagram_methods};
     if (joined)
         return joined;
     size_t n = LIFE_METHODS;
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < N_TABLES; i++)
         n += count_methods(tables[i]);
     PyMethodDef *all = PyMem_RawCalloc(n + 1, sizeof(PyMethodDef));
     if (!all)
         return NULL;
     memcpy(all, life_methods, sizeof(life_methods));
     n = LIFE_METHODS;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < N_TABLES; i++) {
         memcpy(all + n, tables[i], count_methods(tables[i]) * sizeof(PyMethodDef));
         n += count_methods(tables[i]);
     }

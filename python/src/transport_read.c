@@ -11,8 +11,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define READ_BYTES_MAX (256 << 10) /* Python's max_size */
-
 /* What a read has told about the socket: `n` of `size`. */
 static void note_read(struct transport *t, ssize_t n, size_t size)
 {
@@ -55,16 +53,6 @@ static int after_receive(struct transport *t, ssize_t n)
 
 /* ---- Into bytes -------------------------------------------------------------------- */
 
-static char *receive_buffer_of(struct face_loop *face)
-{
-    if (UNLIKELY(!face->receive_buffer)) {
-        face->receive_buffer = PyMem_Malloc(READ_BYTES_MAX);
-        if (!face->receive_buffer)
-            PyErr_NoMemory();
-    }
-    return face->receive_buffer;
-}
-
 static int call_data_received(struct transport *t, const char *data, ssize_t n)
 {
     PyObject *protocol = Py_NewRef(t->protocol);
@@ -82,8 +70,8 @@ static int call_data_received(struct transport *t, const char *data, ssize_t n)
 
 static int read_data(struct transport *t)
 {
-    char *buf = receive_buffer_of(t->face);
-    ssize_t n = buf ? receive(t, buf, READ_BYTES_MAX) : -1;
+    char *buf = face_receive_buffer(t->face);
+    ssize_t n = buf ? receive(t, buf, FACE_RECEIVE_BYTES) : -1;
     if (UNLIKELY(n <= 0))
         return after_receive(t, n);
     if (!t->reader)

@@ -111,6 +111,50 @@ def use_threads(loop):
     thread.join()
 
 
+def use_clients(loop):
+    class Closer(asyncio.Protocol):
+        def connection_made(self, transport):
+            transport.write(b'x' * 10)
+            transport.close()
+
+    def fail():
+        raise ValueError
+
+    async def main():
+        for factory in (Closer, fail):
+            server = await loop.create_server(factory, '127.0.0.1', 0)
+            for _ in range(3):
+                client = socket.socket()
+                client.setblocking(False)
+                await loop.sock_connect(client, server.sockets[0].getsockname())
+                await loop.sock_recv(client, 100)
+                client.close()
+            server.close()
+            await asyncio.sleep(0)
+
+    loop.run_until_complete(main())
+
+
+def use_datagrams(loop):
+    class Waker(asyncio.DatagramProtocol):
+        def datagram_received(self, data, address):
+            if not came.done():
+                came.set_result(address)
+
+    async def main():
+        nonlocal came
+        end, _ = await loop.create_datagram_endpoint(Waker, ('127.0.0.1', 0))
+        for data in (b'x', bytearray(b'x')):
+            came = loop.create_future()
+            end.sendto(data, end.get_extra_info('sockname'))
+            end.sendto(data, await came)
+        end.close()
+        await asyncio.sleep(0)
+
+    came = None
+    loop.run_until_complete(main())
+
+
 def make_loops(_loop):
     closed = libasyncio.new_event_loop()
     use_handles(closed)
@@ -144,7 +188,7 @@ class LeakTest(unittest.TestCase):
 
 
 for use in (use_handles, use_wrong_arguments, raise_in_callbacks, use_debug_mode, use_descriptors, use_tasks,
-            use_threads, make_loops):
+            use_threads, use_clients, use_datagrams, make_loops):
     setattr(LeakTest, f'test_{use.__name__}', lambda self, use=use: self.check(use))
 
 if __name__ == '__main__':
