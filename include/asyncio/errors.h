@@ -32,6 +32,8 @@ ASYNCIO_BEGIN_DECLS
 #define ASYNCIO_EBROKEN (-1033)
 /* TLS failed; the message says which check. */
 #define ASYNCIO_ETLS (-1034)
+/* A Python exception of no other code; the message has its words (asyncio/python.h). */
+#define ASYNCIO_EPYTHON (-1035)
 
 /* getaddrinfo's EAI_ codes (gai_strerror's words). */
 #define ASYNCIO_EGAI_BADFLAGS (-1281)

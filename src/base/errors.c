@@ -160,6 +160,7 @@ static const struct entry owns[] = {
     OWN(ASYNCIO_EQUEUE_SHUTDOWN, "queue was shut down"),
     OWN(ASYNCIO_EBROKEN, "barrier is broken"),
     OWN(ASYNCIO_ETLS, "TLS failed"),
+    OWN(ASYNCIO_EPYTHON, "Python exception"),
 };
 
 #define GAI_FIRST 1281

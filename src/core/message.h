@@ -14,6 +14,8 @@
 struct message {
     uint32_t refs;
     intptr_t code;
+    void *object; /* the program's, which goes when the message does; or NULL */
+    void (*drop)(void *object);
     char text[];
 };
 

@@ -27,6 +27,8 @@ static struct message *alloc_message(intptr_t code, size_t length)
     if (message) {
         message->refs = 1;
         message->code = code;
+        message->object = NULL;
+        message->drop = NULL;
     }
     return message;
 }
@@ -54,8 +56,13 @@ void asy_message_unref(struct message *message)
     if (!message)
         return;
     ASY_ASSERT(message->refs > 0);
-    if (--message->refs == 0)
-        asy_sys_free(message);
+    if (--message->refs)
+        return;
+    void (*drop)(void *) = message->drop;
+    void *object = message->object;
+    asy_sys_free(message);
+    if (drop)
+        drop(object); /* which may do anything */
 }
 
 void asy_message_set(struct message **place, struct message *message)
@@ -156,6 +163,37 @@ intptr_t asyncio_raise(intptr_t err, const char *format, ...)
     }
     va_end(args);
     return err;
+}
+
+intptr_t asyncio_raise_object(intptr_t err, void *object, void (*drop)(void *object), const char *words)
+{
+    asyncio_task *task = asy_current_task();
+    struct message *message = task ? asy_message_new(err, words ? words : "") : NULL;
+    if (message) {
+        message->object = object;
+        message->drop = drop;
+    } else if (drop) {
+        drop(object);
+    }
+    if (task)
+        asy_message_set(&task->future.message, message);
+    else
+        set_thread_message(err, words ? words : "");
+    return err;
+}
+
+intptr_t asyncio_error_code(void)
+{
+    const asyncio_task *task = asy_current_task();
+    const struct message *message = task ? task->future.message : NULL;
+    return message ? message->code : task ? 0 : thread_message.code;
+}
+
+void *asyncio_error_object(intptr_t err)
+{
+    const asyncio_task *task = asy_current_task();
+    const struct message *message = task ? task->future.message : NULL;
+    return message && message->code == err ? message->object : NULL;
 }
 
 intptr_t asy_null_awaited(void)

@@ -246,4 +246,64 @@ TEST(null_is_named)
     assert_int_equal(asyncio_runner_close(&runner), 0);
 }
 
+/* ---- Objects ---- */
+
+static int dropped;
+
+static void count_drop(void *object)
+{
+    dropped += *(int *)object;
+}
+
+ASYNC(raises_object, int *, object)
+{
+    asyncio_sleep(0);
+    return asyncio_raise_object(ASYNCIO_EPYTHON, object, count_drop, "ValueError: no");
+}
+
+ASYNC_TEST(objects_travel_with_messages)
+{
+    int one = 1;
+    dropped = 0;
+    asyncio_task *task = asyncio_create_task(raises_object(&one));
+    for (int i = 0; i < 3; i++)
+        task = asyncio_create_task(passes_on(task));
+    CHECK_EQUAL(asyncio_await(task), ASYNCIO_EPYTHON);
+    CHECK_TEXT(asyncio_error_message(), "ValueError: no");
+    CHECK(asyncio_error_object(ASYNCIO_EPYTHON) == &one);
+    CHECK(asyncio_error_object(-EIO) == NULL);
+    CHECK_EQUAL(asyncio_error_code(), ASYNCIO_EPYTHON);
+    CHECK_EQUAL(dropped, 0);
+    asyncio_raise(-EIO, "another");
+    CHECK_EQUAL(dropped, 1);
+    CHECK(asyncio_error_object(ASYNCIO_EPYTHON) == NULL);
+    CHECK(asyncio_error_object(-EIO) == NULL);
+    return 0;
+}
+
+/* One for two tasks that wait. */
+ASYNC_TEST(objects_are_dropped_once)
+{
+    int one = 1;
+    dropped = 0;
+    asyncio_task *task = asyncio_create_task(raises_object(&one));
+    asyncio_task *a = asyncio_create_task(passes_on(asyncio_ref(task)));
+    CHECK_EQUAL(asyncio_await(task), ASYNCIO_EPYTHON);
+    CHECK_EQUAL(asyncio_await(a), ASYNCIO_EPYTHON);
+    asyncio_raise_object(-EIO, NULL, NULL, NULL);
+    CHECK_EQUAL(dropped, 1);
+    CHECK_TEXT(asyncio_error_message(), "");
+    return 0;
+}
+
+TEST(objects_without_a_task_are_dropped_at_once)
+{
+    int one = 1;
+    dropped = 0;
+    assert_int_equal(asyncio_raise_object(-EIO, &one, count_drop, "words"), -EIO);
+    assert_int_equal(dropped, 1);
+    assert_string_equal(asyncio_error_message(), "words");
+    assert_null(asyncio_error_object(-EIO));
+}
+
 TEST_MAIN()
