@@ -10,12 +10,16 @@ that makes one (for `loop_factory=` of asyncio.Runner), and `install()` makes al
 such loops.
 """
 import asyncio as _asyncio
+import collections.abc as _abc
 
 from . import _core
+from ._core import _C_API  # of <asyncio/python.h>, for extension modules
 from ._loop import EventLoopPolicy, Loop, install, new_event_loop
 
 __all__ = ['EventLoopPolicy', 'Loop', 'install', 'new_event_loop', 'run']
 __version__ = _core.__version__
+
+_abc.Coroutine.register(_core.Awaitable)  # so that create_task takes a coroutine in C
 
 
 def run(main, *, debug=None, loop_factory=None):

@@ -56,9 +56,11 @@
     X(_transport)                                                                                            \
     X(_transports)                                                                                           \
     X(_waiter)                                                                                               \
+    X(add_done_callback)                                                                                     \
     X(buffer_updated)                                                                                        \
     X(call_exception_handler)                                                                                \
     X(callback)                                                                                              \
+    X(cancel)                                                                                                \
     X(cancelled)                                                                                             \
     X(context)                                                                                               \
     X(coro)                                                                                                  \
@@ -68,6 +70,7 @@
     X(done)                                                                                                  \
     X(exception)                                                                                             \
     X(fileno)                                                                                                \
+    X(future)                                                                                                \
     X(get_buffer)                                                                                            \
     X(getpeername)                                                                                           \
     X(getsockname)                                                                                           \
@@ -96,11 +99,12 @@ struct face_handle;
 struct transport;
 
 struct face_state {
-    PyTypeObject *loop_type, *handle_type, *timer_type, *transport_type;
+    PyTypeObject *loop_type, *handle_type, *timer_type, *transport_type, *awaitable_type;
     PyTypeObject *stream_reader_type, *stream_writer_type, *stream_protocol_type, *operation_type;
     /* Of Python's own asyncio. */
     PyObject *Handle, *TimerHandle; /* what handles say that they are */
     PyObject *Future, *Task;
+    PyObject *CancelledError, *InvalidStateError, *ensure_future;
     PyObject *SelectorEventLoop; /* what is cold is its */
     PyObject *extract_stack, *format_callback_source;
     PyObject *set_wakeup_fd;
@@ -130,6 +134,9 @@ int face_handle_add_types(PyObject *module, struct face_state *state);
 int face_loop_add_type(PyObject *module, struct face_state *state);
 int face_transport_add_type(PyObject *module, struct face_state *state);
 int face_stream_add_types(PyObject *module, struct face_state *state);
+int face_awaitable_add_type(PyObject *module, struct face_state *state);
+/* The calls of <asyncio/python.h>, for extension modules. */
+int face_bridge_add_table(PyObject *module);
 
 /* ---- The loop -------------------------------------------------------------------- */
 
@@ -174,6 +181,9 @@ struct face_loop {
     struct face_link transports;            /* that the loop has references to */
     struct transport *unsent, **unsent_end; /* those with output of the current callback */
     char *receive_buffer;                   /* of all transports; NULL until one reads */
+    PyThreadState *thread_state;            /* that runs it */
+    void *run_frame, *step_frame; /* Python's, on top of which the loop runs, and tasks in C do (bridge.h) */
+    PyObject *contexts;           /* of tasks in C: a dictionary, or NULL (bridge.c) */
 };
 
 /* A loop that does not run becomes the calling thread's. False if it runs in another one. */
@@ -188,6 +198,19 @@ static inline bool face_loop_is_mine(struct face_loop *face)
 #define FACE_RECEIVE_BYTES (256 << 10) /* Python's max_size */
 /* What is received is received here first, and made into bytes of its size. NULL and an exception. */
 char *face_receive_buffer(struct face_loop *face);
+
+/* The loop that runs in this thread, borrowed; or NULL. */
+struct face_loop *face_loop_running(void);
+
+/* The top frame of Python's, to be compared only. */
+static inline void *face_frame_of(const PyThreadState *thread_state)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    return thread_state->current_frame;
+#else
+    return thread_state->cframe->current_frame;
+#endif
+}
 
 /* 0, or -1 and RuntimeError for a loop that is closed or the parent process's. */
 int face_loop_check_open(struct face_loop *face);

@@ -321,8 +321,17 @@ static void look_around(struct face_loop *face)
     Py_BEGIN_ALLOW_THREADS Py_END_ALLOW_THREADS face->held_since_ns = asyncio_loop_time_ns(NULL);
 }
 
+/* Python keeps the frames of a thread in one stack, which grows on over those of the task that waits. */
+static void die_of_frames(void)
+{
+    Py_FatalError("libasyncio: a coroutine in C waits below a frame of Python's: it called a Python function "
+                  "that called a C function that waits. Await in the coroutine itself, or in Python");
+}
+
 bool face_loop_may_call(struct face_loop *face)
 {
+    if (UNLIKELY(face_frame_of(face->thread_state) != face->run_frame))
+        die_of_frames();
     return LIKELY(!face->slow) || prepare_slowly(face);
 }
 

@@ -97,6 +97,7 @@ static int visit_loop(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(face->thread_id);
     Py_VISIT(face->task_factory);
     Py_VISIT(face->slow_callback_duration);
+    Py_VISIT(face->contexts);
     Py_VISIT(face->error_type);
     Py_VISIT(face->error);
     Py_VISIT(face->error_traceback);
@@ -113,6 +114,7 @@ static int clear_loop(PyObject *self)
     Py_CLEAR(face->thread_id);
     Py_CLEAR(face->task_factory);
     Py_CLEAR(face->slow_callback_duration);
+    Py_CLEAR(face->contexts);
     Py_CLEAR(face->current_handle);
     Py_CLEAR(face->error_type);
     Py_CLEAR(face->error);

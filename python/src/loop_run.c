@@ -145,6 +145,11 @@ static int take_lock(void *arg)
 static __thread struct face_loop *running_face;
 static __thread bool is_child_of_run; /* whose signals are still written to the parent's socket */
 
+struct face_loop *face_loop_running(void)
+{
+    return running_face;
+}
+
 /* In a child: the thread that forked is the only one. */
 static void mark_child(void)
 {
@@ -279,6 +284,8 @@ static int begin_run(struct face_loop *face)
     if (face->is_stopping)
         asyncio_loop_stop(face->loop);
     face->is_running = true;
+    face->thread_state = PyThreadState_Get();
+    face->run_frame = face->step_frame = face_frame_of(face->thread_state);
     running_face = face;
     return 0;
 }

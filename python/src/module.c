@@ -32,6 +32,9 @@ static int import_names(struct face_state *state)
         {"asyncio", "TimerHandle", &state->TimerHandle},
         {"asyncio", "Future", &state->Future},
         {"asyncio", "Task", &state->Task},
+        {"asyncio", "CancelledError", &state->CancelledError},
+        {"asyncio", "InvalidStateError", &state->InvalidStateError},
+        {"asyncio", "ensure_future", &state->ensure_future},
         {"asyncio", "SelectorEventLoop", &state->SelectorEventLoop},
         {"asyncio.format_helpers", "extract_stack", &state->extract_stack},
         {"asyncio.format_helpers", "_format_callback_source", &state->format_callback_source},
@@ -77,7 +80,8 @@ static int execute_module(PyObject *module)
     if (intern_names(state) < 0 || import_names(state) < 0)
         return -1;
     if (face_handle_add_types(module, state) < 0 || face_loop_add_type(module, state) < 0 ||
-        face_transport_add_type(module, state) < 0 || face_stream_add_types(module, state) < 0)
+        face_transport_add_type(module, state) < 0 || face_stream_add_types(module, state) < 0 ||
+        face_awaitable_add_type(module, state) < 0 || face_bridge_add_table(module) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "__version__", asyncio_version());
 }
@@ -93,6 +97,10 @@ static int visit_module(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->TimerHandle);
     Py_VISIT(state->Future);
     Py_VISIT(state->Task);
+    Py_VISIT(state->CancelledError);
+    Py_VISIT(state->InvalidStateError);
+    Py_VISIT(state->ensure_future);
+    Py_VISIT(state->awaitable_type);
     Py_VISIT(state->SelectorEventLoop);
     Py_VISIT(state->extract_stack);
     Py_VISIT(state->format_callback_source);
@@ -127,6 +135,10 @@ static int clear_module(PyObject *module)
     Py_CLEAR(state->TimerHandle);
     Py_CLEAR(state->Future);
     Py_CLEAR(state->Task);
+    Py_CLEAR(state->CancelledError);
+    Py_CLEAR(state->InvalidStateError);
+    Py_CLEAR(state->ensure_future);
+    Py_CLEAR(state->awaitable_type);
     Py_CLEAR(state->SelectorEventLoop);
     Py_CLEAR(state->extract_stack);
     Py_CLEAR(state->format_callback_source);
