@@ -131,6 +131,17 @@ typedef struct asyncio_metrics {
  * whether the loop runs or not. Does not wait. 0; -EINVAL for NULL; ASYNCIO_ESTATE for a closed loop. */
 ASYNCIO_API int asyncio_loop_get_metrics(asyncio_loop *loop, asyncio_metrics *metrics);
 
+/* ---- The backend ------------------------------------------------------------------ */
+
+/*
+ * Tells why the library works as it does in this process, in words for people: whether io_uring carries
+ * out calls on files, or threads, and why. Such as: "threads carry out calls on files: io_uring is denied
+ * (EPERM): kernel.io_uring_disabled or a container's seccomp profile". The environment chooses by
+ * ASYNCIO_FILES=auto, threads or ring. The first call may try io_uring out, which takes a fraction of a
+ * millisecond. Any thread, also without a loop. Does not suspend. The text is static.
+ */
+ASYNCIO_API const char *asyncio_backend_why(void);
+
 ASYNCIO_END_DECLS
 
 #endif

@@ -13,6 +13,7 @@
 
 struct asy_backend;
 struct asy_transfers;
+struct completions;
 
 struct asy_backend_ops {
     const char *name;
@@ -47,6 +48,11 @@ struct asy_backend_ops {
      * stands still, at most until a real clock would have reached the deadline. May return early.
      */
     void (*wait_for_others)(struct asy_backend *backend, int64_t deadline_ns);
+    /*
+     * Makes sure that `files_ring` is there, if calls on files may go through a ring: it is made when it is
+     * first needed, in the thread that runs. NULL, also as a function: there is none now.
+     */
+    struct completions *(*files)(struct asy_backend *backend);
     /* A descriptor that is readable when wait would have something to report, or -ENOSYS where there is
      * none. */
     int (*fd)(struct asy_backend *backend);
@@ -69,6 +75,9 @@ struct asy_backend {
     int epfd;         /* the epoll set that they are in, or -1 */
     /* Operations that it carries out (transfers.h); NULL: none. */
     struct asy_transfers *transfers;
+    /* What carries out calls on files; NULL: nothing did so far. `wait` hands over what has begun, and
+     * `deliver` tells what was done. */
+    struct completions *files_ring;
     int64_t began_ns; /* the clock when the latest wait with a deadline that lies ahead began */
     /* Called by `deliver` with the events that came, many at once, so that memory can be fetched ahead. It
      * ignores tags that nobody attached. */

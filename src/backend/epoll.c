@@ -1,24 +1,133 @@
 /*
  * The epoll backend: waits for time, for descriptors and for wake-ups. A wake-up is a write to an eventfd,
  * which is edge-triggered and never read, since each write is an edge.
+ *
+ * Beside it there may be a ring that carries out calls on files (completion.h). It cooperates, so that its
+ * descriptor can stand in the epoll set, where it ends a wait; that is all it is asked. What has begun goes
+ * in with one call before each wait, and completions are taken out of shared memory, without any.
  */
 #include "backend/backend.h"
+#include "backend/completion.h"
+#include "backend/uring.h"
 #include "base/assert.h"
 #include "base/compiler.h"
 #include "sys/sys.h"
 #include <errno.h>
 
 #define WAKE_TAG UINT64_MAX
+#define RING_TAG (UINT64_MAX - 1)
+
+#define RING_ENTRIES 256
+#define RING_ROOM 4096
+/* Threads of the kernel that do what would block: for files, and for what may take for ever. */
+#define KERNEL_THREADS                                                                                       \
+    {                                                                                                        \
+        8, 4                                                                                                 \
+    }
+#define DONE_MAX 1024
+/* How soon a kernel that was short of memory is asked again. */
+#define AGAIN_NS 1000000
+
+enum ring_state {
+    RING_UNTRIED, /* there is none, and nothing stands against one */
+    RING_OPEN,    /* the backend's `files_ring` */
+    RING_REFUSED, /* there will be none for this loop */
+};
 
 struct epoll {
     struct asy_backend base;
     int epfd, wakefd;
+    int count; /* of `events` that were fetched */
+    enum ring_state ring_state;
+    bool is_embedded; /* another loop polls epfd, which must not stay readable */
+    struct completions ring;
     struct epoll_event events[ASY_EPOLL_EVENTS];
 };
 
+/* ---- The ring ------------------------------------------------------------------------------- */
+
+static void close_files_ring(struct epoll *epoll)
+{
+    struct epoll_event ignored = {0};
+    /* By hand: a forked child has the descriptor, too, and so it would stay in the set. */
+    asy_sys_epoll_ctl(epoll->epfd, EPOLL_CTL_DEL, epoll->ring.ring.fd, &ignored);
+    asy_completions_close(&epoll->ring);
+    epoll->base.files_ring = NULL;
+    epoll->ring_state = RING_UNTRIED;
+}
+
+static int open_files_ring(struct epoll *epoll)
+{
+    unsigned threads[2] = KERNEL_THREADS;
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = RING_TAG};
+    int err = asy_completions_open(&epoll->ring, RING_COOPERATES, RING_ENTRIES, RING_ROOM);
+    if (err)
+        return err;
+    err = asy_ring_register(&epoll->ring.ring, IORING_REGISTER_IOWQ_MAX_WORKERS, threads, 2);
+    err = err < 0 ? err : asy_sys_epoll_ctl(epoll->epfd, EPOLL_CTL_ADD, epoll->ring.ring.fd, &event);
+    if (err) {
+        asy_completions_close(&epoll->ring);
+        return err;
+    }
+    epoll->base.files_ring = &epoll->ring;
+    epoll->ring_state = RING_OPEN;
+    return 0;
+}
+
+/* One that broke, or that another thread has opened, is left when it has nothing under way any more. */
+static COLD struct completions *renew_files_ring(struct epoll *epoll)
+{
+    bool is_broken = epoll->ring_state == RING_OPEN && epoll->ring.is_broken;
+    if (epoll->ring_state == RING_OPEN) {
+        if (epoll->ring.under_way)
+            return NULL;
+        close_files_ring(epoll);
+    }
+    if (epoll->ring_state == RING_REFUSED || is_broken || !asy_uring_has_files() || open_files_ring(epoll)) {
+        epoll->ring_state = RING_REFUSED;
+        return NULL;
+    }
+    return &epoll->ring;
+}
+
+static struct completions *epoll_files(struct asy_backend *backend)
+{
+    struct epoll *epoll = (struct epoll *)backend;
+    if (LIKELY(epoll->ring_state == RING_OPEN && !epoll->ring.is_broken &&
+               asy_completions_is_here(&epoll->ring)))
+        return &epoll->ring;
+    return epoll->ring_state == RING_REFUSED ? NULL : renew_files_ring(epoll);
+}
+
+/* Hands over what has begun. Returns how long the wait may be now. */
+static int64_t send_files(struct epoll *epoll, int64_t deadline_ns)
+{
+    if (asy_completions_has_unsent(&epoll->ring) || asy_ring_is_due(&epoll->ring.ring))
+        asy_completions_enter(&epoll->ring, 0);
+    if (asy_completions_has_any(&epoll->ring))
+        return 0;
+    if (LIKELY(!asy_completions_has_unsent(&epoll->ring)))
+        return deadline_ns;
+    int64_t again_ns = asy_sys_now_ns() + AGAIN_NS;
+    return deadline_ns < again_ns ? deadline_ns : again_ns;
+}
+
+/* Could epoll say anything that the ring's own queue does not? */
+static bool must_ask_epoll(const struct epoll *epoll, int64_t deadline_ns)
+{
+    return deadline_ns > 0 || epoll->base.attached || epoll->is_embedded;
+}
+
+/* ---- Made ------------------------------------------------------------------------------------ */
+
+/* A ring that still has something under way stays, for good: the kernel writes to memory by it. */
 static void epoll_close(struct asy_backend *backend)
 {
     struct epoll *epoll = (struct epoll *)backend;
+    if (epoll->ring_state == RING_OPEN && epoll->ring.under_way)
+        return;
+    if (epoll->ring_state == RING_OPEN)
+        close_files_ring(epoll);
     if (epoll->wakefd >= 0)
         asy_sys_close(epoll->wakefd);
     if (epoll->epfd >= 0)
@@ -47,6 +156,8 @@ static int epoll_open(struct asy_backend **out)
     return 0;
 }
 
+/* ---- Waited for ------------------------------------------------------------------------------ */
+
 static HOT int64_t epoll_now_ns(struct asy_backend *backend)
 {
     (void)backend;
@@ -59,27 +170,37 @@ static HOT int epoll_wait_until(struct asy_backend *backend, int64_t deadline_ns
     int64_t timeout_ns = -1;
     if (UNLIKELY(backend->fetched))
         return 0;
+    if (UNLIKELY(backend->files_ring != NULL))
+        deadline_ns = send_files(epoll, deadline_ns);
     if (deadline_ns > 0)
         backend->began_ns = asy_sys_now_ns();
     if (deadline_ns != ASY_NO_DEADLINE) {
         int64_t left_ns = deadline_ns > 0 ? deadline_ns - backend->began_ns : 0;
         timeout_ns = left_ns > 0 ? left_ns : 0;
     }
-    int n = asy_sys_epoll_wait(epoll->epfd, epoll->events, ASY_EPOLL_EVENTS, timeout_ns);
+    int n = 0;
+    if (LIKELY(!backend->files_ring || must_ask_epoll(epoll, deadline_ns)))
+        n = asy_sys_epoll_wait(epoll->epfd, epoll->events, ASY_EPOLL_EVENTS, timeout_ns);
     if (n > 0) {
+        epoll->count = n;
         backend->fetched = (uint32_t)n;
         backend->fetches++;
     }
+    if (UNLIKELY(backend->files_ring != NULL) && asy_completions_has_any(&epoll->ring))
+        backend->fetched++;
     return n < 0 ? n : 0;
 }
 
 static HOT void epoll_deliver(struct asy_backend *backend)
 {
     struct epoll *epoll = (struct epoll *)backend;
-    int count = (int)backend->fetched;
+    int count = epoll->count;
     backend->fetched = 0;
-    if (backend->happened)
+    epoll->count = 0;
+    if (backend->happened && count)
         backend->happened(backend->context, epoll->events, count);
+    if (UNLIKELY(backend->files_ring != NULL))
+        asy_completions_reap(backend->files_ring, DONE_MAX);
 }
 
 static int epoll_attach(struct asy_backend *backend, int fd, uint64_t tag, uint32_t events, bool is_attached)
@@ -106,7 +227,7 @@ static void epoll_detach(struct asy_backend *backend, int fd)
 
 static HOT bool epoll_needs_poll(const struct asy_backend *backend)
 {
-    return backend->attached > 0;
+    return backend->attached > 0 || (backend->files_ring && asy_completions_needs_poll(backend->files_ring));
 }
 
 static void epoll_wake(struct asy_backend *backend)
@@ -117,7 +238,9 @@ static void epoll_wake(struct asy_backend *backend)
 
 static int epoll_fd(struct asy_backend *backend)
 {
-    return ((struct epoll *)backend)->epfd;
+    struct epoll *epoll = (struct epoll *)backend;
+    epoll->is_embedded = true;
+    return epoll->epfd;
 }
 
 const struct asy_backend_ops asy_backend_epoll = {
@@ -131,5 +254,6 @@ const struct asy_backend_ops asy_backend_epoll = {
     .detach = epoll_detach,
     .needs_poll = epoll_needs_poll,
     .wake = epoll_wake,
+    .files = epoll_files,
     .fd = epoll_fd,
 };

@@ -7,15 +7,18 @@
  */
 #include "asyncio/errors.h"
 #include "asyncio/events.h"
+#include "backend/completion.h"
 #include "base/assert.h"
 #include "core/loop.h"
 #include <errno.h>
 #include <math.h>
 
-/* Would the next iteration begin without a wait? */
+/* Would the next iteration begin without a wait? What has begun on files is handed over by it. */
 static bool has_work(asyncio_loop *loop)
 {
-    return loop->ready.first || loop->is_stopping || loop->backend->fetched || asy_posts_pending(loop);
+    const struct completions *files = loop->backend->files_ring;
+    return loop->ready.first || loop->is_stopping || loop->backend->fetched || asy_posts_pending(loop) ||
+           (files && asy_completions_needs_poll(files));
 }
 
 void asy_loop_doze(asyncio_loop *loop)

@@ -147,10 +147,11 @@ static HOT int poll_backend(asyncio_loop *loop, int64_t latest_ns)
     return UNLIKELY(loop->is_stepping) && loop->director ? loop->director->polled(loop) : 0;
 }
 
-/* Could a poll bring anything that nobody posts: a timer, an event of a descriptor? */
+/* Could a poll bring anything that nobody posts: a timer, an event of a descriptor, a call on a file that is
+ * done? */
 static inline bool has_polled_sources(const asyncio_loop *loop)
 {
-    return loop->timers.count || loop->io;
+    return loop->timers.count || loop->io || loop->backend->files_ring;
 }
 
 /* Lets up to `most` entries run before the next look, of those that were ready when the iteration began. */

@@ -135,6 +135,8 @@ bool asy_file_try(struct file_op *op)
 {
     if (UNLIKELY(asy_running_loop->director != NULL))
         return false; /* what the kernel has in memory differs from run to run */
+    if (asy_file_is_crowded(asy_running_loop))
+        return false;
     switch (op->code) {
     case FILE_OPEN:
         return try_open(op);
@@ -158,7 +160,7 @@ static int run_open(const struct file_op *op)
     return fd == -EAGAIN ? asy_sys_open(op->path, op->flags, op->mode) : fd;
 }
 
-/* Behind what was read at once, up to the end: one call gives 2 GiB at most, and of /proc a page or so.
+/* Behind what was read before, up to the end: one call gives 2 GiB at most, and of /proc a page or so.
  * An error comes again with the next call, if it lasts. */
 static ssize_t run_read(struct file_op *op)
 {
@@ -172,16 +174,15 @@ static ssize_t run_read(struct file_op *op)
     }
 }
 
-static ssize_t run_write(const struct file_op *op)
+static ssize_t run_write(struct file_op *op)
 {
-    size_t done = 0;
     for (;;) {
-        off_t offset = op->offset < 0 ? -1 : op->offset + (off_t)done;
-        ssize_t put = asy_sys_write_at(op->fd, (const char *)op->buf + done, op->n - done, offset);
-        if (put < 0 && !done)
+        off_t offset = op->offset < 0 ? -1 : op->offset + (off_t)op->done;
+        ssize_t put = asy_sys_write_at(op->fd, (const char *)op->buf + op->done, op->n - op->done, offset);
+        if (put < 0 && !op->done)
             return put;
-        if (put <= 0 || (done += (size_t)put) == op->n)
-            return (ssize_t)done;
+        if (put <= 0 || (op->done += (size_t)put) == op->n)
+            return (ssize_t)op->done;
     }
 }
 
@@ -308,6 +309,9 @@ intptr_t asy_file_offload(asyncio_file *file, struct file_op *op)
     }
     if (has_taken(op) && loop->current->must_cancel)
         return (intptr_t)op->done;
+    intptr_t result = asy_file_ring_call(loop, file, op);
+    if (result != ASY_FILE_BY_THREAD)
+        return result < 0 && has_taken(op) ? (intptr_t)op->done : result;
     struct file_work *work = asy_sys_calloc(1, sizeof *work);
     if (work) {
         work->op = *op;

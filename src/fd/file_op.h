@@ -3,10 +3,8 @@
  * in one of three ways:
  *
  *   asy_file_try      now, on the loop's thread, if the kernel need not wait for that
- *   asy_file_offload  on a thread of the files' own, which is waited for
+ *   asy_file_offload  by the backend's ring, or on a thread of the files' own, which is waited for
  *   asy_file_run      here and now, and it may block: what those threads do
- *
- * A backend that can do files would take the place of the second.
  */
 #ifndef ASY_FD_FILE_OP_H
 #define ASY_FD_FILE_OP_H
@@ -50,7 +48,7 @@ struct file_op {
     bool partial; /* a read need not fill the buffer */
     off_t offset; /* below 0: at the descriptor's own position */
     void *buf;
-    size_t n, done; /* done: bytes that were read at once, before the wait for the rest */
+    size_t n, done; /* done: bytes that were moved before, by a way that did not do it all */
     const char *path, *to;
     struct stat *status;
     struct try_history *luck; /* of reads */
@@ -61,8 +59,8 @@ struct file_op {
 /* True: done, and op->result is the result. */
 bool asy_file_try(struct file_op *op);
 void asy_file_run(struct file_op *op);
-/* Has it run on a thread, and waits; `file`, which may be NULL, lives until it has. Its result, or
- * -ECANCELED, -EAGAIN, -ENOMEM when it did not run. */
+/* Has it done by the ring, or run on a thread, and waits; `file`, which may be NULL, lives until it has. Its
+ * result, or -ECANCELED, -EAGAIN, -ENOMEM when it did not run. */
 intptr_t asy_file_offload(asyncio_file *file, struct file_op *op);
 /* Tries, then has it run. */
 intptr_t asy_file_call(asyncio_file *file, struct file_op *op);
@@ -94,6 +92,15 @@ int asy_file_wait(asyncio_loop *loop, struct file_work *work, asyncio_file *file
 
 /* Gives an error a message: what was tried, on which path, and why it failed. Returns the result. */
 intptr_t asy_file_report_error(intptr_t result, const char *verb, const char *path);
+
+/* ---- file_ring.c ------------------------------------------------------------------------------ */
+
+/* Does the ring have so many calls of the loop that another one is better queued than tried at once? */
+bool asy_file_is_crowded(asyncio_loop *loop);
+/* Has a call done by the ring, and waits. The result; or ASY_FILE_BY_THREAD: there is no ring for it, or it
+ * came no further than op->done. */
+intptr_t asy_file_ring_call(asyncio_loop *loop, asyncio_file *file, struct file_op *op);
+#define ASY_FILE_BY_THREAD INTPTR_MIN
 
 /* ---- directories.c, copyfile.c ---------------------------------------------------------------- */
 int asy_scan_run(const char *path, asyncio_dirents *dirents);

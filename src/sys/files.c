@@ -12,9 +12,6 @@
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
-#ifndef STATX_BASIC_STATS /* musl before 1.2.5 */
-#include <linux/stat.h>
-#endif
 
 #ifndef SYS_openat2
 #define SYS_openat2 437 /* on every architecture that we run on */
@@ -29,6 +26,16 @@
 int asy_sys_open(const char *path, int flags, mode_t mode)
 {
     KERNEL_INT("open", -EMFILE, asy_sys_above_standard(open(path, flags | O_CLOEXEC, mode)));
+}
+
+int asy_sys_opened(int fd)
+{
+    int saved = errno;
+    if (ASY_FAULT("opened")) {
+        close(fd);
+        return -EMFILE;
+    }
+    return (int)kernel_result(asy_sys_above_standard(fd), saved);
 }
 
 int asy_sys_open_cached(const char *path, int flags)
@@ -82,7 +89,7 @@ int asy_sys_fstat(int fd, struct stat *status)
     KERNEL_INT("fstat", -EIO, fstat(fd, status));
 }
 
-static void from_statx(const struct statx *from, struct stat *to)
+void asy_sys_from_statx(const struct statx *from, struct stat *to)
 {
     *to = (struct stat){
         .st_dev = makedev(from->stx_dev_major, from->stx_dev_minor),
@@ -106,7 +113,7 @@ static int statx_cached(int fd, struct stat *status)
     struct statx all;
     int result = (int)syscall(SYS_statx, fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &all);
     if (result == 0)
-        from_statx(&all, status);
+        asy_sys_from_statx(&all, status);
     return result;
 }
 

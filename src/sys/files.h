@@ -10,10 +10,15 @@
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#ifndef STATX_BASIC_STATS /* musl before 1.2.5 */
+#include <linux/stat.h>
+#endif
 
 /* Close-on-exec. */
 int asy_sys_open(const char *path, int flags, mode_t mode);
 int asy_sys_open_cached(const char *path, int flags);
+/* What those end with: a descriptor that the kernel gave otherwise has a number above 2 from here on. */
+int asy_sys_opened(int fd);
 
 /* `offset` below 0: at the descriptor's own position, which moves. */
 ssize_t asy_sys_read_at(int fd, void *buf, size_t n, off_t offset);
@@ -26,6 +31,7 @@ int asy_sys_fsync(int fd, bool is_data_only);
 int asy_sys_ftruncate(int fd, off_t length);
 int asy_sys_fstat(int fd, struct stat *status);
 int asy_sys_fstat_cached(int fd, struct stat *status);
+void asy_sys_from_statx(const struct statx *from, struct stat *to);
 /* stat(2), or lstat(2). */
 int asy_sys_stat_path(const char *path, bool follows_links, struct stat *status);
 /* Whether no program can be run from the file system that it is on. */

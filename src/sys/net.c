@@ -236,6 +236,11 @@ ssize_t asy_sys_sendfile(int out, int in, off_t *offset, size_t count)
                  sendfile_quietly(out, in, offset, count));
 }
 
+int asy_sys_socketpair(int fds[2])
+{
+    KERNEL_INT("socketpair", -EMFILE, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
+}
+
 int asy_sys_socket(int family, int type, int protocol)
 {
     if (ASY_SEAM() && asy_sim) {

@@ -57,6 +57,8 @@ ssize_t asy_sys_sendfile(int out, int in, off_t *offset, size_t count);
 
 /* Close-on-exec and non-blocking. */
 int asy_sys_socket(int family, int type, int protocol);
+/* Connected to each other, and blocking. They may have the numbers 0, 1 and 2. */
+int asy_sys_socketpair(int fds[2]);
 int asy_sys_accept(int fd, struct sockaddr *peer, socklen_t *length);
 /* Of the interface with this number, IF_NAMESIZE bytes. */
 int asy_sys_interface_name(unsigned number, char *name);

@@ -110,6 +110,43 @@ ssize_t pread(int fd, void *buf, size_t n, off_t offset)
     return syscall(SYS_pread64, fd, buf, n, offset);
 }
 
+/* What waits at the gate is done by threads, and by no ring, in loops that are made between these two. */
+static const char *files_before;
+static inline void begin_by_threads(void)
+{
+    files_before = getenv("ASYNCIO_FILES");
+    files_before = files_before ? strdup(files_before) : NULL;
+    setenv("ASYNCIO_FILES", "threads", 1);
+}
+
+static inline void end_by_threads(void)
+{
+    if (files_before)
+        setenv("ASYNCIO_FILES", files_before, 1);
+    else
+        unsetenv("ASYNCIO_FILES");
+    free((void *)files_before);
+}
+
+static inline intptr_t run_by_threads(coroutine_function main)
+{
+    begin_by_threads();
+    intptr_t result = run(main);
+    end_by_threads();
+    return result;
+}
+
+/* A test that is a coroutine, of threads. */
+#define THREADS_TEST(name)                                                                                   \
+    static asyncio_coro *main_of_##name(void);                                                               \
+    TEST_WITH(test_##name, case_##name, #name, false)                                                        \
+    {                                                                                                        \
+        CHECK_EQUAL(run_by_threads(main_of_##name), 0);                                                      \
+        memory = MEMORY_REAL;                                                                                \
+        harness_settle();                                                                                    \
+    }                                                                                                        \
+    ASYNC(main_of_##name)
+
 /* Of files named so. */
 #define GATED "gated"
 

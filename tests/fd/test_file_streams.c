@@ -85,7 +85,7 @@ ASYNC(reads_at, asyncio_file *, file, char *, byte)
     return asyncio_file_pread(file, byte, 1, 0);
 }
 
-FILE_TEST(in_use)
+THREADS_TEST(in_use)
 {
     char byte;
     asyncio_stream *stream;
@@ -291,7 +291,7 @@ ASYNC(main_cancelled)
 
 TEST(cancelled)
 {
-    CHECK_EQUAL(run(main_cancelled), 0);
+    CHECK_EQUAL(run_by_threads(main_cancelled), 0);
     memory = MEMORY_REAL;
     harness_settle();
 }

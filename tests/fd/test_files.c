@@ -444,7 +444,7 @@ ASYNC(main_closed_in_use)
 
 TEST(closed_in_use)
 {
-    CHECK_EQUAL(run(main_closed_in_use), 0);
+    CHECK_EQUAL(run_by_threads(main_closed_in_use), 0);
     memory = MEMORY_REAL;
     harness_settle();
 }

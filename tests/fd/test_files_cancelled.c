@@ -28,7 +28,7 @@ ASYNC(read_and_sleep, asyncio_file *, file, char *, buf, size_t, n, int *, after
     return got;
 }
 
-ASYNC_TEST(cancelled)
+THREADS_TEST(cancelled)
 {
     enum { EXTRA = 4 };
     char blocks[THREADS_MAX + EXTRA][8];
@@ -80,7 +80,7 @@ ASYNC(read_taken, asyncio_file *, file, bool, before)
     return asyncio_sleep(0) == -ECANCELED ? got : -EPROTO;
 }
 
-ASYNC_TEST(cancelled_in_between)
+THREADS_TEST(cancelled_in_between)
 {
     static char data[3 * 4096];
     static char blocks[THREADS_MAX][8];
@@ -164,6 +164,7 @@ ASYNC(leave_an_open)
 TEST(open_abandoned)
 {
     int before = count_descriptors();
+    begin_by_threads();
     asyncio_loop *loop = asyncio_loop_new(NULL);
     record_reports(loop);
     set_gate(true);
@@ -178,6 +179,7 @@ TEST(open_abandoned)
         usleep(1000);
     CHECK_EQUAL(access(GATED, F_OK), 0);
     CHECK_EQUAL(count_descriptors(), before);
+    end_by_threads();
     harness_settle();
 }
 
@@ -208,6 +210,7 @@ ASYNC(leave_reads, asyncio_file **, file)
 TEST(loop_abandoned)
 {
     asyncio_file *file = NULL;
+    begin_by_threads();
     asyncio_loop *loop = asyncio_loop_new(NULL);
     record_reports(loop);
     set_gate(true);
@@ -229,6 +232,7 @@ TEST(loop_abandoned)
         usleep(1000);
     CHECK_EQUAL(fcntl(left_fd, F_GETFD), -1);
     CHECK_EQUAL(gate.passed, THREADS_MAX); /* the one that was queued is not done: its memory may be gone */
+    end_by_threads();
     harness_settle();
 }
 

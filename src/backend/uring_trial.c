@@ -1,0 +1,205 @@
+/*
+ * The self test of io_uring: what the library does with a ring is done once, with a socket pair. A kernel or
+ * a filter may take entries and deny what they ask for, so that each answer is looked at.
+ */
+#include "backend/completion.h"
+#include "backend/uring.h"
+#include "sys/net.h"
+#include "sys/sys.h"
+#include <errno.h>
+#include <linux/io_uring.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#define ENTRIES 8
+#define ROOM 16
+#define LIMIT_NS INT64_C(1000000000)
+#define GROUP 1
+
+struct trial_op {
+    struct asy_op op;
+    struct io_uring_sqe entry; /* what is asked for */
+    int times, result;
+    uint32_t flags;
+};
+
+struct trial {
+    struct completions completions;
+    struct trial_op op;
+    int sockets[2];
+    char text[4];
+    union { /* a page: a ring of one buffer, and the buffer behind it */
+        struct io_uring_buf_ring ring;
+        char bytes[128];
+    } * buffers;
+    uint64_t ops;
+};
+
+static void prepare_trial(struct asy_op *op, struct io_uring_sqe *sqe)
+{
+    *sqe = ((struct trial_op *)op)->entry;
+}
+
+static void trial_done(struct asy_op *op, const struct asy_done *what)
+{
+    struct trial_op *trial = (struct trial_op *)op;
+    trial->times++;
+    trial->result = what->result;
+    trial->flags = what->flags;
+}
+
+static const struct asy_op_kind trial_kind = {prepare_trial, trial_done};
+
+static int await_trial(struct trial *trial)
+{
+    int64_t deadline_ns = asy_sys_now_ns() + LIMIT_NS, left_ns = LIMIT_NS;
+    while (!trial->op.times && left_ns > 0) {
+        int err = asy_completions_enter(&trial->completions, left_ns);
+        if (err && err != -EINTR)
+            return err;
+        asy_completions_reap(&trial->completions, ROOM);
+        left_ns = deadline_ns - asy_sys_now_ns();
+    }
+    return trial->op.times == 1 ? 0 : -EIO;
+}
+
+static void begin_trial(struct trial *trial, const struct io_uring_sqe *entry)
+{
+    trial->op.times = 0;
+    trial->op.entry = *entry;
+    asy_op_begin(&trial->completions, &trial->op.op);
+}
+
+/* 0: it was carried out, and the result is as expected. */
+static int carry_out(struct trial *trial, const struct io_uring_sqe *entry, int expected)
+{
+    begin_trial(trial, entry);
+    int err = await_trial(trial);
+    if (err)
+        return err;
+    return trial->op.result == expected ? 0 : trial->op.result < 0 ? trial->op.result : -EIO;
+}
+
+/* ---- The steps ------------------------------------------------------------------------------- */
+
+static int learn_operations(struct trial *trial)
+{
+    struct {
+        struct io_uring_probe head;
+        struct io_uring_probe_op ops[ASY_OPS_MAX];
+    } probe = {0};
+    int err = asy_ring_register(&trial->completions.ring, IORING_REGISTER_PROBE, &probe, ASY_OPS_MAX);
+    for (unsigned i = 0; !err && i < probe.head.ops_len && i < ASY_OPS_MAX; i++)
+        if ((probe.ops[i].flags & IO_URING_OP_SUPPORTED) && probe.ops[i].op < ASY_OPS_MAX)
+            trial->ops |= UINT64_C(1) << probe.ops[i].op;
+    return err;
+}
+
+static int test_nop(struct trial *trial)
+{
+    return carry_out(trial, &(struct io_uring_sqe){.opcode = IORING_OP_NOP, .fd = -1}, 0);
+}
+
+static int send_word(struct trial *trial)
+{
+    return asy_sys_write(trial->sockets[1], "ring", 4) == 4 ? 0 : -EIO;
+}
+
+static int test_read(struct trial *trial)
+{
+    struct io_uring_sqe entry = {.opcode = IORING_OP_READ,
+                                 .fd = trial->sockets[0],
+                                 .off = UINT64_MAX,
+                                 .addr = (uintptr_t)trial->text,
+                                 .len = sizeof trial->text};
+    int err = send_word(trial);
+    err = err ? err : carry_out(trial, &entry, sizeof trial->text);
+    return err ? err : memcmp(trial->text, "ring", sizeof trial->text) ? -EIO : 0;
+}
+
+static int test_cancel(struct trial *trial)
+{
+    struct io_uring_sqe entry = {.opcode = IORING_OP_RECV,
+                                 .fd = trial->sockets[0],
+                                 .addr = (uintptr_t)trial->text,
+                                 .len = sizeof trial->text};
+    begin_trial(trial, &entry);
+    int err = asy_completions_enter(&trial->completions, 0);
+    if (err)
+        return err;
+    asy_op_cancel(&trial->completions, &trial->op.op);
+    err = await_trial(trial);
+    return err ? err : trial->op.result == -ECANCELED ? 0 : -EIO;
+}
+
+static int test_buffer(struct trial *trial)
+{
+    struct io_uring_buf_reg reg = {.ring_addr = (uintptr_t)trial->buffers, .ring_entries = 1, .bgid = GROUP};
+    char *buffer = trial->buffers->bytes + 64;
+    int err = asy_ring_register(&trial->completions.ring, IORING_REGISTER_PBUF_RING, &reg, 1);
+    if (err)
+        return err;
+    trial->buffers->ring.bufs[0].addr = (uintptr_t)buffer;
+    trial->buffers->ring.bufs[0].len = 64;
+    __atomic_store_n(&trial->buffers->ring.tail, 1,
+                     __ATOMIC_RELEASE); /* the kernel reads the buffer's place */
+    struct io_uring_sqe entry = {
+        .opcode = IORING_OP_RECV, .fd = trial->sockets[0], .flags = IOSQE_BUFFER_SELECT, .buf_group = GROUP};
+    err = send_word(trial);
+    err = err ? err : carry_out(trial, &entry, 4);
+    return err ? err : (trial->op.flags & IORING_CQE_F_BUFFER) && !memcmp(buffer, "ring", 4) ? 0 : -EIO;
+}
+
+/* ---- The whole ------------------------------------------------------------------------------- */
+
+static int make_sockets(struct trial *trial)
+{
+    trial->buffers = asy_sys_map(asy_sys_page_size());
+    int err = trial->buffers ? asy_sys_socketpair(trial->sockets) : -ENOMEM;
+    bool is_standard = !err && (trial->sockets[0] <= 2 || trial->sockets[1] <= 2);
+    return is_standard ? -EMFILE : err; /* what others print might go there */
+}
+
+static void end_sockets(struct trial *trial)
+{
+    for (int i = 0; i < 2; i++)
+        if (trial->sockets[i] >= 0)
+            asy_sys_close(trial->sockets[i]);
+    if (trial->buffers)
+        asy_sys_unmap(trial->buffers, asy_sys_page_size());
+}
+
+static int run_steps(struct trial *trial)
+{
+    static int (*const steps[])(struct trial *) = {make_sockets, learn_operations, test_nop,
+                                                   test_read,    test_cancel,      test_buffer};
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        int err = steps[i](trial);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+int asy_uring_try(uint64_t *ops)
+{
+    struct trial *trial = asy_sys_calloc(1, sizeof *trial);
+    if (!trial)
+        return -ENOMEM;
+    trial->sockets[0] = trial->sockets[1] = -1;
+    asy_op_init(&trial->op.op, &trial_kind);
+    int err = asy_completions_open(&trial->completions, RING_COOPERATES, ENTRIES, ROOM);
+    if (err) {
+        asy_sys_free(trial);
+        return err;
+    }
+    err = run_steps(trial);
+    if (!asy_completions_end(&trial->completions, LIMIT_NS))
+        return -EIO; /* the kernel may still write: what it has stays, for good */
+    asy_completions_close(&trial->completions);
+    end_sockets(trial);
+    *ops = trial->ops;
+    asy_sys_free(trial);
+    return err;
+}
