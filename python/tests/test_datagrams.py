@@ -211,6 +211,32 @@ class DatagramTest(unittest.TestCase):
 
         self.assertEqual(self.check(scenario)[:3], ['made', 'pause', 'resume'])
 
+    def test_a_peer_without_a_name(self):
+        """asyncio cannot send to it."""
+        async def main():
+            seen = []
+            a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+            loop = asyncio.get_running_loop()
+            client, _ = await loop.create_datagram_endpoint(lambda: Recorder(seen), sock=a)
+            for i in range(1000):
+                client.sendto(b'%4d' % i + b'x' * 1000)
+            client.sendto(bytearray(b'last'))
+            client.sendto(b'')
+            self.assertGreater(client.get_write_buffer_size(), 0)
+            self.assertRaises(TypeError, client.sendto, 'text')
+            self.assertRaises(ValueError, client.sendto, b'x', 'address')
+            client.close()
+            b.setblocking(False)
+            for i in range(1000):
+                self.assertEqual((await loop.sock_recv(b, 2000))[:4], b'%4d' % i)
+            self.assertEqual(await loop.sock_recv(b, 2000), b'last')
+            await self.until(lambda: len(seen) == 4)
+            self.assertEqual(seen, ['made', 'pause', 'resume', ('lost', 'None')])
+            client.sendto(b'late')
+            b.close()
+
+        libasyncio.run(main())
+
     def test_unix_addresses(self):
         async def scenario(seen):
             loop = asyncio.get_running_loop()
