@@ -3,7 +3,7 @@
  * sleep, and the count of its steps, callbacks and polls stands where it stood: so loops do nothing for it.
  *
  *     seen, since    the first look at which the loop stands where it stands now
- *     half a limit   how often has its thread slept so far? (stall.c)
+ *     the next look  how often has its thread slept so far? (stall.c)
  *     the limit      who holds it is looked at, without the lock; if it still stands there after that, told
  *     it goes on     told, if the former was
  *
@@ -92,7 +92,7 @@ static bool look_at_loop(asyncio_loop *loop, int64_t now_ns, int64_t late_ns)
     watched->since_ns += late_ns;
     int64_t held_ns = now_ns - watched->since_ns;
     watched->is_due = !watched->is_told && held_ns >= watched->limit_ns;
-    if (!watched->is_told && watched->sleeps == UINT64_MAX && held_ns >= watched->limit_ns / 2) {
+    if (!watched->is_told && watched->sleeps == UINT64_MAX) {
         struct asy_thread_look look;
         asy_sys_thread_look(tid, &look);
         watched->sleeps = look.state ? look.sleeps : UINT64_MAX;

@@ -25,7 +25,7 @@ struct watched {
     uint64_t seen;    /* the loop's progress, */
     int64_t since_ns; /* where it has stood since then; */
     int64_t cpu_ns;   /* the time that its thread had had by then, */
-    uint64_t sleeps;  /* and how often that had slept by half of the limit; UINT64_MAX: not looked yet */
+    uint64_t sleeps;  /* and how often that had slept by the look after that one; UINT64_MAX: unknown */
     bool is_due;      /* it stands long enough for a look */
     bool is_told;
 };
