@@ -64,12 +64,10 @@ static void check_sleeps(asyncio_loop *loop, asyncio_task *task, int64_t begun, 
 #define WAITS_TOLD UINT8_MAX
 #define GOES_ON_NS_MAX INT64_C(5000000000)
 
-/* Is a request on its way, held back by a shield, or with the task that this one awaits? */
+/* Is a request on its way, or held back by a shield? */
 static bool is_request_on_its_way(const asyncio_task *task)
 {
-    const struct wait *wait = task->wait;
-    if (task->must_cancel || task->is_requested ||
-        (wait && wait->is_requested && wait->state == WAIT_PENDING))
+    if (task->must_cancel || task->is_requested)
         return true;
     for (const asyncio_scope *scope = task->scopes; scope; scope = scope->outer)
         if (scope->pending)

@@ -156,12 +156,16 @@ TEST(a_debugger_is_left_in_peace)
         print_message("skipped: nothing may be traced here\n");
 }
 
-/* A step that takes a tenth of the limit, and in which the process is stopped for twenty limits. */
+#define STOP_LIMIT 0.4
+
+/* A step that sleeps for two thirds of the limit. In the middle the process is stopped, when the watchdog has
+ * seen the step. */
 ASYNC(is_stopped)
 {
-    burn(LIMIT / 20);
+    struct timespec pause = {.tv_nsec = (long)(STOP_LIMIT * 1e9 / 3)};
+    nanosleep(&pause, NULL);
     raise(SIGSTOP);
-    burn(LIMIT / 20);
+    nanosleep(&pause, NULL);
     return 0;
 }
 
@@ -169,7 +173,8 @@ static void stop_and_go_on(void *arg)
 {
     (void)arg;
     asyncio_set_stall_handler(NULL, NULL);
-    CHILD_CHECK(asyncio_run_with(is_stopped(), &watched) == 0);
+    asyncio_run_options options = {.watchdog = STOP_LIMIT};
+    CHILD_CHECK(asyncio_run_with(is_stopped(), &options) == 0);
 }
 
 TEST(a_stopped_process_is_not_held)
@@ -185,7 +190,7 @@ TEST(a_stopped_process_is_not_held)
     close(ends[1]);
     assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
     assert_true(WIFSTOPPED(status));
-    usleep((useconds_t)(LIMIT * 20e6));
+    usleep((useconds_t)(STOP_LIMIT * 2e6));
     kill(pid, SIGCONT);
     memset(&child, 0, sizeof child);
     assert_true(read(ends[0], child.text, sizeof child.text - 1) >= 0);
