@@ -101,12 +101,15 @@ static void describe_sleep(const struct asy_thread_look *look, struct stall *sta
     stall->told.frame_count = 1;
 }
 
-/* The loop's own wait for events: a poster has said that it does not sleep, and is about to wake it. */
+/* The loop's own wait for events: a poster has said that it does not sleep, and is about to wake it. Nothing
+ * tells whose ring it is in io_uring_enter, which programs rarely call themselves. */
 static bool is_own_wait(const struct suspect *suspect, const struct asy_thread_look *look)
 {
     bool has_fd;
     const char *name = look->call < 0 ? NULL : asy_sys_call_name(look->call, &has_fd);
-    return name && strncmp(name, "epoll_", 6) == 0 && (int)look->first == suspect->poll_fd;
+    if (name && strncmp(name, "epoll_", 6) == 0)
+        return (int)look->first == suspect->poll_fd;
+    return name && strcmp(name, "io_uring_enter") == 0;
 }
 
 static bool is_starved(const struct suspect *suspect)

@@ -276,7 +276,7 @@ void asy_watchdog_enter(asyncio_loop *loop)
     struct watched *watched = &loop->watched;
     atomic_store_explicit(&watched->tid, loop->tid, memory_order_relaxed);
     atomic_store_explicit(&watched->may_signal, asy_overflow_has_stack(), memory_order_relaxed);
-    atomic_store_explicit(&watched->poll_fd, loop->backend->ops->fd(loop->backend), memory_order_relaxed);
+    atomic_store_explicit(&watched->poll_fd, loop->backend->epfd, memory_order_relaxed);
     atomic_store_explicit(&watched->is_running, true, memory_order_relaxed);
     if (watched->is_listed && LIKELY(atomic_load_explicit(&dog.is_started, memory_order_relaxed)))
         return;

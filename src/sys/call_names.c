@@ -66,6 +66,7 @@ static const struct {
     CALL(mmap),
     CALL(munmap),
     CALL(madvise),
+    CALL(restart_syscall), /* a sleep that went on after a stop, or after work for io_uring */
     CALL(rt_sigtimedwait),
     CALL(rt_sigsuspend),
     CALL(getrandom),

@@ -179,7 +179,9 @@ TEST(a_sleep_is_told_and_not_cut_short)
 {
     const struct note *note = note_of_rude(sleeps(), "sleeps");
     harness_settle();
-    assert_true(RUNNING_ON_VALGRIND || strstr(note->words, "nanosleep"));
+    bool goes_on =
+        strcmp(note->words, "it is in restart_syscall") == 0; /* the ring had work for the thread */
+    assert_true(RUNNING_ON_VALGRIND || goes_on || strstr(note->words, "nanosleep"));
 }
 
 /* Naps between computing are not cut short, either: it slept since the earlier look. */
