@@ -19,6 +19,8 @@ struct director {
     int (*polled)(asyncio_loop *loop);
     /* Nothing is left that could wake a task, and the run is about to end with -EDEADLK. */
     void (*deadlocked)(asyncio_loop *loop);
+    /* The loop is about to close, and with it what the program has left open. */
+    void (*closes)(asyncio_loop *loop);
     /* How many virtual nanoseconds from now a piece of work for a thread is to run, on this one. */
     int64_t (*delay_work)(asyncio_loop *loop);
 };

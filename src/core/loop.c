@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "core/debug.h"
 #include "core/descriptor.h"
+#include "core/director.h"
 #include "core/dump.h"
 #include "core/embed.h"
 #include "core/handles.h"
@@ -296,6 +297,8 @@ static void close_loop(asyncio_loop *loop)
     /* First, so that the program's functions, which are called from here on, can add nothing. */
     __atomic_store_n(&loop->is_closed, true, __ATOMIC_RELAXED);
     asy_loop_set_dozing(loop, false);
+    if (loop->director)
+        loop->director->closes(loop);
     asy_trace_end(loop);
     asy_overflow_unwatch(loop); /* a loop inside another one is watched until now */
     asy_dump_bind(loop, false);

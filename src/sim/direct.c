@@ -200,6 +200,14 @@ static void describe_waits(asyncio_loop *loop)
                  loop->task_count - WAITS_TOLD_MAX);
 }
 
+/* The loop closes them when it closes; the program should have. */
+static void count_sockets(asyncio_loop *loop)
+{
+    struct sim_outcome *outcome = directed.outcome;
+    (void)loop;
+    outcome->sockets = asy_sim_world_open(outcome->socket_words, sizeof outcome->socket_words);
+}
+
 /* ---- Begin and end ------------------------------------------------------------------------------ */
 
 static const struct director director = {
@@ -208,6 +216,7 @@ static const struct director director = {
     .stepped = note_step,
     .polled = check_limits,
     .deadlocked = describe_waits,
+    .closes = count_sockets,
     .delay_work = delay_work,
 };
 

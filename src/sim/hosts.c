@@ -145,8 +145,10 @@ asyncio_task *asyncio_sim_start(const char *host, asyncio_coro *coro)
         return asyncio_create_task(coro);
     struct sim_host *at = asy_sim_host(host);
     struct sim_life *life = at->life->is_over ? begin_life(at) : at->life;
-    if (asyncio_contextvar_set(&life_here, life, &token))
+    if (asyncio_contextvar_set(&life_here, life, &token)) {
+        asyncio_coro_close(coro);
         return NULL;
+    }
     asyncio_task *task = asyncio_create_task(coro);
     asyncio_contextvar_reset(&life_here, token);
     return task;

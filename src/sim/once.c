@@ -18,8 +18,7 @@ __attribute__((weak)) int __lsan_do_recoverable_leak_check(void);
 
 /* What a run has left. */
 struct leftovers {
-    size_t tasks, objects, unstarted, sockets;
-    char socket_words[128];
+    size_t tasks, objects, unstarted;
 };
 
 static void say_nothing(asyncio_loop *loop, const asyncio_exception_context *context, void *arg)
@@ -85,6 +84,17 @@ static int run_in_world(struct sim_job *job, const char *trace, struct sim_outco
     return 0;
 }
 
+/* Sockets that are there after the loop were made or kept without it. */
+static void end_world(struct sim_outcome *outcome)
+{
+    char words[sizeof outcome->socket_words];
+    size_t sockets = asy_sim_world_end(words, sizeof words);
+    if (outcome->sockets >= sockets)
+        return;
+    outcome->sockets = sockets;
+    memcpy(outcome->socket_words, words, sizeof words);
+}
+
 /* ---- Judging it ------------------------------------------------------------------------------ */
 
 static intptr_t judge_scenario(struct sim_job *job, const struct sim_outcome *outcome)
@@ -116,16 +126,16 @@ static bool has_leak(void)
 static intptr_t judge_leftovers(const struct leftovers *left, struct sim_outcome *outcome)
 {
     char what[sizeof outcome->words] = "";
+    append_count(what, sizeof what, outcome->sockets, "socket");
     append_count(what, sizeof what, left->tasks, "task");
     append_count(what, sizeof what, left->objects, "reference to a task or future");
     append_count(what, sizeof what, left->unstarted, "coroutine that was never awaited");
-    append_count(what, sizeof what, left->sockets, "socket");
     if (!*what && has_leak())
         snprintf(what, sizeof what, "memory");
     if (!*what)
         return 0;
     snprintf(outcome->words, sizeof outcome->words, "left behind: %.150s%s%.80s", what,
-             *left->socket_words ? ": " : "", left->socket_words);
+             *outcome->socket_words ? ": " : "", outcome->socket_words);
     return ASYNCIO_EINCOMPLETE;
 }
 
@@ -140,7 +150,7 @@ void asy_sim_run_once(struct sim_job *job, const struct sim_plan *plan, struct s
     int err = asy_sim_world_begin(&job->options);
     if (!err) {
         err = run_in_world(job, trace, outcome, &left);
-        left.sockets = asy_sim_world_end(left.socket_words, sizeof left.socket_words);
+        end_world(outcome);
     }
     asy_sim_history_end();
     asy_sim_draws_end();

@@ -170,6 +170,7 @@ intptr_t asy_sim_batch_run(struct sim_batch *batch, const char *what, size_t at)
     const struct sim_plan plan = {.seed = batch->seed, .limit = UINT64_MAX};
     struct sim_failure failure = describe_run(batch, what);
     int repeat = batch->job.options.repeat;
+    batch->job.is_quiet = at != 0; /* failures are meant to happen */
     bool is_repeated = repeat > 0 && batch->result.runs % (size_t)repeat == 0;
     asy_sim_run_once(&batch->job, &plan, is_repeated ? &batch->logs[0] : NULL, NULL, &failure.outcome);
     batch->result.runs++;

@@ -49,6 +49,8 @@ struct sim_outcome {
     char words[256];            /* why it failed, or "" */
     char trace_words[128];      /* why there is no trace */
     char told[192];             /* the draw of plan.tell_at */
+    size_t sockets;             /* open when the loop closed */
+    char socket_words[128];     /* some of them */
     char waits[SIM_WAITS_TEXT]; /* lines: what tasks waited in at a deadlock */
 };
 

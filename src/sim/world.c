@@ -387,13 +387,18 @@ static void tell_open_sockets(char *text, size_t bytes)
     }
 }
 
-size_t asy_sim_world_end(char *text, size_t bytes)
+size_t asy_sim_world_open(char *text, size_t bytes)
 {
-    size_t left = world.count;
     ASY_ASSERT(world.is_on);
     if (bytes)
         *text = '\0';
     tell_open_sockets(text, bytes);
+    return world.count;
+}
+
+size_t asy_sim_world_end(char *text, size_t bytes)
+{
+    size_t left = asy_sim_world_open(text, bytes);
     for (size_t fd = 0; fd < world.room; fd++) {
         if (!world.sockets[fd])
             continue;

@@ -16,6 +16,9 @@
  * out of its range; -ENOSYS, with words: the thread has a world; -EMFILE. */
 int asy_sim_world_begin(const asyncio_sim_options *options);
 
+/* How many sockets are open, and one line of words about some of them, or "". */
+size_t asy_sim_world_open(char *text, size_t bytes);
+
 /* Takes the world back, with all that is in it. Returns how many sockets were still open, and writes one line
  * of words into `text` about some of them, or "". */
 size_t asy_sim_world_end(char *text, size_t bytes);

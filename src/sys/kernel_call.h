@@ -23,7 +23,7 @@ static inline long kernel_result(long result, int saved_errno)
 #define KERNEL(name, fault, call)                                                                            \
     do {                                                                                                     \
         if (ASY_FAULT(name))                                                                                 \
-            return (fault);                                                                                  \
+            return asy_fault_error(name, fault);                                                             \
         int saved = errno;                                                                                   \
         return kernel_result((call), saved);                                                                 \
     } while (0)
@@ -32,7 +32,7 @@ static inline long kernel_result(long result, int saved_errno)
 #define KERNEL_INT(name, fault, call)                                                                        \
     do {                                                                                                     \
         if (ASY_FAULT(name))                                                                                 \
-            return (fault);                                                                                  \
+            return asy_fault_error(name, fault);                                                             \
         int saved = errno;                                                                                   \
         return (int)kernel_result((call), saved);                                                            \
     } while (0)
@@ -41,7 +41,7 @@ static inline long kernel_result(long result, int saved_errno)
 #define KERNEL_AGAIN(name, fault, call)                                                                      \
     do {                                                                                                     \
         if (ASY_FAULT(name))                                                                                 \
-            return (fault);                                                                                  \
+            return asy_fault_error(name, fault);                                                             \
         int saved = errno;                                                                                   \
         ssize_t result;                                                                                      \
         do                                                                                                   \
@@ -58,7 +58,7 @@ static inline long kernel_result(long result, int saved_errno)
     do {                                                                                                     \
         if (ASY_SEAM()) {                                                                                    \
             if (asy_fault_hit(name))                                                                         \
-                return (fault);                                                                              \
+                return asy_fault_at(fd, name, fault);                                                        \
             if (asy_sim_has(fd))                                                                             \
                 return simulated;                                                                            \
         }                                                                                                    \
@@ -70,7 +70,7 @@ static inline long kernel_result(long result, int saved_errno)
     do {                                                                                                     \
         if (ASY_SEAM()) {                                                                                    \
             if (asy_fault_hit(name))                                                                         \
-                return (fault);                                                                              \
+                return asy_fault_at(fd, name, fault);                                                        \
             if (asy_sim_has(fd))                                                                             \
                 return simulated;                                                                            \
         }                                                                                                    \

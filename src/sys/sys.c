@@ -31,57 +31,6 @@
 #define NS_PER_MS INT64_C(1000000)
 #define KERNEL_SIGSET_BYTES 8
 
-/* ---- The seam ------------------------------------------------------------- */
-
-_Atomic uint8_t asy_seam;
-
-void asy_seam_set(uint8_t bit)
-{
-    atomic_fetch_or(&asy_seam, bit);
-}
-
-void asy_seam_clear(uint8_t bit)
-{
-    atomic_fetch_and(&asy_seam, (uint8_t)~bit);
-}
-
-/* ---- The fault seam ------------------------------------------------------- */
-
-struct asy_fault asy_fault;
-
-bool asy_fault_is_armed(void)
-{
-    return atomic_load_explicit(&asy_seam, memory_order_acquire) & ASY_SEAM_FAULTS;
-}
-
-COLD bool asy_fault_hit(const char *call)
-{
-    /* Acquire, since asy_fault_arm sets the bit last: a caller that sees it sees the rest of the plan. The
-     * test may have disarmed the seam since the caller's relaxed look; or only a simulated world uses it. */
-    if (!asy_fault_is_armed())
-        return false;
-    uint64_t n = atomic_fetch_add(&asy_fault.calls, 1) + 1, at = asy_fault.fail_at;
-    if (at == 0 || n < at || (n > at && !asy_fault.sticky))
-        return false;
-    asy_fault.failed = call;
-    return true;
-}
-
-void asy_fault_arm(uint64_t fail_at, bool sticky)
-{
-    asy_fault.sticky = sticky;
-    asy_fault.fail_at = fail_at;
-    asy_fault.failed = NULL;
-    asy_fault.calls = 0;
-    asy_seam_set(ASY_SEAM_FAULTS);
-}
-
-uint64_t asy_fault_disarm(void)
-{
-    asy_seam_clear(ASY_SEAM_FAULTS);
-    return asy_fault.calls;
-}
-
 /* ---- Memory --------------------------------------------------------------- */
 
 /* The block, with errno as it was before the allocator failed. */

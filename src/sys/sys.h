@@ -35,6 +35,8 @@ struct asy_fault {
     _Atomic uint64_t calls;     /* calls seen since it was armed */
     _Atomic uint64_t fail_at;   /* 0: only count */
     const char *_Atomic failed; /* name of the wrapper that failed last, or NULL */
+    _Atomic unsigned way;       /* 0: with its usual error; else in another way that it can fail */
+    _Atomic int error;          /* what it returned; of allocations: none */
 };
 extern struct asy_fault asy_fault;
 
@@ -45,6 +47,13 @@ bool asy_fault_hit(const char *call);
 
 bool asy_fault_is_armed(void);
 void asy_fault_arm(uint64_t fail_at, bool sticky);
+/* The same for one call alone, in one of the ways in which it can fail: below asy_fault_ways of its name. */
+void asy_fault_arm_way(uint64_t fail_at, unsigned way);
+unsigned asy_fault_ways(const char *call);
+/* What a wrapper that was hit returns. */
+int asy_fault_error(const char *call, int usual);
+/* The same for one with a descriptor: a connection that breaks is broken from then on. */
+int asy_fault_at(int fd, const char *call, int usual);
 /* Disarms and returns the number of calls seen. */
 uint64_t asy_fault_disarm(void);
 

@@ -2,9 +2,7 @@
  * Runs by seeds without a network: which fail, what they say, that equal seeds are equal runs, limits, work
  * for threads, leftovers, shrinking.
  */
-#include "asyncio.h"
-#include "asyncio/sim.h"
-#include "support/harness.h"
+#include "sim/scenario.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -12,19 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static asyncio_sim_result result;
-
-/* Runs a coroutine without parameters. */
-static asyncio_coro *call_scenario(void *arg)
-{
-    return ((coroutine_function)(uintptr_t)arg)();
-}
-
-static intptr_t simulate(coroutine_function scenario, const asyncio_sim_options *options)
-{
-    return asyncio_sim_run(call_scenario, (void *)(uintptr_t)scenario, options, &result);
-}
 
 /* ---- Passing ---------------------------------------------------------------------------------- */
 

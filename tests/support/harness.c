@@ -5,6 +5,7 @@
 #include "base/sanitizer.h"
 #include "core/loop.h"
 #include "core/task.h"
+#include "sim/sweep.h"
 #include "support/ledger.h"
 #include "sys/sys.h"
 #include <dirent.h>
@@ -281,79 +282,58 @@ void run_all_seeds(coroutine_function main)
     for_each_seed(run_one_seed);
 }
 
-static void sweep_failures_in(coroutine_function main, bool sticky)
+static bool run_failing(void *main, struct sim_fault *fault)
 {
     struct manner faulty = {.may_fail = true};
-    sweeping = sticky ? "all calls fail from number" : "the call that fails is number";
-    for (sweep_at = 1; sweep_at < SWEEP_MAX; sweep_at++) {
-        asy_fault_arm(sweep_at, sticky);
-        (void)run_in(&faulty, main);
-        bool untouched = asy_fault_disarm() < sweep_at;
-        if (__atomic_load_n(&failures, __ATOMIC_RELAXED))
-            fprintf(stderr, "it was a call of %s\n", asy_fault.failed ? asy_fault.failed : "nothing");
-        end_of_one();
-        if (untouched)
-            break;
-    }
-    CHECK(sweep_at < SWEEP_MAX);
-    sweeping = NULL;
+    sweeping = fault->sticky ? "all calls fail from number" : "the call that fails is number";
+    sweep_at = fault->at;
+    asy_sim_fault_begin(fault);
+    (void)run_in(&faulty, *(coroutine_function *)main);
+    asy_sim_fault_end(fault);
+    if (__atomic_load_n(&failures, __ATOMIC_RELAXED))
+        fprintf(stderr, "it was a call of %s (%s)\n", fault->call ? fault->call : "nothing",
+                asyncio_errname(fault->error));
+    end_of_one();
+    return true;
 }
 
 void sweep_failures(coroutine_function main)
 {
     /* Once as it is: what threads keep for good is there from then on. */
     CHECK(run(main) >= 0);
-    sweep_failures_in(main, false);
-    sweep_failures_in(main, true);
+    CHECK(asy_sim_each_fault(run_failing, &main));
+    sweeping = NULL;
     harness_settle();
 }
 
-static struct {
-    coroutine_function subject;
-    asyncio_task *task;
-    unsigned at, seen;
-    bool fired;
-    intptr_t result;
-} cancels;
+static struct sim_cancel cancels;
+static coroutine_function cancelled_subject;
 
-/* The end of a step, on the loop's own stack: as if a callback came next. */
-static void cancel_at_suspension(asyncio_loop *loop, const asyncio_trace_event *event, void *arg)
+static asyncio_coro *make_subject(void *arg)
 {
-    (void)loop;
     (void)arg;
-    if (event->kind != ASYNCIO_TRACE_STEP_END || event->task != cancels.task || ++cancels.seen != cancels.at)
-        return;
-    cancels.fired = true;
-    CHECK(asyncio_cancel(cancels.task));
+    return cancelled_subject();
 }
 
-ASYNC(cancel_once)
+static asyncio_coro *make_cancelled(void)
 {
-    static const asyncio_instrument instrument = {cancel_at_suspension, NULL};
-    asyncio_loop *loop = asyncio_get_running_loop();
-    cancels.task = asyncio_create_task(cancels.subject());
-    cancels.seen = 0;
-    cancels.fired = false;
-    asyncio_loop_set_instrument(loop, &instrument);
-    CHECK_EQUAL(asyncio_join(cancels.task, &cancels.result), 0);
-    asyncio_loop_set_instrument(loop, NULL);
-    return 0;
+    return asy_sim_cancel_main(&cancels);
 }
 
 void sweep_cancels(coroutine_function subject, void (*check)(intptr_t result, unsigned suspension))
 {
     sweeping = "cancelled at suspension";
-    cancels.subject = subject;
-    for (sweep_at = 1; sweep_at < SWEEP_MAX; sweep_at++) {
+    cancelled_subject = subject;
+    cancels = (struct sim_cancel){.subject = make_subject, .has_fired = true};
+    for (sweep_at = 1; cancels.has_fired && sweep_at < SWEEP_MAX; sweep_at++) {
         cancels.at = (unsigned)sweep_at;
-        CHECK_EQUAL(run_seeded(cancel_once, 0), 0);
+        intptr_t result = run_seeded(make_cancelled, 0);
+        CHECK_EQUAL(result, cancels.result);
         if (check)
-            check(cancels.result, cancels.fired ? cancels.at : 0);
+            check(cancels.result, cancels.has_fired ? cancels.at : 0);
         end_of_one();
-        if (!cancels.fired)
-            break;
     }
-    CHECK(sweep_at > 1 && sweep_at < SWEEP_MAX);
+    CHECK(sweep_at > 2 && sweep_at < SWEEP_MAX);
     sweeping = NULL;
     harness_settle();
 }
