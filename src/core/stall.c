@@ -21,7 +21,7 @@
 /* A thread that could run, and had less of the time than one in so many, waits for a processor. */
 #define STARVED 16
 /* How long a thread gets to say which calls it is in: it may wait for a processor, too. */
-#define ANSWER_NS_MAX INT64_C(500000000)
+#define ANSWER_NS INT64_C(500000000)
 #define FRAMES_TOLD 12
 
 /* ---- Who ------------------------------------------------------------------------------------- */
@@ -74,8 +74,7 @@ static void describe_call(const struct asy_thread_look *look, char *words, size_
 
 static void find_calls_of_computing(const struct suspect *suspect, struct stall *stall)
 {
-    int64_t timeout_ns = suspect->limit_ns < ANSWER_NS_MAX ? suspect->limit_ns : ANSWER_NS_MAX;
-    int count = asy_sys_thread_calls(suspect->tid, stall->frames, ASY_STALL_FRAMES, timeout_ns);
+    int count = asy_sys_thread_calls(suspect->tid, stall->frames, ASY_STALL_FRAMES, ANSWER_NS);
     stall->told.frame_count = (size_t)count;
 }
 
