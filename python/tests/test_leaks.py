@@ -17,6 +17,11 @@ import warnings
 
 import libasyncio
 
+try:
+    import bridge_module as bridge
+except ImportError:  # built with the package's tests
+    bridge = None
+
 ROUNDS = 20
 USES = 5
 
@@ -171,6 +176,53 @@ def make_loops(_loop):
         gc.collect()
 
 
+def use_bridge(loop):
+    async def python(error=None):
+        await asyncio.sleep(0)
+        if error:
+            raise error
+        return object()
+
+    async def settle(awaitable):
+        try:
+            return await awaitable
+        except (Exception, asyncio.CancelledError) as error:
+            return type(error)
+
+    async def main():
+        await asyncio.gather(bridge.value_after(5, 0), bridge.value_after(5, 3))
+        await settle(bridge.fails(-5, 'words'))
+        await settle(bridge.fails(-1282, ''))
+        for error in (None, ValueError('v'), OSError(2, 'o'), asyncio.CancelledError()):
+            await settle(bridge.awaits(lambda: python(error), []))
+            await settle(bridge.awaits_below(lambda: python(error), [], 2))
+            await settle(bridge.swallows(lambda: python(error), []))
+        for value in (3, -2, -5, -1):
+            await settle(bridge.pair(object(), value))
+        for turns in (0, 1, 3):
+            task = asyncio.create_task(bridge.awaits(lambda: asyncio.sleep(1000), []))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await settle(task)
+        await settle(asyncio.wait_for(bridge.sleeps(1000), 0.0001))
+        bridge.pair(object(), 1).cancel()
+        bridge.value_after(1, 1).close()
+        try:
+            bridge.value_after('x', 1)
+        except TypeError:
+            pass
+        awaitable = bridge.value_after(1, 1)
+        awaitable.add_done_callback(do_nothing)
+        awaitable.remove_done_callback(do_nothing)
+        await awaitable
+        await bridge.calls(lambda: settle(None).close())
+
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        loop.run_until_complete(main())
+
+
 @unittest.skipUnless(hasattr(sys, 'gettotalrefcount'), 'a debug build of Python counts')
 class LeakTest(unittest.TestCase):
     def check(self, use):
@@ -188,7 +240,7 @@ class LeakTest(unittest.TestCase):
 
 
 for use in (use_handles, use_wrong_arguments, raise_in_callbacks, use_debug_mode, use_descriptors, use_tasks,
-            use_threads, use_clients, use_datagrams, make_loops):
+            use_threads, use_clients, use_datagrams, make_loops) + ((use_bridge,) if bridge else ()):
     setattr(LeakTest, f'test_{use.__name__}', lambda self, use=use: self.check(use))
 
 if __name__ == '__main__':
