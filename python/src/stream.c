@@ -27,7 +27,7 @@ int face_stream_adopt(struct face_state *state, PyObject *protocol, PyObject **r
     *reader = NULL;
     if (!is_either(protocol, state->StreamReaderProtocol, state->stream_protocol_type))
         return 0;
-    PyObject *reference = PyObject_GetAttr(protocol, state->str__stream_reader_wr);
+    PyObject *reference = stream_get(protocol, state->str__stream_reader_wr);
     if (!reference || !PyWeakref_CheckRef(reference)) {
         PyErr_Clear();
         Py_XDECREF(reference);
@@ -71,12 +71,12 @@ static int append(PyObject *buffer, const char *data, Py_ssize_t n)
 /* Its task goes on. */
 static int wake_waiter(struct face_state *state, PyObject *reader)
 {
-    PyObject *waiter = PyObject_GetAttr(reader, state->str__waiter);
+    PyObject *waiter = stream_get(reader, state->str__waiter);
     if (!waiter || waiter == Py_None) {
         Py_XDECREF(waiter);
         return waiter ? 0 : -1;
     }
-    int err = PyObject_SetAttr(reader, state->str__waiter, Py_None);
+    int err = stream_set(reader, state->str__waiter, Py_None);
     PyObject *is_cancelled = err ? NULL : PyObject_CallMethodNoArgs(waiter, state->str_cancelled);
     PyObject *result = is_cancelled == Py_False
                            ? PyObject_CallMethodOneArg(waiter, state->str_set_result, Py_None)
@@ -89,7 +89,7 @@ static int wake_waiter(struct face_state *state, PyObject *reader)
 
 static Py_ssize_t limit_of(struct face_state *state, PyObject *reader)
 {
-    PyObject *limit = PyObject_GetAttr(reader, state->str__limit);
+    PyObject *limit = stream_get(reader, state->str__limit);
     Py_ssize_t n = limit ? PyNumber_AsSsize_t(limit, NULL) : -1;
     Py_XDECREF(limit);
     return n < PY_SSIZE_T_MAX / 2 ? n : PY_SSIZE_T_MAX / 2;
@@ -103,12 +103,12 @@ static int pause_full(struct face_state *state, PyObject *reader, Py_ssize_t siz
         return -1;
     if (LIKELY(size <= 2 * limit))
         return 0;
-    PyObject *transport = PyObject_GetAttr(reader, state->str__transport);
+    PyObject *transport = stream_get(reader, state->str__transport);
     int is_paused = transport ? stream_flag(reader, state->str__paused) : -1;
     int err = is_paused < 0 ? -1 : 0;
     if (transport != Py_None && is_paused == 0) {
         PyObject *result = PyObject_CallMethodNoArgs(transport, state->str_pause_reading);
-        err = result ? PyObject_SetAttr(reader, state->str__paused, Py_True) : -1;
+        err = result ? stream_set(reader, state->str__paused, Py_True) : -1;
         Py_XDECREF(result);
     }
     Py_XDECREF(transport);
@@ -123,7 +123,7 @@ static int feed_reader(struct face_state *state, PyObject *reader, const char *d
             PyErr_SetString(PyExc_AssertionError, "feed_data after feed_eof");
         return -1;
     }
-    PyObject *buffer = PyObject_GetAttr(reader, state->str__buffer);
+    PyObject *buffer = stream_get(reader, state->str__buffer);
     if (!buffer)
         return -1;
     int err;

@@ -77,12 +77,29 @@ extern PyMethodDef face_reader_methods[], face_writer_methods[];
 /* A method of the protocol. */
 PyObject *face_drain_helper(PyObject *self, PyObject *unused);
 
-/* ---- Attributes ------------------------------------------------------------------------ */
+/* ---- Attributes of a reader, a writer or a protocol -------------------------------------- */
+
+/* An attribute, which is almost always in the object's dictionary. A new reference; NULL: an exception. */
+static inline PyObject *stream_get(PyObject *object, PyObject *name)
+{
+    PyObject **dictionary = _PyObject_GetDictPtr(object);
+    PyObject *value = LIKELY(dictionary && *dictionary) ? PyDict_GetItemWithError(*dictionary, name) : NULL;
+    if (LIKELY(value != NULL))
+        return Py_NewRef(value);
+    return PyErr_Occurred() ? NULL : PyObject_GetAttr(object, name);
+}
+
+static inline int stream_set(PyObject *object, PyObject *name, PyObject *value)
+{
+    PyObject **dictionary = _PyObject_GetDictPtr(object);
+    return LIKELY(dictionary && *dictionary) ? PyDict_SetItem(*dictionary, name, value)
+                                             : PyObject_SetAttr(object, name, value);
+}
 
 /* Is it true? -1: an exception. */
 static inline int stream_flag(PyObject *object, PyObject *name)
 {
-    PyObject *value = PyObject_GetAttr(object, name);
+    PyObject *value = stream_get(object, name);
     int is_true = !value ? -1 : value == Py_False ? 0 : value == Py_True ? 1 : PyObject_IsTrue(value);
     Py_XDECREF(value);
     return is_true;

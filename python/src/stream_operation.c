@@ -53,7 +53,7 @@ static int begin_wait(struct operation *operation)
 {
     struct face_state *state = operation->state;
     PyObject *reader = operation->self;
-    PyObject *waiter = PyObject_GetAttr(reader, state->str__waiter);
+    PyObject *waiter = stream_get(reader, state->str__waiter);
     Py_XDECREF(waiter); /* the reader has it */
     if (waiter != Py_None) {
         if (waiter)
@@ -64,18 +64,18 @@ static int begin_wait(struct operation *operation)
     }
     int is_paused = stream_flag(reader, state->str__paused);
     if (is_paused > 0) {
-        PyObject *transport = PyObject_GetAttr(reader, state->str__transport);
-        int err = PyObject_SetAttr(reader, state->str__paused, Py_False);
+        PyObject *transport = stream_get(reader, state->str__transport);
+        int err = stream_set(reader, state->str__paused, Py_False);
         PyObject *result =
             transport && !err ? PyObject_CallMethodNoArgs(transport, state->str_resume_reading) : NULL;
         is_paused = result ? 0 : -1;
         Py_XDECREF(result);
         Py_XDECREF(transport);
     }
-    PyObject *loop = is_paused < 0 ? NULL : PyObject_GetAttr(reader, state->str__loop);
+    PyObject *loop = is_paused < 0 ? NULL : stream_get(reader, state->str__loop);
     operation->future = loop ? PyObject_CallMethodNoArgs(loop, state->str_create_future) : NULL;
     Py_XDECREF(loop);
-    if (!operation->future || PyObject_SetAttr(reader, state->str__waiter, operation->future) < 0 ||
+    if (!operation->future || stream_set(reader, state->str__waiter, operation->future) < 0 ||
         PyObject_SetAttr(operation->future, state->str__asyncio_future_blocking, Py_True) < 0)
         return -1;
     return 0;
@@ -86,7 +86,7 @@ static int end_wait(struct operation *operation)
     if (!operation->future)
         return 0;
     Py_CLEAR(operation->future);
-    return PyObject_SetAttr(operation->self, operation->state->str__waiter, Py_None);
+    return stream_set(operation->self, operation->state->str__waiter, Py_None);
 }
 
 /* The future is done, or somebody who is no task went on. */

@@ -9,7 +9,7 @@
 /* The buffer. NULL and an exception; also when it is no bytearray. */
 static PyObject *buffer_of(struct operation *operation)
 {
-    PyObject *buffer = PyObject_GetAttr(operation->self, operation->state->str__buffer);
+    PyObject *buffer = stream_get(operation->self, operation->state->str__buffer);
     if (buffer && !PyByteArray_Check(buffer)) {
         PyErr_SetString(PyExc_TypeError, "the buffer of a StreamReader is a bytearray");
         Py_CLEAR(buffer);
@@ -36,13 +36,13 @@ static int resume_transport(struct operation *operation, PyObject *buffer)
     int is_paused = stream_flag(operation->self, state->str__paused);
     if (LIKELY(is_paused <= 0))
         return is_paused;
-    PyObject *limit = PyObject_GetAttr(operation->self, state->str__limit);
+    PyObject *limit = stream_get(operation->self, state->str__limit);
     Py_ssize_t n = limit ? PyNumber_AsSsize_t(limit, NULL) : -1;
     Py_XDECREF(limit);
     if (n < PyByteArray_GET_SIZE(buffer))
         return PyErr_Occurred() ? -1 : 0;
-    PyObject *transport = PyObject_GetAttr(operation->self, state->str__transport);
-    int err = PyObject_SetAttr(operation->self, state->str__paused, Py_False);
+    PyObject *transport = stream_get(operation->self, state->str__transport);
+    int err = stream_set(operation->self, state->str__paused, Py_False);
     PyObject *result =
         transport && !err ? PyObject_CallMethodNoArgs(transport, state->str_resume_reading) : NULL;
     Py_XDECREF(transport);
@@ -64,7 +64,7 @@ static PyObject *take_bytes(struct operation *operation, PyObject *buffer, Py_ss
 /* Raises what the reader has got from its transport. 0: nothing. */
 static int raise_kept(struct operation *operation)
 {
-    PyObject *error = PyObject_GetAttr(operation->self, operation->state->str__exception);
+    PyObject *error = stream_get(operation->self, operation->state->str__exception);
     if (error && error != Py_None)
         PyErr_SetObject((PyObject *)Py_TYPE(error), error);
     int err = error == Py_None ? 0 : -1;
@@ -108,7 +108,7 @@ static enum step step_read_all(struct operation *operation, PyObject *buffer, Py
     if (!operation->blocks && !(operation->blocks = PyList_New(0)))
         return STEP_FAILED;
     while (PyByteArray_GET_SIZE(buffer)) {
-        PyObject *limit = PyObject_GetAttr(operation->self, operation->state->str__limit);
+        PyObject *limit = stream_get(operation->self, operation->state->str__limit);
         Py_ssize_t n = limit ? PyNumber_AsSsize_t(limit, NULL) : -1;
         PyObject *block = n > 0 ? take_bytes(operation, buffer, n) : NULL;
         int err = block ? PyList_Append(operation->blocks, block) : -1;
@@ -212,7 +212,7 @@ static enum step step_until(struct operation *operation, PyObject *buffer, PyObj
 {
     Py_ssize_t length = PyBytes_GET_SIZE(operation->separator), size = PyByteArray_GET_SIZE(buffer),
                found = -1;
-    PyObject *attribute = PyObject_GetAttr(operation->self, operation->state->str__limit);
+    PyObject *attribute = stream_get(operation->self, operation->state->str__limit);
     Py_ssize_t limit = attribute ? PyNumber_AsSsize_t(attribute, NULL) : -1;
     Py_XDECREF(attribute);
     if (limit < 0 && PyErr_Occurred())

@@ -29,10 +29,10 @@ static enum step step_helper(struct operation *operation, PyObject *protocol)
 static int raise_of_reader(struct operation *operation)
 {
     struct face_state *state = operation->state;
-    PyObject *reader = PyObject_GetAttr(operation->self, state->str__reader), *error = NULL;
+    PyObject *reader = stream_get(operation->self, state->str__reader), *error = NULL;
     if (reader && reader != Py_None)
         error = Py_TYPE(reader) == state->stream_reader_type
-                    ? PyObject_GetAttr(reader, state->str__exception)
+                    ? stream_get(reader, state->str__exception)
                     : PyObject_CallMethodNoArgs(reader, state->str_exception);
     if (error && error != Py_None)
         PyErr_SetObject((PyObject *)Py_TYPE(error), error);
@@ -46,7 +46,7 @@ static int raise_of_reader(struct operation *operation)
 static int flush_transport(struct operation *operation)
 {
     struct face_state *state = operation->state;
-    PyObject *transport = PyObject_GetAttr(operation->self, state->str__transport);
+    PyObject *transport = stream_get(operation->self, state->str__transport);
     int is_closing = -1;
     if (transport && PyObject_TypeCheck(transport, state->transport_type)) {
         struct transport *t = transport_of(transport);
@@ -69,7 +69,7 @@ static enum step step_drain(struct operation *operation, PyObject **result)
         if (UNLIKELY(is_closing)) /* a turn, so that connection_lost may be called */
             return is_closing < 0 ? STEP_FAILED : STEP_YIELD;
     }
-    PyObject *protocol = PyObject_GetAttr(operation->self, operation->state->str__protocol);
+    PyObject *protocol = stream_get(operation->self, operation->state->str__protocol);
     enum step step = protocol ? step_helper(operation, protocol) : STEP_FAILED;
     Py_XDECREF(protocol);
     if (step == STEP_DONE)
@@ -107,7 +107,7 @@ PyObject *face_drain_helper(PyObject *self, PyObject *unused)
 static PyObject *write_method(PyObject *self, PyObject *data)
 {
     struct face_state *state = face_state_of(Py_TYPE(self));
-    PyObject *transport = PyObject_GetAttr(self, state->str__transport);
+    PyObject *transport = stream_get(self, state->str__transport);
     if (!transport)
         return NULL;
     PyObject *result = Py_TYPE(transport)->tp_base == state->transport_type
