@@ -113,10 +113,10 @@ struct face_state {
     PyObject *StreamReader, *StreamWriter, *StreamReaderProtocol, *IncompleteReadError, *LimitOverrunError;
     PyObject *TransportSocket, *set_nodelay, *set_result_unless_cancelled;
     PyObject *socket_type;
-    bool knows_sockets;                     /* where their descriptor is */
-    PyObject *minus_one, *newline;          /* -1, b'\n' */
-    PyObject *loop_keyword, *task_keywords; /* ("loop",), ("loop", "name", "context") */
-    PyObject *context_name;                 /* "context", as the last caller has it; or NULL */
+    bool knows_sockets;                      /* where their descriptor is */
+    PyObject *minus_one, *newline, *no_args; /* -1, b'\n', () */
+    PyObject *loop_keyword, *task_keywords;  /* ("loop",), ("loop", "name", "context") */
+    PyObject *context_name;                  /* "context", as the last caller has it; or NULL */
 #define X(name) PyObject *str_##name;
     FACE_NAMES(X)
 #undef X
@@ -180,6 +180,7 @@ struct face_loop {
     int n_fds;
     struct face_link transports;            /* that the loop has references to */
     struct transport *unsent, **unsent_end; /* those with output of the current callback */
+    PyObject *future_keywords;              /* {'loop': the loop}, or NULL */
     char *receive_buffer;                   /* of all transports; NULL until one reads */
     PyThreadState *thread_state;            /* that runs it */
     void *run_frame, *step_frame; /* Python's, on top of which the loop runs, and tasks in C do (bridge.h) */

@@ -72,6 +72,7 @@ static void close_library_loop(struct face_loop *face)
     face->is_closed = true;
     face_fds_clear(face);
     face_transports_drop(face);
+    Py_CLEAR(face->future_keywords); /* a circle */
     asyncio_loop_close(loop);
     face->loop = NULL;
     face_handles_drop(face);
@@ -100,6 +101,7 @@ static int visit_loop(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(face->contexts);
     Py_VISIT(face->error_type);
     Py_VISIT(face->error);
+    Py_VISIT(face->future_keywords);
     Py_VISIT(face->error_traceback);
     int err = face_transports_visit(face, visit, arg);
     return err ? err : face_handles_visit(face, visit, arg);
@@ -116,6 +118,7 @@ static int clear_loop(PyObject *self)
     Py_CLEAR(face->slow_callback_duration);
     Py_CLEAR(face->contexts);
     Py_CLEAR(face->current_handle);
+    Py_CLEAR(face->future_keywords);
     Py_CLEAR(face->error_type);
     Py_CLEAR(face->error);
     Py_CLEAR(face->error_traceback);

@@ -244,12 +244,18 @@ static PyObject *read_time(PyObject *self, PyObject *unused)
 
 /* ---- Futures and tasks ----------------------------------------------------------- */
 
+/* The type has no vectorcall, which would make the keywords anew each time. */
 static PyObject *create_future(PyObject *self, PyObject *unused)
 {
     (void)unused;
-    struct face_state *state = ((struct face_loop *)self)->state;
-    PyObject *args[] = {NULL, self};
-    return PyObject_Vectorcall(state->Future, args + 1, PY_VECTORCALL_ARGUMENTS_OFFSET, state->loop_keyword);
+    struct face_loop *face = (struct face_loop *)self;
+    if (UNLIKELY(!face->future_keywords)) {
+        PyObject *keywords = Py_BuildValue("{OO}", face->state->str_loop, self);
+        if (!keywords)
+            return NULL;
+        face->future_keywords = keywords;
+    }
+    return PyObject_Call(face->state->Future, face->state->no_args, face->future_keywords);
 }
 
 /* With a factory, in debug mode, and with arguments that are not known here. */

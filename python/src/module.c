@@ -69,7 +69,10 @@ static int intern_names(struct face_state *state)
     state->task_keywords = Py_BuildValue("(OOO)", state->str_loop, state->str_name, state->str_context);
     state->minus_one = PyLong_FromLong(-1);
     state->newline = PyBytes_FromString("\n");
-    return state->loop_keyword && state->task_keywords && state->minus_one && state->newline ? 0 : -1;
+    state->no_args = PyTuple_New(0);
+    return state->loop_keyword && state->task_keywords && state->minus_one && state->newline && state->no_args
+               ? 0
+               : -1;
 }
 
 /* ---- The module ------------------------------------------------------------------ */
@@ -162,6 +165,7 @@ static int clear_module(PyObject *module)
     Py_CLEAR(state->LimitOverrunError);
     Py_CLEAR(state->minus_one);
     Py_CLEAR(state->newline);
+    Py_CLEAR(state->no_args);
     Py_CLEAR(state->loop_keyword);
     Py_CLEAR(state->task_keywords);
     Py_CLEAR(state->context_name);
