@@ -1,12 +1,13 @@
 """
-An echo server, by the loop that is named, in one of three manners. It starts the program that asks, and
+An echo server, by the loop that is named, in one of four manners: the last one is a coroutine in C. It starts the program that asks, and
 serves until that one ends.
 
-    echo.py LOOP protocol|buffered|streams load CONNECTIONSxBYTES    (bench/echo_load, by BENCH_ECHO_LOAD)
-    echo.py LOOP protocol|buffered|streams count CONNECTIONS ROUNDS  (ask.py)
+    echo.py LOOP protocol|buffered|streams|coroutine load CONNECTIONSxBYTES    (bench/echo_load, by BENCH_ECHO_LOAD)
+    echo.py LOOP protocol|buffered|streams|coroutine count CONNECTIONS ROUNDS  (ask.py)
 """
 import asyncio
 import os
+import socket
 import sys
 
 from loops import run
@@ -43,7 +44,22 @@ async def serve_stream(reader, writer):
         writer.close()
 
 
+class CoroutineServer:
+    """Has a coroutine in C serve, which Python awaits, and nothing else."""
+
+    def __init__(self):
+        import echo_server
+        self.sockets = [socket.create_server(('127.0.0.1', 0), backlog=4096)]
+        self.sockets[0].setblocking(False)
+        self.task = asyncio.create_task(echo_server.serve(self.sockets[0].fileno()))
+
+    def close(self):
+        self.task.cancel()
+
+
 async def start_server(manner):
+    if manner == 'coroutine':
+        return CoroutineServer()
     if manner == 'streams':
         return await asyncio.start_server(serve_stream, '127.0.0.1', 0, backlog=4096)
     protocol = {'protocol': Echo, 'buffered': BufferedEcho}[manner]
