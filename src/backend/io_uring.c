@@ -6,6 +6,9 @@
  * for as long as it stands, and the peer of a descriptor that a program closes by close(2) would not learn of
  * it. An epoll set forgets a file that is closed.
  *
+ * Calls on files go through the ring of the epoll set's backend, if there is one; its news are news of the
+ * set.
+ *
  * The ring belongs to one thread. A loop that runs in another one gets a new ring, if nothing is under way.
  */
 #include "backend/backend.h"
@@ -106,6 +109,21 @@ static void drop_ring(struct uring *uring)
     asy_transfers_destroy(&uring->transfers);
 }
 
+/* ---- Files ------------------------------------------------------------------------------------- */
+
+static struct completions *uring_files(struct asy_backend *backend)
+{
+    struct asy_backend *epoll = uring_of(backend)->epoll;
+    struct completions *files = epoll->ops->files(epoll);
+    backend->files_ring = epoll->files_ring;
+    return files;
+}
+
+static inline bool has_files_to_poll(const struct asy_backend *backend)
+{
+    return UNLIKELY(backend->files_ring != NULL) && asy_completions_needs_poll(backend->files_ring);
+}
+
 /* ---- Waiting --------------------------------------------------------------------------------------- */
 
 static HOT int64_t uring_now_ns(struct asy_backend *backend)
@@ -117,7 +135,8 @@ static HOT int64_t uring_now_ns(struct asy_backend *backend)
 static HOT bool uring_needs_poll(const struct asy_backend *backend)
 {
     const struct uring *uring = (const struct uring *)backend;
-    return asy_completions_needs_poll(&uring->completions) || uring->is_levelled || uring->set.has_news;
+    return asy_completions_needs_poll(&uring->completions) || uring->is_levelled || uring->set.has_news ||
+           has_files_to_poll(backend);
 }
 
 /* A look that the kernel has ended begins again. Its error is told once. */
@@ -195,7 +214,7 @@ static HOT int uring_wait(struct asy_backend *backend, int64_t deadline_ns)
         return err;
     if (UNLIKELY(uring->eventfd >= 0) && clear_eventfd(uring))
         timeout_ns = 0;
-    if (UNLIKELY(uring->is_levelled))
+    if (UNLIKELY(uring->is_levelled) || has_files_to_poll(backend))
         fetch_events(uring);
     if (uring->set.has_news || uring->epoll->fetched)
         timeout_ns = 0;
@@ -402,6 +421,7 @@ const struct asy_backend_ops asy_backend_io_uring = {
     .detach = uring_detach,
     .needs_poll = uring_needs_poll,
     .wake = uring_wake,
+    .files = uring_files,
     .fd = uring_fd,
     .enter = uring_enter_thread,
     .rest = uring_rest,

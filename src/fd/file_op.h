@@ -101,6 +101,8 @@ bool asy_file_is_crowded(asyncio_loop *loop);
  * came no further than op->done. */
 intptr_t asy_file_ring_call(asyncio_loop *loop, asyncio_file *file, struct file_op *op);
 #define ASY_FILE_BY_THREAD INTPTR_MIN
+/* How long a closing loop waits for what the kernel cannot cancel: a read of a disk, or of a server. */
+extern _Atomic int64_t asy_file_close_ns;
 
 /* ---- directories.c, copyfile.c ---------------------------------------------------------------- */
 int asy_scan_run(const char *path, asyncio_dirents *dirents);

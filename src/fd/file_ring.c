@@ -22,10 +22,11 @@
 
 /* What the kernel moves at most in one call. */
 #define MOVED_MAX 0x7ffff000
-/* How long a closing loop waits for what the kernel cannot cancel: a read of a disk, or of a server. */
-#define CLOSE_NS INT64_C(5000000000)
 /* While so many calls are under way, with those that are not sent yet, no other one is tried at once. */
 #define CROWD 4
+
+/* Tests write it. Nothing is ordered by it. */
+_Atomic int64_t asy_file_close_ns = INT64_C(5000000000);
 
 struct ring_call {
     struct asy_op op;
@@ -274,7 +275,7 @@ static void ring_call_loop_closes(struct abroad *abroad)
     asyncio_loop *loop = call->loop;
     struct completions *ring = loop->backend->files_ring;
     call->wait = NULL;
-    if (ring->is_ending || asy_completions_end(ring, CLOSE_NS))
+    if (ring->is_ending || asy_completions_end(ring, asy_file_close_ns))
         return;
     asy_report_site(
         loop, NULL, -EBUSY,
