@@ -17,6 +17,7 @@
 /* How long it waits for threads before it looks again whether they are there. */
 #define LOOK_NS 10000000
 #define EVENTS_MAX 64
+#define TICK_NS 1000
 
 struct sim {
     struct asy_backend base;
@@ -69,9 +70,19 @@ static void fetch_from_world(struct sim *sim)
     }
 }
 
+/* A program that leaves a level-triggered event as it is has it told without end. That takes it some time, so
+ * that its timers come due. */
+static void tick_clock(struct sim *sim, int64_t deadline_ns)
+{
+    int64_t next_ns = sim->now_ns + TICK_NS;
+    advance_clock(sim, next_ns < deadline_ns ? next_ns : deadline_ns);
+}
+
 /* Goes from one event of the world to the next until one wakes a descriptor, or the deadline comes. */
 static int wait_in_world(struct sim *sim, int64_t deadline_ns)
 {
+    if (deadline_ns > 0 && sim->world->only_tells_again())
+        tick_clock(sim, deadline_ns);
     fetch_from_world(sim);
     bool is_over = deadline_ns == 0 || atomic_exchange(&sim->woken, 0);
     while (!is_over && !sim->base.fetched) {

@@ -149,7 +149,7 @@ struct sim_socket {
     int family, type;
     bool is_gone; /* its host has crashed */
     /* Registered with the clock. */
-    bool is_attached;
+    bool is_attached, is_told; /* told: a level-triggered event, which is to be told again */
     uint64_t tag;
     uint32_t wanted;
     struct list pending; /* among those that may have events */
@@ -305,6 +305,8 @@ void asy_sim_tcp_given_up(struct sim_pipe *pipe, const struct sim_chunk *chunk);
 void asy_sim_tcp_refused(struct sim_pipe *pipe, const struct sim_chunk *chunk);
 /* An end learns of a reset. */
 void asy_sim_tcp_reset(struct sim_socket *socket);
+/* Those who came and were not accepted are reset; it is a fresh socket again. */
+void asy_sim_tcp_stop_listening(struct sim_socket *listener);
 /* Both ends do, at once. */
 void asy_sim_tcp_break(struct sim_connection *connection);
 
@@ -325,6 +327,8 @@ void asy_sim_datagrams_end(void);
 /* ---- Unix sockets, names, options -------------------------------------------------------------- */
 
 void asy_sim_unix_end(struct sim_life *life);
+/* Two fresh sockets of one kind become each other's peers. */
+void asy_sim_unix_join(struct sim_socket *one, struct sim_socket *other);
 int asy_sim_path_stat(const char *path, struct stat *status);
 int asy_sim_path_unlink(const char *path);
 int asy_sim_path_chmod(const char *path, mode_t mode);
@@ -338,5 +342,7 @@ void asy_sim_names_end(void);
 
 int asy_sim_getsockopt(struct sim_socket *socket, int level, int name, void *value, socklen_t *length);
 int asy_sim_setsockopt(struct sim_socket *socket, int level, int name, const void *value, socklen_t length);
+/* A client begins with its listener's. */
+void asy_sim_options_inherit(struct sim_socket *socket, const struct sim_socket *listener);
 
 #endif

@@ -82,6 +82,18 @@ int asy_sim_setsockopt(struct sim_socket *socket, int level, int name, const voi
     return remember_option(socket, level, name, value, length);
 }
 
+void asy_sim_options_inherit(struct sim_socket *socket, const struct sim_socket *listener)
+{
+    for (const struct sim_option *option = listener->options; option; option = option->next)
+        remember_option(socket, option->level, option->name, option->value, option->length);
+    socket->is_v6only = listener->is_v6only;
+    socket->reuses_address = listener->reuses_address;
+    socket->reuses_port = listener->reuses_port;
+    socket->resets_at_close = listener->resets_at_close;
+    socket->send_buffer = listener->send_buffer;
+    socket->receive_buffer = listener->receive_buffer;
+}
+
 /* ---- Got ------------------------------------------------------------------------------------------ */
 
 static int copy_value(const void *from, socklen_t bytes, void *value, socklen_t *length)
@@ -129,6 +141,11 @@ int asy_sim_getsockopt(struct sim_socket *socket, int level, int name, void *val
     if (level == SOL_SOCKET && name == SO_PEERCRED) {
         struct ucred self = {.pid = getpid(), .uid = getuid(), .gid = getgid()};
         return copy_value(&self, sizeof self, value, length);
+    }
+    if (level == IPPROTO_TCP && name == TCP_INFO) {
+        struct tcp_info info = {.tcpi_unacked = (uint32_t)socket->client_count,
+                                .tcpi_sacked = (uint32_t)socket->backlog};
+        return copy_value(&info, sizeof info, value, length);
     }
     const struct sim_option *option = find_option(socket, level, name);
     if (option)

@@ -16,7 +16,7 @@
 #include <string.h>
 
 #define PIECE_MAX 1448
-#define LOCAL_WINDOW 65536
+#define LOCAL_WINDOW 262144
 #define FIRST_RING 512
 #define FIRST_CHUNKS 8
 
@@ -260,9 +260,16 @@ static void put_bytes(struct sim_pipe *pipe, const char *bytes, size_t n)
     pipe->flying += n;
 }
 
+/* A sender that has set its buffer has no more on the way than fits into that and the receiver's. */
 size_t asy_sim_pipe_window(const struct sim_pipe *pipe)
 {
-    return pipe->way ? pipe->way->link.window : LOCAL_WINDOW;
+    size_t window = pipe->way ? pipe->way->link.window : LOCAL_WINDOW;
+    const struct sim_connection *connection = pipe->connection;
+    const struct sim_socket *from = connection->ends[pipe->from], *to = connection->ends[!pipe->from];
+    if (!from || !from->send_buffer)
+        return window;
+    size_t buffers = from->send_buffer + (to ? to->receive_buffer : 0);
+    return buffers < window ? buffers : window;
 }
 
 size_t asy_sim_pipe_write(struct sim_pipe *pipe, const struct iovec *parts, size_t count)

@@ -28,10 +28,10 @@ static ssize_t receive_nothing(struct sim_socket *socket)
 {
     if (socket->state == SIM_CONNECTING)
         return -EAGAIN;
-    if (socket->got_end)
+    if (socket->got_end && socket->family != AF_UNIX)
         return 0;
     int err = asy_sim_socket_take_error(socket);
-    if (err)
+    if (err || socket->got_end)
         return err;
     if (socket->state == SIM_FRESH || socket->state == SIM_LISTENING)
         return socket->family == AF_UNIX ? -EINVAL : -ENOTCONN;
@@ -58,6 +58,8 @@ ssize_t asy_sim_stream_receive(struct sim_socket *socket, struct msghdr *message
 /* 0: it may send. */
 static int check_can_send(struct sim_socket *socket)
 {
+    if (socket->family == AF_UNIX && socket->sent_end)
+        return -EPIPE;
     int err = asy_sim_socket_take_error(socket);
     if (err)
         return err;
@@ -93,6 +95,10 @@ int asy_sim_stream_shutdown(struct sim_socket *socket, int how)
     bool ends_reading = how == SHUT_RD || how == SHUT_RDWR, ends_writing = how == SHUT_WR || how == SHUT_RDWR;
     if (!ends_reading && !ends_writing)
         return -EINVAL;
+    if (socket->state == SIM_LISTENING && ends_reading && socket->kind == &asy_sim_tcp) {
+        asy_sim_tcp_stop_listening(socket);
+        return 0;
+    }
     if (socket->state != SIM_OPEN)
         return -ENOTCONN;
     struct sim_socket *peer = socket->connection->ends[!socket->side];

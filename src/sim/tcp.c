@@ -119,7 +119,7 @@ static struct sim_socket *make_embryo(struct sim_socket *listener, struct sim_co
     client->here = connection->places[1];
     client->there = connection->places[0];
     client->has_peer = true;
-    client->resets_at_close = listener->resets_at_close;
+    asy_sim_options_inherit(client, listener);
     client->listener = listener;
     connection->ends[1] = client;
     listener->client_count++;
@@ -165,6 +165,13 @@ static void drop_clients(struct sim_socket *listener, bool in_silence)
             asy_sim_pipe_signal(asy_sim_pipe_out(client), CHUNK_RESET);
         drop_client(client);
     }
+}
+
+void asy_sim_tcp_stop_listening(struct sim_socket *listener)
+{
+    drop_clients(listener, /* in_silence= */ false);
+    listener->state = SIM_FRESH;
+    asy_sim_socket_woke(listener, EVERYTHING);
 }
 
 /* ---- Arrivals ---------------------------------------------------------------------------------------- */

@@ -190,11 +190,23 @@ static void send_datagram(struct datagram *datagram)
         asy_sim_event_at(&datagram->event, at_ns);
 }
 
+/* To send to all takes an option, as on Linux; here it leads to nobody. */
+static int find_udp_peer(struct sim_socket *socket, const struct sockaddr *to, socklen_t length,
+                         struct sim_place *place, struct sim_host **host)
+{
+    int err = asy_sim_peer_find(socket, to, length, place, host), may = 0;
+    socklen_t room = sizeof may;
+    if (err != -EHOSTUNREACH || !IN6_IS_ADDR_V4MAPPED(&place->ip) || place->ip.s6_addr32[3] != UINT32_MAX)
+        return err;
+    asy_sim_getsockopt(socket, SOL_SOCKET, SO_BROADCAST, &may, &room);
+    return may ? asy_sim_refuse("broadcasts") : -EACCES;
+}
+
 static int choose_receiver(struct sim_socket *socket, const struct msghdr *message, struct sim_place *place,
                            struct sim_host **host)
 {
     if (message->msg_name)
-        return asy_sim_peer_find(socket, message->msg_name, message->msg_namelen, place, host);
+        return find_udp_peer(socket, message->msg_name, message->msg_namelen, place, host);
     if (!socket->has_peer)
         return -EDESTADDRREQ;
     *place = socket->there;
@@ -283,7 +295,7 @@ static int connect_udp(struct sim_socket *socket, const struct sockaddr *to, soc
         socket->has_peer = false;
         return 0;
     }
-    int err = asy_sim_peer_find(socket, to, length, &place, &host);
+    int err = find_udp_peer(socket, to, length, &place, &host);
     if (!err)
         err = asy_sim_ports_autobind(socket, SIM_UDP, &place.ip);
     if (err)

@@ -5,6 +5,7 @@
  */
 #include "asyncio/errors.h"
 #include "sim/net.h"
+#include "sys/net.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -93,6 +94,18 @@ static int read_name(const struct sockaddr *to, socklen_t length, const char **t
     return (int)(is_abstract(*text) ? length - most : strnlen(*text, length - most));
 }
 
+/* A file of the real world is in the way, or is no socket, as on Linux. */
+static bool is_real_file(const char *text, size_t length)
+{
+    char path[sizeof(struct sockaddr_un)];
+    struct stat status;
+    if (is_abstract(text))
+        return false;
+    memcpy(path, text, length);
+    path[length] = '\0';
+    return asy_sys_stat(path, &status) == 0;
+}
+
 static int bind_unix(struct sim_socket *socket, const struct sockaddr *to, socklen_t length)
 {
     const char *text = NULL;
@@ -106,7 +119,7 @@ static int bind_unix(struct sim_socket *socket, const struct sockaddr *to, sockl
         text = made;
         bytes = 6;
     }
-    if (find_unix_name(socket->life, text, (size_t)bytes))
+    if (find_unix_name(socket->life, text, (size_t)bytes) || is_real_file(text, (size_t)bytes))
         return -EADDRINUSE;
     struct sim_name *name = asy_sim_alloc(sizeof *name + (size_t)bytes);
     memcpy(name->text, text, (size_t)bytes);
@@ -161,7 +174,7 @@ static int find_named(struct sim_socket *socket, const struct sockaddr *to, sock
     if (bytes <= 0)
         return bytes ? bytes : -EINVAL;
     const struct sim_name *name = find_unix_name(socket->life, text, (size_t)bytes);
-    if (!name && !is_abstract(text))
+    if (!name && !is_abstract(text) && !is_real_file(text, (size_t)bytes))
         return -ENOENT;
     if (!name || !name->socket)
         return -ECONNREFUSED;
@@ -457,6 +470,16 @@ static uint32_t events_of_unix_datagram(const struct sim_socket *socket)
     if (!list_is_empty(&socket->queue))
         events |= EPOLLIN;
     return socket->shut_read ? events | EPOLLIN | EPOLLRDHUP : events;
+}
+
+void asy_sim_unix_join(struct sim_socket *one, struct sim_socket *other)
+{
+    if (one->kind == &asy_sim_unix_stream) {
+        join_ends(one, other);
+    } else {
+        point_at(one, other);
+        point_at(other, one);
+    }
 }
 
 static size_t untaken_of_unix_datagram(const struct sim_socket *socket)

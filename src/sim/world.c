@@ -10,6 +10,7 @@
 #include "sys/net.h"
 #include "sys/sys.h"
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@ static THREAD_LOCAL struct {
     struct sim_socket **sockets; /* by number */
     size_t room, count;
     struct list pending;
+    struct list told; /* level-triggered ones, to be looked at again */
 } world;
 
 /* ---- Sockets --------------------------------------------------------------------------- */
@@ -128,9 +130,12 @@ static uint32_t events_in_world(const struct sim_socket *socket)
 
 void asy_sim_socket_woke(struct sim_socket *socket, uint32_t events)
 {
-    if (socket->is_attached && socket->wanted && (events & (socket->wanted | ALWAYS)) &&
-        list_is_empty(&socket->pending))
-        list_append(&world.pending, &socket->pending);
+    bool is_wanted = socket->is_attached && socket->wanted && (events & (socket->wanted | ALWAYS));
+    if (!is_wanted || (!list_is_empty(&socket->pending) && !socket->is_told))
+        return;
+    list_remove(&socket->pending);
+    list_append(&world.pending, &socket->pending);
+    socket->is_told = false;
 }
 
 static int attach_to_world(int fd, uint64_t tag, uint32_t events, bool is_attached)
@@ -153,34 +158,38 @@ static void detach_from_world(int fd)
     struct sim_socket *socket = find_socket(fd);
     if (!socket)
         return;
-    socket->is_attached = false;
+    socket->is_attached = socket->is_told = false;
     list_remove(&socket->pending);
 }
 
 static int64_t next_in_world(void)
 {
-    return list_is_empty(&world.pending) ? asy_sim_events_next() : asy_sim_now();
+    bool is_idle = list_is_empty(&world.pending) && list_is_empty(&world.told);
+    return is_idle ? asy_sim_events_next() : asy_sim_now();
 }
 
-/* Those that are level-triggered stay, behind the others. */
+static bool only_tells_again(void)
+{
+    return list_is_empty(&world.pending) && !list_is_empty(&world.told);
+}
+
 static int take_events_of_world(struct epoll_event *events, int max)
 {
-    struct list again;
     int count = 0;
-    list_init(&again);
+    list_splice(&world.pending, &world.told);
     while (count < max && !list_is_empty(&world.pending)) {
         struct sim_socket *socket = LIST_ENTRY(world.pending.next, struct sim_socket, pending);
         uint32_t found = events_in_world(socket) & (socket->wanted | ALWAYS);
         list_remove(&socket->pending);
+        socket->is_told = found && !(socket->wanted & (EPOLLONESHOT | EPOLLET));
         if (!found)
             continue;
         events[count++] = (struct epoll_event){.events = found, .data.u64 = socket->tag};
         if (socket->wanted & EPOLLONESHOT)
             socket->wanted = 0;
-        else if (!(socket->wanted & EPOLLET))
-            list_append(&again, &socket->pending);
+        else if (socket->is_told)
+            list_append(&world.told, &socket->pending);
     }
-    list_splice(&world.pending, &again);
     return count;
 }
 
@@ -297,16 +306,31 @@ static int untaken_in_world(int fd)
     return socket ? (int)socket->kind->untaken(socket) : 0;
 }
 
+static int check_parts(const struct msghdr *message)
+{
+    size_t left = SSIZE_MAX;
+    if (message->msg_iovlen > IOV_MAX)
+        return -EMSGSIZE;
+    for (size_t i = 0; i < message->msg_iovlen; i++) {
+        if (message->msg_iov[i].iov_len > left)
+            return -EINVAL;
+        left -= message->msg_iov[i].iov_len;
+    }
+    return 0;
+}
+
 static ssize_t recvmsg_in_world(int fd, struct msghdr *message, int flags)
 {
     struct sim_socket *socket = live_socket(fd);
-    return socket ? socket->kind->receive(socket, message, flags) : -ENETDOWN;
+    int err = socket ? check_parts(message) : -ENETDOWN;
+    return err ? err : socket->kind->receive(socket, message, flags);
 }
 
 static ssize_t sendmsg_in_world(int fd, const struct msghdr *message, int flags)
 {
     struct sim_socket *socket = live_socket(fd);
-    return socket ? socket->kind->send(socket, message, flags) : -ENETDOWN;
+    int err = socket ? check_parts(message) : -ENETDOWN;
+    return err ? err : socket->kind->send(socket, message, flags);
 }
 
 static int close_in_world(int fd)
@@ -348,6 +372,7 @@ static const struct asy_sim_ops calls_of_world = {
     .attach = attach_to_world,
     .detach = detach_from_world,
     .next_ns = next_in_world,
+    .only_tells_again = only_tells_again,
     .advance = asy_sim_events_run,
     .take_events = take_events_of_world,
 };
@@ -366,6 +391,7 @@ int asy_sim_world_begin(const asyncio_sim_options *options)
     world.is_on = true;
     world.origin = origin;
     list_init(&world.pending);
+    list_init(&world.told);
     asy_sim_enter(&calls_of_world);
     asy_sim_links_begin(&options->link);
     asy_sim_hosts_begin();
@@ -416,6 +442,34 @@ size_t asy_sim_world_end(char *text, size_t bytes)
     asy_sim_close_real(world.origin);
     memset(&world, 0, sizeof world);
     return left;
+}
+
+size_t asy_sim_world_sockets(void)
+{
+    return world.count;
+}
+
+size_t asy_sim_world_attached(int fd)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < world.room; i++)
+        count += world.sockets[i] && (fd < 0 || (size_t)fd == i) && world.sockets[i]->is_attached;
+    return count;
+}
+
+int asy_sim_world_pair(int type, int fds[2])
+{
+    int ends[2] = {open_in_world(AF_UNIX, type, 0), -1};
+    ends[1] = ends[0] < 0 ? ends[0] : open_in_world(AF_UNIX, type, 0);
+    if (ends[1] < 0) {
+        if (ends[0] >= 0)
+            close_in_world(ends[0]);
+        return ends[1];
+    }
+    asy_sim_unix_join(find_socket(ends[0]), find_socket(ends[1]));
+    fds[0] = ends[0];
+    fds[1] = ends[1];
+    return 0;
 }
 
 int64_t asy_sim_world_now_ns(void)

@@ -23,6 +23,15 @@ size_t asy_sim_world_open(char *text, size_t bytes);
  * of words into `text` about some of them, or "". */
 size_t asy_sim_world_end(char *text, size_t bytes);
 
+/* How many sockets are open. */
+size_t asy_sim_world_sockets(void);
+
+/* How many sockets the clock waits for; or whether it does for this one. */
+size_t asy_sim_world_attached(int fd);
+
+/* As socketpair(2) of Unix sockets, on the calling task's host. 0 or a negative errno. */
+int asy_sim_world_pair(int type, int fds[2]);
+
 /* Its clock, as of its latest event. Without a world: 0. */
 int64_t asy_sim_world_now_ns(void);
 

@@ -57,6 +57,8 @@ struct asy_sim_ops {
     void (*detach)(int fd);
     /* ... the time at which something happens next: at most the present if it has; INT64_MAX: never. */
     int64_t (*next_ns)(void);
+    /* ... whether all that it would tell now are level-triggered events that were told before. */
+    bool (*only_tells_again)(void);
     /* ... the clock reads this now: all that is due happens. */
     void (*advance)(int64_t now_ns);
     /* ... the events of descriptors that have come since; how many. */

@@ -7,6 +7,7 @@
 #include "core/task.h"
 #include "sim/sweep.h"
 #include "support/ledger.h"
+#include "support/world.h"
 #include "sys/sys.h"
 #include <dirent.h>
 #include <errno.h>
@@ -192,8 +193,11 @@ static void wait_for_threads(const struct ledger *before, int descriptors)
 static intptr_t run_in(const struct manner *manner, coroutine_function main)
 {
     struct ledger before = ledger_now();
+    if (test_world_renew)
+        test_world_renew();
     int descriptors = count_descriptors();
-    asyncio_clock clock = has_descriptors ? ASYNCIO_CLOCK_REAL : ASYNCIO_CLOCK_VIRTUAL;
+    bool is_real = has_descriptors && !test_world_renew;
+    asyncio_clock clock = is_real ? ASYNCIO_CLOCK_REAL : ASYNCIO_CLOCK_VIRTUAL;
     asyncio_run_options options = {.clock = clock, .seed = manner->seed, .handle_sigint = -1};
     asyncio_runner runner;
     report_count = 0;

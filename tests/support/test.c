@@ -3,11 +3,26 @@
  */
 #include "support/test.h"
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int compare_lines(const void *a, const void *b)
 {
     return (*(const struct test_case *const *)a)->line - (*(const struct test_case *const *)b)->line;
+}
+
+/* Does the environment's list, with commas, have it? */
+static bool is_left_out(const char *name)
+{
+    const char *at = getenv("ASYNCIO_TEST_WITHOUT");
+    size_t length = strlen(name);
+    for (; at; at = strchr(at, ',')) {
+        at += *at == ',';
+        if (strncmp(at, name, length) == 0 && (at[length] == ',' || !at[length]))
+            return true;
+    }
+    return false;
 }
 
 int tests_run_between(const struct test_case *first, const struct test_case *end,
@@ -25,7 +40,7 @@ int tests_run_between(const struct test_case *first, const struct test_case *end
     signal(SIGHUP, SIG_DFL);
     fixtures = fixtures ? fixtures : &none;
     for (const struct test_case *at = first; at < end; at++)
-        if (!at->once || !fixtures->skips_once)
+        if ((!at->once || !fixtures->skips_once) && !is_left_out(at->name))
             cases[n++] = at;
     qsort(cases, n, sizeof *cases, compare_lines);
     for (size_t i = 0; i < n; i++)
