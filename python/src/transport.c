@@ -238,7 +238,9 @@ static int set_sock(PyObject *self, PyObject *sock, void *unused)
         struct socket_head *head = (struct socket_head *)(void *)sock;
         t->fd = &head->fd;
         t->is_short_end = head->family == AF_INET || head->family == AF_INET6;
-        t->is_tcp = t->is_short_end && head->type == SOCK_STREAM && head->protocol == IPPROTO_TCP;
+        /* Protocol 0 is TCP, too: asyncio leaves Nagle's delay to such a socket, by mistake. */
+        t->is_tcp = t->is_short_end && head->type == SOCK_STREAM &&
+                    (head->protocol == IPPROTO_TCP || head->protocol == 0);
     }
     Py_XSETREF(t->sock, Py_XNewRef(sock));
     return 0;

@@ -528,6 +528,20 @@ class SameTest(Both):
             for last in (5, 70000):
                 self.compare(scenario, ends, last)
 
+    def test_no_delay_where_the_protocol_is_not_named(self):
+        """asyncio leaves it out for a socket made by socket.socket() alone, which is one of TCP, too."""
+        async def main():
+            server = await asyncio.get_running_loop().create_server(asyncio.Protocol, '127.0.0.1', 0)
+            for sock in socket.socket(), socket.socket(proto=socket.IPPROTO_TCP):
+                sock.connect(server.sockets[0].getsockname())
+                transport, _ = await asyncio.get_running_loop().create_connection(
+                    asyncio.Protocol, sock=sock)
+                self.assertTrue(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+                transport.close()
+            server.close()
+
+        libasyncio.run(main())
+
     def test_extra_info(self):
         async def scenario(log):
             transport, protocol, peer = await connect(lambda: Recorder(log))
@@ -535,8 +549,7 @@ class SameTest(Both):
             log.append((transport.get_extra_info('peername') == peer.getsockname(),
                         transport.get_extra_info('sockname') == peer.getpeername(),
                         type(sock).__name__, sock.fileno() == transport._sock_fd,
-                        transport.get_extra_info('sslcontext'), transport.get_extra_info('x', 'y'),
-                        sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)))
+                        transport.get_extra_info('sslcontext'), transport.get_extra_info('x', 'y')))
             for args in ((), (1, 2, 3), ([],)):
                 try:
                     transport.get_extra_info(*args)
