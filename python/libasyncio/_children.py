@@ -4,6 +4,9 @@ import os
 import sys
 from asyncio import unix_events
 
+if sys.version_info < (3, 12):
+    _threads = asyncio.ThreadedChildWatcher()
+
 
 class Children:
     """Waits by a process' own descriptor, where asyncio 3.11 has a thread for each child."""
@@ -34,7 +37,12 @@ class Children:
 
         def _watch_child(self, transport):
             pid = transport.get_pid()
-            pidfd = os.pidfd_open(pid)
+            try:
+                pidfd = os.pidfd_open(pid)
+            except OSError:
+                # No such call (sandboxes, Valgrind), or too many open files: a thread, as in asyncio.
+                _threads.add_child_handler(pid, self._child_watcher_callback, transport)
+                return
             if self._pidfds is None:
                 self._pidfds = set()
             self._pidfds.add(pidfd)

@@ -14,7 +14,7 @@ Runs test suites of Python on a loop, and counts; a hang or a death costs one te
     --table          prints a line of Markdown for each module
 
 Each module runs in a process of its own, which starts again after a hang or a death. Tests that are known
-to fail stand in expected/SUITE-LOOP, each with the reason. One of them that passes is a failure, too: a list
+to fail stand in expected/SUITE-LOOP, below the reason. One of them that passes is a failure, too: a list
 only shrinks. A test of others that fails runs once more, alone, since some of them depend on real time; that
 is said. The last line is "N passed, N failed", with what was skipped or failed as expected.
 """
@@ -22,7 +22,6 @@ import argparse
 import concurrent.futures
 import json
 import os
-import re
 import select
 import shutil
 import signal
@@ -34,6 +33,8 @@ from collections import Counter
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+# Where `make python` puts it; what PYTHONPATH names comes before.
+PACKAGE = HERE.parent.parent / 'build/release/python'
 # They need Windows, or test the selector that our loop has no use for.
 FOREIGN = {'cpython': {'test_windows_events', 'test_windows_utils', 'test_proactor_events'},
            # Of uvloop: its build, its style, its libuv.
@@ -93,10 +94,15 @@ FINDERS = {'cpython': find_cpython, 'uvloop': find_uvloop, 'own': find_own}
 
 
 def read_expected(suite, loop):
-    """Tests that are known to fail: test → reason. A line is a test, spaces, `#` and the reason."""
+    """Tests that are known to fail: test → reason. A line is a test; the reason is the `#` line above."""
     path = HERE / 'expected' / f'{suite}-{loop}'
-    lines = path.read_text().splitlines() if path.exists() else []
-    return dict(re.split(r'\s+# ', line, maxsplit=1) for line in lines if line and not line.startswith('#'))
+    expected, reason = {}, ''
+    for line in path.read_text().splitlines() if path.exists() else []:
+        if line.startswith('#'):
+            reason = line[1:].strip()
+        elif line:
+            expected[line] = reason
+    return expected
 
 
 # ---- One module -------------------------------------------------------------------
@@ -109,8 +115,8 @@ class Child:
         self.scratch = tempfile.mkdtemp(dir=run.scratch)
         reader, writer = os.pipe()
         env = {**os.environ, 'PYTHONDONTWRITEBYTECODE': '1'}
-        if run.path:
-            env['PYTHONPATH'] = os.pathsep.join([str(run.path), *filter(None, [env.get('PYTHONPATH')])])
+        paths = [run.path, env.get('PYTHONPATH'), PACKAGE]
+        env['PYTHONPATH'] = os.pathsep.join(str(path) for path in paths if path)
         command = [sys.executable, HERE / 'suite_child.py', run.suite, run.loop, run.name, str(writer)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=self.output,
                                         stderr=self.output, pass_fds=[writer], env=env, cwd=self.scratch,

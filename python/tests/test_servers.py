@@ -1,6 +1,7 @@
 """Accepting clients, and waiting for children."""
 import asyncio
 import contextvars
+import errno
 import os
 import resource
 import signal
@@ -9,6 +10,7 @@ import sys
 import tempfile
 import threading
 import unittest
+import unittest.mock
 import warnings
 
 import libasyncio
@@ -252,6 +254,18 @@ class ChildTest(unittest.TestCase):
             os.waitpid(pid, 0)
         except (ProcessLookupError, ChildProcessError):
             pass
+
+    def test_without_descriptors_of_processes(self):
+        """As in a sandbox, below Valgrind, or when too many files are open."""
+        async def main():
+            for error in (errno.ENOSYS, errno.EPERM, errno.EMFILE):
+                with unittest.mock.patch('os.pidfd_open', side_effect=OSError(error, 'refused')):
+                    process = await asyncio.create_subprocess_shell('echo output; exit 3',
+                                                                    stdout=asyncio.subprocess.PIPE)
+                    self.assertEqual(await process.communicate(), (b'output\n', None))
+                    self.assertEqual(await process.wait(), 3)
+
+        self.run_for(main())
 
     def test_a_watcher_that_the_program_chose(self):
         class Watcher(asyncio.PidfdChildWatcher):
