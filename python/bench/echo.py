@@ -1,9 +1,11 @@
 """
-An echo server, by the loop that is named, in one of four manners: the last one is a coroutine in C. It starts the program that asks, and
-serves until that one ends.
+An echo server, by the loop that is named: a protocol, a BufferedProtocol, streams, or a coroutine in C. It
+starts the program that asks, and serves until that one ends.
 
-    echo.py LOOP protocol|buffered|streams|coroutine load CONNECTIONSxBYTES    (bench/echo_load, by BENCH_ECHO_LOAD)
-    echo.py LOOP protocol|buffered|streams|coroutine count CONNECTIONS ROUNDS  (ask.py)
+    echo.py LOOP MANNER load CONNECTIONSxBYTES    (bench/echo_load, by BENCH_ECHO_LOAD)
+    echo.py LOOP MANNER count CONNECTIONS ROUNDS  (ask.py)
+
+MANNER is protocol, buffered, streams or coroutine.
 """
 import asyncio
 import os
