@@ -1,6 +1,6 @@
 /*
- * A Python module for the bench: serve(fd) serves the clients of a listening socket, each by a coroutine in C,
- * with no Python in between. It ends when it is cancelled.
+ * A Python module for the bench: serve(fd) serves the clients of a listening socket, each by a coroutine in
+ * C, with no Python in between. It ends when it is cancelled.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
