@@ -164,23 +164,30 @@ ASYNCIO_SIM_API intptr_t asyncio_sim_sweep_faults(asyncio_coro *(*subject)(void 
  */
 ASYNCIO_SIM_API asyncio_task *asyncio_sim_start(const char *host, asyncio_coro *coro);
 
-/* Sets one way between two hosts. NULL for a host: any; NULL for the link: the options' one. What is on the
- * way already arrives as it would have. 0; -EINVAL: a value is out of its range; ASYNCIO_ENOTASK: outside a
+/* Sets one way between two hosts, which are made if need be. NULL for a host: any, those included that are
+ * made later; the latest call that fits counts. NULL for the link: the options' one. What is on the way
+ * already arrives when it would have; but the state counts at that time: a way that drops loses it, one that
+ * holds keeps it until it no longer does. REFUSE, or a loss, of either way of a connection that is being made
+ * fails it. 0; -EINVAL: a value is out of its range, or both hosts are one; ASYNCIO_ENOTASK: outside a
  * simulation. Does not wait. */
 ASYNCIO_SIM_API int asyncio_sim_set_link(const char *from, const char *to, const asyncio_sim_link *link);
 
-/* Resets all connections between two hosts: both ends get -ECONNRESET. NULL for the other one: any. Returns
- * how many there were; ASYNCIO_ENOTASK: outside a simulation. Does not wait. */
+/* Resets all TCP connections between two hosts, at once: both ends get -ECONNRESET, after the bytes that have
+ * arrived; what is on the way is lost. NULL for a host: any. Returns how many there were, those that are
+ * being made among them; ASYNCIO_ENOTASK: outside a simulation. Does not wait. */
 ASYNCIO_SIM_API int asyncio_sim_reset(const char *host, const char *other);
 
-/* A host is gone: its tasks are cancelled, and its sockets vanish in silence. Peers learn of it when they
- * send, by a reset. Tasks may be started on it again. 0; -ENOENT: there is no such host; ASYNCIO_ENOTASK:
- * outside a simulation. Does not wait. */
+/* A host crashes: its tasks are cancelled, and its sockets vanish in silence. What it sent before still
+ * arrives. Peers learn of it when they send, by a reset. The tasks run on while they clean up, and get
+ * -ENETDOWN for all that they try on the network, the host's next life included. asyncio_sim_start begins
+ * that. 0, also for one that has crashed already; -ENOENT: there is no such host; -EINVAL: main runs there;
+ * ASYNCIO_ENOTASK: outside a simulation. Does not wait. */
 ASYNCIO_SIM_API int asyncio_sim_crash(const char *host);
 
-/* Sets what the resolver answers for a name, `delay` virtual seconds after it is asked: an address, or, if
- * that is NULL, an error (ASYNCIO_EGAI_NONAME ...). Neither: the name is forgotten. 0; -EINVAL: no address;
- * -ENOMEM; ASYNCIO_ENOTASK: outside a simulation. Does not wait. */
+/* Sets what the resolver answers for a name on any host, `delay` virtual seconds after it is asked: an
+ * address, or, if that is NULL, an error (ASYNCIO_EGAI_NONAME ...). Neither: the name is forgotten. It comes
+ * before a host of that name. A name that nobody has set takes up to 10 ms. 0; -EINVAL: no address, no error
+ * of the resolver, or a delay that is no time; ASYNCIO_ENOTASK: outside a simulation. Does not wait. */
 ASYNCIO_SIM_API int asyncio_sim_set_name(const char *name, const char *address, int error, double delay);
 
 /* Returns a random number of the run's seed, for workloads: they are the same whatever else is drawn, and
