@@ -5,6 +5,7 @@
  *     busy spin             one task computes for ever, and another waits for a lock that it holds
  *     busy eager            a task that starts eagerly computes for ever, in one that does so, in a third
  *     busy callback         a callback hangs, and a task waits meanwhile
+ *     busy deep             a task has used much of its stack, and one that ran before it little
  *     busy sleepers COUNT [timed]   so many tasks sleep; one reads the clock all the time, and writes the
  *                           largest gap between two readings, in microseconds, when standard input says so
  */
@@ -114,6 +115,38 @@ ASYNC(hangs)
     return asyncio_sleep(1000);
 }
 
+/* ---- Stacks ------------------------------------------------------------------------ */
+
+#define DEEP_BYTES 100000
+
+static __attribute__((noinline)) int dive(void)
+{
+    volatile char bytes[DEEP_BYTES];
+    for (size_t i = 0; i < sizeof bytes; i += 512)
+        bytes[i] = (char)(i + 1);
+    return bytes[512];
+}
+
+ASYNC(shallow)
+{
+    return asyncio_sleep(1000);
+}
+
+ASYNC(deep)
+{
+    return dive() ? asyncio_sleep(1000) : 0;
+}
+
+ASYNC(dives)
+{
+    asyncio_release(asyncio_create_task(shallow()));
+    asyncio_release(asyncio_create_task(shallow()));
+    asyncio_release(asyncio_create_task(deep()));
+    asyncio_sleep(0.01);
+    say("ready");
+    return asyncio_sleep(1000);
+}
+
 /* ---- Tasks that sleep, and a clock ------------------------------------------------ */
 
 static double microseconds(void)
@@ -174,6 +207,8 @@ int main(int argc, char **argv)
         return (int)asyncio_run(outermost());
     if (strcmp(what, "callback") == 0)
         return (int)asyncio_run(hangs());
+    if (strcmp(what, "deep") == 0)
+        return (int)asyncio_run(dives());
     if (strcmp(what, "sleepers") == 0 && argc > 2)
         return (int)asyncio_run(sleeps(atoi(argv[2]), argc > 3));
     return 2;

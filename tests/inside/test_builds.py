@@ -135,6 +135,8 @@ def check_core(tool, program, folder):
     wanted = re.sub(r'(fd N), (pipe:\[N\]|unix|tcp \S+ <- \S+)', r'\1', expected('ps.txt'))
     check(text == wanted.replace(', waits since N s', ', waits'), 'a core file', text)
     tree = call(tool, 'pstree', cores[0], program)
+    depths = call(tool, 'ps', '--stacks', cores[0])
+    check(re.search(r'^stacks of client: \d+ of \d+ KiB', depths, re.MULTILINE), 'depths of a core', depths)
     check('read_request target.c' in tree, 'stacks of a core file', tree)
     cut = folder / 'cut'
     cut.write_bytes(cores[0].read_bytes()[:cores[0].stat().st_size // 3])

@@ -117,13 +117,43 @@ def check_running(tool, busy):
         text = call(tool, 'pstree', child.pid)
         wanted = (r'outermost: creates.*\n(?:.*\n)?.* begin_middle busy\.c:\d+\n.* outermost busy\.c:\d+\n'
                   r'.* middle: creates.*\n.* middle busy\.c:\d+\n'
-                  r'.* innermost: running.*\n.* burn busy\.c:\d+')
+                  r'.* innermost: running.*\n(?:.*\n)*?.* burn busy\.c:\d+')
         check(re.search(wanted, text), 'creators of tasks that start eagerly', text)
 
     with running(busy, 'callback') as child:
         text = call(tool, 'pstree', child.pid)
         is_shown = re.search(r'runs a callback.*\n(?:│.*\n)*│ burn busy\.c:\d+\n│ hang busy\.c:\d+', text)
         check(is_shown and 'hangs: sleep' in text, 'a callback that hangs', text)
+
+
+def depths_of(tool, where):
+    """By coroutine: KiB touched, KiB of stack, tasks."""
+    text = call(tool, 'ps', '--stacks', where)
+    line = r'^stacks of (\w+): (\d+) of (\d+) KiB, the deepest of (\d+) tasks?$'
+    found = re.findall(line, text, re.MULTILINE)
+    return {name: tuple(map(int, numbers)) for name, *numbers in found}, text
+
+
+def check_depths(tool, busy, folder):
+    with running(busy, 'deep') as child:
+        depths, text = depths_of(tool, child.pid)
+        call(tool, 'save', child.pid, folder / 'depths')
+        tree = call(tool, 'pstree', '--stacks', child.pid)
+        tasks = json.loads(call(tool, 'ps', '--json', '--stacks', child.pid))['loops'][0]['tasks']
+        plain = call(tool, 'ps', child.pid) + call(tool, 'ps', '--json', child.pid)
+    check(list(depths) and list(depths)[0] == 'deep', 'the deepest comes first', text)
+    touched, room, count = depths.get('deep', (0, 0, 0))
+    check(97 <= touched <= 160 and 200 <= room <= 1100 and count == 1, 'a deep stack', text)
+    check(depths.get('shallow', (999,))[0] < 64 and depths['shallow'][2] == 2, 'shallow ones', text)
+    check(depths.get('dives', (999,))[0] < 64, 'main', text)
+    row = rf'SINCE +STACK +WHERE\n(.*\n)* *4 .* deep .* {touched} of {room} KiB '
+    check(re.search(row, text), 'a column', text)
+    check(f'stack {touched} of {room} KiB' in tree and 'stacks of deep' in tree, 'in the tree', tree)
+    check([-(-task['stack_touched'] // 1024) for task in tasks if task['coroutine'] == 'deep'] == [touched]
+          and all(-(-task['stack_bytes'] // 1024) == room for task in tasks), 'for programs', tasks)
+    check('STACK' not in plain and 'KiB' not in plain and 'stack_' not in plain, 'only if asked for', plain)
+    kept, text = depths_of(tool, folder / 'depths')
+    check(kept == depths, 'depths of what was saved', kept, depths)
 
 
 def check_ends(tool, folder):
@@ -176,6 +206,8 @@ def main(tool, target, busy, hang):
         check(child.wait(60) == 0, 'the program that was looked at ends well')
     check_deadlock(tool, target)
     check_running(tool, busy)
+    with tempfile.TemporaryDirectory() as folder:
+        check_depths(tool, busy, Path(folder))
     check_symbols(tool, target)
     check_guide(tool, hang)
     end()

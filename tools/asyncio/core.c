@@ -327,12 +327,32 @@ static void close_core(struct target *target)
     free(core);
 }
 
+/* ---- Stacks ------------------------------------------------------------------ */
+
+static bool is_page_touched(struct target *target, uint64_t address)
+{
+    static const unsigned char zeros[PAGE_BYTES];
+    unsigned char page[PAGE_BYTES];
+    size_t bytes = read_core(target, address, page, sizeof page);
+    return bytes && memcmp(page, zeros, bytes) != 0;
+}
+
+/* A core does not tell untouched pages from zeros. */
+static bool find_core_touched(struct target *target, uint64_t low, uint64_t high, uint64_t *lowest)
+{
+    while (low < high && !is_page_touched(target, low))
+        low += PAGE_BYTES;
+    *lowest = low;
+    return low < high;
+}
+
 static const struct target_ops core_ops = {
     .read = read_core,
     .open_file = open_core_file,
     .stop = stop_core,
     .go_on = go_on_core,
     .get_registers = get_core_registers,
+    .find_touched = find_core_touched,
     .describe_fd = describe_core_fd,
     .close = close_core,
 };

@@ -115,6 +115,8 @@ enum exit_status look_at(struct look *look)
     look->unwinder = unwinder_open(&look->model);
     unwind_all(look->unwinder);
     index_stacks(look);
+    if (look->options.stacks)
+        measure_depths(look);
     return conclude(look);
 }
 

@@ -9,7 +9,7 @@
 
 struct options {
     int stack; /* user frames a task; 0: none; INT_MAX: all */
-    bool all_frames, no_stop, json, dot;
+    bool all_frames, no_stop, json, dot, stacks;
     int group;                  /* 0: from 51 tasks on; 1, -1: always, never */
     const char *loop;           /* its number, or NULL */
     const char *name;           /* a pattern, or NULL */
@@ -37,6 +37,14 @@ bool is_asked_for(const struct look *look, const struct task *task);
 bool groups_tasks(const struct look *look);
 /* The same for tasks that make one entry. */
 uint64_t likeness_of(const struct task *task);
+
+/* ---- depths.c --------------------------------------------------------------- */
+/* Finds out how deep each stack was used. */
+void measure_depths(struct look *look);
+/* "12 of 256 KiB". Adds nothing if it is not known. */
+void say_depth(const struct task *task, uint64_t touched_bytes, struct text *text);
+/* Prints a line for each coroutine of a loop: its deepest stack. */
+void print_depths(const struct look *look, const struct loop *loop);
 
 /* ---- words.c ---------------------------------------------------------------- */
 /* "sleep", "read", "lock", "running" ... */

@@ -9,8 +9,6 @@
 
 #include "target.h"
 
-#define PAGE_BYTES 4096
-
 struct stretch {
     uint64_t low, high;
     unsigned char *bytes;

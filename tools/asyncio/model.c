@@ -105,12 +105,16 @@ static void add_remark(struct model *model, const char *words)
 
 /* ---- Tasks ------------------------------------------------------------------ */
 
-static void load_stack(struct model *model, struct task *task, uint64_t stack)
+static void load_stack(struct model *model, struct task *task, uint64_t stack, uint64_t running)
 {
     struct block block;
     read_block(model, &block, stack, model->debug.stack.size);
-    task->stack_low = field(&block, model->debug.stack.low, 8);
-    task->stack_high = field(&block, model->debug.stack.top, 8);
+    task->room_low = task->stack_low = field(&block, model->debug.stack.low, 8);
+    task->room_high = task->stack_high = field(&block, model->debug.stack.top, 8);
+    if (task->at == running) {
+        task->stack_low = 0;
+        return;
+    }
     bool is_whole =
         task->stack_low < task->stack_high && task->sp >= task->stack_low && task->sp < task->stack_high;
     if (!is_whole) {
@@ -154,10 +158,8 @@ static bool load_task(struct model *model, struct task *task, const struct loop 
     const struct creator *creator = find_creator(loop, task->at);
     if (creator)
         task->sp = creator->sp;
-    if (stack && !is_running)
-        load_stack(model, task, stack);
-    else if (stack)
-        task->stack_high = memory_word(model->memory, stack + debug->stack.top);
+    if (stack)
+        load_stack(model, task, stack, loop->current);
     task->state = is_running    ? TASK_RUNS
                   : creator     ? TASK_CREATES
                   : !task->sp   ? TASK_STARTS

@@ -27,6 +27,8 @@ enum task_state { TASK_STARTS, TASK_READY, TASK_RUNS, TASK_CREATES, TASK_WAITS, 
 
 struct task {
     uint64_t at, id, steps, sp, stack_low, stack_high, wait, object, next;
+    uint64_t room_low, room_high;        /* its stack, also while it runs; both 0: it has none */
+    uint64_t touched_low, touched_bytes; /* of that, what was ever used; 0: not known (depths.c) */
     int64_t since_ns;
     int64_t deadline_ns, timeout_ns; /* of its wait; of its innermost timeout. INT64_MAX: none */
     uint64_t scopes;

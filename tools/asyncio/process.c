@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -28,6 +29,7 @@
 struct process {
     struct target target;
     int memory; /* /proc/PID/mem, or -1 */
+    int pages;  /* /proc/PID/pagemap, or -1 */
     bool uses_memory_file;
     struct table stopped; /* from a thread's id in its own namespace to ours */
     pid_t *seized;
@@ -227,6 +229,63 @@ static bool get_process_registers(struct target *target, int tid, struct registe
     return true;
 }
 
+/* ---- Stacks ------------------------------------------------------------------ */
+
+/* As <linux/fs.h> has it since Linux 6.7. */
+struct page_scan {
+    uint64_t size, flags, start, end, walk_end, regions, region_count, max_pages;
+    uint64_t inverted, all_of, any_of, told;
+};
+struct page_region {
+    uint64_t low, high, categories;
+};
+#define PAGE_SCAN _IOWR('f', 16, struct page_scan)
+#define IS_PRESENT (UINT64_C(1) << 3)
+#define IS_SWAPPED (UINT64_C(1) << 4)
+#define IS_ZERO (UINT64_C(1) << 5) /* only ever read: by this command, too, which reads in large blocks */
+
+/* As find_process_touched; -1: the kernel is older. */
+static int scan_touched(const struct process *process, uint64_t low, uint64_t high, uint64_t *lowest)
+{
+    struct page_region region = {0};
+    struct page_scan scan = {.size = sizeof scan,
+                             .start = low,
+                             .end = high,
+                             .regions = (uintptr_t)&region,
+                             .region_count = 1,
+                             .max_pages = 1,
+                             .inverted = IS_ZERO,
+                             .all_of = IS_ZERO,
+                             .any_of = IS_PRESENT | IS_SWAPPED,
+                             .told = IS_PRESENT | IS_SWAPPED};
+    int count = ioctl(process->pages, PAGE_SCAN, &scan);
+    if (count > 0)
+        *lowest = region.low;
+    return count;
+}
+
+/* In an entry of /proc/PID/pagemap: the page is present, or swapped. */
+#define HAS_MEMORY (UINT64_C(1) << 63 | UINT64_C(1) << 62)
+#define ENTRIES 512 /* read at a time */
+
+static bool find_process_touched(struct target *target, uint64_t low, uint64_t high, uint64_t *lowest)
+{
+    const struct process *process = process_of(target);
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), entries[ENTRIES];
+    low -= low % page;
+    high += -high % page;
+    int count = scan_touched(process, low, high, lowest);
+    for (uint64_t at = low / page; count < 0 && at < high / page;) {
+        size_t bytes = (high / page - at < ENTRIES ? high / page - at : ENTRIES) * sizeof *entries;
+        if (pread(process->pages, entries, bytes, (off_t)(at * sizeof *entries)) != (ssize_t)bytes)
+            return false;
+        for (size_t i = 0; i < bytes / sizeof *entries && count < 0; i++, at++)
+            count = entries[i] & HAS_MEMORY ? 1 : count;
+        *lowest = (at - 1) * page;
+    }
+    return count > 0;
+}
+
 /* ---- Descriptors ------------------------------------------------------------ */
 
 static void describe_process_fd(struct target *target, int fd, bool is_reading, struct text *text)
@@ -257,6 +316,8 @@ static void close_process(struct target *target)
     leave_process(target);
     if (process->memory >= 0)
         close(process->memory);
+    if (process->pages >= 0)
+        close(process->pages);
     free(process->seized);
     sockets_free(process->sockets);
     free(process);
@@ -268,6 +329,7 @@ static const struct target_ops process_ops = {
     .stop = stop_process,
     .go_on = leave_process,
     .get_registers = get_process_registers,
+    .find_touched = find_process_touched,
     .describe_fd = describe_process_fd,
     .close = close_process,
 };
@@ -319,8 +381,11 @@ enum exit_status open_process(const char *name, struct target **out)
     int err = maps ? 0 : errno;
     snprintf(path, sizeof path, "/proc/%d/mem", (int)target->pid);
     process->memory = open(path, O_RDONLY | O_CLOEXEC);
+    int memory_err = errno;
+    snprintf(path, sizeof path, "/proc/%d/pagemap", (int)target->pid);
+    process->pages = open(path, O_RDONLY | O_CLOEXEC);
     if (!err && process->memory < 0)
-        err = errno;
+        err = memory_err;
     if (err || !maps[0]) {
         if (!err)
             fprintf(stderr, "asyncio: process %s has no memory: it has ended, or is the kernel's\n", name);

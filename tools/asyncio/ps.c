@@ -11,6 +11,7 @@
 
 static const char options_text[] =
     "  --stack[=N]      N frames of the program for each task (pstree: all; ps: none)\n"
+    "  --stacks         how deep the stack of each task was used, and the deepest of each coroutine\n"
     "  --all-frames     the library's frames, too\n"
     "  --loop N         only this loop\n"
     "  --name GLOB      only tasks with such a name or coroutine\n"
@@ -21,9 +22,10 @@ static const char options_text[] =
     "  --no-stop        never stop the process; tasks that changed meanwhile are marked ~\n"
     "  --json, --dot    for programs; for Graphviz\n";
 
-enum { STACK = 256, ALL_FRAMES, LOOP, NAME, WAIT, OLDER, GROUP, NO_GROUP, NO_STOP, JSON, DOT, HELP };
+enum { STACK = 256, STACKS, ALL_FRAMES, LOOP, NAME, WAIT, OLDER, GROUP, NO_GROUP, NO_STOP, JSON, DOT, HELP };
 static const struct option long_options[] = {
     {"stack", optional_argument, NULL, STACK},
+    {"stacks", no_argument, NULL, STACKS},
     {"all-frames", no_argument, NULL, ALL_FRAMES},
     {"loop", required_argument, NULL, LOOP},
     {"name", required_argument, NULL, NAME},
@@ -55,6 +57,9 @@ static bool take_option(struct options *options, int option)
             return false;
         if (optarg)
             options->stack = (int)number;
+        return true;
+    case STACKS:
+        options->stacks = true;
         return true;
     case ALL_FRAMES:
         options->all_frames = true;

@@ -121,12 +121,21 @@ static void describe_and_note(struct target *target, int fd, bool is_reading, st
     text_free(&words);
 }
 
+/* A word of its lowest page tells how deep a stack was. */
+static void keep_depths(struct look *look)
+{
+    for (size_t i = 0; i < look->model.task_count; i++)
+        if (look->model.tasks[i].touched_bytes)
+            memory_word(&look->memory, look->model.tasks[i].touched_low);
+}
+
 /* All that ps could say is said, so that all that this needs has been read. */
 static void note_words(struct saving *saving)
 {
     struct look *look = &saving->look;
     struct target_ops ops = *look->target->ops;
     struct text words = {0};
+    keep_depths(look);
     kept_ops = look->target->ops;
     current_saving = saving;
     ops.describe_fd = describe_and_note;
@@ -253,7 +262,7 @@ int run_save(int argc, char **argv)
         fputs("usage: asyncio save PID FILE\n", stderr);
         return MISUSED;
     }
-    struct saving saving = {.look.options = {.what = argv[1], .stack = INT_MAX}};
+    struct saving saving = {.look.options = {.what = argv[1], .stack = INT_MAX, .stacks = true}};
     enum exit_status status = look_at(&saving.look);
     if (status == READ_WHOLE || status == READ_IN_PART) {
         note_threads(&saving);

@@ -96,6 +96,10 @@ static void print_task(struct look *look, const struct task *task)
     print_site("made", task->site);
     printf(",\"steps\":%llu,\"steady\":%s", (unsigned long long)task->steps,
            task->is_unsteady ? "false" : "true");
+    if (task->touched_bytes)
+        printf(",\"stack_bytes\":%llu,\"stack_touched\":%llu",
+               (unsigned long long)(task->room_high - task->room_low),
+               (unsigned long long)task->touched_bytes);
     print_frames(look, task->stack);
     printf("}");
     text_free(&name);

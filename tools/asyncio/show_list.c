@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COLUMNS 6
-static const char *const heads[COLUMNS] = {"ID", "NAME", "COROUTINE", "STATE", "SINCE", "WHERE"};
+#define COLUMNS 7
+#define COLUMN_STACK 5
+static const char *const heads[COLUMNS] = {"ID", "NAME", "COROUTINE", "STATE", "SINCE", "STACK", "WHERE"};
 
 struct row {
     struct text cells[COLUMNS];
@@ -15,6 +16,7 @@ struct row {
     const struct task *task; /* the first of `count` that are alike */
     size_t count;
     double least, most; /* seconds that they wait */
+    uint64_t deepest;   /* bytes of stack */
 };
 
 struct rows {
@@ -38,6 +40,7 @@ static void add_to_row(struct look *look, struct rows *rows, const struct task *
     row->count++;
     row->least = seconds < row->least ? seconds : row->least;
     row->most = seconds > row->most ? seconds : row->most;
+    row->deepest = task->touched_bytes > row->deepest ? task->touched_bytes : row->deepest;
 }
 
 static void fill_row(struct look *look, struct row *row)
@@ -55,8 +58,9 @@ static void fill_row(struct look *look, struct row *row)
     else if (row->most >= 0)
         text_add(&row->cells[4], "%.3f s", row->most);
     if (row->count > 1 && task->state == TASK_WAITS)
-        text_add(&row->cells[5], "the first: ");
-    explain_task(look, task, &row->cells[5]);
+        text_add(&row->cells[6], "the first: ");
+    explain_task(look, task, &row->cells[6]);
+    say_depth(task, row->deepest, &row->cells[COLUMN_STACK]);
     say_where(task, &row->place);
 }
 
@@ -69,6 +73,11 @@ static void print_frame(const struct frame *frame, void *arg)
     text_free(&words);
 }
 
+static bool is_column_shown(const struct look *look, size_t column)
+{
+    return column != COLUMN_STACK || look->options.stacks;
+}
+
 static void print_rows(struct look *look, struct rows *rows)
 {
     size_t widths[COLUMNS] = {0};
@@ -79,12 +88,14 @@ static void print_rows(struct look *look, struct rows *rows)
                 widths[c] = rows->all[i].cells[c].length;
     }
     for (size_t c = 0; rows->count && c < COLUMNS; c++)
-        printf(c == 0 || c == 4 ? "%*s%s" : "%-*s%s", c == COLUMNS - 1 ? 0 : (int)widths[c], heads[c],
-               c == COLUMNS - 1 ? "\n" : "  ");
+        if (is_column_shown(look, c))
+            printf(c == 0 || c == 4 ? "%*s%s" : "%-*s%s", c == COLUMNS - 1 ? 0 : (int)widths[c], heads[c],
+                   c == COLUMNS - 1 ? "\n" : "  ");
     for (size_t i = 0; i < rows->count; i++) {
         struct row *row = &rows->all[i];
         for (size_t c = 0; c < COLUMNS; c++)
-            printf(c == 0 || c == 4 ? "%*s  " : "%-*s  ", (int)widths[c], text_of(&row->cells[c]));
+            if (is_column_shown(look, c))
+                printf(c == 0 || c == 4 ? "%*s  " : "%-*s  ", (int)widths[c], text_of(&row->cells[c]));
         printf("%s\n", text_of(&row->place));
         each_frame(look, row->task->stack, print_frame, NULL);
     }
@@ -119,6 +130,8 @@ static void show_loop(struct look *look, const struct loop *loop)
     if (!find_task(&look->model, loop->current))
         each_frame(look, loop->stack, print_frame, NULL);
     free_rows(&rows);
+    if (look->options.stacks)
+        print_depths(look, loop);
 }
 
 static void show_cycles(struct look *look)

@@ -88,6 +88,10 @@ static void print_head(struct tree *tree, const struct entry *entry, const char 
     double seconds = waits_for_seconds(tree->look, task);
     if (seconds >= 0)
         text_add(&line, ", since %.3f s", seconds);
+    text_clear(&words);
+    say_depth(task, task->touched_bytes, &words);
+    if (words.length)
+        text_add(&line, ", stack %s", text_of(&words));
     if (task->site && task->site->file[0]) {
         text_add(&line, ", made at ");
         text_add_clean(&line, task->site->file);
@@ -201,6 +205,8 @@ static void print_tree(struct tree *tree, const struct loop *loop, bool *is_reac
     }
     print_entries(tree, &roots, 0);
     free_entries(&roots);
+    if (tree->look->options.stacks)
+        print_depths(tree->look, loop);
 }
 
 void show_tree(struct look *look)

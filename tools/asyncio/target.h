@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define PAGE_BYTES 4096 /* the least that a machine has */
+
 /* How the command ends. */
 enum exit_status { READ_WHOLE, NO_LOOP, MISUSED, NOT_PERMITTED, NO_DESCRIPTOR, READ_IN_PART };
 
@@ -38,6 +40,9 @@ struct target_ops {
     void (*go_on)(struct target *target);
     /* Of a thread that is stopped. */
     bool (*get_registers)(struct target *target, int tid, struct registers *out);
+    /* Finds the lowest page that has memory, from `low`, where a page begins, up to `high`. False: none has,
+     * or that is not to be had. */
+    bool (*find_touched)(struct target *target, uint64_t low, uint64_t high, uint64_t *lowest);
     /* Adds words about a descriptor: what it is, and its addresses. */
     void (*describe_fd)(struct target *target, int fd, bool is_reading, struct text *text);
     void (*close)(struct target *target);
