@@ -473,6 +473,27 @@ class OperationTest(unittest.TestCase):
             ('RuntimeError', 'cannot reuse already awaited coroutine'), (True, True), ('thrown', None), None,
             b'', TypeError, ValueError, ValueError, ValueError, "await wasn't used with future"])
 
+    def test_drain_sends(self):
+        """What was written is on its way when drain() returns, before the callback does."""
+        async def scenario(log):
+            async def serve(reader, writer):
+                writer.write(b'head')
+                writer.write(b'body')
+                await writer.drain()
+                peer.setblocking(True)  # nobody else runs meanwhile
+                peer.settimeout(TIMEOUT_S)
+                log.append(peer.recv(100))
+                writer.close()
+                done.set()
+            done = asyncio.Event()
+            server = await asyncio.start_server(serve, '127.0.0.1', 0)
+            peer = socket.create_connection(server.sockets[0].getsockname())
+            await done.wait()
+            peer.close()
+            server.close()
+            await server.wait_closed()
+        self.assertEqual(self.run_ours(scenario), [b'headbody'])
+
     def test_never_awaited(self):
         async def scenario(log):
             reader, writer, peer = await open_pair()

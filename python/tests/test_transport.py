@@ -866,6 +866,7 @@ class LifeTest(unittest.TestCase):
             class Protocol(asyncio.Protocol):
                 pass
             transport, protocol, peer = loop.run_until_complete(connect(Protocol))
+            protocol.transport = transport
             transport.write(b'x' * (4 << 20))
             references = weakref.ref(loop), weakref.ref(transport), weakref.ref(protocol)
             if closes:
