@@ -16,6 +16,8 @@
 #include <string.h>
 
 #define PIECE_MAX 1448
+/* A drawn piece comes so much later than the one before it: a reader that waits sees the first alone. */
+#define PIECE_GAP_NS 20000
 #define LOCAL_WINDOW 262144
 #define FIRST_RING 512
 #define FIRST_CHUNKS 8
@@ -287,6 +289,8 @@ size_t asy_sim_pipe_write(struct sim_pipe *pipe, const struct iovec *parts, size
     pipe->sent += n;
     for (size_t left = n; left;) {
         size_t piece = draw_piece(pipe, left);
+        if (left < n && pipe->way && !pipe->way->link.segment)
+            pipe->last_ns += PIECE_GAP_NS;
         append_chunk(pipe, CHUNK_DATA, piece);
         left -= piece;
     }
