@@ -318,7 +318,8 @@ static void look_around(struct face_loop *face)
     int64_t now_ns = asyncio_loop_time_ns(NULL);
     if (now_ns - face->held_since_ns < LET_GO_NS)
         return;
-    Py_BEGIN_ALLOW_THREADS Py_END_ALLOW_THREADS face->held_since_ns = asyncio_loop_time_ns(NULL);
+    PyEval_RestoreThread(PyEval_SaveThread());
+    face->held_since_ns = asyncio_loop_time_ns(NULL);
 }
 
 /* Python keeps the frames of a thread in one stack, which grows on over those of the task that waits. */
