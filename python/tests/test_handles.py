@@ -11,6 +11,7 @@ import libasyncio
 class HandleTest(unittest.TestCase):
     def setUp(self):
         self.loop = libasyncio.new_event_loop()
+        self.loop.set_debug(False)  # whatever the environment says
         self.addCleanup(self.loop.close)
         self.seen = []
 

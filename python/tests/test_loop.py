@@ -15,6 +15,7 @@ import libasyncio
 class LoopTest(unittest.TestCase):
     def setUp(self):
         self.loop = libasyncio.new_event_loop()
+        self.loop.set_debug(False)  # whatever the environment says
         self.addCleanup(self.loop.close)
         self.seen = []
         self.told = []

@@ -189,6 +189,7 @@ class ServerTest(unittest.TestCase):
 class ChildTest(unittest.TestCase):
     def setUp(self):
         self.loop = libasyncio.new_event_loop()
+        self.loop.set_debug(False)
         self.addCleanup(self.loop.close)
 
     def run_for(self, coroutine):
