@@ -9,6 +9,7 @@ from asyncio import base_events, sslproto
 from . import _core
 from ._children import Children
 from ._datagrams import DatagramTransport
+from ._pipes import ReadPipeTransport
 from ._servers import Servers
 from ._transports import SocketTransport
 
@@ -69,6 +70,9 @@ class Loop(_core.LoopCore, Servers, Children, asyncio.SelectorEventLoop):
 
     def _make_datagram_transport(self, sock, protocol, address=None, waiter=None, extra=None):
         return DatagramTransport(self, sock, protocol, address, waiter, extra)
+
+    def _make_read_pipe_transport(self, pipe, protocol, waiter=None, extra=None):
+        return ReadPipeTransport(self, pipe, protocol, waiter, extra)
 
     def remove_signal_handler(self, sig):
         is_removed = super().remove_signal_handler(sig)

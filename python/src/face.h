@@ -252,7 +252,8 @@ PyObject *face_accept(PyObject *module, PyObject *number);
 PyObject *face_send_datagram(PyObject *module, PyObject *const *args, Py_ssize_t n_args);
 
 /* Methods of the loop: loop_calls.c, loop_run.c and watch.c. */
-extern PyMethodDef face_call_methods[], face_run_methods[], face_watch_methods[], face_datagram_methods[];
+extern PyMethodDef face_call_methods[], face_run_methods[], face_watch_methods[], face_datagram_methods[],
+    face_pipe_methods[];
 
 /* Gives back what all its descriptors have. */
 void face_fds_clear(struct face_loop *face);

@@ -245,7 +245,7 @@ static size_t count_methods(const PyMethodDef *methods)
     return n;
 }
 
-#define N_TABLES 4
+#define N_TABLES 5
 #define LIFE_METHODS (sizeof(life_methods) / sizeof(life_methods[0]))
 
 /* The methods of all sources as one table, which lives as long as the process. */
@@ -253,7 +253,7 @@ static PyMethodDef *join_methods(void)
 {
     static PyMethodDef *joined;
     const PyMethodDef *tables[] = {face_call_methods, face_run_methods, face_watch_methods,
-                                   face_datagram_methods};
+                                   face_datagram_methods, face_pipe_methods};
     if (joined)
         return joined;
     size_t n = LIFE_METHODS;
