@@ -221,6 +221,8 @@ static HOT int uring_wait(struct asy_backend *backend, int64_t deadline_ns)
     err = be_patient(uring, enter_ring(uring, timeout_ns));
     /* Relaxed: a wake-up that still reads true signals once too often. */
     atomic_store_explicit(&uring->is_waiting, false, memory_order_relaxed);
+    if (UNLIKELY(uring->completions.is_broken))
+        return -EIO;
     bool has_any = asy_completions_has_any(&uring->completions);
     backend->fetched = has_any || uring->set.has_news || uring->epoll->fetched;
     backend->fetches += has_any;
@@ -275,7 +277,14 @@ static int open_ring(struct uring *uring)
     asy_transfers_init(&uring->transfers, &uring->completions);
     init_look(&uring->set, uring->set.fd);
     init_look(&uring->wakes, uring->wakes.fd);
-    return keep_looking(uring);
+    err = keep_looking(uring);
+    if (!err)
+        err = enter_ring(uring, 0); /* a filter may allow the making of a ring, and deny its use */
+    if (!err || err == -EINTR)
+        err = uring->completions.is_broken ? -EPERM : 0;
+    if (err)
+        asy_ring_close(&uring->completions.ring);
+    return err;
 }
 
 static void close_descriptors(struct uring *uring)

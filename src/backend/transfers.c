@@ -2,12 +2,11 @@
  * Receiving and sending by completions. See transfers.h.
  */
 #include "backend/transfers.h"
+#include "backend/uring.h"
 #include "base/assert.h"
 #include "base/compiler.h"
 #include "sys/sys.h"
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
@@ -15,28 +14,12 @@
 #define PIECES 256
 #define GROUP 0
 
-/* ---- What is asked for ----------------------------------------------------------------------- */
-
-/* Is the name among those of ASYNCIO_URING_WITHOUT, which commas part? */
-static bool is_masked(const char *name)
-{
-    const char *list = secure_getenv("ASYNCIO_URING_WITHOUT");
-    size_t length = strlen(name);
-    while (list && *list) {
-        size_t n = strcspn(list, ",");
-        if (n == length && !memcmp(list, name, n))
-            return true;
-        list += n + (list[n] == ',');
-    }
-    return false;
-}
-
 void asy_transfers_init(struct asy_transfers *transfers, struct completions *completions)
 {
     *transfers = (struct asy_transfers){.completions = completions,
-                                        .receives = !is_masked("receive"),
-                                        .sends = !is_masked("send"),
-                                        .accepts = !is_masked("accept")};
+                                        .receives = asy_uring_may("receive"),
+                                        .sends = asy_uring_may("send"),
+                                        .accepts = asy_uring_may("accept")};
 }
 
 void asy_transfers_destroy(struct asy_transfers *transfers)
@@ -45,6 +28,20 @@ void asy_transfers_destroy(struct asy_transfers *transfers)
         asy_sys_unmap(transfers->slots, transfers->map_bytes);
     transfers->slots = NULL;
     transfers->pool = NULL;
+}
+
+int asy_transfers_hand_over(struct asy_transfers *transfers)
+{
+    transfers->sends_queued = 0;
+    return asy_completions_enter(transfers->completions, 0);
+}
+
+bool asy_transfers_are_told(const struct asy_transfers *transfers)
+{
+    const struct asy_ring *ring = &transfers->completions->ring;
+    /* Relaxed: this thread's own entries of the ring have set the flag. */
+    return !asy_ring_has_any(ring) &&
+           !(atomic_load_explicit(ring->sq_flags, memory_order_relaxed) & IORING_SQ_CQ_OVERFLOW);
 }
 
 /* ---- The pool ---------------------------------------------------------------------------------- */
@@ -190,4 +187,9 @@ void asy_send_begin(struct asy_transfers *transfers, struct asy_send *send, cons
 void asy_send_cancel(struct asy_transfers *transfers, struct asy_send *send)
 {
     asy_op_cancel(transfers->completions, &send->op);
+}
+
+bool asy_send_take_back(struct asy_transfers *transfers, struct asy_send *send)
+{
+    return asy_op_take_back(transfers->completions, &send->op);
 }

@@ -30,6 +30,13 @@ void asy_transfers_init(struct asy_transfers *transfers, struct completions *com
 /* Nothing is under way. */
 void asy_transfers_destroy(struct asy_transfers *transfers);
 
+/* Hands over what has begun, and lets what is over be reaped later. 0, or the error of the ring. */
+int asy_transfers_hand_over(struct asy_transfers *transfers);
+
+/* Is nothing received that its owner has not been told of? Then a call on the descriptor itself comes in
+ * order: between two entries of the ring the kernel takes nothing off a socket. */
+bool asy_transfers_are_told(const struct asy_transfers *transfers);
+
 /* ---- Receiving ---------------------------------------------------------------------------- */
 
 struct asy_receive {
@@ -61,6 +68,8 @@ struct asy_send {
 
 void asy_send_init(struct asy_send *send, int fd, void (*sent)(struct asy_send *, ssize_t));
 void asy_send_begin(struct asy_transfers *transfers, struct asy_send *send, const char *data, size_t n);
+/* True: the kernel has not seen it, and nothing is under way. */
+bool asy_send_take_back(struct asy_transfers *transfers, struct asy_send *send);
 void asy_send_cancel(struct asy_transfers *transfers, struct asy_send *send);
 
 #endif

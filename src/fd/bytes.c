@@ -10,6 +10,8 @@
 #include <string.h>
 
 #define PAGE_BYTES 4096
+/* Less than this has a block that the allocator keeps at hand. */
+#define SMALL_BYTES 1024
 
 int asy_bytes_reserve(struct bytes *bytes, size_t n)
 {
@@ -26,9 +28,11 @@ int asy_bytes_reserve(struct bytes *bytes, size_t n)
     ASY_ASSERT(bytes->start <= bytes->end && bytes->end <= bytes->capacity);
     if (n >= SIZE_MAX / 2 - count)
         return -ENOMEM;
-    /* Twice as much as before, so that a long one is not moved too often; or what is needed, in full
+    /* Twice as much as before, so that a long one is not moved too often; or what is needed: little, or full
      * pages. */
-    size_t capacity = bytes->capacity && count ? bytes->capacity * 2 : PAGE_BYTES;
+    size_t capacity = bytes->capacity && count ? bytes->capacity * 2
+                      : n < SMALL_BYTES        ? SMALL_BYTES
+                                               : PAGE_BYTES;
     if (capacity <= count + n)
         capacity = (count + n + PAGE_BYTES) & ~(size_t)(PAGE_BYTES - 1);
     char *data = asy_sys_alloc(capacity);

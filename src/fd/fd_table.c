@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "fd/fd_checks.h"
 #include "fd/fd_wait.h"
+#include "fd/traffic.h"
 #include "fd/watches.h"
 #include "sys/net.h"
 #include "sys/slab.h"
@@ -204,12 +205,24 @@ static int register_wanted(asyncio_loop *loop, struct fd_record *record)
     if (!events && !is_level) {
         if (record->mode != FD_IDLE)
             detach_record(loop, record);
-        return 0;
+        return record->traffic ? asy_fd_register_ends(loop, record) : 0;
     }
     int err = attach_record(loop, record, is_level ? events : events | EPOLLONESHOT);
     if (!err)
         record->mode = is_level ? FD_LEVEL : FD_ONCE;
     return err;
+}
+
+HOT int asy_fd_register_for(asyncio_loop *loop, struct fd_record *record, uint32_t direction)
+{
+    if (LIKELY(record->mode == FD_EDGE))
+        return 0;
+    if (UNLIKELY(record->by_ring & FD_READ) && direction == FD_READ) {
+        int err = asy_traffic_await_input(loop, record);
+        if (err <= 0)
+            return err;
+    }
+    return asy_fd_register(loop, record);
 }
 
 int asy_fd_register_once(asyncio_loop *loop, struct fd_record *record)
@@ -223,6 +236,24 @@ void asy_fd_narrow_level(asyncio_loop *loop, struct fd_record *record, uint32_t 
     are_watched_by_level(record, &wanted);
     if (events & ~wanted)
         asy_fd_unregister_unused(loop, record);
+}
+
+int asy_fd_register_ends(asyncio_loop *loop, struct fd_record *record)
+{
+    if (record->mode != FD_IDLE)
+        return 0;
+    int err = attach_record(loop, record, EPOLLRDHUP | EPOLLET);
+    if (!err)
+        record->mode = FD_ENDS;
+    return err;
+}
+
+void asy_fd_unregister_idle(asyncio_loop *loop, struct fd_record *record)
+{
+    if (record->mode != FD_EDGE || !list_is_empty(&record->waiters) || !list_is_empty(&record->watches))
+        return;
+    detach_record(loop, record);
+    record->ready |= FD_WRITE;
 }
 
 static void wake_all(struct fd_record *record, int err)
@@ -241,7 +272,8 @@ static bool has_edge_watch(const struct fd_record *record)
 
 void asy_fd_unregister_unused(asyncio_loop *loop, struct fd_record *record)
 {
-    if (record->mode == FD_IDLE || (record->mode == FD_EDGE && (record->is_known || has_edge_watch(record))))
+    if (record->mode == FD_IDLE || record->mode == FD_ENDS ||
+        (record->mode == FD_EDGE && (record->is_known || has_edge_watch(record))))
         return;
     int err = register_wanted(loop, record);
     if (record->mode != FD_EDGE) {
@@ -269,22 +301,31 @@ static void reset_record(struct fd_record *record)
     record->kind = ASY_FD_POLLABLE;
 }
 
-void asy_fd_drop(asyncio_loop *loop, struct fd_record *record)
+/* Returns traffic that is still under way, or NULL. */
+static struct fd_traffic *drop_record(asyncio_loop *loop, struct fd_record *record)
 {
-    ASY_ASSERT(asy_fd_find(loop, record->fd) == record);
     record->generation = ++table_of(loop)->generation;
     wake_all(record, -EBADF);
     if (!list_is_empty(&record->watches))
         asy_watches_drop(loop, record);
+    struct fd_traffic *traffic = asy_traffic_leave(record);
     if (record->mode != FD_IDLE)
         detach_record(loop, record);
     reset_record(record);
+    return traffic;
+}
+
+void asy_fd_drop(asyncio_loop *loop, struct fd_record *record)
+{
+    ASY_ASSERT(asy_fd_find(loop, record->fd) == record);
+    drop_record(loop, record);
 }
 
 int asy_fd_close(asyncio_loop *loop, struct fd_record *record)
 {
-    asy_fd_drop(loop, record);
-    return asy_sys_close(record->fd);
+    ASY_ASSERT(asy_fd_find(loop, record->fd) == record);
+    struct fd_traffic *traffic = drop_record(loop, record);
+    return UNLIKELY(traffic != NULL) ? asy_traffic_close(traffic, record->fd) : asy_sys_close(record->fd);
 }
 
 void asy_fd_record_reset(asyncio_loop *loop, struct fd_record *record, const struct fd_record *like)

@@ -7,6 +7,7 @@
  *   edge      once, both directions, edge-triggered: until the descriptor is closed or forgotten
  *   level     for the level watches that there are, level-triggered, and the waits that are there now
  *   once      for the waits that are there now, and for no longer
+ *   ends      for the end of the input alone: what comes before it comes by completions (traffic.h)
  *
  * `ready` says in which directions a system call is worth trying. A call that would have blocked, or that
  * drained a TCP socket, takes the bit down; an event puts it up. `stays`: bits that no call takes down,
@@ -27,7 +28,7 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 
-enum fd_mode { FD_IDLE, FD_EDGE, FD_LEVEL, FD_ONCE };
+enum fd_mode { FD_IDLE, FD_EDGE, FD_LEVEL, FD_ONCE, FD_ENDS };
 
 #define FD_READ EPOLLIN
 #define FD_WRITE EPOLLOUT
@@ -40,6 +41,7 @@ struct fd_record {
     bool is_known; /* the kind was looked up, and the descriptor prepared */
     bool is_socket;
     bool is_terminal, hangs_up;
+    uint8_t by_ring;      /* FD_READ | FD_WRITE: a stream may have it carried by completions (traffic.h) */
     bool is_sharing_told; /* by the check (fd_checks.h) */
     bool short_is_end;    /* a transfer of less than was asked for: it is empty now, or full (TCP) */
     uint32_t ready;       /* FD_READ | FD_WRITE */
@@ -47,6 +49,7 @@ struct fd_record {
     int reopened;         /* a terminal's second descriptor, which we may make non-blocking; or -1 */
     struct list waiters;  /* of fd_waiter (fd_wait.h) */
     struct list watches;  /* of watch (watches.h) */
+    struct fd_traffic *traffic; /* by completions (traffic.h); or NULL */
 };
 
 /* A stream, a server or the like: it has a descriptor and may outlive the loop. It is told once, when the
@@ -125,6 +128,12 @@ static inline void asy_fd_short(struct fd_record *record, uint32_t direction)
 /* Registers for good. 0 or a negative errno. A file that cannot be waited for becomes
  * ASY_FD_ALWAYS_READY. */
 int asy_fd_register(asyncio_loop *loop, struct fd_record *record);
+/* The same for a waiter in one direction: traffic by completions needs no registration. */
+int asy_fd_register_for(asyncio_loop *loop, struct fd_record *record, uint32_t direction);
+/* Registers for the end of the input alone, unless it is registered for more. 0 or a negative errno. */
+int asy_fd_register_ends(asyncio_loop *loop, struct fd_record *record);
+/* Nobody needs a registration for good any more: takes it back, if nobody waits or watches. */
+void asy_fd_unregister_idle(asyncio_loop *loop, struct fd_record *record);
 /* Registers for what is waited for and watched now, unless the record is registered for good. 0 or a negative
  * errno. */
 int asy_fd_register_once(asyncio_loop *loop, struct fd_record *record);

@@ -122,7 +122,7 @@ static inline __attribute__((always_inline)) int wait_before(asyncio_loop *loop,
     uint32_t events = wait->waiter.events, generation = record->generation;
     bool takes_turns = wait->waiter.takes_turns;
     list_insert_before(place, &wait->waiter.node);
-    int err = takes_turns ? asy_fd_register(loop, record) : asy_fd_register_once(loop, record);
+    int err = takes_turns ? asy_fd_register_for(loop, record, events) : asy_fd_register_once(loop, record);
     if (err || (takes_turns && record->kind == ASY_FD_ALWAYS_READY)) {
         list_remove(&wait->waiter.node);
         return err;
@@ -242,7 +242,7 @@ static int watch_before(asyncio_loop *loop, struct fd_record *record, struct lis
     waiter->takes_turns = true;
     waiter->has_turn = false;
     list_insert_before(place, &waiter->node);
-    int err = asy_fd_register(loop, record);
+    int err = asy_fd_register_for(loop, record, waiter->events);
     if (err)
         list_remove(&waiter->node);
     return err;

@@ -6,6 +6,9 @@
  *   output   `out`: bytes accepted and not yet sent. They are sent at once where the descriptor takes them,
  *            else by the stream's `flusher` when it does.
  *
+ * With io_uring both reach further: traffic by completions (traffic.h) has bytes that came, and that go out
+ * with those of others.
+ *
  * A regular file has no readiness to wait for: `file` reads it, and a thread writes what is queued
  * (stream_file.c). A filter (TLS) stands between both buffers and the descriptor.
  *
@@ -78,6 +81,7 @@ struct asyncio_stream {
     int read_error, write_error; /* stay */
     struct bytes in, out;
     size_t to_come; /* bytes of the write under way that have not joined `out` yet */
+    size_t sending; /* bytes that have left `out`, and are on their way by completions (traffic.h) */
 
     size_t high_water, low_water; /* of the bytes that are queued */
     size_t limit;
@@ -115,7 +119,7 @@ static inline void asy_stream_check(const asyncio_stream *stream, const char *ca
 /* Bytes that the stream has accepted, or is about to, and not sent. */
 static inline size_t asy_stream_unsent(const asyncio_stream *stream)
 {
-    return asy_bytes_count(&stream->out) + stream->to_come;
+    return asy_bytes_count(&stream->out) + stream->to_come + stream->sending;
 }
 
 /* Of a stream without a write_limit. */
@@ -196,6 +200,8 @@ ssize_t asy_stream_transmit(asyncio_stream *stream, const struct iovec *parts, i
                             enum flush_place place);
 /* Sends what is queued, now and in the background. */
 void asy_stream_flush(asyncio_stream *stream);
+/* Bytes that are on their way by completions are no longer followed. */
+void asy_stream_stop_sending(asyncio_stream *stream);
 /* The descriptor takes no more: what is queued is lost, and writes fail with err. */
 void asy_stream_fail_writes(asyncio_stream *stream, int err);
 /* Shows the peer the end, if write_eof was called and everything is sent. */

@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "core/loop.h"
 #include "fd/stream.h"
+#include "fd/traffic.h"
 #include "fd/transfer.h"
 #include "sys/net.h"
 #include "sys/process.h"
@@ -15,6 +16,8 @@
 
 /* Of one system call. */
 #define PARTS_MAX 1024
+/* More than this does not wait for what was deferred. */
+#define SENDING_BYTES (8 * 1024)
 
 /* ---- To the descriptor --------------------------------------------------------------- */
 
@@ -42,11 +45,23 @@ static bool would_come_between(const asyncio_stream *stream, enum flush_place pl
            asy_fd_is_anothers_turn(stream->record, FD_WRITE, &stream->flusher);
 }
 
+/* Do the bytes better go out with those of others, or are some on their way? */
+static NOINLINE bool is_deferred(const asyncio_stream *stream, const struct iovec *parts, int count)
+{
+    size_t total = 0;
+    if (stream->sending)
+        return true;
+    for (int i = 0; i < count; i++)
+        total += parts[i].iov_len;
+    return asy_traffic_defers(stream->loop, stream->record, total);
+}
+
 ssize_t asy_stream_transmit(asyncio_stream *stream, const struct iovec *parts, int count,
                             enum flush_place place)
 {
     struct fd_record *record = stream->record;
-    if (stream->file || !(record->ready & FD_WRITE) || would_come_between(stream, place))
+    if (stream->file || !(record->ready & FD_WRITE) || would_come_between(stream, place) ||
+        (UNLIKELY(record->by_ring & FD_WRITE) && is_deferred(stream, parts, count)))
         return -EAGAIN;
     ssize_t sent;
     struct iovec first = parts[0];
@@ -81,6 +96,7 @@ void asy_stream_fail_writes(asyncio_stream *stream, int err)
         stream->write_error = err;
     list_remove(&stream->flusher.node);
     asy_bytes_free(&stream->out);
+    asy_stream_stop_sending(stream);
     asy_stream_output_moved(stream);
 }
 
@@ -99,7 +115,7 @@ static void end_pipe(asyncio_stream *stream)
 /* A filter has a word for the end, and may have to say more. */
 void asy_stream_end_output(asyncio_stream *stream)
 {
-    if (!stream->ends || stream->ended || stream->write_error || stream->filter)
+    if (!stream->ends || stream->ended || stream->write_error || stream->filter || stream->sending)
         return;
     stream->ended = true;
     if (stream->is_socket)
@@ -122,11 +138,101 @@ static void lose_output(asyncio_stream *stream, int err)
 static void flusher_notified(struct fd_waiter *flusher, int err);
 static void flush_output(asyncio_stream *stream, enum flush_place place);
 
+/* ---- By completions ---- */
+
+/* The peer takes no more, for good. */
+static bool is_lost_send(ssize_t result)
+{
+    return result < 0 && result != -EAGAIN && result != -EINTR && result != -ENOMEM && result != -EBUSY &&
+           result != -ENOBUFS && result != -ECANCELED;
+}
+
+/* What was not sent comes before what is queued. 0 or -ENOMEM. */
+static int take_back_unsent(asyncio_stream *stream, struct bytes *rest)
+{
+    size_t queued = asy_bytes_count(&stream->out);
+    int err = asy_bytes_append(rest, stream->out.data + stream->out.start, queued);
+    if (err)
+        return err;
+    asy_bytes_free(&stream->out);
+    stream->out = *rest;
+    *rest = (struct bytes){0};
+    return 0;
+}
+
+static void send_ended(void *context, ssize_t result)
+{
+    asyncio_stream *stream = context;
+    struct fd_traffic *traffic = stream->record->traffic;
+    ASY_ASSERT(stream->sending && !stream->is_closed);
+    stream->sending = 0;
+    list_remove(&stream->flusher.node);
+    stream->flusher.has_turn = false;
+    if (!traffic) { /* the descriptor was closed under it */
+        asy_stream_fail_writes(stream, -EBADF);
+        return;
+    }
+    int err = is_lost_send(result) ? (int)result : 0;
+    if (!err && asy_bytes_count(&traffic->sending))
+        err = take_back_unsent(stream, &traffic->sending);
+    if (err)
+        lose_output(stream, err);
+    else
+        flush_output(stream, FLUSH_FIRST);
+    asy_fd_pass_on(stream->record, FD_WRITE);
+}
+
+/* Much has been queued behind a small send: all of it goes out at once, if the kernel has not seen any. */
+static bool recall_send(asyncio_stream *stream)
+{
+    struct bytes rest;
+    if (stream->sending + asy_bytes_count(&stream->out) <= SENDING_BYTES ||
+        !asy_traffic_take_back(stream->record, &rest))
+        return false;
+    stream->sending = 0;
+    list_remove(&stream->flusher.node);
+    stream->flusher.has_turn = false;
+    int err = take_back_unsent(stream, &rest);
+    if (err) {
+        asy_bytes_free(&rest);
+        lose_output(stream, err);
+    }
+    return true;
+}
+
+/* All that is queued, as the first in turn. False: it is to be sent otherwise. */
+static bool begin_send(asyncio_stream *stream, enum flush_place place)
+{
+    struct iovec all = {NULL, asy_bytes_count(&stream->out)};
+    if (stream->sending)
+        return true;
+    if (!(stream->record->ready & FD_WRITE) || would_come_between(stream, place) ||
+        !is_deferred(stream, &all, 1) || !list_is_empty(&stream->flusher.node))
+        return false;
+    if (asy_traffic_send(stream->loop, stream->record, &stream->out, send_ended, stream))
+        return false;
+    stream->sending = all.iov_len;
+    stream->flusher = (struct fd_waiter){
+        .events = FD_WRITE, .takes_turns = true, .has_turn = true, .notify = flusher_notified};
+    list_prepend(&stream->record->waiters, &stream->flusher.node);
+    return true;
+}
+
+void asy_stream_stop_sending(asyncio_stream *stream)
+{
+    if (LIKELY(!stream->sending))
+        return;
+    stream->sending = 0;
+    asy_traffic_stop_sending(stream->record);
+}
+
 /* Goes on later, in the background. */
 static int wait_to_flush(asyncio_stream *stream, enum flush_place place)
 {
     if (stream->file)
         return asy_stream_write_file(stream);
+    if (UNLIKELY(stream->record->by_ring & FD_WRITE) && begin_send(stream, place))
+        return 0;
     if (!list_is_empty(&stream->flusher.node))
         return 0;
     stream->flusher.events = FD_WRITE;
@@ -190,6 +296,8 @@ static void end_flush(asyncio_stream *stream)
 static void flush_output(asyncio_stream *stream, enum flush_place place)
 {
     size_t sent_now = 0;
+    if (UNLIKELY(stream->sending) && recall_send(stream))
+        place = FLUSH_FIRST;
     while (asy_bytes_count(&stream->out) && !stream->write_error) {
         if (sent_now >= ASY_STEP_BYTES) {
             flush_later(stream);
@@ -211,7 +319,7 @@ static void flush_output(asyncio_stream *stream, enum flush_place place)
             lose_output(stream, err);
         break;
     }
-    if (!asy_bytes_count(&stream->out))
+    if (!asy_bytes_count(&stream->out) && LIKELY(!stream->sending))
         end_flush(stream);
     asy_stream_output_moved(stream);
 }

@@ -3,6 +3,7 @@
  */
 #include "asyncio/streams.h"
 #include "fd/stream.h"
+#include "fd/traffic.h"
 #include "fd/transfer.h"
 #include <errno.h>
 #include <poll.h>
@@ -23,7 +24,7 @@ bool asy_stream_has_news(asyncio_stream *stream)
         return has_plain_news(stream);
     if (!(stream->record->ready & FD_READ))
         return false;
-    if (asy_fd_look(stream->fd, POLLIN))
+    if (asy_traffic_has_news(stream->record) || asy_fd_look(stream->fd, POLLIN))
         return true;
     asy_fd_exhausted(stream->record, FD_READ);
     return false;
@@ -51,7 +52,7 @@ bool asyncio_stream_is_idle(asyncio_stream *stream)
     asy_stream_check(stream, __func__);
     if (!is_sound(stream) || asy_bytes_count(&stream->in) || stream->file)
         return false;
-    int events = asy_fd_look(stream->fd, POLLIN | POLLRDHUP);
+    int events = asy_traffic_has_news(stream->record) ? POLLIN : asy_fd_look(stream->fd, POLLIN | POLLRDHUP);
     if (!stream->filter || (events && stream->is_reading))
         return events == 0;
     if (events)

@@ -132,7 +132,7 @@ int asy_stream_say_end(asyncio_stream *stream)
         asy_stream_flush(stream);
         return stream->write_error;
     }
-    if (!asy_bytes_count(&stream->out))
+    if (!asy_bytes_count(&stream->out)) /* nor on its way: it knows */
         asy_stream_end_output(stream);
     return 0;
 }

@@ -8,6 +8,7 @@
 #include "fd/file.h"
 #include "fd/lengths.h"
 #include "fd/stream.h"
+#include "fd/traffic.h"
 #include "sys/net.h"
 #include "sys/sys.h"
 #include <errno.h>
@@ -39,6 +40,8 @@ static ssize_t receive_once(asyncio_stream *stream, void *buf, size_t n)
     struct fd_record *record = stream->record;
     if (stream->file) /* waits by itself */
         return asy_file_read_some(stream->file, buf, n);
+    if (asy_traffic_has_input(record))
+        return asy_traffic_read(record, buf, n);
     if (record->kind == ASY_FD_SHARED && !is_stream_readable(stream)) /* to be asked first: it may block */
         return -EAGAIN;
     ssize_t got = stream->is_socket ? asy_sys_recv(stream->fd, buf, n, 0) : asy_sys_read(stream->fd, buf, n);
@@ -46,6 +49,8 @@ static ssize_t receive_once(asyncio_stream *stream, void *buf, size_t n)
         asy_fd_exhausted(record, FD_READ);
     else if (got > 0 && (size_t)got < n)
         asy_fd_short(record, FD_READ);
+    if (UNLIKELY(record->by_ring))
+        asy_traffic_note_read(record, got);
     return got == -EIO && record->hangs_up ? 0 : got;
 }
 
@@ -80,6 +85,8 @@ static inline __attribute__((always_inline)) ssize_t receive_into(asyncio_stream
         return -EAGAIN;
     if (!into)
         return receive_once(stream, buf, n);
+    if (asy_traffic_has_input(stream->record))
+        return asy_traffic_move(stream->record, into, n);
     int err = take_buffer(stream, into, n);
     if (err)
         return err;

@@ -11,6 +11,7 @@
 #include "fd/file.h"
 #include "fd/socket_options.h"
 #include "fd/stream.h"
+#include "fd/traffic.h"
 #include "sys/net.h"
 #include "sys/slab.h"
 #include "sys/sys.h"
@@ -59,6 +60,7 @@ int asy_stream_make(asyncio_loop *loop, int fd, const asyncio_connect_options *o
         asy_slab_free(stream, sizeof *stream);
         return -ENOMEM;
     }
+    asy_traffic_allow(loop, record);
     stream->owner.loop_closes = stream_loop_closes;
     asy_fd_own(loop, &stream->owner);
     asy_loop_object_made(loop);
@@ -79,6 +81,7 @@ static int check_adoption(const asyncio_connect_options *options, asyncio_stream
 void asy_stream_keep_fd(asyncio_stream *stream)
 {
     stream->keeps_fd = true;
+    asy_traffic_forbid_input(stream->record);
     if (stream->file)
         stream->file->keeps_fd = true;
 }
@@ -240,6 +243,7 @@ static void detach_stream(asyncio_stream *stream)
     stream->is_closed = true;
     list_remove(&stream->owner.node);
     list_remove(&stream->flusher.node);
+    asy_stream_stop_sending(stream);
     asy_stream_leave_file(stream);
     if (!stream->write_error)
         stream->write_error = -EBADF;
@@ -371,7 +375,7 @@ static int flush_and_wait(asyncio_stream *stream)
         return err;
     bool is_parting = stream->filter && !stream->is_shaking && !stream->write_error;
     /* The peer has said goodbye; it may not be there to hear the answer. */
-    bool is_answer = is_parting && stream->is_at_end && !asy_bytes_count(&stream->out);
+    bool is_answer = is_parting && stream->is_at_end && !asy_stream_unsent(stream);
     if (is_parting) {
         stream->filter_ops->shutdown(stream->filter);
         asy_stream_flush(stream);

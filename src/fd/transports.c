@@ -303,7 +303,7 @@ static int open_pollable(asyncio_loop *loop, int fd, const asyncio_connect_optio
     if (err)
         return err;
     asyncio_stream *stream = *out;
-    err = stream->file ? -EPERM : asy_fd_register(loop, stream->record);
+    err = stream->file ? -EPERM : asy_fd_register_for(loop, stream->record, FD_READ);
     if (!err && stream->record->kind == ASY_FD_ALWAYS_READY)
         err = -EPERM;
     if (err || fd <= STDERR_FILENO)

@@ -369,6 +369,10 @@ TEST(each_failure_of_open_is_clean)
                 backend->ops->close(backend);
                 break;
             }
+            if (err == 0 && !strcmp(asy_fault.failed, "ring_enter")) { /* which the first wait makes up for */
+                backend->ops->close(backend);
+                continue;
+            }
             assert_true(err < 0);
             assert_null(backend);
             assert_int_equal(descriptors(), before);

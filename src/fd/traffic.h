@@ -1,0 +1,106 @@
+/*
+ * Traffic by completions: what a backend with a ring receives and sends for the socket of a stream, while
+ * its tasks do something else.
+ *
+ * Input goes on as if the kernel's buffer reached into memory of ours. A receive begins when a reader first
+ * waits; from then on what comes is in `came`, and reads take it from there, never from the descriptor.
+ *
+ *   INPUT_OFF      nothing is under way, and `came` is read first: then the descriptor
+ *   INPUT_ON       a receive is under way
+ *   INPUT_ENDING   the same, and it was cancelled: too much has come, or a reader wants much at once
+ *   INPUT_OVER     the end, or an error, comes behind `came`
+ *
+ * A receive that repeats may miss the end: the kernel looks once for all that has happened since the last
+ * time, and goes on only if it knows of more bytes, or of TCP's orderly end. So the descriptor is registered
+ * for the end alone, and an event of it makes readers turn to the descriptor.
+ *
+ * A reader that is not there slows the peer down: above a limit the receive is cancelled. One that wants much
+ * at once is served better by readiness, and by calls into its own memory. So is one of a descriptor that is
+ * registered for good already.
+ *
+ * Output: a small write, when others are about to write, too, goes out with theirs. `sending` is under way
+ * then, and is not moved.
+ *
+ * The traffic outlives its record: the memory is freed when the last of its operations is over. An operation
+ * holds the file open, so these are cancelled, and the kernel told, before the descriptor is closed.
+ */
+#ifndef ASY_FD_TRAFFIC_H
+#define ASY_FD_TRAFFIC_H
+
+#include "backend/transfers.h"
+#include "fd/bytes.h"
+#include "fd/fd_table.h"
+#include <sys/types.h>
+
+enum traffic_input { INPUT_OFF, INPUT_ON, INPUT_ENDING, INPUT_OVER };
+
+struct fd_traffic {
+    struct asy_receive receive;
+    struct asy_send send;
+    asyncio_loop *loop;
+    struct fd_record *record; /* NULL: the descriptor was dropped */
+    struct bytes came, sending;
+    int end;        /* INPUT_OVER: 0 or the error */
+    int closing_fd; /* to be closed when nothing is under way; -1: none */
+    uint8_t input;  /* enum traffic_input */
+    bool is_full;   /* a whole piece came at once: there may be much */
+    bool is_plain;  /* input by readiness, for a reader that wants much at once */
+    uint8_t small_reads;
+    /* Bytes of `sending` were sent, or not: `result` is their number, or the error if there were none. NULL:
+     * nobody wants to know. */
+    void (*sent)(void *context, ssize_t result);
+    void *context;
+};
+
+/* ---- For streams -------------------------------------------------------------------------- */
+
+/* A stream of this socket lets the backend carry its traffic, as far as it can. */
+void asy_traffic_allow(asyncio_loop *loop, struct fd_record *record);
+/* The descriptor is not the stream's alone: nothing is read ahead. */
+static inline void asy_traffic_forbid_input(struct fd_record *record)
+{
+    record->by_ring &= (uint8_t)~FD_READ;
+}
+
+/* Do reads go to the traffic, and not to the descriptor? */
+bool asy_traffic_has_input_slow(const struct fd_traffic *traffic);
+static inline bool asy_traffic_has_input(const struct fd_record *record)
+{
+    return UNLIKELY(record->traffic != NULL) && asy_traffic_has_input_slow(record->traffic);
+}
+/* The number of bytes that came, up to n; 0 at the end, -EAGAIN, or an error. */
+ssize_t asy_traffic_read(struct fd_record *record, void *buf, size_t n);
+/* The same, behind what is in `into`. */
+ssize_t asy_traffic_move(struct fd_record *record, struct bytes *into, size_t n);
+/* A read by the descriptor itself got so many bytes: after some small ones the next wait is by completions
+ * again. */
+void asy_traffic_note_read(struct fd_record *record, ssize_t got);
+/* Would a read return at once, without the descriptor? */
+static inline bool asy_traffic_has_news(const struct fd_record *record)
+{
+    const struct fd_traffic *traffic = record->traffic;
+    return UNLIKELY(traffic != NULL) && (traffic->input == INPUT_OVER || asy_bytes_count(&traffic->came));
+}
+
+/* Would so many bytes better go out with those of others? */
+bool asy_traffic_defers(const asyncio_loop *loop, const struct fd_record *record, size_t n);
+/* Begins to send all of *bytes, and takes them over. 0 or -ENOMEM. */
+int asy_traffic_send(asyncio_loop *loop, struct fd_record *record, struct bytes *bytes,
+                     void (*sent)(void *context, ssize_t result), void *context);
+/* Takes what is sent back into *bytes, if the kernel has not seen it: false else. */
+bool asy_traffic_take_back(struct fd_record *record, struct bytes *bytes);
+/* Nobody wants to know any more. What the kernel has begun to send, it may send. */
+void asy_traffic_stop_sending(struct fd_record *record);
+
+/* ---- For fd_table.c ------------------------------------------------------------------------- */
+
+/* A reader is about to wait. 0: what comes wakes it; 1: it is to wait by readiness; or an error. */
+int asy_traffic_await_input(asyncio_loop *loop, struct fd_record *record);
+/* An event tells that the peer sends no more, or that something is wrong. */
+void asy_traffic_hears_of_end(struct fd_record *record);
+/* The descriptor is dropped. Returns the traffic if an operation is still under way, else NULL. */
+struct fd_traffic *asy_traffic_leave(struct fd_record *record);
+/* Closes the descriptor of traffic that is still under way. 0, or close(2)'s error. */
+int asy_traffic_close(struct fd_traffic *traffic, int fd);
+
+#endif
