@@ -7,6 +7,7 @@
 #include "base/sanitizer.h"
 #include "core/loop.h"
 #include "core/scope.h"
+#include "core/select.h"
 #include "core/switch.h"
 #include "core/task.h"
 #include "sys/context.h"
@@ -116,4 +117,7 @@ const struct asyncio_debug_v1 asyncio_debug_v1 = {
               .outer = AT(struct eager_start, outer),
               .creator = AT(struct eager_start, creator),
               .outer_sp = AT(struct eager_start, fiber.sp)},
+    .cases = {.kinds = AT(struct select_call, kinds),
+              .which = AT(asyncio_case, kind_),
+              .alone = AT(struct case_kind, alone)},
 };

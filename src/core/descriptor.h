@@ -84,6 +84,11 @@ struct asyncio_debug_v1 {
     struct {
         uint32_t loop_sp, innermost, outer, creator, outer_sp;
     } eager;
+    /* Of a wait whose shape is SHAPE_CASES: in its object, a pointer to pointers to kinds of cases; in a
+     * case, which of these is its, an int; in such a kind, a pointer to the wait that the case is like. */
+    struct {
+        uint32_t kinds, which, alone;
+    } cases;
 };
 
 #define ASY_DEBUG_ASAN 1u

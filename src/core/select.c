@@ -140,8 +140,12 @@ static void leave_done(asyncio_case *one, bool has_won)
         one->result = ASYNCIO_ESTATE;
 }
 
-const struct case_kind asy_case_done = {
-    .name = "done", .refuse = refuse_done, .try_now = try_done, .enlist = enlist_done, .leave = leave_done};
+const struct case_kind asy_case_done = {.name = "done",
+                                        .refuse = refuse_done,
+                                        .try_now = try_done,
+                                        .enlist = enlist_done,
+                                        .leave = leave_done,
+                                        .alone = &asy_wait_await};
 
 /* ---- The wait of the call ---------------------------------------------------------------- */
 

@@ -33,6 +33,9 @@ struct case_kind {
     void (*abandon)(asyncio_case *one);
     bool leaves_late; /* not when another one wins: others may be at its queue right now */
     bool is_shared;   /* other threads may grant it */
+    /* For those who look from outside: the wait of its call alone. Its shape has offsets from the object, or
+     * where there is none, from the case. */
+    const struct wait_kind *alone;
 };
 
 struct select_call {

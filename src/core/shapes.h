@@ -40,7 +40,7 @@ enum wait_shape_kind {
     SHAPE_WORK,
     SHAPE_PROCESS,
     SHAPE_SIGNAL,
-    SHAPE_CASES, /* of a select; an object may be a future, and NULL stands for a descriptor */
+    SHAPE_CASES, /* of a select; NULL stands for a descriptor. The debug descriptor has their kinds */
 };
 struct wait_shape {
     uint32_t kind;     /* enum wait_shape_kind */

@@ -67,6 +67,11 @@ static void abandon_fd_case(asyncio_case *one)
     list_remove(&fd_waiter_of_case(one)->node);
 }
 
+static const struct wait_kind fd_case_wait = {
+    .name = "waiting for a descriptor",
+    .shape = {.kind = SHAPE_DESCRIPTOR, .at = {offsetof(asyncio_case, fd_)}},
+};
+
 /* Leaves late: whoever notifies it walks along the record's list. */
 static const struct case_kind fd_case = {
     .name = "descriptor",
@@ -76,6 +81,7 @@ static const struct case_kind fd_case = {
     .leave = leave_fd_case,
     .abandon = abandon_fd_case,
     .leaves_late = true,
+    .alone = &fd_case_wait,
 };
 
 ptrdiff_t asyncio_select(asyncio_case cases[], size_t n, double timeout)

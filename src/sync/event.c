@@ -47,8 +47,11 @@ static int enlist_event_case(asyncio_case *one)
     return 0;
 }
 
-const struct case_kind asy_case_event = {
-    .name = "event", .refuse = refuse_event, .try_now = try_event_case, .enlist = enlist_event_case};
+const struct case_kind asy_case_event = {.name = "event",
+                                         .refuse = refuse_event,
+                                         .try_now = try_event_case,
+                                         .enlist = enlist_event_case,
+                                         .alone = &event_kind};
 
 /* ---- Setting it ------------------------------------------------------------------------ */
 

@@ -120,8 +120,11 @@ static int enlist_lock_case(asyncio_case *one)
     return 0;
 }
 
-const struct case_kind asy_case_lock = {
-    .name = "lock", .refuse = refuse_lock, .try_now = try_lock_case, .enlist = enlist_lock_case};
+const struct case_kind asy_case_lock = {.name = "lock",
+                                        .refuse = refuse_lock,
+                                        .try_now = try_lock_case,
+                                        .enlist = enlist_lock_case,
+                                        .alone = &lock_kind};
 
 bool asyncio_lock_locked(const asyncio_lock *lock)
 {

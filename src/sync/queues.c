@@ -263,10 +263,16 @@ static int enlist_put_case(asyncio_case *one)
     return 0;
 }
 
-const struct case_kind asy_case_get = {
-    .name = "get", .refuse = refuse_queue, .try_now = try_get_case, .enlist = enlist_get_case};
-const struct case_kind asy_case_put = {
-    .name = "put", .refuse = refuse_queue, .try_now = try_put_case, .enlist = enlist_put_case};
+const struct case_kind asy_case_get = {.name = "get",
+                                       .refuse = refuse_queue,
+                                       .try_now = try_get_case,
+                                       .enlist = enlist_get_case,
+                                       .alone = &get_kind};
+const struct case_kind asy_case_put = {.name = "put",
+                                       .refuse = refuse_queue,
+                                       .try_now = try_put_case,
+                                       .enlist = enlist_put_case,
+                                       .alone = &put_kind};
 
 /* ---- Tasks done ------------------------------------------------------------------------- */
 

@@ -131,7 +131,8 @@ static int enlist_semaphore_case(asyncio_case *one)
 const struct case_kind asy_case_semaphore = {.name = "semaphore",
                                              .refuse = refuse_semaphore,
                                              .try_now = try_semaphore_case,
-                                             .enlist = enlist_semaphore_case};
+                                             .enlist = enlist_semaphore_case,
+                                             .alone = &semaphore_kind};
 
 /* ---- Bounded ones ---------------------------------------------------------------------- */
 

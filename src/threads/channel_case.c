@@ -111,6 +111,7 @@ const struct case_kind asy_case_receive = {
     .abandon = abandon_channel_case,
     .leaves_late = true,
     .is_shared = true,
+    .alone = &asy_wait_channel_receive,
 };
 const struct case_kind asy_case_send = {
     .name = "send",
@@ -121,4 +122,5 @@ const struct case_kind asy_case_send = {
     .abandon = abandon_channel_case,
     .leaves_late = true,
     .is_shared = true,
+    .alone = &asy_wait_channel_send,
 };

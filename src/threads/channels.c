@@ -216,9 +216,9 @@ static bool cancel_channel_call(struct wait *wait)
             offsetof(struct asyncio_channel, capacity)                                                       \
         }                                                                                                    \
     }
-static const struct wait_kind channel_send_kind = {
+const struct wait_kind asy_wait_channel_send = {
     .name = "channel send", .cancel = cancel_channel_call, .shape = CHANNEL_SHAPE};
-static const struct wait_kind channel_receive_kind = {
+const struct wait_kind asy_wait_channel_receive = {
     .name = "channel receive", .cancel = cancel_channel_call, .shape = CHANNEL_SHAPE};
 
 static void init_channel_call(struct channel_call *call, asyncio_channel *channel, asyncio_task *task,
@@ -248,7 +248,7 @@ static NOINLINE int wait_in_channel(asyncio_channel *channel, const void *sent, 
     if (err)
         return err;
     struct channel_call call;
-    init_channel_call(&call, channel, task, sent ? &channel_send_kind : &channel_receive_kind);
+    init_channel_call(&call, channel, task, sent ? &asy_wait_channel_send : &asy_wait_channel_receive);
     channel_await(channel, &call.waiter, sent);
     err = park_in_channel(&call);
     channel_end_wait(channel, &call.waiter, err ? NULL : received);

@@ -359,7 +359,7 @@ TEST(the_layout_of_version_1_stays)
     assert_int_equal(offsetof(struct asyncio_debug_v1, register_count), 448);
     assert_int_equal(offsetof(struct asyncio_debug_v1, loop_index), 480);
     assert_int_equal(offsetof(struct asyncio_debug_v1, eager), 484);
-    assert_int_equal(sizeof(struct asyncio_debug_v1), 504);
+    assert_int_equal(sizeof(struct asyncio_debug_v1), 520);
     assert_int_equal(SHAPE_SIGNAL, 14);
     assert_int_equal(SHAPE_CASES, 15);
 }

@@ -6,6 +6,7 @@
  *     target deadlock     three tasks and two locks that never end
  */
 #include "asyncio.h"
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -199,8 +200,9 @@ ASYNC(server)
 ASYNC(chooser)
 {
     int item;
-    asyncio_case cases[] = {ASYNCIO_CASE_GET(&results, &item), ASYNCIO_CASE_EVENT(&go)};
-    return (intptr_t)asyncio_select(cases, 2, 400);
+    asyncio_case cases[] = {ASYNCIO_CASE_GET(&results, &item), ASYNCIO_CASE_EVENT(&go),
+                            ASYNCIO_CASE_LOCK(&db), ASYNCIO_CASE_FD(0, POLLPRI)};
+    return (intptr_t)asyncio_select(cases, 4, 400);
 }
 
 ASYNC(receiver)

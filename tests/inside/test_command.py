@@ -92,6 +92,11 @@ def check_versions(tool, pid, folder):
         tree = call(tool, 'pstree', older)
         check(re.search(r'Task-12 awaiter: await.*\n.*awaiter target.c.*\n.*Task-11 napper', tree),
               'awaits of version 1', tree)
+        # One of before the kinds of cases, which came last.
+        size, = struct.unpack('<I', whole[place + 12:place + 16])
+        older.write_bytes(whole[:place + 12] + struct.pack('<I', size - 16) + whole[place + 16:])
+        text = call(tool, 'ps', older)
+        check('one of 4: results | go | db | a descriptor;' in text, 'cases without their kinds', text)
         return
     check(False, 'the descriptor was saved', len(places))
 

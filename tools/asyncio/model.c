@@ -41,7 +41,7 @@ static uint64_t field(const struct block *block, uint32_t offset, size_t bytes)
 
 /* ---- Kinds and sites -------------------------------------------------------- */
 
-static const struct kind *find_kind(struct model *model, uint64_t address)
+const struct kind *model_kind(struct model *model, uint64_t address)
 {
     if (!address)
         return NULL;
@@ -183,7 +183,7 @@ static void load_wait(struct model *model, struct task *task)
         return;
     bool is_granted = field(&block, debug->wait.state, 1) != 0;
     task->state = is_granted ? TASK_READY : TASK_WAITS;
-    task->kind = find_kind(model, field(&block, debug->wait.kind, 8));
+    task->kind = model_kind(model, field(&block, debug->wait.kind, 8));
     task->object = field(&block, debug->wait.object, 8);
     task->since_ns = (int64_t)field(&block, debug->wait.since_ns, 8);
     if (task->kind && task->kind->shape.deadline)

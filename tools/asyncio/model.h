@@ -113,6 +113,8 @@ void model_mark_unsteady(struct model *model);
 #define HAS(model, field)                                                                                    \
     ((model)->debug_bytes >= offsetof(struct asyncio_debug_v1, field) + sizeof((model)->debug.field))
 
+/* A kind of wait; NULL for 0. */
+const struct kind *model_kind(struct model *model, uint64_t address);
 /* A place in the program's source; NULL for 0. */
 const struct site *model_site(struct model *model, uint64_t address);
 struct task *find_task(const struct model *model, uint64_t address);

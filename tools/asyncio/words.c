@@ -137,28 +137,6 @@ static void say_members(struct look *look, const struct task *task, struct text 
     text_add(text, "%llu of %llu left", (unsigned long long)left, (unsigned long long)count);
 }
 
-#define CASES_SAID 8
-
-static void say_cases(struct look *look, const struct task *task, struct text *text)
-{
-    const uint32_t *at = task->kind->shape.at;
-    uint64_t array = memory_word(&look->memory, task->object + at[0]);
-    uint64_t count = memory_word(&look->memory, task->object + at[1]);
-    text_add(text, "one of %llu: ", (unsigned long long)count);
-    for (uint64_t i = 0; i < count && i < CASES_SAID; i++) {
-        uint64_t object = memory_word(&look->memory, array + i * at[2] + at[3]);
-        const struct task *other = find_task(&look->model, object);
-        text_add(text, i ? ", " : "");
-        if (other)
-            name_task(other, text);
-        else if (object)
-            name_object(look, object, text);
-        else
-            text_add(text, "a descriptor");
-    }
-    text_add(text, count > CASES_SAID ? ", ..." : "");
-}
-
 static void say_queue(struct look *look, const struct task *task, struct text *text)
 {
     const uint32_t *at = task->kind->shape.at;
@@ -241,6 +219,59 @@ static void say_lock(struct look *look, const struct task *task, struct text *te
 static void say_clients(uint64_t count, struct text *text)
 {
     text_add(text, count == 1 ? "%llu client" : "%llu clients", (unsigned long long)count);
+}
+
+static void explain_wait(struct look *look, const struct task *task, struct text *text);
+
+#define KINDS_OF_CASES_MAX 64
+
+/* What a case stands for, as if the task waited for that alone. NULL: it is not known. */
+static const struct kind *kind_of_case(struct look *look, const struct task *task, uint64_t one)
+{
+    struct model *model = &look->model;
+    uint32_t which =
+        HAS(model, cases) ? memory_half(&look->memory, one + model->debug.cases.which) : UINT32_MAX;
+    if (which >= KINDS_OF_CASES_MAX)
+        return NULL;
+    uint64_t kinds = memory_word(&look->memory, task->object + model->debug.cases.kinds);
+    uint64_t kind = kinds ? memory_word(&look->memory, kinds + which * sizeof kind) : 0;
+    return kind ? model_kind(model, memory_word(&look->memory, kind + model->debug.cases.alone)) : NULL;
+}
+
+static void say_case(struct look *look, const struct task *task, uint64_t one, struct text *text)
+{
+    uint64_t object = memory_word(&look->memory, one + task->kind->shape.at[3]);
+    struct task alone = *task;
+    alone.kind = kind_of_case(look, task, one);
+    alone.object = object ? object : one;
+    if (alone.kind && alone.kind->shape.kind != SHAPE_CASES) {
+        if (!*verb_of(&alone)) {
+            text_add_clean(text, state_of(&alone));
+            text_add(text, " ");
+        }
+        explain_wait(look, &alone, text);
+    } else if (find_task(&look->model, object)) {
+        name_task(find_task(&look->model, object), text);
+    } else if (object) {
+        name_object(look, object, text);
+    } else {
+        text_add(text, "a descriptor");
+    }
+}
+
+#define CASES_SAID 8
+
+static void say_cases(struct look *look, const struct task *task, struct text *text)
+{
+    const uint32_t *at = task->kind->shape.at;
+    uint64_t array = memory_word(&look->memory, task->object + at[0]);
+    uint64_t count = memory_word(&look->memory, task->object + at[1]);
+    text_add(text, "one of %llu: ", (unsigned long long)count);
+    for (uint64_t i = 0; i < count && i < CASES_SAID; i++) {
+        text_add(text, i ? " | " : "");
+        say_case(look, task, array + i * at[2], text);
+    }
+    text_add(text, count > CASES_SAID ? " | ..." : "");
 }
 
 static void explain_wait(struct look *look, const struct task *task, struct text *text)
