@@ -42,7 +42,8 @@ int face_stream_adopt(struct face_state *state, PyObject *protocol, PyObject **r
     return 0;
 }
 
-/* asyncio's method makes the writer of a server's connection, which becomes ours. */
+/* asyncio's method makes the writer of a server's connection, which becomes ours where the protocol keeps
+ * it: up to Python 3.11. Later ones give it to the client's callback alone, and it stays asyncio's. */
 static PyObject *connection_made(PyObject *self, PyObject *transport)
 {
     struct face_state *state = face_state_of(Py_TYPE(self));
@@ -51,8 +52,12 @@ static PyObject *connection_made(PyObject *self, PyObject *transport)
     PyObject *writer = result ? PyObject_GetAttrString(self, "_stream_writer") : NULL;
     if (writer && Py_TYPE(writer) == (PyTypeObject *)state->StreamWriter)
         change_class(state, writer, state->stream_writer_type);
-    if (result && !writer)
-        Py_CLEAR(result);
+    if (result && !writer) {
+        if (PyErr_ExceptionMatches(PyExc_AttributeError))
+            PyErr_Clear();
+        else
+            Py_CLEAR(result);
+    }
     Py_XDECREF(writer);
     return result;
 }
