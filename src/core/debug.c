@@ -14,6 +14,7 @@
 #include "core/quarantine.h"
 #include "core/switch.h"
 #include "core/task.h"
+#include "core/trace.h"
 #include "sys/sys.h"
 #include <math.h>
 #include <stdio.h>
@@ -99,7 +100,10 @@ static bool end_step_watch(asyncio_loop *loop, asyncio_task *task, const struct 
     *took = (double)took_ns / 1e9;
     if (watch->is_checked)
         asy_checks_end(loop, task, watch->checks, took_ns);
-    return loop->debug && took_ns >= loop->slow_ns;
+    bool is_slow = loop->debug && took_ns >= loop->slow_ns;
+    if (is_slow && loop->is_traced)
+        asy_trace_slow(loop, task, took_ns);
+    return is_slow;
 }
 
 static const char *name_wait(const asyncio_task *task)

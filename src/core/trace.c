@@ -288,6 +288,24 @@ void asyncio_trace_mark(const char *text)
                  subject_of(TRACE_MARK, find_name(trace, text, &text), loop->trace->running), 0, 0);
 }
 
+void asy_trace_slow(asyncio_loop *loop, const asyncio_task *task, int64_t took_ns)
+{
+    struct trace *trace = loop->trace;
+    if (asy_trace_has_real_time(loop))
+        write_record(trace, read_clock(loop),
+                     subject_of(TRACE_SLOW, task ? name_of_coroutine(trace, task) : 0, task), 0, took_ns);
+}
+
+void asy_trace_work(asyncio_loop *loop, const struct trace_work *work)
+{
+    struct trace *trace = loop->trace;
+    uint64_t name = find_name(trace, work->name, &work->name), now = read_clock(loop);
+    write_record(trace, now, subject_of(TRACE_OFFLOAD, name, work->task), (uint64_t)work->tid,
+                 work->begin_ns);
+    write_record(trace, now, subject_of(TRACE_OFFLOADED, name, work->task), (uint64_t)work->tid,
+                 work->end_ns);
+}
+
 /* ---- Polls -------------------------------------------------------------------------- */
 
 void asy_trace_tell_time(asyncio_loop *loop)

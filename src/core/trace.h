@@ -59,6 +59,21 @@ void asy_trace_made(asyncio_loop *loop, const asyncio_task *task);
 void asy_trace_done(asyncio_loop *loop, const asyncio_task *task);
 void asy_trace_named(asyncio_loop *loop, const asyncio_task *task);
 void asy_trace_cancelled(asyncio_loop *loop, const asyncio_task *task);
+/* Debug mode: a step, or for NULL a callback, was slow. */
+void asy_trace_slow(asyncio_loop *loop, const asyncio_task *task, int64_t took_ns);
+/* Work that was done on another thread has come back. */
+struct trace_work {
+    const asyncio_task *task; /* that waits for it; NULL: none does any more */
+    const char *name;         /* a static one */
+    int tid;
+    int64_t begin_ns, end_ns; /* CLOCK_MONOTONIC */
+};
+void asy_trace_work(asyncio_loop *loop, const struct trace_work *work);
+/* Whether times by the system's clock belong into the trace: not under a virtual one. */
+static inline bool asy_trace_has_real_time(const asyncio_loop *loop)
+{
+    return loop->is_traced && loop->trace->clock != TRACE_VIRTUAL;
+}
 void asy_trace_poll(asyncio_loop *loop, int64_t deadline_ns);
 void asy_trace_polled(asyncio_loop *loop);
 /* An eager start: the creator leaves for the new task, and comes back. */

@@ -42,16 +42,20 @@ struct trace_head {
 
 enum trace_kind {
     TRACE_NOTHING,
-    TRACE_STEP,   /* a task runs, or where there is none a callback; the one before it has left */
-    TRACE_LEFT,   /* the one before it has left, and the loop itself goes on */
-    TRACE_POLL,   /* the loop polls; value: the deadline in ns */
-    TRACE_POLLED, /* other: tasks, value: entries that were ready before events came */
-    TRACE_WAKE,   /* other: by which task; value: the outcome; for a name: enum trace_cause */
-    TRACE_SPAWN,  /* other: by which task */
-    TRACE_DONE,   /* value: the result */
-    TRACE_NAME,   /* the task has a name of its own */
-    TRACE_CANCEL, /* a request for it; other: by which task */
-    TRACE_MARK,   /* in the task, or where there is none in a callback */
+    TRACE_STEP,      /* a task runs, or where there is none a callback; the one before it has left */
+    TRACE_LEFT,      /* the one before it has left, and the loop itself goes on */
+    TRACE_POLL,      /* the loop polls; value: the deadline in ns */
+    TRACE_POLLED,    /* other: tasks, value: entries that were ready before events came */
+    TRACE_WAKE,      /* other: by which task; value: the outcome; for a name: enum trace_cause */
+    TRACE_SPAWN,     /* other: by which task */
+    TRACE_DONE,      /* value: the result */
+    TRACE_NAME,      /* the task has a name of its own */
+    TRACE_CANCEL,    /* a request for it; other: by which task */
+    TRACE_MARK,      /* in the task, or where there is none in a callback */
+    TRACE_OFFLOAD,   /* a thread began work for the task; name: its wait; other: the thread; value: when, by
+                        CLOCK_MONOTONIC in ns. Written with the next one, when the work has come back. */
+    TRACE_OFFLOADED, /* and has ended it */
+    TRACE_SLOW,      /* debug mode: the step, or where there is no task the callback, took `value` ns */
     TRACE_KINDS_END,
 };
 

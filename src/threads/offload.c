@@ -16,6 +16,7 @@
 #include "core/checks.h"
 #include "core/director.h"
 #include "core/loop.h"
+#include "core/trace.h"
 #include "sys/sys.h"
 #include "sys/thread.h"
 #include <errno.h>
@@ -151,6 +152,16 @@ static void uncount_work(struct work *work)
     work->is_counted = false;
 }
 
+static void trace_work(asyncio_loop *loop, const struct work *work)
+{
+    const struct wait *wait = work->wait;
+    asy_trace_work(loop, &(struct trace_work){.task = wait ? wait->task : NULL,
+                                              .name = wait ? wait->kind->name : "work",
+                                              .tid = work->tid,
+                                              .begin_ns = work->begin_ns,
+                                              .end_ns = work->end_ns});
+}
+
 static void bring_back(struct work *work, void (*then)(struct work *work))
 {
     asyncio_loop *loop = work->loop;
@@ -158,6 +169,8 @@ static void bring_back(struct work *work, void (*then)(struct work *work))
     ASY_ASSERT(work->has_begun && !work->is_running);
     list_remove(&work->abroad.node);
     uncount_work(work);
+    if (UNLIKELY(work->is_timed) && loop->is_traced)
+        trace_work(loop, work);
     then(work);
     int64_t begun = asy_checks_begin_excuse(loop);
     settle_work(pool);
@@ -240,7 +253,11 @@ static void end_work(struct pool *pool, struct work *work)
 static void run_taken_work(struct work *work)
 {
     unsigned process = read_process_mark();
+    if (UNLIKELY(work->is_timed))
+        work->begin_ns = asy_sys_now_ns();
     work->run(work);
+    if (UNLIKELY(work->is_timed))
+        work->end_ns = asy_sys_now_ns();
     if (UNLIKELY(read_process_mark() != process))
         asy_fatal("a function on a thread of an executor returned in a forked child process; the thread "
                   "belongs to the parent: end the child with _exit");
@@ -360,6 +377,7 @@ int asy_offload(struct pool *pool, asyncio_loop *loop, struct work *work)
     work->has_begun = work->is_running = work->is_abandoned = false;
     if (UNLIKELY(loop->director != NULL))
         return asy_work_here_start(loop, work);
+    work->is_timed = asy_trace_has_real_time(loop);
     work->abroad.loop_closes = work_loop_closes;
     renew_after_fork(pool);
     int64_t begun = asy_checks_begin_excuse(loop); /* a lock may be held, and a new thread takes a moment */

@@ -28,9 +28,11 @@ struct work {
     struct wait *wait;               /* of the task that waits; NULL: none, or none any more. Loop's thread */
     bool has_begun, is_running;      /* under the pool's lock */
     int tid;                         /* of the thread that has begun it, for tools; likewise. 0: none */
+    bool is_timed;                   /* its loop is traced */
     bool is_abandoned;               /* likewise: it was running when the task gave up waiting */
     bool goes_on;                    /* it is done even if the loop closes before it has begun */
     bool is_counted;                 /* in the loop's `abroad.awaited_work`. Loop's thread */
+    int64_t begin_ns, end_ns;        /* if it is timed: of `run`, by CLOCK_MONOTONIC */
     void (*run)(struct work *work);  /* on a thread of the pool */
     void (*done)(struct work *work); /* on the loop's thread, if `wait` is NULL; NULL: free */
     void (*lost)(struct work *work); /* on the loop's thread when it closes first, before `free`; or NULL */

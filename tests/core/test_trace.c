@@ -153,7 +153,7 @@ TEST(tells_each_kind)
     harness_settle();
     struct file file = look_at_file(scenario_path);
     check_whole(&file);
-    for (int kind = TRACE_NOTHING + 1; kind < TRACE_KINDS_END; kind++)
+    for (int kind = TRACE_NOTHING + 1; kind < TRACE_OFFLOAD; kind++)
         assert_true(count_kind(&file, (enum trace_kind)kind) > 0);
     assert_int_equal(count_kind(&file, TRACE_NAME), 1);
     assert_int_equal(count_kind(&file, TRACE_MARK), 1);
@@ -165,6 +165,84 @@ TEST(tells_each_kind)
     assert_true(file.head->stopped);
     forget_file(&file);
     unlink(scenario_path);
+    remove_folder();
+}
+
+/* ---- Times by the system's clock: work on threads, slow steps -------------------------------- */
+
+static intptr_t get_thread(void *arg)
+{
+    (void)arg;
+    return asy_sys_gettid();
+}
+
+static void ignore_report(asyncio_loop *loop, const asyncio_exception_context *context, void *arg)
+{
+    (void)loop;
+    (void)context;
+    (void)arg;
+}
+
+ASYNC(asks_and_is_slow, const char *, path)
+{
+    asyncio_loop *loop = asyncio_get_running_loop();
+    CHECK_EQUAL(asyncio_loop_trace(loop, path, 1024), 0);
+    intptr_t tid = asyncio_to_thread(get_thread, NULL);
+    asyncio_loop_set_exception_handler(loop, ignore_report, NULL);
+    asyncio_loop_set_debug(loop, true);
+    asyncio_loop_set_slow_callback_duration(loop, 0); /* each step is */
+    asyncio_sleep(0.001);
+    asyncio_sleep(0);
+    asyncio_loop_set_debug(loop, false);
+    return tid;
+}
+
+static intptr_t run_asking(const char *path, int clock)
+{
+    asyncio_run_options options = {.clock = clock};
+    return asyncio_run_with(asks_and_is_slow(path), &options);
+}
+
+TEST(tells_work_and_slow_steps)
+{
+    const char *path = path_of("work");
+    int64_t before_ns = asy_sys_now_ns();
+    intptr_t tid = run_asking(path, ASYNCIO_CLOCK_REAL);
+    assert_true(tid > 0 && tid != asy_sys_gettid());
+    struct file file = look_at_file(path);
+    check_whole(&file);
+    assert_int_equal(count_kind(&file, TRACE_OFFLOAD), 1);
+    assert_int_equal(count_kind(&file, TRACE_OFFLOADED), 1);
+    assert_true(count_kind(&file, TRACE_SLOW) >= 1);
+    for (uint64_t i = 0; i < file.head->index; i++) {
+        const struct trace_record *record = record_at(&file, i);
+        if (kind_at(&file, i) == TRACE_SLOW)
+            assert_true(record->value >= 0);
+        if (kind_at(&file, i) != TRACE_OFFLOAD)
+            continue;
+        const struct trace_record *end = record_at(&file, i + 1);
+        assert_int_equal(kind_at(&file, i + 1), TRACE_OFFLOADED);
+        assert_int_equal(record->other, tid);
+        assert_int_equal(end->other, tid);
+        assert_true(record->subject & TRACE_TASK_MASK);
+        assert_in_range(record->value, before_ns, end->value);
+        assert_in_range(end->value, record->value, asy_sys_now_ns());
+    }
+    forget_file(&file);
+    unlink(path);
+    remove_folder();
+}
+
+TEST(tells_no_real_times_under_a_virtual_clock)
+{
+    const char *path = path_of("virtual");
+    assert_true(run_asking(path, ASYNCIO_CLOCK_VIRTUAL) > 0);
+    struct file file = look_at_file(path);
+    check_whole(&file);
+    assert_int_equal(count_kind(&file, TRACE_OFFLOAD) + count_kind(&file, TRACE_OFFLOADED), 0);
+    assert_int_equal(count_kind(&file, TRACE_SLOW), 0);
+    forget_file(&file);
+    unlink(path);
     remove_folder();
 }
 

@@ -140,6 +140,40 @@ def check_whole(tool, traced, folder):
     check(0 < len(few.splitlines()) < len(records), 'the last of them')
 
 
+def check_work(tool, traced, folder):
+    """Work on other threads, and steps that debug mode finds slow."""
+    path, picture = folder / 'slow', folder / 'slow.pftrace'
+    process = trace(traced, path, 'slow')
+    check(process.wait(60) == 0, 'it ends')
+    convert(tool, path, '-o', picture)
+    names, tracks = check_picture(picture.read_bytes(), True)
+    check({'to_thread', 'slow'} <= names, 'names', names)
+    check_protoc(picture)
+    records = json.loads(convert(tool, path, '--json'))['records']
+    times = [record['ns'] for record in records]
+    check(times == sorted(times), 'records in order of time')
+    begins = [record for record in records if record['kind'] == 'work']
+    ends = [record for record in records if record['kind'] == 'worked']
+    check(len(begins) == len(ends) == 3, 'work', begins, ends)
+    check({record['name'] for record in begins} == {'to_thread'}, 'what it is', begins)
+    asks = {record['task'] for record in records if record.get('coroutine') == 'asks' and 'task' in record}
+    check({record['task'] for record in begins} == asks, 'whose work', begins)
+    for begin in begins:
+        end_ns = next(record['ns'] for record in ends if record['task'] == begin['task'])
+        check(end_ns - begin['ns'] >= 1900000, 'how long it took', begin, end_ns)
+        thread = begin['on']
+        check(thread != process.pid and f'thread {thread}' in tracks, 'on which thread', thread, tracks)
+    slow = [record for record in records if record['kind'] == 'slow']
+    check({'holds', None} <= {record.get('coroutine') for record in slow}, 'slow steps', slow)
+    check(all(record['took'] >= 2000000 for record in slow), 'how slow', slow)
+    stats = convert(tool, path, '--stats')
+    check('3 pieces of work on ' in stats and 'of them slow' in stats, 'totals', stats)
+    check('slow steps' in stats.split('holds ')[1].split('\n')[1], 'a slow coroutine', stats)
+    text = convert(tool, path, '--text')
+    check(len(text.splitlines()) == len(records), 'a line a record')
+    check(f'to_thread on thread {begins[0]["on"]}' in text, 'words', text)
+
+
 def check_killed(tool, traced, folder):
     """Killed in the middle, with a ring that has wrapped around many times; and read while it still runs."""
     path, picture = folder / 'killed', folder / 'killed.pftrace'
@@ -195,6 +229,7 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         check_whole(tool, traced, folder)
+        check_work(tool, traced, folder)
         check_killed(tool, traced, folder)
         check_hostile(tool, folder)
         check_misuse(tool, folder)

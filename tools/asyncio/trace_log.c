@@ -90,6 +90,41 @@ static void convert_times(struct trace_log *log)
     }
 }
 
+static int compare_times(const void *a, const void *b)
+{
+    const struct trace_record *x = a, *y = b;
+    if (x->time != y->time)
+        return x->time < y->time ? -1 : 1;
+    return (x->value > y->value) - (x->value < y->value); /* where it stood: see sort_work */
+}
+
+/* Takes the records of work out, and merges them in by the times that they tell. These are neither before
+ * the first record nor after their own one. */
+static void sort_work(struct trace_log *log)
+{
+    struct trace_record *work = must_alloc((log->count + 1) * sizeof *work);
+    size_t count = 0, rest = 0;
+    uint64_t first = log->count ? log->records[0].time : 0;
+    for (size_t i = 0; i < log->count; i++) {
+        struct trace_record record = log->records[i];
+        if (!is_of_work(&record)) {
+            log->records[rest++] = record;
+            continue;
+        }
+        uint64_t told = record.value > 0 ? (uint64_t)record.value : 0;
+        record.time = told < first ? first : told < record.time ? told : record.time;
+        record.value = (int64_t)count;
+        work[count++] = record;
+    }
+    if (count)
+        qsort(work, count, sizeof *work, compare_times);
+    for (size_t at = rest + count; count; at--) {
+        bool is_work = !rest || log->records[rest - 1].time <= work[count - 1].time;
+        log->records[at - 1] = is_work ? work[--count] : log->records[--rest];
+    }
+    free(work);
+}
+
 /* ---- Tasks and names ------------------------------------------------------------------- */
 
 const char *trace_log_name(const struct trace_log *log, uint32_t place)
@@ -132,12 +167,12 @@ static void learn_tasks(struct trace_log *log)
             record->subject = 0;
             continue;
         }
-        if (kind != TRACE_POLLED)
+        if (kind != TRACE_POLLED && !is_of_work(record))
             trace_log_task(log, task_of(record->other));
         struct traced_task *task = trace_log_task(log, task_of(record->subject));
         if (!task)
             continue;
-        if (kind == TRACE_STEP || kind == TRACE_SPAWN || kind == TRACE_DONE)
+        if (kind == TRACE_STEP || kind == TRACE_SPAWN || kind == TRACE_DONE || (kind == TRACE_SLOW && task))
             task->coroutine = name_place(record->subject);
         if (kind == TRACE_SPAWN)
             task->parent = task_of(record->other);
@@ -169,6 +204,7 @@ int trace_log_open(struct trace_log *log, const char *path)
         return NO_DESCRIPTOR;
     }
     convert_times(log);
+    sort_work(log);
     learn_tasks(log);
     return READ_WHOLE;
 }

@@ -52,6 +52,11 @@ static inline uint64_t task_of(uint64_t word)
 {
     return word & TRACE_TASK_MASK;
 }
+/* Of work on a thread: records whose times were told when it came back, and are put in order here. */
+static inline bool is_of_work(const struct trace_record *record)
+{
+    return kind_of(record) == TRACE_OFFLOAD || kind_of(record) == TRACE_OFFLOADED;
+}
 static inline uint32_t name_place(uint64_t word)
 {
     return (uint32_t)(word >> TRACE_TASK_BITS) & 0xffff;

@@ -60,13 +60,16 @@ enum {
     WORD_WAKES,
     WORD_CANCELS,
     WORD_COUNTER,
+    WORD_SLOW,
     WORDS_END
 };
-static const char *const words[] = {"poll", "callback", "running", "ready", "wakes", "cancels", "value"};
+static const char *const words[] = {"poll",  "callback", "running", "ready",
+                                    "wakes", "cancels",  "value",   "slow"};
 
 struct perfetto {
     struct trace_log *log;
     FILE *file;
+    struct table is_working; /* by thread: 1 while it has a slice, else 0 */
 };
 
 /* ---- Protobuf ------------------------------------------------------------------------- */
@@ -303,13 +306,50 @@ static void change_slice(void *context, struct traced_task *task, const struct t
                 .type = INSTANT, .track = TRACK_OF_THREAD, .name = WORD_WAKES, .ns = ns, .flow = task->flow});
 }
 
+/* ---- Work on other threads ---------------------------------------------------------------- */
+
+#define TRACKS_OF_THREADS (UINT64_C(1) << 48) /* numbers of tasks are smaller */
+
+static void describe_thread(const struct perfetto *perfetto, uint32_t tid)
+{
+    struct message track = {0};
+    char name[32];
+    snprintf(name, sizeof name, "thread %u", tid);
+    add_number(&track, TRACK_UUID, TRACKS_OF_THREADS + tid);
+    add_words(&track, TRACK_NAME, name);
+    add_number(&track, TRACK_PARENT, TRACK_OF_PROCESS);
+    write_track(perfetto, &track);
+}
+
+static void write_work(struct perfetto *perfetto, const struct trace_record *record)
+{
+    uint32_t tid = (uint32_t)record->other, is_working = table_find(&perfetto->is_working, tid);
+    struct happening slice = {
+        .type = SLICE_END, .track = TRACKS_OF_THREADS + tid, .ns = (int64_t)record->time};
+    if (is_working == UINT32_MAX)
+        describe_thread(perfetto, tid);
+    if (is_working == 1)
+        write_event(perfetto, &slice);
+    bool begins = kind_of(record) == TRACE_OFFLOAD;
+    slice.type = SLICE_BEGIN;
+    slice.name = name_at(perfetto, name_place(record->subject));
+    if (begins)
+        write_event(perfetto, &slice);
+    table_put(&perfetto->is_working, tid, begins);
+}
+
 static void write_other(void *context, const struct trace_record *record, struct traced_task *task)
 {
-    const struct perfetto *perfetto = context;
+    struct perfetto *perfetto = context;
     struct happening instant = {.type = INSTANT, .track = TRACK_OF_THREAD, .ns = (int64_t)record->time};
     if (kind_of(record) == TRACE_POLLED) {
         write_count(perfetto, TRACK_OF_READY, instant.ns, record->value);
         write_count(perfetto, TRACK_OF_TASKS, instant.ns, (int64_t)record->other);
+    } else if (is_of_work(record)) {
+        write_work(perfetto, record);
+    } else if (kind_of(record) == TRACE_SLOW) {
+        instant.name = WORD_SLOW;
+        write_event(perfetto, &instant);
     } else if (kind_of(record) == TRACE_MARK) {
         instant.name = name_at(perfetto, name_place(record->subject));
         write_event(perfetto, &instant);
@@ -335,6 +375,7 @@ bool write_trace_perfetto(struct trace_log *log, const char *path)
                                                .end = end_slice,
                                                .state = change_slice,
                                                .other = write_other});
+    table_free(&perfetto.is_working);
     bool is_written = !ferror(perfetto.file);
     return fclose(perfetto.file) == 0 && is_written;
 }

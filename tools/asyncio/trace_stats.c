@@ -14,7 +14,7 @@ struct wait_sum {
 
 struct coroutine_sum {
     uint32_t name;
-    uint64_t tasks, done, steps;
+    uint64_t tasks, done, steps, slow;
     int64_t run_ns, longest_ns;
     int64_t *lags;
     size_t lag_count, lag_capacity;
@@ -28,7 +28,13 @@ struct sums {
     size_t count, capacity;
     struct table of; /* by the place of the name */
     int64_t poll_ns, callback_ns, began_ns;
-    uint64_t polls, callbacks;
+    uint64_t polls, callbacks, slow_callbacks;
+    /* Work on other threads. */
+    struct table thread_of;
+    int64_t *begun_ns; /* of each thread; -1: it does nothing */
+    size_t threads, thread_capacity;
+    uint64_t works;
+    int64_t work_ns, longest_work_ns;
 };
 
 static struct coroutine_sum *sum_of(struct sums *sums, const struct traced_task *task)
@@ -101,11 +107,36 @@ static void sum_state(void *context, struct traced_task *task, const struct trac
     }
 }
 
-static void ignore_other(void *context, const struct trace_record *record, struct traced_task *task)
+/* Work of one thread begins and ends in turn. */
+static void sum_work(struct sums *sums, const struct trace_record *record)
 {
-    (void)context;
-    (void)record;
-    (void)task;
+    uint32_t thread = (uint32_t)record->other, known = table_find(&sums->thread_of, thread);
+    if (known == UINT32_MAX) {
+        GROW(sums->begun_ns, sums->thread_capacity, sums->threads);
+        sums->begun_ns[sums->threads] = -1;
+        known = (uint32_t)sums->threads++;
+        table_put(&sums->thread_of, thread, known);
+    }
+    int64_t *begun_ns = &sums->begun_ns[known], took_ns = (int64_t)record->time - *begun_ns;
+    if (kind_of(record) == TRACE_OFFLOADED && *begun_ns >= 0) {
+        sums->works++;
+        sums->work_ns += took_ns;
+        sums->longest_work_ns = took_ns > sums->longest_work_ns ? took_ns : sums->longest_work_ns;
+    }
+    *begun_ns = kind_of(record) == TRACE_OFFLOAD ? (int64_t)record->time : -1;
+}
+
+static void sum_other(void *context, const struct trace_record *record, struct traced_task *task)
+{
+    struct sums *sums = context;
+    if (is_of_work(record))
+        sum_work(sums, record);
+    if (kind_of(record) != TRACE_SLOW)
+        return;
+    if (task)
+        sum_of(sums, task)->slow++;
+    else
+        sums->slow_callbacks++;
 }
 
 /* ---- Printed ------------------------------------------------------------------------------- */
@@ -139,6 +170,8 @@ static void print_sum(const struct trace_log *log, const struct coroutine_sum *s
            (unsigned long long)sum->tasks, (unsigned long long)sum->done, (unsigned long long)sum->steps,
            (double)sum->run_ns / 1e6, (double)sum->longest_ns / 1e6, lag_at(sum, 0.5), lag_at(sum, 0.99),
            lag_at(sum, 1));
+    if (sum->slow)
+        printf("    %-20s %8llu\n", "slow steps", (unsigned long long)sum->slow);
     for (size_t i = 0; i < sum->wait_count; i++) {
         text_clear(&name);
         text_add_clean(&name, trace_log_name(log, sum->waits[i].wait));
@@ -148,18 +181,30 @@ static void print_sum(const struct trace_log *log, const struct coroutine_sum *s
     text_free(&name);
 }
 
+static void print_totals(const struct sums *sums)
+{
+    printf("%llu polls %.3f ms, %llu callbacks %.3f ms", (unsigned long long)sums->polls,
+           (double)sums->poll_ns / 1e6, (unsigned long long)sums->callbacks, (double)sums->callback_ns / 1e6);
+    if (sums->slow_callbacks)
+        printf(", %llu of them slow", (unsigned long long)sums->slow_callbacks);
+    if (sums->works)
+        printf("\n%llu pieces of work on %zu threads %.3f ms, the longest %.3f ms",
+               (unsigned long long)sums->works, sums->threads, (double)sums->work_ns / 1e6,
+               (double)sums->longest_work_ns / 1e6);
+    printf("\n\n");
+}
+
 void write_trace_stats(struct trace_log *log)
 {
     struct sums sums = {.log = log};
     trace_log_walk(
         log,
         &(struct trace_walker){
-            .context = &sums, .begin = begin_sum, .end = end_sum, .state = sum_state, .other = ignore_other});
+            .context = &sums, .begin = begin_sum, .end = end_sum, .state = sum_state, .other = sum_other});
     int64_t whole_ns = log->count ? (int64_t)(log->records[log->count - 1].time - log->records[0].time) : 0;
     printf("%zu records of %.6f s, %llu older ones are gone\n", log->count, (double)whole_ns / 1e9,
            (unsigned long long)log->lost);
-    printf("%llu polls %.3f ms, %llu callbacks %.3f ms\n\n", (unsigned long long)sums.polls,
-           (double)sums.poll_ns / 1e6, (unsigned long long)sums.callbacks, (double)sums.callback_ns / 1e6);
+    print_totals(&sums);
     printf("%-24s %8s %8s %10s %11s %11s %9s %9s %9s\n", "coroutine (times in ms)", "tasks", "done", "steps",
            "run", "longest", "ready p50", "p99", "max");
     if (sums.count)
@@ -170,5 +215,7 @@ void write_trace_stats(struct trace_log *log)
         free(sums.all[i].waits);
     }
     free(sums.all);
+    free(sums.begun_ns);
     table_free(&sums.of);
+    table_free(&sums.thread_of);
 }

@@ -4,8 +4,9 @@
 #include "trace_log.h"
 #include <stdio.h>
 
-static const char *const kind_words[TRACE_KINDS_END] = {"",      "step", "left", "poll",   "polled", "wake",
-                                                        "spawn", "done", "name", "cancel", "mark"};
+static const char *const kind_words[TRACE_KINDS_END] = {"",     "step",  "left",   "poll", "polled",
+                                                        "wake", "spawn", "done",   "name", "cancel",
+                                                        "mark", "work",  "worked", "slow"};
 static const char *const cause_words[TRACE_CAUSES_END] = {"task", "timer", "event", "callback"};
 
 static const char *cause_of(const struct trace_record *record)
@@ -57,6 +58,13 @@ static void say_record(struct trace_log *log, const struct trace_record *record,
         text_add(text, ", %lld", (long long)record->value);
     if (kind == TRACE_POLLED)
         text_add(text, "%llu tasks, %lld ready", (unsigned long long)record->other, (long long)record->value);
+    if (is_of_work(record)) {
+        text_add(text, " ");
+        text_add_clean(text, trace_log_name(log, name_place(record->subject)));
+        text_add(text, " on thread %d", (int)record->other);
+    }
+    if (kind == TRACE_SLOW)
+        text_add(text, "%s, %.6f s", task_of(record->subject) ? "" : "callback", (double)record->value / 1e9);
     if (kind == TRACE_NAME || kind == TRACE_MARK) {
         text_add(text, " ");
         text_add_clean(text, trace_log_name(log, name_place(record->subject)));
@@ -107,7 +115,7 @@ static void print_record(const struct trace_log *log, const struct trace_record 
     if (kind == TRACE_WAKE)
         print_string("cause", cause_of(record));
     else if (name_place(record->subject))
-        print_string(kind == TRACE_NAME || kind == TRACE_MARK ? "name" : "coroutine",
+        print_string(kind == TRACE_NAME || kind == TRACE_MARK || is_of_work(record) ? "name" : "coroutine",
                      trace_log_name(log, name_place(record->subject)));
     if (has_leaving && other) {
         printf(",\"left\":%llu", (unsigned long long)other);
@@ -116,11 +124,15 @@ static void print_record(const struct trace_log *log, const struct trace_record 
             printf(",\"awaits\":%llu", (unsigned long long)task_of((uint64_t)record->value));
     } else if (kind == TRACE_POLLED) {
         printf(",\"tasks\":%llu,\"ready\":%lld", (unsigned long long)record->other, (long long)record->value);
+    } else if (is_of_work(record)) {
+        printf(",\"on\":%d", (int)record->other);
     } else if (other) {
         printf(",\"by\":%llu", (unsigned long long)other);
     }
     if (kind == TRACE_DONE || kind == TRACE_WAKE)
         printf(",\"result\":%lld", (long long)record->value);
+    if (kind == TRACE_SLOW)
+        printf(",\"took\":%lld", (long long)record->value);
     putchar('}');
 }
 
