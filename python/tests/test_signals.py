@@ -211,6 +211,24 @@ class HandlerTest(unittest.TestCase):
         self.loop.call_soon(remove)
         self.loop.run_forever()
 
+    def test_a_program_that_takes_the_wakeup_descriptor_away(self):
+        """Then the signal itself ends the wait, if it comes during one."""
+        stopped = threading.Event()
+        main = threading.main_thread().ident
+        old = signal.signal(signal.SIGUSR1, lambda *args: self.loop.stop())
+        self.addCleanup(signal.signal, signal.SIGUSR1, old)
+
+        def send():
+            while not stopped.wait(0.001):
+                signal.pthread_kill(main, signal.SIGUSR1)
+
+        thread = threading.Thread(target=send)
+        self.loop.call_soon(signal.set_wakeup_fd, -1)
+        self.loop.call_soon(thread.start)
+        self.loop.run_forever()
+        stopped.set()
+        thread.join()
+
     def test_a_handler_that_cancels_and_calls(self):
         """Python's handlers run between the wait and what it brought."""
         async def main():
