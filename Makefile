@@ -22,7 +22,7 @@ PLAIN = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: build lib python demo check check-thorough check-clang check-asan check-tsan check-valgrind \
+.PHONY: build lib python demo check check-thorough check-clang check-asan check-tsan check-valgrind check-uring \
 	check-aarch64 check-riscv64 check-musl check-cross check-packages check-python check-all fuzz bench bench-python docs single tidy format install \
 	uninstall clean help
 
@@ -64,6 +64,13 @@ check-aarch64: deps-cross $(BUILD)/aarch64/build.ninja  ## the heart of it on AA
 check-riscv64: deps-cross $(BUILD)/riscv64/build.ninja  ## the context switch on RISC-V 64, emulated
 	@tools/suite $(BUILD)/riscv64 --setup emulator --suite sys $(TEST)
 
+check-uring: deps-check $(BUILD)/release/build.ninja  ## on io_uring, and with each of its features left out
+	@for without in '' receive send receive,send; do \
+	    echo "io_uring without '$$without'"; \
+	    ASYNCIO_BACKEND=io_uring ASYNCIO_URING_WITHOUT=$$without tools/suite $(BUILD)/release \
+	        --suite core --suite fd --suite net --suite process --suite run --suite tls $(TEST) || exit 1; \
+	done
+
 check-musl: deps-musl $(BUILD)/musl/build.ninja  ## the suite with musl, Alpine's C library
 	@tools/suite $(BUILD)/musl --setup musl $(TEST)
 
@@ -79,7 +86,7 @@ check-python: $(BUILD)/release/build.ninja  ## Python's tests on the package lib
 	@python/tests/check $(BUILD) $(SUITES) -- $(TEST)
 
 # Goes on after a failure, and adds everything up at the end.
-CHECKS = check-thorough check-clang check-asan check-tsan check-valgrind check-musl check-aarch64 check-riscv64 \
+CHECKS = check-thorough check-clang check-asan check-tsan check-valgrind check-uring check-musl check-aarch64 check-riscv64 \
 	check-packages check-python
 LOGS = release/meson-logs/testlog-thorough clang/meson-logs/testlog asan/meson-logs/testlog-sanitizer \
 	tsan/meson-logs/testlog-sanitizer release/meson-logs/testlog-valgrind \

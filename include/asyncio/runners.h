@@ -18,7 +18,7 @@ typedef enum asyncio_clock { ASYNCIO_CLOCK_REAL, ASYNCIO_CLOCK_VIRTUAL } asyncio
 /* Options of a run and of a loop: all zero means the defaults; switches are 0 default, 1 on, -1 off. */
 typedef struct asyncio_run_options {
     int debug;               /* default: the environment's ASYNCIO_DEBUG */
-    asyncio_backend backend; /* default: the environment's ASYNCIO_BACKEND, else auto */
+    asyncio_backend backend; /* default: the environment's ASYNCIO_BACKEND, else auto: epoll */
     size_t stack_size;       /* of each task, in bytes; 0: 256 KiB, committed as touched */
     int eager;               /* tasks run to their first wait inside create_task (tasks.h); default off */
     int handle_sigint;       /* default: on, in the main thread, over the default action */

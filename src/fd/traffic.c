@@ -158,7 +158,7 @@ static bool is_mere_stop(ssize_t result)
            result == -ENOBUFS || result == -EBUSY;
 }
 
-static void note_end(struct fd_traffic *traffic, ssize_t result)
+static void note_input_end(struct fd_traffic *traffic, ssize_t result)
 {
     bool goes_on = !traffic->end && is_mere_stop(result);
     traffic->input = goes_on ? INPUT_OFF : INPUT_OVER;
@@ -194,7 +194,7 @@ static HOT void receive_came(struct asy_receive *receive, ssize_t result, const 
     if (result > 0)
         keep_piece(traffic, data, (size_t)result);
     if (UNLIKELY(is_last))
-        note_end(traffic, result);
+        note_input_end(traffic, result);
     wake_input_reader(traffic);
 }
 
