@@ -7,6 +7,7 @@
 
 __attribute__((visibility("default"))) int plugin_run(void);
 __attribute__((visibility("default"))) int plugin_leave(int fd, _Atomic int *returned);
+__attribute__((visibility("default"))) int plugin_watch(void);
 __attribute__((visibility("default"))) int plugin_shutdown(double timeout);
 
 static intptr_t answer(void *arg)
@@ -73,6 +74,15 @@ int plugin_leave(int fd, _Atomic int *returned)
     int result = (int)asyncio_runner_run(&runner, leave_one(&left));
     asyncio_runner_close(&runner);
     return result;
+}
+
+/* A loop that is watched, and never closed: so the watchdog stays. */
+int plugin_watch(void)
+{
+    static asyncio_runner runner;
+    asyncio_run_options options = {.watchdog = 0.02};
+    asyncio_runner_init(&runner, &options);
+    return (int)asyncio_runner_run(&runner, use_threads());
 }
 
 int plugin_shutdown(double timeout)

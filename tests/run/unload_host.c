@@ -19,7 +19,7 @@ static const char *plugin_path;
 
 struct plugin {
     void *library;
-    int (*run)(void);
+    int (*run)(void), (*watch)(void);
     int (*leave)(int fd, _Atomic int *returned);
     int (*shutdown)(double timeout);
 };
@@ -37,6 +37,7 @@ static struct plugin load(void)
     if (!plugin.library)
         print_error("%s\n", dlerror());
     find(&plugin.run, plugin.library, "plugin_run");
+    find(&plugin.watch, plugin.library, "plugin_watch");
     find(&plugin.leave, plugin.library, "plugin_leave");
     find(&plugin.shutdown, plugin.library, "plugin_shutdown");
     return plugin;
@@ -111,6 +112,20 @@ static void idle_threads_end(void **state)
         assert_false(is_loaded());
         pthread_barrier_wait(&host.unloaded);
         assert_int_equal(pthread_join(thread, NULL), 0);
+    }
+}
+
+static void watchdog_ends(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct plugin plugin = load();
+        assert_non_null(plugin.library);
+        assert_int_equal(plugin.watch(), 7);
+        assert_true(threads_of_plugin() > 0);
+        assert_int_equal(dlclose(plugin.library), 0);
+        assert_no_threads();
+        assert_false(is_loaded());
     }
 }
 
@@ -222,6 +237,7 @@ int main(int count, char **arguments)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_end_of_a_program_waits_for_nobody),
         cmocka_unit_test(idle_threads_end),
+        cmocka_unit_test(watchdog_ends),
         cmocka_unit_test(unloading_waits_for_work),
         cmocka_unit_test(shut_down_by_hand),
     };

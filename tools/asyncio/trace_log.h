@@ -15,7 +15,7 @@ struct traced_task {
     uint64_t id, parent;
     uint32_t coroutine, own_name; /* places of names; 0: not known */
     /* During a walk. */
-    enum { STATE_UNKNOWN, STATE_READY, STATE_RUNNING, STATE_WAITING, STATE_DONE } state;
+    enum traced_state { STATE_UNKNOWN, STATE_READY, STATE_RUNNING, STATE_WAITING, STATE_DONE } state;
     uint32_t wait;     /* place of the name of what it waits in */
     int64_t since_ns;  /* it is in that state */
     uint64_t flow;     /* from who made it ready to its step; 0: none */

@@ -27,7 +27,8 @@ static void end_activity(struct walk *walk, int64_t ns)
     walk->running = NULL;
 }
 
-static void change_state(struct walk *walk, struct traced_task *task, int state, uint32_t wait, int64_t ns)
+static void change_state(struct walk *walk, struct traced_task *task, enum traced_state state, uint32_t wait,
+                         int64_t ns)
 {
     struct traced_task before = *task;
     task->state = state;
