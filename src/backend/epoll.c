@@ -164,43 +164,62 @@ static HOT int64_t epoll_now_ns(struct asy_backend *backend)
     return asy_sys_now_ns();
 }
 
-static HOT int epoll_wait_until(struct asy_backend *backend, int64_t deadline_ns)
+/* Asks epoll, and waits until the deadline for an answer. */
+static inline __attribute__((always_inline)) int wait_for_events(struct epoll *epoll, int64_t deadline_ns)
 {
-    struct epoll *epoll = (struct epoll *)backend;
+    struct asy_backend *backend = &epoll->base;
     int64_t timeout_ns = -1;
-    if (UNLIKELY(backend->fetched))
-        return 0;
-    if (UNLIKELY(backend->files_ring != NULL))
-        deadline_ns = send_files(epoll, deadline_ns);
     if (deadline_ns > 0)
         backend->began_ns = asy_sys_now_ns();
     if (deadline_ns != ASY_NO_DEADLINE) {
         int64_t left_ns = deadline_ns > 0 ? deadline_ns - backend->began_ns : 0;
         timeout_ns = left_ns > 0 ? left_ns : 0;
     }
-    int n = 0;
-    if (LIKELY(!backend->files_ring || must_ask_epoll(epoll, deadline_ns)))
-        n = asy_sys_epoll_wait(epoll->epfd, epoll->events, ASY_EPOLL_EVENTS, timeout_ns);
+    int n = asy_sys_epoll_wait(epoll->epfd, epoll->events, ASY_EPOLL_EVENTS, timeout_ns);
     if (n > 0) {
         epoll->count = n;
         backend->fetched = (uint32_t)n;
         backend->fetches++;
     }
-    if (UNLIKELY(backend->files_ring != NULL) && asy_completions_has_any(&epoll->ring))
-        backend->fetched++;
     return n < 0 ? n : 0;
 }
 
+static NOINLINE int wait_beside_ring(struct epoll *epoll, int64_t deadline_ns)
+{
+    deadline_ns = send_files(epoll, deadline_ns);
+    epoll->count = 0;
+    int err = must_ask_epoll(epoll, deadline_ns) ? wait_for_events(epoll, deadline_ns) : 0;
+    if (asy_completions_has_any(&epoll->ring))
+        epoll->base.fetched++;
+    return err;
+}
+
+static HOT int epoll_wait_until(struct asy_backend *backend, int64_t deadline_ns)
+{
+    struct epoll *epoll = (struct epoll *)backend;
+    if (UNLIKELY(backend->fetched))
+        return 0;
+    if (UNLIKELY(backend->files_ring != NULL))
+        return wait_beside_ring(epoll, deadline_ns);
+    return wait_for_events(epoll, deadline_ns);
+}
+
+static NOINLINE void deliver_beside_ring(struct epoll *epoll)
+{
+    if (epoll->base.happened)
+        epoll->base.happened(epoll->base.context, epoll->events, epoll->count);
+    asy_completions_reap(&epoll->ring, DONE_MAX);
+}
+
+/* The ring may have come, or gone, after the events were fetched: `count` is about epoll's alone. */
 static HOT void epoll_deliver(struct asy_backend *backend)
 {
     struct epoll *epoll = (struct epoll *)backend;
-    int count = epoll->count;
     backend->fetched = 0;
-    epoll->count = 0;
-    if (backend->happened && count)
-        backend->happened(backend->context, epoll->events, count);
     if (UNLIKELY(backend->files_ring != NULL))
-        asy_completions_reap(backend->files_ring, DONE_MAX);
+        deliver_beside_ring(epoll);
+    else if (backend->happened)
+        backend->happened(backend->context, epoll->events, epoll->count);
 }
 
 static int epoll_attach(struct asy_backend *backend, int fd, uint64_t tag, uint32_t events, bool is_attached)
