@@ -126,8 +126,11 @@ static HOT int poll_backend(asyncio_loop *loop, int64_t latest_ns)
     else if (deadline_ns > 0 || UNLIKELY(loop->is_embedded) || loop->backend->ops->needs_poll(loop->backend))
         err = loop->backend->ops->wait(loop->backend, deadline_ns);
     /* Relaxed: a poster that still reads true writes to the eventfd once too often, no more. */
-    if (waits)
+    if (waits) {
         atomic_store_explicit(&loop->posts.is_sleeping, false, memory_order_relaxed);
+        if (UNLIKELY(loop->watched.limit_ns))
+            asy_watchdog_woken(loop);
+    }
     if (UNLIKELY(waits && loop->is_stepping && loop->instrument))
         asy_trace(loop, ASYNCIO_TRACE_WAIT_END, NULL);
     if (UNLIKELY(loop->is_traced))

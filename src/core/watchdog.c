@@ -8,8 +8,8 @@
  *     it goes on     told, if the former was
  *
  * A look that comes late, because the process was stopped, or has no processor, moves `since`: nothing could
- * have gone on in that time. A loop that has long been idle is looked at less and less often, down to once a
- * second, so the first time that it is held after that is told up to a second later.
+ * have gone on in that time. Where all loops have long been idle, it looks less and less often, down to once
+ * a second, and the first loop that wakes calls it.
  */
 #include "core/watchdog.h"
 #include "base/assert.h"
@@ -34,6 +34,7 @@ static struct {
     struct asy_thread *thread; /* once it runs */
     _Atomic bool is_started;   /* from its start until it leaves. Loops look without the lock: one that reads
                                   an old value is watched from its next run on */
+    _Atomic bool is_dozing;    /* it sleeps long, since all loops have slept for long */
     _Atomic uint32_t news;     /* a futex: the thread has left, or there is a loop again */
     int64_t idle_ns;           /* how long all loops have been asleep */
     struct {
@@ -108,6 +109,16 @@ static void look_at_loops(int64_t now_ns, int64_t late_ns, int64_t passed_ns)
     dog.idle_ns = is_any_awake ? 0 : dog.idle_ns + passed_ns;
 }
 
+static bool is_any_awake(void)
+{
+    LIST_EACH(node, &dog.loops) {
+        asyncio_loop *loop = loop_of(node);
+        if (atomic_load(&loop->watched.is_running) && !atomic_load(&loop->posts.is_sleeping))
+            return true;
+    }
+    return false;
+}
+
 /* How long until the next look: longer and longer where nothing goes on. */
 static int64_t plan_pause(void)
 {
@@ -117,8 +128,14 @@ static int64_t plan_pause(void)
         pause_ns = part_ns < pause_ns ? part_ns : pause_ns;
     }
     pause_ns = pause_ns > PAUSE_NS_MIN ? pause_ns : PAUSE_NS_MIN;
-    if (dog.idle_ns > pause_ns * LOOKS)
-        pause_ns = dog.idle_ns < PAUSE_NS_MAX ? dog.idle_ns : PAUSE_NS_MAX;
+    if (dog.idle_ns <= pause_ns * LOOKS)
+        return pause_ns;
+    /* Before the look at the loops, and both sequentially consistent, as in asy_watchdog_woken: so a loop
+     * that wakes now is seen here, or sees that it must call. */
+    atomic_store(&dog.is_dozing, true);
+    if (!is_any_awake())
+        return dog.idle_ns < PAUSE_NS_MAX ? dog.idle_ns : PAUSE_NS_MAX;
+    atomic_store(&dog.is_dozing, false);
     return pause_ns;
 }
 
@@ -211,6 +228,7 @@ static int64_t pause_looking(struct asy_thread *self, int64_t pause_ns)
     pthread_mutex_unlock(&dog.lock);
     asy_sys_thread_sleep(self, pause_ns);
     pthread_mutex_lock(&dog.lock);
+    atomic_store(&dog.is_dozing, false);
     int64_t late_ns = asy_sys_now_ns() - due_ns;
     return late_ns > pause_ns ? late_ns : 0;
 }
@@ -277,12 +295,26 @@ void asy_watchdog_enter(asyncio_loop *loop)
     atomic_store_explicit(&watched->tid, loop->tid, memory_order_relaxed);
     atomic_store_explicit(&watched->may_signal, asy_overflow_has_stack(), memory_order_relaxed);
     atomic_store_explicit(&watched->poll_fd, loop->backend->epfd, memory_order_relaxed);
-    atomic_store_explicit(&watched->is_running, true, memory_order_relaxed);
-    if (watched->is_listed && LIKELY(atomic_load_explicit(&dog.is_started, memory_order_relaxed)))
+    atomic_store(&watched->is_running, true);
+    if (watched->is_listed && LIKELY(atomic_load_explicit(&dog.is_started, memory_order_relaxed))) {
+        asy_watchdog_woken(loop);
         return;
+    }
     int err = list_loop(loop);
     if (err)
         asy_report_site(loop, NULL, err, "the loop is not watched: there is no thread for it");
+}
+
+void asy_watchdog_woken(asyncio_loop *loop)
+{
+    atomic_store(&loop->posts.is_sleeping, false);
+    if (LIKELY(!atomic_load(&dog.is_dozing)))
+        return;
+    pthread_mutex_lock(&dog.lock);
+    dog.idle_ns = 0;
+    atomic_store(&dog.is_dozing, false);
+    call_watchdog();
+    pthread_mutex_unlock(&dog.lock);
 }
 
 void asy_watchdog_leave(asyncio_loop *loop)
@@ -343,5 +375,6 @@ void asy_watchdog_forked(void)
     dog.thread = NULL;
     atomic_store(&dog.is_started, false);
     dog.end_count = 0;
+    atomic_store(&dog.is_dozing, false);
     asy_stall_forked();
 }

@@ -32,6 +32,8 @@ struct watched {
 
 /* The loop's options or its debug mode have changed: says whether, and how strictly, it is watched. */
 void asy_watchdog_update(asyncio_loop *loop);
+/* A loop with a limit has waited, and goes on. */
+void asy_watchdog_woken(asyncio_loop *loop);
 /* A run of a loop with a limit begins, or ends, in this thread. */
 COLD void asy_watchdog_enter(asyncio_loop *loop);
 COLD void asy_watchdog_leave(asyncio_loop *loop);

@@ -184,6 +184,32 @@ TEST(a_sleep_is_told_and_not_cut_short)
     assert_true(RUNNING_ON_VALGRIND || goes_on || strstr(note->words, "nanosleep"));
 }
 
+/* ---- After long idleness ------------------------------------------------------------------------- */
+
+#define IDLE 0.95 /* by then the watchdog would next look in half a second more */
+#define SOON_NS INT64_C(250000000)
+#define TRIES 5 /* a busy machine spoils one or the other */
+
+ASYNC(wakes_late, int64_t *, took_ns)
+{
+    int err = asyncio_sleep(IDLE);
+    int64_t begun_ns = clock_ns(CLOCK_MONOTONIC);
+    burn_until_told(0);
+    *took_ns = clock_ns(CLOCK_MONOTONIC) - begun_ns;
+    return err;
+}
+
+TEST(a_loop_that_wakes_calls_the_watchdog)
+{
+    asyncio_run_options options = {.watchdog = LIMIT};
+    int64_t took_ns = INT64_MAX;
+    for (int i = 0; i < TRIES && took_ns > SOON_NS; i++) {
+        begin_notes();
+        assert_int_equal(asyncio_run_with(wakes_late(&took_ns), &options), 0);
+    }
+    assert_in_range(took_ns, 1, SOON_NS);
+}
+
 /* Naps between computing are not cut short, either: it slept since the earlier look. */
 ASYNC(naps)
 {
