@@ -277,9 +277,10 @@ struct face_handle {
     PyObject *
         *args; /* n_args of them; the word before them is for the callee (PY_VECTORCALL_ARGUMENTS_OFFSET) */
     uint32_t n_args;
-    bool is_cancelled, is_running, is_timer, is_deferred;
-    bool is_lasting; /* a reader or a writer: called again and again */
-    int owned;       /* references that the loop has */
+    bool is_cancelled, is_running, is_timer;
+    bool is_deferred; /* in the loop's list of those that were put off, which has a reference */
+    bool is_lasting;  /* a reader or a writer: called again and again */
+    int owned;        /* references that the loop has */
     union {
         asyncio_call call;
         asyncio_timer timer;

@@ -13,7 +13,7 @@
 
 static bool is_owned_alone(const struct face_handle *handle)
 {
-    return Py_REFCNT(handle) == handle->owned;
+    return Py_REFCNT(handle) == handle->owned + handle->is_deferred;
 }
 
 void face_handle_own(struct face_handle *handle)
@@ -281,7 +281,8 @@ static void defer_handle(struct face_handle *handle)
     if (!handle->is_lasting) {
         if (!face->deferred)
             face->deferred = PyList_New(0);
-        if (face->deferred && PyList_Append(face->deferred, (PyObject *)handle) == 0)
+        handle->is_deferred = face->deferred && PyList_Append(face->deferred, (PyObject *)handle) == 0;
+        if (handle->is_deferred)
             return;    /* still the loop's */
         PyErr_Clear(); /* no memory: it is lost, as the run is */
     }
@@ -382,7 +383,8 @@ void face_handles_resume(struct face_loop *face)
     face->deferred = NULL;
     for (Py_ssize_t i = 0; deferred && i < PyList_GET_SIZE(deferred); i++) {
         struct face_handle *handle = (struct face_handle *)PyList_GET_ITEM(deferred, i);
-        if (handle->owned) /* the loop has not closed */
+        handle->is_deferred = false; /* again, if this run fails, too */
+        if (handle->owned)           /* the loop has not closed */
             run_handle(handle);
     }
     Py_XDECREF(deferred);

@@ -3,6 +3,7 @@ import asyncio
 import contextvars
 import gc
 import socket
+import sys
 import threading
 import time
 import unittest
@@ -437,11 +438,15 @@ class GarbageTest(unittest.TestCase):
             elif kind == 'task':
                 owner.task = loop.create_task(asyncio.sleep(0))
                 owner.task._log_destroy_pending = False
+            elif kind == 'put off':
+                loop.call_soon(sys.exit)
+                loop.call_soon(owner.call)
+                self.assertRaises(SystemExit, loop.run_forever)
             return weakref.ref(owner), weakref.ref(loop)
 
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
-            for kind in ('nothing', 'soon', 'later', 'reader', 'task'):
+            for kind in ('nothing', 'soon', 'later', 'reader', 'task', 'put off'):
                 refs = make(kind)
                 gc.collect()
                 gc.collect()
