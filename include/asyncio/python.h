@@ -16,7 +16,8 @@
  * which is let go of while the loop waits, and never for a computation: asyncio_to_thread has a thread
  * without the lock. It may call Python at any time. It must not wait below a frame of Python's: when it calls
  * a Python function that calls a C function, that one cannot wait. asyncio_py_await refuses, and any other
- * call that suspends there ends the process with a message as soon as the loop would run Python code.
+ * call that suspends there ends the process with a message as soon as the loop would run Python code. A child
+ * that it forks has no loop, and has to end before the coroutine returns.
  *
  * Requests to cancel cross both ways: task.cancel() of a Python task that awaits a coroutine in C is
  * asyncio_cancel of its task; a task in C that is cancelled while it waits in asyncio_py_await cancels what
@@ -134,7 +135,7 @@ static inline PyObject *asyncio_py_awaitable(asyncio_coro *coro, asyncio_py_resu
  *
  * Cancelled: what is awaited is cancelled, and its end waited for: -ECANCELED, or what it ended with instead.
  * ASYNCIO_EPYTHON also when the call is made below a frame of Python's (RuntimeError), for an object that
- * cannot be awaited (TypeError) and for another loop's (RuntimeError); ASYNCIO_ENOTASK outside a task, and
+ * cannot be awaited (TypeError), and for another loop's and the caller's own awaitable (RuntimeError); ASYNCIO_ENOTASK outside a task, and
  * where the running loop is none of Python's; -EINVAL for NULL.
  */
 static inline intptr_t asyncio_py_await(PyObject *awaitable, PyObject **result)

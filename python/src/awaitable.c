@@ -116,8 +116,10 @@ static intptr_t run_awaitable(void *arg)
         end_awaitable(awaitable, result);
         return 0;
     }
+    awaitable->body = self;
     intptr_t value = asyncio_await_coro(coro);
     PyObject *result = make_result(awaitable, value);
+    awaitable->body = NULL;
     bridge_leave_context(awaitable->face, self);
     end_awaitable(awaitable, result);
     return 0;

@@ -23,7 +23,8 @@ struct awaitable {
     PyObject_HEAD struct face_loop *face; /* counted */
     const asyncio_site *site;
     asyncio_coro *coro; /* until it starts */
-    asyncio_task *task; /* while it runs, a reference */
+    asyncio_task *task; /* while it runs, a reference; NULL in an eager start */
+    asyncio_task *body; /* the same one, borrowed, while the coroutine runs */
     asyncio_py_result result;
     void *arg;
     PyObject *keep;    /* what the coroutine's arguments point into */
@@ -39,6 +40,12 @@ struct awaitable {
 static inline struct awaitable *as_awaitable(PyObject *self)
 {
     return (struct awaitable *)self;
+}
+
+/* Is the running task the one that runs its coroutine? */
+static inline bool awaitable_runs_here(const struct awaitable *awaitable)
+{
+    return awaitable->body && awaitable->body == asyncio_current_task();
 }
 
 static inline bool awaitable_has_ended(const struct awaitable *awaitable)

@@ -2,7 +2,7 @@
  * The bridge from C to Python: awaiting what Python can await, errors and exceptions, and the table of calls
  * that extension modules find in the capsule libasyncio._C_API.
  */
-#include "bridge.h"
+#include "awaitable.h"
 #include <errno.h>
 
 /* ---- Contexts ---------------------------------------------------------------------------------- */
@@ -140,7 +140,11 @@ static void raise_last(void)
 static void drop_exception(void *object)
 {
     if (!Py_IsInitialized())
-        return; /* the interpreter is gone, and its objects with it */
+        return;               /* the interpreter is gone, and its objects with it */
+    if (PyGILState_Check()) { /* as it is in tasks. PyGILState_Ensure would block in a subinterpreter */
+        Py_DECREF((PyObject *)object);
+        return;
+    }
     PyGILState_STATE state = PyGILState_Ensure();
     Py_DECREF((PyObject *)object);
     PyGILState_Release(state);
@@ -282,6 +286,15 @@ static bool is_done(struct face_state *state, PyObject *future)
     return yes;
 }
 
+/* It would wait for ever, and pass each request to cancel on to itself. */
+static bool refuse_self(struct face_state *state, PyObject *future)
+{
+    if (Py_TYPE(future) != state->awaitable_type || !awaitable_runs_here((struct awaitable *)future))
+        return false;
+    PyErr_Format(PyExc_RuntimeError, "%R cannot await itself", future);
+    return true;
+}
+
 static intptr_t await_python(PyObject *awaitable, PyObject **result)
 {
     struct face_loop *face = face_loop_running();
@@ -291,7 +304,7 @@ static intptr_t await_python(PyObject *awaitable, PyObject **result)
         return asyncio_raise(-EINVAL, "asyncio_py_await: there is nothing to await");
     struct face_state *state = face->state;
     PyObject *future = may_wait(face) ? ensure_future(face, awaitable) : NULL;
-    int err = future ? 0 : -1;
+    int err = !future || refuse_self(state, future) ? -1 : 0;
     if (!err && !is_done(state, future))
         err = PyErr_Occurred() ? -1 : wait_for_future(state, future);
     PyObject *value = err ? NULL : PyObject_CallMethodNoArgs(future, state->str_result);

@@ -27,10 +27,17 @@ bool face_loop_adopt(struct face_loop *face)
 
 /* ---- Life ------------------------------------------------------------------------ */
 
+/* Of tasks in C, which may call Python. Python checks its recursion by counting, so the stack has to hold a
+ * thousand of the deepest calls, as nested sorts. Pages that no task touches cost nothing. */
+#define STACK_BYTES ((size_t)4 << 20)
+
 static asyncio_loop *make_library_loop(void)
 {
-    static const asyncio_run_options options = {
-        .debug = -1, .handle_sigint = -1, .handle_sigterm = -1, .overflow_report = -1};
+    static const asyncio_run_options options = {.stack_size = STACK_BYTES,
+                                                .debug = -1,
+                                                .handle_sigint = -1,
+                                                .handle_sigterm = -1,
+                                                .overflow_report = -1};
     asyncio_loop *loop = asyncio_loop_new(&options);
     if (!loop)
         PyErr_Format(PyExc_OSError, "cannot make an event loop: %s", asyncio_error_message());

@@ -36,6 +36,10 @@ class BridgeTest(unittest.TestCase):
         loop.set_exception_handler(lambda loop, context: self.reports.append(context))
         return loop
 
+    def run_program(self, program):
+        return subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, timeout=60,
+                              env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)))
+
 
 class ResultTest(BridgeTest):
     @with_loop
@@ -433,6 +437,68 @@ class PythonTest(BridgeTest):
         foreign.get_loop().close()
 
     @with_loop
+    async def test_itself(self):
+        for is_eager in True, False:
+            box = []
+            awaitable = bridge.awaits(lambda: box[0], [])
+            box.append(awaitable)
+            if not is_eager:
+                awaitable.add_done_callback(lambda awaitable: None)
+            with self.assertRaisesRegex(RuntimeError, 'cannot await itself'):
+                await awaitable
+
+    @with_loop
+    async def test_python_recurses_to_its_own_limit(self):
+        class Nested:
+            def __init__(self, level):
+                self.level = level
+
+            def __lt__(self, other):
+                if self.level:
+                    sorted([Nested(self.level - 1)] * 2)
+                return True
+        await bridge.calls(lambda: Nested(250) < None)
+        with self.assertRaises(RecursionError):
+            await bridge.calls(lambda: Nested(10_000) < None)
+
+    @unittest.skipIf(sys.version_info >= (3, 12), 'no such module for tests')
+    def test_exceptions_in_a_subinterpreter(self):
+        inner = ('import libasyncio, bridge_module as bridge\n'
+                 'async def raises():\n'
+                 '    raise ValueError("inner")\n'
+                 'async def main():\n'
+                 '    try:\n'
+                 '        await bridge.awaits_below(raises, [], 1)\n'
+                 '    except ValueError as error:\n'
+                 '        print(error, flush=True)\n'
+                 'libasyncio.run(main())\n')
+        done = self.run_program('import _xxsubinterpreters as interpreters\n'
+                                'inner = interpreters.create()\n'
+                                f'interpreters.run_string(inner, {inner!r})\n'
+                                'interpreters.destroy(inner)\n'
+                                f'exec({inner.replace("inner", "outer")!r})\n')
+        self.assertEqual((done.stdout, done.returncode), ('inner\nouter\n', 0), done.stderr)
+
+    def test_a_process_ends_with_tasks_in_c(self):
+        program = ('import asyncio, libasyncio, bridge_module as bridge\n'
+                   'async def raises():\n'
+                   '    try:\n'
+                   '        raise ValueError("kept")\n'
+                   '    finally:\n'
+                   '        await asyncio.sleep(100)\n'
+                   'async def main():\n'
+                   '    global kept\n'
+                   '    kept = [bridge.sleeps(100.0), bridge.awaits_below(raises, [], 2), bridge.shields(1)]\n'
+                   '    for awaitable in kept:\n'
+                   '        awaitable.add_done_callback(print)\n'
+                   '    await asyncio.sleep(0)\n'
+                   'loop = libasyncio.new_event_loop()\n'
+                   'loop.run_until_complete(main())\n')
+        for end in '', 'loop.close()\n':
+            done = self.run_program(program + end)
+            self.assertEqual((done.stdout, done.returncode), ('', 0), done.stderr)
+
+    @with_loop
     async def test_an_error_that_c_deals_with(self):
         async def raises():
             raise ValueError('gone')
@@ -486,8 +552,7 @@ class PythonTest(BridgeTest):
                    'async def main():\n'
                    '    await asyncio.gather(bridge.calls(lambda: bridge.sleep_here()), asyncio.sleep(1))\n'
                    'libasyncio.run(main())\n')
-        done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, timeout=60,
-                              env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)))
+        done = self.run_program(program)
         self.assertNotEqual(done.returncode, 0)
         self.assertIn('waits below a frame of Python', done.stderr)
 
