@@ -135,8 +135,8 @@ static inline PyObject *asyncio_py_awaitable(asyncio_coro *coro, asyncio_py_resu
  *
  * Cancelled: what is awaited is cancelled, and its end waited for: -ECANCELED, or what it ended with instead.
  * ASYNCIO_EPYTHON also when the call is made below a frame of Python's (RuntimeError), for an object that
- * cannot be awaited (TypeError), and for another loop's and the caller's own awaitable (RuntimeError); ASYNCIO_ENOTASK outside a task, and
- * where the running loop is none of Python's; -EINVAL for NULL.
+ * cannot be awaited (TypeError), and for another loop's and the caller's own awaitable (RuntimeError);
+ * ASYNCIO_ENOTASK outside a task, and where the running loop is none of Python's; -EINVAL for NULL.
  */
 static inline intptr_t asyncio_py_await(PyObject *awaitable, PyObject **result)
 {

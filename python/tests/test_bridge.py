@@ -488,7 +488,7 @@ class PythonTest(BridgeTest):
                    '        await asyncio.sleep(100)\n'
                    'async def main():\n'
                    '    global kept\n'
-                   '    kept = [bridge.sleeps(100.0), bridge.awaits_below(raises, [], 2), bridge.shields(1)]\n'
+                   '    kept = [bridge.sleeps(9.0), bridge.awaits_below(raises, [], 2), bridge.shields(1)]\n'
                    '    for awaitable in kept:\n'
                    '        awaitable.add_done_callback(print)\n'
                    '    await asyncio.sleep(0)\n'
