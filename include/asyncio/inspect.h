@@ -135,10 +135,14 @@ ASYNCIO_API int asyncio_loop_get_metrics(asyncio_loop *loop, asyncio_metrics *me
 
 /*
  * Tells why the library works as it does in this process, in words for people: whether io_uring carries
- * out calls on files, or threads, and why. Such as: "threads carry out calls on files: io_uring is denied
- * (EPERM): kernel.io_uring_disabled or a container's seccomp profile". The environment chooses by
- * ASYNCIO_FILES=auto, threads or ring. The first call may try io_uring out, which takes a fraction of a
- * millisecond. Any thread, also without a loop. Does not suspend. The text is static.
+ * out calls on files, or threads, whether io_uring serves streams, or epoll, and why. Such as: "io_uring
+ * carries out calls on files; io_uring serves streams, without send", or "threads carry out calls on files:
+ * io_uring is denied (EPERM): kernel.io_uring_disabled or a container's seccomp profile; epoll serves
+ * streams: ASYNCIO_BACKEND does not ask for io_uring". The environment chooses by ASYNCIO_FILES=auto,
+ * threads or ring, ASYNCIO_BACKEND=auto, epoll or io_uring, and ASYNCIO_URING_WITHOUT. A loop whose options
+ * name a backend has that one, which is not told here. The first call may try io_uring out, which takes a
+ * fraction of a millisecond. Any thread, also without a loop. Does not suspend. The text is the thread's,
+ * and stands until it asks again.
  */
 ASYNCIO_API const char *asyncio_backend_why(void);
 

@@ -14,6 +14,7 @@
 #include "backend/backend.h"
 #include "backend/completion.h"
 #include "backend/transfers.h"
+#include "backend/uring.h"
 #include "base/compiler.h"
 #include "sys/net.h"
 #include "sys/sys.h"
@@ -300,13 +301,16 @@ static void close_descriptors(struct uring *uring)
 /* The set is there from the beginning: its descriptor is not missing when there is none to be had. */
 static int uring_open(struct asy_backend **out)
 {
+    int err = asy_uring_check(); /* a ring that can be made may still not do what streams need */
+    if (err)
+        return err;
     struct uring *uring = asy_sys_calloc(1, sizeof *uring);
     if (!uring)
         return -ENOMEM;
     uring->base.ops = &asy_backend_io_uring;
     uring->eventfd = -1;
     uring->wakefd = asy_sys_eventfd();
-    int err = uring->wakefd < 0 ? uring->wakefd : asy_backend_epoll.open(&uring->epoll);
+    err = uring->wakefd < 0 ? uring->wakefd : asy_backend_epoll.open(&uring->epoll);
     if (!err) {
         uring->set.fd = uring->base.epfd = uring->epoll->epfd;
         uring->wakes.fd = uring->wakefd;

@@ -5,7 +5,6 @@
  * with one release, after the rest; whoever reads that it succeeded, with an acquire, sees the rest.
  */
 #include "backend/uring.h"
-#include "asyncio/inspect.h"
 #include "base/compiler.h"
 #include "base/sanitizer.h"
 #include "sys/ring.h"
@@ -36,7 +35,9 @@ int asy_uring_check(void)
     int err = atomic_load_explicit(&verdict, memory_order_acquire);
     if (is_final_verdict(err))
         return err;
-    err = RUNNING_ON_VALGRIND ? -ENOTSUP : asy_uring_try(&ops);
+    err = asy_uring_try(&ops);
+    if (!err && RUNNING_ON_VALGRIND)
+        err = -ENOTSUP;
     if (!err)
         atomic_store_explicit(&known_ops, ops, memory_order_relaxed);
     atomic_store_explicit(&verdict, err, memory_order_release);
@@ -71,7 +72,7 @@ static void warn_once(const char *name, const char *why)
     char line[256];
     if (atomic_exchange(&has_warned, true))
         return;
-    int n = snprintf(line, sizeof line, "asyncio: ASYNCIO_FILES=%.40s %s\n", name, why);
+    int n = snprintf(line, sizeof line, "asyncio: ASYNCIO_FILES=%.60s %s\n", name, why);
     if (n > 0)
         asy_sys_write(STDERR_FILENO, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
 }
@@ -96,27 +97,26 @@ bool asy_uring_has_files(void)
         return false;
     int err = asy_uring_check();
     if (err && choice == FILES_RING)
-        warn_once("ring:", asy_uring_words(err));
+        warn_once("ring: threads carry out calls on files:", asy_uring_words(err));
     return !err;
 }
 
 /* ---- In words -------------------------------------------------------------------------------- */
 
-#define BY_THREADS "threads carry out calls on files: "
-
 static const struct {
     int err;
     const char *words;
 } reasons[] = {
-    {-EPERM,
-     BY_THREADS "io_uring is denied (EPERM): kernel.io_uring_disabled or a container's seccomp profile"},
-    {-EACCES, BY_THREADS "io_uring is denied (EACCES): a security module"},
-    {-ENOSYS,
-     BY_THREADS "there is no io_uring (ENOSYS): a kernel before 6.1, or a container's seccomp profile"},
-    {-ENOMEM, BY_THREADS "no memory for io_uring (ENOMEM): RLIMIT_MEMLOCK or a control group"},
-    {-EMFILE, BY_THREADS "no descriptor for io_uring (EMFILE)"},
-    {-ENFILE, BY_THREADS "no descriptor for io_uring (ENFILE)"},
-    {-ENOTSUP, BY_THREADS "Valgrind does not see what io_uring writes"},
+    {-EPERM, "io_uring is denied (EPERM): kernel.io_uring_disabled or a container's seccomp profile"},
+    {-EACCES, "io_uring is denied (EACCES): a security module"},
+    {-ENOSYS, "there is no io_uring (ENOSYS): a kernel before 6.1, or a container's seccomp profile"},
+    {-EINVAL, "io_uring is not all there (EINVAL)"},
+    {-ENOTSUP, "Valgrind does not see what io_uring writes"},
+    {-EIO, "io_uring did not pass its self test"},
+    {-ETIMEDOUT, "io_uring did not answer within a second"},
+    {-ENOMEM, "no memory for io_uring (ENOMEM): RLIMIT_MEMLOCK or a control group"},
+    {-EMFILE, "no descriptor for io_uring (EMFILE)"},
+    {-ENFILE, "no descriptor for io_uring (ENFILE)"},
 };
 
 const char *asy_uring_words(int err)
@@ -124,15 +124,15 @@ const char *asy_uring_words(int err)
     for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
         if (reasons[i].err == err)
             return reasons[i].words;
-    return BY_THREADS "io_uring did not pass its self test";
+    return "io_uring did not pass its self test";
 }
 
-const char *asyncio_backend_why(void)
+const char *asy_uring_why_no_files(void)
 {
     if (read_files_choice() == FILES_THREADS)
-        return BY_THREADS "ASYNCIO_FILES=threads";
+        return "ASYNCIO_FILES=threads";
     if (!asy_uring_may("files"))
-        return BY_THREADS "ASYNCIO_URING_WITHOUT has files";
+        return "ASYNCIO_URING_WITHOUT has files";
     int err = asy_uring_check();
-    return err ? asy_uring_words(err) : "io_uring carries out calls on files";
+    return err ? asy_uring_words(err) : NULL;
 }

@@ -22,8 +22,10 @@ bool asy_uring_may(const char *feature);
 /* Do calls on files go through a ring: does it work, and is it allowed? One that was asked for by name and is
  * denied is told on stderr, once. */
 bool asy_uring_has_files(void);
-/* Why there is no ring for files: the words of asyncio_backend_why for a check that ended so. Static. */
+/* What a check that ended so means. Static. */
 const char *asy_uring_words(int err);
+/* Why calls on files do not go through a ring, or NULL: they do. Static. */
+const char *asy_uring_why_no_files(void);
 
 /* uring_trial.c: the test. 0, and *ops has a bit for each operation that the kernel knows; or why not. */
 int asy_uring_try(uint64_t *ops);

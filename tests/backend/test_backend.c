@@ -1,7 +1,9 @@
 /*
  * The backends: time, waiting for it, and being woken; the same checks for each.
  */
+#include "asyncio/inspect.h"
 #include "backend/backend.h"
+#include "backend/uring.h"
 #include "child.h"
 #include "support/deny.h"
 #include "support/test.h"
@@ -319,6 +321,8 @@ TEST(a_ring_that_is_denied_is_told)
         {ENOMEM, "memory or descriptors are short"},
         {EMFILE, "memory or descriptors are short"},
     };
+    if (!has_ring())
+        skip(); /* what denies it here has been found, and stays */
     struct child child;
     for (size_t i = 0; i < sizeof all_refusals / sizeof all_refusals[0]; i++) {
         int err = all_refusals[i].err;
@@ -381,4 +385,97 @@ TEST(each_failure_of_open_is_clean)
     }
 }
 
-TEST_MAIN()
+/* ---- The self test, and words ---------------------------------------------------------------------- */
+
+/* What is short for the moment must not speak against io_uring for ever. */
+TEST(a_failure_of_the_self_test_is_not_the_last_word)
+{
+    if (!has_ring())
+        skip();
+    int before = descriptors();
+    for (uint64_t n = 1;; n++) {
+        uint64_t ops = 0;
+        asy_fault_arm(n, false);
+        int err = asy_uring_try(&ops);
+        asy_fault_disarm();
+        assert_int_equal(descriptors(), before);
+        if (!asy_fault.failed) {
+            assert_int_equal(err, 0);
+            assert_true(ops);
+            break;
+        }
+        assert_true(err != -EIO && err != -EPERM && err != -EACCES && err != -ENOSYS && err != -ENOTSUP);
+    }
+}
+
+#define WHY_DENIED "io_uring is denied (EPERM): kernel.io_uring_disabled or a container's seccomp profile"
+#define FILES_DENIED "threads carry out calls on files: " WHY_DENIED "; "
+#define FILES_BY_RING "io_uring carries out calls on files; "
+
+/* Each is a process of its own, since the self test is made once. */
+static const struct refusal {
+    unsigned call;
+    const char *name, *without, *backend, *why;
+    int lines;
+} refusals[] = {
+    {DENY_RING_SETUP, "io_uring", "", "epoll", FILES_DENIED "epoll serves streams: " WHY_DENIED "\n", 1},
+    {DENY_RING_ENTER, "io_uring", "", "epoll", FILES_DENIED "epoll serves streams: " WHY_DENIED "\n", 1},
+    {DENY_RING_REGISTER, "io_uring", "", "epoll", FILES_DENIED "epoll serves streams: " WHY_DENIED "\n", 1},
+    {DENY_RING_SETUP, "epoll", "", "epoll",
+     FILES_DENIED "epoll serves streams: ASYNCIO_BACKEND does not ask for io_uring\n", 0},
+    {DENY_RING_SETUP, "kqueue", "", "epoll",
+     FILES_DENIED "epoll serves streams: ASYNCIO_BACKEND is not auto, epoll or io_uring\n", 1},
+    {0, "io_uring", "", "io_uring", FILES_BY_RING "io_uring serves streams\n", 0},
+    {0, "io_uring", "send", "io_uring", FILES_BY_RING "io_uring serves streams, without send\n", 0},
+    {0, "io_uring", "receive,send", "io_uring",
+     FILES_BY_RING "io_uring serves streams, without receive and send\n", 0},
+    {0, "io_uring", "files", "io_uring",
+     "threads carry out calls on files: ASYNCIO_URING_WITHOUT has files; io_uring serves streams\n", 0},
+};
+
+/* In the new process: the backend that was opened, and why. */
+static int be_refused(const struct refusal *refusal)
+{
+    struct asy_backend *backend = NULL;
+    setenv("ASYNCIO_BACKEND", refusal->name, 1);
+    setenv("ASYNCIO_URING_WITHOUT", refusal->without, 1);
+    setenv("ASYNCIO_FILES", "auto", 1);
+    if (refusal->call && !deny_call(refusal->call, EPERM))
+        return 1;
+    if (refusal->call && asy_backend_open(ASYNCIO_BACKEND_IO_URING, ASYNCIO_CLOCK_REAL, &backend) != -EPERM)
+        return 2;
+    if (asy_backend_open(ASYNCIO_BACKEND_AUTO, ASYNCIO_CLOCK_REAL, &backend) != 0)
+        return 3;
+    printf("opened %s: %s\n", backend->ops->name, asyncio_backend_why());
+    backend->ops->close(backend);
+    return 0;
+}
+
+static void become_refused(void *number)
+{
+    execl("/proc/self/exe", "test", "--refused", (char *)number, NULL);
+}
+
+TEST(words_tell_of_files_and_of_streams)
+{
+    if (!has_ring())
+        skip();
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+        struct child child;
+        char number[8], opened_as[32];
+        snprintf(number, sizeof number, "%zu", i);
+        snprintf(opened_as, sizeof opened_as, "opened %s: ", refusals[i].backend);
+        child_run(&child, become_refused, number);
+        assert_child_exit(&child, 0);
+        assert_child_says(&child, opened_as);
+        assert_child_says(&child, refusals[i].why);
+        assert_int_equal(child_count(&child, "\n"), 1 + refusals[i].lines);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 3 && !strcmp(argv[1], "--refused"))
+        return be_refused(&refusals[atoi(argv[2])]);
+    return tests_run(NULL);
+}

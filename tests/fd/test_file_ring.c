@@ -701,7 +701,7 @@ TEST(a_mask_forbids_it)
     CHECK_EQUAL(run(use_no_ring), 0);
     CHECK_HAS(asyncio_backend_why(), "ASYNCIO_URING_WITHOUT has files");
     setenv("ASYNCIO_URING_WITHOUT", "file,filess,", 1);
-    CHECK_TEXT(asyncio_backend_why(), "io_uring carries out calls on files");
+    CHECK_HAS(asyncio_backend_why(), "io_uring carries out calls on files; ");
     unsetenv("ASYNCIO_URING_WITHOUT");
     CHECK_EQUAL(run(main_of_each_call_goes_through_the_ring), 0);
     harness_settle();
@@ -755,7 +755,7 @@ int main(int argc, char **argv)
         use_denied_files();
     }
     setenv("ASYNCIO_FILES", "auto", 1);
-    if (strcmp(asyncio_backend_why(), "io_uring carries out calls on files") != 0) {
+    if (!strstr(asyncio_backend_why(), "io_uring carries out calls on files")) {
         fprintf(stderr, "skipped: %s\n", asyncio_backend_why());
         return 77;
     }

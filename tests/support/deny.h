@@ -12,6 +12,7 @@
 
 #define DENY_RING_SETUP 425
 #define DENY_RING_ENTER 426
+#define DENY_RING_REGISTER 427
 
 /* False: this kernel, or what it runs in, has no filters. */
 static inline bool deny_call(unsigned number, int err)
