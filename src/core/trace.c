@@ -167,25 +167,43 @@ static NOINLINE void tell_next(asyncio_loop *loop)
     begin_step(trace, task);
 }
 
-/* From task to task, with names that are known: without a call, so that it takes a few nanoseconds. */
+/* How a task has left, if the name of its wait is known: else false. NULL: nobody has. */
+static inline bool leave_quickly(struct trace *trace, const asyncio_task *from, struct leaving *leaving)
+{
+    *leaving = (struct leaving){0};
+    if (!from) {
+        trace->is_in_poll = false;
+        return true;
+    }
+    const struct wait *wait = from->wait;
+    uint64_t why = wait ? find_known_name(trace, wait->kind) : trace->name_ready;
+    leaving->other = task_number(from) | why << TRACE_TASK_BITS;
+    leaving->value = wait ? (int64_t)(intptr_t)wait->object : 0;
+    if (wait && wait->kind == &asy_wait_await &&
+        ((const asyncio_future *)wait->object)->kind == OBJECT_TASK) {
+        leaving->other |= TRACE_AWAITS_TASK;
+        leaving->value = (int64_t)task_number(wait->object);
+    }
+    return why != 0;
+}
+
+/* To a task, with names that are known: without a call, so that it takes a few nanoseconds. */
 HOT void asy_trace_next(asyncio_loop *loop)
 {
     struct trace *trace = loop->trace;
     const struct ready *entry = loop->ready.first;
-    asyncio_task *task = LIST_ENTRY(entry, asyncio_task, ready), *from = trace->running;
-    if (UNLIKELY(entry->kind != READY_TASK || trace->clock != TRACE_TICKS || !from || from == task)) {
+    asyncio_task *task = LIST_ENTRY(entry, asyncio_task, ready);
+    struct leaving leaving;
+    if (UNLIKELY(entry->kind != READY_TASK || trace->clock != TRACE_TICKS || task == trace->running)) {
         tell_next(loop);
         return;
     }
-    const struct wait *wait = from->wait;
     uint64_t name = find_known_name(trace, task->type);
-    uint64_t why = wait ? find_known_name(trace, wait->kind) : trace->name_ready;
-    if (UNLIKELY(!name || !why || (wait && wait->kind == &asy_wait_await))) {
+    if (UNLIKELY(!name || !leave_quickly(trace, trace->running, &leaving))) {
         tell_next(loop);
         return;
     }
-    write_record(trace, asy_sys_ticks(), subject_of(TRACE_STEP, name, task),
-                 task_number(from) | why << TRACE_TASK_BITS, wait ? (int64_t)(intptr_t)wait->object : 0);
+    write_record(trace, asy_sys_ticks(), subject_of(TRACE_STEP, name, task), leaving.other, leaving.value);
     begin_step(trace, task);
 }
 
