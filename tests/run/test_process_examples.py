@@ -154,13 +154,15 @@ def test_tail(program):
         one, two = os.path.join(folder, 'one'), os.path.join(folder, 'two')
         with open(one, 'w') as file:
             file.write('old\n')
+        open(two, 'w').close()
         process = start(program, one, two)
         wait_until_at(process.pid, one, 4)
+        wait_until_at(process.pid, two, 0)  # else a late open would begin behind what is written to it now
         with open(one, 'a') as file:
             file.write('new\n')
         text = read_until(process, 'new\n')
         check(text == f'==> {one} <==\nnew\n', f'tail shows {text!r}')
-        with open(two, 'w') as file:
+        with open(two, 'a') as file:
             file.write('from two\n')
         text = read_until(process, 'from two\n')
         check(text == f'==> {two} <==\nfrom two\n', f'tail shows {text!r}')
