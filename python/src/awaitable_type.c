@@ -63,6 +63,16 @@ static PyObject *get_own_loop(PyObject *self, PyObject *unused)
     return Py_NewRef(as_awaitable(self)->face);
 }
 
+/* gather asks a cancelled one for it. */
+static PyObject *make_cancelled_error_again(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    struct awaitable *awaitable = as_awaitable(self);
+    if (awaitable->state == AWAITABLE_CANCELLED && awaitable->outcome)
+        return Py_NewRef(awaitable->outcome);
+    return PyObject_CallNoArgs(awaitable->face->state->CancelledError);
+}
+
 static PyObject *request_cancel(PyObject *self, PyObject *args, PyObject *keywords)
 {
     static const char *const names[] = {"msg", NULL};
@@ -238,6 +248,13 @@ static int set_blocking(PyObject *self, PyObject *value, void *unused)
     return truth < 0 ? -1 : 0;
 }
 
+static PyObject *get_cancel_message(PyObject *self, void *unused)
+{
+    (void)unused;
+    PyObject *message = as_awaitable(self)->cancel_message;
+    return Py_NewRef(message ? message : Py_None);
+}
+
 static PyObject *get_coroutine_name(PyObject *self, void *unused)
 {
     (void)unused;
@@ -331,6 +348,7 @@ static PyMethodDef awaitable_methods[] = {
     {"add_done_callback", (PyCFunction)(void (*)(void))add_done_callback, METH_VARARGS | METH_KEYWORDS,
      "Have a callable called when it ends."},
     {"remove_done_callback", remove_done_callback, METH_O, "Remove a callable; return how many there were."},
+    {"_make_cancelled_error", make_cancelled_error_again, METH_NOARGS, NULL},
     {"send", send_to_awaitable, METH_O, "Run it until it waits."},
     {"throw", (PyCFunction)(void (*)(void))throw_into_awaitable, METH_FASTCALL,
      "Cancel it, and raise an exception."},
@@ -340,6 +358,7 @@ static PyMethodDef awaitable_methods[] = {
 
 static PyGetSetDef awaitable_getset[] = {
     {"_asyncio_future_blocking", get_blocking, set_blocking, NULL, NULL},
+    {"_cancel_message", get_cancel_message, NULL, NULL, NULL},
     {"_loop", (getter)(void (*)(void))get_own_loop, NULL, NULL, NULL},
     {"__name__", get_coroutine_name, NULL, NULL, NULL},
     {"__qualname__", get_coroutine_name, NULL, NULL, NULL},
