@@ -58,6 +58,10 @@ class Loop(_core.LoopCore, Servers, Children, asyncio.SelectorEventLoop):
         self._close_core()
         self._forget_children()
 
+    async def shutdown_asyncgens(self):
+        await _core.end_tasks()  # those in C, at the moment when asyncio.run has ended its own
+        await super().shutdown_asyncgens()
+
     def _make_socket_transport(self, sock, protocol, waiter=None, *, extra=None, server=None):
         return SocketTransport(self, sock, protocol, waiter, extra, server)
 

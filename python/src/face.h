@@ -248,6 +248,8 @@ bool face_loop_may_call(struct face_loop *face);
  * forked child. */
 void face_loop_called(struct face_loop *face);
 
+/* Has the tasks in C of the running loop end, but the caller's: an awaitable. */
+PyObject *face_end_tasks(PyObject *module, PyObject *unused);
 PyObject *face_accept(PyObject *module, PyObject *number);
 PyObject *face_send_datagram(PyObject *module, PyObject *const *args, Py_ssize_t n_args);
 

@@ -40,7 +40,7 @@ static asyncio_loop *make_library_loop(void)
                                                 .overflow_report = -1};
     asyncio_loop *loop = asyncio_loop_new(&options);
     if (!loop)
-        PyErr_Format(PyExc_OSError, "cannot make an event loop: %s", asyncio_error_message());
+        face_raise(asyncio_error_code());
     return loop;
 }
 

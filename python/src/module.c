@@ -184,6 +184,7 @@ static void free_module(void *module)
 static PyMethodDef module_methods[] = {
     {"accept", face_accept, METH_O, NULL},
     {"send_datagram", (PyCFunction)(void (*)(void))face_send_datagram, METH_FASTCALL, NULL},
+    {"end_tasks", face_end_tasks, METH_NOARGS, NULL},
     {"_leave_parent", face_leave_parent, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -269,6 +269,24 @@ class CancelTest(BridgeTest):
             awaitable.result()
 
     @with_loop
+    async def test_in_a_gather(self):
+        for message in None, 'enough':
+            for is_gathered in False, True:
+                awaitable = bridge.sleeps(1000.0)
+                gathered = asyncio.gather(awaitable, bridge.nothing(), return_exceptions=is_gathered)
+                await asyncio.sleep(0)
+                awaitable.cancel(msg=message)
+                if is_gathered:
+                    error = (await asyncio.wait_for(gathered, 60))[0]
+                else:
+                    with self.assertRaises(asyncio.CancelledError) as raised:
+                        await asyncio.wait_for(gathered, 60)
+                    error = raised.exception
+                self.assertIsInstance(error, asyncio.CancelledError)
+                if is_gathered:
+                    self.assertEqual(error.args, (message or '',))
+
+    @with_loop
     async def test_before_it_starts(self):
         task = asyncio.create_task(bridge.sleeps(1000))
         task.cancel()
@@ -609,6 +627,30 @@ class LifeTest(BridgeTest):
         with self.assertRaisesRegex(RuntimeError, 'closed'):
             globals()['kept'].cancel()
         del globals()['kept']
+
+    def test_a_run_ends_what_is_left(self):
+        cleaned = []
+
+        async def clean():
+            try:
+                await asyncio.sleep(1000)
+            finally:
+                await asyncio.sleep(0)
+                cleaned.append(True)
+
+        async def main():
+            loop = asyncio.get_running_loop()
+            left = [bridge.sleeps(1000.0), bridge.shields(0), bridge.awaits_below(clean, [], 3)]
+            gathered = asyncio.gather(*left, return_exceptions=True)
+            await asyncio.sleep(0.001)
+            return weakref.ref(loop), left, gathered
+        loop, left, gathered = libasyncio.run(main())
+        self.assertEqual(left[0].cancelled(), True)
+        self.assertEqual([awaitable.done() for awaitable in left], [True] * 3)
+        self.assertEqual(cleaned, [True])
+        del left, gathered
+        gc.collect()
+        self.assertIsNone(loop())
 
     def test_until_complete(self):
         loop = libasyncio.new_event_loop()

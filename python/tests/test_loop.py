@@ -1,7 +1,9 @@
 """The loop itself: closed ones, runs, exceptions that end a run, and loops that nobody closes."""
 import asyncio
 import contextvars
+import errno
 import gc
+import resource
 import socket
 import sys
 import threading
@@ -415,6 +417,18 @@ class ThreadTest(LoopTest):
         for thread in threads:
             thread.join()
         self.assertEqual(results, [5] * 8)
+
+
+class FailureTest(unittest.TestCase):
+    def test_too_many_open_files(self):
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+        try:
+            with self.assertRaises(OSError) as raised:
+                libasyncio._core.LoopCore()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        self.assertEqual(raised.exception.errno, errno.EMFILE)
 
 
 class GarbageTest(unittest.TestCase):
