@@ -84,6 +84,7 @@ static const struct fault_ways all_ways[] = {
     {"readv", {-ECONNRESET}},
     {"recv", {-ECONNRESET, -ETIMEDOUT}},
     {"recvmsg", {-ECONNREFUSED}},
+    {"ring_enter", {-EBUSY, -ENOMEM, -EINTR}},
     {"send", {-ECONNRESET, -EPIPE}},
     {"sendmsg", {-ECONNRESET, -ENETUNREACH}},
     {"sendto", {-ECONNREFUSED}},

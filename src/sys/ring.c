@@ -38,8 +38,13 @@ static int ring_setup(unsigned entries, struct io_uring_params *params)
 static int ring_enter(const struct asy_ring *ring, unsigned entries, unsigned completions, unsigned flags,
                       const struct io_uring_getevents_arg *arg)
 {
-    if (!ring->is_ending && ASY_FAULT("ring_enter") && !asy_fault.sticky) /* nothing is short for ever */
-        return -EAGAIN;
+    if (!ring->is_ending && ASY_FAULT("ring_enter") && !asy_fault.sticky) { /* nothing is short for ever */
+        int err = asy_fault_error("ring_enter", -EAGAIN);
+        if (err != -ENOMEM || entries < 2)
+            return err;
+        entries /= 2; /* memory for some of them: then the kernel tells how many */
+        completions = 0;
+    }
     int saved = errno;
     return (int)kernel_result(
         syscall(SYS_io_uring_enter, ring->fd, entries, completions, flags, arg, sizeof *arg), saved);

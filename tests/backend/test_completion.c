@@ -308,6 +308,54 @@ TEST(a_kernel_that_is_short_of_memory_is_asked_again)
     close(fds[0]);
 }
 
+/* A ring with room for 4, of which the kernel has taken some when a call fails, in each way in which one can.
+ * What it has not taken goes in with the next call, behind nothing that was begun later. */
+static void check_failed_enter(uint64_t nth, unsigned way)
+{
+    static struct probe probes[20];
+    const int count = sizeof probes / sizeof probes[0];
+    struct completions c;
+    struct probe reader;
+    int fds[2], failures = 0, begun = 0;
+    open_completions(&c, 4, 8);
+    assert_int_equal(pipe(fds), 0);
+    init_probe(&reader, fds[0]); /* what makes room in the end */
+    asy_op_begin(&c, &reader.op);
+    assert_int_equal(asy_completions_enter(&c, 0), 0);
+    for (int i = 0; i < count; i++)
+        init_probe(&probes[i], -1);
+    for (; begun < 15; begun++)
+        asy_op_begin(&c, &probes[begun].op);
+    asy_fault_arm_way(nth, way);
+    while (c.under_way > 1) {
+        failures += asy_completions_enter(&c, 0) != 0;
+        for (; failures && begun < count; begun++)
+            asy_op_begin(&c, &probes[begun].op);
+        asy_completions_reap(&c, UINT32_MAX);
+    }
+    asy_fault_disarm();
+    assert_true(failures >= 1);
+    assert_false(c.is_broken);
+    for (int i = 0; i < count; i++) {
+        assert_int_equal(probes[i].times, 1);
+        assert_int_equal(probes[i].place, i);
+        assert_false(probes[i].is_refused);
+    }
+    assert_int_equal(reader.times, 0);
+    close(fds[1]);
+    settle(&c);
+    check_closes(&c);
+    close(fds[0]);
+}
+
+TEST(a_failed_call_keeps_the_order)
+{
+    assert_int_equal(asy_fault_ways("ring_enter"), 4);
+    for (uint64_t nth = 1; nth <= 4; nth++)
+        for (unsigned way = 0; way < 4; way++)
+            check_failed_enter(nth, way);
+}
+
 /* Nothing that it has would ever make room. */
 TEST(it_refuses_what_would_wait_for_ever)
 {
