@@ -32,6 +32,9 @@
 #define PAUSE_MS 1
 /* How long the end of the loop waits for what is under way. */
 #define END_NS INT64_C(5000000000)
+/* Without the ring a wait is at most so long: those of tests, and of tasks that clean up. */
+#define LOST_MS 100
+#define NS_PER_MS INT64_C(1000000)
 
 /* A descriptor of ours that the ring looks at, for good. */
 struct look {
@@ -50,7 +53,8 @@ struct uring {
     int wakefd;
     bool has_levels;  /* there have been level watches */
     bool is_levelled; /* the set may have news although it does not say so */
-    bool has_ended;
+    bool is_lost;     /* the ring broke, and the loop was told */
+    bool has_ended, has_leaked;
     /* Readable when there is something to reap, or a wake-up; -1: nobody has asked for it. The kernel puts
      * off its signal for one that another eventfd has caused, so a wake-up signals both. */
     _Atomic int eventfd;
@@ -204,12 +208,36 @@ static bool clear_eventfd(struct uring *uring)
     return asy_sys_eventfd_clear(uring->eventfd);
 }
 
+/* The kernel takes nothing any more, as when a filter has come. What it had is not to be had back, so that
+ * the loop fails, once. After that epoll alone serves: the tasks end, and clean up. */
+static COLD int wait_without_ring(struct uring *uring, int64_t timeout_ns)
+{
+    static const char words[] = "asyncio: io_uring is lost: the kernel denies it now; the loop ends\n";
+    if (!uring->is_lost) {
+        uring->is_lost = true;
+        asy_sys_write(STDERR_FILENO, words, sizeof words - 1);
+        return -EIO;
+    }
+    bool is_told = asy_completions_has_any(&uring->completions);
+    struct pollfd fds[] = {{.fd = uring->set.fd, .events = POLLIN}, {.fd = uring->wakefd, .events = POLLIN}};
+    int limit_ms = timeout_ns < 0                     ? -1
+                   : timeout_ns < LOST_MS * NS_PER_MS ? (int)(timeout_ns / NS_PER_MS)
+                                                      : LOST_MS;
+    asy_sys_poll(fds, 2, is_told ? 0 : limit_ms);
+    asy_sys_eventfd_clear(uring->wakefd);
+    uring->set.has_news = true;
+    uring->base.fetched = 1;
+    return 0;
+}
+
 static HOT int uring_wait(struct asy_backend *backend, int64_t deadline_ns)
 {
     struct uring *uring = uring_of(backend);
     if (UNLIKELY(backend->fetched))
         return 0;
     int64_t timeout_ns = time_left(uring, deadline_ns);
+    if (UNLIKELY(uring->completions.is_broken))
+        return wait_without_ring(uring, timeout_ns);
     int err = keep_looking(uring);
     if (UNLIKELY(err))
         return err;
@@ -223,7 +251,7 @@ static HOT int uring_wait(struct asy_backend *backend, int64_t deadline_ns)
     /* Relaxed: a wake-up that still reads true signals once too often. */
     atomic_store_explicit(&uring->is_waiting, false, memory_order_relaxed);
     if (UNLIKELY(uring->completions.is_broken))
-        return -EIO;
+        return wait_without_ring(uring, 0);
     bool has_any = asy_completions_has_any(&uring->completions);
     backend->fetched = has_any || uring->set.has_news || uring->epoll->fetched;
     backend->fetches += has_any;
@@ -391,7 +419,9 @@ static int uring_fd(struct asy_backend *backend)
 
 static bool end_operations(struct uring *uring)
 {
-    return is_at_rest(uring) || asy_completions_end(&uring->completions, END_NS);
+    /* Nobody can ask a ring that is lost to end what it has. */
+    int64_t limit_ns = uring->completions.is_broken ? 0 : END_NS;
+    return is_at_rest(uring) || asy_completions_end(&uring->completions, limit_ns);
 }
 
 /* The kernel still writes to memory of ours, or may: all of it stays. */
@@ -407,8 +437,9 @@ static void uring_end(struct asy_backend *backend)
 {
     struct uring *uring = uring_of(backend);
     uring->has_ended = end_operations(uring);
-    if (!uring->has_ended)
+    if (!uring->has_ended && !uring->has_leaked)
         leak_operations(uring);
+    uring->has_leaked = !uring->has_ended;
 }
 
 static void uring_close(struct asy_backend *backend)

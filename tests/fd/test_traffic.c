@@ -6,6 +6,7 @@
 #include "fd/stream.h"
 #include "fd/stream_test.h"
 #include "fd/traffic.h"
+#include "support/deny.h"
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/wait.h>
@@ -452,6 +453,46 @@ ASYNC_TEST(an_idle_loop_sleeps)
     CHECK_EQUAL(asyncio_stream_close(stream), 0);
     close(peer);
     return 0;
+}
+
+/* ---- Lost ---------------------------------------------------------------------------------- */
+
+static intptr_t returns_three(void *arg)
+{
+    (void)arg;
+    return 3;
+}
+
+/* A filter comes while a receive is under way: the loop fails. Its tasks end in order, and may wait. */
+ASYNC(loses_the_ring)
+{
+    int peer;
+    char byte;
+    asyncio_stream *stream = receiving_stream(&peer);
+    CHECK(deny_call(DENY_RING_ENTER, EPERM));
+    CHECK_EQUAL(asyncio_stream_read(stream, &byte, 1), -ECANCELED);
+    CHECK_EQUAL(asyncio_sleep(0.01), 0);
+    CHECK_EQUAL(asyncio_to_thread(returns_three, NULL), 3);
+    asyncio_stream_abort(stream);
+    close(peer);
+    fputs("cleaned up; ", stderr);
+    return -ECANCELED;
+}
+
+static void runs_over_a_lost_ring(void)
+{
+    intptr_t result = asyncio_run(loses_the_ring());
+    fprintf(stderr, "%s; %s; %u failures\n", asyncio_strerror((int)result), asyncio_error_message(),
+            harness_failures());
+}
+
+TEST(a_ring_is_lost)
+{
+    check_prints(runs_over_a_lost_ring,
+                 "asyncio: io_uring is lost: the kernel denies it now; the loop ends\n"
+                 "cleaned up; asyncio: io_uring: 3 operations do not end; memory is lost\n"
+                 "Input/output error; the event loop cannot wait: Input/output error; 0 failures\n");
+    harness_settle();
 }
 
 /* ---- Masks ---------------------------------------------------------------------------------- */
