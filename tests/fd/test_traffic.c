@@ -257,6 +257,35 @@ ASYNC_TEST(deferred_writes_keep_their_order)
     return 0;
 }
 
+/* The socket has room for a part of what is deferred. What is written meanwhile comes behind all of it. */
+ASYNC_TEST(a_deferred_write_in_parts_keeps_its_order)
+{
+    static char large[4000000], got[sizeof large], block[8000];
+    asyncio_task *crowd[4];
+    int peer, room = 4096;
+    asyncio_stream *stream = stream_to(&peer, NULL);
+    CHECK_EQUAL(setsockopt(asyncio_stream_fd(stream), SOL_SOCKET, SO_SNDBUF, &room, sizeof room), 0);
+    size_t sent = 0, n = 0;
+    for (ssize_t part; (part = send(asyncio_stream_fd(stream), large, 1000, MSG_DONTWAIT)) > 0;)
+        sent += (size_t)part;
+    begin_crowd(crowd);
+    memset(block, 'd', sizeof block);
+    CHECK_EQUAL(asyncio_stream_write(stream, block, sizeof block), 0);
+    CHECK_EQUAL(stream->sending, sizeof block);
+    CHECK_EQUAL(asyncio_stream_write(stream, "e", 1), 0);
+    for (int turns = 0; n < sent + sizeof block + 1 && turns < 1000000; turns++) {
+        ssize_t part = recv(peer, got + n, 700, MSG_DONTWAIT);
+        n += part > 0 ? (size_t)part : 0;
+        asyncio_sleep(0);
+    }
+    end_crowd(crowd);
+    CHECK_EQUAL(n, sent + sizeof block + 1);
+    CHECK(memcmp(got + sent, block, sizeof block) == 0 && got[n - 1] == 'e');
+    CHECK_EQUAL(asyncio_stream_close(stream), 0);
+    close(peer);
+    return 0;
+}
+
 ASYNC_TEST(close_sends_what_is_deferred)
 {
     asyncio_task *crowd[4];
