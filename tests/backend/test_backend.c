@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <time.h>
 
 #define MS INT64_C(1000000)
@@ -265,6 +266,27 @@ TEST(the_descriptor_tells_of_a_wake)
     struct asy_backend *sim = opened(&asy_backend_sim);
     assert_int_equal(sim->ops->fd(sim), -ENOSYS);
     sim->ops->close(sim);
+}
+
+/* News of a descriptor, which no wake-up tells of: the kernel puts the ring's completion off. */
+TEST(its_descriptor_tells_of_events)
+{
+    EACH_REAL(i)
+    {
+        struct asy_backend *backend = opened(all[i]);
+        struct pollfd pollfd = {.fd = backend->ops->fd(backend), .events = POLLIN};
+        int fds[2];
+        assert_int_equal(pipe(fds), 0);
+        assert_int_equal(backend->ops->attach(backend, fds[0], 1, EPOLLIN | EPOLLET, false), 0);
+        assert_int_equal(wait_until(backend, now(backend)), 0);
+        assert_int_equal(poll(&pollfd, 1, 0), 0);
+        assert_int_equal(write(fds[1], "x", 1), 1);
+        assert_int_equal(poll(&pollfd, 1, 30000), 1);
+        backend->ops->detach(backend, fds[0]);
+        backend->ops->close(backend);
+        close(fds[0]);
+        close(fds[1]);
+    }
 }
 
 TEST(the_chooser_heeds_options)
