@@ -23,7 +23,8 @@
  *
  * A run fails when the scenario's result is an error (or `check` says so), when nothing is left that could
  * wake a task, when tasks run and run and time stands still, when the time limit is over, and when it leaves
- * something behind. The first failure is shrunk, told on stderr, and replayed by its seed:
+ * something behind. The first failure is shrunk, told on stderr, and replayed by its seed (a run that dies of
+ * a signal or a sanitizer tells its seed first):
  *
  *     asyncio: simulation failed: EDEADLK after 0.213 virtual seconds, seed 36 (run 36 of 100); needs the
  *     first 16 of 34 draws
@@ -163,6 +164,9 @@ ASYNCIO_SIM_API intptr_t asyncio_sim_sweep_faults(asyncio_coro *(*subject)(void 
  * host's name is known to the resolver. Inside a scenario; elsewhere the task has ended with ASYNCIO_ENOTASK.
  */
 ASYNCIO_SIM_API asyncio_task *asyncio_sim_start(const char *host, asyncio_coro *coro);
+ASYNCIO_SIM_API asyncio_task *asyncio_sim_start_at(const char *host, asyncio_coro *coro,
+                                                   const asyncio_site *site);
+#define asyncio_sim_start(host, coro) asyncio_sim_start_at((host), (coro), ASYNCIO_HERE)
 
 /* Sets one way between two hosts, which are made if need be. NULL for a host: any, those included that are
  * made later; the latest call that fits counts. NULL for the link: the options' one. What is on the way

@@ -62,13 +62,18 @@ static void print_overflow(const struct asy_stack *stack)
     asy_sys_write(STDERR_FILENO, line.text, line.used);
 }
 
-static void handle_fault(int signo, siginfo_t *info, void *context)
+void asy_overflow_tell(const siginfo_t *info)
 {
-    (void)context;
     asyncio_loop *loop = asy_running_loop;
     const struct asy_stack *stack = loop ? asy_stacks_find_guard(loop->stacks, info->si_addr) : NULL;
     if (stack)
         print_overflow(stack);
+}
+
+static void handle_fault(int signo, siginfo_t *info, void *context)
+{
+    (void)context;
+    asy_overflow_tell(info);
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = SIG_DFL;

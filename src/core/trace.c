@@ -267,6 +267,15 @@ void asy_trace_named(asyncio_loop *loop, const asyncio_task *task)
         write_record(trace, read_clock(loop), subject_of(TRACE_NAME, name, task), 0, 0);
 }
 
+void asy_trace_note(asyncio_loop *loop, const char *words)
+{
+    struct trace *trace = loop->trace;
+    uint32_t limit = TRACE_NAMES_BYTES / 2;
+    uint32_t name = trace->names_end < limit ? add_name(trace, words, limit) : 0;
+    if (name)
+        write_record(trace, read_clock(loop), subject_of(TRACE_MARK, name, trace->running), 0, 0);
+}
+
 HOT void asy_trace_made(asyncio_loop *loop, const asyncio_task *task)
 {
     struct trace *trace = loop->trace;

@@ -58,6 +58,8 @@ void asy_trace_next(asyncio_loop *loop);
 void asy_trace_made(asyncio_loop *loop, const asyncio_task *task);
 void asy_trace_done(asyncio_loop *loop, const asyncio_task *task);
 void asy_trace_named(asyncio_loop *loop, const asyncio_task *task);
+/* A mark whose words are made up. */
+void asy_trace_note(asyncio_loop *loop, const char *words);
 void asy_trace_cancelled(asyncio_loop *loop, const asyncio_task *task);
 /* Debug mode: a step, or for NULL a callback, was slow. */
 void asy_trace_slow(asyncio_loop *loop, const asyncio_task *task, int64_t took_ns);

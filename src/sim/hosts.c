@@ -138,20 +138,25 @@ const char *asy_sim_world_host_of(const asyncio_task *task)
     return asy_sim ? life_of_task(task)->host->name : "";
 }
 
-asyncio_task *asyncio_sim_start(const char *host, asyncio_coro *coro)
+asyncio_task *asyncio_sim_start_at(const char *host, asyncio_coro *coro, const asyncio_site *site)
 {
     asyncio_contextvar_token token;
     if (!asy_sim || !asy_running_loop || !host)
-        return asyncio_create_task(coro);
+        return asyncio_create_task_at(coro, site);
     struct sim_host *at = asy_sim_host(host);
     struct sim_life *life = at->life->is_over ? begin_life(at) : at->life;
     if (asyncio_contextvar_set(&life_here, life, &token)) {
         asyncio_coro_close(coro);
         return NULL;
     }
-    asyncio_task *task = asyncio_create_task(coro);
+    asyncio_task *task = asyncio_create_task_at(coro, site);
     asyncio_contextvar_reset(&life_here, token);
     return task;
+}
+
+asyncio_task *(asyncio_sim_start)(const char *host, asyncio_coro *coro)
+{
+    return asyncio_sim_start_at(host, coro, NULL);
 }
 
 static void cancel_tasks_of(const struct sim_life *life)

@@ -7,6 +7,7 @@
 #include "asyncio/runners.h"
 #include "asyncio/trace.h"
 #include "core/loop.h"
+#include "sim/blocks.h"
 #include "sim/run.h"
 #include "sim/world.h"
 #include "sys/net.h"
@@ -19,6 +20,7 @@ __attribute__((weak)) int __lsan_do_recoverable_leak_check(void);
 /* What a run has left. */
 struct leftovers {
     size_t tasks, objects, unstarted;
+    size_t blocks, bytes; /* of the library's memory */
 };
 
 static void say_nothing(asyncio_loop *loop, const asyncio_exception_context *context, void *arg)
@@ -130,6 +132,10 @@ static intptr_t judge_leftovers(const struct leftovers *left, struct sim_outcome
     append_count(what, sizeof what, left->tasks, "task");
     append_count(what, sizeof what, left->objects, "reference to a task or future");
     append_count(what, sizeof what, left->unstarted, "coroutine that was never awaited");
+    /* All of the others have blocks; and a thread of the program's may yet free some. */
+    if (!*what && left->blocks && outcome->is_controlled)
+        snprintf(what, sizeof what, "%zu block%s of the library's memory, %zu bytes", left->blocks,
+                 left->blocks == 1 ? "" : "s", left->bytes);
     if (!*what && has_leak())
         snprintf(what, sizeof what, "memory");
     if (!*what)
@@ -150,6 +156,7 @@ void asy_sim_run_once(struct sim_job *job, const struct sim_plan *plan, struct s
     int err = asy_sim_world_begin(&job->options);
     if (!err) {
         err = run_in_world(job, trace, outcome, &left);
+        left.blocks = asy_sim_blocks_left(&left.bytes);
         end_world(outcome);
     }
     asy_sim_history_end();

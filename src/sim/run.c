@@ -85,6 +85,7 @@ int asy_sim_batch_begin(struct sim_batch *batch, asyncio_coro *(*scenario)(void 
     int err = check_sim_options(&batch->job.options);
     if (err)
         return err;
+    asy_sim_deaths_watch();
     choose_seeds(batch, seeds);
     fill_defaults(&batch->job.options);
     for (int i = 0; i < 2 && batch->job.options.repeat > 0; i++)
@@ -171,6 +172,7 @@ intptr_t asy_sim_batch_run(struct sim_batch *batch, const char *what, size_t at)
     struct sim_failure failure = describe_run(batch, what);
     int repeat = batch->job.options.repeat;
     batch->job.is_quiet = at != 0; /* failures are meant to happen */
+    asy_sim_deaths_next(batch, at);
     bool is_repeated = repeat > 0 && batch->result.runs % (size_t)repeat == 0;
     asy_sim_run_once(&batch->job, &plan, is_repeated ? &batch->logs[0] : NULL, NULL, &failure.outcome);
     batch->result.runs++;
@@ -190,6 +192,7 @@ intptr_t asy_sim_batch_run(struct sim_batch *batch, const char *what, size_t at)
 
 intptr_t asy_sim_batch_end(struct sim_batch *batch, asyncio_sim_result *result)
 {
+    asy_sim_deaths_unwatch();
     for (int i = 0; i < 2; i++)
         asy_sim_free(batch->logs[i].steps);
     if (!batch->result.error)

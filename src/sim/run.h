@@ -4,6 +4,7 @@
  *   once.c      one run: a world and a loop, from start to end, and what it leaves
  *   direct.c    directs the loop meanwhile: order, limits, steps
  *   run.c       all runs of asyncio_sim_run and the sweeps: seeds, repeats
+ *   deaths.c    the seed of a run that takes the process with it
  *   shrink.c    fewer draws, as long as the failure is the same
  *   report.c    the failure in words
  *   sweep.c     cancels and failing calls in each place
@@ -95,6 +96,14 @@ bool asy_sim_batch_next(struct sim_batch *batch);
 intptr_t asy_sim_batch_run(struct sim_batch *batch, const char *what, size_t at);
 /* Returns the call's result. */
 intptr_t asy_sim_batch_end(struct sim_batch *batch, asyncio_sim_result *result);
+
+/* ---- deaths.c --------------------------------------------------------------------------- */
+
+/* From now until the end a run of this thread that dies of a signal or a sanitizer tells its seed. */
+void asy_sim_deaths_watch(void);
+void asy_sim_deaths_unwatch(void);
+/* The batch's next run begins; `at` is a sweep's place, or 0. */
+void asy_sim_deaths_next(const struct sim_batch *batch, size_t at);
 
 /* ---- shrink.c, report.c ------------------------------------------------------------------- */
 

@@ -2,6 +2,7 @@
  * What a scenario asks of chance itself. See asyncio/sim.h.
  */
 #include "asyncio/sim.h"
+#include "core/trace.h"
 #include "sim/draws.h"
 #include "sim/history.h"
 #include <stdarg.h>
@@ -31,4 +32,6 @@ void asyncio_sim_note(const char *format, ...)
     vsnprintf(words, sizeof words, format, args);
     va_end(args);
     asy_sim_said("note", words);
+    if (asy_running_loop && asy_running_loop->is_traced)
+        asy_trace_note(asy_running_loop, words);
 }

@@ -6,6 +6,7 @@
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
 #include "base/assert.h"
+#include "sim/blocks.h"
 #include "sim/net.h"
 #include "sys/net.h"
 #include "sys/sys.h"
@@ -369,6 +370,8 @@ static const struct asy_sim_ops calls_of_world = {
     .getaddrinfo = asy_sim_getaddrinfo,
     .getnameinfo = asy_sim_getnameinfo,
     .lookup_delay = asy_sim_lookup_delay,
+    .block_made = asy_sim_block_add,
+    .block_gone = asy_sim_block_remove,
     .attach = attach_to_world,
     .detach = detach_from_world,
     .next_ns = next_in_world,
@@ -433,6 +436,7 @@ size_t asy_sim_world_end(char *text, size_t bytes)
             asy_sim_close_real((int)fd);
     }
     asy_sim_leave();
+    asy_sim_blocks_end();
     asy_sim_datagrams_end();
     asy_sim_names_end();
     asy_sim_links_end();

@@ -24,6 +24,7 @@
 #include "sys/slab_single.h"
 #include "sys/sys.h"
 #include "sys/thread.h"
+#include "sys/world.h"
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -106,6 +107,7 @@ static struct region *region_new(void)
         asy_sys_free(region);
         return NULL;
     }
+    asy_sim_block_gone((uintptr_t)region); /* kept for later loops: no simulated run leaves it */
     region->chunks = map + (-(uintptr_t)map & (CHUNK_BYTES - 1));
     region->free = UINT64_MAX;
     region->map = map;
@@ -261,6 +263,7 @@ static struct cache *make_cache(void)
     struct cache *cache = asy_sys_alloc_aligned(_Alignof(struct cache), sizeof *cache);
     if (!cache)
         return NULL;
+    asy_sim_block_gone((uintptr_t)cache); /* the thread's, not the run's */
     for (size_t size_class = 0; size_class < CLASSES; size_class++) {
         cache->current[size_class] = &no_chunk;
         list_init(&cache->open[size_class]);
@@ -378,16 +381,27 @@ static COLD void *allocate_slowly(size_t bytes)
     return take_from_next_chunk(cache, class_of(bytes));
 }
 
-void *asy_slab_alloc(size_t bytes)
+static inline void *allocate_block(size_t bytes)
 {
-    if (ASY_FAULT("slab_alloc"))
-        return NULL;
     struct cache *cache = fast_cache;
     if (UNLIKELY(cache == NULL || bytes > ASY_SLAB_MAX))
         return allocate_slowly(bytes);
     size_t size_class = class_of(bytes);
     void *block = chunk_take(cache->current[size_class], (uint32_t)(size_class + 1) * CLASS_BYTES);
     return LIKELY(block != NULL) ? block : take_from_next_chunk(cache, size_class);
+}
+
+static COLD void *allocate_at_seam(size_t bytes)
+{
+    void *block = asy_fault_hit("slab_alloc") ? NULL : allocate_block(bytes);
+    if (block)
+        asy_sim_block_made(block, bytes);
+    return block;
+}
+
+void *asy_slab_alloc(size_t bytes)
+{
+    return ASY_SEAM() ? allocate_at_seam(bytes) : allocate_block(bytes);
 }
 
 /* The block's cache belongs to another thread, or to none. Release: this thread's writes to the block, its
@@ -404,6 +418,8 @@ static NOINLINE void push_foreign(struct cache *home, struct dead *block)
 void asy_slab_free(void *block, size_t bytes)
 {
     struct cache *cache = fast_cache;
+    if (ASY_SEAM())
+        asy_sim_block_gone((uintptr_t)block);
     if (UNLIKELY(cache == NULL || bytes > ASY_SLAB_MAX)) {
         if (bytes > ASY_SLAB_MAX || asy_slab_single_only()) {
             asy_slab_single_free(block);

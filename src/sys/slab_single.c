@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/compiler.h"
 #include "sys/sys.h"
+#include "sys/world.h"
 #include <pthread.h>
 #include <stdint.h>
 
@@ -50,6 +51,7 @@ void *asy_slab_single_alloc(size_t bytes, const void *home)
         asy_sys_free(single);
         return NULL;
     }
+    asy_sim_block_gone((uintptr_t)single); /* a simulated run counts the block alone */
     single->home = home;
     single->hidden = ~(uintptr_t)block;
     struct single **bucket = bucket_of(block);

@@ -34,10 +34,12 @@
 /* ---- Memory --------------------------------------------------------------- */
 
 /* The block, with errno as it was before the allocator failed. */
-static void *allocation_result(void *p, int saved_errno)
+static void *allocation_result(void *p, size_t bytes, int saved_errno)
 {
     if (UNLIKELY(!p))
         errno = saved_errno;
+    else if (ASY_SEAM())
+        asy_sim_block_made(p, bytes);
     return p;
 }
 
@@ -46,7 +48,7 @@ void *asy_sys_alloc(size_t bytes)
     if (ASY_FAULT("alloc"))
         return NULL;
     int saved = errno;
-    return allocation_result(malloc(bytes ? bytes : 1), saved);
+    return allocation_result(malloc(bytes ? bytes : 1), bytes, saved);
 }
 
 void *asy_sys_calloc(size_t count, size_t bytes)
@@ -54,7 +56,7 @@ void *asy_sys_calloc(size_t count, size_t bytes)
     if (ASY_FAULT("calloc"))
         return NULL;
     int saved = errno;
-    return allocation_result(count && bytes ? calloc(count, bytes) : calloc(1, 1), saved);
+    return allocation_result(count && bytes ? calloc(count, bytes) : calloc(1, 1), count * bytes, saved);
 }
 
 void *asy_sys_alloc_aligned(size_t alignment, size_t bytes)
@@ -65,7 +67,7 @@ void *asy_sys_alloc_aligned(size_t alignment, size_t bytes)
     void *p = NULL;
     if (posix_memalign(&p, alignment, bytes ? bytes : 1) != 0)
         p = NULL;
-    return allocation_result(p, saved);
+    return allocation_result(p, bytes, saved);
 }
 
 void *asy_sys_realloc(void *p, size_t bytes)
@@ -73,11 +75,17 @@ void *asy_sys_realloc(void *p, size_t bytes)
     if (ASY_FAULT("realloc"))
         return NULL;
     int saved = errno;
-    return allocation_result(realloc(p, bytes ? bytes : 1), saved);
+    volatile uintptr_t old = (uintptr_t)p; /* a number, since the block is gone when it is looked at */
+    p = realloc(p, bytes ? bytes : 1);
+    if (p && ASY_SEAM())
+        asy_sim_block_gone(old);
+    return allocation_result(p, bytes, saved);
 }
 
 void asy_sys_free(void *p)
 {
+    if (ASY_SEAM())
+        asy_sim_block_gone((uintptr_t)p);
     free(p);
 }
 

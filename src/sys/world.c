@@ -39,6 +39,18 @@ COLD bool asy_sim_has(int fd)
     return asy_sim && asy_sim->has(fd);
 }
 
+COLD void asy_sim_block_made(const void *block, size_t bytes)
+{
+    if (asy_sim)
+        asy_sim->block_made((uintptr_t)block, bytes);
+}
+
+COLD void asy_sim_block_gone(uintptr_t block)
+{
+    if (asy_sim && block)
+        asy_sim->block_gone(block);
+}
+
 /* ---- Shapes of calls -------------------------------------------------------- */
 
 COLD ssize_t asy_sim_receive(int fd, const struct iovec *parts, size_t count, int flags,

@@ -52,6 +52,9 @@ struct asy_sim_ops {
     int (*getnameinfo)(const struct sockaddr *address, socklen_t length, char *host, socklen_t host_length,
                        char *service, socklen_t service_length, int flags);
     double (*lookup_delay)(const char *host);
+    /* Memory of the library: a block was made (told again, perhaps, with a smaller size), is about to go. */
+    void (*block_made)(uintptr_t block, size_t bytes);
+    void (*block_gone)(uintptr_t block);
     /* For the virtual clock (backend/sim.c): as its attach and detach, ... */
     int (*attach)(int fd, uint64_t tag, uint32_t events, bool is_attached);
     void (*detach)(int fd);
@@ -74,6 +77,12 @@ void asy_sim_leave(void);
 
 /* Is the descriptor one of this thread's world? Reached only while the seam is in use. */
 bool asy_sim_has(int fd);
+
+/* Tell this thread's world, if it has one, of the library's memory: what a run leaves is a failure. Reached
+ * only while the seam is in use, or for blocks that are seldom made. A block that is kept for later loops is
+ * as good as gone. */
+void asy_sim_block_made(const void *block, size_t bytes);
+void asy_sim_block_gone(uintptr_t block);
 
 /* ---- The same shapes for the wrappers' other calls, made of recvmsg and sendmsg ----------------------- */
 

@@ -167,6 +167,7 @@ TEST(pct_lets_a_spinning_task_fall)
 
 ASYNC(fail_in_words)
 {
+    asyncio_sim_note("knocked %d times", 3);
     asyncio_sleep(0.25);
     return asyncio_raise(-EBUSY, "the door is locked");
 }
@@ -489,6 +490,13 @@ TEST(real_threads_are_not_controlled)
 
 /* ---- Traces -------------------------------------------------------------------------------------- */
 
+static bool file_has(FILE *file, const char *words)
+{
+    static char bytes[1 << 20];
+    size_t n = fread(bytes, 1, sizeof bytes, file);
+    return memmem(bytes, n, words, strlen(words)) != NULL;
+}
+
 TEST(a_trace_of_the_failing_run)
 {
     char path[64], magic[8] = "";
@@ -499,8 +507,9 @@ TEST(a_trace_of_the_failing_run)
         FILE *file = fopen(path, "r");
         assert_non_null(file);
         assert_int_equal(fread(magic, 1, 7, file), 7);
-        fclose(file);
         assert_memory_equal(magic, "asyncio", 7);
+        assert_true(file_has(file, "knocked 3 times"));
+        fclose(file);
     }
     unlink(path);
 }

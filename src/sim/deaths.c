@@ -1,0 +1,152 @@
+/*
+ * Deaths: a run that aborts or faults takes the process with it, and no report follows. The seed is told
+ * before that, from a handler of the signal, or by the sanitizer that ends the process. Whatever action the
+ * signal had before comes next.
+ *
+ * The handlers are the process's; they are installed while any thread simulates, and speak for the thread
+ * that dies.
+ */
+#include "base/compiler.h"
+#include "base/line.h"
+#include "base/signal_names.h"
+#include "core/overflow.h"
+#include "sim/run.h"
+#include "sys/short_lock.h"
+#include "sys/sys.h"
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+/* There with the sanitizers only. */
+__attribute__((weak)) void __sanitizer_set_death_callback(void (*callback)(void));
+
+/* The run at hand, by value: a handler of the program's may leave by longjmp, and the batch with it. */
+static THREAD_LOCAL struct {
+    bool is_on, has_own_seed;
+    uint64_t seed;
+    size_t run, runs, at;
+} current;
+
+static const int signals[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
+#define SIGNALS (sizeof signals / sizeof *signals)
+
+/* The lock holds all three together. */
+static struct asy_short_lock watch_lock;
+static unsigned watchers;
+static struct sigaction before[SIGNALS];
+
+/* ---- In the handler: async-signal-safe throughout ------------------------------------------------ */
+
+static void print_line(struct line *line)
+{
+    line->text[line->used++] = '\n';
+    asy_sys_write(STDERR_FILENO, line->text, line->used);
+    line->used = 0;
+}
+
+static void add_pair(struct line *line, const char *words, uint64_t number)
+{
+    line_add(line, words);
+    line_add_number(line, number, 10);
+}
+
+/* Once: after the signal a sanitizer may come, too. */
+static void tell_death(const char *cause)
+{
+    struct line line = {.used = 0};
+    if (!current.is_on)
+        return;
+    current.is_on = false;
+    line_add(&line, "asyncio: simulation died of ");
+    line_add(&line, cause);
+    add_pair(&line, ", seed ", current.seed);
+    add_pair(&line, " (run ", current.run);
+    add_pair(&line, " of ", current.runs);
+    line_add(&line, ")");
+    if (current.at)
+        add_pair(&line, ", place ", current.at);
+    print_line(&line);
+    add_pair(&line,
+             current.has_own_seed ? "asyncio: again: options.seed = " : "asyncio: again: ASYNCIO_SIM_SEED=",
+             current.seed);
+    if (!current.has_own_seed) {
+        line_add(&line, " ");
+        line_add(&line, program_invocation_name);
+    }
+    print_line(&line);
+}
+
+static void tell_sanitizer_death(void)
+{
+    asy_fault_disarm();
+    tell_death("what the sanitizer found");
+}
+
+static void handle_death(int signo, siginfo_t *info, void *context)
+{
+    size_t i = 0;
+    (void)context;
+    asy_fault_disarm(); /* a sweep's failing call is not to be one of these */
+    if (signo == SIGSEGV)
+        asy_overflow_tell(info);
+    tell_death(asy_signal_name(signo));
+    while (signals[i] != signo)
+        i++;
+    asy_sys_sigaction(signo, &before[i], NULL);
+    /* On return the faulting instruction runs again, and the earlier action follows. A signal that somebody
+     * sent has no such instruction, and is raised again. */
+    if (info->si_code <= 0)
+        asy_sys_raise(signo);
+}
+
+/* ---- Watching -------------------------------------------------------------------------------- */
+
+static void install_death_handlers(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = handle_death;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    for (size_t i = 0; i < SIGNALS; i++)
+        asy_sys_sigaction(signals[i], &action, &before[i]);
+    if (__sanitizer_set_death_callback)
+        __sanitizer_set_death_callback(tell_sanitizer_death);
+}
+
+/* But for those that the program has set meanwhile. */
+static void uninstall_death_handlers(void)
+{
+    struct sigaction now;
+    for (size_t i = 0; i < SIGNALS; i++)
+        if (asy_sys_sigaction(signals[i], NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) &&
+            now.sa_sigaction == handle_death)
+            asy_sys_sigaction(signals[i], &before[i], NULL);
+}
+
+void asy_sim_deaths_watch(void)
+{
+    short_lock_take(&watch_lock);
+    if (watchers++ == 0)
+        install_death_handlers();
+    short_lock_leave(&watch_lock);
+}
+
+void asy_sim_deaths_unwatch(void)
+{
+    current.is_on = false;
+    short_lock_take(&watch_lock);
+    if (--watchers == 0)
+        uninstall_death_handlers();
+    short_lock_leave(&watch_lock);
+}
+
+void asy_sim_deaths_next(const struct sim_batch *batch, size_t at)
+{
+    current.is_on = true;
+    current.has_own_seed = batch->job.has_own_seed;
+    current.seed = batch->seed;
+    current.run = batch->seed_index;
+    current.runs = batch->seeds;
+    current.at = at;
+}
