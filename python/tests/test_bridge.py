@@ -613,6 +613,45 @@ class LifeTest(BridgeTest):
         gc.collect()
         self.assertIsNone(weak())
 
+    @with_loop
+    async def test_nothing_is_kept_afterwards(self):
+        self.listen()
+        variable = contextvars.ContextVar('variable')
+
+        class Value:
+            pass
+
+        async def fails():
+            raise ValueError(1)
+
+        async def use():
+            value = Value()
+            variable.set(value)
+            try:
+                await bridge.awaits(fails, [])
+            except ValueError:
+                pass
+            return weakref.ref(value)
+
+        def make():
+            async def answers():
+                return 1
+            return bridge.awaits(answers, []), weakref.ref(answers)
+        awaitable, argument = make()
+        await awaitable
+        gc.collect()
+        self.assertIsNone(argument())
+        value = await asyncio.create_task(use())
+        await asyncio.sleep(0)  # the handle that ran the task's last step goes
+        gc.collect()
+        self.assertIsNone(value())
+        failed = bridge.fails(-5, '')
+        await asyncio.wait([failed])
+        self.assertRaises(OSError, failed.result)
+        del failed
+        gc.collect()
+        self.assertEqual(self.reports, [])  # the exception was looked at
+
     def test_a_loop_that_closes_meanwhile(self):
         loop = libasyncio.new_event_loop()
 
