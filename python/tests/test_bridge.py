@@ -646,7 +646,9 @@ class LifeTest(BridgeTest):
         gc.collect()
         self.assertIsNone(value())
         failed = bridge.fails(-5, '')
-        await asyncio.wait([failed])
+        failed.add_done_callback(lambda failed: None)
+        while not failed.done():
+            await asyncio.sleep(0)
         self.assertRaises(OSError, failed.result)
         del failed
         gc.collect()
