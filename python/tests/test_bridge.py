@@ -651,6 +651,7 @@ class LifeTest(BridgeTest):
             await asyncio.sleep(0)
         self.assertRaises(OSError, failed.result)
         del failed
+        await asyncio.sleep(0)  # its callback's handle goes
         gc.collect()
         self.assertEqual(self.reports, [])  # the exception was looked at
 
