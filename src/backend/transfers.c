@@ -16,10 +16,8 @@
 
 void asy_transfers_init(struct asy_transfers *transfers, struct completions *completions)
 {
-    *transfers = (struct asy_transfers){.completions = completions,
-                                        .receives = asy_uring_may("receive"),
-                                        .sends = asy_uring_may("send"),
-                                        .accepts = asy_uring_may("accept")};
+    *transfers = (struct asy_transfers){
+        .completions = completions, .receives = asy_uring_may("receive"), .sends = asy_uring_may("send")};
 }
 
 void asy_transfers_destroy(struct asy_transfers *transfers)

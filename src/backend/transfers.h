@@ -17,8 +17,8 @@
 
 struct asy_transfers {
     struct completions *completions;
-    bool receives, sends, accepts; /* what it may be asked for */
-    uint32_t sends_queued;         /* since the ring was last entered */
+    bool receives, sends;  /* what it may be asked for */
+    uint32_t sends_queued; /* since the ring was last entered */
     struct io_uring_buf_ring *slots;
     char *pool; /* NULL: nobody has received yet */
     size_t map_bytes;
