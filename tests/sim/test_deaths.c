@@ -137,6 +137,34 @@ TEST(a_seed_of_the_options)
     harness_settle();
 }
 
+/* No call works any more; but the seed is told. */
+ASYNC(die_without_memory)
+{
+    asyncio_queue queues[2];
+    int failures = 0, item = 1;
+    for (int i = 0; i < 2; i++) {
+        asyncio_queue_init(&queues[i], sizeof item, 0);
+        failures += asyncio_queue_put_nowait(&queues[i], &item) != 0;
+        asyncio_queue_destroy(&queues[i]);
+    }
+    if (failures == 2)
+        abort();
+    return 0;
+}
+
+static void die_in_sweep(void)
+{
+    asyncio_sim_sweep_faults(call_scenario, (void *)(uintptr_t)die_without_memory, NULL, NULL);
+}
+
+TEST(a_sweep_whose_calls_all_fail)
+{
+    const char *text = last_words(SIGABRT, die_in_sweep);
+    CHECK_HAS(text, "asyncio: simulation died of SIGABRT, seed 1 (run 1 of 10), place ");
+    CHECK_HAS(text, "asyncio: again: ASYNCIO_SIM_SEED=1 ");
+    harness_settle();
+}
+
 TEST(a_stack_overflow)
 {
     if (ASY_ASAN || ASY_TSAN)

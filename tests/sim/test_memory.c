@@ -33,7 +33,7 @@ static void *made[BLOCKS];
 
 static void make_block(int i)
 {
-    size_t bytes = 1 + (size_t)i % 3000;
+    size_t bytes = 1 + (size_t)i % 1000;
     made[i] = i % 4 == 0   ? asy_sys_alloc(bytes)
               : i % 4 == 1 ? asy_sys_calloc(1, bytes)
               : i % 4 == 2 ? asy_sys_alloc_aligned(64, bytes)
@@ -45,7 +45,7 @@ static void make_block(int i)
 static void free_block(int i)
 {
     if (i % 4 == 3)
-        asy_slab_free(made[i], 1 + (size_t)i % 3000);
+        asy_slab_free(made[i], 1 + (size_t)i % 1000);
     else
         asy_sys_free(made[i]);
 }
