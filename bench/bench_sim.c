@@ -1,4 +1,7 @@
-/* Simulated worlds: how many runs a minute of CPU time, five clients with 100 round trips of 16 bytes each. */
+/*
+ * sim: how many simulated runs are there in a minute of processor time? Five clients, each with 100 round
+ * trips of 16 bytes; the argument is the number of runs.
+ */
 #include <asyncio.h>
 #include <asyncio/sim.h>
 #include <stdio.h>
