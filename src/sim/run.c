@@ -10,6 +10,7 @@
 #include "sys/world.h"
 #include <errno.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +73,14 @@ static void choose_seeds(struct sim_batch *batch, size_t seeds)
     batch->seeds = replayed ? 1 : wanted ? (size_t)wanted : seeds;
 }
 
+/* Relaxed: only a thread's own batch is sure to be counted, and more is not asked. */
+static _Atomic unsigned batches;
+
+bool asy_sim_is_alone(void)
+{
+    return atomic_load_explicit(&batches, memory_order_relaxed) == 1;
+}
+
 int asy_sim_batch_begin(struct sim_batch *batch, asyncio_coro *(*scenario)(void *arg), void *arg,
                         const asyncio_sim_options *options, size_t seeds)
 {
@@ -85,6 +94,7 @@ int asy_sim_batch_begin(struct sim_batch *batch, asyncio_coro *(*scenario)(void 
     int err = check_sim_options(&batch->job.options);
     if (err)
         return err;
+    atomic_fetch_add_explicit(&batches, 1, memory_order_relaxed);
     asy_sim_deaths_watch();
     choose_seeds(batch, seeds);
     fill_defaults(&batch->job.options);
@@ -192,6 +202,7 @@ intptr_t asy_sim_batch_run(struct sim_batch *batch, const char *what, size_t at)
 
 intptr_t asy_sim_batch_end(struct sim_batch *batch, asyncio_sim_result *result)
 {
+    atomic_fetch_sub_explicit(&batches, 1, memory_order_relaxed);
     asy_sim_deaths_unwatch();
     for (int i = 0; i < 2; i++)
         asy_sim_free(batch->logs[i].steps);

@@ -89,6 +89,8 @@ struct sim_batch {
 /* 0, or the error that the call returns at once. */
 int asy_sim_batch_begin(struct sim_batch *batch, asyncio_coro *(*scenario)(void *arg), void *arg,
                         const asyncio_sim_options *options, size_t seeds);
+/* Does no other thread simulate just now? */
+bool asy_sim_is_alone(void);
 /* Takes the next seed. False: all have been. */
 bool asy_sim_batch_next(struct sim_batch *batch);
 /* Runs the job with the seed at hand. `what` says in words, for a sweep, which of its runs this is. 0, or the
