@@ -247,6 +247,8 @@ static HOT int uring_wait(struct asy_backend *backend, int64_t deadline_ns)
         fetch_events(uring);
     if (uring->set.has_news || uring->epoll->fetched)
         timeout_ns = 0;
+    else if (has_files_to_poll(backend)) /* the kernel has not taken what it was to do: it is asked again */
+        timeout_ns = timeout_ns >= 0 && timeout_ns < PAUSE_MS * NS_PER_MS ? timeout_ns : PAUSE_MS * NS_PER_MS;
     err = be_patient(uring, enter_ring(uring, timeout_ns));
     /* Relaxed: a wake-up that still reads true signals once too often. */
     atomic_store_explicit(&uring->is_waiting, false, memory_order_relaxed);
