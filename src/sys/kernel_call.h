@@ -20,66 +20,69 @@ static inline long kernel_result(long result, int saved_errno)
     return result;
 }
 
+/* ---- Their parts ----------------------------------------------------------------------------- */
+
+/* A call that is to fail in a test does so here. */
+#define PASS_FAULTS(name, fault)                                                                             \
+    do {                                                                                                     \
+        if (ASY_FAULT(name))                                                                                 \
+            return asy_fault_error(name, fault);                                                             \
+    } while (0)
+/* The same for a call with a descriptor, which may be one of a simulated world (world.h). */
+#define PASS_WORLD(fd, name, fault, simulated)                                                               \
+    do {                                                                                                     \
+        if (ASY_SEAM()) {                                                                                    \
+            if (asy_fault_hit(name))                                                                         \
+                return asy_fault_at(fd, name, fault);                                                        \
+            if (asy_sim_has(fd))                                                                             \
+                return simulated;                                                                            \
+        }                                                                                                    \
+    } while (0)
+/* Makes the call. */
+#define MAKE_CALL(type, call)                                                                                \
+    do {                                                                                                     \
+        int saved = errno;                                                                                   \
+        return (type)kernel_result((call), saved);                                                           \
+    } while (0)
+/* Makes a call that a signal may interrupt before it has done anything: then it is made again. */
+#define MAKE_CALL_AGAIN(call)                                                                                \
+    do {                                                                                                     \
+        int saved = errno;                                                                                   \
+        ssize_t result;                                                                                      \
+        do                                                                                                   \
+            result = (call);                                                                                 \
+        while (UNLIKELY(result < 0) && errno == EINTR);                                                      \
+        return kernel_result(result, saved);                                                                 \
+    } while (0)
+
+/* ---- The bodies ------------------------------------------------------------------------------ */
+
 #define KERNEL(name, fault, call)                                                                            \
     do {                                                                                                     \
-        if (ASY_FAULT(name))                                                                                 \
-            return asy_fault_error(name, fault);                                                             \
-        int saved = errno;                                                                                   \
-        return kernel_result((call), saved);                                                                 \
+        PASS_FAULTS(name, fault);                                                                            \
+        MAKE_CALL(long, call);                                                                               \
     } while (0)
-
-/* The same for calls that return an int. */
+/* For calls that return an int. */
 #define KERNEL_INT(name, fault, call)                                                                        \
     do {                                                                                                     \
-        if (ASY_FAULT(name))                                                                                 \
-            return asy_fault_error(name, fault);                                                             \
-        int saved = errno;                                                                                   \
-        return (int)kernel_result((call), saved);                                                            \
+        PASS_FAULTS(name, fault);                                                                            \
+        MAKE_CALL(int, call);                                                                                \
     } while (0)
-
-/* The same for calls that a signal may interrupt before they have done anything: they are made again. */
 #define KERNEL_AGAIN(name, fault, call)                                                                      \
     do {                                                                                                     \
-        if (ASY_FAULT(name))                                                                                 \
-            return asy_fault_error(name, fault);                                                             \
-        int saved = errno;                                                                                   \
-        ssize_t result;                                                                                      \
-        do                                                                                                   \
-            result = (call);                                                                                 \
-        while (UNLIKELY(result < 0) && errno == EINTR);                                                      \
-        return kernel_result(result, saved);                                                                 \
+        PASS_FAULTS(name, fault);                                                                            \
+        MAKE_CALL_AGAIN(call);                                                                               \
     } while (0)
-
-/*
- * The same for calls with a descriptor, which may be one of a simulated world (world.h). SOCKET is for calls
- * that return an int, SOCKET_AGAIN for those that are made again.
- */
+/* With a descriptor: SOCKET is for calls that return an int. */
 #define SOCKET(fd, name, fault, simulated, call)                                                             \
     do {                                                                                                     \
-        if (ASY_SEAM()) {                                                                                    \
-            if (asy_fault_hit(name))                                                                         \
-                return asy_fault_at(fd, name, fault);                                                        \
-            if (asy_sim_has(fd))                                                                             \
-                return simulated;                                                                            \
-        }                                                                                                    \
-        int saved = errno;                                                                                   \
-        return (int)kernel_result((call), saved);                                                            \
+        PASS_WORLD(fd, name, fault, simulated);                                                              \
+        MAKE_CALL(int, call);                                                                                \
     } while (0)
-
 #define SOCKET_AGAIN(fd, name, fault, simulated, call)                                                       \
     do {                                                                                                     \
-        if (ASY_SEAM()) {                                                                                    \
-            if (asy_fault_hit(name))                                                                         \
-                return asy_fault_at(fd, name, fault);                                                        \
-            if (asy_sim_has(fd))                                                                             \
-                return simulated;                                                                            \
-        }                                                                                                    \
-        int saved = errno;                                                                                   \
-        ssize_t result;                                                                                      \
-        do                                                                                                   \
-            result = (call);                                                                                 \
-        while (UNLIKELY(result < 0) && errno == EINTR);                                                      \
-        return kernel_result(result, saved);                                                                 \
+        PASS_WORLD(fd, name, fault, simulated);                                                              \
+        MAKE_CALL_AGAIN(call);                                                                               \
     } while (0)
 
 #endif
