@@ -93,6 +93,8 @@ void asy_op_cancel(struct completions *completions, struct asy_op *op);
  * more, or nothing that it has would make room, what has begun is refused.
  */
 int asy_completions_enter(struct completions *completions, int64_t timeout_ns);
+/* How soon a kernel that did not take all of it is asked again. */
+#define ASY_ASK_AGAIN_NS INT64_C(1000000)
 /* Calls `done` for completions that are there, `most` at most. Returns how many it took. */
 unsigned asy_completions_reap(struct completions *completions, unsigned most);
 /* Is there anything to reap? */

@@ -25,8 +25,6 @@
         8, 4                                                                                                 \
     }
 #define DONE_MAX 1024
-/* How soon a kernel that was short of memory is asked again. */
-#define AGAIN_NS 1000000
 
 enum ring_state {
     RING_UNTRIED, /* there is none, and nothing stands against one */
@@ -108,7 +106,7 @@ static int64_t send_files(struct epoll *epoll, int64_t deadline_ns)
         return 0;
     if (LIKELY(!asy_completions_has_unsent(&epoll->ring)))
         return deadline_ns;
-    int64_t again_ns = asy_sys_now_ns() + AGAIN_NS;
+    int64_t again_ns = asy_sys_now_ns() + ASY_ASK_AGAIN_NS;
     return deadline_ns < again_ns ? deadline_ns : again_ns;
 }
 

@@ -28,8 +28,6 @@
 #define ROOM 8192
 /* Completions that are told in one turn: what is left is told in the next. */
 #define REAPS_MAX 1024
-/* How soon a kernel that is short of memory is asked again. */
-#define PAUSE_MS 1
 /* How long the end of the loop waits for what is under way. */
 #define END_NS INT64_C(5000000000)
 /* Without the ring a wait is at most so long: those of tests, and of tasks that clean up. */
@@ -196,7 +194,7 @@ static int be_patient(const struct uring *uring, int err)
     if (LIKELY(!will_pass(err)))
         return err;
     if (!asy_completions_has_any(&uring->completions))
-        asy_sys_poll(NULL, 0, PAUSE_MS);
+        asy_sys_poll(NULL, 0, ASY_ASK_AGAIN_NS / NS_PER_MS);
     return 0;
 }
 
@@ -248,7 +246,7 @@ static HOT int uring_wait(struct asy_backend *backend, int64_t deadline_ns)
     if (uring->set.has_news || uring->epoll->fetched)
         timeout_ns = 0;
     else if (has_files_to_poll(backend)) /* the kernel has not taken what it was to do: it is asked again */
-        timeout_ns = timeout_ns >= 0 && timeout_ns < PAUSE_MS * NS_PER_MS ? timeout_ns : PAUSE_MS * NS_PER_MS;
+        timeout_ns = timeout_ns >= 0 && timeout_ns < ASY_ASK_AGAIN_NS ? timeout_ns : ASY_ASK_AGAIN_NS;
     err = be_patient(uring, enter_ring(uring, timeout_ns));
     /* Relaxed: a wake-up that still reads true signals once too often. */
     atomic_store_explicit(&uring->is_waiting, false, memory_order_relaxed);
