@@ -86,6 +86,19 @@ static void check_closes(struct completions *c)
     asy_completions_close(c);
 }
 
+static void open_with_pipe(struct completions *c, int fds[2], unsigned entries, unsigned room)
+{
+    open_completions(c, entries, room);
+    assert_int_equal(pipe(fds), 0);
+}
+
+static void check_closes_with_pipe(struct completions *c, const int fds[2])
+{
+    check_closes(c);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 TEST(an_operation_ends_once)
 {
     struct completions c;
@@ -108,8 +121,7 @@ TEST(it_waits_for_what_it_reads)
 {
     struct completions c;
     int fds[2];
-    open_completions(&c, 8, 16);
-    assert_int_equal(pipe(fds), 0);
+    open_with_pipe(&c, fds, 8, 16);
     struct probe probe;
     init_probe(&probe, fds[0]);
     asy_op_begin(&c, &probe.op);
@@ -120,9 +132,7 @@ TEST(it_waits_for_what_it_reads)
     settle(&c);
     assert_int_equal(probe.result, 4);
     assert_memory_equal(probe.text, "word", 4);
-    check_closes(&c);
-    close(fds[0]);
-    close(fds[1]);
+    check_closes_with_pipe(&c, fds);
 }
 
 TEST(done_may_begin_it_again)
@@ -164,8 +174,7 @@ TEST(it_can_be_taken_back_until_it_is_sent)
 {
     struct completions c;
     int fds[2];
-    open_completions(&c, 2, 4);
-    assert_int_equal(pipe(fds), 0);
+    open_with_pipe(&c, fds, 2, 4);
     struct probe probes[4];
     for (int i = 0; i < 4; i++) {
         init_probe(&probes[i], fds[0]);
@@ -192,8 +201,7 @@ TEST(a_cancelled_operation_ends_once)
     for (int stage = 0; stage < 3; stage++) {
         struct completions c;
         int fds[2];
-        open_completions(&c, 8, 16);
-        assert_int_equal(pipe(fds), 0);
+        open_with_pipe(&c, fds, 8, 16);
         struct probe probe;
         init_probe(&probe, fds[0]);
         asy_op_cancel(&c, &probe.op);
@@ -212,9 +220,7 @@ TEST(a_cancelled_operation_ends_once)
             assert_int_equal(read(fds[0], probe.text, sizeof probe.text), 4);
         asy_op_cancel(&c, &probe.op);
         assert_false(asy_completions_has_unsent(&c));
-        check_closes(&c);
-        close(fds[0]);
-        close(fds[1]);
+        check_closes_with_pipe(&c, fds);
     }
 }
 
@@ -222,8 +228,7 @@ TEST(one_without_room_is_cancelled_by_itself)
 {
     struct completions c;
     int fds[2];
-    open_completions(&c, 2, 4);
-    assert_int_equal(pipe(fds), 0);
+    open_with_pipe(&c, fds, 2, 4);
     struct probe probes[4];
     for (int i = 0; i < 4; i++) {
         init_probe(&probes[i], fds[0]);
@@ -243,9 +248,7 @@ TEST(one_without_room_is_cancelled_by_itself)
         assert_int_equal(probes[i].times, 1);
         assert_int_equal(probes[i].result, -ECANCELED);
     }
-    check_closes(&c);
-    close(fds[0]);
-    close(fds[1]);
+    check_closes_with_pipe(&c, fds);
 }
 
 /* The data has come, and is not reaped yet, when a cancel is asked for; then the operation begins again in
@@ -254,8 +257,7 @@ TEST(a_late_request_ends_what_began_before_it_alone)
 {
     struct completions c;
     int fds[2];
-    open_completions(&c, 8, 16);
-    assert_int_equal(pipe(fds), 0);
+    open_with_pipe(&c, fds, 8, 16);
     struct probe probe;
     init_probe(&probe, fds[0]);
     probe.again = &c;
@@ -279,17 +281,14 @@ TEST(a_late_request_ends_what_began_before_it_alone)
     settle(&c);
     assert_int_equal(probe.times, 2);
     assert_int_equal(probe.result, 3);
-    check_closes(&c);
-    close(fds[0]);
-    close(fds[1]);
+    check_closes_with_pipe(&c, fds);
 }
 
 TEST(a_kernel_that_is_short_of_memory_is_asked_again)
 {
     struct completions c;
     int fds[2];
-    open_completions(&c, 8, 16);
-    assert_int_equal(pipe(fds), 0);
+    open_with_pipe(&c, fds, 8, 16);
     struct probe reader, probe;
     init_probe(&reader, fds[0]);
     init_probe(&probe, -1);
@@ -317,8 +316,7 @@ static void check_failed_enter(uint64_t nth, unsigned way)
     struct completions c;
     struct probe reader;
     int fds[2], failures = 0, begun = 0;
-    open_completions(&c, 4, 8);
-    assert_int_equal(pipe(fds), 0);
+    open_with_pipe(&c, fds, 4, 8);
     init_probe(&reader, fds[0]); /* what makes room in the end */
     asy_op_begin(&c, &reader.op);
     assert_int_equal(asy_completions_enter(&c, 0), 0);
@@ -411,8 +409,7 @@ TEST(the_end_cancels_everything)
 {
     struct completions c;
     int fds[2];
-    open_completions(&c, 2, 4);
-    assert_int_equal(pipe(fds), 0);
+    open_with_pipe(&c, fds, 2, 4);
     struct probe probes[6];
     for (int i = 0; i < 6; i++) {
         init_probe(&probes[i], fds[0]);
@@ -428,9 +425,7 @@ TEST(the_end_cancels_everything)
         assert_int_equal(probes[i].result, -ECANCELED);
     }
     assert_true(asy_completions_end(&c, 0));
-    check_closes(&c);
-    close(fds[0]);
-    close(fds[1]);
+    check_closes_with_pipe(&c, fds);
 }
 
 static void *end_elsewhere(void *arg)
@@ -453,8 +448,7 @@ TEST(another_thread_is_refused)
     struct completions c;
     int fds[2];
     pthread_t thread;
-    open_completions(&c, 8, 16);
-    assert_int_equal(pipe(fds), 0);
+    open_with_pipe(&c, fds, 8, 16);
     struct probe sent, unsent;
     init_probe(&sent, fds[0]);
     init_probe(&unsent, fds[0]);
@@ -468,9 +462,7 @@ TEST(another_thread_is_refused)
     assert_int_equal(sent.times, 0);
     assert_true(asy_completions_end(&c, LONG_NS));
     assert_int_equal(sent.result, -ECANCELED);
-    check_closes(&c);
-    close(fds[0]);
-    close(fds[1]);
+    check_closes_with_pipe(&c, fds);
 }
 
 int main(void)

@@ -3,6 +3,7 @@
  * loss, jitter, pieces, resets, work on threads. check-hashes runs it in several processes, and built in
  * several ways.
  */
+#include "server.h"
 #include <asyncio.h>
 #include <asyncio/sim.h>
 #include <errno.h>
@@ -44,17 +45,6 @@ static asyncio_coro *handle(asyncio_stream *stream, void *arg)
     return answer(stream);
 }
 
-ASYNC(serve)
-{
-    asyncio_server *server;
-    int err = asyncio_start_server(handle, NULL, NULL, 80, NULL, &server);
-    if (err)
-        return err;
-    err = asyncio_server_serve_forever(server);
-    asyncio_server_release(server);
-    return err;
-}
-
 static int ask_once(int number)
 {
     asyncio_stream *stream;
@@ -89,7 +79,7 @@ ASYNC(ask, int, number)
 ASYNC(cluster)
 {
     asyncio_task *clients[CLIENTS];
-    asyncio_release(asyncio_sim_start("server", serve()));
+    asyncio_release(asyncio_sim_start("server", serve_on_80(handle)));
     for (int i = 0; i < CLIENTS; i++)
         clients[i] = asyncio_sim_start(i % 2 ? "odd" : "even", ask(i));
     while (asyncio_sleep(0.02) == 0 && !asyncio_done(clients[0]))

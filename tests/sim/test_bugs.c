@@ -3,6 +3,7 @@
  * error and the words that it should have; without the bug all seeds pass.
  */
 #include "sim/scenario.h"
+#include "sim/server.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,21 +37,10 @@ static asyncio_coro *make_handler(asyncio_stream *stream, void *arg)
     return handle_client(stream);
 }
 
-ASYNC(serve)
-{
-    asyncio_server *server;
-    int err = asyncio_start_server(make_handler, NULL, NULL, 80, NULL, &server);
-    if (err)
-        return err;
-    err = asyncio_server_serve_forever(server);
-    asyncio_server_release(server);
-    return err;
-}
-
 static void start_server(intptr_t (*handler)(asyncio_stream *stream))
 {
     serve_client = handler;
-    asyncio_release(asyncio_sim_start("server", serve()));
+    asyncio_release(asyncio_sim_start("server", serve_on_80(make_handler)));
     asyncio_sleep(0.1);
 }
 

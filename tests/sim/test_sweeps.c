@@ -3,6 +3,7 @@
  * what careless code leaves is found, with the place.
  */
 #include "sim/scenario.h"
+#include "sim/server.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,17 +38,6 @@ static asyncio_coro *handle(asyncio_stream *stream, void *arg)
     return answer(stream);
 }
 
-ASYNC(serve)
-{
-    asyncio_server *server;
-    int err = asyncio_start_server(handle, NULL, NULL, 80, NULL, &server);
-    if (err)
-        return err;
-    err = asyncio_server_serve_forever(server);
-    asyncio_server_release(server);
-    return err;
-}
-
 /* Asks once, and tries for a while: the server may not be there yet. */
 static int ask_server(asyncio_stream **stream)
 {
@@ -77,7 +67,7 @@ ASYNC(careful_client)
 
 ASYNC(careful_day)
 {
-    asyncio_task *server = asyncio_sim_start("server", serve());
+    asyncio_task *server = asyncio_sim_start("server", serve_on_80(handle));
     intptr_t got = asyncio_wait_for(careful_client(), 30); /* it may never be accepted */
     asyncio_cancel(server);
     intptr_t end = asyncio_await(server);
@@ -104,7 +94,7 @@ ASYNC(careless_client)
 
 ASYNC(careless_day)
 {
-    asyncio_release(asyncio_sim_start("server", serve()));
+    asyncio_release(asyncio_sim_start("server", serve_on_80(handle)));
     return asyncio_await(careless_client());
 }
 
@@ -201,7 +191,7 @@ ASYNC(two_connections)
 
 ASYNC(leak_when_full)
 {
-    asyncio_release(asyncio_sim_start("server", serve()));
+    asyncio_release(asyncio_sim_start("server", serve_on_80(handle)));
     int err = asyncio_sleep(1);
     return err ? err : asyncio_await(two_connections());
 }
@@ -230,7 +220,7 @@ ASYNC(ask_with_flaw)
 
 ASYNC(flawed_day)
 {
-    asyncio_release(asyncio_sim_start("server", serve()));
+    asyncio_release(asyncio_sim_start("server", serve_on_80(handle)));
     int err = asyncio_sleep(1);
     return err ? err : asyncio_await(ask_with_flaw());
 }

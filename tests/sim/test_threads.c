@@ -3,6 +3,7 @@
  */
 #include "asyncio.h"
 #include "asyncio/sim.h"
+#include "sim/server.h"
 #include "support/harness.h"
 #include <pthread.h>
 
@@ -22,22 +23,11 @@ static asyncio_coro *handle(asyncio_stream *stream, void *arg)
     return answer(stream);
 }
 
-ASYNC(serve)
-{
-    asyncio_server *server;
-    int err = asyncio_start_server(handle, NULL, NULL, 80, NULL, &server);
-    if (err)
-        return err;
-    err = asyncio_server_serve_forever(server);
-    asyncio_server_release(server);
-    return err;
-}
-
 ASYNC(ask)
 {
     asyncio_stream *stream;
     char bytes[32];
-    asyncio_release(asyncio_sim_start("server", serve()));
+    asyncio_release(asyncio_sim_start("server", serve_on_80(handle)));
     asyncio_sleep(0.01);
     int err = asyncio_open_connection("server", 80, NULL, &stream);
     if (err)

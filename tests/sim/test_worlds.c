@@ -3,6 +3,7 @@
  * that tries again while its server crashes; beside a world, the real one.
  */
 #include "sim/in_world.h"
+#include "sim/server.h"
 #include "support/net.h"
 #include "sys/net.h"
 #include "sys/sys.h"
@@ -31,17 +32,6 @@ static asyncio_coro *make_answer(asyncio_stream *stream, void *arg)
     return answer(stream);
 }
 
-ASYNC(serve)
-{
-    asyncio_server *server = NULL;
-    int err = asyncio_start_server(make_answer, NULL, NULL, 80, NULL, &server);
-    if (err)
-        return err;
-    err = asyncio_server_serve_forever(server);
-    asyncio_server_release(server);
-    return err;
-}
-
 /* Asks `count` times; 0, or the error that came between. */
 ASYNC(ask, int, count)
 {
@@ -67,7 +57,7 @@ static void end_task(asyncio_task *task)
 
 ASYNC(ask_and_answer)
 {
-    asyncio_task *server = asyncio_sim_start("server", serve());
+    asyncio_task *server = asyncio_sim_start("server", serve_on_80(make_answer));
     asyncio_sleep(0);
     asyncio_task *a = asyncio_sim_start("a", ask(20)), *b = asyncio_sim_start("b", ask(20));
     intptr_t err = asyncio_gather(NULL, a, b);
@@ -223,14 +213,14 @@ ASYNC(ask_until_answered)
 
 WORLD_TEST(crash_with_a_retrying_client, PLAIN_LINK)
 {
-    asyncio_task *server = asyncio_sim_start("server", serve());
+    asyncio_task *server = asyncio_sim_start("server", serve_on_80(make_answer));
     asyncio_sleep(0);
     asyncio_task *client = asyncio_sim_start("client", ask_until_answered());
     asyncio_sleep(5);
     CHECK_EQUAL(asyncio_sim_crash("server"), 0);
     CHECK_EQUAL(asyncio_await(server), -ECANCELED);
     asyncio_sleep(5);
-    server = asyncio_sim_start("server", serve()); /* it comes back */
+    server = asyncio_sim_start("server", serve_on_80(make_answer)); /* it comes back */
     CHECK(asyncio_await(client) > 1);
     end_task(server);
     return 0;
@@ -240,7 +230,7 @@ WORLD_TEST(crash_with_a_retrying_client, PLAIN_LINK)
 WORLD_TEST(partition, PLAIN_LINK)
 {
     asyncio_sim_link cut = PLAIN_LINK;
-    asyncio_task *server = asyncio_sim_start("server", serve());
+    asyncio_task *server = asyncio_sim_start("server", serve_on_80(make_answer));
     asyncio_sleep(0);
     asyncio_task *client = asyncio_sim_start("client", ask_until_answered());
     asyncio_sleep(3);
