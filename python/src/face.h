@@ -238,6 +238,8 @@ int face_call_protocol(struct face_loop *face, PyObject *method, PyObject *const
 /* Raises what a call of the library returned: OSError, MemoryError, TimeoutError, or RuntimeError with the
  * library's message. Returns NULL. */
 PyObject *face_raise(intptr_t err);
+/* Raises RuntimeError: this is a child, and the loop is its parent's. */
+void face_refuse_parents(void);
 
 /* A function of the module, for os.register_at_fork. */
 PyObject *face_leave_parent(PyObject *module, PyObject *unused);

@@ -398,7 +398,7 @@ static int refuse_queue(struct face_loop *face, intptr_t err)
     if (err < 0 && err != ASYNCIO_ESTATE)
         face_raise(err);
     else if (face_loop_check_open(face) == 0)
-        PyErr_SetString(PyExc_RuntimeError, "the event loop belongs to the parent process");
+        face_refuse_parents();
     return -1;
 }
 

@@ -118,6 +118,11 @@ PyObject *face_raise(intptr_t err)
     return NULL;
 }
 
+void face_refuse_parents(void)
+{
+    PyErr_SetString(PyExc_RuntimeError, "the event loop belongs to the parent process");
+}
+
 /* ---- Waits ----------------------------------------------------------------------- */
 
 static void let_go_of_lock(void *arg)
@@ -173,7 +178,7 @@ static PyObject *refuse_child(struct face_loop *face)
         face->error_type = face->error = face->error_traceback = NULL;
         return NULL;
     }
-    PyErr_SetString(PyExc_RuntimeError, "the event loop belongs to the parent process");
+    face_refuse_parents();
     return NULL;
 }
 
