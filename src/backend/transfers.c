@@ -28,10 +28,18 @@ void asy_transfers_destroy(struct asy_transfers *transfers)
     transfers->pool = NULL;
 }
 
+/* The kernel lets in so many completions each time (20 in Linux 6.18), and the one that matters may be behind
+ * them. */
 int asy_transfers_hand_over(struct asy_transfers *transfers)
 {
+    struct completions *completions = transfers->completions;
+    size_t tries = completions->under_way;
+    int err;
     transfers->sends_queued = 0;
-    return asy_completions_enter(transfers->completions, 0);
+    do
+        err = asy_completions_enter(completions, 0);
+    while (!err && asy_ring_is_due(&completions->ring) && tries--);
+    return err;
 }
 
 bool asy_transfers_are_told(const struct asy_transfers *transfers)

@@ -30,7 +30,8 @@ void asy_transfers_init(struct asy_transfers *transfers, struct completions *com
 /* Nothing is under way. */
 void asy_transfers_destroy(struct asy_transfers *transfers);
 
-/* Hands over what has begun, and lets what is over be reaped later. 0, or the error of the ring. */
+/* Hands over what has begun, and lets what is over be reaped later: what was cancelled is over then, unless a
+ * thread of the kernel's is at it. 0, or the error of the ring. */
 int asy_transfers_hand_over(struct asy_transfers *transfers);
 
 /* Is nothing received that its owner has not been told of? Then a call on the descriptor itself comes in

@@ -346,6 +346,27 @@ ASYNC_TEST(the_peer_sees_a_close_at_once)
     return 0;
 }
 
+/* Much has come for others: the kernel deals with that first, and not with all of it at once. */
+ASYNC_TEST(the_peer_sees_a_close_behind_others_at_once)
+{
+    static asyncio_stream *streams[100];
+    static int peers[100];
+    char byte;
+    for (size_t i = 0; i < 100; i++)
+        streams[i] = receiving_stream(&peers[i]);
+    for (size_t i = 0; i < 99; i++)
+        peer_sends(peers[i], "x");
+    CHECK_EQUAL(asyncio_stream_close(streams[99]), 0);
+    CHECK_EQUAL(recv(peers[99], &byte, 1, MSG_DONTWAIT), 0);
+    for (size_t i = 0; i < 99; i++) {
+        CHECK_EQUAL(asyncio_stream_readexactly(streams[i], &byte, 1), 1);
+        CHECK_EQUAL(asyncio_stream_close(streams[i]), 0);
+    }
+    for (size_t i = 0; i < 100; i++)
+        close(peers[i]);
+    return 0;
+}
+
 /* The file lives on in a copy, and nothing of ours takes its bytes any more. */
 ASYNC_TEST(a_copy_of_the_descriptor_goes_on)
 {
