@@ -2,39 +2,13 @@
  * Streams on io_uring: what is received and sent by completions. Whatever the kernel does with it, nothing is
  * lost, overtaken or held back for ever, and readers that are not there slow their peers down.
  */
-#include "backend/backend.h"
-#include "fd/stream.h"
-#include "fd/stream_test.h"
-#include "fd/traffic.h"
+#include "fd/traffic_test.h"
 #include "support/deny.h"
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/wait.h>
 
 #define MANY 400
-
-static struct fd_traffic *traffic_of(const asyncio_stream *stream)
-{
-    return stream->record->traffic;
-}
-
-static bool receives(const asyncio_stream *stream)
-{
-    return traffic_of(stream) && traffic_of(stream)->input == INPUT_ON;
-}
-
-/* A stream whose receive is under way: a reader has waited, and was cancelled. */
-static asyncio_stream *receiving_stream(int *peer)
-{
-    static char byte;
-    asyncio_stream *stream = stream_to(peer, NULL);
-    asyncio_task *reader = asyncio_create_task(read_exactly(stream, &byte, 1));
-    settle();
-    asyncio_cancel(reader);
-    CHECK_EQUAL(asyncio_await(reader), -ECANCELED);
-    CHECK(receives(stream));
-    return stream;
-}
 
 /* ---- Input ---------------------------------------------------------------------------------- */
 
@@ -175,33 +149,6 @@ ASYNC_TEST(large_and_small_reads_in_turn)
 }
 
 /* ---- Output --------------------------------------------------------------------------------- */
-
-static int turns_left;
-
-ASYNC(busies_itself)
-{
-    while (turns_left > 0) {
-        turns_left--;
-        asyncio_sleep(0);
-    }
-    return 0;
-}
-
-/* With so many tasks ready, small writes are deferred. */
-static void begin_crowd(asyncio_task *crowd[4])
-{
-    turns_left = 1000000;
-    for (int i = 0; i < 4; i++)
-        crowd[i] = asyncio_create_task(busies_itself());
-    asyncio_sleep(0);
-}
-
-static void end_crowd(asyncio_task *crowd[4])
-{
-    turns_left = 0;
-    for (int i = 0; i < 4; i++)
-        CHECK_EQUAL(asyncio_await(crowd[i]), 0);
-}
 
 static void expect_from(int peer, const char *bytes, size_t n)
 {
@@ -642,13 +589,5 @@ TEST(each_call_fails)
 
 int main(void)
 {
-    struct asy_backend *backend = NULL;
-    if (asy_backend_io_uring.open(&backend)) {
-        puts("there is no io_uring here: nothing is tested");
-        return 77;
-    }
-    backend->ops->close(backend);
-    setenv("ASYNCIO_BACKEND", "io_uring", 1);
-    use_descriptors();
-    return tests_run(NULL);
+    return traffic_tests();
 }
