@@ -17,6 +17,9 @@
 #define NO_OP 0
 /* How long the end sleeps, at most, before it asks again for what the kernel refused to do. */
 #define LOOK_MS 10
+/* What the kernel says to itself of a call that a signal interrupted (ERESTARTSYS and those behind it). Of an
+ * operation that its own threads carry out it may reach us. */
+#define RESTARTS_FROM 512
 
 /* ---- Names --------------------------------------------------------------------------------- */
 
@@ -243,6 +246,8 @@ static HOT void tell_completion(struct completions *completions, const struct io
         return;
     struct asy_done what = {
         .result = cqe->res, .flags = cqe->flags, .is_last = !(cqe->flags & IORING_CQE_F_MORE)};
+    if (UNLIKELY(what.result <= -RESTARTS_FROM))
+        what.result = -EINTR;
     if (what.is_last)
         settle_op(completions, op);
     op->kind->done(op, &what);

@@ -6,8 +6,11 @@
 #include "support/test.h"
 #include "sys/sys.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LONG_NS INT64_C(10000000000)
@@ -25,6 +28,7 @@ struct probe {
 };
 
 static int places;
+static char fifo_path[64];
 
 static void prepare_probe(struct asy_op *op, struct io_uring_sqe *sqe)
 {
@@ -282,6 +286,67 @@ TEST(a_late_request_ends_what_began_before_it_alone)
     assert_int_equal(probe.times, 2);
     assert_int_equal(probe.result, 3);
     check_closes_with_pipe(&c, fds);
+}
+
+/* A completion under the name that an operation had when it began before: it is nobody's. */
+TEST(a_late_word_about_an_earlier_time_is_dropped)
+{
+    struct completions c;
+    int fds[2];
+    open_with_pipe(&c, fds, 8, 16);
+    struct probe probe;
+    init_probe(&probe, fds[0]);
+    asy_op_begin(&c, &probe.op);
+    uint64_t earlier = asy_ring_queued_at(&c.ring, 0)->user_data;
+    assert_true(asy_op_take_back(&c, &probe.op));
+    asy_op_begin(&c, &probe.op);
+    assert_int_equal(asy_completions_enter(&c, 0), 0);
+    struct io_uring_sqe *late = asy_ring_next(&c.ring);
+    late->opcode = IORING_OP_NOP;
+    late->user_data = earlier;
+    assert_int_equal(asy_completions_enter(&c, LONG_NS), 0);
+    asy_completions_reap(&c, 10);
+    assert_int_equal(probe.times, 0);
+    assert_int_equal(write(fds[1], "word", 4), 4);
+    settle(&c);
+    assert_int_equal(probe.times, 1);
+    assert_int_equal(probe.result, 4);
+    check_closes_with_pipe(&c, fds);
+}
+
+/* A thread of the kernel's has it, which sleeps in it: the request is answered -EALREADY, and the operation
+ * ends when it is interrupted. */
+static void prepare_fifo(struct asy_op *op, struct io_uring_sqe *sqe)
+{
+    (void)op;
+    sqe->opcode = IORING_OP_OPENAT;
+    sqe->fd = AT_FDCWD;
+    sqe->addr = (uintptr_t)fifo_path;
+    sqe->open_flags = O_RDONLY | O_CREAT | O_CLOEXEC; /* what may create is never tried at once */
+    sqe->len = 0600;
+}
+
+static const struct asy_op_kind fifo_kind = {prepare_fifo, probe_done};
+
+TEST(a_cancelled_operation_of_a_kernel_thread_ends_once)
+{
+    struct completions c;
+    struct probe probe;
+    open_completions(&c, 8, 16);
+    snprintf(fifo_path, sizeof fifo_path, "/tmp/asyncio-fifo-%d", (int)getpid());
+    assert_int_equal(mkfifo(fifo_path, 0600), 0);
+    init_probe(&probe, -1);
+    probe.op.kind = &fifo_kind;
+    asy_op_begin(&c, &probe.op);
+    assert_int_equal(asy_completions_enter(&c, 20000000), 0);
+    assert_int_equal(asy_completions_reap(&c, 10), 0);
+    asy_op_cancel(&c, &probe.op);
+    asy_op_cancel(&c, &probe.op);
+    settle(&c);
+    assert_int_equal(probe.times, 1);
+    assert_true(probe.result == -ECANCELED || probe.result == -EINTR);
+    unlink(fifo_path);
+    check_closes(&c);
 }
 
 TEST(a_kernel_that_is_short_of_memory_is_asked_again)
