@@ -78,7 +78,7 @@ static void prepare_look(struct asy_op *op, struct io_uring_sqe *sqe)
 /* The kernel is short of something, and may not be in a while. */
 static bool will_pass(int err)
 {
-    return err == -EAGAIN || err == -EBUSY || err == -ENOMEM;
+    return err == -EAGAIN || err == -EBUSY || err == -ENOMEM || err == -EINTR;
 }
 
 static void tell_look(struct asy_op *op, const struct asy_done *what)
@@ -170,7 +170,8 @@ static void fetch_events(struct uring *uring)
     struct asy_backend *epoll = uring->epoll;
     int err = epoll->ops->wait(epoll, 0);
     uring->set.has_news = err != 0;
-    uring->set.err = err == -EINTR ? 0 : err;
+    if (UNLIKELY(err && err != -EINTR))
+        uring->set.err = err;
     uring->is_levelled = epoll->fetched && (uring->has_levels || epoll->fetched >= ASY_EPOLL_EVENTS);
     uring->base.fetches += epoll->fetched > 0;
 }
