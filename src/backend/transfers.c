@@ -155,6 +155,11 @@ void asy_receive_cancel(struct asy_receive *receive)
     asy_op_cancel(receive->transfers->completions, &receive->op);
 }
 
+bool asy_receive_take_back(struct asy_receive *receive)
+{
+    return asy_op_take_back(receive->transfers->completions, &receive->op);
+}
+
 /* ---- Sending --------------------------------------------------------------------------------------- */
 
 static void prepare_send(struct asy_op *op, struct io_uring_sqe *sqe)

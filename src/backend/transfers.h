@@ -55,6 +55,8 @@ void asy_receive_init(struct asy_receive *receive, int fd,
 /* Receives until it is cancelled, or the end comes. 0; or an error: there is no pool, and nothing began. */
 int asy_receive_begin(struct asy_transfers *transfers, struct asy_receive *receive);
 void asy_receive_cancel(struct asy_receive *receive);
+/* True: the kernel has not seen it, and nothing is under way. */
+bool asy_receive_take_back(struct asy_receive *receive);
 
 /* ---- Sending -------------------------------------------------------------------------------- */
 

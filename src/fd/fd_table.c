@@ -318,7 +318,9 @@ static struct fd_traffic *drop_record(asyncio_loop *loop, struct fd_record *reco
 void asy_fd_drop(asyncio_loop *loop, struct fd_record *record)
 {
     ASY_ASSERT(asy_fd_find(loop, record->fd) == record);
-    drop_record(loop, record);
+    struct fd_traffic *traffic = drop_record(loop, record);
+    if (UNLIKELY(traffic != NULL))
+        asy_traffic_let_go(traffic);
 }
 
 int asy_fd_close(asyncio_loop *loop, struct fd_record *record)

@@ -120,6 +120,21 @@ struct fd_traffic *asy_traffic_leave(struct fd_record *record)
     return traffic;
 }
 
+/* A kernel that does not listen now is not told at all of what it has not taken. */
+void asy_traffic_let_go(struct fd_traffic *traffic)
+{
+    struct asy_backend *backend = traffic->loop->backend;
+    ASY_ASSERT(!traffic->record);
+    if (!asy_transfers_hand_over(backend->transfers))
+        return;
+    if (traffic->receive.op.state != OP_IDLE)
+        backend->attached -= asy_receive_take_back(&traffic->receive);
+    if (traffic->send.op.state != OP_IDLE)
+        backend->attached -= asy_send_take_back(backend->transfers, &traffic->send);
+    if (!is_under_way(traffic))
+        free_traffic(traffic);
+}
+
 /* A kernel that does not listen now is told at least what the peer is to know. */
 int asy_traffic_close(struct fd_traffic *traffic, int fd)
 {

@@ -100,6 +100,9 @@ int asy_traffic_await_input(asyncio_loop *loop, struct fd_record *record);
 void asy_traffic_hears_of_end(struct fd_record *record);
 /* The descriptor is dropped. Returns the traffic if an operation is still under way, else NULL. */
 struct fd_traffic *asy_traffic_leave(struct fd_record *record);
+/* The descriptor of traffic that is still under way may be closed, and its number be another file's: no entry
+ * that the kernel has not taken names it from here on. */
+void asy_traffic_let_go(struct fd_traffic *traffic);
 /* Closes the descriptor of traffic that is still under way. 0, or close(2)'s error. */
 int asy_traffic_close(struct fd_traffic *traffic, int fd);
 
