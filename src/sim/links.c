@@ -16,6 +16,8 @@
 #define DEFAULT_LATENCY_S 0.001
 #define DEFAULT_WINDOW 65536
 #define LONGEST_S 1e6
+/* From here on sums are not to overflow: 146 years. */
+#define FAR_NS (INT64_C(1) << 62)
 
 struct rule {
     struct list node;
@@ -65,6 +67,8 @@ static void assign_link(struct sim_way *way, const asyncio_sim_link *link)
     way->link.window = link->window ? link->window : DEFAULT_WINDOW;
     way->latency_ns = llround(latency * NS_PER_S);
     way->jitter_ns = llround(link->jitter * NS_PER_S);
+    LIST_EACH_SAFE(node, next, &way->stuck)
+        asy_sim_pipe_look_for_room(LIST_ENTRY(node, struct sim_pipe, stuck));
     if (link->state == ASYNCIO_SIM_HOLD)
         return;
     struct list held;
@@ -99,6 +103,7 @@ static struct sim_way *make_way(struct sim_host *from, struct sim_host *to)
     way->from = from;
     way->to = to;
     list_init(&way->held);
+    list_init(&way->stuck);
     list_append(&links.ways, &entry->node);
     assign_link(way, find_link(from, to));
     return way;
@@ -122,6 +127,13 @@ struct sim_way *asy_sim_way(struct sim_host *from, struct sim_host *to)
     return from->ways[to->number];
 }
 
+/* What would take longer than the run can last never arrives. */
+static int64_t time_to_send(const struct sim_way *way, size_t bytes)
+{
+    double most_ns = way->busy_ns < FAR_NS ? (double)(FAR_NS - way->busy_ns) : 0;
+    return llround(fmin((double)bytes / way->link.bandwidth * NS_PER_S, most_ns));
+}
+
 int64_t asy_sim_way_arrival(struct sim_way *way, size_t bytes)
 {
     int64_t now_ns = asy_sim_now();
@@ -130,7 +142,7 @@ int64_t asy_sim_way_arrival(struct sim_way *way, size_t bytes)
     if (way->busy_ns < now_ns)
         way->busy_ns = now_ns;
     if (way->link.bandwidth > 0)
-        way->busy_ns += llround((double)bytes / way->link.bandwidth * NS_PER_S);
+        way->busy_ns += time_to_send(way, bytes);
     int64_t late_ns = 0;
     if (way->jitter_ns) {
         late_ns = (int64_t)asy_sim_draw(SIM_JITTER, (uint64_t)way->jitter_ns + 1);

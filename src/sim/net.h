@@ -90,8 +90,9 @@ struct sim_way {
     struct sim_host *from, *to;
     asyncio_sim_link link; /* with its defaults filled in */
     int64_t latency_ns, jitter_ns;
-    int64_t busy_ns;  /* until then it sends what it was given */
-    struct list held; /* of sim_held: what has arrived while it holds */
+    int64_t busy_ns;   /* until then it sends what it was given */
+    struct list held;  /* of sim_held: what has arrived while it holds */
+    struct list stuck; /* of sim_pipe: those whose sender waits for room */
 };
 
 /* Something that waits until a way no longer holds. */
@@ -170,6 +171,7 @@ struct sim_socket {
     unsigned side; /* which end of it */
     bool got_end, sent_end, shut_read, wants_room;
     bool is_coming;              /* amid the handshake */
+    bool has_failed;             /* to connect; the next call says so */
     struct sim_socket *listener; /* of which it is a client that was not accepted yet */
     struct list waiting;         /* there: among those on the way, or those to accept */
     struct list clients_coming, clients;
@@ -251,6 +253,7 @@ struct sim_chunk {
 struct sim_pipe {
     struct sim_event event; /* the first chunk arrives */
     struct sim_held held;
+    struct list stuck; /* of its way: the sender waits for room */
     struct sim_connection *connection;
     unsigned from; /* the sender's side */
     struct sim_way *way;
@@ -284,6 +287,12 @@ void asy_sim_pipe_signal(struct sim_pipe *pipe, enum sim_chunk_kind kind);
 size_t asy_sim_pipe_write(struct sim_pipe *pipe, const struct iovec *parts, size_t count);
 /* Takes, or with `peeks` copies, what has arrived: how many bytes. */
 size_t asy_sim_pipe_read(struct sim_pipe *pipe, const struct iovec *parts, size_t count, bool peeks);
+/* The sender waits until there is room. */
+void asy_sim_pipe_want_room(struct sim_pipe *pipe);
+/* A sender that waits is woken, if there is room. */
+void asy_sim_pipe_look_for_room(struct sim_pipe *pipe);
+/* A sender that waits asks whether the other end is still there: if not, a reset answers. */
+void asy_sim_pipe_probe(struct sim_pipe *pipe);
 /* All that is on the way is lost. */
 void asy_sim_pipe_cut(struct sim_pipe *pipe);
 

@@ -62,6 +62,10 @@ static void heed_option(struct sim_socket *socket, int level, int name, int numb
         socket->send_buffer = (size_t)number * 2;
     else if (name == SO_RCVBUF)
         socket->receive_buffer = (size_t)number * 2;
+    if (socket->connection) { /* there may be more room now */
+        asy_sim_pipe_look_for_room(asy_sim_pipe_out(socket));
+        asy_sim_pipe_look_for_room(asy_sim_pipe_in(socket));
+    }
 }
 
 int asy_sim_setsockopt(struct sim_socket *socket, int level, int name, const void *value, socklen_t length)

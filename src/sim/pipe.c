@@ -100,9 +100,15 @@ static enum passage look_at_way(const struct sim_pipe *pipe, const struct sim_ch
     return state == ASYNCIO_SIM_DROP || chunk->tries >= count_tries(chunk) ? IS_LOST : PASSES;
 }
 
+/* What comes for an end that was reset is lost, and what is behind it: a reset will answer it. */
 static void land_bytes(struct sim_pipe *pipe, const struct sim_chunk *chunk)
 {
+    const struct sim_socket *to = pipe->connection->ends[!pipe->from];
     ASY_ASSERT(pipe->flying >= chunk->bytes);
+    if (to && to->state == SIM_BROKEN) {
+        asy_sim_pipe_cut(pipe);
+        return;
+    }
     pipe->flying -= chunk->bytes;
     pipe->unread += chunk->bytes;
     pipe->received += chunk->bytes;
@@ -115,11 +121,21 @@ static void pass_chunk(struct sim_pipe *pipe)
     asy_sim_happened(chunk_words[chunk.kind], pipe->connection->number * 2 + pipe->from, chunk.bytes);
     if (chunk.kind == CHUNK_DATA)
         land_bytes(pipe, &chunk);
-    if (asy_sim_tcp_arrived(pipe, &chunk))
+    if (asy_sim_tcp_arrived(pipe, &chunk)) {
+        asy_sim_pipe_probe(&pipe->connection->pipes[0]);
+        asy_sim_pipe_probe(&pipe->connection->pipes[1]);
         return;
+    }
     chunk.at_ns = asy_sim_now();
     put_back_chunk(pipe, &chunk);
     lose_chunk(chunk_at(pipe, 0), asy_sim_now());
+}
+
+/* Nobody sends a reset again, but as the answer to an end that waits for room and asks for it. */
+static bool comes_again(const struct sim_pipe *pipe, const struct sim_chunk *chunk)
+{
+    const struct sim_socket *to = pipe->connection->ends[!pipe->from];
+    return chunk->kind != CHUNK_RESET || (to && to->wants_room);
 }
 
 /* The first chunk, which did not pass. */
@@ -130,7 +146,7 @@ static void stop_chunk(struct sim_pipe *pipe, enum passage passage)
         asy_sim_happened("refused", pipe->connection->number * 2 + pipe->from, chunk.kind);
         take_first_chunk(pipe);
         asy_sim_tcp_refused(pipe, &chunk);
-    } else if (chunk.kind == CHUNK_RESET) { /* nobody sends one again */
+    } else if (!comes_again(pipe, &chunk)) {
         take_first_chunk(pipe);
     } else if (chunk.tries >= count_tries(&chunk)) {
         asy_sim_happened("given up", pipe->connection->number * 2 + pipe->from, chunk.kind);
@@ -331,6 +347,35 @@ size_t asy_sim_pipe_read(struct sim_pipe *pipe, const struct iovec *parts, size_
     return n;
 }
 
+void asy_sim_pipe_probe(struct sim_pipe *pipe)
+{
+    const struct sim_connection *connection = pipe->connection;
+    const struct sim_socket *from = connection->ends[pipe->from], *to = connection->ends[!pipe->from];
+    bool is_quiet = !connection->pipes[0].chunk_count && !connection->pipes[1].chunk_count;
+    bool is_there = to && to->state != SIM_BROKEN;
+    if (is_quiet && !is_there && from && from->wants_room && from->state == SIM_OPEN)
+        asy_sim_pipe_signal(pipe, CHUNK_ACK);
+}
+
+void asy_sim_pipe_want_room(struct sim_pipe *pipe)
+{
+    pipe->connection->ends[pipe->from]->wants_room = true;
+    list_remove(&pipe->stuck);
+    if (pipe->way)
+        list_append(&pipe->way->stuck, &pipe->stuck);
+    asy_sim_pipe_probe(pipe);
+}
+
+void asy_sim_pipe_look_for_room(struct sim_pipe *pipe)
+{
+    struct sim_socket *from = pipe->connection->ends[pipe->from];
+    if (!from || !from->wants_room || pipe->used >= asy_sim_pipe_window(pipe))
+        return;
+    from->wants_room = false;
+    list_remove(&pipe->stuck);
+    asy_sim_socket_woke(from, EPOLLOUT);
+}
+
 void asy_sim_pipe_cut(struct sim_pipe *pipe)
 {
     pipe->chunk_count = 0;
@@ -352,6 +397,7 @@ struct sim_connection *asy_sim_connection_new(struct sim_host *from, struct sim_
         pipe->event.happen = chunk_due;
         pipe->held.release = way_no_longer_holds;
         list_init(&pipe->held.node);
+        list_init(&pipe->stuck);
         pipe->connection = connection;
         pipe->from = side;
         pipe->way = asy_sim_way(connection->hosts[side], connection->hosts[!side]);
@@ -368,6 +414,7 @@ void asy_sim_connection_settle(struct sim_connection *connection)
     for (unsigned side = 0; side < 2; side++) {
         struct sim_pipe *pipe = &connection->pipes[side];
         asy_sim_pipe_cut(pipe);
+        list_remove(&pipe->stuck);
         asy_sim_free(pipe->ring);
         asy_sim_free(pipe->chunks);
     }

@@ -86,7 +86,7 @@ ssize_t asy_sim_stream_send(struct sim_socket *socket, const struct msghdr *mess
         return 0;
     size_t n = asy_sim_pipe_write(asy_sim_pipe_out(socket), message->msg_iov, message->msg_iovlen);
     if (n < wanted)
-        socket->wants_room = true;
+        asy_sim_pipe_want_room(asy_sim_pipe_out(socket));
     return n ? (ssize_t)n : -EAGAIN;
 }
 

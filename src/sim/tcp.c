@@ -28,6 +28,7 @@ static void leave_connection(struct sim_socket *socket)
         return;
     connection->ends[socket->side] = NULL;
     socket->connection = NULL;
+    asy_sim_pipe_probe(&connection->pipes[!socket->side]);
     asy_sim_connection_settle(connection);
 }
 
@@ -61,8 +62,10 @@ static void fail_socket(struct sim_socket *socket, int error)
     if (was_open) {
         asy_sim_pipe_cut(asy_sim_pipe_out(socket));
         socket->state = SIM_BROKEN;
+        asy_sim_pipe_probe(asy_sim_pipe_in(socket));
     } else {
         socket->state = SIM_FRESH;
+        socket->has_failed = true;
         leave_connection(socket);
     }
     asy_sim_socket_woke(socket, EVERYTHING);
@@ -193,10 +196,7 @@ static void take_credit(struct sim_socket *to, size_t bytes)
     struct sim_pipe *out = asy_sim_pipe_out(to);
     ASY_ASSERT(out->used >= bytes);
     out->used -= bytes;
-    if (!to->wants_room)
-        return;
-    to->wants_room = false;
-    asy_sim_socket_woke(to, EPOLLOUT);
+    asy_sim_pipe_look_for_room(out);
 }
 
 /* For an end that is there. */
@@ -231,6 +231,8 @@ bool asy_sim_tcp_arrived(struct sim_pipe *pipe, const struct sim_chunk *chunk)
 {
     struct sim_connection *connection = pipe->connection;
     struct sim_socket *to = connection->ends[!pipe->from];
+    if (to && to->state == SIM_BROKEN)
+        to = NULL;
     if (chunk->kind == CHUNK_SYN)
         return take_syn(connection);
     bool is_answered = chunk->kind == CHUNK_SYN_ACK || chunk->kind == CHUNK_ACK || chunk->kind == CHUNK_DATA;
@@ -245,10 +247,11 @@ void asy_sim_tcp_given_up(struct sim_pipe *pipe, const struct sim_chunk *chunk)
 {
     struct sim_connection *connection = pipe->connection;
     struct sim_socket *from = connection->ends[pipe->from], *to = connection->ends[!pipe->from];
+    bool is_waited_for = chunk->kind == CHUNK_SYN_ACK || chunk->kind == CHUNK_CREDIT;
     asy_sim_pipe_cut(pipe);
     if (from)
         fail_socket(from, ETIMEDOUT);
-    if (to && (to->is_coming || chunk->kind == CHUNK_SYN_ACK || chunk->kind == CHUNK_CREDIT))
+    if (to && (is_waited_for || to->is_coming || to->wants_room))
         fail_socket(to, ETIMEDOUT);
 }
 
@@ -256,12 +259,11 @@ void asy_sim_tcp_refused(struct sim_pipe *pipe, const struct sim_chunk *chunk)
 {
     struct sim_connection *connection = pipe->connection;
     struct sim_socket *from = connection->ends[pipe->from], *to = connection->ends[!pipe->from];
-    if (chunk->kind == CHUNK_CREDIT || chunk->kind == CHUNK_RESET)
-        return;
+    bool is_waited_for = chunk->kind == CHUNK_SYN_ACK || chunk->kind == CHUNK_CREDIT;
     asy_sim_pipe_cut(pipe);
     if (from)
         asy_sim_tcp_reset(from);
-    if (to && chunk->kind == CHUNK_SYN_ACK)
+    if (to && (is_waited_for || to->wants_room))
         asy_sim_tcp_reset(to);
 }
 
@@ -284,11 +286,20 @@ static int listen_tcp(struct sim_socket *socket, int backlog)
     return 0;
 }
 
-static int check_state_to_connect(const struct sim_socket *socket)
+/* As on Linux: after a failure one call tells of it, even if its error was taken; the next one tries. */
+static int tell_failure(struct sim_socket *socket)
+{
+    int err = asy_sim_socket_take_error(socket);
+    bool had_failed = socket->has_failed;
+    socket->has_failed = false;
+    return had_failed && !err ? -ECONNABORTED : err;
+}
+
+static int check_state_to_connect(struct sim_socket *socket)
 {
     switch (socket->state) {
     case SIM_FRESH:
-        return 0;
+        return tell_failure(socket);
     case SIM_CONNECTING:
         return -EALREADY;
     case SIM_LISTENING:
@@ -340,7 +351,6 @@ static int connect_tcp(struct sim_socket *socket, const struct sockaddr *to, soc
     socket->side = 0;
     socket->there = place;
     socket->has_peer = true;
-    socket->error = 0;
     socket->state = SIM_CONNECTING;
     asy_sim_pipe_signal(&connection->pipes[0], CHUNK_SYN);
     return -EINPROGRESS;

@@ -156,6 +156,31 @@ WORLD_TEST(bandwidth, changed(narrow))
     return 0;
 }
 
+static void choke(asyncio_sim_link *link)
+{
+    link->bandwidth = 1e-12;
+}
+
+/* What takes longer than the world lasts never comes; and all sums of times hold. */
+WORLD_TEST(hardly_any_bandwidth, PLAIN_LINK)
+{
+    asyncio_task *server = start_server_host();
+    asyncio_stream *stream = connect_to_server();
+    wanted = 1;
+    begin_counting();
+    asyncio_sim_link link = changed(choke);
+    CHECK_EQUAL(asyncio_sim_set_link("test", "server", &link), 0);
+    for (int i = 0; i < 20; i++)
+        CHECK_EQUAL(asyncio_stream_write(stream, "hello", 5), 0);
+    asyncio_sleep(100000);
+    CHECK(got_at == 0);
+    asyncio_stream_abort(stream);
+    wanted = 0;
+    CHECK_EQUAL(asyncio_sim_reset("server", NULL), 1);
+    end_task(server);
+    return 0;
+}
+
 static void in_small_pieces(asyncio_sim_link *link)
 {
     link->segment = 100;
@@ -302,6 +327,18 @@ WORLD_TEST(refuse, PLAIN_LINK)
     asyncio_stream_close(stream);
     wanted = 0;
     CHECK_EQUAL(asyncio_sim_reset("server", NULL), 1); /* the other end, which has heard of nothing */
+    end_task(server);
+    return 0;
+}
+
+/* The answer to a connection that begins is refused: both ends hear of it. */
+WORLD_TEST(refuse_the_answer, PLAIN_LINK)
+{
+    asyncio_stream *stream = NULL;
+    asyncio_task *server = start_server_host();
+    set_state("server", "test", ASYNCIO_SIM_REFUSE);
+    CHECK_EQUAL(asyncio_open_connection("10.0.0.2", 80, NULL, &stream), -ECONNREFUSED);
+    CHECK_TIME(2);
     end_task(server);
     return 0;
 }

@@ -1,89 +1,12 @@
 /*
  * Simulated TCP beside Linux's: how connections begin and end, who hears what, and that raw calls fail.
  */
-#include "sim/in_world.h"
-#include "support/net.h"
-#include "sys/net.h"
-#include "sys/sys.h"
+#include "sim/sockets.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <math.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <unistd.h>
-
-static struct sockaddr_in address_of(const char *ip, int port)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    CHECK_EQUAL(inet_pton(AF_INET, ip, &address.sin_addr), 1);
-    return address;
-}
-
-static int open_tcp(void)
-{
-    int fd = asy_sys_socket(AF_INET, SOCK_STREAM, 0);
-    CHECK(fd > 2);
-    return fd;
-}
-
-static int listen_at(const char *ip, int port, int backlog)
-{
-    struct sockaddr_in address = address_of(ip, port);
-    int fd = open_tcp();
-    CHECK_EQUAL(asy_sys_bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-    CHECK_EQUAL(asy_sys_listen(fd, backlog), 0);
-    return fd;
-}
-
-static int connect_to(int fd, const char *ip, int port)
-{
-    struct sockaddr_in address = address_of(ip, port);
-    return asyncio_sock_connect(fd, (struct sockaddr *)&address, sizeof address);
-}
-
-/* A listener on a host of its own, in the calling task. */
-ASYNC(listen_as, int, port, int, backlog, int *, fd)
-{
-    *fd = listen_at("0.0.0.0", port, backlog);
-    return 0;
-}
-
-static int listen_on_host(const char *host, int port, int backlog)
-{
-    int fd = -1;
-    asyncio_await(asyncio_sim_start(host, listen_as(port, backlog, &fd)));
-    return fd;
-}
-
-/* Both ends of a connection from "test" to "server". */
-static void make_pair(int fds[2])
-{
-    int listener = listen_on_host("server", 80, 10);
-    fds[0] = open_tcp();
-    CHECK_EQUAL(connect_to(fds[0], "10.0.0.2", 80), 0);
-    fds[1] = asyncio_sock_accept(listener, NULL, NULL);
-    CHECK(fds[1] > 2);
-    asyncio_close(listener);
-}
-
-static void close_pair(const int fds[2])
-{
-    asyncio_close(fds[0]);
-    asyncio_close(fds[1]);
-}
-
-static ssize_t send_text(int fd, const char *text)
-{
-    ssize_t n = asyncio_sock_sendall(fd, text, strlen(text), 0);
-    return n < 0 ? n : n - (ssize_t)strlen(text);
-}
-
-static ssize_t receive(int fd)
-{
-    char block[64];
-    return asyncio_sock_recv(fd, block, sizeof block, 0);
-}
 
 /* ---- Beginnings ------------------------------------------------------------------------- */
 
@@ -115,11 +38,13 @@ WORLD_TEST(nobody_listens, PLAIN_LINK)
     int fd = open_tcp(), other = listen_on_host("server", 80, 1);
     CHECK_EQUAL(connect_to(fd, "10.0.0.2", 81), -ECONNREFUSED);
     CHECK_TIME(2);
+    CHECK_EQUAL(connect_to(fd, "10.0.0.2", 80), -ECONNABORTED); /* after a failure, once, as on Linux */
     CHECK_EQUAL(connect_to(fd, "10.0.0.1", 80), -ECONNREFUSED); /* this host: at once */
     CHECK_TIME(2);
+    CHECK_EQUAL(connect_to(fd, "10.0.0.1", 80), -ECONNABORTED);
     CHECK_EQUAL(connect_to(fd, "10.0.0.9", 80), -EHOSTUNREACH);
     CHECK_EQUAL(connect_to(fd, "192.0.2.1", 80), -EHOSTUNREACH);
-    CHECK_EQUAL(connect_to(fd, "10.0.0.2", 80), 0); /* it can be tried again */
+    CHECK_EQUAL(connect_to(fd, "10.0.0.2", 80), 0);
     CHECK_EQUAL(connect_to(fd, "10.0.0.2", 80), -EISCONN);
     asyncio_close(fd);
     asyncio_close(other);
@@ -147,6 +72,82 @@ WORLD_TEST(full_backlog, PLAIN_LINK)
         asyncio_close(fds[i]);
     asyncio_close(first);
     asyncio_close(listener);
+    return 0;
+}
+
+/* An error that nobody has taken is the next call's. */
+WORLD_TEST(an_error_of_the_last_try, PLAIN_LINK)
+{
+    int fd = open_tcp(), listener = listen_on_host("server", 80, 1);
+    struct sockaddr_in nobody = address_of("10.0.0.2", 81);
+    CHECK_EQUAL(asy_sys_connect(fd, (struct sockaddr *)&nobody, sizeof nobody), -EINPROGRESS);
+    CHECK_EQUAL(asy_sys_connect(fd, (struct sockaddr *)&nobody, sizeof nobody), -EALREADY);
+    asyncio_sleep(5);
+    CHECK_EQUAL(asy_sys_connect(fd, (struct sockaddr *)&nobody, sizeof nobody), -ECONNREFUSED);
+    CHECK_EQUAL(connect_to(fd, "10.0.0.2", 80), 0);
+    asyncio_close(fd);
+    asyncio_close(listener);
+    return 0;
+}
+
+/* A client that left amid the handshake answers with a reset, and its place is free. */
+WORLD_TEST(a_client_that_leaves, PLAIN_LINK)
+{
+    int listener = listen_on_host("server", 80, 0);
+    struct sockaddr_in address = address_of("10.0.0.2", 80);
+    int fd = open_tcp();
+    CHECK_EQUAL(asy_sys_connect(fd, (struct sockaddr *)&address, sizeof address), -EINPROGRESS);
+    asyncio_sleep(1.5);
+    asyncio_close(fd);
+    asyncio_sleep(2);
+    fd = open_tcp();
+    CHECK_EQUAL(connect_to(fd, "10.0.0.2", 80), 0);
+    CHECK_TIME(3.5 + 2);
+    asyncio_close(fd);
+    asyncio_close(listener);
+    return 0;
+}
+
+static int listen_and_share(const char *ip)
+{
+    int on = 1, fd = open_tcp();
+    struct sockaddr_in address = address_of(ip, 80);
+    CHECK_EQUAL(asy_sys_setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on), 0);
+    CHECK_EQUAL(asy_sys_bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    CHECK_EQUAL(asy_sys_listen(fd, 10), 0);
+    return fd;
+}
+
+/* How many clients of four to an address come to a listener; all are accepted. */
+static int count_clients(int listener, int other, const char *ip)
+{
+    int clients[4], count = 0;
+    for (int i = 0; i < 4; i++) {
+        clients[i] = open_tcp();
+        CHECK_EQUAL(connect_to(clients[i], ip, 80), 0);
+    }
+    for (int i = 0; i < 8; i++) {
+        int fd = asy_sys_accept(i % 2 ? listener : other, NULL, NULL);
+        count += fd >= 0 && i % 2;
+        if (fd >= 0)
+            asyncio_close(fd);
+    }
+    for (int i = 0; i < 4; i++)
+        asyncio_close(clients[i]);
+    return count;
+}
+
+/* Listeners that share a port take turns; one that names the address comes before one for any. */
+WORLD_TEST(listeners_that_share, PLAIN_LINK)
+{
+    int first = listen_and_share("0.0.0.0"), second = listen_and_share("0.0.0.0");
+    CHECK_EQUAL(count_clients(first, second, "127.0.0.1"), 2);
+    int exact = listen_and_share("127.0.0.1");
+    CHECK_EQUAL(count_clients(exact, first, "127.0.0.1"), 4);
+    CHECK_EQUAL(count_clients(exact, second, "10.0.0.1"), 0);
+    asyncio_close(first);
+    asyncio_close(second);
+    asyncio_close(exact);
     return 0;
 }
 
@@ -314,11 +315,29 @@ WORLD_TEST(crash, PLAIN_LINK)
     CHECK(world_time() == before + 2);
     int fd = open_tcp();
     CHECK_EQUAL(connect_to(fd, "10.0.0.2", 80), -ECONNREFUSED);
+    asyncio_close(fd);
+    fd = open_tcp();
     int listener = listen_on_host("server", 80, 1); /* its next life */
     CHECK_EQUAL(connect_to(fd, "10.0.0.2", 80), 0);
     asyncio_close(fd);
     asyncio_close(listener);
     close_pair(fds);
+    return 0;
+}
+
+/* One that nobody has accepted hears as little. */
+WORLD_TEST(crash_before_accept, PLAIN_LINK)
+{
+    int listener = listen_on_host("server", 80, 5), fd = open_tcp();
+    CHECK_EQUAL(connect_to(fd, "10.0.0.2", 80), 0);
+    asyncio_sleep(5);
+    CHECK_EQUAL(asyncio_sim_crash("server"), 0);
+    asyncio_sleep(100);
+    CHECK_EQUAL(asy_sys_socket_error(fd), 0);
+    CHECK_EQUAL(send_text(fd, "x"), 0);
+    CHECK_EQUAL(receive(fd), -ECONNRESET);
+    asyncio_close(fd);
+    asyncio_close(listener);
     return 0;
 }
 
