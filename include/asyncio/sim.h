@@ -123,8 +123,9 @@ typedef struct asyncio_sim_result {
  * 0: all passed. Else the first failure's error, which *result (may be NULL) and stderr tell in words: the
  * scenario's result, or what `check` returned; -EDEADLK: nothing was left that could wake a task; -ELOOP: a
  * busy loop, step_limit steps while time stood still; -ETIME: time_limit; ASYNCIO_EINCOMPLETE: tasks, sockets
- * or memory of the library were left; -EILSEQ: two runs with one seed were not the same, and the text says
- * from which step on. -EINVAL: an option is out of its range; ASYNCIO_ESTATE: a loop runs in this thread.
+ * or memory of the library were left, or a socket was closed by close(2) in place of asyncio_close; -EILSEQ:
+ * two runs with one seed were not the same, and the text says from which step on. -EINVAL: an option is out
+ * of its range; ASYNCIO_ESTATE: a loop runs in this thread.
  */
 ASYNCIO_SIM_API intptr_t asyncio_sim_run(asyncio_coro *(*scenario)(void *arg), void *arg,
                                          const asyncio_sim_options *options, asyncio_sim_result *result);

@@ -190,8 +190,12 @@ struct sim_socket *asy_sim_socket_new(const struct sim_kind *kind, struct sim_li
                                       int type);
 /* Gives it a number. That, or -EMFILE. */
 int asy_sim_socket_install(struct sim_socket *socket);
+/* The one with this number, or NULL. */
+struct sim_socket *asy_sim_socket_at(int fd);
 /* Frees the memory; the kind has closed it. */
 void asy_sim_socket_free(struct sim_socket *socket);
+/* The program has closed it, or it is lost. The number is the caller's to close. */
+void asy_sim_socket_close(struct sim_socket *socket);
 /* These events begin to hold, perhaps once more: the edge. */
 void asy_sim_socket_woke(struct sim_socket *socket, uint32_t events);
 /* Takes and clears its error: 0 or negative. */
@@ -202,6 +206,17 @@ int asy_sim_refuse(const char *what);
 int64_t asy_sim_now(void);
 
 extern const struct sim_kind asy_sim_tcp, asy_sim_udp, asy_sim_unix_stream, asy_sim_unix_datagram;
+
+/* ---- Numbers (numbers.c) ----------------------------------------------------------------------- */
+
+/* Somebody else has the number: a socket that had it is lost, which is told. */
+void asy_sim_number_taken(int fd);
+/* As close(2), for a number that a socket has. */
+int asy_sim_number_close(int fd);
+/* Takes over a descriptor, of which all are to be duplicates. */
+void asy_sim_numbers_begin(int origin);
+void asy_sim_numbers_close_all(void);
+void asy_sim_numbers_end(void);
 
 /* ---- Ports (ports.c) ------------------------------------------------------------------------- */
 

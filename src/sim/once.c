@@ -90,6 +90,8 @@ static int run_in_world(struct sim_job *job, const char *trace, struct sim_outco
 static void end_world(struct sim_outcome *outcome)
 {
     char words[sizeof outcome->socket_words];
+    asy_sim_world_open(words, sizeof words); /* finds those that are lost */
+    outcome->lost = asy_sim_world_lost(outcome->lost_words, sizeof outcome->lost_words);
     size_t sockets = asy_sim_world_end(words, sizeof words);
     if (outcome->sockets >= sockets)
         return;
@@ -137,10 +139,10 @@ static intptr_t judge_leftovers(const struct leftovers *left, struct sim_outcome
     if (!*what && left->blocks && outcome->is_controlled)
         snprintf(what, sizeof what, "%zu block%s of the library's memory, %zu bytes", left->blocks,
                  left->blocks == 1 ? "" : "s", left->bytes);
-    if (!*what && has_leak())
+    if (!*what && !outcome->lost && has_leak())
         snprintf(what, sizeof what, "memory");
     if (!*what)
-        return 0;
+        return outcome->lost ? ASYNCIO_EINCOMPLETE : 0; /* the report has them in any case */
     snprintf(outcome->words, sizeof outcome->words, "left behind: %.150s%s%.80s", what,
              *outcome->socket_words ? ": " : "", outcome->socket_words);
     return ASYNCIO_EINCOMPLETE;

@@ -59,6 +59,9 @@ void asy_sim_describe_failure(const struct sim_job *job, const struct sim_failur
         add_words(&lines, "asyncio: %s\n", failure->what);
     if (*outcome->words && outcome->verdict != -EDEADLK)
         add_words(&lines, "asyncio: %s\n", outcome->words);
+    if (outcome->lost)
+        add_words(&lines, "asyncio: %zu socket%s closed by close(2), not by the library: %s\n", outcome->lost,
+                  outcome->lost == 1 ? " was" : "s were", outcome->lost_words);
     if (*outcome->told)
         add_words(&lines, "asyncio: draw %llu: %s\n", (unsigned long long)failure->needed, outcome->told);
     add_words(&lines, "%s", outcome->waits);

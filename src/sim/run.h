@@ -52,6 +52,8 @@ struct sim_outcome {
     char told[192];             /* the draw of plan.tell_at */
     size_t sockets;             /* open when the loop closed */
     char socket_words[128];     /* some of them */
+    size_t lost;                /* sockets that the program has closed by close(2) */
+    char lost_words[192];       /* some of those */
     char waits[SIM_WAITS_TEXT]; /* lines: what tasks waited in at a deadlock */
 };
 

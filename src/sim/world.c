@@ -1,6 +1,6 @@
 /*
- * A thread's simulated world: its descriptors, their events, and the calls of the seam, each of which finds
- * the socket and hands it to its kind. See world.h and sys/world.h.
+ * A thread's simulated world: its sockets, their events, and the calls of the seam, each of which finds the
+ * socket and hands it to its kind. See world.h and sys/world.h.
  */
 #include "sim/world.h"
 #include "asyncio/errors.h"
@@ -18,9 +18,6 @@
 
 static THREAD_LOCAL struct {
     bool is_on;
-    int origin;                  /* of which all descriptors are duplicates */
-    struct sim_socket **sockets; /* by number */
-    size_t room, count;
     struct list pending;
     struct list told; /* level-triggered ones, to be looked at again */
 } world;
@@ -55,50 +52,10 @@ void asy_sim_socket_free(struct sim_socket *socket)
     asy_sim_free(socket);
 }
 
-static void close_socket_of_world(struct sim_socket *socket)
-{
-    world.sockets[socket->fd] = NULL;
-    world.count--;
-    if (!socket->is_gone)
-        socket->kind->close(socket);
-    asy_sim_socket_free(socket);
-}
-
-static void make_room_for_number(size_t fd)
-{
-    size_t room = world.room ? world.room : 64;
-    while (room <= fd)
-        room *= 2;
-    world.sockets = asy_sim_realloc(world.sockets, room * sizeof(struct sim_socket *));
-    memset(world.sockets + world.room, 0, (room - world.room) * sizeof(struct sim_socket *));
-    world.room = room;
-}
-
-int asy_sim_socket_install(struct sim_socket *socket)
-{
-    int fd = asy_sim_dup(world.origin);
-    if (fd < 0)
-        return fd;
-    if ((size_t)fd >= world.room)
-        make_room_for_number((size_t)fd);
-    if (world.sockets[fd]) /* the program has closed it by close(2) */
-        close_socket_of_world(world.sockets[fd]);
-    world.sockets[fd] = socket;
-    world.count++;
-    socket->fd = fd;
-    list_append(&socket->life->sockets, &socket->of_life);
-    return fd;
-}
-
-static struct sim_socket *find_socket(int fd)
-{
-    return fd >= 0 && (size_t)fd < world.room ? world.sockets[fd] : NULL;
-}
-
 /* The socket that a call is for. NULL: its host has crashed. */
 static struct sim_socket *live_socket(int fd)
 {
-    struct sim_socket *socket = find_socket(fd);
+    struct sim_socket *socket = asy_sim_socket_at(fd);
     ASY_ASSERT(socket != NULL);
     return socket->is_gone ? NULL : socket;
 }
@@ -141,7 +98,7 @@ void asy_sim_socket_woke(struct sim_socket *socket, uint32_t events)
 
 static int attach_to_world(int fd, uint64_t tag, uint32_t events, bool is_attached)
 {
-    struct sim_socket *socket = find_socket(fd);
+    struct sim_socket *socket = asy_sim_socket_at(fd);
     (void)is_attached; /* the number may have been closed, and reused, behind our back */
     if (!socket)
         return asy_sys_fd_kind(fd) == ASY_FD_ALWAYS_READY
@@ -156,7 +113,7 @@ static int attach_to_world(int fd, uint64_t tag, uint32_t events, bool is_attach
 
 static void detach_from_world(int fd)
 {
-    struct sim_socket *socket = find_socket(fd);
+    struct sim_socket *socket = asy_sim_socket_at(fd);
     if (!socket)
         return;
     socket->is_attached = socket->is_told = false;
@@ -198,12 +155,16 @@ static int take_events_of_world(struct epoll_event *events, int max)
 
 static bool has_socket(int fd)
 {
-    return find_socket(fd) != NULL;
+    return asy_sim_socket_at(fd) != NULL;
 }
 
 static int kind_of_socket(int fd)
 {
-    const struct sim_socket *socket = find_socket(fd);
+    const struct sim_socket *socket = asy_sim_socket_at(fd);
+    if (!asy_sim_is_dup(fd)) {
+        asy_sim_number_taken(fd);
+        return asy_sys_fd_kind(fd);
+    }
     return ASY_FD_POLLABLE | ASY_FD_SOCKET | (socket->kind == &asy_sim_tcp ? ASY_FD_TCP : 0);
 }
 
@@ -240,7 +201,11 @@ static int accept_in_world(int fd, struct sockaddr *peer, socklen_t *length)
 {
     struct sim_socket *socket = live_socket(fd), *client = NULL;
     if (!socket)
-        return -EAGAIN; /* in silence */
+        return -EAGAIN;        /* in silence */
+    if (!asy_sim_is_dup(fd)) { /* the client is not to get the number of its listener */
+        asy_sim_number_taken(fd);
+        return -EBADF;
+    }
     int err = socket->kind->first ? socket->kind->first(socket, &client) : -EOPNOTSUPP;
     if (err)
         return err;
@@ -281,17 +246,17 @@ static int shutdown_in_world(int fd, int how)
 
 static int getsockopt_in_world(int fd, int level, int name, void *value, socklen_t *length)
 {
-    return asy_sim_getsockopt(find_socket(fd), level, name, value, length);
+    return asy_sim_getsockopt(asy_sim_socket_at(fd), level, name, value, length);
 }
 
 static int setsockopt_in_world(int fd, int level, int name, const void *value, socklen_t length)
 {
-    return asy_sim_setsockopt(find_socket(fd), level, name, value, length);
+    return asy_sim_setsockopt(asy_sim_socket_at(fd), level, name, value, length);
 }
 
 static int getsockname_in_world(int fd, struct sockaddr *name, socklen_t *length)
 {
-    struct sim_socket *socket = find_socket(fd);
+    struct sim_socket *socket = asy_sim_socket_at(fd);
     return socket->kind->name_of(socket, name, length);
 }
 
@@ -334,20 +299,14 @@ static ssize_t sendmsg_in_world(int fd, const struct msghdr *message, int flags)
     return err ? err : socket->kind->send(socket, message, flags);
 }
 
-static int close_in_world(int fd)
-{
-    close_socket_of_world(find_socket(fd));
-    asy_sim_close_real(fd);
-    return 0;
-}
-
 static short look_in_world(int fd, short events)
 {
-    return (short)(events_in_world(find_socket(fd)) & ((unsigned short)events | ALWAYS));
+    return (short)(events_in_world(asy_sim_socket_at(fd)) & ((unsigned short)events | ALWAYS));
 }
 
 static const struct asy_sim_ops calls_of_world = {
     .has = has_socket,
+    .number_taken = asy_sim_number_taken,
     .fd_kind = kind_of_socket,
     .socket = open_in_world,
     .accept = accept_in_world,
@@ -362,7 +321,7 @@ static const struct asy_sim_ops calls_of_world = {
     .untaken = untaken_in_world,
     .recvmsg = recvmsg_in_world,
     .sendmsg = sendmsg_in_world,
-    .close = close_in_world,
+    .close = asy_sim_number_close,
     .look = look_in_world,
     .stat = asy_sim_path_stat,
     .unlink = asy_sim_path_unlink,
@@ -392,9 +351,9 @@ int asy_sim_world_begin(const asyncio_sim_options *options)
         return origin;
     memset(&world, 0, sizeof world);
     world.is_on = true;
-    world.origin = origin;
     list_init(&world.pending);
     list_init(&world.told);
+    asy_sim_numbers_begin(origin);
     asy_sim_enter(&calls_of_world);
     asy_sim_links_begin(&options->link);
     asy_sim_hosts_begin();
@@ -402,39 +361,11 @@ int asy_sim_world_begin(const asyncio_sim_options *options)
     return 0;
 }
 
-#define TOLD_MAX 3
-
-static void tell_open_sockets(char *text, size_t bytes)
-{
-    size_t told = 0, used = 0;
-    for (size_t fd = 0; fd < world.room && told < TOLD_MAX && used < bytes; fd++) {
-        char words[128];
-        if (!world.sockets[fd])
-            continue;
-        asy_sim_world_describe_fd((int)fd, words, sizeof words);
-        used += (size_t)snprintf(text + used, bytes - used, "%sfd %zu, %s", told++ ? "; " : "", fd, words);
-    }
-}
-
-size_t asy_sim_world_open(char *text, size_t bytes)
-{
-    ASY_ASSERT(world.is_on);
-    if (bytes)
-        *text = '\0';
-    tell_open_sockets(text, bytes);
-    return world.count;
-}
-
 size_t asy_sim_world_end(char *text, size_t bytes)
 {
+    ASY_ASSERT(world.is_on);
     size_t left = asy_sim_world_open(text, bytes);
-    for (size_t fd = 0; fd < world.room; fd++) {
-        if (!world.sockets[fd])
-            continue;
-        close_socket_of_world(world.sockets[fd]);
-        if (asy_sim_is_dup((int)fd)) /* else the program has closed it by close(2) */
-            asy_sim_close_real((int)fd);
-    }
+    asy_sim_numbers_close_all();
     asy_sim_leave();
     asy_sim_blocks_end();
     asy_sim_datagrams_end();
@@ -442,23 +373,9 @@ size_t asy_sim_world_end(char *text, size_t bytes)
     asy_sim_links_end();
     asy_sim_hosts_end();
     asy_sim_events_end();
-    asy_sim_free(world.sockets);
-    asy_sim_close_real(world.origin);
+    asy_sim_numbers_end();
     memset(&world, 0, sizeof world);
     return left;
-}
-
-size_t asy_sim_world_sockets(void)
-{
-    return world.count;
-}
-
-size_t asy_sim_world_attached(int fd)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < world.room; i++)
-        count += world.sockets[i] && (fd < 0 || (size_t)fd == i) && world.sockets[i]->is_attached;
-    return count;
 }
 
 int asy_sim_world_pair(int type, int fds[2])
@@ -467,10 +384,10 @@ int asy_sim_world_pair(int type, int fds[2])
     ends[1] = ends[0] < 0 ? ends[0] : open_in_world(AF_UNIX, type, 0);
     if (ends[1] < 0) {
         if (ends[0] >= 0)
-            close_in_world(ends[0]);
+            asy_sim_number_close(ends[0]);
         return ends[1];
     }
-    asy_sim_unix_join(find_socket(ends[0]), find_socket(ends[1]));
+    asy_sim_unix_join(asy_sim_socket_at(ends[0]), asy_sim_socket_at(ends[1]));
     fds[0] = ends[0];
     fds[1] = ends[1];
     return 0;
@@ -479,13 +396,4 @@ int asy_sim_world_pair(int type, int fds[2])
 int64_t asy_sim_world_now_ns(void)
 {
     return asy_sim_now();
-}
-
-void asy_sim_world_describe_fd(int fd, char *text, size_t bytes)
-{
-    const struct sim_socket *socket = find_socket(fd);
-    if (socket)
-        socket->kind->describe(socket, text, bytes);
-    else if (bytes)
-        *text = '\0';
 }

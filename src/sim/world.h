@@ -19,6 +19,10 @@ int asy_sim_world_begin(const asyncio_sim_options *options);
 /* How many sockets are open, and one line of words about some of them, or "". */
 size_t asy_sim_world_open(char *text, size_t bytes);
 
+/* How many sockets the program has closed by close(2), past the library, as far as that has come out; and
+ * words about some of them, or "". asy_sim_world_open looks for more. */
+size_t asy_sim_world_lost(char *text, size_t bytes);
+
 /* Takes the world back, with all that is in it. Returns how many sockets were still open, and writes one line
  * of words into `text` about some of them, or "". */
 size_t asy_sim_world_end(char *text, size_t bytes);

@@ -222,7 +222,7 @@ int64_t asy_sys_own_sleeps(void)
 
 /* ---- Descriptors ---------------------------------------------------------- */
 
-int asy_sys_above_standard(int fd)
+static int move_above_standard(int fd)
 {
     if (fd < 0 || fd > STDERR_FILENO)
         return fd;
@@ -231,6 +231,14 @@ int asy_sys_above_standard(int fd)
     close(fd);
     errno = err;
     return higher;
+}
+
+int asy_sys_above_standard(int fd)
+{
+    fd = move_above_standard(fd);
+    if (ASY_SEAM())
+        asy_sim_number_made(fd);
+    return fd;
 }
 
 int asy_sys_epoll_create(void)

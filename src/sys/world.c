@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 THREAD_LOCAL const struct asy_sim_ops *asy_sim;
@@ -37,6 +38,12 @@ void asy_sim_leave(void)
 COLD bool asy_sim_has(int fd)
 {
     return asy_sim && asy_sim->has(fd);
+}
+
+COLD void asy_sim_number_made(int fd)
+{
+    if (asy_sim)
+        asy_sim->number_taken(fd);
 }
 
 COLD void asy_sim_block_made(const void *block, size_t bytes)
@@ -162,7 +169,8 @@ int asy_sim_dup(int origin)
 
 bool asy_sim_is_dup(int fd)
 {
-    int saved = errno, flags = fcntl(fd, F_GETFL);
+    int saved = errno;
+    long flags = syscall(SYS_fcntl, fd, F_GETFL); /* a program may have an fcntl of its own */
     errno = saved;
     return flags >= 0 && (flags & O_PATH);
 }

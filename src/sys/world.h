@@ -24,6 +24,9 @@
 struct asy_sim_ops {
     /* Is the descriptor one of the world's? All functions below that take one are asked for those alone. */
     bool (*has)(int fd);
+    /* The kernel has given this number to somebody else: a socket of the world that had it was closed by
+     * close(2). Asked for all numbers that the library gets from the kernel. */
+    void (*number_taken)(int fd);
     /* As the wrappers of sys.h and net.h, with their results. */
     int (*fd_kind)(int fd);
     int (*socket)(int family, int type, int protocol);
@@ -77,6 +80,10 @@ void asy_sim_leave(void);
 
 /* Is the descriptor one of this thread's world? Reached only while the seam is in use. */
 bool asy_sim_has(int fd);
+
+/* Tells this thread's world, if it has one, of a descriptor that the kernel has made for the library. Reached
+ * only while the seam is in use. */
+void asy_sim_number_made(int fd);
 
 /* Tell this thread's world, if it has one, of the library's memory: what a run leaves is a failure. Reached
  * only while the seam is in use, or for blocks that are seldom made. A block that is kept for later loops is

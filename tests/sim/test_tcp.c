@@ -367,6 +367,9 @@ WORLD_TEST(closed_by_the_kernel, PLAIN_LINK)
     close(fd);
     CHECK_EQUAL(open_tcp(), fd);
     int again = listen_at("0.0.0.0", 80, 1);
+    char text[256];
+    CHECK_EQUAL(asy_sim_world_lost(text, sizeof text), 1);
+    CHECK_HAS(text, "tcp 0.0.0.0:80, listening");
     asyncio_close(fd);
     asyncio_close(again);
     return 0;
