@@ -195,6 +195,34 @@ WORLD_TEST(ten_thousand_sockets, ((asyncio_sim_link){.segment = SIZE_MAX}))
     return 0;
 }
 
+/* ---- Reports name the line that started a task ---------------------------------------------------- */
+
+ASYNC(fail_unseen)
+{
+    return -EIO;
+}
+
+static void check_report(size_t at, const char *file, int line)
+{
+    CHECK_EQUAL(reports[at].error, -EIO);
+    CHECK_HAS(reports[at].file, file);
+    CHECK_EQUAL(reports[at].line, line);
+}
+
+WORLD_TEST(the_line_of_a_start, PLAIN_LINK)
+{
+    static const asyncio_site elsewhere = {"elsewhere.c", "somebody", 42};
+    expect_reports(2);
+    int line = __LINE__ + 1;
+    asyncio_release(asyncio_sim_start("server", fail_unseen()));
+    asyncio_sleep(1);
+    check_report(0, "test_worlds.c", line);
+    asyncio_release(asyncio_sim_start_at("server", fail_unseen(), &elsewhere));
+    asyncio_sleep(1);
+    check_report(1, "elsewhere.c", 42);
+    return 0;
+}
+
 /* ---- Crash and retry ----------------------------------------------------------------------------- */
 
 /* Asks until it has been answered: how often it had to. */
