@@ -24,7 +24,7 @@
  * A run fails when the scenario's result is an error (or `check` says so), when nothing is left that could
  * wake a task, when tasks run and run and time stands still, when the time limit is over, and when it leaves
  * something behind. The first failure is shrunk, told on stderr, and replayed by its seed (a run that dies of
- * a signal or a sanitizer tells its seed first):
+ * a signal or a sanitizer, or does what UBSan reports, tells its seed first):
  *
  *     asyncio: simulation failed: EDEADLK after 0.213 virtual seconds, seed 36 (run 36 of 100); needs the
  *     first 16 of 34 draws

@@ -1,7 +1,8 @@
 /*
  * Deaths: a run that aborts or faults takes the process with it, and no report follows. The seed is told
  * before that, from a handler of the signal, or by the sanitizer that ends the process. Whatever action the
- * signal had before comes next.
+ * signal had before comes next. Undefined behaviour that UBSan reports tells its seed, too, whether the
+ * process goes on or not.
  *
  * The handlers are the process's; they are installed while any thread simulates, and speak for the thread
  * that dies.
@@ -13,6 +14,7 @@
 #include "sim/run.h"
 #include "sys/short_lock.h"
 #include "sys/sys.h"
+#include "sys/world.h"
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -23,7 +25,7 @@ __attribute__((weak)) void __sanitizer_set_death_callback(void (*callback)(void)
 
 /* The run at hand, by value: a handler of the program's may leave by longjmp, and the batch with it. */
 static THREAD_LOCAL struct {
-    bool is_on, has_own_seed;
+    bool is_on, has_own_seed, has_reported;
     uint64_t seed;
     size_t run, runs, at;
 } current;
@@ -41,7 +43,7 @@ static struct sigaction before[SIGNALS];
 static void print_line(struct line *line)
 {
     line->text[line->used++] = '\n';
-    asy_sys_write(STDERR_FILENO, line->text, line->used);
+    asy_sim_say(line->text, line->used);
     line->used = 0;
 }
 
@@ -51,14 +53,10 @@ static void add_pair(struct line *line, const char *words, uint64_t number)
     line_add_number(line, number, 10);
 }
 
-/* Once: after the signal a sanitizer may come, too. */
-static void tell_death(const char *cause)
+static void tell_seed(const char *words, const char *cause)
 {
     struct line line = {.used = 0};
-    if (!current.is_on)
-        return;
-    current.is_on = false;
-    line_add(&line, "asyncio: simulation died of ");
+    line_add(&line, words);
     line_add(&line, cause);
     add_pair(&line, ", seed ", current.seed);
     add_pair(&line, " (run ", current.run);
@@ -77,10 +75,32 @@ static void tell_death(const char *cause)
     print_line(&line);
 }
 
+/* Once: after the signal a sanitizer may come, too. */
+static void tell_death(const char *cause)
+{
+    if (!current.is_on)
+        return;
+    current.is_on = false;
+    tell_seed("asyncio: simulation died of ", cause);
+}
+
 static void tell_sanitizer_death(void)
 {
     asy_fault_disarm();
-    tell_death("what the sanitizer found");
+    if (!current.has_reported)
+        tell_death("what the sanitizer found");
+}
+
+/* UBSan calls this before each report. gcc's, beside ASan, runs no callback when the process dies of it.
+ * clang's does, and has a function of its own in the place of this one, which is why this is weak. Once a
+ * run. */
+__attribute__((weak, visibility("default"))) void __ubsan_on_report(void);
+void __ubsan_on_report(void)
+{
+    if (!current.is_on || current.has_reported)
+        return;
+    current.has_reported = true;
+    tell_seed("asyncio: simulation did ", "what the sanitizer reports");
 }
 
 static void handle_death(int signo, siginfo_t *info, void *context)
@@ -144,6 +164,7 @@ void asy_sim_deaths_unwatch(void)
 void asy_sim_deaths_next(const struct sim_batch *batch, size_t at)
 {
     current.is_on = true;
+    current.has_reported = false;
     current.has_own_seed = batch->job.has_own_seed;
     current.seed = batch->seed;
     current.run = batch->seed_index;

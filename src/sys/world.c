@@ -126,11 +126,18 @@ COLD ssize_t asy_sim_sendfile(int out, int in, off_t *offset, size_t count)
 
 /* ---- Memory and descriptors ---------------------------------------------------- */
 
+void asy_sim_say(const char *text, size_t bytes)
+{
+    int saved = errno;
+    ssize_t written = write(STDERR_FILENO, text, bytes);
+    (void)written;
+    errno = saved;
+}
+
 static COLD _Noreturn void fail_without_memory(void)
 {
     static const char words[] = "asyncio: no memory for the simulated world\n";
-    if (write(STDERR_FILENO, words, sizeof words - 1) < 0)
-        abort();
+    asy_sim_say(words, sizeof words - 1);
     abort();
 }
 

@@ -115,5 +115,7 @@ int asy_sim_dup(int origin);
 /* Is the number still one's? */
 bool asy_sim_is_dup(int fd);
 void asy_sim_close_real(int fd);
+/* Writes to stderr. Passes no fault seam, so that a run is not changed by what is said of it. */
+void asy_sim_say(const char *text, size_t bytes);
 
 #endif
