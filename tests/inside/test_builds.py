@@ -34,16 +34,22 @@ BUILDS = {
     'pie': ['-O2', '-fpie', '-pie'],
     'no-pie': ['-O2', '-fno-pie', '-no-pie'],
     'static': ['-O2', '-static'],
+    'clang': ['-O2'],
+    'bodies-inlined': ['-O2', '-g0'],
     'no-optimisation': ['-O0'],
     'size': ['-Os'],
     'frame-pointers': ['-O1', '-fno-omit-frame-pointer'],
 }
-ALWAYS = ['shared', 'stripped']
+ALWAYS = ['shared', 'stripped', 'clang', 'bodies-inlined']
 NAMELESS = ['stripped', 'headless']
+LINELESS = ['bodies-inlined']
 
 
 def compile_target(build, library, include, program):
-    compiler = os.environ.get('CC', 'cc').split()
+    compiler = ['clang'] if build == 'clang' else os.environ.get('CC', 'cc').split()
+    if not shutil.which(compiler[0]):
+        print(f'there is no {compiler[0]} here')
+        return False
     libraries = [library]
     if build == 'shared':
         libraries = ['-L', Path(library).parent, '-lasyncio', f'-Wl,-rpath,{Path(library).parent.resolve()}']
@@ -75,6 +81,9 @@ def check_build(tool, library, include, folder, build):
             settled(lambda: columns(call(tool, 'ps', child.pid)), columns(expected('ps.txt')), build)
             frames = call(tool, 'pstree', '--name', 'client-7', child.pid)
             check(frames.count('\n') >= 4, f'{build}: frames without names', frames)
+        elif build in LINELESS:
+            frames = call(tool, 'pstree', '--name', 'worker', child.pid)
+            check(re.search(r'^.    worker$', frames, re.MULTILINE), f'{build}: a body within', frames)
         else:
             settled(lambda: masked(call(tool, 'ps', child.pid)), expected('ps.txt'), build)
             settled(lambda: masked(call(tool, 'pstree', child.pid)), expected('pstree.txt'), build)

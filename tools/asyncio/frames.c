@@ -6,6 +6,7 @@
  * public functions, which the program called.
  */
 #include "frames.h"
+#include "lines.h"
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <stdlib.h>
@@ -101,11 +102,9 @@ static void look_up(struct frames *frames, uint64_t pc, struct place *place)
     GElf_Sym symbol;
     if (module) {
         frame.function = dwfl_module_addrinfo(module, pc, &offset, &symbol, NULL, NULL, NULL);
-        Dwfl_Line *line = dwfl_module_getsrc(module, pc);
-        const char *path = line ? dwfl_lineinfo(line, NULL, &frame.line, NULL, NULL, NULL) : NULL;
-        frame.file = path ? last_part_of(path) : NULL;
+        frame.file = find_line(module, pc, &frame.line);
         Dwarf_Addr bias;
-        Dwarf_Die *unit = dwfl_module_addrdie(module, pc, &bias);
+        Dwarf_Die *unit = find_unit(module, pc, &bias);
         if (unit) {
             place->unit = dwarf_diename(unit);
             add_inlined(place, unit, pc - bias, &frame);
@@ -134,10 +133,21 @@ static bool is_named_ours(const char *name)
     return name && (strncmp(name, "asyncio_", 8) == 0 || strncmp(name, "asy_", 4) == 0);
 }
 
-/* What the macro ASYNC makes beside the body. */
-static bool is_glue(const char *name)
+/* The length of a coroutine's name if this is what the macro ASYNC makes beside its body; else 0. */
+static size_t glue_length(const char *name)
 {
-    return name && strstr(name, "_coroutine_start_");
+    const char *end = name ? strstr(name, "_coroutine_start_") : NULL;
+    return end ? (size_t)(end - name) : 0;
+}
+
+/* What ASYNC makes has called the body, which is the frame within. Without that frame the compiler has put
+ * the body into it, and nothing tells that apart: then it stands for the body. */
+static bool is_glue(const struct stack *stack, size_t i)
+{
+    size_t length = glue_length(stack->frames[i].function);
+    const char *within = i ? stack->frames[i - 1].function : NULL;
+    return length && within && strncmp(within, stack->frames[i].function, length) == 0 &&
+           strncmp(within + length, "_coroutine", 10) == 0;
 }
 
 /* The part of a unit's name up to "src/". */
@@ -180,7 +190,7 @@ static bool is_librarys(struct frames *frames, const struct place *place, const 
 {
     if (frames->library && dwfl_addrmodule(frames->dwfl, frame->pc) == frames->library)
         return true;
-    return is_named_ours(frame->function) || is_folder_known(frames, place->unit) || is_glue(frame->function);
+    return is_named_ours(frame->function) || is_folder_known(frames, place->unit);
 }
 
 /* In the C library the program has no line. */
@@ -218,7 +228,8 @@ void frames_make(struct frames *frames, const uint64_t *pcs, size_t count, bool 
         for (size_t j = 0; j < place->count; j++) {
             GROW(out->frames, capacity, out->count);
             memcpy(&out->frames[out->count], &place->frames[j], sizeof *out->frames);
-            out->frames[out->count].is_library = is_librarys(frames, place, &place->frames[j]);
+            out->frames[out->count].is_library =
+                is_librarys(frames, place, &place->frames[j]) || is_glue(out, out->count);
             out->count++;
         }
     }

@@ -359,18 +359,24 @@ void explain_task(struct look *look, const struct task *task, struct text *text)
 
 /* ---- Places ------------------------------------------------------------------- */
 
-/* As it stands in the source: without what the compiler appends to its copies, and what ASYNC does. */
-static void say_function(const char *function, struct text *text)
+static void cut_suffix(struct text *name, const char *suffix)
 {
-    static const char suffix[] = "_coroutine";
+    size_t length = strlen(text_of(name)), end = strlen(suffix);
+    if (length > end && strcmp(name->at + length - end, suffix) == 0)
+        name->at[length - end] = '\0';
+}
+
+/* As it stands in the source: without what the compiler appends to its copies, and what ASYNC does. */
+static void say_function(const struct frame *frame, struct text *text)
+{
     struct text name = {0};
-    text_add_clean(&name, function);
+    text_add_clean(&name, frame->function);
     char *dot = strchr(name.at ? name.at + 1 : "", '.');
     if (dot)
         *dot = '\0';
-    size_t length = strlen(text_of(&name));
-    if (length >= sizeof suffix && strcmp(name.at + length - (sizeof suffix - 1), suffix) == 0)
-        name.at[length - (sizeof suffix - 1)] = '\0';
+    cut_suffix(&name, "_coroutine");
+    if (!frame->is_library)
+        cut_suffix(&name, "_coroutine_start_"); /* it has the body in it */
     text_add(text, "%s", text_of(&name));
     text_free(&name);
 }
@@ -378,7 +384,7 @@ static void say_function(const char *function, struct text *text)
 void say_frame(const struct frame *frame, struct text *text)
 {
     if (frame->function)
-        say_function(frame->function, text);
+        say_function(frame, text);
     else
         text_add(text, "0x%llx", (unsigned long long)frame->pc);
     if (!frame->file)
