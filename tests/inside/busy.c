@@ -6,6 +6,7 @@
  *     busy eager            a task that starts eagerly computes for ever, in one that does so, in a third
  *     busy callback         a callback hangs, and a task waits meanwhile
  *     busy deep             a task has used much of its stack, and one that ran before it little
+ *     busy names            a task has a name of two bytes a letter, others have names that move a cursor
  *     busy sleepers COUNT [timed]   so many tasks sleep; one reads the clock all the time, and writes the
  *                           largest gap between two readings, in microseconds, when standard input says so
  */
@@ -147,6 +148,22 @@ ASYNC(dives)
     return asyncio_sleep(1000);
 }
 
+/* ---- Names ------------------------------------------------------------------------- */
+
+ASYNC(named)
+{
+    static const char *const names[] = {"\xc3\xa4\xc3\xb6\xc3\xbc", "plain", "\x1b[m", "\xc2\x9b[m",
+                                        "\xff\xe2\x82"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        asyncio_task *task = asyncio_create_task(shallow());
+        asyncio_task_set_name(task, names[i]);
+        asyncio_release(task);
+    }
+    asyncio_sleep(0.01);
+    say("ready");
+    return asyncio_sleep(1000);
+}
+
 /* ---- Tasks that sleep, and a clock ------------------------------------------------ */
 
 static double microseconds(void)
@@ -209,6 +226,8 @@ int main(int argc, char **argv)
         return (int)asyncio_run(hangs());
     if (strcmp(what, "deep") == 0)
         return (int)asyncio_run(dives());
+    if (strcmp(what, "names") == 0)
+        return (int)asyncio_run(named());
     if (strcmp(what, "sleepers") == 0 && argc > 2)
         return (int)asyncio_run(sleeps(atoi(argv[2]), argc > 3));
     return 2;

@@ -35,7 +35,7 @@ def check_filters(tool, pid):
         check(rows and all(row[2] == function for row in rows), f'ps {arguments}', rows)
     check(len(columns(call(tool, 'ps', '--older', '1000000', pid))) == 0, 'tasks that wait for 11 days')
     check(columns(call(tool, 'ps', '--older', '0.001', pid)) == whole, 'tasks that wait at all')
-    check('loop' not in call(tool, 'ps', '--loop', '4711', pid), 'a loop that is not there')
+    check(not call(tool, 'ps', '--loop', '4711', pid, wanted=1), 'a loop that is not there')
     grouped = call(tool, 'ps', '--group', pid)
     check(re.search(r'^ *\d+ +6 tasks +napper ', grouped, re.MULTILINE), 'tasks alike', grouped)
     frames = call(tool, 'ps', '--stack=1', '--name', 'client-7', pid)
@@ -63,6 +63,10 @@ def check_saved(tool, pid, folder):
     kept = folder / 'kept'
     call(tool, 'save', pid, kept)
     check(os.stat(kept).st_mode & 0o777 == 0o600, 'the file is for its owner')
+    kept.chmod(0o644)
+    call(tool, 'save', pid, kept)
+    check(os.stat(kept).st_mode & 0o777 == 0o600, 'a file that was there is for its owner from then on')
+    call(tool, 'ps', kept, folder / 'no-program', wanted=2)
     for command in 'ps', 'pstree':
         settled(lambda: masked(call(tool, command, kept)), expected(f'{command}.txt'),
                 f'{command} of what was saved')
@@ -173,7 +177,36 @@ def check_ends(tool, folder):
     call(tool, 'ps', folder / 'nothing', wanted=1)
     for arguments in [], ['ps'], ['ps', '--wrong', '1'], ['ps', '--older', 'x', '1'], ['save', '1'], ['sing']:
         call(tool, *arguments, wanted=2)
-    check('usage' in call(tool, '--help') and 'usage' in call(tool, 'ps', '--help'), 'help')
+    check('usage' in call(tool, '--help'), 'help')
+    for command in 'ps', 'pstree', 'save', 'trace', 'symbolise':
+        check(f'usage: asyncio {command} ' in call(tool, command, '--help'), f'help for {command}')
+    wrong = subprocess.run([tool, 'ps', '--older', 'x', '1'], capture_output=True, text=True)
+    check("--older takes a number, not 'x'" in wrong.stderr, 'the option that is wrong', wrong.stderr)
+    os.mkfifo(folder / 'fifo')
+    call(tool, 'ps', folder / 'fifo', wanted=1)
+
+
+def check_output(tool, pid):
+    """What cannot be written is an error."""
+    for arguments in ['ps', pid], ['pstree', '--json', pid], ['--help']:
+        with open('/dev/full', 'w') as full:
+            done = subprocess.run([tool, *map(str, arguments)], stdout=full, stderr=subprocess.PIPE,
+                                  text=True)
+        check(done.returncode == 2 and 'No space left' in done.stderr, f'{arguments} to a full disk', done)
+
+
+def check_names(tool, busy):
+    """Names stand in their column, and a terminal obeys none of them."""
+    with running(busy, 'names') as child:
+        text = call(tool, 'ps', child.pid)
+        tree = call(tool, 'pstree', child.pid)
+        names = [task['name'] for task in tasks_of(tool, child.pid)]
+        dot = call(tool, 'ps', '--dot', child.pid)
+    lines = [line for line in text.splitlines() if ' shallow ' in line]
+    check(len(lines) == 5 and len({line.index('shallow') for line in lines}) == 1, 'a column', text)
+    check(names[1:] == ['äöü', 'plain', '?[m', '?[m', '???'], 'names', names)
+    for words in text, tree, dot:
+        check(not re.search('[\0-\x09\x0b-\x1f\x7f-\x9f\ufffd]', words), 'controls', repr(words))
 
 
 def check_symbols(tool, target):
@@ -186,6 +219,12 @@ def check_symbols(tool, target):
     got = done.stdout.splitlines()
     check(re.fullmatch(r'  #0 read_request\S* target\.c:\d+', got[0]) and got[1:] == line.splitlines()[1:],
           'symbolise', done.stdout)
+    # As the watchdog has them: several in a line.
+    place = f'{target}+0x{int(burn.group(1), 16):x}'
+    line = f'  {place} gone+0x12 {place} end\0{place}\n'
+    done = subprocess.run([tool, 'symbolise'], input=line, capture_output=True, text=True)
+    wanted = rf'  (read_request\S* target\.c:\d+) gone\+0x12 \1 end\0{re.escape(place)}\n'
+    check(re.fullmatch(wanted, done.stdout), 'several places', done.stdout)
     line = f'{Path(target).name}+0x1 [0123456789abcdef]\n'
     done = subprocess.run([tool, 'symbolise', target], input=line, capture_output=True, text=True)
     check('another build' in done.stdout, 'another build', done.stdout)
@@ -206,11 +245,13 @@ def main(tool, target, busy, hang):
         check_saved(tool, child.pid, Path(folder))
         check_versions(tool, child.pid, Path(folder))
         check_ends(tool, Path(folder))
+        check_output(tool, child.pid)
         check(len(tasks_of(tool, child.pid)) == 27, 'it is as before')
         child.stdin.close()
         check(child.wait(60) == 0, 'the program that was looked at ends well')
     check_deadlock(tool, target)
     check_running(tool, busy)
+    check_names(tool, busy)
     with tempfile.TemporaryDirectory() as folder:
         check_depths(tool, busy, Path(folder))
     check_symbols(tool, target)

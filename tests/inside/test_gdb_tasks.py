@@ -76,6 +76,7 @@ def check_session(text, errors, what):
         ('applied', r'^#\d+ .*\basyncio_queue_put \('),
         ('applied', r'^#\d+ .*\bproducer_coroutine \('),
         ('back', r'^#\d+ .*\bmain \('),
+        ('tree', r'^loop 1, thread \d+: 27 tasks$'),
         ('tree', r'^   8 Task-8 \(grouped: task group\) 2 left\n      22 Task-22 \(napper: sleep\)'),
         ('tree', r'^   12 Task-12 \(awaiter: await\) Task-11\n      11 Task-11'),
         ('values', r'^\$1 = held by client-7$'),

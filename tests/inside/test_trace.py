@@ -219,6 +219,7 @@ def check_misuse(tool, folder):
     for arguments, status in [([], 2), ([folder / 'whole'], 2), ([folder / 'none', '--text'], 2),
                               ([folder / 'whole', '--text', '--json'], 2), ([tool, '--text'], 4),
                               ([folder / 'whole', '--text', '--last', 'x'], 2), (['/dev/zero', '--text'], 4),
+                              ([folder / 'whole', '-o', folder / 'whole'], 2),
                               ([folder / 'whole', '-o', '/nowhere/x'], 2), ([folder, '--text'], 4)]:
         done = subprocess.run([tool, 'trace', *arguments], capture_output=True, timeout=60)
         check(done.returncode == status and done.stderr, f'{arguments}: {done.returncode}', done.stderr)

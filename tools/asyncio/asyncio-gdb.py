@@ -42,6 +42,11 @@ def text(address):
         return ''
 
 
+def clean(words):
+    """What a terminal would obey becomes '?'."""
+    return re.sub('[\0-\x1f\x7f-\x9f]', '?', words)
+
+
 # ---- The debug descriptor ------------------------------------------------------------------------
 
 GROUPS = [
@@ -72,8 +77,9 @@ class Descriptor:
             numbers = struct.unpack(f'<{len(fields)}I', read_bytes(address + at, 4 * len(fields)))
             setattr(self, name, dict(zip(fields, numbers)))
             at += 4 * len(fields)
-        self.registers, self.shape, self.scopes = {}, None, None
+        self.registers, self.shape, self.scopes, self.loop_id = {}, None, None, None
         if size >= 452:
+            self.loop_id = half(address + 232)
             self.scopes = half(address + 268)
             fields = 'size outer kind deadline is_timeout is_group is_shield'.split()
             self.scope = dict(zip(fields, struct.unpack('<7I', read_bytes(address + 272, 28))))
@@ -118,7 +124,7 @@ class Task:
         self.debug, self.at, self.loop = debug, address, loop
         self.id = word(address + debug.task['id'])
         name = word(address + debug.task['name'])
-        self.name = text(name) if name else f'Task-{self.id}'
+        self.name = clean(text(name)) if name else f'Task-{self.id}'
         kind_of = word(address + debug.task['type'])
         self.coroutine = text(word(kind_of + debug.type['site'] + debug.site['func'])) if kind_of else '?'
         self.sp = word(address + debug.task['sp'])
@@ -149,6 +155,7 @@ class Task:
 class Loop:
     def __init__(self, debug, address):
         self.debug, self.at = debug, address
+        self.id = word(address + debug.loop_id) if debug.loop_id else hex(address)
         self.tid = half(address + debug.loop['thread'])
         self.current = word(address + debug.loop['current'])
         self.creators = dict(self.find_creators())
@@ -461,8 +468,8 @@ class Tree(gdb.Command):
         super().__init__('asyncio-tree', gdb.COMMAND_STATUS)
 
     def invoke(self, argument, from_tty):
-        for number, loop in enumerate(all_loops()):
-            print(f'loop {number}, thread {loop.tid}: {len(loop.tasks)} tasks')
+        for loop in all_loops():
+            print(f'loop {loop.id}, thread {loop.tid}: {len(loop.tasks)} tasks')
             under = {task.at: below(task, loop.tasks) for task in loop.tasks}
             owned = {other.at for others in under.values() for other in others}
             shown = set()

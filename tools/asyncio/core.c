@@ -359,7 +359,7 @@ static const struct target_ops core_ops = {
 
 static int map_file(struct core *core, const char *path)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* of a FIFO nobody may be at the other end */
     if (fd < 0)
         return -errno;
     struct stat stat;
@@ -379,6 +379,10 @@ static int map_file(struct core *core, const char *path)
 
 enum exit_status open_core(const char *path, const char *program, struct target **out)
 {
+    if (program && access(program, R_OK)) {
+        fprintf(stderr, "asyncio: %s: %s\n", program, strerror(errno));
+        return MISUSED;
+    }
     struct core *core = must_alloc(sizeof *core);
     struct target *target = &core->target;
     target->ops = &core_ops;

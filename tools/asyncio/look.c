@@ -90,6 +90,21 @@ static enum exit_status conclude(struct look *look)
     return READ_IN_PART;
 }
 
+/* Says so if there is no loop, or not the one that was asked for. */
+static bool has_loops(struct look *look)
+{
+    const char *number = look->options.loop;
+    for (size_t i = 0; i < look->model.loop_count; i++)
+        if (!number || strtoull(number, NULL, 10) == look->model.loops[i].id)
+            return true;
+    conclude(look);
+    if (look->model.loop_count)
+        fprintf(stderr, "asyncio: there is no loop %s in it\n", number);
+    else
+        fputs("asyncio: there is no event loop in it\n", stderr);
+    return false;
+}
+
 enum exit_status look_at(struct look *look)
 {
     enum exit_status status = target_open(look->options.what, look->options.program, &look->target);
@@ -105,11 +120,8 @@ enum exit_status look_at(struct look *look)
         model_collect(&look->model);
         model_take_registers(&look->model);
     }
-    if (!look->model.loop_count) {
-        conclude(look);
-        fputs("asyncio: there is no event loop in it\n", stderr);
+    if (!has_loops(look))
         return NO_LOOP;
-    }
     model_link(&look->model);
     find_cycles(&look->model, &look->cycles);
     look->unwinder = unwinder_open(&look->model);

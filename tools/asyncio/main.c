@@ -3,6 +3,7 @@
  */
 #include "command.h"
 #include "target.h"
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,7 +27,7 @@ static void print_usage(FILE *file)
     fputs("See asyncio(1).\n", file);
 }
 
-int main(int argc, char **argv)
+static int run_command(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
@@ -41,4 +42,15 @@ int main(int argc, char **argv)
         fprintf(stderr, "asyncio: there is no command %s\n", name);
     print_usage(is_asked ? stdout : stderr);
     return is_asked ? READ_WHOLE : MISUSED;
+}
+
+int main(int argc, char **argv)
+{
+    int status = run_command(argc, argv);
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    fprintf(stderr, "asyncio: the output could not be written%s%s\n", errno ? ": " : "",
+            errno ? strerror(errno) : "");
+    return status ? status : MISUSED;
 }

@@ -67,7 +67,7 @@ static bool take_option(struct options *options, int option)
         return true;
     case LOOP:
         options->loop = optarg;
-        return is_number(optarg, &number);
+        return optarg[0] && !optarg[strspn(optarg, "0123456789")];
     case NAME:
         options->name = optarg;
         return true;
@@ -94,23 +94,30 @@ static bool take_option(struct options *options, int option)
     }
 }
 
+static void print_usage(FILE *file, const char *command)
+{
+    fprintf(file, "usage: asyncio %s [OPTIONS] PID | CORE [PROGRAM]\n%s", command, options_text);
+}
+
 /* False: the usage was printed, and *status says how to end. */
 static bool take_options(struct options *options, int argc, char **argv, enum exit_status *status)
 {
-    int option;
+    int option, index;
     bool is_well = true;
     optind = 1;
-    while (is_well && (option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+    while (is_well && (option = getopt_long(argc, argv, "", long_options, &index)) != -1) {
         if (option == HELP) {
-            printf("usage: asyncio %s [OPTIONS] PID | CORE [PROGRAM]\n%s", argv[0], options_text);
+            print_usage(stdout, argv[0]);
             *status = READ_WHOLE;
             return false;
         }
         is_well = take_option(options, option);
+        if (!is_well && option != '?')
+            fprintf(stderr, "asyncio: --%s takes a number, not '%s'\n", long_options[index].name, optarg);
     }
     int left = argc - optind;
     if (!is_well || left < 1 || left > 2) {
-        fprintf(stderr, "usage: asyncio %s [OPTIONS] PID | CORE [PROGRAM]\n%s", argv[0], options_text);
+        print_usage(stderr, argv[0]);
         *status = MISUSED;
         return false;
     }

@@ -245,6 +245,9 @@ static bool write_saving(struct saving *saving, FILE *file)
 static enum exit_status save_to(struct saving *saving, const char *path)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    struct stat stat;
+    if (fd >= 0 && fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode))
+        (void)fchmod(fd, 0600); /* one that was there before may be open to all */
     FILE *file = fd < 0 ? NULL : fdopen(fd, "wb");
     bool is_written = file && write_saving(saving, file);
     int err = errno;
@@ -258,10 +261,8 @@ static enum exit_status save_to(struct saving *saving, const char *path)
 
 int run_save(int argc, char **argv)
 {
-    if (argc != 3 || argv[1][0] == '-') {
-        fputs("usage: asyncio save PID FILE\n", stderr);
-        return MISUSED;
-    }
+    if (argc != 3 || argv[1][0] == '-')
+        return show_usage(argc, argv, "save PID FILE");
     struct saving saving = {.look.options = {.what = argv[1], .stack = INT_MAX, .stacks = true}};
     enum exit_status status = look_at(&saving.look);
     if (status == READ_WHOLE || status == READ_IN_PART) {

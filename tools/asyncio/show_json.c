@@ -8,36 +8,19 @@
 
 /* ---- Strings ------------------------------------------------------------------ */
 
-/* The length of a whole UTF-8 sequence; 0: these bytes are none. */
-static size_t sequence_length(const unsigned char *at)
-{
-    size_t length = at[0] < 0x80 ? 1 : at[0] >= 0xc2 && at[0] < 0xe0 ? 2 : (at[0] & 0xf0) == 0xe0 ? 3 : 0;
-    if (at[0] >= 0xf0 && at[0] < 0xf5)
-        length = 4;
-    for (size_t i = 1; i < length; i++)
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-    bool is_overlong = (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xf0 && at[1] < 0x90);
-    bool is_outside = (at[0] == 0xed && at[1] >= 0xa0) || (at[0] == 0xf4 && at[1] >= 0x90);
-    return is_overlong || is_outside ? 0 : length;
-}
-
+/* Graphviz knows the same escapes, as far as they come. */
 static void print_string(const char *words)
 {
+    struct text clean = {0};
+    text_add_clean(&clean, words);
     putchar('"');
-    for (const unsigned char *at = (const unsigned char *)words; *at;) {
-        size_t length = sequence_length(at);
+    for (const char *at = text_of(&clean); *at; at++) {
         if (*at == '"' || *at == '\\')
-            printf("\\%c", *at);
-        else if (*at < 0x20 || *at == 0x7f)
-            printf("\\u%04x", *at);
-        else if (length)
-            printf("%.*s", (int)length, (const char *)at);
-        else
-            printf("\\ufffd");
-        at += length ? length : 1;
+            putchar('\\');
+        putchar(*at);
     }
     putchar('"');
+    text_free(&clean);
 }
 
 static void print_member(const char *name, const char *words)

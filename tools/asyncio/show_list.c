@@ -78,24 +78,39 @@ static bool is_column_shown(const struct look *look, size_t column)
     return column != COLUMN_STACK || look->options.stacks;
 }
 
-static void print_rows(struct look *look, struct rows *rows)
+static void print_cell(size_t column, const char *words, size_t columns, size_t width)
 {
-    size_t widths[COLUMNS] = {0};
+    int spaces = width > columns ? (int)(width - columns) : 0;
+    bool is_right = column == 0 || column == 4;
+    printf("%*s%s%*s  ", is_right ? spaces : 0, "", words, is_right ? 0 : spaces, "");
+}
+
+static void find_widths(const struct rows *rows, size_t widths[COLUMNS])
+{
     for (size_t c = 0; c < COLUMNS; c++) {
         widths[c] = strlen(heads[c]);
-        for (size_t i = 0; i < rows->count; i++)
-            if (rows->all[i].cells[c].length > widths[c] && rows->all[i].cells[c].length <= 60)
-                widths[c] = rows->all[i].cells[c].length;
+        for (size_t i = 0; i < rows->count; i++) {
+            size_t columns = text_columns(&rows->all[i].cells[c]);
+            if (columns > widths[c] && columns <= 60)
+                widths[c] = columns;
+        }
     }
-    for (size_t c = 0; rows->count && c < COLUMNS; c++)
+}
+
+static void print_rows(struct look *look, struct rows *rows)
+{
+    size_t widths[COLUMNS];
+    find_widths(rows, widths);
+    for (size_t c = 0; rows->count && c < COLUMNS - 1; c++)
         if (is_column_shown(look, c))
-            printf(c == 0 || c == 4 ? "%*s%s" : "%-*s%s", c == COLUMNS - 1 ? 0 : (int)widths[c], heads[c],
-                   c == COLUMNS - 1 ? "\n" : "  ");
+            print_cell(c, heads[c], strlen(heads[c]), widths[c]);
+    if (rows->count)
+        puts(heads[COLUMNS - 1]);
     for (size_t i = 0; i < rows->count; i++) {
         struct row *row = &rows->all[i];
         for (size_t c = 0; c < COLUMNS; c++)
             if (is_column_shown(look, c))
-                printf(c == 0 || c == 4 ? "%*s  " : "%-*s  ", (int)widths[c], text_of(&row->cells[c]));
+                print_cell(c, text_of(&row->cells[c]), text_columns(&row->cells[c]), widths[c]);
         printf("%s\n", text_of(&row->place));
         each_frame(look, row->task->stack, print_frame, NULL);
     }

@@ -4,6 +4,7 @@
  * as it is.
  */
 #include "command.h"
+#include "lines.h"
 #include "target.h"
 #include "text.h"
 #include <elfutils/libdwfl.h>
@@ -87,12 +88,11 @@ static bool resolve(const struct object *object, uint64_t offset, struct text *o
     if (!name)
         return false;
     text_add_clean(out, name);
-    Dwfl_Line *line = dwfl_module_getsrc(object->module, address);
     int number = 0;
-    const char *file = line ? dwfl_lineinfo(line, NULL, &number, NULL, NULL, NULL) : NULL;
+    const char *file = find_line(object->module, address, &number);
     if (file) {
         text_add(out, " ");
-        text_add_clean(out, last_part_of(file));
+        text_add_clean(out, file);
         text_add(out, ":%d", number);
     }
     return true;
@@ -115,38 +115,51 @@ static char *find_place(char *line, char **object, uint64_t *offset, char **afte
     return NULL;
 }
 
-static void symbolise_line(struct symboliser *symboliser, char *line)
+/* Writes what a place in a line is, or the place as it stands. */
+static void symbolise_place(struct symboliser *symboliser, const char *path, uint64_t offset,
+                            const char *place, const char *after, const char **other_build)
 {
-    char *path = NULL, *after, *start;
-    uint64_t offset;
+    struct object *object = find_object(symboliser, path);
+    bool is_other = object && object->module && is_other_build(object, after);
     struct text words = {0};
-    start = find_place(line, &path, &offset, &after);
-    struct object *object = start ? find_object(symboliser, path) : NULL;
-    if (!object || !object->module) {
-        fputs(line, stdout);
-    } else if (is_other_build(object, after)) {
-        printf("%.*s (%s here is another build)\n", (int)strcspn(line, "\n"), line, object->path);
-    } else if (resolve(object, offset, &words)) {
-        printf("%.*s%s%s", (int)(start - line), line, text_of(&words), after);
-    } else {
-        fputs(line, stdout);
-    }
+    if (is_other)
+        *other_build = object->path;
+    if (object && object->module && !is_other && resolve(object, offset, &words))
+        fputs(text_of(&words), stdout);
+    else
+        fwrite(place, 1, (size_t)(after - place), stdout);
     text_free(&words);
-    free(path);
+}
+
+static void symbolise_line(struct symboliser *symboliser, char *line, size_t length)
+{
+    char *rest = line, *path, *after, *place;
+    const char *other_build = NULL;
+    uint64_t offset;
+    while ((place = find_place(rest, &path, &offset, &after))) {
+        fwrite(rest, 1, (size_t)(place - rest), stdout);
+        symbolise_place(symboliser, path, offset, place, after, &other_build);
+        free(path);
+        rest = after;
+    }
+    size_t left = (size_t)(line + length - rest), end = left && line[length - 1] == '\n' ? 1 : 0;
+    fwrite(rest, 1, left - end, stdout);
+    if (other_build)
+        printf(" (%s here is another build)", other_build);
+    fputs(end ? "\n" : "", stdout);
 }
 
 int run_symbolise(int argc, char **argv)
 {
     static struct symboliser symboliser;
-    if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
-        fputs("usage: asyncio symbolise [PROGRAM] <LINES\n", stderr);
-        return MISUSED;
-    }
+    if (argc > 2 || (argc == 2 && argv[1][0] == '-'))
+        return show_usage(argc, argv, "symbolise [PROGRAM] <LINES");
     symboliser.program = argc == 2 ? argv[1] : NULL;
     char *line = NULL;
     size_t capacity = 0;
-    while (getline(&line, &capacity, stdin) > 0)
-        symbolise_line(&symboliser, line);
+    ssize_t length;
+    while ((length = getline(&line, &capacity, stdin)) > 0)
+        symbolise_line(&symboliser, line, (size_t)length);
     free(line);
     for (size_t i = 0; i < symboliser.count; i++) {
         dwfl_end(symboliser.objects[i].dwfl);

@@ -58,14 +58,51 @@ void text_add(struct text *text, const char *format, ...)
     text->length += (size_t)length;
 }
 
+/* The length of a whole UTF-8 sequence; 0: these bytes are none. */
+static size_t sequence_length(const unsigned char *at)
+{
+    size_t length = at[0] < 0x80 ? 1 : at[0] >= 0xc2 && at[0] < 0xe0 ? 2 : (at[0] & 0xf0) == 0xe0 ? 3 : 0;
+    if (at[0] >= 0xf0 && at[0] < 0xf5)
+        length = 4;
+    for (size_t i = 1; i < length; i++)
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+    bool is_overlong = (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xf0 && at[1] < 0x90);
+    bool is_outside = (at[0] == 0xed && at[1] >= 0xa0) || (at[0] == 0xf4 && at[1] >= 0x90);
+    return is_overlong || is_outside ? 0 : length;
+}
+
+/* Terminals obey the controls of Latin-1, U+0080 to U+009F, too. */
+static bool is_control(const unsigned char *at)
+{
+    return at[0] < 0x20 || at[0] == 0x7f || (at[0] == 0xc2 && at[1] < 0xa0);
+}
+
+static void add_byte(struct text *text, char byte)
+{
+    GROW(text->at, text->capacity, text->length + 1);
+    text->at[text->length++] = byte;
+    text->at[text->length] = '\0';
+}
+
 void text_add_clean(struct text *text, const char *words)
 {
-    for (; *words; words++) {
-        unsigned char byte = (unsigned char)*words;
-        GROW(text->at, text->capacity, text->length + 1);
-        text->at[text->length++] = byte < 0x20 || byte == 0x7f ? '?' : (char)byte;
-        text->at[text->length] = '\0';
+    for (const unsigned char *at = (const unsigned char *)words; *at;) {
+        size_t length = sequence_length(at);
+        if (!length || is_control(at))
+            add_byte(text, '?');
+        for (size_t i = 0; i < length && !is_control(at); i++)
+            add_byte(text, (char)at[i]);
+        at += length ? length : 1;
     }
+}
+
+size_t text_columns(const struct text *text)
+{
+    size_t columns = 0;
+    for (size_t i = 0; i < text->length; i++)
+        columns += (text->at[i] & 0xc0) != 0x80;
+    return columns;
 }
 
 void text_clear(struct text *text)

@@ -22,8 +22,10 @@ struct text {
     size_t length, capacity;
 };
 void text_add(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* From outside: what a terminal would obey becomes '?'. */
+/* From outside: what a terminal would obey, and what is not UTF-8, becomes '?'. */
 void text_add_clean(struct text *text, const char *words);
+/* How many characters it has. */
+size_t text_columns(const struct text *text);
 void text_clear(struct text *text);
 void text_free(struct text *text);
 static inline const char *text_of(const struct text *text)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum form { FORM_NONE, FORM_PERFETTO, FORM_TEXT, FORM_JSON, FORM_STATS };
 
@@ -17,12 +18,6 @@ struct trace_options {
     enum form form;
     double last; /* seconds; 0: all */
 };
-
-static int misuse(void)
-{
-    fputs("usage: asyncio trace FILE -o OUTPUT | --text | --json | --stats [--last SECONDS]\n", stderr);
-    return MISUSED;
-}
 
 static bool set_form(struct trace_options *options, enum form form)
 {
@@ -75,6 +70,13 @@ static bool read_trace_options(int argc, char **argv, struct trace_options *opti
     return true;
 }
 
+static bool is_same_file(const char *input, const char *output)
+{
+    struct stat from, to;
+    return output && stat(input, &from) == 0 && stat(output, &to) == 0 && from.st_dev == to.st_dev &&
+           from.st_ino == to.st_ino;
+}
+
 static int write_trace(struct trace_log *log, const struct trace_options *options)
 {
     bool is_written = true;
@@ -86,10 +88,8 @@ static int write_trace(struct trace_log *log, const struct trace_options *option
         write_trace_json(log);
     else
         write_trace_stats(log);
-    if (options->form != FORM_PERFETTO)
-        is_written = fflush(stdout) == 0 && !ferror(stdout);
     if (!is_written) {
-        fprintf(stderr, "asyncio: %s: %s\n", options->output ? options->output : "output", strerror(errno));
+        fprintf(stderr, "asyncio: %s: %s\n", options->output, strerror(errno));
         return MISUSED;
     }
     if (log->spoilt)
@@ -101,8 +101,12 @@ int run_trace(int argc, char **argv)
 {
     struct trace_options options = {0};
     struct trace_log log = {0};
-    if (!read_trace_options(argc, argv, &options))
-        return misuse();
+    if (is_help(argc, argv) || !read_trace_options(argc, argv, &options))
+        return show_usage(argc, argv, "trace FILE -o OUTPUT | --text | --json | --stats [--last SECONDS]");
+    if (is_same_file(options.file, options.output)) {
+        fprintf(stderr, "asyncio: %s would be written over the trace\n", options.output);
+        return MISUSED;
+    }
     int status = trace_log_open(&log, options.file);
     if (status == READ_WHOLE) {
         if (options.last > 0)
