@@ -157,9 +157,7 @@ HOT struct io_uring_sqe *asy_ring_next(struct asy_ring *ring)
 
 void asy_ring_forget_queued(struct asy_ring *ring)
 {
-    ring->tail -= asy_ring_queued(ring);
-    /* Relaxed: the kernel looks at the tail when this thread enters, and at no other time. */
-    atomic_store_explicit(ring->sq_tail, ring->tail, memory_order_relaxed);
+    ring->tail -= asy_ring_queued(ring); /* which the kernel is told when this thread enters */
 }
 
 HOT int asy_ring_enter(struct asy_ring *ring, unsigned completions, int64_t timeout_ns)
