@@ -174,6 +174,47 @@ TEST(what_has_no_room_waits_in_order)
     check_closes(&c);
 }
 
+/* The kernel has room for 4, and the one of 6 that will end is the last of them. */
+TEST(a_wait_comes_behind_what_has_no_room)
+{
+    struct completions c;
+    int fds[2];
+    open_with_pipe(&c, fds, 4, 8);
+    struct probe probes[6];
+    for (int i = 0; i < 6; i++) {
+        init_probe(&probes[i], i < 5 ? fds[0] : -1);
+        asy_op_begin(&c, &probes[i].op);
+    }
+    while (!asy_completions_has_any(&c))
+        assert_int_equal(asy_completions_enter(&c, -1), 0);
+    asy_completions_reap(&c, 10);
+    assert_int_equal(probes[5].times, 1);
+    close(fds[1]);
+    settle(&c);
+    check_closes(&c);
+    close(fds[0]);
+}
+
+/* The rest is for the next turn: others run in between. */
+TEST(no_more_are_told_than_were_asked_for)
+{
+    struct completions c;
+    struct probe probes[5];
+    open_completions(&c, 8, 16);
+    for (int i = 0; i < 5; i++) {
+        init_probe(&probes[i], -1);
+        asy_op_begin(&c, &probes[i].op);
+    }
+    assert_int_equal(asy_completions_enter(&c, 0), 0);
+    assert_int_equal(asy_completions_reap(&c, 2), 2);
+    assert_int_equal(probes[1].times, 1);
+    assert_int_equal(probes[2].times, 0);
+    assert_true(asy_completions_needs_poll(&c));
+    assert_int_equal(asy_completions_reap(&c, 10), 3);
+    settle(&c);
+    check_closes(&c);
+}
+
 TEST(it_can_be_taken_back_until_it_is_sent)
 {
     struct completions c;
@@ -252,6 +293,56 @@ TEST(one_without_room_is_cancelled_by_itself)
         assert_int_equal(probes[i].times, 1);
         assert_int_equal(probes[i].result, -ECANCELED);
     }
+    check_closes_with_pipe(&c, fds);
+}
+
+/* It is told without the kernel: a wait would be for nothing. */
+TEST(nothing_is_waited_for_while_a_refusal_is_to_be_told)
+{
+    struct completions c;
+    int fds[2];
+    open_with_pipe(&c, fds, 2, 4);
+    struct probe probes[3];
+    for (int i = 0; i < 3; i++) {
+        init_probe(&probes[i], fds[0]);
+        asy_op_begin(&c, &probes[i].op);
+    }
+    asy_op_cancel(&c, &probes[2].op);
+    assert_int_equal(asy_completions_enter(&c, -1), 0);
+    assert_int_equal(asy_completions_reap(&c, 10), 0);
+    assert_int_equal(probes[2].times, 1);
+    close(fds[1]);
+    settle(&c);
+    check_closes(&c);
+    close(fds[0]);
+}
+
+/* The request finds no room, and then the operation turns out to be over: the request is dropped, and what
+ * begins in the same place has its own. */
+TEST(a_request_without_room_ends_with_its_operation)
+{
+    struct completions c;
+    int fds[2];
+    open_with_pipe(&c, fds, 2, 4);
+    struct probe probe, others[2];
+    init_probe(&probe, fds[0]);
+    asy_op_begin(&c, &probe.op);
+    assert_int_equal(asy_completions_enter(&c, 0), 0);
+    assert_int_equal(write(fds[1], "word", 4), 4);
+    while (!asy_ring_has_any(&c.ring))
+        assert_int_equal(asy_completions_enter(&c, LONG_NS), 0);
+    for (int i = 0; i < 2; i++) {
+        init_probe(&others[i], -1);
+        asy_op_begin(&c, &others[i].op);
+    }
+    asy_op_cancel(&c, &probe.op);
+    assert_false(list_is_empty(&c.waiting));
+    asy_completions_reap(&c, 1);
+    assert_int_equal(probe.times, 1);
+    assert_int_equal(probe.result, 4);
+    assert_true(list_is_empty(&c.waiting));
+    memset(&probe.op.node, 0xee, sizeof probe.op.node); /* as when its memory is another's */
+    settle(&c);
     check_closes_with_pipe(&c, fds);
 }
 
@@ -370,6 +461,25 @@ TEST(a_kernel_that_is_short_of_memory_is_asked_again)
     assert_int_equal(probe.result, 0);
     check_closes(&c);
     close(fds[0]);
+}
+
+/* A signal says nothing of the ring: nothing is refused for it, although the kernel has nothing yet. */
+TEST(an_interrupted_call_refuses_nothing)
+{
+    struct completions c;
+    struct probe probe;
+    open_completions(&c, 8, 16);
+    init_probe(&probe, -1);
+    asy_op_begin(&c, &probe.op);
+    asy_fault_arm_way(1, 3);
+    assert_int_equal(asy_completions_enter(&c, LONG_NS), -EINTR);
+    asy_fault_disarm();
+    assert_int_equal(asy_completions_reap(&c, 10), 0);
+    assert_int_equal(probe.times, 0);
+    settle(&c);
+    assert_int_equal(probe.result, 0);
+    assert_false(probe.is_refused);
+    check_closes(&c);
 }
 
 /* A ring with room for 4, of which the kernel has taken some when a call fails, in each way in which one can.

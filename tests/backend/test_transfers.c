@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define LONG_NS INT64_C(10000000000)
@@ -166,6 +168,10 @@ TEST(full_queues_lose_nothing)
     uint64_t begun = world.completions.begun;
     for (size_t i = 0; i < count; i++)
         send_to(&inboxes[i], 10);
+    asy_completions_enter(&world.completions, 0);
+    asy_completions_reap(&world.completions, UINT32_MAX);
+    assert_false(asy_ring_has_any(&world.completions.ring));
+    assert_false(asy_transfers_are_told(&world.transfers)); /* the kernel keeps more */
     receive_all(&world, inboxes, count, 10);
     assert_true(world.completions.begun > begun); /* some had ended */
     end_all(&world, inboxes, count);
@@ -318,6 +324,25 @@ TEST(what_the_kernel_puts_off_is_known)
     look(&world);
     check_got(inbox, 100);
     assert_false(asy_completions_needs_poll(&world.completions));
+    end_all(&world, inbox, 1);
+    close_inboxes(inbox, 1);
+    close_world(&world);
+}
+
+/* A child has none of the memory that the kernel writes to: it is the parent's. */
+TEST(a_child_has_no_pieces)
+{
+    struct world world;
+    unsigned char page;
+    int status;
+    open_world(&world, 64, 128);
+    struct inbox *inbox = open_inboxes(&world, 1);
+    assert_int_equal(mincore(world.transfers.slots, 1, &page), 0);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(!(mincore(world.transfers.slots, 1, &page) == -1 && errno == ENOMEM));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
     end_all(&world, inbox, 1);
     close_inboxes(inbox, 1);
     close_world(&world);
