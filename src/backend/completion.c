@@ -195,10 +195,12 @@ static bool is_passing_error(int err)
  * would be for ever. */
 static int judge_failed_enter(struct completions *completions, int err)
 {
-    if (!is_passing_error(err))
+    if (!is_passing_error(err)) {
         completions->is_broken = true;
-    else if (err == -EINTR || asy_completions_has_any(completions) || has_sent(completions))
+        completions->broken_by = err;
+    } else if (err == -EINTR || asy_completions_has_any(completions) || has_sent(completions)) {
         return err;
+    }
     refuse_unsent(completions, err);
     return 0;
 }

@@ -55,7 +55,8 @@ struct completions {
     struct list refused;
     size_t under_way; /* operations that are not idle */
     uintptr_t thread; /* that opened the ring, and alone may enter it */
-    bool is_broken;   /* the kernel takes no entries any more */
+    bool is_broken;   /* the kernel takes no entries any more, for the reason `broken_by` */
+    int broken_by;    /* a negative errno */
     bool is_ending;   /* nothing begins any more */
     uint64_t begun, ended;
 };

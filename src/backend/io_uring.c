@@ -207,23 +207,42 @@ static bool clear_eventfd(struct uring *uring)
     return asy_sys_eventfd_clear(uring->eventfd);
 }
 
+/* A filter says no; any other error means that the number is no ring's any more. */
+static COLD void tell_loss(const struct uring *uring)
+{
+    int err = uring->completions.broken_by;
+    bool is_denied = err == -EPERM || err == -EACCES || err == -ENOSYS;
+    char line[128];
+    int n = snprintf(line, sizeof line, "asyncio: io_uring is lost: %s; the loop ends\n",
+                     is_denied ? "the kernel denies it now" : "somebody has closed its descriptor");
+    asy_sys_write(STDERR_FILENO, line, (size_t)n);
+}
+
+/* Waits for readiness and wake-ups alone. Where these descriptors are closed, too, it sleeps a little. */
+static COLD void sleep_without_ring(struct uring *uring, int limit_ms)
+{
+    struct pollfd fds[] = {{.fd = uring->set.fd, .events = POLLIN}, {.fd = uring->wakefd, .events = POLLIN}};
+    asy_sys_poll(fds, 2, limit_ms);
+    if ((fds[0].revents | fds[1].revents) & POLLNVAL)
+        asy_sys_poll(NULL, 0, limit_ms < 0 ? LOST_MS : limit_ms);
+    else
+        asy_sys_eventfd_clear(uring->wakefd);
+}
+
 /* The kernel takes nothing any more, as when a filter has come. What it had is not to be had back, so that
  * the loop fails, once. After that epoll alone serves: the tasks end, and clean up. */
 static COLD int wait_without_ring(struct uring *uring, int64_t timeout_ns)
 {
-    static const char words[] = "asyncio: io_uring is lost: the kernel denies it now; the loop ends\n";
     if (!uring->is_lost) {
         uring->is_lost = true;
-        asy_sys_write(STDERR_FILENO, words, sizeof words - 1);
+        tell_loss(uring);
         return -EIO;
     }
     bool is_told = asy_completions_has_any(&uring->completions);
-    struct pollfd fds[] = {{.fd = uring->set.fd, .events = POLLIN}, {.fd = uring->wakefd, .events = POLLIN}};
     int limit_ms = timeout_ns < 0                     ? -1
-                   : timeout_ns < LOST_MS * NS_PER_MS ? (int)(timeout_ns / NS_PER_MS)
+                   : timeout_ns < LOST_MS * NS_PER_MS ? (int)((timeout_ns + NS_PER_MS - 1) / NS_PER_MS)
                                                       : LOST_MS;
-    asy_sys_poll(fds, 2, is_told ? 0 : limit_ms);
-    asy_sys_eventfd_clear(uring->wakefd);
+    sleep_without_ring(uring, is_told ? 0 : limit_ms);
     uring->set.has_news = true;
     uring->base.fetched = 1;
     return 0;

@@ -293,7 +293,7 @@ TEST(a_child_has_no_ring)
     asy_ring_close(&ring);
 }
 
-/* Where a program has closed its standard input, what is written there later must not be written to a ring. */
+/* What a program writes to a standard descriptor that it has closed must not go to a ring. */
 TEST(a_ring_is_no_standard_descriptor)
 {
     struct asy_ring ring;
