@@ -2,7 +2,8 @@
  * Ways between hosts, and what becomes of what is sent over them. See asyncio/sim.h.
  *
  * A way is made when it is first used, or set. What is set for any host is kept as a rule, too, for ways that
- * are made later; the latest of those that fit counts.
+ * are made later; the latest of those that fit counts. Three may: that of the sender, that of the receiver,
+ * that of all.
  */
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
@@ -19,16 +20,11 @@
 /* From here on sums are not to overflow: 146 years. */
 #define FAR_NS (INT64_C(1) << 62)
 
-struct rule {
-    struct list node;
-    struct sim_host *from, *to; /* NULL: any; at least one is */
-    asyncio_sim_link link;
-};
-
 static THREAD_LOCAL struct {
     asyncio_sim_link usual;
-    struct list rules; /* the latest last */
-    struct list ways;  /* of way_entry */
+    struct sim_rule any;
+    uint64_t turn;    /* of the latest rule */
+    struct list ways; /* of way_entry */
 } links;
 
 /* A way, among all. */
@@ -80,20 +76,14 @@ static void assign_link(struct sim_way *way, const asyncio_sim_link *link)
     }
 }
 
-static bool does_rule_fit(const struct rule *rule, const struct sim_host *from, const struct sim_host *to)
-{
-    return (!rule->from || rule->from == from) && (!rule->to || rule->to == to);
-}
-
 static const asyncio_sim_link *find_link(const struct sim_host *from, const struct sim_host *to)
 {
-    const asyncio_sim_link *link = &links.usual;
-    LIST_EACH(node, &links.rules) {
-        const struct rule *rule = LIST_ENTRY(node, struct rule, node);
-        if (does_rule_fit(rule, from, to))
-            link = &rule->link;
-    }
-    return link;
+    const struct sim_rule *latest = &links.any;
+    if (from->sends.turn > latest->turn)
+        latest = &from->sends;
+    if (to->takes.turn > latest->turn)
+        latest = &to->takes;
+    return latest->turn ? &latest->link : &links.usual;
 }
 
 static struct sim_way *make_way(struct sim_host *from, struct sim_host *to)
@@ -109,22 +99,40 @@ static struct sim_way *make_way(struct sim_host *from, struct sim_host *to)
     return way;
 }
 
+/* Where the way to a host stands, or is to stand, in an open hash table. */
+static struct sim_way **find_place_of_way(struct sim_host *from, const struct sim_host *to)
+{
+    size_t mask = from->way_room - 1, i = (uint32_t)to->number * UINT32_C(2654435761) >> 8;
+    while (from->ways[i & mask] && from->ways[i & mask]->to != to)
+        i++;
+    return &from->ways[i & mask];
+}
+
+static void make_room_for_way(struct sim_host *from)
+{
+    struct sim_way **old = from->ways;
+    size_t old_room = from->way_room;
+    if ((from->way_count + 1) * 2 <= old_room)
+        return;
+    from->way_room = old_room ? old_room * 2 : 8;
+    from->ways = asy_sim_alloc(from->way_room * sizeof(struct sim_way *));
+    for (size_t i = 0; i < old_room; i++)
+        if (old[i])
+            *find_place_of_way(from, old[i]->to) = old[i];
+    asy_sim_free(old);
+}
+
 struct sim_way *asy_sim_way(struct sim_host *from, struct sim_host *to)
 {
     if (from == to)
         return NULL;
-    if (to->number >= from->way_room) {
-        size_t room = from->way_room ? from->way_room : 8;
-        while (room <= to->number)
-            room *= 2;
-        from->ways = asy_sim_realloc(from->ways, room * sizeof(struct sim_way *));
-        for (size_t i = from->way_room; i < room; i++)
-            from->ways[i] = NULL;
-        from->way_room = room;
+    make_room_for_way(from);
+    struct sim_way **place = find_place_of_way(from, to);
+    if (!*place) {
+        *place = make_way(from, to);
+        from->way_count++;
     }
-    if (!from->ways[to->number])
-        from->ways[to->number] = make_way(from, to);
-    return from->ways[to->number];
+    return *place;
 }
 
 /* What would take longer than the run can last never arrives. */
@@ -158,24 +166,24 @@ void asy_sim_way_hold(struct sim_way *way, struct sim_held *held)
 
 /* ---- Set --------------------------------------------------------------------------------- */
 
-/* A rule that the new one replaces altogether. */
-static bool is_covered(const struct rule *old, const struct sim_host *from, const struct sim_host *to)
-{
-    return (!from || old->from == from) && (!to || old->to == to);
-}
-
 static void keep_rule(struct sim_host *from, struct sim_host *to, const asyncio_sim_link *link)
 {
-    LIST_EACH_SAFE(node, next, &links.rules) {
-        struct rule *old = LIST_ENTRY(node, struct rule, node);
-        if (!is_covered(old, from, to))
-            continue;
-        list_remove(&old->node);
-        asy_sim_free(old);
+    struct sim_rule *rule = from ? &from->sends : to ? &to->takes : &links.any;
+    *rule = (struct sim_rule){++links.turn, *link};
+}
+
+static void assign_to_all(struct sim_host *from, const struct sim_host *to, const asyncio_sim_link *link)
+{
+    for (size_t i = 0; from && i < from->way_room; i++)
+        if (from->ways[i])
+            assign_link(from->ways[i], link);
+    if (from)
+        return;
+    LIST_EACH(node, &links.ways) {
+        struct sim_way *way = &LIST_ENTRY(node, struct way_entry, node)->way;
+        if (!to || way->to == to)
+            assign_link(way, link);
     }
-    struct rule *rule = asy_sim_alloc(sizeof *rule);
-    *rule = (struct rule){.from = from, .to = to, .link = *link};
-    list_append(&links.rules, &rule->node);
 }
 
 int asyncio_sim_set_link(const char *from, const char *to, const asyncio_sim_link *link)
@@ -194,11 +202,7 @@ int asyncio_sim_set_link(const char *from, const char *to, const asyncio_sim_lin
         return 0;
     }
     keep_rule(sender, receiver, &value);
-    LIST_EACH(node, &links.ways) {
-        struct sim_way *way = &LIST_ENTRY(node, struct way_entry, node)->way;
-        if ((!sender || way->from == sender) && (!receiver || way->to == receiver))
-            assign_link(way, &value);
-    }
+    assign_to_all(sender, receiver, &value);
     return 0;
 }
 
@@ -207,15 +211,13 @@ int asyncio_sim_set_link(const char *from, const char *to, const asyncio_sim_lin
 void asy_sim_links_begin(const asyncio_sim_link *usual)
 {
     links.usual = *usual;
-    list_init(&links.rules);
+    links.any.turn = links.turn = 0;
     list_init(&links.ways);
 }
 
 void asy_sim_links_end(void)
 {
     struct list *node;
-    while ((node = list_take_first(&links.rules)))
-        asy_sim_free(LIST_ENTRY(node, struct rule, node));
     while ((node = list_take_first(&links.ways)))
         asy_sim_free(LIST_ENTRY(node, struct way_entry, node));
 }

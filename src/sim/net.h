@@ -59,12 +59,19 @@ struct sim_life {
     struct list *names; /* of Unix sockets (unix.c) */
 };
 
+/* What was set for the ways of a host to or from any other. */
+struct sim_rule {
+    uint64_t turn; /* the later one counts; 0: nothing was set */
+    asyncio_sim_link link;
+};
+
 struct sim_host {
     char *name;
     size_t number;         /* from 1 on */
     struct sim_life *life; /* the latest */
-    struct sim_way **ways; /* to each other host, by its number; NULL: not used yet */
-    size_t way_room;
+    struct sim_way **ways; /* to other hosts: an open hash table (links.c) */
+    size_t way_room, way_count;
+    struct sim_rule sends, takes;
 };
 
 /* What a task that was started on no host runs on, and after that the one that it inherited. */

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static size_t wanted;  /* bytes that the server reads */
@@ -376,6 +377,69 @@ WORLD_TEST(rules_for_any_host, PLAIN_LINK)
     CHECK(connect_time("10.0.0.2") == 2);
     end_task(a);
     end_task(b);
+    return 0;
+}
+
+ASYNC(take_nothing)
+{
+    return 0;
+}
+
+/* Many hosts, and each way is what was set for it. */
+WORLD_TEST(each_way_its_own, PLAIN_LINK)
+{
+    asyncio_sim_link link = PLAIN_LINK;
+    char name[16];
+    wanted = 0;
+    asyncio_task *server = asyncio_sim_start("server", serve());
+    for (int i = 0; i < 40; i++) {
+        snprintf(name, sizeof name, "h%d", i);
+        CHECK_EQUAL(asyncio_await(asyncio_sim_start(name, take_nothing())), 0);
+        link.latency = 100 + i;
+        CHECK_EQUAL(asyncio_sim_set_link("test", name, &link), 0);
+        link.latency = 200 + i;
+        CHECK_EQUAL(asyncio_sim_set_link(name, "test", &link), 0);
+    }
+    link.latency = 5;
+    CHECK_EQUAL(asyncio_sim_set_link("test", "server", &link), 0);
+    for (int i = 0; i < 40; i++) {
+        char address[16];
+        asyncio_stream *stream = NULL;
+        double before = world_time();
+        snprintf(address, sizeof address, "10.0.0.%d", 3 + i);
+        CHECK_EQUAL(asyncio_open_connection(address, 80, NULL, &stream), -ECONNREFUSED);
+        CHECK(world_time() - before == 300 + 2 * i);
+    }
+    CHECK(connect_time("10.0.0.2") == 6);
+    end_task(server);
+    return 0;
+}
+
+/* Of what was set for any host the latest counts, for ways that are made later, too. */
+WORLD_TEST(the_latest_rule, PLAIN_LINK)
+{
+    asyncio_sim_link link = PLAIN_LINK;
+    wanted = 0;
+    link.latency = 10;
+    CHECK_EQUAL(asyncio_sim_set_link("test", NULL, &link), 0);
+    link.latency = 20;
+    CHECK_EQUAL(asyncio_sim_set_link(NULL, "a", &link), 0);
+    link.latency = 30;
+    CHECK_EQUAL(asyncio_sim_set_link(NULL, "b", &link), 0);
+    link.latency = 40;
+    CHECK_EQUAL(asyncio_sim_set_link("test", NULL, &link), 0);
+    asyncio_task *tasks[] = {asyncio_sim_start("a", serve()), asyncio_sim_start("b", serve()),
+                             asyncio_sim_start("c", serve())};
+    asyncio_sleep(0);
+    CHECK(connect_time("10.0.0.2") == 41);
+    link.latency = 50;
+    CHECK_EQUAL(asyncio_sim_set_link(NULL, "b", &link), 0);
+    CHECK(connect_time("10.0.0.3") == 51);
+    CHECK(connect_time("10.0.0.2") == 41);
+    CHECK_EQUAL(asyncio_sim_set_link(NULL, NULL, NULL), 0);
+    CHECK(connect_time("10.0.0.4") == 2);
+    for (int i = 0; i < 3; i++)
+        end_task(tasks[i]);
     return 0;
 }
 
