@@ -1,11 +1,8 @@
 /*
  * Simulated UDP: loss, twins, overtaking, full buffers, errors that come back.
  */
-#include "sim/in_world.h"
-#include "sys/net.h"
-#include "sys/sys.h"
+#include "sim/sockets.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <math.h>
 #include <string.h>
@@ -199,6 +196,103 @@ WORLD_TEST(connected_receiver, PLAIN_LINK)
     CHECK_TEXT(inet_ntoa(from.sin_addr), "10.0.0.2");
     CHECK_EQUAL(ntohs(from.sin_port), 53);
     asyncio_datagram_close(other);
+    close_both(sender);
+    return 0;
+}
+
+/* What has been read makes room for as much. */
+WORLD_TEST(a_buffer_that_is_read, PLAIN_LINK)
+{
+    char block[1000] = "", text[1000];
+    asyncio_datagram *sender = open_sender();
+    int bytes = 2048, fd = asyncio_datagram_fd(receiver);
+    CHECK_EQUAL(asy_sys_setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes), 0);
+    for (int i = 0; i < 10; i++) {
+        for (int j = 0; j < 3; j++)
+            CHECK_EQUAL(asyncio_datagram_send(sender, block, sizeof block), sizeof block);
+        asyncio_sleep(2);
+        for (int j = 0; j < 3; j++)
+            CHECK_EQUAL(asyncio_datagram_recv(receiver, text, sizeof text), sizeof text);
+    }
+    close_both(sender);
+    return 0;
+}
+
+static int open_udp(const char *ip, int port)
+{
+    int on = 1, fd = asy_sys_socket(AF_INET, SOCK_DGRAM, 0);
+    struct sockaddr_in here = address_of(ip, port);
+    CHECK_EQUAL(asy_sys_setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
+    CHECK_EQUAL(asy_sys_bind(fd, (struct sockaddr *)&here, sizeof here), 0);
+    return fd;
+}
+
+static void send_letter_to(int fd, const char *letter, int port)
+{
+    struct sockaddr_in to = address_of("10.0.0.1", port);
+    CHECK_EQUAL(asyncio_sock_sendto(fd, letter, 1, 0, (struct sockaddr *)&to, sizeof to), 1);
+}
+
+static void check_letter(int fd, char letter)
+{
+    char byte = 0;
+    CHECK_EQUAL(asyncio_sock_recv(fd, &byte, 1, 0), 1);
+    CHECK_EQUAL(byte, letter);
+    CHECK_EQUAL(asyncio_wait_readable(fd, 0), -ETIMEDOUT);
+}
+
+/* Two sockets share a port: one that is connected takes what its peer sends, and nothing else, whichever came
+ * first. */
+WORLD_TEST(a_port_that_is_shared, PLAIN_LINK)
+{
+    int peer = open_udp("10.0.0.1", 1), stranger = open_udp("10.0.0.1", 2);
+    struct sockaddr_in its = address_of("10.0.0.1", 1);
+    for (int port = 10; port < 12; port++) {
+        int first = open_udp("10.0.0.1", port), second = open_udp("10.0.0.1", port);
+        int connected = port == 10 ? first : second, other = port == 10 ? second : first;
+        CHECK_EQUAL(asyncio_sock_connect(connected, (struct sockaddr *)&its, sizeof its), 0);
+        send_letter_to(peer, "p", port);
+        send_letter_to(stranger, "s", port);
+        check_letter(connected, 'p');
+        check_letter(other, 's');
+        asyncio_close(first);
+        asyncio_close(second);
+    }
+    asyncio_close(peer);
+    asyncio_close(stranger);
+    return 0;
+}
+
+/* One that was connected, and is no more, hears of no port that is closed. */
+WORLD_TEST(connected_no_more, PLAIN_LINK)
+{
+    int fd = open_udp("10.0.0.1", 1);
+    struct sockaddr_in closed = address_of("10.0.0.1", 2);
+    struct sockaddr none = {.sa_family = AF_UNSPEC};
+    CHECK_EQUAL(asyncio_sock_connect(fd, (struct sockaddr *)&closed, sizeof closed), 0);
+    CHECK_EQUAL(asyncio_sock_send(fd, "x", 1, 0), 1);
+    CHECK_EQUAL(asy_sys_socket_error(fd), -ECONNREFUSED);
+    CHECK_EQUAL(asy_sys_connect(fd, &none, sizeof none), 0);
+    send_letter_to(fd, "x", 2);
+    CHECK_EQUAL(asy_sys_socket_error(fd), 0);
+    CHECK_EQUAL(asyncio_sock_send(fd, "x", 1, 0), -EDESTADDRREQ);
+    asyncio_close(fd);
+    return 0;
+}
+
+/* Both of a datagram that is doubled come from its sender. */
+WORLD_TEST(twins_have_one_sender, with(PLAIN_LINK, 0, 1, 0))
+{
+    char byte;
+    struct sockaddr_in from[2];
+    socklen_t length = sizeof *from;
+    asyncio_datagram *sender = open_sender();
+    send_letters(sender, "a");
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQUAL(asyncio_datagram_recvfrom(receiver, &byte, 1, (struct sockaddr *)&from[i], &length), 1);
+        CHECK_TEXT(inet_ntoa(from[i].sin_addr), "10.0.0.1");
+        CHECK_EQUAL(ntohs(from[i].sin_port), 32768);
+    }
     close_both(sender);
     return 0;
 }

@@ -199,6 +199,20 @@ WORLD_TEST(segments, changed(in_small_pieces))
     return 0;
 }
 
+static void in_drawn_pieces(asyncio_sim_link *link)
+{
+    link->segment = 0;
+}
+
+/* Of 100,000 bytes, most in pieces of 1 to 1447; all that is left in one piece is as likely as each. */
+WORLD_TEST(drawn_segments, changed(in_drawn_pieces))
+{
+    begin_counting();
+    send_bytes(100000);
+    CHECK(reads > 40);
+    return 0;
+}
+
 static void with_small_window(asyncio_sim_link *link)
 {
     link->window = 1000;

@@ -168,6 +168,22 @@ WORLD_TEST(the_credit_is_refused, SMALL_LINK)
     return 0;
 }
 
+/* Chance loses no credits: it is as if the next one made up for it. */
+WORLD_TEST(no_credit_is_lost_by_chance, SMALL_LINK)
+{
+    int fds[2];
+    asyncio_task *sender = fill(fds);
+    asyncio_sim_link lossy = SMALL_LINK;
+    lossy.loss = 1;
+    set_way("server", "test", lossy);
+    CHECK_EQUAL(receive_bytes(fds[1], WINDOW), WINDOW);
+    CHECK_EQUAL(receive_bytes(fds[1], WINDOW), WINDOW);
+    CHECK_EQUAL(asyncio_await(sender), 0);
+    CHECK_TIME(PAIR_S + 5 + 2 + 1);
+    close_pair(fds);
+    return 0;
+}
+
 /* Credits that never come end it, too, even if nobody waits for them. */
 WORLD_TEST(each_credit_is_lost, SMALL_LINK)
 {

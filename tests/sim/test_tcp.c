@@ -144,9 +144,12 @@ WORLD_TEST(listeners_that_share, PLAIN_LINK)
     CHECK_EQUAL(count_clients(first, second, "127.0.0.1"), 2);
     int exact = listen_and_share("127.0.0.1");
     CHECK_EQUAL(count_clients(exact, first, "127.0.0.1"), 4);
-    CHECK_EQUAL(count_clients(exact, second, "10.0.0.1"), 0);
     asyncio_close(first);
+    first = listen_and_share("0.0.0.0"); /* whichever came first */
+    CHECK_EQUAL(count_clients(exact, first, "127.0.0.1"), 4);
     asyncio_close(second);
+    CHECK_EQUAL(count_clients(exact, first, "10.0.0.1"), 0);
+    asyncio_close(first);
     asyncio_close(exact);
     return 0;
 }
@@ -176,6 +179,56 @@ WORLD_TEST(addresses_in_use, PLAIN_LINK)
     CHECK_EQUAL(asy_sys_bind(second, (struct sockaddr *)&address, sizeof address), 0);
     asyncio_close(second);
     asyncio_close(third);
+    return 0;
+}
+
+static int bind_any(int fd, int family, int port)
+{
+    struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    struct sockaddr_in6 any_6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
+    return family == AF_INET ? asy_sys_bind(fd, (struct sockaddr *)&any, sizeof any)
+                             : asy_sys_bind(fd, (struct sockaddr *)&any_6, sizeof any_6);
+}
+
+static int port_of(int fd)
+{
+    struct sockaddr_in here;
+    socklen_t length = sizeof here;
+    CHECK_EQUAL(asy_sys_getsockname(fd, (struct sockaddr *)&here, &length), 0);
+    return ntohs(here.sin_port);
+}
+
+/* The system's ports come in order, but for those that are taken, and begin again after the last. */
+WORLD_TEST(ports_of_the_system, PLAIN_LINK)
+{
+    int taken = listen_at("0.0.0.0", 32769, 1), fd = open_tcp();
+    CHECK_EQUAL(bind_any(fd, AF_INET, 0), 0);
+    CHECK_EQUAL(port_of(fd), 32768);
+    CHECK_EQUAL(bind_any(fd, AF_INET, 0), -EINVAL); /* it is bound */
+    for (int port = 32770; port <= 60999; port++) {
+        asyncio_close(fd);
+        fd = open_tcp();
+        CHECK_EQUAL(bind_any(fd, AF_INET, 0), 0);
+        CHECK_EQUAL(port_of(fd), port);
+    }
+    asyncio_close(fd);
+    fd = open_tcp();
+    CHECK_EQUAL(bind_any(fd, AF_INET, 0), 0);
+    CHECK_EQUAL(port_of(fd), 32768);
+    asyncio_close(fd);
+    asyncio_close(taken);
+    return 0;
+}
+
+/* A port of version 4 is one of version 6, too, unless that takes its own version alone. */
+WORLD_TEST(a_port_of_both_versions, PLAIN_LINK)
+{
+    int on = 1, first = listen_at("0.0.0.0", 80, 1), fd = asy_sys_socket(AF_INET6, SOCK_STREAM, 0);
+    CHECK_EQUAL(bind_any(fd, AF_INET6, 80), -EADDRINUSE);
+    CHECK_EQUAL(asy_sys_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on), 0);
+    CHECK_EQUAL(bind_any(fd, AF_INET6, 80), 0);
+    asyncio_close(first);
+    asyncio_close(fd);
     return 0;
 }
 
