@@ -24,7 +24,7 @@
  * A run fails when the scenario's result is an error (or `check` says so), when nothing is left that could
  * wake a task, when tasks run and run and time stands still, when the time limit is over, and when it leaves
  * something behind. The first failure is shrunk, told on stderr, and replayed by its seed (a run that dies of
- * a signal or a sanitizer, or does what UBSan reports, tells its seed first):
+ * a signal or a sanitizer, does what UBSan reports, or calls exit, tells its seed first):
  *
  *     asyncio: simulation failed: EDEADLK after 0.213 virtual seconds, seed 36 (run 36 of 100); needs the
  *     first 16 of 34 draws
@@ -88,7 +88,7 @@ typedef struct asyncio_sim_link {
 } asyncio_sim_link;
 
 /* Options of asyncio_sim_run and the sweeps: all zero means the defaults. Environment variables that hold no
- * number count as not set. */
+ * number from 1 on count as not set, which stderr tells. */
 typedef struct asyncio_sim_options {
     uint64_t seed;            /* the first; 0: that of ASYNCIO_SIM_SEED, and that one alone; else 1 */
     size_t runs;              /* a seed each; 0: ASYNCIO_SIM_RUNS, else 100 (of the sweeps: 10) */

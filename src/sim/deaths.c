@@ -1,8 +1,13 @@
 /*
  * Deaths: a run that aborts or faults takes the process with it, and no report follows. The seed is told
  * before that, from a handler of the signal, or by the sanitizer that ends the process. Whatever action the
+<<<<<<< HEAD
  * signal had before comes next. Undefined behaviour that UBSan reports tells its seed, too, whether the
  * process goes on or not.
+=======
+ * signal had before comes next. A run that calls exit would pass for a test that has passed: it is told, too,
+ * and the process fails.
+>>>>>>> 1d49ed2 (Simulation: nothing ends a run without words)
  *
  * The handlers are the process's; they are installed while any thread simulates, and speak for the thread
  * that dies.
@@ -17,6 +22,8 @@
 #include "sys/world.h"
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,6 +33,7 @@ __attribute__((weak)) void __sanitizer_set_death_callback(void (*callback)(void)
 /* The run at hand, by value: a handler of the program's may leave by longjmp, and the batch with it. */
 static THREAD_LOCAL struct {
     bool is_on, has_own_seed, has_reported;
+    pid_t process; /* a child that the program forks may exit */
     uint64_t seed;
     size_t run, runs, at;
 } current;
@@ -103,6 +111,15 @@ void __ubsan_on_report(void)
     tell_seed("asyncio: simulation did ", "what the sanitizer reports");
 }
 
+static void fail_exit(void)
+{
+    if (!current.is_on || current.process != getpid())
+        return;
+    tell_death("a call of exit");
+    fflush(NULL);
+    _exit(EXIT_FAILURE);
+}
+
 static void handle_death(int signo, siginfo_t *info, void *context)
 {
     size_t i = 0;
@@ -124,6 +141,9 @@ static void handle_death(int signo, siginfo_t *info, void *context)
 
 static void install_death_handlers(void)
 {
+    static bool is_exit_watched;
+    if (!is_exit_watched)
+        is_exit_watched = atexit(fail_exit) == 0;
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_sigaction = handle_death;
@@ -165,6 +185,7 @@ void asy_sim_deaths_next(const struct sim_batch *batch, size_t at)
 {
     current.is_on = true;
     current.has_reported = false;
+    current.process = getpid();
     current.has_own_seed = batch->job.has_own_seed;
     current.seed = batch->seed;
     current.run = batch->seed_index;

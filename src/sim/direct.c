@@ -1,6 +1,6 @@
 /*
  * Directs the loop of a run: the order of ready tasks, limits of time and steps, what happens, and what tasks
- * wait in at a deadlock.
+ * wait in when a limit or a deadlock ends it.
  */
 #include "asyncio/errors.h"
 #include "asyncio/messages.h"
@@ -26,6 +26,7 @@ static THREAD_LOCAL struct {
     asyncio_loop *loop;
     int64_t now_ns, limit_ns;
     uint64_t steps, step_limit; /* without a change of time */
+    uint64_t latest;            /* task that made one */
     uint64_t *ids;              /* of the tasks that are arranged */
     size_t id_room;
 } directed;
@@ -108,57 +109,7 @@ static int64_t delay_work(asyncio_loop *loop)
     return delay_ns;
 }
 
-/* ---- Steps and limits ----------------------------------------------------------------------- */
-
-/* Of results only errors are told: a value may be a pointer, which differs from run to run. */
-static void note_step(asyncio_loop *loop, asyncio_task *task, const char *wait)
-{
-    (void)loop;
-    directed.steps++;
-    if (!task) {
-        asy_sim_happened("callback", 0, 0);
-    } else if (wait) {
-        asy_sim_happened(wait, task->id, 0);
-    } else {
-        intptr_t result = task->future.result;
-        asy_sim_happened("end", task->id, result < 0 && result >= -4095 ? (uint64_t)-result : 0);
-    }
-}
-
-static int end_run(int verdict, const char *words)
-{
-    directed.outcome->verdict = verdict;
-    return (int)asyncio_raise(verdict, "%s", words);
-}
-
-static int check_limits(asyncio_loop *loop)
-{
-    char words[96];
-    if (loop->now_ns != directed.now_ns) {
-        directed.now_ns = loop->now_ns;
-        directed.steps = 0;
-    }
-    if (directed.steps >= directed.step_limit) {
-        snprintf(words, sizeof words, "a busy loop: %llu steps, and time stands still",
-                 (unsigned long long)directed.steps);
-        return end_run(-ELOOP, words);
-    }
-    if (loop->now_ns > directed.limit_ns) {
-        snprintf(words, sizeof words, "the time limit of %g virtual seconds is over",
-                 (double)directed.limit_ns / 1e9);
-        return end_run(-ETIME, words);
-    }
-    return 0;
-}
-
-void asy_sim_direct_shutdown(void)
-{
-    directed.steps = 0;
-    directed.step_limit = directed.step_limit / SHUTDOWN_STEPS_PART + 1;
-    directed.limit_ns = ASY_NO_DEADLINE;
-}
-
-/* ---- Deadlocks -------------------------------------------------------------------------------- */
+/* ---- Waits ------------------------------------------------------------------------------------ */
 
 /* "waits in reading a descriptor" becomes "waits in reading fd 9, tcp 10.0.0.1:40001 -> 10.0.0.2:80". */
 static void name_descriptor(const asyncio_task *task, char *text, size_t bytes)
@@ -184,11 +135,14 @@ static size_t append_wait(asyncio_task *task, char *text, size_t bytes)
     return n > 0 && (size_t)n < bytes ? (size_t)n : 0;
 }
 
-static void describe_waits(asyncio_loop *loop)
+/* The first verdict stays, with the waits of then: a shutdown may come to another. */
+static void set_verdict(asyncio_loop *loop, int verdict)
 {
     struct sim_outcome *outcome = directed.outcome;
     size_t used = 0, told = 0;
-    outcome->verdict = -EDEADLK;
+    if (outcome->verdict)
+        return;
+    outcome->verdict = verdict;
     LIST_EACH(node, &loop->tasks) {
         if (told++ == WAITS_TOLD_MAX)
             break;
@@ -198,6 +152,62 @@ static void describe_waits(asyncio_loop *loop)
     if (loop->task_count > WAITS_TOLD_MAX)
         snprintf(outcome->waits + used, sizeof outcome->waits - used, "asyncio: and %zu tasks more\n",
                  loop->task_count - WAITS_TOLD_MAX);
+}
+
+/* ---- Steps and limits ----------------------------------------------------------------------- */
+
+/* Of results only errors are told: a value may be a pointer, which differs from run to run. */
+static void note_step(asyncio_loop *loop, asyncio_task *task, const char *wait)
+{
+    (void)loop;
+    directed.steps++;
+    directed.latest = task ? task->id : directed.latest;
+    if (!task) {
+        asy_sim_happened("callback", 0, 0);
+    } else if (wait) {
+        asy_sim_happened(wait, task->id, 0);
+    } else {
+        intptr_t result = task->future.result;
+        asy_sim_happened("end", task->id, result < 0 && result >= -4095 ? (uint64_t)-result : 0);
+    }
+}
+
+static int end_run(int verdict, const char *words)
+{
+    set_verdict(directed.loop, verdict);
+    return (int)asyncio_raise(verdict, "%s", words);
+}
+
+static int check_limits(asyncio_loop *loop)
+{
+    char words[128];
+    if (loop->now_ns != directed.now_ns) {
+        directed.now_ns = loop->now_ns;
+        directed.steps = 0;
+    }
+    if (directed.steps >= directed.step_limit) {
+        snprintf(words, sizeof words, "a busy loop: %llu steps, the last of Task-%llu, and time stands still",
+                 (unsigned long long)directed.steps, (unsigned long long)directed.latest);
+        return end_run(-ELOOP, words);
+    }
+    if (loop->now_ns > directed.limit_ns) {
+        snprintf(words, sizeof words, "the time limit of %g virtual seconds is over",
+                 (double)directed.limit_ns / 1e9);
+        return end_run(-ETIME, words);
+    }
+    return 0;
+}
+
+void asy_sim_direct_shutdown(void)
+{
+    directed.steps = 0;
+    directed.step_limit = directed.step_limit / SHUTDOWN_STEPS_PART + 1;
+    directed.limit_ns = ASY_NO_DEADLINE;
+}
+
+static void end_deadlock(asyncio_loop *loop)
+{
+    set_verdict(loop, -EDEADLK);
 }
 
 /* The loop closes them when it closes; the program should have. */
@@ -215,7 +225,7 @@ static const struct director director = {
     .choose = choose_number,
     .stepped = note_step,
     .polled = check_limits,
-    .deadlocked = describe_waits,
+    .deadlocked = end_deadlock,
     .closes = count_sockets,
     .delay_work = delay_work,
 };

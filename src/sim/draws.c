@@ -9,6 +9,7 @@
 static THREAD_LOCAL struct {
     bool is_on;
     uint64_t count;
+    uint32_t drawn; /* features, a bit each */
     struct sim_plan plan;
     int64_t (*now_ns)(void);
     struct random features[SIM_FEATURES];
@@ -26,6 +27,7 @@ void asy_sim_draws_begin(const struct sim_plan *plan, int64_t (*now_ns)(void))
 {
     draws.is_on = true;
     draws.count = 0;
+    draws.drawn = 0;
     draws.plan = *plan;
     draws.now_ns = now_ns;
     draws.told[0] = '\0';
@@ -49,11 +51,17 @@ uint64_t asy_sim_draws_count(void)
     return draws.count;
 }
 
+uint32_t asy_sim_draws_features(void)
+{
+    return draws.drawn;
+}
+
 uint64_t asy_sim_draw(enum sim_feature feature, uint64_t bound)
 {
     if (!draws.is_on || bound < 2 || (draws.plan.off >> feature & 1))
         return 0;
     uint64_t value = asy_random_below(&draws.features[feature], bound);
+    draws.drawn |= 1u << feature;
     return ++draws.count > draws.plan.limit ? 0 : value;
 }
 

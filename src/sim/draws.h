@@ -47,6 +47,8 @@ bool asy_sim_is_on(void);
 /* How many there were, those after the limit among them. One of a feature that is off is none, nor is one
  * with a single answer. */
 uint64_t asy_sim_draws_count(void);
+/* Which features they were of, a bit each. */
+uint32_t asy_sim_draws_features(void);
 
 /* Uniform in 0 .. bound - 1. */
 uint64_t asy_sim_draw(enum sim_feature feature, uint64_t bound);

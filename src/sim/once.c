@@ -165,6 +165,7 @@ void asy_sim_run_once(struct sim_job *job, const struct sim_plan *plan, struct s
     asy_sim_history_end();
     asy_sim_draws_end();
     outcome->draws = asy_sim_draws_count();
+    outcome->drawn = asy_sim_draws_features();
     outcome->hash = asy_sim_hash();
     snprintf(outcome->told, sizeof outcome->told, "%s", asy_sim_told());
     outcome->error = err ? err : judge_scenario(job, outcome);

@@ -8,6 +8,7 @@
 #include "sim/world.h"
 #include "sys/sys.h"
 #include "sys/world.h"
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdatomic.h>
@@ -26,15 +27,29 @@
 
 /* ---- Options -------------------------------------------------------------------------------- */
 
+static void say(const char *text)
+{
+    asy_sys_write(STDERR_FILENO, text, strlen(text));
+}
+
 /* A number from the environment; 0: none. */
 static uint64_t read_number(const char *variable)
 {
     const char *text = secure_getenv(variable);
-    char *end;
+    char *end = NULL, words[160];
+    if (!text || !*text)
+        return 0;
     int saved = errno;
-    uint64_t number = text && *text ? strtoull(text, &end, 0) : 0;
+    errno = 0;
+    uint64_t number = isdigit((unsigned char)*text) ? strtoull(text, &end, 0) : 0;
+    bool is_number = number && !*end && !errno;
     errno = saved;
-    return number && !*end ? number : 0;
+    if (is_number)
+        return number;
+    snprintf(words, sizeof words, "asyncio: %s is no number from 1 on, and counts as not set: %.80s\n",
+             variable, text);
+    say(words);
+    return 0;
 }
 
 static int check_sim_options(const asyncio_sim_options *options)
@@ -87,7 +102,7 @@ int asy_sim_batch_begin(struct sim_batch *batch, asyncio_coro *(*scenario)(void 
     static const asyncio_sim_options defaults;
     memset(batch, 0, sizeof *batch);
     if (!scenario)
-        return -EINVAL;
+        return (int)asyncio_raise(-EINVAL, "there is no scenario");
     if (asy_running_loop)
         return (int)asyncio_raise(ASYNCIO_ESTATE, "a simulation begins outside a loop");
     batch->job = (struct sim_job){.scenario = scenario, .arg = arg, .options = options ? *options : defaults};
@@ -103,20 +118,30 @@ int asy_sim_batch_begin(struct sim_batch *batch, asyncio_coro *(*scenario)(void 
     return 0;
 }
 
+int asy_sim_batch_refuse(struct sim_batch *batch, int err, asyncio_sim_result *result)
+{
+    char text[sizeof result->text];
+    snprintf(text, sizeof text, "asyncio: no simulation: %s: %.400s\n", asyncio_errname(err),
+             asyncio_error_message());
+    batch->result.error = err;
+    say(text);
+    memcpy(batch->result.text, text, sizeof text);
+    if (result)
+        *result = batch->result;
+    return err;
+}
+
+/* 0 is no seed: it stands for none. */
 bool asy_sim_batch_next(struct sim_batch *batch)
 {
     if (batch->result.error || batch->seed_index == batch->seeds)
         return false;
     batch->seed = batch->first + batch->seed_index++;
+    batch->seed += batch->seed < batch->first;
     return true;
 }
 
 /* ---- One of the runs ------------------------------------------------------------------------ */
-
-static void say(const char *text)
-{
-    asy_sys_write(STDERR_FILENO, text, strlen(text));
-}
 
 static intptr_t settle_failure(struct sim_batch *batch, intptr_t error, const char *text)
 {
@@ -219,7 +244,7 @@ intptr_t asyncio_sim_run(asyncio_coro *(*scenario)(void *arg), void *arg, const 
     struct sim_batch batch;
     int err = asy_sim_batch_begin(&batch, scenario, arg, options, DEFAULT_RUNS);
     if (err)
-        return err;
+        return asy_sim_batch_refuse(&batch, err, result);
     while (asy_sim_batch_next(&batch))
         asy_sim_batch_run(&batch, "", 0);
     return asy_sim_batch_end(&batch, result);

@@ -45,6 +45,7 @@ struct sim_outcome {
     intptr_t result; /* of main */
     int verdict;     /* why the run ended before main had: -EDEADLK, -ELOOP, -ETIME; or 0 */
     uint64_t draws, hash;
+    uint32_t drawn; /* the features of these draws, a bit each */
     double seconds;
     bool is_controlled;         /* no thread of the program's has posted to it */
     char words[256];            /* why it failed, or "" */
@@ -54,7 +55,7 @@ struct sim_outcome {
     char socket_words[128];     /* some of them */
     size_t lost;                /* sockets that the program has closed by close(2) */
     char lost_words[192];       /* some of those */
-    char waits[SIM_WAITS_TEXT]; /* lines: what tasks waited in at a deadlock */
+    char waits[SIM_WAITS_TEXT]; /* lines: what tasks waited in when a limit or a deadlock ended it */
 };
 
 /* Runs the job once. `log`, which may be NULL, gets the steps; `trace` names the file of a trace, or is
@@ -88,9 +89,11 @@ struct sim_batch {
     asyncio_sim_result result;
 };
 
-/* 0, or the error that the call returns at once. */
+/* 0, or an error, with which the call is refused. */
 int asy_sim_batch_begin(struct sim_batch *batch, asyncio_coro *(*scenario)(void *arg), void *arg,
                         const asyncio_sim_options *options, size_t seeds);
+/* Tells why the batch did not begin, in words and in the result, which may be NULL. The error. */
+int asy_sim_batch_refuse(struct sim_batch *batch, int err, asyncio_sim_result *result);
 /* Does no other thread simulate just now? */
 bool asy_sim_is_alone(void);
 /* Takes the next seed. False: all have been. */

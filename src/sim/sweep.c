@@ -97,7 +97,7 @@ intptr_t asyncio_sim_sweep_cancel(asyncio_coro *(*subject)(void *arg), void *arg
     int err =
         asy_sim_batch_begin(&sweep.batch, subject ? make_cancel_main : NULL, &sweep, options, SWEEP_RUNS);
     if (err)
-        return err;
+        return asy_sim_batch_refuse(&sweep.batch, err, result);
     sweep.batch.job.sweep = &cancel_kind;
     while (asy_sim_batch_next(&sweep.batch))
         sweep_cancel_of_seed(&sweep);
@@ -168,7 +168,7 @@ intptr_t asyncio_sim_sweep_faults(asyncio_coro *(*subject)(void *arg), void *arg
     int err =
         asy_sim_batch_begin(&sweep.batch, subject ? make_fault_main : NULL, &sweep, options, SWEEP_RUNS);
     if (err)
-        return err;
+        return asy_sim_batch_refuse(&sweep.batch, err, result);
     sweep.batch.job.sweep = &fault_kind;
     while (asy_sim_batch_next(&sweep.batch))
         /* Once as it is, first. */

@@ -137,6 +137,32 @@ TEST(a_seed_of_the_options)
     harness_settle();
 }
 
+ASYNC(call_exit)
+{
+    pid_t child = fork();
+    if (child == 0)
+        exit(EXIT_SUCCESS); /* one that the program forks may */
+    waitpid(child, NULL, 0);
+    asyncio_sleep(1);
+    exit(EXIT_SUCCESS);
+    return 0;
+}
+
+static void die_by_exit(void)
+{
+    const asyncio_sim_options options = {.runs = 3};
+    simulate(call_exit, &options);
+}
+
+/* Else a test would pass that has run nothing. */
+TEST(a_call_of_exit)
+{
+    const char *text = last_words(0, die_by_exit);
+    CHECK_HAS(text, "asyncio: simulation died of a call of exit, seed 1 (run 1 of 3)\n");
+    CHECK_EQUAL(count_of(text, "simulation died"), 1);
+    harness_settle();
+}
+
 /* No call works any more; but the seed is told. */
 ASYNC(die_without_memory)
 {

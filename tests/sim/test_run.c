@@ -58,16 +58,49 @@ TEST(runs_by_the_environment)
     assert_int_equal(result.runs, 2);
     assert_int_equal(result.seed, 4);
     unsetenv("ASYNCIO_SIM_SEED");
-    setenv("ASYNCIO_SIM_RUNS", "many", 1);
-    assert_int_equal(simulate(three_naps, NULL), 0);
-    assert_int_equal(result.runs, 100);
     unsetenv("ASYNCIO_SIM_RUNS");
+}
+
+static void run_three_naps(void)
+{
+    if (simulate(three_naps, NULL) || result.runs != 100)
+        abort();
+}
+
+/* They count as not set, which is said. */
+TEST(nonsense_in_the_environment)
+{
+    static const char *const nonsense[] = {"many", "-1", "0", "7 runs", "99999999999999999999", " "};
+    for (size_t i = 0; i < sizeof nonsense / sizeof *nonsense; i++) {
+        char words[128];
+        snprintf(words, sizeof words,
+                 "asyncio: ASYNCIO_SIM_SEED is no number from 1 on, and counts as not set: %s\n",
+                 nonsense[i]);
+        setenv("ASYNCIO_SIM_SEED", nonsense[i], 1);
+        setenv("ASYNCIO_SIM_RUNS", nonsense[i], 1);
+        check_prints(run_three_naps, words);
+    }
+    unsetenv("ASYNCIO_SIM_SEED");
+    unsetenv("ASYNCIO_SIM_RUNS");
+    setenv("ASYNCIO_SIM_SEED", "", 1);
+    run_three_naps();
+    unsetenv("ASYNCIO_SIM_SEED");
+}
+
+TEST(the_last_seed_is_followed_by_the_first)
+{
+    const asyncio_sim_options options = {.seed = UINT64_MAX, .runs = 2};
+    assert_int_equal(simulate(three_naps, &options), 0);
+    assert_int_equal(result.seed, 1);
 }
 
 TEST(bad_options)
 {
     asyncio_sim_options options = {.order = (asyncio_sim_order)3};
     assert_int_equal(simulate(three_naps, &options), -EINVAL);
+    assert_string_equal(result.text, "asyncio: no simulation: EINVAL: there is no order 3\n");
+    assert_int_equal(result.error, -EINVAL);
+    assert_int_equal(result.runs, 0);
     options = (asyncio_sim_options){.time_limit = __builtin_nan("")};
     assert_int_equal(simulate(three_naps, &options), -EINVAL);
     assert_int_equal(asyncio_sim_run(NULL, NULL, NULL, NULL), -EINVAL);
@@ -216,7 +249,9 @@ TEST(a_busy_loop_ends)
 {
     const asyncio_sim_options options = {.step_limit = 5000};
     assert_int_equal(simulate(busy, &options), -ELOOP);
-    assert_non_null(strstr(result.text, "asyncio: a busy loop: 5000 steps, and time stands still\n"));
+    assert_non_null(strstr(result.text,
+                           "asyncio: a busy loop: 5000 steps, the last of Task-1, and time stands still\n"
+                           "asyncio: Task-1 of test is ready\n"));
 }
 
 ASYNC(sleep_long)
@@ -230,7 +265,8 @@ TEST(the_time_limit)
 {
     const asyncio_sim_options options = {.time_limit = 7200};
     assert_int_equal(simulate(sleep_long, &options), -ETIME);
-    assert_non_null(strstr(result.text, "asyncio: the time limit of 7200 virtual seconds is over\n"));
+    assert_non_null(strstr(result.text, "asyncio: the time limit of 7200 virtual seconds is over\n"
+                                        "asyncio: Task-1 of test waits in sleep\n"));
     assert_int_equal(simulate(sleep_long, NULL), -ETIME);
     assert_true(result.seconds == 90000.0);
 }
