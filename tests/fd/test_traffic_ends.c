@@ -71,9 +71,14 @@ TEST(a_peer_that_is_gone_is_an_error_and_no_signal)
 
 /* ---- Ends that come early ----------------------------------------------------------------------------- */
 
+static bool has_unsent(void)
+{
+    return asy_completions_has_unsent(asyncio_get_running_loop()->backend->transfers->completions);
+}
+
 /* Bytes and the end are there before the kernel takes the receive in. It looks once, and may see the bytes
- * alone. */
-static void check_early_end(bool is_unix, bool resets)
+ * alone. False: the loop was quick, and the kernel has it. */
+static bool check_early_end(bool is_unix, bool resets)
 {
     int fds[2];
     char buf[8];
@@ -85,8 +90,8 @@ static void check_early_end(bool is_unix, bool resets)
     CHECK_EQUAL(asyncio_stream_from_fd(fds[0], NULL, &stream), 0);
     asyncio_task *reader = asyncio_create_task(read_exactly(stream, buf, 2));
     asyncio_sleep(0);
+    bool is_early = has_unsent();
     CHECK(receives(stream));
-    CHECK(asy_completions_has_unsent(asyncio_get_running_loop()->backend->transfers->completions));
     peer_sends(fds[1], "xy");
     if (resets)
         net_reset_at_close(fds[1]);
@@ -96,13 +101,17 @@ static void check_early_end(bool is_unix, bool resets)
     ssize_t end = asyncio_wait_for(read_some(stream, buf, 1), 10);
     CHECK(end == (resets ? -ECONNRESET : 0));
     CHECK_EQUAL(asyncio_stream_close(stream), 0);
+    return is_early;
 }
 
 ASYNC_TEST(an_end_that_comes_before_the_receive_is_heard)
 {
-    check_early_end(/* is_unix= */ true, /* resets= */ false);
-    check_early_end(/* is_unix= */ false, /* resets= */ false);
-    check_early_end(/* is_unix= */ false, /* resets= */ true);
+    while (!check_early_end(/* is_unix= */ true, /* resets= */ false))
+        continue;
+    while (!check_early_end(/* is_unix= */ false, /* resets= */ false))
+        continue;
+    while (!check_early_end(/* is_unix= */ false, /* resets= */ true))
+        continue;
     return 0;
 }
 
