@@ -162,7 +162,8 @@ ASYNCIO_SIM_API intptr_t asyncio_sim_sweep_faults(asyncio_coro *(*subject)(void 
  * where main runs. The tasks that this one makes run there, too. Takes over the coroutine, and returns a
  * reference, as asyncio_create_task does, and with the same errors. Hosts have the addresses 10.0.0.1,
  * 10.0.0.2, ... and fd00::1, fd00::2, ... in the order in which they are made; "test" has the first. Each
- * host's name is known to the resolver. Inside a scenario; elsewhere the task has ended with ASYNCIO_ENOTASK.
+ * host's name is known to the resolver; an address is none, nor is "localhost": the task has then ended with
+ * -EINVAL. Inside a scenario; elsewhere it has ended with ASYNCIO_ENOTASK.
  */
 ASYNCIO_SIM_API asyncio_task *asyncio_sim_start(const char *host, asyncio_coro *coro);
 ASYNCIO_SIM_API asyncio_task *asyncio_sim_start_at(const char *host, asyncio_coro *coro,
@@ -173,8 +174,8 @@ ASYNCIO_SIM_API asyncio_task *asyncio_sim_start_at(const char *host, asyncio_cor
  * made later; the latest call that fits counts. NULL for the link: the options' one. What is on the way
  * already arrives when it would have; but the state counts at that time: a way that drops loses it, one that
  * holds keeps it until it no longer does. REFUSE, or a loss, of either way of a connection that is being made
- * fails it. 0; -EINVAL: a value is out of its range, or both hosts are one; ASYNCIO_ENOTASK: outside a
- * simulation. Does not wait. */
+ * fails it. 0; -EINVAL: a value is out of its range, both hosts are one, or a name is no host's;
+ * ASYNCIO_ENOTASK: outside a simulation. Does not wait. */
 ASYNCIO_SIM_API int asyncio_sim_set_link(const char *from, const char *to, const asyncio_sim_link *link);
 
 /* Resets all TCP connections between two hosts, at once: both ends get -ECONNRESET, after the bytes that have

@@ -64,6 +64,13 @@ struct sim_host *asy_sim_host_find(const char *name)
     return number ? hosts.all[number - 1] : NULL;
 }
 
+int asy_sim_host_check(const char *name)
+{
+    if (*name && strcmp(name, "localhost") != 0 && !asy_sim_is_address(name))
+        return 0;
+    return (int)asyncio_raise(-EINVAL, "\"%s\" is no name for a host of the simulation", name);
+}
+
 static struct sim_life *begin_life(struct sim_host *host)
 {
     if (hosts.life_count == hosts.life_room) {
@@ -141,8 +148,11 @@ const char *asy_sim_world_host_of(const asyncio_task *task)
 asyncio_task *asyncio_sim_start_at(const char *host, asyncio_coro *coro, const asyncio_site *site)
 {
     asyncio_contextvar_token token;
-    if (!asy_sim || !asy_running_loop || !host)
+    if (!asy_sim || !asy_running_loop || !coro)
         return asyncio_create_task_at(coro, site);
+    int err = asy_sim_host_check(host ? host : "");
+    if (err)
+        return asy_task_refused(asy_running_loop, coro, site, err);
     struct sim_host *at = asy_sim_host(host);
     struct sim_life *life = at->life->is_over ? begin_life(at) : at->life;
     if (asyncio_contextvar_set(&life_here, life, &token)) {

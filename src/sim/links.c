@@ -191,6 +191,10 @@ int asyncio_sim_set_link(const char *from, const char *to, const asyncio_sim_lin
     if (!asy_sim)
         return ASYNCIO_ENOTASK;
     int err = link ? asy_sim_link_check(link) : 0;
+    if (!err && from)
+        err = asy_sim_host_check(from);
+    if (!err && to)
+        err = asy_sim_host_check(to);
     if (err)
         return err;
     struct sim_host *sender = from ? asy_sim_host(from) : NULL, *receiver = to ? asy_sim_host(to) : NULL;

@@ -80,7 +80,7 @@ static void forget_answer(struct answer *answer)
     asy_sim_free(answer);
 }
 
-static bool is_address(const char *text)
+bool asy_sim_is_address(const char *text)
 {
     struct in6_addr ip;
     return inet_pton(AF_INET, text, &ip) == 1 || inet_pton(AF_INET6, text, &ip) == 1;
@@ -91,7 +91,7 @@ int asyncio_sim_set_name(const char *name, const char *address, int error, doubl
     if (!asy_sim)
         return ASYNCIO_ENOTASK;
     int code = address ? 0 : to_library_code(error);
-    if (!name || !*name || (address && !is_address(address)))
+    if (!name || !*name || (address && !asy_sim_is_address(address)))
         return (int)asyncio_raise(-EINVAL, "asyncio_sim_set_name: %s is no address", address ? address : "");
     if (!(delay >= 0) || isinf(delay) || (!address && error && !code))
         return (int)asyncio_raise(-EINVAL, "asyncio_sim_set_name: the %s makes no sense",
@@ -159,7 +159,7 @@ int asy_sim_getaddrinfo(const char *host, const char *service, const struct addr
 {
     struct addrinfo numeric = hints ? *hints : (struct addrinfo){0};
     char text[INET6_ADDRSTRLEN];
-    if (host && !(numeric.ai_flags & AI_NUMERICHOST) && !is_address(host)) {
+    if (host && !(numeric.ai_flags & AI_NUMERICHOST) && !asy_sim_is_address(host)) {
         int code = find_number(host, numeric.ai_family, text);
         if (code)
             return code;

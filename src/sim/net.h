@@ -79,6 +79,8 @@ struct sim_life *asy_sim_life_here(void);
 /* Of this name, made if need be. */
 struct sim_host *asy_sim_host(const char *name);
 struct sim_host *asy_sim_host_find(const char *name);
+/* 0, or -EINVAL, with words: no host can be found by that name. */
+int asy_sim_host_check(const char *name);
 /* To which an address belongs, seen from `life`: NULL if to none. */
 struct sim_host *asy_sim_host_at(const struct sim_life *life, const struct in6_addr *ip);
 /* The host's own address in a family, or the loopback's. */
@@ -369,6 +371,8 @@ int asy_sim_getaddrinfo(const char *host, const char *service, const struct addr
 int asy_sim_getnameinfo(const struct sockaddr *address, socklen_t length, char *host, socklen_t host_length,
                         char *service, socklen_t service_length, int flags);
 double asy_sim_lookup_delay(const char *host);
+/* Is the text one of version 4 or 6? */
+bool asy_sim_is_address(const char *text);
 void asy_sim_names_end(void);
 
 int asy_sim_getsockopt(struct sim_socket *socket, int level, int name, void *value, socklen_t *length);

@@ -113,12 +113,14 @@ static intptr_t judge_scenario(struct sim_job *job, const struct sim_outcome *ou
     return verdict < 0 ? verdict : 0;
 }
 
+/* `what` is one of them; a "|" in it is where many have an "s", which they else have at the end. */
 static void append_count(char *text, size_t bytes, size_t count, const char *what)
 {
-    size_t used = strlen(text);
+    size_t used = strlen(text), stem = strcspn(what, "|");
+    const char *rest = what[stem] ? what + stem + 1 : "";
     if (count)
-        snprintf(text + used, bytes - used, "%s%zu %s%s", used ? ", " : "", count, what,
-                 count == 1 ? "" : "s");
+        snprintf(text + used, bytes - used, "%s%zu %.*s%s%s", used ? ", " : "", count, (int)stem, what,
+                 count == 1 ? "" : "s", rest);
 }
 
 /* LeakSanitizer does not see what a thread has on its own stack while a task runs on another one. */
@@ -133,8 +135,8 @@ static intptr_t judge_leftovers(const struct leftovers *left, struct sim_outcome
     char what[sizeof outcome->words] = "";
     append_count(what, sizeof what, outcome->sockets, "socket");
     append_count(what, sizeof what, left->tasks, "task");
-    append_count(what, sizeof what, left->objects, "reference to a task or future");
-    append_count(what, sizeof what, left->unstarted, "coroutine that was never awaited");
+    append_count(what, sizeof what, left->objects, "reference| to a task or future");
+    append_count(what, sizeof what, left->unstarted, "coroutine| that was never awaited");
     /* All of the others have blocks; and a thread of the program's may yet free some. */
     if (!*what && left->blocks && outcome->is_controlled)
         snprintf(what, sizeof what, "%zu block%s of the library's memory, %zu bytes", left->blocks,

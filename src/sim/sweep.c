@@ -17,7 +17,6 @@
 struct cancel_sweep {
     struct sim_batch batch;
     struct sim_cancel cancel;
-    intptr_t own; /* the subject's result without a cancel */
     char what[WHAT_BYTES];
 };
 
@@ -56,12 +55,9 @@ static intptr_t judge_cancel(struct sim_job *job, intptr_t result)
 {
     struct cancel_sweep *sweep = cancel_sweep_of(job);
     const struct sim_cancel *cancel = &sweep->cancel;
-    if (cancel->has_fired) {
-        if (result == (cancel->by_timeout ? -ETIMEDOUT : -ECANCELED) || result == sweep->own)
-            return 0;
-        if (result >= 0 && sweep->own >= 0 && !job->options.check)
-            return 0;
-    }
+    /* The subject's own result has passed already. */
+    if (cancel->has_fired && result == (cancel->by_timeout ? -ETIMEDOUT : -ECANCELED))
+        return 0;
     return ask_check(&job->options, result, cancel->arg);
 }
 
@@ -85,7 +81,6 @@ static void sweep_cancel_of_seed(struct cancel_sweep *sweep)
     sweep->cancel.by_timeout = false;
     if (asy_sim_batch_run(&sweep->batch, sweep->what, 0))
         return;
-    sweep->own = sweep->cancel.result;
     if (sweep_suspensions(sweep, /* by_timeout */ false))
         sweep_suspensions(sweep, /* by_timeout */ true);
 }

@@ -200,6 +200,26 @@ WORLD_TEST(connected_receiver, PLAIN_LINK)
     return 0;
 }
 
+/* What does not fit where it is read is cut off, which a receiver may ask for. */
+WORLD_TEST(cut_off, PLAIN_LINK)
+{
+    char text[4];
+    struct iovec part = {text, sizeof text};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    asyncio_datagram *sender = open_sender();
+    for (int i = 0; i < 3; i++)
+        CHECK_EQUAL(asyncio_datagram_send(sender, "0123456789", i < 2 ? 10 : 4), i < 2 ? 10 : 4);
+    asyncio_sleep(2);
+    CHECK_EQUAL(asy_sys_recvmsg(asyncio_datagram_fd(receiver), &message, MSG_TRUNC), 10);
+    CHECK_EQUAL(message.msg_flags, MSG_TRUNC);
+    CHECK_EQUAL(asy_sys_recvmsg(asyncio_datagram_fd(receiver), &message, 0), 4);
+    CHECK_EQUAL(message.msg_flags, MSG_TRUNC);
+    CHECK_EQUAL(asy_sys_recvmsg(asyncio_datagram_fd(receiver), &message, 0), 4);
+    CHECK_EQUAL(message.msg_flags, 0);
+    close_both(sender);
+    return 0;
+}
+
 /* What has been read makes room for as much. */
 WORLD_TEST(a_buffer_that_is_read, PLAIN_LINK)
 {

@@ -4,6 +4,8 @@
 #include "sim/scenario.h"
 #include "sys/slab.h"
 #include "sys/sys.h"
+#include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
 /* A queue that nobody destroys. */
@@ -23,6 +25,32 @@ TEST(memory_that_is_left)
     assert_int_equal(simulate(leave_memory, &options), ASYNCIO_EINCOMPLETE);
     assert_non_null(strstr(result.text, "asyncio: left behind: 1 block of the library's memory, "));
     assert_int_equal(result.runs, 1);
+    asyncio_queue_destroy(&forgotten_queue);
+    harness_settle();
+}
+
+static void *post_nothing(void *arg)
+{
+    asyncio_loop *loop = arg;
+    asyncio_loop_call_soon_threadsafe(loop, (asyncio_callback)(uintptr_t)asyncio_loop_release, loop);
+    return NULL;
+}
+
+/* A thread of the program's, which may free what is left later. */
+ASYNC(leave_memory_to_thread)
+{
+    pthread_t thread;
+    asyncio_loop *loop = asyncio_loop_ref(asyncio_get_running_loop());
+    if (pthread_create(&thread, NULL, post_nothing, loop))
+        return -EAGAIN;
+    pthread_join(thread, NULL);
+    return asyncio_await(leave_memory());
+}
+
+TEST(memory_that_a_thread_may_free)
+{
+    const asyncio_sim_options options = {.runs = 1};
+    assert_int_equal(simulate(leave_memory_to_thread, &options), 0);
     asyncio_queue_destroy(&forgotten_queue);
     harness_settle();
 }

@@ -40,6 +40,43 @@ WORLD_TEST(hosts, PLAIN_LINK)
     return 0;
 }
 
+/* A host can be found by its name, so that is none of these. */
+WORLD_TEST(no_names_of_hosts, PLAIN_LINK)
+{
+    static const char *const names[] = {"", "localhost", "10.0.0.2", "fd00::2", NULL};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        CHECK_EQUAL(asyncio_await(asyncio_sim_start(names[i], nothing())), -EINVAL);
+        CHECK_EQUAL(asyncio_sim_set_link(names[i], "server", NULL), names[i] ? -EINVAL : 0);
+        CHECK_EQUAL(asyncio_sim_set_link("server", names[i], NULL), names[i] ? -EINVAL : 0);
+    }
+    CHECK_EQUAL(asyncio_sim_set_link("server", "10.0.0.2", NULL), -EINVAL);
+    CHECK_TEXT(asyncio_error_message(), "\"10.0.0.2\" is no name for a host of the simulation");
+    return 0;
+}
+
+/* What is set for a host's own name comes before the host. */
+WORLD_TEST(an_answer_for_a_host, PLAIN_LINK)
+{
+    CHECK_EQUAL(asyncio_await(asyncio_sim_start("server", nothing())), 0);
+    CHECK_EQUAL(asyncio_sim_set_name("server", "10.0.0.9", 0, 0), 0);
+    CHECK_TEXT(look_up("server", AF_UNSPEC), "10.0.0.9");
+    CHECK_EQUAL(asyncio_sim_set_name("server", NULL, 0, 0), 0);
+    CHECK_TEXT(look_up("server", AF_UNSPEC), "10.0.0.2");
+    return 0;
+}
+
+/* Which addresses this machine has does not matter. */
+WORLD_TEST(flags, PLAIN_LINK)
+{
+    struct addrinfo hints = {.ai_family = AF_INET6, .ai_flags = AI_ADDRCONFIG}, *found = NULL;
+    CHECK_EQUAL(asyncio_await(asyncio_sim_start("server", nothing())), 0);
+    CHECK_EQUAL(asyncio_getaddrinfo("server", "80", &hints, &found), 0);
+    freeaddrinfo(found);
+    hints.ai_flags = AI_NUMERICHOST;
+    CHECK_EQUAL(asyncio_getaddrinfo("server", "80", &hints, &found), ASYNCIO_EGAI_NONAME);
+    return 0;
+}
+
 WORLD_TEST(answers, PLAIN_LINK)
 {
     CHECK_EQUAL(asyncio_sim_set_name("db", "10.0.0.9", 0, 0.5), 0);
@@ -92,6 +129,16 @@ WORLD_TEST(reverse, PLAIN_LINK)
     CHECK_EQUAL(
         asyncio_getnameinfo((struct sockaddr *)&address, sizeof address, host, sizeof host, NULL, 0, 0), 0);
     CHECK_TEXT(host, "192.0.2.1");
+    CHECK_EQUAL(asyncio_getnameinfo((struct sockaddr *)&address, sizeof address, host, sizeof host, NULL, 0,
+                                    NI_NAMEREQD),
+                ASYNCIO_EGAI_NONAME);
+    CHECK_EQUAL(inet_pton(AF_INET, "10.0.0.2", &address.sin_addr), 1);
+    CHECK_EQUAL(
+        asyncio_getnameinfo((struct sockaddr *)&address, sizeof address, host, strlen("server"), NULL, 0, 0),
+        ASYNCIO_EGAI_OVERFLOW);
+    CHECK_EQUAL(asyncio_getnameinfo((struct sockaddr *)&address, sizeof address, host, strlen("server") + 1,
+                                    NULL, 0, 0),
+                0);
     return 0;
 }
 

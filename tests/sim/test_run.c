@@ -166,6 +166,29 @@ TEST(the_same_seed_is_the_same_run)
     }
 }
 
+/* Two cases of a select could happen: by chance it is one or the other, in FIFO the first. */
+ASYNC(select_one)
+{
+    asyncio_event events[2];
+    for (int i = 0; i < 2; i++) {
+        asyncio_event_init(&events[i]);
+        asyncio_event_set(&events[i]);
+    }
+    asyncio_case cases[] = {ASYNCIO_CASE_EVENT(&events[0]), ASYNCIO_CASE_EVENT(&events[1])};
+    orders_seen |= 1ul << asyncio_select(cases, 2, 1);
+    return 0;
+}
+
+TEST(cases_of_a_select)
+{
+    for (int order = ASYNCIO_SIM_RANDOM; order <= ASYNCIO_SIM_PCT; order++) {
+        const asyncio_sim_options options = {.order = (asyncio_sim_order)order};
+        orders_seen = 0;
+        assert_int_equal(simulate(select_one, &options), 0);
+        assert_int_equal(orders_seen, order == ASYNCIO_SIM_FIFO ? 1 : 3);
+    }
+}
+
 /* One task waits for a flag that another one sets much later; in PCT it falls, else the other one would never
  * run. */
 static bool is_flag_up;
@@ -194,6 +217,47 @@ TEST(pct_lets_a_spinning_task_fall)
 {
     const asyncio_sim_options options = {.order = ASYNCIO_SIM_PCT, .step_limit = 10000};
     assert_int_equal(simulate(spin_and_raise, &options), 0);
+}
+
+static char steps[16];
+static size_t step_count;
+
+ASYNC(take_three_steps, char, name)
+{
+    for (int i = 0; i < 3; i++) {
+        steps[step_count++] = name;
+        asyncio_sleep(0);
+    }
+    return 0;
+}
+
+static int plain_orders, mixed_orders;
+
+ASYNC(take_steps)
+{
+    memset(steps, 0, sizeof steps);
+    step_count = 0;
+    asyncio_gather(NULL, take_three_steps('a'), take_three_steps('b'));
+    bool is_plain = strcmp(steps, "aaabbb") == 0 || strcmp(steps, "bbbaaa") == 0;
+    plain_orders += is_plain;
+    mixed_orders += !is_plain;
+    return 0;
+}
+
+/* Of depth 1 no task falls: one runs to its end, then the other. */
+TEST(depth_of_pct)
+{
+    asyncio_sim_options options = {.runs = 300, .order = ASYNCIO_SIM_PCT, .repeat = -1, .depth = 1};
+    plain_orders = mixed_orders = 0;
+    assert_int_equal(simulate(take_steps, &options), 0);
+    assert_int_equal(mixed_orders, 0);
+    options.depth = 2;
+    assert_int_equal(simulate(take_steps, &options), 0);
+    assert_in_range(mixed_orders, 5, 150);
+    int before = mixed_orders;
+    options.depth = 20;
+    assert_int_equal(simulate(take_steps, &options), 0);
+    assert_true(mixed_orders - before > before);
 }
 
 /* ---- Failing -------------------------------------------------------------------------------- */
@@ -254,6 +318,20 @@ TEST(a_busy_loop_ends)
                            "asyncio: Task-1 of test is ready\n"));
 }
 
+ASYNC(step_on)
+{
+    for (int i = 0; i < 1000; i++)
+        asyncio_sleep(0.001);
+    return 0;
+}
+
+/* Time passes between its steps. */
+TEST(many_steps_are_no_busy_loop)
+{
+    const asyncio_sim_options options = {.runs = 1, .step_limit = 50};
+    assert_int_equal(simulate(step_on, &options), 0);
+}
+
 ASYNC(sleep_long)
 {
     while (asyncio_sleep(3600) == 0)
@@ -304,6 +382,25 @@ TEST(a_reference_that_is_left)
     asyncio_release(kept);
 }
 
+static asyncio_task *kept_too;
+
+ASYNC(keep_two_tasks)
+{
+    kept = asyncio_create_task(nap(0));
+    kept_too = asyncio_create_task(nap(0));
+    asyncio_sleep(1);
+    return 0;
+}
+
+TEST(references_that_are_left)
+{
+    const asyncio_sim_options options = {.shrink = -1};
+    assert_int_equal(simulate(keep_two_tasks, &options), ASYNCIO_EINCOMPLETE);
+    assert_non_null(strstr(result.text, "asyncio: left behind: 2 references to a task or future\n"));
+    asyncio_release(kept);
+    asyncio_release(kept_too);
+}
+
 ASYNC(stay)
 {
     while (asyncio_sleep(100))
@@ -322,6 +419,22 @@ TEST(a_task_that_does_not_end)
     const asyncio_sim_options options = {.shrink = -1};
     assert_int_equal(simulate(leave_stubborn_task, &options), ASYNCIO_EINCOMPLETE);
     assert_non_null(strstr(result.text, "left behind: 1 task"));
+}
+
+static asyncio_coro *never_awaited;
+
+ASYNC(leave_coroutine)
+{
+    never_awaited = nap(1);
+    return asyncio_sleep(1);
+}
+
+TEST(a_coroutine_that_is_left)
+{
+    const asyncio_sim_options options = {.shrink = -1};
+    assert_int_equal(simulate(leave_coroutine, &options), ASYNCIO_EINCOMPLETE);
+    assert_non_null(strstr(result.text, "asyncio: left behind: 1 coroutine that was never awaited\n"));
+    asyncio_coro_close(never_awaited);
 }
 
 ASYNC(leave_task_to_shutdown)
@@ -370,6 +483,50 @@ TEST(shrinking_may_be_off)
     assert_int_equal(simulate(fail_after_faults, &options), -EIO);
     assert_null(strstr(result.text, "needs"));
     assert_non_null(strstr(result.text, "; made "));
+}
+
+static uint64_t first_fault; /* the draw, of a run without a limit */
+
+/* Fails at the end if there was any fault. Each of 4,096 draws is one for it. */
+ASYNC(fail_late)
+{
+    uint64_t first = 0;
+    for (uint64_t i = 1; i <= 4096; i++)
+        if (asyncio_sim_chance("fault", 1000) && !first)
+            first = i;
+    if (first && !first_fault)
+        first_fault = first;
+    return first ? -EIO : 0;
+}
+
+TEST(shrinking_gives_the_first_draw_that_matters)
+{
+    unsigned failures = 0;
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        const asyncio_sim_options options = {.seed = seed, .runs = 1, .repeat = -1};
+        first_fault = 0;
+        if (simulate(fail_late, &options) == 0)
+            continue;
+        failures++;
+        assert_int_equal(result.draws, first_fault);
+    }
+    assert_in_range(failures, 20, 30);
+}
+
+/* Without chance it fails, too, but not alike. */
+ASYNC(fail_otherwise)
+{
+    int faults = 0;
+    for (int i = 0; i < 40; i++)
+        faults += asyncio_sim_chance("fault", 4);
+    return faults > 3 ? -EIO : -EPERM;
+}
+
+TEST(shrinking_keeps_the_error)
+{
+    assert_int_equal(simulate(fail_otherwise, NULL), -EIO);
+    assert_non_null(strstr(result.text, "failed: EIO after "));
+    assert_true(result.draws > 3);
 }
 
 /* ---- State outside the scenario ------------------------------------------------------------------ */

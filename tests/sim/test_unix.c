@@ -100,6 +100,81 @@ WORLD_TEST(closed_peer, PLAIN_LINK)
     return 0;
 }
 
+static struct sockaddr_un name_of(const char *path)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    strncpy(name.sun_path, path, sizeof name.sun_path - 1);
+    return name;
+}
+
+static int listen_at_path(const char *path, int backlog)
+{
+    struct sockaddr_un name = name_of(path);
+    int fd = asy_sys_socket(AF_UNIX, SOCK_STREAM, 0);
+    CHECK_EQUAL(asy_sys_bind(fd, (struct sockaddr *)&name, sizeof name), 0);
+    CHECK_EQUAL(asy_sys_listen(fd, backlog), 0);
+    return fd;
+}
+
+static int connect_at(int fd, const char *path)
+{
+    struct sockaddr_un name = name_of(path);
+    return asy_sys_connect(fd, (struct sockaddr *)&name, sizeof name);
+}
+
+/* One more than the backlog may wait; a client knows its listener's name already. */
+WORLD_TEST(backlog, PLAIN_LINK)
+{
+    struct sockaddr_un peer;
+    socklen_t length = sizeof peer;
+    int listener = listen_at_path(PATH, 1), fds[3];
+    for (int i = 0; i < 3; i++) {
+        fds[i] = asy_sys_socket(AF_UNIX, SOCK_STREAM, 0);
+        CHECK_EQUAL(connect_at(fds[i], PATH), i < 2 ? 0 : -EAGAIN);
+    }
+    CHECK_EQUAL(asy_sys_getpeername(fds[0], (struct sockaddr *)&peer, &length), 0);
+    CHECK_TEXT(peer.sun_path, PATH);
+    int first = asyncio_sock_accept(listener, NULL, NULL);
+    CHECK_EQUAL(connect_at(fds[2], PATH), 0);
+    for (int i = 0; i < 3; i++)
+        asyncio_close(fds[i]);
+    asyncio_close(first);
+    asyncio_close(listener);
+    CHECK_EQUAL(asy_sys_unlink(PATH), 0);
+    return 0;
+}
+
+/* To close with bytes unread is a reset. */
+WORLD_TEST(close_with_unread_bytes, PLAIN_LINK)
+{
+    int fds[2];
+    char byte;
+    CHECK_EQUAL(asy_sim_world_pair(SOCK_STREAM, fds), 0);
+    CHECK_EQUAL(asyncio_sock_send(fds[0], "x", 1, 0), 1);
+    asyncio_close(fds[1]);
+    CHECK_EQUAL(asyncio_sock_recv(fds[0], &byte, 1, 0), -ECONNRESET);
+    CHECK_EQUAL(asyncio_sock_recv(fds[0], &byte, 1, 0), 0);
+    asyncio_close(fds[0]);
+    return 0;
+}
+
+/* The name of an abstract socket goes with it, a path stays; a socket of the other kind is none to reach. */
+WORLD_TEST(names_that_stay, PLAIN_LINK)
+{
+    struct sockaddr_un abstract = {.sun_family = AF_UNIX, .sun_path = "\0name"}, path = name_of(PATH);
+    for (int i = 0; i < 2; i++) {
+        int fd = asy_sys_socket(AF_UNIX, SOCK_STREAM, 0), other = asy_sys_socket(AF_UNIX, SOCK_DGRAM, 0);
+        CHECK_EQUAL(asy_sys_bind(fd, (struct sockaddr *)&abstract, sizeof abstract), 0);
+        CHECK_EQUAL(asy_sys_bind(other, (struct sockaddr *)&path, sizeof path), i ? -EADDRINUSE : 0);
+        if (i == 0)
+            CHECK_EQUAL(connect_at(fd, PATH), -EPROTOTYPE);
+        asyncio_close(fd);
+        asyncio_close(other);
+    }
+    CHECK_EQUAL(asy_sys_unlink(PATH), 0);
+    return 0;
+}
+
 /* ---- Datagrams ----------------------------------------------------------------------------- */
 
 static int bind_at(const char *path)
