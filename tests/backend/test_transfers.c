@@ -248,6 +248,24 @@ TEST(a_receive_repeats_by_itself)
     close_world(&world);
 }
 
+/* Cancelled, and begun again: it is wanted again, and goes on behind its last piece. */
+TEST(a_receive_that_begins_again_is_wanted)
+{
+    struct world world;
+    open_world(&world, 64, 128);
+    struct inbox *inbox = open_inboxes(&world, 1);
+    end_all(&world, inbox, 1);
+    inbox->ends = 0;
+    ring_plan.has_no_repeats = true;
+    assert_int_equal(asy_receive_begin(&world.transfers, &inbox->receive), 0);
+    send_to(inbox, 8192);
+    receive_all(&world, inbox, 1, 8192);
+    ring_plan.has_no_repeats = false;
+    end_all(&world, inbox, 1);
+    close_inboxes(inbox, 1);
+    close_world(&world);
+}
+
 /* Its last piece, bytes with it, is on its way when a receive is cancelled: both come, and nothing begins. */
 TEST(a_last_piece_of_one_that_is_unwanted)
 {

@@ -460,16 +460,26 @@ static intptr_t returns_three(void *arg)
     return 3;
 }
 
+ASYNC(writes_soon, int, fd)
+{
+    asyncio_sleep(0.005);
+    return write(fd, "x", 1);
+}
+
 /* A filter comes while a receive is under way: the loop fails. Its tasks end in order, and may wait. */
 ASYNC(loses_the_ring)
 {
-    int peer;
+    int peer, fds[2];
     char byte;
+    net_pipe(fds);
     asyncio_stream *stream = receiving_stream(&peer);
     CHECK(deny_call(DENY_RING_ENTER, EPERM));
     CHECK_EQUAL(asyncio_stream_read(stream, &byte, 1), -ECANCELED);
     CHECK_EQUAL(asyncio_sleep(0.01), 0);
     CHECK_EQUAL(asyncio_to_thread(returns_three, NULL), 3);
+    asyncio_task *writer = asyncio_create_task(writes_soon(fds[1]));
+    CHECK_EQUAL(asyncio_wait_readable(fds[0], 30), 0);
+    CHECK_EQUAL(asyncio_await(writer), 1);
     asyncio_stream_abort(stream);
     close(peer);
     fputs("cleaned up; ", stderr);

@@ -245,6 +245,41 @@ ASYNC_TEST(what_was_not_sent_never_goes_to_another_file)
     return 0;
 }
 
+/* ---- A loop that rests -------------------------------------------------------------------------- */
+
+ASYNC(leaves_a_write, asyncio_stream **, stream, int *, peer)
+{
+    asyncio_task *crowd[4];
+    *stream = receiving_stream(peer);
+    begin_crowd(crowd);
+    CHECK_EQUAL(asyncio_stream_write(*stream, "left", 4), 0);
+    CHECK_EQUAL((*stream)->sending, 4);
+    asyncio_loop_stop(asyncio_get_running_loop());
+    asyncio_sleep(0); /* it stops, with all that is queued */
+    end_crowd(crowd);
+    return 0;
+}
+
+/* What was deferred goes out when the loop stops, and not when it runs again. */
+TEST(a_loop_that_rests_owes_nothing)
+{
+    int peer;
+    char buf[8];
+    asyncio_stream *stream;
+    asyncio_loop *loop = asyncio_loop_new(NULL);
+    record_reports(loop);
+    asyncio_task *task = asyncio_loop_create_task(loop, leaves_a_write(&stream, &peer));
+    CHECK_EQUAL(asyncio_loop_run_forever(loop), 0);
+    CHECK(!asyncio_done(task));
+    CHECK_EQUAL(recv(peer, buf, sizeof buf, MSG_DONTWAIT), 4);
+    CHECK_EQUAL(asyncio_loop_run_until_complete(loop, (asyncio_future *)task), 0);
+    asyncio_stream_abort(stream);
+    CHECK_EQUAL(asyncio_loop_close(loop), 0);
+    asyncio_loop_release(loop);
+    close(peer);
+    harness_settle();
+}
+
 /* ---- Copies --------------------------------------------------------------------------------------- */
 
 /* Another process got the descriptor, and serves the connection from here on. */

@@ -83,6 +83,24 @@ ASYNC_TEST(counts_come_back)
     return 0;
 }
 
+/* All that came is read: the next read waits, and asks the descriptor nothing. */
+ASYNC_TEST(no_call_is_made_for_nothing)
+{
+    int peer;
+    char buf[8];
+    asyncio_stream *stream = receiving_stream(&peer);
+    for (int i = 0; i < 3; i++) {
+        CHECK(!(stream->record->ready & FD_READ));
+        peer_sends(peer, "abc");
+        settle();
+        CHECK(stream->record->ready & FD_READ);
+        CHECK_EQUAL(asyncio_stream_read(stream, buf, sizeof buf), 3);
+    }
+    CHECK_EQUAL(asyncio_stream_close(stream), 0);
+    close(peer);
+    return 0;
+}
+
 /* The same with a send that is taken back, since much comes behind it. */
 ASYNC_TEST(a_send_that_is_taken_back_counts_for_nothing)
 {

@@ -9,7 +9,7 @@
 #include "sys/ring.h"
 #include <errno.h>
 
-#define RING_PLAN_ANY_OP 255
+#define RING_PLAN_ANY_OP 255 /* but for looks of the loop's own */
 
 static struct {
     /* Entries with this operation are answered so, and not carried out: `count` of them, after `skip`. */
@@ -17,8 +17,10 @@ static struct {
     uint32_t skip, count;
     int answer;
     uint32_t answered, seen;
-    uint32_t failing_enters; /* so many calls from now on take nothing: -EAGAIN */
-    bool has_no_repeats;     /* the kernel knows no receive that repeats */
+    uint32_t failing_enters;    /* so many calls from now on take nothing: -EAGAIN */
+    uint32_t bytes_at_most;     /* of a read or a write; 0: as many as were asked for */
+    void (*before_enter)(void); /* called once, before the next call */
+    bool has_no_repeats;        /* the kernel knows no receive that repeats */
 } ring_plan;
 
 /* What Linux 6.10 has: a NOP whose answer stands in the entry. */
@@ -38,13 +40,17 @@ static inline bool is_planned_for(const struct io_uring_sqe *sqe)
 {
     if (!ring_plan.count || sqe->opcode == IORING_OP_NOP || sqe->opcode == IORING_OP_ASYNC_CANCEL)
         return false;
-    return ring_plan.opcode == RING_PLAN_ANY_OP || sqe->opcode == ring_plan.opcode;
+    bool is_any = ring_plan.opcode == RING_PLAN_ANY_OP && sqe->opcode != IORING_OP_POLL_ADD;
+    return is_any || sqe->opcode == ring_plan.opcode;
 }
 
 static inline void follow_plan(struct io_uring_sqe *sqe)
 {
     if (ring_plan.has_no_repeats && sqe->opcode == IORING_OP_RECV)
         sqe->ioprio &= (uint16_t)~IORING_RECV_MULTISHOT;
+    if (ring_plan.bytes_at_most && (sqe->opcode == IORING_OP_READ || sqe->opcode == IORING_OP_WRITE) &&
+        sqe->len > ring_plan.bytes_at_most)
+        sqe->len = ring_plan.bytes_at_most;
     if (!is_planned_for(sqe) || ring_plan.seen++ < ring_plan.skip)
         return;
     uint64_t name = sqe->user_data;
@@ -65,6 +71,10 @@ int __wrap_asy_ring_enter(struct asy_ring *ring, unsigned completions, int64_t t
         ring_plan.failing_enters--;
         return -EAGAIN;
     }
+    void (*hook)(void) = ring_plan.before_enter;
+    ring_plan.before_enter = NULL;
+    if (hook)
+        hook();
     for (uint32_t i = 0; i < asy_ring_queued(ring); i++)
         follow_plan(asy_ring_queued_at(ring, i));
     return __real_asy_ring_enter(ring, completions, timeout_ns);
