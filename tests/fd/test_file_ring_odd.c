@@ -1,6 +1,6 @@
 /*
- * Calls on files by a ring of a kernel that answers oddly: answers that are not for callers, errors, parts, and
- * descriptors that come too late. What each call does is in test_files.c, the rest in test_file_ring.c.
+ * Calls on files by a ring of a kernel that answers oddly: answers that are not for callers, errors, parts,
+ * and descriptors that come too late. What each call does is in test_files.c, the rest in test_file_ring.c.
  */
 #include "asyncio/inspect.h"
 #include "backend/completion.h"
