@@ -13,12 +13,14 @@
 #include "core/handles.h"
 #include "core/overflow.h"
 #include "core/quarantine.h"
+#include "core/report.h"
 #include "core/task.h"
 #include "core/trace.h"
 #include "sys/slab.h"
 #include "sys/sys.h"
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,10 +120,18 @@ void asy_watch_forks(void)
 
 static uint64_t chosen_seed(const asyncio_run_options *options)
 {
-    if (options->seed)
+    static atomic_flag is_told = ATOMIC_FLAG_INIT;
+    const char *value = options->seed ? NULL : secure_getenv("ASYNCIO_SEED");
+    if (!value || !*value)
         return options->seed;
-    const char *value = secure_getenv("ASYNCIO_SEED");
-    return value ? strtoull(value, NULL, 0) : 0;
+    char *end;
+    uint64_t seed = strtoull(value, &end, 0);
+    if (!*end && value[0] >= '0' && value[0] <= '9')
+        return seed;
+    if (!atomic_flag_test_and_set(&is_told))
+        asy_report_site(NULL, NULL, 0, "ASYNCIO_SEED=%.40s is no number; ready tasks run in their order",
+                        value);
+    return 0;
 }
 
 static int check_options(const asyncio_run_options *options)

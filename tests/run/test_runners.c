@@ -481,6 +481,31 @@ TEST(a_seed_of_the_environment)
     assert_string_equal(fifo.text + 9, one.text + 9);
 }
 
+static void close_loops(void *seed)
+{
+    setenv("ASYNCIO_SEED", seed, 1);
+    for (int i = 0; i < 2; i++) {
+        asyncio_loop *loop = asyncio_loop_new(NULL);
+        asyncio_loop_close(loop);
+        asyncio_loop_release(loop);
+    }
+}
+
+TEST(a_seed_that_is_no_number_is_told_once)
+{
+    static char wrong[][8] = {"abc", "5x", "-1", " 5"}, right[][8] = {"5", "0", "0x1f", ""};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct child child;
+        char wanted[100];
+        snprintf(wanted, sizeof wanted,
+                 "asyncio: ASYNCIO_SEED=%s is no number; ready tasks run in their order\n", wrong[i]);
+        child_run(&child, close_loops, wrong[i]);
+        assert_string_equal(child.text, wanted);
+        child_run(&child, close_loops, right[i]);
+        assert_string_equal(child.text, "");
+    }
+}
+
 /* ---- Deadlocks ------------------------------------------------------------------------------------- */
 
 static asyncio_task *left, *right;
