@@ -320,6 +320,9 @@ void face_handle_cancel(struct face_handle *handle);
 /* The loop has one reference more, or, which may free it, less. */
 void face_handle_own(struct face_handle *handle);
 void face_handle_disown(struct face_handle *handle);
+/* The same for a loop that closes: the handle lets go of what it was to call. A task that sleeps has its
+ * timer, which has the task; the collector does not know of handles, and would not find that circle. */
+void face_handle_drop(struct face_handle *handle);
 /* Runs those that were put off when a run failed. */
 void face_handles_resume(struct face_loop *face);
 /* Visits what handles have that nobody but the loop refers to. */

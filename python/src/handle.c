@@ -465,16 +465,18 @@ void face_handle_cancel(struct face_handle *handle)
     Py_DECREF(handle);
 }
 
+void face_handle_drop(struct face_handle *handle)
+{
+    take_from_loop(handle);
+    forget_target(handle);
+    Py_DECREF(handle);
+}
+
 /* The library's loop is closed: all are idle. */
 void face_handles_drop(struct face_loop *face)
 {
-    while (face->handles.next != &face->handles) {
-        struct face_handle *handle = CONTAINER_OF(face->handles.next, struct face_handle, link);
-        Py_INCREF(handle);
-        while (handle->owned)
-            face_handle_disown(handle);
-        Py_DECREF(handle);
-    }
+    while (face->handles.next != &face->handles)
+        face_handle_drop(CONTAINER_OF(face->handles.next, struct face_handle, link));
     Py_CLEAR(face->deferred);
 }
 

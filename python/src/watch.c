@@ -88,9 +88,9 @@ void face_fds_clear(struct face_loop *face)
         struct face_handle *reader = it->reader, *writer = it->writer;
         free_fd(it);
         if (reader)
-            face_handle_disown(reader);
+            face_handle_drop(reader);
         if (writer)
-            face_handle_disown(writer);
+            face_handle_drop(writer);
     }
     struct face_fd **fds = face->fds;
     face->fds = NULL;

@@ -466,6 +466,52 @@ class GarbageTest(unittest.TestCase):
                 gc.collect()
                 self.assertEqual([ref() for ref in refs], [None, None], kind)
 
+    def test_a_closed_loop_lets_go_of_what_it_was_to_call(self):
+        class Owner:
+            pass
+
+        async def sleep(owner):
+            await asyncio.sleep(100)
+
+        def make(kind):
+            loop = libasyncio.new_event_loop()
+            owner = Owner()
+            if kind == 'task':
+                task = loop.create_task(sleep(owner))
+                task._log_destroy_pending = False
+                loop.call_soon(loop.stop)
+                loop.run_forever()
+            elif kind == 'later':
+                owner.handle = loop.call_later(100, lambda: owner)
+            elif kind == 'soon':
+                owner.handle = loop.call_soon(owner.__class__, owner)
+            elif kind == 'reader':
+                a, b = owner.sockets = socket.socketpair()
+                owner.handle = loop._add_reader(a, lambda: owner)
+            loop.close()
+            if kind == 'reader':
+                a.close()
+                b.close()
+            return weakref.ref(owner)
+
+        for kind in ('task', 'later', 'soon', 'reader'):
+            owner = make(kind)
+            gc.collect()
+            self.assertIsNone(owner(), kind)
+
+    def test_a_closed_loop_tells_of_a_task_that_slept(self):
+        told = []
+        loop = libasyncio.new_event_loop()
+        loop.set_exception_handler(lambda loop, context: told.append(context['message']))
+        task = loop.create_task(asyncio.sleep(100))
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+        loop.close()
+        self.assertEqual(told, [])
+        del task
+        gc.collect()
+        self.assertEqual(told, ['Task was destroyed but it is pending!'])
+
     def test_a_dropped_loop_warns(self):
         loop = libasyncio.new_event_loop()
         with self.assertWarnsRegex(ResourceWarning, 'unclosed event loop'):
