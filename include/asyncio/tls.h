@@ -20,9 +20,9 @@
  * asterisk or a space, is refused with -EINVAL before the handshake, even if names are not verified.
  *
  * Set up a context first, and do not change it once a stream uses it; only asyncio_tls_context_reload_cert
- * may come later. The loops of several threads may
- * share it. Streams and servers keep their own reference: the program may release the context while they
- * live. The calls that load files read them at once, on the calling thread; none of them suspends.
+ * may come later. The loops of several threads may share it. Streams and servers keep their own reference:
+ * the program may release the context while they live. The calls that load files read them at once, on the
+ * calling thread; none of them suspends.
  */
 #ifndef ASYNCIO_TLS_H
 #define ASYNCIO_TLS_H

@@ -28,6 +28,18 @@ static int refuse_pem(const struct pem *pem)
     return (int)asyncio_raise(ASYNCIO_ETLS, "TLS: %s cannot be used: %s", pem->name, asy_tls_reason());
 }
 
+/* OpenSSL's words for a file without the part that is looked for are those of its parser. */
+static int refuse_without(const struct pem *pem, const char *part)
+{
+    unsigned long error = ERR_peek_error();
+    int library = ERR_GET_LIB(error), reason = ERR_GET_REASON(error);
+    if (!(library == ERR_LIB_PEM && reason == PEM_R_NO_START_LINE) &&
+        !(library == ERR_LIB_OSSL_DECODER && reason == ERR_R_UNSUPPORTED))
+        return refuse_pem(pem);
+    ERR_clear_error();
+    return (int)asyncio_raise(ASYNCIO_ETLS, "TLS: %s cannot be used: it has no %s in PEM", pem->name, part);
+}
+
 /* A file that is not there, or may not be read, has an error of its own. */
 static int open_pem_file(struct pem *pem, const char *path)
 {
@@ -83,7 +95,7 @@ static int give_password(char *buf, int size, int writing, void *arg)
 static int refuse_key(const struct pem *pem, const struct password *password)
 {
     if (!password->is_needed)
-        return refuse_pem(pem);
+        return refuse_without(pem, "private key");
     int length = password->length;
     const char *why = !password->ask            ? "the key has a password"
                       : length < 0              ? "no password was given for the key"
@@ -118,7 +130,7 @@ static int read_chain(const struct pem *pem, struct tls_identity *identity)
     identity->certificate = PEM_read_bio_X509_AUX(pem->bio, NULL, NULL, NULL);
     identity->chain = sk_X509_new_null();
     if (!identity->certificate || !identity->chain)
-        return refuse_pem(pem);
+        return refuse_without(pem, "certificate");
     while ((next = PEM_read_bio_X509(pem->bio, NULL, NULL, NULL)))
         if (!sk_X509_push(identity->chain, next)) {
             X509_free(next);

@@ -78,7 +78,7 @@ ASYNC_TEST(bad_memory)
     check_memory(chain, 0, key, key_n, -EINVAL, "the certificate in memory is empty");
     check_memory(chain, n, key, 0, -EINVAL, "the key in memory is empty");
     check_memory("garbage", 7, key, key_n, ASYNCIO_ETLS,
-                 "the certificate in memory cannot be used: no start line");
+                 "the certificate in memory cannot be used: it has no certificate in PEM");
     check_memory(chain, n, "garbage", 7, ASYNCIO_ETLS, "the key in memory cannot be used");
     check_memory(chain, n / 2, key, key_n, ASYNCIO_ETLS, "the certificate in memory cannot be used");
     check_memory(chain, n, key, key_n / 2, ASYNCIO_ETLS, "the key in memory cannot be used");
@@ -86,7 +86,7 @@ ASYNC_TEST(bad_memory)
                  "the key in memory cannot be used: key values mismatch");
     check_memory(chain, n, NULL, 0, ASYNCIO_ETLS, "the key in memory cannot be used");
     check_memory(key, key_n, key, key_n, ASYNCIO_ETLS,
-                 "the certificate in memory cannot be used: no start line");
+                 "the certificate in memory cannot be used: it has no certificate in PEM");
     snprintf(command, sizeof command, "openssl pkey -in %s -aes128 -passout pass:secret -out %s 2>/dev/null",
              cert("server.key"), cert("locked.key"));
     CHECK_EQUAL(system(command), 0);

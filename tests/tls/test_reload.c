@@ -63,7 +63,7 @@ ASYNC_TEST(failures_change_nothing)
     CHECK_EQUAL(asyncio_tls_context_reload_cert(tls, cert("lasting.pem"), cert("server.key")), ASYNCIO_ETLS);
     CHECK_HAS(asyncio_error_message(), "server.key cannot be used: key values mismatch");
     CHECK_EQUAL(asyncio_tls_context_reload_cert(tls, cert("lasting.key"), NULL), ASYNCIO_ETLS);
-    CHECK_HAS(asyncio_error_message(), "lasting.key cannot be used: no start line");
+    CHECK_HAS(asyncio_error_message(), "lasting.key cannot be used: it has no certificate in PEM");
     CHECK_EQUAL(asyncio_tls_context_reload_cert(tls, cert("lasting.pem"), NULL), ASYNCIO_ETLS);
     CHECK_EQUAL(asyncio_tls_context_reload_cert(tls, NULL, NULL), -EINVAL);
     CHECK_EQUAL(asyncio_tls_context_reload_cert(NULL, cert("lasting.pem"), NULL), -EINVAL);
