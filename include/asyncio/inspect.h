@@ -112,9 +112,11 @@ ASYNCIO_API int asyncio_set_stall_handler(void (*fn)(const asyncio_stall *stall,
  *
  * A lag is how long something that came was not looked at: the time between two polls of the loop. The
  * percentiles are exact to 7 percent. Steps are not timed one by one: that would cost more than a step. The
- * loop looks at the clock after 1 to 64 of them, and after each one while they are long. So longest_step is
- * exact where steps are long, and the time of a few short ones otherwise; the running step counts as far as
- * it has come. Under a virtual clock all four are in its time, which stands still during a step.
+ * loop looks at the clock after 1 to 64 of them, and after each one while they are long and it has timers or
+ * descriptors to look after. So longest_step is exact where steps are long one after the other; a long one
+ * amid short ones, or where tasks wait for each other alone, may have those beside it in it. The running
+ * step counts as far as it has come. Under a virtual clock all four are in its time, which stands still
+ * during a step.
  */
 typedef struct asyncio_metrics {
     size_t tasks;       /* that have not ended */
