@@ -1,6 +1,6 @@
 /*
- * Servers from within: shared by the files that make listening sockets (server_start.c), accept and end
- * (servers.c), and serve clients (server_clients.c).
+ * Servers from within: shared by the files that make listening sockets (server_start.c), accept
+ * (server_accept.c), end (servers.c), and serve clients (server_clients.c).
  */
 #ifndef ASY_NET_SERVER_H
 #define ASY_NET_SERVER_H
@@ -79,8 +79,7 @@ void asy_server_unlink(asyncio_server *server);
 
 /* ---- servers.c ------------------------------------------------------------------------ */
 void asy_server_unref(asyncio_server *server);
-/* Goes on accepting if there is room. */
-void asy_server_watch(asyncio_server *server);
+size_t asy_server_count_clients(const asyncio_server *server); /* on all its loops */
 void asy_server_wake_waiters(asyncio_server *server);
 /* What asyncio_server_close and its kin do, on this loop alone. err 0: the handlers read the end of their
  * input. Else each call on the clients' streams fails with it. */
@@ -89,6 +88,14 @@ void asy_server_end_clients(asyncio_server *server, int err);
 void asy_server_cancel_handlers(asyncio_server *server);
 /* A client has ended, here: there is room for another one. */
 void asy_server_client_went(asyncio_server *server);
+
+/* ---- server_accept.c ------------------------------------------------------------------ */
+/* Goes on accepting if there is room. */
+void asy_server_watch(asyncio_server *server);
+/* Fires when a pause is over. */
+void asy_server_resume_accepting(struct timer *timer);
+/* Accepts all that have come, although the loop is ending. */
+void asy_server_accept_rest(asyncio_server *server);
 
 /* ---- server_clients.c ----------------------------------------------------------------- */
 /* A connection, from the accept until its stream is closed. A task serves it; or it is parked, and the server

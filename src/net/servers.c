@@ -1,9 +1,6 @@
 /*
- * Servers: accepting, and ending. The tasks that serve are in server_clients.c.
- *
- * A listener is a waiter of its descriptor, not a task. When connections have come it accepts a bounded
- * number of them, and begins a task for each. If no descriptor is left it pauses for a second; if the server
- * has as many clients as it may have, it waits for one to end.
+ * Servers: made, ended, looked at. Connections are accepted in server_accept.c; the tasks that serve are in
+ * server_clients.c.
  */
 #include "asyncio/servers.h"
 #include "asyncio/errors.h"
@@ -20,7 +17,6 @@
 #include "fd/socket_options.h"
 #include "fd/stream.h"
 #include "fd/tls_hook.h"
-#include "net/endpoint.h"
 #include "net/server.h"
 #include "net/server_spread.h"
 #include "sys/net.h"
@@ -28,14 +24,8 @@
 #include "sys/sys.h"
 #include <errno.h>
 #include <math.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-#define PAUSE_NS INT64_C(1000000000)
-#define SHORT_PAUSE_NS INT64_C(1000000)
 
 const char asy_what_server[] = "server";
 
@@ -68,7 +58,7 @@ void asy_server_wake_waiters(asyncio_server *server)
     }
 }
 
-static size_t count_clients(const asyncio_server *server)
+size_t asy_server_count_clients(const asyncio_server *server)
 {
     return server->spread ? asy_spread_client_count(server) : server->client_count;
 }
@@ -83,165 +73,6 @@ void asy_server_client_went(asyncio_server *server)
     asy_server_watch(server);
     if (!server->client_count && server->is_closed)
         asy_server_wake_waiters(server);
-}
-
-/* ---- Accepting ----------------------------------------------------------------------------- */
-
-static bool takes_no_more(const asyncio_server *server)
-{
-    int most = server->options.max_connections;
-    return server->is_closed || server->loop->is_shutting_down ||
-           (most > 0 && count_clients(server) >= (size_t)most);
-}
-
-static void resume_accepting(struct timer *timer)
-{
-    asyncio_server *server = LIST_ENTRY(timer, asyncio_server, pause);
-    asy_server_watch(server);
-}
-
-static bool is_paused(const asyncio_server *server)
-{
-    return asy_heap_contains(&server->pause.node);
-}
-
-static void report_pause(const struct listener *listener, int err)
-{
-    char address[ASY_ADDRESS_TEXT], text[ASY_ADDRESS_TEXT + 80];
-    struct sockaddr_storage name = {0};
-    socklen_t length = sizeof name;
-    asy_sys_getsockname(listener->fd, (struct sockaddr *)&name, &length);
-    asy_address_text((const struct sockaddr *)&name, address);
-    snprintf(text, sizeof text, "accepting connections on %s is paused for a second", address);
-    asyncio_exception_context context = {.message = text, .error = err};
-    asy_report(listener->server->loop, &context);
-}
-
-/* Without memory for a timer, the next connection makes it go on. */
-static void pause_accepting(struct listener *listener, int64_t pause_ns)
-{
-    asyncio_server *server = listener->server;
-    asyncio_loop *loop = server->loop;
-    if (server->is_closed || is_paused(server))
-        return;
-    if (asy_timer_start(loop, &server->pause, asy_loop_now_ns(loop) + pause_ns) &&
-        list_is_empty(&listener->waiter.node))
-        asy_fd_watch(loop, listener->record, &listener->waiter);
-}
-
-static int accept_client(const struct listener *listener)
-{
-    struct sockaddr_storage peer;
-    socklen_t length = sizeof peer;
-    memset(&peer, 0, sizeof peer);
-    int fd = asy_accept(listener->fd, (struct sockaddr *)&peer, &length);
-    if (fd < 0)
-        return fd;
-    if (peer.ss_family == AF_INET || peer.ss_family == AF_INET6) {
-        int on = 1;
-        asy_sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    }
-    if (listener->server->spread)
-        return asy_spread_client(listener, fd, &peer);
-    int err = asy_client_begin(listener->server, listener->record, fd, &peer);
-    if (!err)
-        asy_loop_client_came(listener->server->loop);
-    return err;
-}
-
-/* Errors of one connection, or of the network: the next accept may succeed. Any other error would come
- * again. */
-static bool can_go_on(int err)
-{
-    static const int passing[] = {ECONNABORTED, EINTR,        EPROTO, EPERM,       ENETDOWN,   ENETUNREACH,
-                                  EHOSTDOWN,    EHOSTUNREACH, ENONET, ENOPROTOOPT, EOPNOTSUPP, ETIMEDOUT};
-    for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)
-        if (err == -passing[i])
-            return true;
-    return err >= 0;
-}
-
-static void watch_listener(struct listener *listener);
-
-/* The program may close the server when it is told of an error. */
-static void accept_some(struct listener *listener)
-{
-    asyncio_server *server = listener->server;
-    for (int i = 0; i < ASY_ACCEPTS_AT_ONCE && !takes_no_more(server); i++) {
-        int err = accept_client(listener);
-        if (err == -EAGAIN) {
-            asy_fd_exhausted(listener->record, FD_READ);
-            break;
-        }
-        if (!can_go_on(err)) {
-            pause_accepting(listener, PAUSE_NS);
-            report_pause(listener, err);
-            return;
-        }
-    }
-    watch_listener(listener);
-}
-
-static void handle_listener_event(struct fd_waiter *waiter, int gone)
-{
-    struct listener *listener = LIST_ENTRY(waiter, struct listener, waiter);
-    asyncio_server *server = listener->server;
-    if (gone || is_paused(server)) /* another listener has paused it: at its end all are watched again */
-        return;
-    server->refs++;
-    accept_some(listener);
-    asy_server_unref(server);
-}
-
-/* Accepts the connections that were left for the next iteration. */
-static void retry_accept(void *arg)
-{
-    asyncio_server *server = arg;
-    ASY_ASSERT(server->is_retry_queued);
-    server->is_retry_queued = false;
-    for (size_t i = 0; i < server->listener_count && !server->is_closed && !is_paused(server); i++)
-        if (server->listeners[i].record->ready & FD_READ) {
-            list_remove(&server->listeners[i].waiter.node);
-            accept_some(&server->listeners[i]);
-        }
-    asy_server_unref(server);
-}
-
-static void queue_retry(struct listener *listener)
-{
-    asyncio_server *server = listener->server;
-    if (server->is_retry_queued)
-        return;
-    if (asy_call_soon(server->loop, retry_accept, server)) {
-        pause_accepting(listener, SHORT_PAUSE_NS);
-        return;
-    }
-    server->is_retry_queued = true;
-    server->refs++;
-}
-
-/* Waits for the next connection. If there may be one already, it is accepted in the next iteration, so that
- * others run in between. */
-static void watch_listener(struct listener *listener)
-{
-    asyncio_server *server = listener->server;
-    if (takes_no_more(server) || is_paused(server))
-        return;
-    listener->waiter.events = FD_READ;
-    listener->waiter.notify = handle_listener_event;
-    if (list_is_empty(&listener->waiter.node) &&
-        asy_fd_watch(server->loop, listener->record, &listener->waiter))
-        pause_accepting(listener, PAUSE_NS);
-    else if (listener->record->ready & FD_READ)
-        queue_retry(listener);
-}
-
-void asy_server_watch(asyncio_server *server)
-{
-    if (server->is_closed)
-        return;
-    for (size_t i = 0; i < server->listener_count; i++)
-        watch_listener(&server->listeners[i]);
 }
 
 /* ---- Starting --------------------------------------------------------------------------------- */
@@ -304,7 +135,7 @@ asyncio_server *asy_server_alloc(asyncio_loop *loop, asyncio_client_handler hand
     server->handler = handler;
     server->arg = arg;
     server->refs = 1;
-    server->pause.fire = resume_accepting;
+    server->pause.fire = asy_server_resume_accepting;
     server->park_timer.fire = asy_server_park_timed_out;
     if (options)
         server->options = *options;
@@ -396,9 +227,7 @@ static void close_server(asyncio_server *server)
 /* Others go on: the connections that wait for this loop to accept them go to those. */
 static void give_backlog_away(asyncio_server *server)
 {
-    for (size_t i = 0; i < server->listener_count && !server->is_closed; i++)
-        for (int err = 0; can_go_on(err);)
-            err = accept_client(&server->listeners[i]);
+    asy_server_accept_rest(server);
     asy_server_close(server);
 }
 
@@ -495,7 +324,7 @@ static int wait_for_clients(asyncio_server *server, double grace)
     else
         err = asy_timer_start(server->loop, &limit.timer,
                               asy_deadline_after(asy_loop_now_ns(server->loop), grace));
-    while (count_clients(server) && !err)
+    while (asy_server_count_clients(server) && !err)
         err = wait_for_news(server);
     asy_timer_stop(server->loop, &limit.timer);
     return err;
