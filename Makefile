@@ -65,7 +65,7 @@ check-riscv64: deps-cross $(BUILD)/riscv64/build.ninja  ## the context switch on
 	@tools/suite $(BUILD)/riscv64 --setup emulator --suite sys $(TEST)
 
 check-uring: deps-check $(BUILD)/release/build.ninja  ## on io_uring, and with each of its features left out
-	@for without in '' receive send receive,send; do \
+	@for without in '' receive send accept receive,send,accept; do \
 	    echo "io_uring without '$$without'"; \
 	    ASYNCIO_BACKEND=io_uring ASYNCIO_URING_WITHOUT=$$without tools/suite $(BUILD)/release \
 	        --suite core --suite fd --suite net --suite process --suite run --suite tls $(TEST) || exit 1; \

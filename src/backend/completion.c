@@ -268,6 +268,20 @@ HOT unsigned asy_completions_reap(struct completions *completions, unsigned most
     return taken;
 }
 
+/* `done` may free the operation. */
+void asy_completions_tell(struct completions *completions, const struct asy_op *op)
+{
+    const uint64_t name = name_op(op);
+    struct io_uring_cqe *cqe;
+    for (uint32_t i = 0; (cqe = asy_ring_at(&completions->ring, i)); i++) {
+        if (cqe->user_data != name)
+            continue;
+        struct io_uring_cqe told = *cqe;
+        cqe->user_data = NO_OP;
+        tell_completion(completions, &told);
+    }
+}
+
 /* ---- A ring's life -------------------------------------------------------------------------- */
 
 int asy_completions_open(struct completions *completions, enum asy_ring_manner manner, unsigned entries,

@@ -98,6 +98,9 @@ int asy_completions_enter(struct completions *completions, int64_t timeout_ns);
 #define ASY_ASK_AGAIN_NS INT64_C(1000000)
 /* Calls `done` for completions that are there, `most` at most. Returns how many it took. */
 unsigned asy_completions_reap(struct completions *completions, unsigned most);
+/* The same for one operation, which the kernel has, and all of them: what came before for others is told
+ * later. */
+void asy_completions_tell(struct completions *completions, const struct asy_op *op);
 /* Is there anything to reap? */
 static inline bool asy_completions_has_any(const struct completions *completions)
 {

@@ -1,10 +1,11 @@
 /*
- * Receiving and sending by completions. See transfers.h.
+ * Receiving, sending and accepting by completions. See transfers.h.
  */
 #include "backend/transfers.h"
 #include "backend/uring.h"
 #include "base/assert.h"
 #include "base/compiler.h"
+#include "sys/files.h"
 #include "sys/sys.h"
 #include <errno.h>
 #include <sys/mman.h>
@@ -17,7 +18,11 @@
 void asy_transfers_init(struct asy_transfers *transfers, struct completions *completions)
 {
     *transfers = (struct asy_transfers){
-        .completions = completions, .receives = asy_uring_may("receive"), .sends = asy_uring_may("send")};
+        .completions = completions,
+        .receives = asy_uring_may("receive"),
+        .sends = asy_uring_may("send"),
+        .accepts = asy_uring_may("accept") && asy_uring_knows(IORING_OP_ACCEPT),
+    };
 }
 
 void asy_transfers_destroy(struct asy_transfers *transfers)
@@ -203,4 +208,48 @@ void asy_send_cancel(struct asy_transfers *transfers, struct asy_send *send)
 bool asy_send_take_back(struct asy_transfers *transfers, struct asy_send *send)
 {
     return asy_op_take_back(transfers->completions, &send->op);
+}
+
+/* ---- Accepting -------------------------------------------------------------------------------------- */
+
+static void prepare_accept(struct asy_op *op, struct io_uring_sqe *sqe)
+{
+    const struct asy_accept *accept = LIST_ENTRY(op, struct asy_accept, op);
+    sqe->opcode = IORING_OP_ACCEPT;
+    sqe->fd = accept->fd;
+    sqe->ioprio = IORING_ACCEPT_MULTISHOT;
+    sqe->accept_flags = SOCK_CLOEXEC | SOCK_NONBLOCK;
+}
+
+/* The kernel may stop repeating after a connection. */
+static void tell_accept(struct asy_op *op, const struct asy_done *what)
+{
+    struct asy_accept *accept = LIST_ENTRY(op, struct asy_accept, op);
+    int result = what->result >= 0 ? asy_sys_opened(what->result) : what->result;
+    accept->came(accept, result, what->is_last);
+}
+
+static const struct asy_op_kind accept_kind = {prepare_accept, tell_accept};
+
+void asy_accept_init(struct asy_accept *accept, int fd, void (*came)(struct asy_accept *, int, bool))
+{
+    *accept = (struct asy_accept){.fd = fd, .came = came};
+    asy_op_init(&accept->op, &accept_kind);
+}
+
+void asy_accept_begin(struct asy_transfers *transfers, struct asy_accept *accept)
+{
+    asy_op_begin(transfers->completions, &accept->op);
+}
+
+void asy_accept_end(struct asy_transfers *transfers, struct asy_accept *accept)
+{
+    struct completions *completions = transfers->completions;
+    if (asy_op_take_back(completions, &accept->op)) {
+        accept->came(accept, -ECANCELED, /* is_last= */ true);
+        return;
+    }
+    asy_op_cancel(completions, &accept->op);
+    asy_transfers_hand_over(transfers);
+    asy_completions_tell(completions, &accept->op);
 }

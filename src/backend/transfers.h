@@ -17,8 +17,8 @@
 
 struct asy_transfers {
     struct completions *completions;
-    bool receives, sends;  /* what it may be asked for */
-    uint32_t sends_queued; /* since the ring was last entered */
+    bool receives, sends, accepts; /* what it may be asked for */
+    uint32_t sends_queued;         /* since the ring was last entered */
     struct io_uring_buf_ring *slots;
     char *pool; /* NULL: nobody has received yet */
     size_t map_bytes;
@@ -74,5 +74,22 @@ void asy_send_begin(struct asy_transfers *transfers, struct asy_send *send, cons
 /* True: the kernel has not seen it, and nothing is under way. */
 bool asy_send_take_back(struct asy_transfers *transfers, struct asy_send *send);
 void asy_send_cancel(struct asy_transfers *transfers, struct asy_send *send);
+
+/* ---- Accepting ------------------------------------------------------------------------------ */
+
+struct asy_accept {
+    struct asy_op op;
+    int fd;
+    /* A connection has come: `result` is its descriptor, non-blocking, close-on-exec, and the owner's from
+     * here on. Or it is over, with an error: -ECANCELED among them. */
+    void (*came)(struct asy_accept *accept, int result, bool is_last);
+};
+
+void asy_accept_init(struct asy_accept *accept, int fd, void (*came)(struct asy_accept *, int, bool));
+/* Accepts until it is ended, or something is wrong. */
+void asy_accept_begin(struct asy_transfers *transfers, struct asy_accept *accept);
+/* Ends it, and has it told of all that has come: now, and not in the next turn. It is under way after that
+ * only where the kernel does not listen. */
+void asy_accept_end(struct asy_transfers *transfers, struct asy_accept *accept);
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * The self test of io_uring: what the library does with a ring is done once, with a socket pair. A kernel or
- * a filter may take entries and deny what they ask for, so that each answer is looked at.
+ * a filter may take entries and deny what they ask for, so that each answer is looked at. To accept is not
+ * needed for the rest: where a listener cannot be made, or is not served well, servers make calls.
  */
 #include "backend/completion.h"
 #include "backend/uring.h"
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #define ENTRIES 8
 #define ROOM 16
@@ -154,6 +156,83 @@ static int test_buffer(struct trial *trial)
     return err ? err : (trial->op.flags & IORING_CQE_F_BUFFER) && !memcmp(buffer, "ring", 4) ? 0 : -EIO;
 }
 
+/* ---- Accepting ------------------------------------------------------------------------------- */
+
+struct listening {
+    int fd, client;
+    struct sockaddr_un address;
+    socklen_t length;
+};
+
+/* At an abstract address that the kernel chooses. 0 or a negative errno. */
+static int make_listener(struct listening *it)
+{
+    struct sockaddr *address = (struct sockaddr *)&it->address;
+    it->fd = asy_sys_socket(AF_UNIX, SOCK_STREAM, 0);
+    it->client = asy_sys_socket(AF_UNIX, SOCK_STREAM, 0);
+    int err = it->fd < 0 ? it->fd : it->client < 0 ? it->client : 0;
+    err = err ? err : asy_sys_bind(it->fd, address, sizeof address->sa_family);
+    err = err ? err : asy_sys_listen(it->fd, 1);
+    err = err ? err : asy_sys_getsockname(it->fd, address, &it->length);
+    return err ? err : asy_sys_connect(it->client, address, it->length);
+}
+
+/* Early kernels told numbers that were no descriptors, or another's: those are not closed. */
+static int check_accepted(const struct listening *it, int fd)
+{
+    struct sockaddr_un own;
+    socklen_t length = sizeof own;
+    int err = asy_sys_getsockname(fd, (struct sockaddr *)&own, &length);
+    bool is_strange = err ? err == -EBADF || err == -ENOTSOCK
+                          : length != it->length || memcmp(&own, &it->address, length) != 0;
+    if (is_strange)
+        return -EIO;
+    asy_sys_close(fd);
+    return err;
+}
+
+/* It repeats, and ends when it is cancelled. */
+static int accept_once(struct trial *trial, const struct listening *it)
+{
+    struct io_uring_sqe entry = {.opcode = IORING_OP_ACCEPT,
+                                 .fd = it->fd,
+                                 .ioprio = IORING_ACCEPT_MULTISHOT,
+                                 .accept_flags = SOCK_CLOEXEC | SOCK_NONBLOCK};
+    begin_trial(trial, &entry);
+    int err = await_trial(trial);
+    if (!err && trial->op.result < 0)
+        return trial->op.result;
+    err = err ? err : check_accepted(it, trial->op.result);
+    if (err || !(trial->op.flags & IORING_CQE_F_MORE))
+        return err ? err : -EINVAL;
+    trial->op.times = 0;
+    asy_op_cancel(&trial->completions, &trial->op.op);
+    err = await_trial(trial);
+    return err ? err : trial->op.result == -ECANCELED ? 0 : -EIO;
+}
+
+static bool is_denied(int err)
+{
+    return err == -EPERM || err == -EACCES || err == -EINVAL || err == -EOPNOTSUPP || err == -EIO ||
+           err == -EAFNOSUPPORT || err == -ENOSYS;
+}
+
+/* 0, also where servers are to make calls; or what is short now. */
+static int test_accept(struct trial *trial)
+{
+    struct listening it = {.address.sun_family = AF_UNIX, .length = sizeof it.address};
+    int err = make_listener(&it);
+    err = err ? err : accept_once(trial, &it);
+    if (it.fd >= 0)
+        asy_sys_close(it.fd);
+    if (it.client >= 0)
+        asy_sys_close(it.client);
+    if (!is_denied(err))
+        return err;
+    trial->ops &= ~(UINT64_C(1) << IORING_OP_ACCEPT);
+    return 0;
+}
+
 /* ---- The whole ------------------------------------------------------------------------------- */
 
 static int make_sockets(struct trial *trial)
@@ -175,8 +254,8 @@ static void end_sockets(struct trial *trial)
 
 static int run_steps(struct trial *trial)
 {
-    static int (*const steps[])(struct trial *) = {make_sockets, learn_operations, test_nop,
-                                                   test_read,    test_cancel,      test_buffer};
+    static int (*const steps[])(struct trial *) = {make_sockets, learn_operations, test_nop,   test_read,
+                                                   test_cancel,  test_buffer,      test_accept};
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         int err = steps[i](trial);
         if (err)

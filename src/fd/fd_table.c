@@ -3,6 +3,7 @@
  */
 #include "fd/fd_table.h"
 #include "base/assert.h"
+#include "fd/accepts.h"
 #include "fd/fd_checks.h"
 #include "fd/fd_wait.h"
 #include "fd/traffic.h"
@@ -309,6 +310,7 @@ static struct fd_traffic *drop_record(asyncio_loop *loop, struct fd_record *reco
     if (!list_is_empty(&record->watches))
         asy_watches_drop(loop, record);
     struct fd_traffic *traffic = asy_traffic_leave(record);
+    asy_accepts_leave(record);
     if (record->mode != FD_IDLE)
         detach_record(loop, record);
     reset_record(record);
@@ -326,7 +328,10 @@ void asy_fd_drop(asyncio_loop *loop, struct fd_record *record)
 int asy_fd_close(asyncio_loop *loop, struct fd_record *record)
 {
     ASY_ASSERT(asy_fd_find(loop, record->fd) == record);
+    struct fd_accepts *accepts = asy_accepts_leave(record);
     struct fd_traffic *traffic = drop_record(loop, record);
+    if (UNLIKELY(accepts != NULL))
+        return asy_accepts_close(accepts, record->fd);
     return UNLIKELY(traffic != NULL) ? asy_traffic_close(traffic, record->fd) : asy_sys_close(record->fd);
 }
 

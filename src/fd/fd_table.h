@@ -50,6 +50,7 @@ struct fd_record {
     struct list waiters;  /* of fd_waiter (fd_wait.h) */
     struct list watches;  /* of watch (watches.h) */
     struct fd_traffic *traffic; /* by completions (traffic.h); or NULL */
+    struct fd_accepts *accepts; /* of a listener, likewise (accepts.h); or NULL */
 };
 
 /* A stream, a server or the like: it has a descriptor and may outlive the loop. It is told once, when the

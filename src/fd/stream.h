@@ -98,7 +98,7 @@ struct asyncio_stream {
     struct bytes wire;   /* from the descriptor, for the filter */
     bool is_wire_at_end; /* no more of it will come */
 
-    union asy_peer peer;           /* of a TCP connection: the kernel forgets it after a reset */
+    union asy_peer peer;           /* no family: not asked for yet, or not known */
     struct sockaddr_un *peer_path; /* the peer that a proxy names, if it is a Unix socket; or NULL */
 
     struct stream_holder *holder; /* beside the program; or NULL */
@@ -141,7 +141,7 @@ void asy_stream_learn_peer(asyncio_stream *stream);
 /* The same of the one that a proxy names. 0 or -ENOMEM. */
 int asy_stream_name_peer(asyncio_stream *stream, const struct sockaddr *peer);
 /* The address of the peer that is known, or NULL. */
-const struct sockaddr *asy_stream_known_peer(const asyncio_stream *stream);
+const struct sockaddr *asy_stream_known_peer(asyncio_stream *stream);
 static inline void asy_stream_use(asyncio_stream *stream)
 {
     stream->users++;

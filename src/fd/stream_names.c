@@ -14,8 +14,7 @@
 void asy_stream_learn_peer(asyncio_stream *stream)
 {
     struct sockaddr_storage name;
-    socklen_t length = sizeof name;
-    if (stream->is_socket && asy_sys_getpeername(stream->fd, (struct sockaddr *)&name, &length) == 0)
+    if (stream->is_socket && stream->fd >= 0 && asy_sys_peername(stream->fd, &name) == 0)
         stream->peer = asy_peer_of((const struct sockaddr *)&name);
 }
 
@@ -32,10 +31,13 @@ int asy_stream_name_peer(asyncio_stream *stream, const struct sockaddr *peer)
     return 0;
 }
 
-const struct sockaddr *asy_stream_known_peer(const asyncio_stream *stream)
+/* The kernel knows the peer of a connection as long as the descriptor is open. */
+const struct sockaddr *asy_stream_known_peer(asyncio_stream *stream)
 {
     if (stream->peer_path)
         return (const struct sockaddr *)stream->peer_path;
+    if (!stream->peer.any.sa_family)
+        asy_stream_learn_peer(stream);
     return asy_peer_length(&stream->peer) ? &stream->peer.any : NULL;
 }
 

@@ -22,6 +22,7 @@ struct listener {
     int fd;
     struct fd_record *record;
     struct fd_waiter waiter;
+    bool needs_calls; /* completions have failed, and no call has succeeded since */
 };
 
 struct asyncio_server {
@@ -94,6 +95,11 @@ void asy_server_client_went(asyncio_server *server);
 void asy_server_watch(asyncio_server *server);
 /* Fires when a pause is over. */
 void asy_server_resume_accepting(struct timer *timer);
+/* May it accept by completions? */
+bool asy_server_has_completions(const asyncio_server *server);
+/* Accepts no more by completions for now: what has come that way is served. An error in that is told, and the
+ * program may close the server then. */
+void asy_server_end_completions(asyncio_server *server);
 /* Accepts all that have come, although the loop is ending. */
 void asy_server_accept_rest(asyncio_server *server);
 

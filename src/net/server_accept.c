@@ -1,14 +1,23 @@
 /*
  * Accepting, for servers.
  *
- * A listener is a waiter of its descriptor, not a task. When connections have come it accepts a bounded
- * number of them, and begins a task for each. If no descriptor is left it pauses for a second; if the server
- * has as many clients as it may have, it waits for one to end.
+ * A listener is no task. It accepts by calls, or by completions:
+ *
+ *   by calls        it is a waiter of its descriptor. When connections have come it accepts a bounded number
+ *                   of them, and begins a task for each
+ *   by completions  the backend has a ring, and the kernel accepts what comes (fd/accepts.h)
+ *
+ * If no descriptor is left it pauses for a second; if the server has as many clients as it may have, it waits
+ * for one to end. A server with such a limit accepts by calls: what the kernel accepted beyond the limit
+ * would have to wait here, where no other process that shares the listener could serve it. An error of
+ * completions makes it accept by calls, which judge it, until one of them succeeds: at the limit of
+ * descriptors the kernel gives up at once, each time, even if nobody wants to connect.
  */
 #include "asyncio/errors.h"
 #include "base/assert.h"
 #include "core/loop.h"
 #include "core/timer.h"
+#include "fd/accepts.h"
 #include "fd/address.h"
 #include "net/endpoint.h"
 #include "net/server.h"
@@ -55,6 +64,12 @@ static void report_pause(const struct listener *listener, int err)
     asy_report(listener->server->loop, &context);
 }
 
+void asy_server_end_completions(asyncio_server *server)
+{
+    for (size_t i = 0; i < server->listener_count && !server->is_closed; i++)
+        asy_accepts_end(server->listeners[i].record);
+}
+
 /* Without memory for a timer, the next connection makes it go on. */
 static void pause_accepting(struct listener *listener, int64_t pause_ns)
 {
@@ -62,12 +77,28 @@ static void pause_accepting(struct listener *listener, int64_t pause_ns)
     asyncio_loop *loop = server->loop;
     if (server->is_closed || is_paused(server))
         return;
-    if (asy_timer_start(loop, &server->pause, asy_loop_now_ns(loop) + pause_ns) &&
-        list_is_empty(&listener->waiter.node))
+    if (!asy_timer_start(loop, &server->pause, asy_loop_now_ns(loop) + pause_ns))
+        asy_server_end_completions(server); /* what that tells of does not pause it once more */
+    else if (list_is_empty(&listener->waiter.node))
         asy_fd_watch(loop, listener->record, &listener->waiter);
 }
 
-static int accept_client(const struct listener *listener)
+/* Takes the descriptor over. 0 or a negative errno. */
+static int begin_client(const struct listener *listener, int fd, const struct sockaddr_storage *peer)
+{
+    if (listener->record->short_is_end) { /* TCP */
+        int on = 1;
+        asy_sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    }
+    if (listener->server->spread)
+        return asy_spread_client(listener, fd, peer);
+    int err = asy_client_begin(listener->server, listener->record, fd, peer);
+    if (!err)
+        asy_loop_client_came(listener->server->loop);
+    return err;
+}
+
+static int accept_client(struct listener *listener)
 {
     struct sockaddr_storage peer;
     socklen_t length = sizeof peer;
@@ -75,16 +106,8 @@ static int accept_client(const struct listener *listener)
     int fd = asy_accept(listener->fd, (struct sockaddr *)&peer, &length);
     if (fd < 0)
         return fd;
-    if (peer.ss_family == AF_INET || peer.ss_family == AF_INET6) {
-        int on = 1;
-        asy_sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    }
-    if (listener->server->spread)
-        return asy_spread_client(listener, fd, &peer);
-    int err = asy_client_begin(listener->server, listener->record, fd, &peer);
-    if (!err)
-        asy_loop_client_came(listener->server->loop);
-    return err;
+    listener->needs_calls = false;
+    return begin_client(listener, fd, &peer);
 }
 
 /* Errors of one connection, or of the network: the next accept may succeed. Any other error would come
@@ -158,12 +181,80 @@ static void queue_retry(struct listener *listener)
     server->refs++;
 }
 
+/* ---- By completions ------------------------------------------------------------------------ */
+
+/* A stream asks for its peer when somebody wants to know, and has a descriptor until then. A transport has
+ * none when it tells of its end, and another loop has not even a stream yet. */
+static void ask_peer(const asyncio_server *server, int fd, struct sockaddr_storage *peer)
+{
+    memset(peer, 0, sizeof *peer);
+    if (server->spread || server->factory)
+        asy_sys_peername(fd, peer);
+}
+
+static void take_connection(struct listener *listener, int fd)
+{
+    asyncio_server *server = listener->server;
+    bool was_paused = is_paused(server);
+    struct sockaddr_storage peer;
+    ask_peer(server, fd, &peer);
+    int err = begin_client(listener, fd, &peer);
+    if (err >= 0 || was_paused)
+        return;
+    pause_accepting(listener, PAUSE_NS);
+    report_pause(listener, err);
+}
+
+/* The loop that ends serves nobody any more. Another one may. */
+static bool gives_nobody_service(const asyncio_server *server)
+{
+    return server->is_closed || (server->loop->is_shutting_down && !server->branch);
+}
+
+static void connection_came(void *context, int result)
+{
+    struct listener *listener = context;
+    asyncio_server *server = listener->server;
+    server->refs++;
+    if (result < 0) {
+        listener->needs_calls = true;
+        asy_accepts_end(listener->record); /* where only this one connection was lost */
+        if (!server->is_closed && !is_paused(server))
+            accept_some(listener);
+    } else if (gives_nobody_service(server)) {
+        asy_reset_connection(result);
+    } else {
+        take_connection(listener, result);
+    }
+    asy_server_unref(server);
+}
+
+bool asy_server_has_completions(const asyncio_server *server)
+{
+    return asy_accepts_may(server->loop) && server->options.max_connections <= 0;
+}
+
+/* False: it is to accept by calls. */
+static bool watch_by_completions(struct listener *listener)
+{
+    asyncio_loop *loop = listener->server->loop;
+    if (listener->needs_calls || !asy_server_has_completions(listener->server))
+        return false;
+    if (asy_accepts_begin(loop, listener->record, connection_came, listener))
+        return false;
+    list_remove(&listener->waiter.node);
+    asy_fd_unregister_idle(loop, listener->record);
+    return true;
+}
+
+/* ---- Either way ---------------------------------------------------------------------------- */
+
 /* Waits for the next connection. If there may be one already, it is accepted in the next iteration, so that
  * others run in between. */
 static void watch_listener(struct listener *listener)
 {
     asyncio_server *server = listener->server;
-    if (takes_no_more(server) || is_paused(server))
+    if (takes_no_more(server) || is_paused(server) || watch_by_completions(listener))
         return;
     listener->waiter.events = FD_READ;
     listener->waiter.notify = handle_listener_event;
@@ -184,6 +275,7 @@ void asy_server_watch(asyncio_server *server)
 
 void asy_server_accept_rest(asyncio_server *server)
 {
+    asy_server_end_completions(server);
     for (size_t i = 0; i < server->listener_count && !server->is_closed; i++)
         for (int err = 0; can_go_on(err);)
             err = accept_client(&server->listeners[i]);

@@ -37,7 +37,7 @@ static struct service *service_of(const struct client *client)
 
 /* ---- Reports ------------------------------------------------------------------------- */
 
-static void describe_stream(const asyncio_stream *stream, char text[ASY_ADDRESS_TEXT])
+static void describe_stream(asyncio_stream *stream, char text[ASY_ADDRESS_TEXT])
 {
     const struct sockaddr *peer = asy_stream_known_peer(stream);
     text[0] = '\0';
@@ -46,7 +46,7 @@ static void describe_stream(const asyncio_stream *stream, char text[ASY_ADDRESS_
 }
 
 /* Reports name the client although its handler has closed the stream. */
-static void remember_peer(struct service *service, const asyncio_stream *stream)
+static void remember_peer(struct service *service, asyncio_stream *stream)
 {
     char text[ASY_ADDRESS_TEXT];
     describe_stream(stream, text);

@@ -172,7 +172,7 @@ int asy_server_add(asyncio_server *server, int fd)
      * ours. */
     if (!err && fd <= STDERR_FILENO)
         err = asy_sys_set_nonblocking(fd);
-    if (!err)
+    if (!err && !asy_server_has_completions(server))
         err = asy_fd_register(server->loop, record);
     if (err) {
         asy_fd_drop(server->loop, record);
@@ -209,6 +209,9 @@ static void stop_listening(asyncio_server *server)
 
 void asy_server_close(asyncio_server *server)
 {
+    if (server->is_closed)
+        return;
+    asy_server_end_completions(server);
     if (server->is_closed)
         return;
     stop_listening(server);

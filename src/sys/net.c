@@ -301,6 +301,21 @@ int asy_sys_getsockname(int fd, struct sockaddr *name, socklen_t *length)
            getsockname(fd, name, length));
 }
 
+/* SO_PEERNAME wants the length to be no more than the address has. */
+int asy_sys_peername(int fd, struct sockaddr_storage *name)
+{
+    socklen_t length = sizeof *name;
+    int err = asy_sys_getpeername(fd, (struct sockaddr *)name, &length);
+    if (err != -ENOTCONN)
+        return err;
+    length = sizeof(struct sockaddr_in);
+    err = asy_sys_getsockopt(fd, SOL_SOCKET, SO_PEERNAME, name, &length);
+    length = sizeof(struct sockaddr_in6);
+    if (!err && name->ss_family == AF_INET6)
+        err = asy_sys_getsockopt(fd, SOL_SOCKET, SO_PEERNAME, name, &length);
+    return err;
+}
+
 int asy_sys_getpeername(int fd, struct sockaddr *name, socklen_t *length)
 {
     SOCKET(fd, "getpeername", -ENOBUFS, asy_sim->getpeername(fd, name, length),

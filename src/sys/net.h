@@ -70,6 +70,8 @@ int asy_sys_getsockopt(int fd, int level, int name, void *value, socklen_t *leng
 int asy_sys_setsockopt(int fd, int level, int name, const void *value, socklen_t length);
 int asy_sys_getsockname(int fd, struct sockaddr *name, socklen_t *length);
 int asy_sys_getpeername(int fd, struct sockaddr *name, socklen_t *length);
+/* The same, also after a reset. */
+int asy_sys_peername(int fd, struct sockaddr_storage *name);
 /* How many bytes the kernel has accepted and the other end has not taken: unacknowledged, or still in a
  * pipe. A negative errno where nobody can say. */
 int asy_sys_untaken(int fd);

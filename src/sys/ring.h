@@ -79,6 +79,14 @@ static inline bool asy_ring_has_any(const struct asy_ring *ring)
     return atomic_load_explicit(ring->cq_tail, memory_order_acquire) !=
            atomic_load_explicit(ring->cq_head, memory_order_relaxed);
 }
+/* Those that are there, `i` from 0, the oldest. NULL: there are no more. */
+static inline struct io_uring_cqe *asy_ring_at(const struct asy_ring *ring, uint32_t i)
+{
+    /* As above. */
+    uint32_t head = atomic_load_explicit(ring->cq_head, memory_order_relaxed);
+    uint32_t tail = atomic_load_explicit(ring->cq_tail, memory_order_acquire);
+    return i < tail - head ? &ring->cqes[(head + i) & (ring->cq_entries - 1)] : NULL;
+}
 /* Takes the oldest. False: there is none. */
 bool asy_ring_take(struct asy_ring *ring, struct io_uring_cqe *out);
 /* Would entering, or any system call in a ring that cooperates, let completions in? Relaxed: whoever reads an

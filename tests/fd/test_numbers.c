@@ -89,20 +89,21 @@ ASYNC_TEST(no_room)
     asyncio_file *file;
     asyncio_server *server;
     asyncio_stream *stream;
+    asyncio_server_options options = {.max_connections = 1}; /* it is registered, on io_uring, too */
     char c;
     CHECK_EQUAL(asyncio_file_open(fifo, O_RDWR, 0, &file), 0);
     room = 0;
     CHECK_EQUAL(asyncio_file_read(file, &c, 1), -ENOSPC);
     CHECK_EQUAL(asyncio_file_close(file), 0);
     check_none_is_stale();
-    CHECK_EQUAL(asyncio_start_server(refuse, NULL, "127.0.0.1", 0, NULL, &server), -ENOSPC);
+    CHECK_EQUAL(asyncio_start_server(refuse, NULL, "127.0.0.1", 0, &options, &server), -ENOSPC);
     check_none_is_stale();
-    CHECK_EQUAL(asyncio_start_unix_server(refuse, NULL, place, NULL, &server), -ENOSPC);
+    CHECK_EQUAL(asyncio_start_unix_server(refuse, NULL, place, &options, &server), -ENOSPC);
     check_none_is_stale();
     /* These stay the caller's, who may close them by any means. */
     struct sockaddr_in address;
     int listener = net_listen(&address, 1);
-    CHECK_EQUAL(asyncio_start_server_on(listener, refuse, NULL, NULL, &server), -ENOSPC);
+    CHECK_EQUAL(asyncio_start_server_on(listener, refuse, NULL, &options, &server), -ENOSPC);
     close(listener);
     check_none_is_stale();
     int fds[2];

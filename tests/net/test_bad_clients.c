@@ -371,18 +371,14 @@ ASYNC_TEST(storm)
 
 ASYNC(main_no_descriptors)
 {
-    struct rlimit limit, little;
-    int waiting[20], spare[25];
+    static struct net_shortage shortage;
+    int waiting[20];
+    net_prepare_shortage(&shortage);
     begin();
     check_good();
     for (int i = 0; i < 20; i++)
         waiting[i] = net_tcp();
-    for (int i = 0; i < 25; i++)
-        spare[i] = net_tcp();
-    getrlimit(RLIMIT_NOFILE, &limit);
-    little = limit;
-    little.rlim_cur = (rlim_t)spare[24] + 1;
-    setrlimit(RLIMIT_NOFILE, &little);
+    net_begin_shortage(&shortage);
     struct sockaddr_in address;
     socklen_t length = sizeof address;
     int listener;
@@ -399,8 +395,7 @@ ASYNC(main_no_descriptors)
     CHECK_EQUAL(begun, 1);
     CHECK(report_count >= 1 && (double)report_count <= 1 + (asyncio_time() - began)); /* once a second */
     CHECK_EQUAL(reports[0].error, -EMFILE);
-    for (int i = 0; i < 25; i++)
-        close(spare[i]);
+    net_end_shortage(&shortage);
     double freed = asyncio_time();
     wait_for_count(&begun, 21);
     double took = asyncio_time() - freed;
@@ -409,7 +404,6 @@ ASYNC(main_no_descriptors)
         CHECK_EQUAL(seen_by(waiting[i]), 6);
         close(waiting[i]);
     }
-    setrlimit(RLIMIT_NOFILE, &limit);
     expect_reports(report_count);
     finish();
     return 0;

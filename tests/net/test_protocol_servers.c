@@ -293,22 +293,20 @@ TEST(the_end_of_asyncio_run)
 
 ASYNC_TEST(no_descriptor_left)
 {
+    static struct net_shortage shortage;
     struct host host = {0};
+    net_prepare_shortage(&shortage);
     asyncio_server *server = serve_protocols(&host, NULL);
     int first = client_of(server), second = net_tcp();
     check_echo_of(first);
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
                                   .sin_port = htons((uint16_t)asyncio_server_port(server))};
-    struct rlimit before, none;
-    getrlimit(RLIMIT_NOFILE, &before);
-    none = before;
-    none.rlim_cur = 3;
-    setrlimit(RLIMIT_NOFILE, &none);
+    net_begin_shortage(&shortage);
     CHECK_EQUAL(connect(second, (struct sockaddr *)&address, sizeof address), 0);
     asyncio_sleep(0.005);
     check_echo_of(first); /* those that are there are served */
-    setrlimit(RLIMIT_NOFILE, &before);
+    net_end_shortage(&shortage);
     check_echo_of(second); /* after the pause */
     close(first);
     close(second);

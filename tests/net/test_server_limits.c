@@ -42,16 +42,15 @@ static void check_told_once_a_second(double began)
 /* No descriptors are left: it says so, waits for a second without spinning, and goes on. */
 ASYNC(main_no_descriptors)
 {
+    static struct net_shortage shortage;
+    net_prepare_shortage(&shortage);
     asyncio_server *server = serve(echo_handler, NULL, NULL);
-    struct rlimit limit, little;
-    int client = net_tcp(), spare = net_tcp();
+    int client = net_tcp();
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
                                   .sin_port = htons((uint16_t)asyncio_server_port(server))};
-    getrlimit(RLIMIT_NOFILE, &limit);
-    little = limit;
-    little.rlim_cur = (rlim_t)spare + 1;
-    setrlimit(RLIMIT_NOFILE, &little);
+    asyncio_sleep(0);
+    net_begin_shortage(&shortage);
     CHECK_EQUAL(connect(client, (struct sockaddr *)&address, sizeof address), 0);
     double cpu = cpu_time(), began = asyncio_time();
     asyncio_sleep(0.2);
@@ -61,11 +60,10 @@ ASYNC(main_no_descriptors)
     CHECK_EQUAL(reports[0].error, -EMFILE);
     CHECK_HAS(reports[0].message, "127.0.0.1:");
     CHECK_HAS(reports[0].message, "paused");
-    close(spare);
+    net_end_shortage(&shortage);
     wait_for_count(&begun, 1);
     peer_sends(client, "hello\n");
     CHECK_EQUAL(seen_by(client), 6);
-    setrlimit(RLIMIT_NOFILE, &limit);
     close(client);
     finish(server);
     expect_reports(report_count);
@@ -167,7 +165,8 @@ ASYNC_TEST(storm_in_turns)
         before = server->client_count;
     }
     CHECK_EQUAL(before, AT_ONCE);
-    CHECK(most <= 2 * ASY_ACCEPTS_AT_ONCE); /* for an event, and for the retry that was queued */
+    if (!asy_server_has_completions(server))    /* which come all at once */
+        CHECK(most <= 2 * ASY_ACCEPTS_AT_ONCE); /* for an event, and for the retry that was queued */
     for (int i = 0; i < AT_ONCE; i++)
         close(clients[i]);
     wait_for_count(&ended, AT_ONCE);

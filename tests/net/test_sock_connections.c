@@ -1,6 +1,7 @@
 /*
  * Sockets: connecting and accepting, which fail in every way.
  */
+#include "net/server.h"
 #include "net/sock_test.h"
 
 /* ---- Connecting ------------------------------------------------------------------------------ */
@@ -290,8 +291,9 @@ ASYNC_TEST(server_accept_failures)
     for (int i = 0; i < FAILURES + 1; i++)
         clients[i] = connected_to(&address);
     CHECK_EQUAL(asyncio_sock_recv(clients[FAILURES], text, sizeof text, 0), 5);
-    CHECK_EQUAL(report_count, 0); /* a pause is told of */
-    CHECK_EQUAL(*accept_errors, 0);
+    CHECK_EQUAL(report_count, 0);            /* a pause is told of */
+    if (!asy_server_has_completions(server)) /* which make no calls */
+        CHECK_EQUAL(*accept_errors, 0);
     accept_errors = NULL;
     for (int i = 0; i < FAILURES + 1; i++)
         asyncio_close(clients[i]);

@@ -341,21 +341,18 @@ SCENE_OF(3, a_limit_for_all_loops_together)
 /* No descriptor is left when a connection is to be taken: that is told, and later it is served. */
 SCENE_OF(2, without_descriptors)
 {
-    asyncio_server *server = begin((asyncio_server_options){.spread = 1});
-    struct rlimit limit, small;
+    static struct net_shortage shortage;
     asyncio_stream *stream;
+    net_prepare_shortage(&shortage);
+    asyncio_server *server = begin((asyncio_server_options){.spread = 1});
     connect_clients(server, 2);
-    int fd = client_of(server), next = dup(fd);
-    getrlimit(RLIMIT_NOFILE, &limit);
+    int fd = client_of(server);
     record_reports(asyncio_get_running_loop());
-    small = (struct rlimit){(rlim_t)next, limit.rlim_max};
-    close(next);
-    setrlimit(RLIMIT_NOFILE, &small);
-    CHECK_EQUAL(dup(fd), -1); /* there is none */
+    net_begin_shortage(&shortage);
     while (!report_count)
         asyncio_sleep(0.001);
     CHECK_HAS(reports[0].message, "is paused for a second");
-    setrlimit(RLIMIT_NOFILE, &limit);
+    net_end_shortage(&shortage);
     asyncio_loop_set_exception_handler(asyncio_get_running_loop(), NULL, NULL);
     CHECK(served_by(server, &stream) >= 0);
     asyncio_stream_abort(stream);

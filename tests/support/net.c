@@ -152,3 +152,27 @@ int net_registrations(int fd)
     fclose(file);
     return fd < 0 ? count - 1 : count; /* not the one that wakes it */
 }
+
+void net_prepare_shortage(struct net_shortage *shortage)
+{
+    MUST(getrlimit(RLIMIT_NOFILE, &shortage->before) == 0);
+    struct rlimit few = shortage->before;
+    few.rlim_cur = few.rlim_cur < NET_FEW ? few.rlim_cur : NET_FEW;
+    MUST(setrlimit(RLIMIT_NOFILE, &few) == 0);
+    shortage->count = 0;
+}
+
+void net_begin_shortage(struct net_shortage *shortage)
+{
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    for (; fd >= 0 && shortage->count < NET_FEW; fd = fcntl(fd, F_DUPFD_CLOEXEC, 0))
+        shortage->taken[shortage->count++] = fd;
+    MUST(fd < 0 && errno == EMFILE && shortage->count);
+}
+
+void net_end_shortage(struct net_shortage *shortage)
+{
+    while (shortage->count)
+        close(shortage->taken[--shortage->count]);
+    MUST(setrlimit(RLIMIT_NOFILE, &shortage->before) == 0);
+}

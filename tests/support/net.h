@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 /* All of these abort the test program when the system refuses. */
@@ -35,6 +36,21 @@ bool net_is_blocking(int fd);
 size_t net_fill(int fd);
 /* Reads whatever is there, without waiting; how many bytes. */
 size_t net_drain(int fd);
+
+/*
+ * A shortage of descriptors. It is prepared before a server starts, since a ring accepts within the limit
+ * that there was when it began.
+ */
+#define NET_FEW 512
+struct net_shortage {
+    struct rlimit before;
+    int taken[NET_FEW];
+    size_t count;
+};
+void net_prepare_shortage(struct net_shortage *shortage);
+/* None is left, and there are some again; the limit goes with the end. */
+void net_begin_shortage(struct net_shortage *shortage);
+void net_end_shortage(struct net_shortage *shortage);
 
 /* How many registrations of `fd` the running loop's epoll has; of all descriptors but its own, if fd < 0. */
 int net_registrations(int fd);
