@@ -115,9 +115,7 @@ static bool do_overlap(const struct sim_socket *a, const struct sim_socket *b)
 {
     return (is_any(&a->here.ip) && asy_sim_place_fits(a, &b->here.ip)) ||
            (is_any(&b->here.ip) && asy_sim_place_fits(b, &a->here.ip)) ||
-           memcmp(&a->here.ip, &b->here.ip, sizeof a->here.ip) == 0 ||
-           (is_any(&a->here.ip) && is_any(&b->here.ip) &&
-            (a->family == b->family || !(a->family == AF_INET6 ? a : b)->is_v6only));
+           memcmp(&a->here.ip, &b->here.ip, sizeof a->here.ip) == 0;
 }
 
 static bool may_share(const struct sim_socket *a, const struct sim_socket *b)
