@@ -45,8 +45,10 @@ struct sim_place {
     uint16_t port; /* in the host's byte order */
 };
 
+/* Of 256 heads, of sim_socket.bound; NULL: none was there yet. */
 struct sim_ports {
-    struct list *pages[256]; /* of 256 heads, of sim_socket.bound; NULL: none was bound there yet */
+    struct list *pages[256];    /* of sockets that were bound */
+    struct list *accepted[256]; /* of those that a listener there has accepted */
     uint16_t next;
 };
 
@@ -142,7 +144,8 @@ struct sim_kind {
     void (*vanish)(struct sim_socket *socket);
 };
 
-enum sim_state { SIM_FRESH, SIM_LISTENING, SIM_CONNECTING, SIM_OPEN, SIM_BROKEN };
+/* FAILED: to connect. BROKEN: it was open. */
+enum sim_state { SIM_FRESH, SIM_LISTENING, SIM_CONNECTING, SIM_FAILED, SIM_OPEN, SIM_BROKEN };
 
 struct sim_option {
     struct sim_option *next;
@@ -171,8 +174,8 @@ struct sim_socket {
 
     struct list bound; /* by its port, or its name */
     struct sim_place here, there;
-    bool is_bound, has_peer;
-    struct sim_name *name; /* of a Unix socket; NULL: none */
+    bool is_bound, has_peer, chose_port; /* chose: the program did, not the system */
+    struct sim_name *name;               /* of a Unix socket; NULL: none */
 
     /* Streams: tcp.c, unix.c. */
     enum sim_state state;
@@ -180,7 +183,7 @@ struct sim_socket {
     unsigned side; /* which end of it */
     bool got_end, sent_end, shut_read, wants_room;
     bool is_coming;              /* amid the handshake */
-    bool has_failed;             /* to connect; the next call says so */
+    bool must_tell;              /* the next call to connect: what has become of the last one */
     struct sim_socket *listener; /* of which it is a client that was not accepted yet */
     struct list waiting;         /* there: among those on the way, or those to accept */
     struct list clients_coming, clients;
@@ -207,6 +210,11 @@ void asy_sim_socket_free(struct sim_socket *socket);
 void asy_sim_socket_close(struct sim_socket *socket);
 /* These events begin to hold, perhaps once more: the edge. */
 void asy_sim_socket_woke(struct sim_socket *socket, uint32_t events);
+/* Does a stream take no more bytes: it was reset, or shut down both ways? A reset answers them. */
+static inline bool asy_sim_is_deaf(const struct sim_socket *socket)
+{
+    return socket->state == SIM_BROKEN || (socket->shut_read && socket->sent_end);
+}
 /* Takes and clears its error: 0 or negative. */
 int asy_sim_socket_take_error(struct sim_socket *socket);
 /* Says why something is not simulated, on stderr too, since callers have words of their own. -ENOSYS. */
@@ -240,6 +248,10 @@ void asy_sim_place_write(const struct sim_socket *socket, const struct sim_place
 const char *asy_sim_place_text(const struct sim_place *place, char text[PLACE_TEXT]);
 int asy_sim_ports_bind(struct sim_socket *socket, enum sim_protocol protocol, const struct sockaddr *to,
                        socklen_t length);
+/* A client takes part in its listener's port. */
+void asy_sim_ports_join(struct sim_socket *client);
+/* A connection that has ended leaves the port that the system chose for it. */
+void asy_sim_ports_leave(struct sim_socket *socket);
 /* A port of its own, unless it is bound already, and an address from which `to` can be reached. */
 int asy_sim_ports_autobind(struct sim_socket *socket, enum sim_protocol protocol, const struct in6_addr *to);
 /* Whom an address leads to: 0, -EHOSTUNREACH, -ENETUNREACH, or what the address itself is refused with. The

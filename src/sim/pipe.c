@@ -100,12 +100,12 @@ static enum passage look_at_way(const struct sim_pipe *pipe, const struct sim_ch
     return state == ASYNCIO_SIM_DROP || chunk->tries >= count_tries(chunk) ? IS_LOST : PASSES;
 }
 
-/* What comes for an end that was reset is lost, and what is behind it: a reset will answer it. */
+/* What comes for a deaf end is lost, and what is behind it. */
 static void land_bytes(struct sim_pipe *pipe, const struct sim_chunk *chunk)
 {
     const struct sim_socket *to = pipe->connection->ends[!pipe->from];
     ASY_ASSERT(pipe->flying >= chunk->bytes);
-    if (to && to->state == SIM_BROKEN) {
+    if (to && asy_sim_is_deaf(to)) {
         asy_sim_pipe_cut(pipe);
         return;
     }

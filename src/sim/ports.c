@@ -1,6 +1,7 @@
 /*
  * Addresses and ports of a simulated host. What is bound to a port stands in a list, found by the port's
- * number; sockets that a listener has accepted stand in none, since they are found by their connection.
+ * number; sockets that a listener has accepted stand in another, since they are found by their connection,
+ * but keep others from the port.
  */
 #include "asyncio/errors.h"
 #include "sim/net.h"
@@ -91,16 +92,20 @@ int asy_sim_place_fits(const struct sim_socket *socket, const struct in6_addr *i
 
 /* ---- Ports ------------------------------------------------------------------------------------- */
 
-struct list *asy_sim_ports_at(struct sim_life *life, enum sim_protocol protocol, uint16_t port)
+static struct list *find_sockets(struct list *const *pages, uint16_t port)
 {
-    struct list *page = life->ports[protocol].pages[port / PAGE];
-    struct list *head = page ? &page[port % PAGE] : NULL;
+    struct list *page = pages[port / PAGE], *head = page ? &page[port % PAGE] : NULL;
     return head && !list_is_empty(head) ? head : NULL;
 }
 
-static void add_to_port(struct sim_socket *socket, enum sim_protocol protocol)
+struct list *asy_sim_ports_at(struct sim_life *life, enum sim_protocol protocol, uint16_t port)
 {
-    struct list **page = &socket->life->ports[protocol].pages[socket->here.port / PAGE];
+    return find_sockets(life->ports[protocol].pages, port);
+}
+
+static void add_to_port(struct sim_socket *socket, struct list **pages)
+{
+    struct list **page = &pages[socket->here.port / PAGE];
     if (!*page) {
         *page = asy_sim_alloc(PAGE * sizeof **page);
         for (unsigned i = 0; i < PAGE; i++)
@@ -108,6 +113,11 @@ static void add_to_port(struct sim_socket *socket, enum sim_protocol protocol)
     }
     list_append(&(*page)[socket->here.port % PAGE], &socket->bound);
     socket->is_bound = true;
+}
+
+void asy_sim_ports_join(struct sim_socket *client)
+{
+    add_to_port(client, client->life->ports[SIM_TCP].accepted);
 }
 
 /* Would both get what is sent to one address? */
@@ -124,9 +134,8 @@ static bool may_share(const struct sim_socket *a, const struct sim_socket *b)
            (a->reuses_address && b->reuses_address && a->state != SIM_LISTENING && b->state != SIM_LISTENING);
 }
 
-static bool is_port_taken(const struct sim_socket *socket, enum sim_protocol protocol)
+static bool is_any_in_the_way(const struct sim_socket *socket, struct list *head)
 {
-    struct list *head = asy_sim_ports_at(socket->life, protocol, socket->here.port);
     if (!head)
         return false;
     LIST_EACH(node, head) {
@@ -137,6 +146,13 @@ static bool is_port_taken(const struct sim_socket *socket, enum sim_protocol pro
     return false;
 }
 
+static bool is_port_taken(const struct sim_socket *socket, enum sim_protocol protocol)
+{
+    const struct sim_ports *ports = &socket->life->ports[protocol];
+    return is_any_in_the_way(socket, find_sockets(ports->pages, socket->here.port)) ||
+           is_any_in_the_way(socket, find_sockets(ports->accepted, socket->here.port));
+}
+
 /* The next one in order, at which nothing is bound at all. */
 static int choose_port(struct sim_socket *socket, enum sim_protocol protocol)
 {
@@ -144,7 +160,7 @@ static int choose_port(struct sim_socket *socket, enum sim_protocol protocol)
     for (unsigned tries = 0; tries <= LAST_OWN_PORT - FIRST_OWN_PORT; tries++) {
         uint16_t port = ports->next < FIRST_OWN_PORT ? FIRST_OWN_PORT : ports->next;
         ports->next = port == LAST_OWN_PORT ? FIRST_OWN_PORT : (uint16_t)(port + 1);
-        if (asy_sim_ports_at(socket->life, protocol, port))
+        if (find_sockets(ports->pages, port) || find_sockets(ports->accepted, port))
             continue;
         socket->here.port = port;
         return 0;
@@ -165,11 +181,21 @@ int asy_sim_ports_bind(struct sim_socket *socket, enum sim_protocol protocol, co
         return err;
     socket->here = place;
     err = place.port ? (is_port_taken(socket, protocol) ? -EADDRINUSE : 0) : choose_port(socket, protocol);
-    if (!err)
-        add_to_port(socket, protocol);
-    else
+    if (err) {
         socket->here = (struct sim_place){0};
-    return err;
+        return err;
+    }
+    socket->chose_port = place.port != 0;
+    add_to_port(socket, socket->life->ports[protocol].pages);
+    return 0;
+}
+
+void asy_sim_ports_leave(struct sim_socket *socket)
+{
+    if (socket->chose_port)
+        return;
+    list_remove(&socket->bound);
+    socket->is_bound = false;
 }
 
 struct in6_addr asy_sim_source_for(const struct sim_socket *socket, const struct in6_addr *to)
@@ -190,7 +216,7 @@ int asy_sim_ports_autobind(struct sim_socket *socket, enum sim_protocol protocol
         int err = choose_port(socket, protocol);
         if (err)
             return err;
-        add_to_port(socket, protocol);
+        add_to_port(socket, socket->life->ports[protocol].pages);
     }
     if (to)
         socket->here.ip = asy_sim_source_for(socket, to);
@@ -200,6 +226,8 @@ int asy_sim_ports_autobind(struct sim_socket *socket, enum sim_protocol protocol
 void asy_sim_ports_end(struct sim_life *life)
 {
     for (unsigned protocol = 0; protocol < SIM_PROTOCOLS; protocol++)
-        for (unsigned i = 0; i < PAGE; i++)
+        for (unsigned i = 0; i < PAGE; i++) {
             asy_sim_free(life->ports[protocol].pages[i]);
+            asy_sim_free(life->ports[protocol].accepted[i]);
+        }
 }

@@ -35,7 +35,7 @@ static ssize_t receive_nothing(struct sim_socket *socket)
         return err;
     if (socket->state == SIM_FRESH || socket->state == SIM_LISTENING)
         return socket->family == AF_UNIX ? -EINVAL : -ENOTCONN;
-    return socket->shut_read || socket->state == SIM_BROKEN ? 0 : -EAGAIN;
+    return socket->shut_read || socket->state != SIM_OPEN ? 0 : -EAGAIN;
 }
 
 ssize_t asy_sim_stream_receive(struct sim_socket *socket, struct msghdr *message, int flags)
@@ -50,7 +50,7 @@ ssize_t asy_sim_stream_receive(struct sim_socket *socket, struct msghdr *message
     clear_message(message);
     size_t unread = socket->connection ? asy_sim_pipe_in(socket)->unread : 0;
     if (!unread)
-        return wanted || socket->error ? receive_nothing(socket) : 0;
+        return receive_nothing(socket);
     return (ssize_t)asy_sim_pipe_read(asy_sim_pipe_in(socket), message->msg_iov, message->msg_iovlen,
                                       flags & MSG_PEEK);
 }
@@ -102,6 +102,7 @@ int asy_sim_stream_shutdown(struct sim_socket *socket, int how)
     if (socket->state != SIM_OPEN)
         return -ENOTCONN;
     struct sim_socket *peer = socket->connection->ends[!socket->side];
+    socket->must_tell = false; /* as on Linux: the program knows that it is connected */
     if (ends_reading)
         socket->shut_read = true;
     if (ends_reading && socket->family == AF_UNIX && peer)
@@ -132,13 +133,14 @@ uint32_t asy_sim_stream_events(const struct sim_socket *socket)
     uint32_t error = socket->error ? EPOLLERR : 0;
     switch (socket->state) {
     case SIM_FRESH:
-        return EPOLLOUT | EPOLLHUP | error | (error ? EPOLLIN | EPOLLRDHUP : 0);
+        return EPOLLOUT | EPOLLHUP | error;
     case SIM_LISTENING:
         return list_is_empty(&socket->clients) ? 0 : EPOLLIN;
     case SIM_CONNECTING:
         return error;
     case SIM_OPEN:
         return events_when_open(socket) | error;
+    case SIM_FAILED:
     case SIM_BROKEN:
         break;
     }

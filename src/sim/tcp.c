@@ -2,7 +2,7 @@
  * Simulated TCP: how connections begin, and how they end. What happens to an open one is in stream.c, what
  * happens on the way in pipe.c.
  *
- *   client        FRESH -> CONNECTING -> OPEN -> BROKEN, or back to FRESH with an error
+ *   client        FRESH -> CONNECTING -> OPEN -> BROKEN, or FAILED, and FRESH again when that was told
  *   listener      FRESH -> LISTENING
  *   its clients   OPEN from the SYN on; on `clients_coming` until the ACK, on `clients` until accepted
  *
@@ -59,13 +59,13 @@ static void fail_socket(struct sim_socket *socket, int error)
     }
     bool was_open = socket->state == SIM_OPEN;
     socket->error = error;
+    asy_sim_ports_leave(socket);
     if (was_open) {
         asy_sim_pipe_cut(asy_sim_pipe_out(socket));
         socket->state = SIM_BROKEN;
         asy_sim_pipe_probe(asy_sim_pipe_in(socket));
     } else {
-        socket->state = SIM_FRESH;
-        socket->has_failed = true;
+        socket->state = SIM_FAILED;
         leave_connection(socket);
     }
     asy_sim_socket_woke(socket, EVERYTHING);
@@ -123,6 +123,7 @@ static struct sim_socket *make_embryo(struct sim_socket *listener, struct sim_co
     client->there = connection->places[0];
     client->has_peer = true;
     asy_sim_options_inherit(client, listener);
+    asy_sim_ports_join(client);
     client->listener = listener;
     connection->ends[1] = client;
     listener->client_count++;
@@ -231,6 +232,8 @@ bool asy_sim_tcp_arrived(struct sim_pipe *pipe, const struct sim_chunk *chunk)
 {
     struct sim_connection *connection = pipe->connection;
     struct sim_socket *to = connection->ends[!pipe->from];
+    if (to && chunk->kind == CHUNK_DATA && asy_sim_is_deaf(to))
+        asy_sim_tcp_reset(to);
     if (to && to->state == SIM_BROKEN)
         to = NULL;
     if (chunk->kind == CHUNK_SYN)
@@ -271,7 +274,8 @@ void asy_sim_tcp_refused(struct sim_pipe *pipe, const struct sim_chunk *chunk)
 
 static int bind_tcp(struct sim_socket *socket, const struct sockaddr *to, socklen_t length)
 {
-    return socket->state == SIM_FRESH ? asy_sim_ports_bind(socket, SIM_TCP, to, length) : -EINVAL;
+    bool is_closed = socket->state == SIM_FRESH || socket->state == SIM_FAILED || socket->state == SIM_BROKEN;
+    return is_closed ? asy_sim_ports_bind(socket, SIM_TCP, to, length) : -EINVAL;
 }
 
 static int listen_tcp(struct sim_socket *socket, int backlog)
@@ -286,23 +290,29 @@ static int listen_tcp(struct sim_socket *socket, int backlog)
     return 0;
 }
 
-/* As on Linux: after a failure one call tells of it, even if its error was taken; the next one tries. */
-static int tell_failure(struct sim_socket *socket)
+/* As on Linux: the call after one that waited tells what has become of that, even if the error was taken.
+ * After a failure the socket is as it was. */
+static int tell_connected(struct sim_socket *socket)
 {
+    socket->must_tell = false;
+    if (socket->state == SIM_OPEN)
+        return 0;
     int err = asy_sim_socket_take_error(socket);
-    bool had_failed = socket->has_failed;
-    socket->has_failed = false;
-    return had_failed && !err ? -ECONNABORTED : err;
+    leave_connection(socket);
+    socket->state = SIM_FRESH;
+    socket->got_end = socket->sent_end = socket->shut_read = socket->wants_room = false;
+    return err ? err : -ECONNABORTED;
 }
 
-static int check_state_to_connect(struct sim_socket *socket)
+static int check_state_to_connect(const struct sim_socket *socket)
 {
     switch (socket->state) {
     case SIM_FRESH:
-        return tell_failure(socket);
+        return 0;
     case SIM_CONNECTING:
         return -EALREADY;
     case SIM_LISTENING:
+    case SIM_FAILED:
     case SIM_OPEN:
     case SIM_BROKEN:
         break;
@@ -334,6 +344,8 @@ static int connect_tcp(struct sim_socket *socket, const struct sockaddr *to, soc
 {
     struct sim_place place;
     struct sim_host *host = NULL;
+    if (socket->must_tell && socket->state != SIM_CONNECTING)
+        return tell_connected(socket);
     int err = check_state_to_connect(socket);
     if (!err)
         err = asy_sim_peer_find(socket, to, length, &place, &host);
@@ -352,6 +364,7 @@ static int connect_tcp(struct sim_socket *socket, const struct sockaddr *to, soc
     socket->there = place;
     socket->has_peer = true;
     socket->state = SIM_CONNECTING;
+    socket->must_tell = true;
     asy_sim_pipe_signal(&connection->pipes[0], CHUNK_SYN);
     return -EINPROGRESS;
 }

@@ -222,13 +222,15 @@ static ssize_t send_udp(struct sim_socket *socket, const struct msghdr *message,
     size_t bytes = 0;
     for (size_t i = 0; i < message->msg_iovlen; i++)
         bytes += message->msg_iov[i].iov_len;
-    int err = asy_sim_socket_take_error(socket);
+    int err = socket->is_bound ? 0 : asy_sim_ports_autobind(socket, SIM_UDP, NULL);
+    if (!err)
+        err = asy_sim_socket_take_error(socket);
+    if (!err && socket->sent_end)
+        err = -EPIPE;
     if (!err)
         err = bytes > DATAGRAM_MAX ? -EMSGSIZE : choose_receiver(socket, message, &place, &host);
     if (!err && !place.port)
         err = -EINVAL;
-    if (!err && !socket->is_bound)
-        err = asy_sim_ports_autobind(socket, SIM_UDP, NULL);
     if (err)
         return err;
     struct datagram *datagram = make_datagram(socket, &place, host, bytes);
@@ -263,7 +265,7 @@ static ssize_t receive_udp(struct sim_socket *socket, struct msghdr *message, in
 {
     int err = flags & MSG_ERRQUEUE ? -EAGAIN : asy_sim_socket_take_error(socket);
     if (!err && list_is_empty(&socket->queue))
-        err = -EAGAIN;
+        err = -EAGAIN; /* as on Linux, after a shutdown, too */
     if (err)
         return err;
     struct datagram *datagram = LIST_ENTRY(socket->queue.next, struct datagram, node);
@@ -305,10 +307,26 @@ static int connect_udp(struct sim_socket *socket, const struct sockaddr *to, soc
     return 0;
 }
 
+static uint32_t events_of_udp(const struct sim_socket *socket)
+{
+    uint32_t events = EPOLLOUT | (list_is_empty(&socket->queue) ? 0 : EPOLLIN);
+    if (socket->error)
+        events |= EPOLLERR;
+    if (socket->shut_read)
+        events |= EPOLLIN | EPOLLRDHUP;
+    return socket->shut_read && socket->sent_end ? events | EPOLLHUP : events;
+}
+
 static int shutdown_udp(struct sim_socket *socket, int how)
 {
-    (void)how;
-    return socket->has_peer ? 0 : -ENOTCONN;
+    if (how < SHUT_RD || how > SHUT_RDWR)
+        return -EINVAL;
+    if (!socket->has_peer)
+        return -ENOTCONN;
+    socket->shut_read |= how != SHUT_WR;
+    socket->sent_end |= how != SHUT_RD;
+    asy_sim_socket_woke(socket, events_of_udp(socket));
+    return 0;
 }
 
 static int name_of_udp(struct sim_socket *socket, struct sockaddr *name, socklen_t *length)
@@ -323,11 +341,6 @@ static int peer_of_udp(struct sim_socket *socket, struct sockaddr *name, socklen
         return -ENOTCONN;
     asy_sim_place_write(socket, &socket->there, name, length);
     return 0;
-}
-
-static uint32_t events_of_udp(const struct sim_socket *socket)
-{
-    return EPOLLOUT | (list_is_empty(&socket->queue) ? 0 : EPOLLIN) | (socket->error ? EPOLLERR : 0);
 }
 
 static size_t untaken_of_udp(const struct sim_socket *socket)

@@ -45,6 +45,7 @@ void asy_sim_socket_free(struct sim_socket *socket)
 {
     list_remove(&socket->of_life);
     list_remove(&socket->pending);
+    list_remove(&socket->bound);
     for (struct sim_option *option; (option = socket->options);) {
         socket->options = option->next;
         asy_sim_free(option);

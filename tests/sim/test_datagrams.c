@@ -300,6 +300,22 @@ WORLD_TEST(connected_no_more, PLAIN_LINK)
     return 0;
 }
 
+/* Shut down, a socket sends no more; what has come can be read. */
+WORLD_TEST(shut_down, PLAIN_LINK)
+{
+    asyncio_datagram *sender = open_sender();
+    int fd = asyncio_datagram_fd(sender);
+    CHECK_EQUAL(asy_sys_shutdown(asyncio_datagram_fd(receiver), SHUT_WR), -ENOTCONN);
+    CHECK_EQUAL(asy_sys_shutdown(fd, 3), -EINVAL);
+    CHECK_EQUAL(asy_sys_shutdown(fd, SHUT_RD), 0);
+    CHECK_EQUAL(asyncio_wait_readable(fd, 1), 0);
+    CHECK_EQUAL(asyncio_sock_send(fd, "x", 1, 0), 1);
+    CHECK_EQUAL(asy_sys_shutdown(fd, SHUT_WR), 0);
+    CHECK_EQUAL(asyncio_sock_send(fd, "x", 1, 0), -EPIPE);
+    close_both(sender);
+    return 0;
+}
+
 /* Both of a datagram that is doubled come from its sender, which is bound to no address. */
 WORLD_TEST(twins_have_one_sender, with(PLAIN_LINK, 0, 1, 0))
 {

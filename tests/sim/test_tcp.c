@@ -45,6 +45,7 @@ WORLD_TEST(nobody_listens, PLAIN_LINK)
     CHECK_EQUAL(connect_to(fd, "10.0.0.9", 80), -EHOSTUNREACH);
     CHECK_EQUAL(connect_to(fd, "192.0.2.1", 80), -EHOSTUNREACH);
     CHECK_EQUAL(connect_to(fd, "10.0.0.2", 80), 0);
+    CHECK_EQUAL(connect_to(fd, "10.0.0.2", 80), 0); /* that it was, once, as on Linux */
     CHECK_EQUAL(connect_to(fd, "10.0.0.2", 80), -EISCONN);
     asyncio_close(fd);
     asyncio_close(other);
@@ -232,6 +233,29 @@ WORLD_TEST(a_port_of_both_versions, PLAIN_LINK)
     return 0;
 }
 
+/* The clients that a listener has accepted keep its port, unless all say that they share it. */
+WORLD_TEST(a_port_with_clients, PLAIN_LINK)
+{
+    int on = 1;
+    for (int shares = 0; shares < 2; shares++) {
+        int listener = open_tcp(), fd = open_tcp(), again = open_tcp();
+        CHECK_EQUAL(asy_sys_setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &shares, sizeof shares), 0);
+        CHECK_EQUAL(asy_sys_setsockopt(again, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
+        CHECK_EQUAL(bind_any(listener, AF_INET, 80), 0);
+        CHECK_EQUAL(asy_sys_listen(listener, 1), 0);
+        CHECK_EQUAL(connect_to(fd, "127.0.0.1", 80), 0);
+        int client = asyncio_sock_accept(listener, NULL, NULL);
+        asyncio_close(listener);
+        CHECK_EQUAL(bind_any(again, AF_INET, 80), shares ? 0 : -EADDRINUSE);
+        asyncio_close(client);
+        if (!shares)
+            CHECK_EQUAL(bind_any(again, AF_INET, 80), 0);
+        asyncio_close(fd);
+        asyncio_close(again);
+    }
+    return 0;
+}
+
 /* A socket of version 6 takes both kinds of addresses, unless it is told not to. */
 WORLD_TEST(both_versions, PLAIN_LINK)
 {
@@ -274,6 +298,46 @@ WORLD_TEST(half_close, PLAIN_LINK)
     CHECK_EQUAL(send_text(fds[1], "answer"), 0);
     CHECK_EQUAL(receive(fds[0]), 6);
     close_pair(fds);
+    return 0;
+}
+
+/* What comes for an end that was shut down both ways is answered by a reset, which is its own end, too. */
+WORLD_TEST(shut_down_both_ways, PLAIN_LINK)
+{
+    int fds[2];
+    make_pair(fds);
+    CHECK_EQUAL(asy_sys_shutdown(fds[0], SHUT_RDWR), 0);
+    CHECK_EQUAL(receive(fds[1]), 0);
+    CHECK_EQUAL(send_text(fds[1], "x"), 0);
+    asyncio_sleep(2.5);
+    CHECK_EQUAL(asy_sys_socket_error(fds[0]), -ECONNRESET);
+    CHECK_EQUAL(receive(fds[0]), 0);
+    CHECK_EQUAL(asy_sys_socket_error(fds[1]), -EPIPE);
+    close_pair(fds);
+    return 0;
+}
+
+/* After a reset that connect(2) has told the socket is as it was: nothing of the old connection is left. */
+WORLD_TEST(connected_again, PLAIN_LINK)
+{
+    struct sockaddr_in address = address_of("10.0.0.2", 80);
+    int listener = listen_on_host("server", 80, 5), fd = open_tcp();
+    CHECK_EQUAL(asy_sys_connect(fd, (struct sockaddr *)&address, sizeof address), -EINPROGRESS);
+    asyncio_sleep(5);
+    asyncio_close(asyncio_sock_accept(listener, NULL, NULL));
+    CHECK_EQUAL(send_text(fd, "x"), 0);
+    asyncio_sleep(5);
+    CHECK_EQUAL(asy_sys_connect(fd, (struct sockaddr *)&address, sizeof address), -EPIPE);
+    CHECK_EQUAL(receive(fd), -ENOTCONN);
+    CHECK_EQUAL(connect_to(fd, "10.0.0.2", 80), 0);
+    int client = asyncio_sock_accept(listener, NULL, NULL);
+    CHECK_EQUAL(send_text(client, "hello"), 0);
+    CHECK_EQUAL(receive(fd), 5);
+    CHECK_EQUAL(send_text(fd, "world"), 0);
+    CHECK_EQUAL(receive(client), 5);
+    asyncio_close(fd);
+    asyncio_close(client);
+    asyncio_close(listener);
     return 0;
 }
 
