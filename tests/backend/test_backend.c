@@ -356,6 +356,33 @@ TEST(a_ring_that_is_denied_is_told)
     }
 }
 
+/* The self test has passed before, and a ring can still be made. */
+static void open_denied_late(void *arg)
+{
+    struct asy_backend *backend = NULL;
+    (void)arg;
+    setenv("ASYNCIO_BACKEND", "io_uring", 1);
+    CHILD_CHECK(asy_backend_open(ASYNCIO_BACKEND_IO_URING, ASYNCIO_CLOCK_REAL, &backend) == 0);
+    backend->ops->close(backend);
+    CHILD_CHECK(deny_call(DENY_RING_ENTER, EPERM));
+    backend = NULL;
+    CHILD_CHECK(asy_backend_open(ASYNCIO_BACKEND_IO_URING, ASYNCIO_CLOCK_REAL, &backend) == -EPERM);
+    CHILD_CHECK(!backend);
+    CHILD_CHECK(asy_backend_open(ASYNCIO_BACKEND_AUTO, ASYNCIO_CLOCK_REAL, &backend) == 0);
+    CHILD_CHECK(strcmp(backend->ops->name, "epoll") == 0);
+    backend->ops->close(backend);
+}
+
+TEST(a_filter_that_comes_late_is_told)
+{
+    struct child child;
+    if (!has_ring())
+        skip();
+    child_run(&child, open_denied_late, NULL);
+    assert_child_exit(&child, 0);
+    assert_child_says(&child, "asyncio: ASYNCIO_BACKEND=io_uring: io_uring is denied (EPERM)");
+}
+
 TEST(the_chooser_heeds_the_environment)
 {
     struct child child;

@@ -2,6 +2,7 @@
  * The io_uring backend's looks at its epoll set and at wake-ups: whatever comes while it looks is told.
  */
 #include "backend/backend.h"
+#include "backend/transfers.h"
 #include "support/net.h"
 #include "support/ring_plan.h"
 #include "support/test.h"
@@ -123,6 +124,47 @@ TEST(a_level_is_told_again)
     }
     assert_false(backend->ops->needs_poll(backend));
     detach_pipe(0);
+    backend->ops->close(backend);
+}
+
+/* ---- Completions ------------------------------------------------------------------------------------ */
+
+#define MANY 2000
+
+static int nops_done;
+
+static void prepare_nop(struct asy_op *op, struct io_uring_sqe *sqe)
+{
+    (void)op;
+    sqe->opcode = IORING_OP_NOP;
+    sqe->fd = -1;
+}
+
+static void nop_done(struct asy_op *op, const struct asy_done *what)
+{
+    (void)op;
+    assert_int_equal(what->result, 0);
+    nops_done++;
+}
+
+static const struct asy_op_kind nop_kind = {prepare_nop, nop_done};
+
+/* Tasks that are ready run between two lots of them. */
+TEST(a_turn_tells_so_many_completions)
+{
+    static struct asy_op ops[MANY];
+    open_backend();
+    nops_done = 0;
+    for (int i = 0; i < MANY; i++) {
+        asy_op_init(&ops[i], &nop_kind);
+        asy_op_begin(backend->transfers->completions, &ops[i]);
+    }
+    for (int turns = 1; nops_done < MANY; turns++) {
+        assert_true(backend->ops->needs_poll(backend));
+        assert_int_equal(backend->ops->wait(backend, ASY_NO_DEADLINE), 0);
+        backend->ops->deliver(backend);
+        assert_true(nops_done <= turns * 1024);
+    }
     backend->ops->close(backend);
 }
 
