@@ -1,12 +1,15 @@
 /*
  * For test_idle.py: a loop that has nothing to do for half a second, between two lines
- * on stdout. Its argument says what it waits for: "sleep" or "post".
+ * on stdout. Its argument says what it waits for: "sleep", "post", or "connections", of which a hundred wait
+ * for their peers meanwhile. A second argument is the time, in seconds.
  */
 #include <asyncio.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,12 +19,42 @@ static void say(const char *line)
         _exit(1);
 }
 
+static double seconds = 0.5;
+
 ASYNC(sleeps)
 {
     asyncio_sleep(0.05); /* whatever is done once is done */
     say("idle\n");
-    int err = asyncio_sleep(0.5);
+    int err = asyncio_sleep(seconds);
     say("done\n");
+    return err;
+}
+
+#define CONNECTIONS 100
+
+ASYNC(reads, asyncio_stream *, stream)
+{
+    char byte;
+    ssize_t n = asyncio_stream_read(stream, &byte, 1);
+    asyncio_stream_abort(stream);
+    return n;
+}
+
+ASYNC(sleeps_among_connections)
+{
+    static asyncio_task *readers[CONNECTIONS];
+    int fds[CONNECTIONS][2];
+    for (int i = 0; i < CONNECTIONS; i++) {
+        asyncio_stream *stream;
+        if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds[i]) || asyncio_stream_from_fd(fds[i][0], NULL, &stream))
+            return 1;
+        readers[i] = asyncio_create_task(reads(stream));
+    }
+    intptr_t err = asyncio_await(sleeps());
+    for (int i = 0; i < CONNECTIONS; i++) {
+        close(fds[i][1]);
+        err = err ? err : asyncio_await(readers[i]);
+    }
     return err;
 }
 
@@ -65,7 +98,10 @@ ASYNC(waits_for_a_post)
 
 int main(int argc, char **argv)
 {
-    if (argc != 2)
+    if (argc < 2)
         return 2;
-    return asyncio_main(strcmp(argv[1], "sleep") == 0 ? sleeps() : waits_for_a_post());
+    seconds = argc > 2 ? atof(argv[2]) : seconds;
+    return asyncio_main(strcmp(argv[1], "sleep") == 0         ? sleeps()
+                        : strcmp(argv[1], "connections") == 0 ? sleeps_among_connections()
+                                                              : waits_for_a_post());
 }

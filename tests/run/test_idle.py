@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """
-An idle loop is idle: while a task sleeps, or all wait for another thread, the loop's
-thread makes one system call, the wait itself.
+An idle loop is idle: while a task sleeps, or all wait for another thread, or for a hundred peers, the loop's
+thread makes one system call, the wait itself. On epoll, and on io_uring where there is one.
 
     test_idle.py PROGRAM     (idle_program.c)
 
@@ -26,6 +26,9 @@ faulthandler.register(signal.SIGTERM, chain=True)
 BEFORE = {'madvise', 'mmap', 'clock_gettime'}
 
 
+WAITS = {'epoll_wait', 'epoll_pwait', 'epoll_pwait2', 'io_uring_enter'}
+
+
 def calls_between_the_lines(folder):
     """The calls of the thread that wrote both lines, in between."""
     for path in glob.glob(f'{folder}/trace.*'):
@@ -36,26 +39,39 @@ def calls_between_the_lines(folder):
     return None
 
 
-def is_idle(program, what):
-    """One that is not idle never is; a machine that stands still in the midst of it does so now and then."""
-    return any(check(program, what) for _ in range(3))
+def is_idle(program, what, backend):
+    """One that is not idle never is; a machine that stands still meanwhile does so now and then."""
+    return any(check(program, what, backend) for _ in range(3))
 
 
-def check(program, what):
+def has_ring(program):
+    """Whether the kernel lets us, which the program would say on stderr."""
+    environment = {**os.environ, 'ASYNCIO_BACKEND': 'io_uring'}
+    done = subprocess.run([program, 'sleep', '0'], env=environment, capture_output=True, text=True,
+                          timeout=60)
+    if 'using epoll' in done.stderr:
+        print('not on io_uring:', done.stderr)
+        return False
+    return True
+
+
+def check(program, what, backend):
     with tempfile.TemporaryDirectory() as folder:
         # The address sanitizer cannot look for leaks in a process that is traced.
-        environment = {**os.environ, 'ASAN_OPTIONS': 'detect_leaks=0'}
+        environment = {**os.environ, 'ASAN_OPTIONS': 'detect_leaks=0', 'ASYNCIO_BACKEND': backend}
         done = subprocess.run(['strace', '-ff', '-o', f'{folder}/trace', program, what], env=environment,
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
         calls = calls_between_the_lines(folder)
     if done.returncode or calls is None:
-        print(f'{what}: ended with {done.returncode}, or lacks its lines\n{done.stdout}{done.stderr}')
+        print(f'{what}, {backend}: ended with {done.returncode}, or lacks its lines')
+        print(done.stdout + done.stderr)
         return False
     names = [call.split('(')[0] for call in calls]
-    waits = [name for name in names if name.startswith('epoll_')]
-    others = [name for name in names if not name.startswith('epoll_') and name not in BEFORE]
+    waits = [name for name in names if name in WAITS]
+    others = [name for name in names if name not in WAITS and name not in BEFORE]
     if len(waits) != 1 or others or len(names) > 5:
-        print(f'{what}: these system calls, in half a second of nothing to do:', *calls, sep='\n    ')
+        print(f'{what}, {backend}: these system calls, in half a second of nothing to do:')
+        print('   ', *calls, sep='\n    ')
         return False
     return True
 
@@ -64,7 +80,10 @@ def main(program):
     if not shutil.which('strace'):
         print('there is no strace here')
         return 77
-    return 0 if all([is_idle(program, 'sleep'), is_idle(program, 'post')]) else 1
+    backends = ['epoll'] + ['io_uring'] * has_ring(program)
+    kinds = ['sleep', 'post', 'connections']
+    found = [is_idle(program, kind, backend) for backend in backends for kind in kinds]
+    return 0 if all(found) else 1
 
 
 sys.exit(main(sys.argv[1]))
