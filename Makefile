@@ -65,11 +65,11 @@ check-riscv64: deps-cross $(BUILD)/riscv64/build.ninja  ## the context switch on
 	@tools/suite $(BUILD)/riscv64 --setup emulator --suite sys $(TEST)
 
 check-uring: deps-check $(BUILD)/release/build.ninja  ## on io_uring, and with each of its features left out
-	@for without in '' receive send accept receive,send,accept; do \
+	@status=0; for without in '' receive send accept receive,send,accept files; do \
 	    echo "io_uring without '$$without'"; \
 	    ASYNCIO_BACKEND=io_uring ASYNCIO_URING_WITHOUT=$$without tools/suite $(BUILD)/release \
-	        --suite core --suite fd --suite net --suite process --suite run --suite tls $(TEST) || exit 1; \
-	done
+	        --suite core --suite fd --suite net --suite process --suite run --suite tls $(TEST) || status=1; \
+	done; exit $$status
 
 check-musl: deps-musl $(BUILD)/musl/build.ninja  ## the suite with musl, Alpine's C library
 	@tools/suite $(BUILD)/musl --setup musl $(TEST)

@@ -71,6 +71,7 @@ static inline int traffic_tests(void)
     }
     backend->ops->close(backend);
     setenv("ASYNCIO_BACKEND", "io_uring", 1);
+    unsetenv("ASYNCIO_URING_WITHOUT");
     use_descriptors();
     return tests_run(NULL);
 }
