@@ -90,6 +90,8 @@ static bool look_at_loop(asyncio_loop *loop, int64_t now_ns, int64_t late_ns)
             watched->cpu_ns = asy_sys_thread_cpu_ns(tid);
         return goes_on || is_awake(loop);
     }
+    if (watched->cpu_ns < 0) /* it slept when it was seen here first, and has just begun to wake */
+        watched->cpu_ns = asy_sys_thread_cpu_ns(tid);
     watched->since_ns += late_ns;
     int64_t held_ns = now_ns - watched->since_ns;
     watched->is_due = !watched->is_told && held_ns >= watched->limit_ns;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/prctl.h>
@@ -156,16 +157,32 @@ TEST(a_debugger_is_left_in_peace)
         print_message("skipped: nothing may be traced here\n");
 }
 
-#define STOP_LIMIT 0.4
+static sem_t has_come, may_look;
 
-/* A step that sleeps for two thirds of the limit. In the middle the process is stopped, when the watchdog has
- * seen the step. */
+/* Behind its sleep the watchdog waits until it may look. That is as if it had slept too long. */
+static void sleep_and_ask(struct asy_thread *self, int64_t timeout_ns)
+{
+    __real_asy_sys_thread_sleep(self, timeout_ns);
+    sem_post(&has_come);
+    sem_wait(&may_look);
+}
+
+static void let_watchdog_look(void)
+{
+    sem_post(&may_look);
+    sem_wait(&has_come);
+}
+
+/* It looks at this step once before the stop, and once behind it: the step could have gone on for a quarter
+ * of the limit. */
 ASYNC(is_stopped)
 {
-    struct timespec pause = {.tv_nsec = (long)(STOP_LIMIT * 1e9 / 3)};
-    nanosleep(&pause, NULL);
+    sem_wait(&has_come);
+    let_watchdog_look();
     raise(SIGSTOP);
-    nanosleep(&pause, NULL);
+    let_watchdog_look();
+    atomic_store(&sleep_of_watchdog, NULL);
+    sem_post(&may_look);
     return 0;
 }
 
@@ -173,8 +190,10 @@ static void stop_and_go_on(void *arg)
 {
     (void)arg;
     asyncio_set_stall_handler(NULL, NULL);
-    asyncio_run_options options = {.watchdog = STOP_LIMIT};
-    CHILD_CHECK(asyncio_run_with(is_stopped(), &options) == 0);
+    sem_init(&has_come, 0, 0);
+    sem_init(&may_look, 0, 0);
+    atomic_store(&sleep_of_watchdog, sleep_and_ask);
+    CHILD_CHECK(asyncio_run_with(is_stopped(), &watched) == 0);
 }
 
 TEST(a_stopped_process_is_not_held)
@@ -190,7 +209,7 @@ TEST(a_stopped_process_is_not_held)
     close(ends[1]);
     assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
     assert_true(WIFSTOPPED(status));
-    usleep((useconds_t)(STOP_LIMIT * 2e6));
+    usleep((useconds_t)(LIMIT * 2e6));
     kill(pid, SIGCONT);
     memset(&child, 0, sizeof child);
     assert_true(read(ends[0], child.text, sizeof child.text - 1) >= 0);
@@ -292,7 +311,9 @@ ASYNC(burns_with_the_signal_blocked)
 TEST(a_blocked_signal_is_not_waited_for_for_ever)
 {
     begin_notes();
+    may_not_answer = true;
     assert_int_equal(asyncio_run_with(burns_with_the_signal_blocked(), &watched), 0);
+    may_not_answer = false;
     check_words(find_note(0, false), "it computes");
     assert_int_equal(find_note(0, false)->stall.frame_count, 0);
     begin_notes();
@@ -388,6 +409,13 @@ ASYNC(is_polite, double, seconds)
     return 0;
 }
 
+static void assert_nothing_was_told(void)
+{
+    for (unsigned i = 0; i < atomic_load(&note_count); i++)
+        print_error("task '%s': %s, after %.3f s\n", notes[i].task, notes[i].words, notes[i].stall.seconds);
+    assert_int_equal(atomic_load(&note_count), 0);
+}
+
 /* Eight threads compute beside it. A loop that waits for a processor is not held. */
 TEST(a_loaded_machine_is_no_stall)
 {
@@ -402,9 +430,45 @@ TEST(a_loaded_machine_is_no_stall)
     atomic_store(&are_done, true);
     for (int i = 0; i < 8; i++)
         pthread_join(threads[i], NULL);
-    for (unsigned i = 0; i < atomic_load(&note_count); i++)
-        print_error("%s, after %.3f s\n", notes[i].words, notes[i].stall.seconds);
-    assert_int_equal(atomic_load(&note_count), 0);
+    assert_nothing_was_told();
+}
+
+static _Atomic int looks;
+
+static void sleep_and_count(struct asy_thread *self, int64_t timeout_ns)
+{
+    __real_asy_sys_thread_sleep(self, timeout_ns);
+    atomic_fetch_add(&looks, 1);
+}
+
+/* Twice as many looks as make up a limit. */
+static void stand_still(asyncio_loop *loop, const asyncio_trace_event *event, void *arg)
+{
+    (void)loop, (void)arg;
+    int end = atomic_load(&looks) + 10;
+    while (event->kind == ASYNCIO_TRACE_WAIT_END && atomic_load(&looks) < end)
+        burned++;
+}
+
+ASYNC(sleeps_and_stands_still)
+{
+    asyncio_instrument instrument = {stand_still, NULL};
+    asyncio_loop_set_instrument(asyncio_get_running_loop(), &instrument);
+    int err = asyncio_sleep(LIMIT * 2);
+    asyncio_loop_set_instrument(asyncio_get_running_loop(), NULL);
+    return err;
+}
+
+/* It was last seen asleep, gets no processor, and has done nothing yet. */
+TEST(a_loop_that_wakes_slowly_is_not_held)
+{
+    begin_notes();
+    atomic_store(&sleep_of_watchdog, sleep_and_count);
+    atomic_store(&has_no_processor, true);
+    assert_int_equal(asyncio_run_with(sleeps_and_stands_still(), &watched), 0);
+    atomic_store(&has_no_processor, false);
+    atomic_store(&sleep_of_watchdog, NULL);
+    assert_nothing_was_told();
 }
 
 ASYNC(sleeps_long)
@@ -423,7 +487,7 @@ TEST(a_loop_that_waits_is_not_held)
     begin_notes();
     assert_int_equal(asyncio_run_with(sleeps_long(), &watched), 0);
     assert_int_equal(asyncio_run_with(sleeps_for_years(), &simulated), 0);
-    assert_int_equal(atomic_load(&note_count), 0);
+    assert_nothing_was_told();
 }
 
 /* Under the virtual clock it goes by real time. */
