@@ -5,7 +5,6 @@
 #ifndef TESTS_CHILD_H
 #define TESTS_CHILD_H
 
-#include "base/sanitizer.h"
 #include "support/test.h"
 #include <signal.h>
 #include <stddef.h>
@@ -16,16 +15,6 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#if ASY_TSAN
-/* Else a child that leaves tasks behind ends a second later than it could. One that leaves a process behind
- * leaves the thread that waits for it, where there are no pidfds. */
-const char *__tsan_default_options(void);
-const char *__tsan_default_options(void)
-{
-    return "atexit_sleep_ms=0:report_thread_leaks=0";
-}
-#endif
 
 #define CHILD_FAILED 99
 

@@ -2,6 +2,7 @@
  * Programs that cannot be run: the error, as the kernel has it, and words that say what was wrong: the
  * program, its interpreter, the file system.
  */
+#include "base/sanitizer.h"
 #include "child.h"
 #include "fd/file_test.h"
 #include <limits.h>

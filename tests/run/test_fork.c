@@ -3,6 +3,7 @@
  * and leaves the parent unharmed.
  */
 #include "asyncio.h"
+#include "base/sanitizer.h"
 #include "child.h"
 #include "core/descriptor.h"
 #include "core/loop.h"

@@ -2,6 +2,7 @@
  * Runners: run, runs on one loop, the shutdown and its grace, options and environment.
  */
 #include "asyncio.h"
+#include "base/sanitizer.h"
 #include "child.h"
 #include "core/loop.h"
 #include "support/deny.h"

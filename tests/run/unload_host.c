@@ -2,6 +2,7 @@
  * A plugin that contains the library is unloaded, while its threads have nothing to do and while they
  * have; a program ends. The first argument is the plugin.
  */
+#include "base/sanitizer.h"
 #include "child.h"
 #include <dirent.h>
 #include <dlfcn.h>

@@ -2,10 +2,22 @@
  * Running the tests that have collected themselves. See test.h.
  */
 #include "support/test.h"
+#include "base/sanitizer.h"
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#if ASY_TSAN
+/* Else a child that leaves tasks behind ends a second later than it could. A child cannot join the threads
+ * that its parent has had; and one that leaves a process behind leaves the thread that waits for it, where
+ * there are no pidfds. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+    return "atexit_sleep_ms=0:report_thread_leaks=0";
+}
+#endif
 
 static int compare_lines(const void *a, const void *b)
 {

@@ -1,4 +1,5 @@
 /* The wrappers of sys.h: what they return, what the fault seam makes of them. */
+#include "base/sanitizer.h"
 #include "child.h"
 #include "support/test.h"
 #include "sys/sys.h"

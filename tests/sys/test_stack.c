@@ -1,4 +1,5 @@
 /* Stacks: guarded, apart, reused hot, trimmed; and when memory, address space or mappings run out. */
+#include "base/sanitizer.h"
 #include "child.h"
 #include "support/test.h"
 #include "sys/context.h"
