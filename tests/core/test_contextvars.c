@@ -452,7 +452,7 @@ TEST(callbacks)
 /* Debug mode takes another way through the loop. */
 TEST(callbacks_in_debug)
 {
-    setenv("ASYNCIO_DEBUG", "1", 1);
+    setenv("ASYNCIO_DEBUG", "slow=1000", 1);
     assert_int_equal(run(callbacks_main), 0);
     assert_int_equal(run(callbacks_start_main), 0);
     unsetenv("ASYNCIO_DEBUG");

@@ -391,6 +391,7 @@ ASYNC_TEST(no_deadlock)
 {
     struct seen seen = {.reads = true, .last = 1000};
     asyncio_loop_set_debug(asyncio_get_running_loop(), true);
+    asyncio_loop_set_slow_callback_duration(asyncio_get_running_loop(), ASYNCIO_FOREVER);
     begin(&seen);
     asyncio_task *looker = asyncio_create_task(wait_events(seen.fds[1], POLLIN));
     settle();
