@@ -4,13 +4,13 @@
 #   PREFIX=dir   where to install, now and later (at first: /usr/local); DESTDIR=dir comes before it
 #   WERROR=1     warnings are errors, in a build directory that is set up now
 #   TEST=words   more arguments for `meson test`: names of tests, --suite core, --repeat 100
-#   SUITES=words  of `make check-python`: own, cpython, uvloop; agnostic is a part of cpython
+#   SUITES=words  of `make check-python`: own, cpython, uvloop, leaks; agnostic is a part of cpython
 #   BENCH=words  more arguments for bench/run: questions, --quick, --markdown
 #   SECONDS=n    how long each target is fuzzed (default: 10)
 #   CC=clang     another compiler, likewise for a new build directory
 BUILD ?= build
 TEST ?=
-SUITES ?= own cpython uvloop
+SUITES ?= own cpython uvloop leaks
 SECONDS ?= 10
 TSAN_CC ?= clang
 
@@ -83,6 +83,7 @@ check-packages: deps-packages lib  ## make each package, and use it as its users
 check-python: $(BUILD)/release/build.ninja  ## Python's tests on the package libasyncio (SUITES, TEST=modules)
 	@tools/install-deps python python-tests || echo 'going on without'
 	@tools/python-package $(BUILD)/release || echo 'going on without'
+	$(if $(filter leaks,$(SUITES)),@tools/python-package $(BUILD)/python-dbg python3-dbg || echo 'going on without')
 	@python/tests/check $(BUILD) $(SUITES) -- $(TEST)
 
 # Goes on after a failure, and adds everything up at the end.

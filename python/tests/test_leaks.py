@@ -1,9 +1,7 @@
 """
 References, counted by a debug build of Python: what is done again and again leaves none behind.
 
-    meson setup build/python-dbg -Dpython_interpreter=python3-dbg
-    ninja -C build/python-dbg python-package
-    PYTHONPATH=build/python-dbg/python python3-dbg python/tests/test_leaks.py
+    make check-python SUITES=leaks
 
 Other builds cannot count them, and skip it.
 """
