@@ -34,7 +34,8 @@ static struct sockaddr *generic(struct sockaddr_in *address)
     return (struct sockaddr *)address;
 }
 
-/* A TCP listener on an address of ours, at a port (0: any), which is returned in *port. */
+/* A TCP listener on an address of ours, at a port (0: any), which is returned in *port. Negative if another
+ * process has that port there. */
 static int listen_on(const char *host, int backlog, int *port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)*port)};
@@ -42,7 +43,12 @@ static int listen_on(const char *host, int backlog, int *port)
     int fd = net_tcp(), on = 1;
     inet_pton(AF_INET, host, &address.sin_addr);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    CHECK_EQUAL(bind(fd, generic(&address), length), 0);
+    int refused = bind(fd, generic(&address), length);
+    if (refused && *port) {
+        close(fd);
+        return -1;
+    }
+    CHECK_EQUAL(refused, 0);
     CHECK_EQUAL(listen(fd, backlog), 0);
     CHECK_EQUAL(getsockname(fd, generic(&address), &length), 0);
     *port = ntohs(address.sin_port);
@@ -75,6 +81,20 @@ static void close_all(const int *fds, int count)
 {
     for (int i = 0; i < count; i++)
         close(fds[i]);
+}
+
+/* A hole at one address of two.test, and a listener at the other, at a port that is free at both. */
+static int listen_beside_hole(int *hole, int fillers[4], int *port)
+{
+    for (;;) {
+        *port = 0;
+        *hole = listen_full("127.0.0.2", port, fillers);
+        int listener = listen_on("127.0.0.1", 10, port);
+        if (listener >= 0)
+            return listener;
+        close(*hole);
+        close_all(fillers, 4);
+    }
 }
 
 ASYNC(open_later, const char *, host, int, port, const asyncio_connect_options *, options)
@@ -182,8 +202,8 @@ TEST(v6)
 /* The first address hangs: the second is asked after the delay, and the first is let go. */
 ASYNC_TEST(black_hole)
 {
-    int port = 0, fillers[4], hole = listen_full("127.0.0.2", &port, fillers);
-    int listener = listen_on("127.0.0.1", 10, &port);
+    int port, fillers[4], hole;
+    int listener = listen_beside_hole(&hole, fillers, &port);
     asyncio_connect_options options = {.happy_eyeballs_delay = 0.02};
     asyncio_stream *stream;
     double start = asyncio_time();
