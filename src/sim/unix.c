@@ -17,6 +17,7 @@
 struct sim_name {
     struct list node;
     struct sim_socket *socket; /* NULL: the path of one that is closed */
+    bool is_copy;              /* an accepted client's, of its listener's: it leads nowhere */
     uint64_t inode;
     mode_t mode;
     socklen_t length; /* of the bytes of sun_path */
@@ -106,6 +107,16 @@ static bool is_real_file(const char *text, size_t length)
     return asy_sys_stat(path, &status) == 0;
 }
 
+static struct sim_name *make_unix_name(struct sim_socket *socket, const char *text, size_t bytes)
+{
+    struct sim_name *name = asy_sim_alloc(sizeof *name + bytes);
+    memcpy(name->text, text, bytes);
+    name->length = (socklen_t)bytes;
+    name->socket = socket;
+    list_init(&name->node);
+    return socket->name = name;
+}
+
 static int bind_unix(struct sim_socket *socket, const struct sockaddr *to, socklen_t length)
 {
     const char *text = NULL;
@@ -121,14 +132,10 @@ static int bind_unix(struct sim_socket *socket, const struct sockaddr *to, sockl
     }
     if (find_unix_name(socket->life, text, (size_t)bytes) || is_real_file(text, (size_t)bytes))
         return -EADDRINUSE;
-    struct sim_name *name = asy_sim_alloc(sizeof *name + (size_t)bytes);
-    memcpy(name->text, text, (size_t)bytes);
-    name->length = (socklen_t)bytes;
-    name->socket = socket;
+    struct sim_name *name = make_unix_name(socket, text, (size_t)bytes);
     name->inode = ++inode_count;
     name->mode = 0755;
     list_append(head_of_name(socket->life, text, (size_t)bytes), &name->node);
-    socket->name = name;
     return 0;
 }
 
@@ -158,7 +165,7 @@ static void unbind_unix(struct sim_socket *socket)
     struct sim_name *name = socket->name;
     if (!name)
         return;
-    if (is_abstract(name->text))
+    if (is_abstract(name->text) || name->is_copy)
         forget_name(name);
     else
         name->socket = NULL;
@@ -244,17 +251,18 @@ static void join_ends(struct sim_socket *socket, struct sim_socket *client)
 static int connect_unix(struct sim_socket *socket, const struct sockaddr *to, socklen_t length)
 {
     struct sim_socket *listener = NULL;
-    if (socket->state != SIM_FRESH)
-        return socket->state == SIM_LISTENING ? -EINVAL : -EISCONN;
     int err = find_named(socket, to, length, &listener);
     if (!err && listener->state != SIM_LISTENING)
         err = -ECONNREFUSED;
     if (!err && listener->client_count > listener->backlog)
         err = -EAGAIN;
+    if (!err && socket->state != SIM_FRESH) /* as on Linux, the peer is looked at first */
+        err = socket->state == SIM_LISTENING ? -EINVAL : -EISCONN;
     if (err)
         return err;
     struct sim_socket *client =
         asy_sim_socket_new(socket->kind, listener->life, listener->family, listener->type);
+    make_unix_name(client, listener->name->text, listener->name->length)->is_copy = true;
     client->listener = listener;
     listener->client_count++;
     list_append(&listener->clients, &client->waiting);
@@ -310,8 +318,7 @@ static int peer_of_unix_stream(struct sim_socket *socket, struct sockaddr *name,
     if (!socket->connection)
         return -ENOTCONN;
     const struct sim_socket *peer = socket->connection->ends[!socket->side];
-    const struct sim_socket *named = peer && peer->listener ? peer->listener : peer;
-    write_name(named ? named->name : NULL, name, length);
+    write_name(peer ? peer->name : NULL, name, length);
     return 0;
 }
 
@@ -358,11 +365,19 @@ static void point_at(struct sim_socket *socket, struct sim_socket *other)
         list_append(&other->pointed_at, &socket->pointing);
 }
 
+/* A socket that is connected takes from its peer alone. */
+static int check_takes_from(const struct sim_socket *socket, const struct sim_socket *to)
+{
+    return to->has_peer && to->other != socket ? -EPERM : 0;
+}
+
 static int connect_unix_datagram(struct sim_socket *socket, const struct sockaddr *to, socklen_t length)
 {
     struct sim_socket *other = NULL;
     bool is_end = to && length >= sizeof to->sa_family && to->sa_family == AF_UNSPEC;
     int err = is_end ? 0 : find_named(socket, to, length, &other);
+    if (!err && other)
+        err = check_takes_from(socket, other);
     if (!err)
         point_at(socket, other);
     return err;
@@ -372,8 +387,10 @@ static int choose_reader(struct sim_socket *socket, const struct msghdr *message
 {
     if (message->msg_name)
         return find_named(socket, message->msg_name, message->msg_namelen, out);
+    bool had_peer = socket->has_peer;
+    socket->has_peer = socket->other != NULL; /* one that is gone is told once */
     if (!socket->other)
-        return socket->has_peer ? -ECONNREFUSED : -ENOTCONN;
+        return had_peer ? -ECONNREFUSED : -ENOTCONN;
     *out = socket->other;
     return 0;
 }
@@ -387,7 +404,13 @@ static ssize_t send_unix_datagram(struct sim_socket *socket, const struct msghdr
         bytes += message->msg_iov[i].iov_len;
     if (message->msg_controllen)
         return asy_sim_refuse("to pass descriptors over sockets");
-    int err = bytes > DATAGRAM_MAX ? -EMSGSIZE : choose_reader(socket, message, &to);
+    int err = bytes > DATAGRAM_MAX ? -EMSGSIZE : socket->sent_end ? -EPIPE : 0;
+    if (!err)
+        err = choose_reader(socket, message, &to);
+    if (!err)
+        err = check_takes_from(socket, to);
+    if (!err && to->shut_read)
+        err = -EPIPE;
     if (err)
         return err;
     if (to->queued > QUEUE_MAX) {
@@ -426,7 +449,7 @@ static void take_letter(struct sim_socket *socket, struct letter *letter)
 static ssize_t receive_unix_datagram(struct sim_socket *socket, struct msghdr *message, int flags)
 {
     if (flags & MSG_ERRQUEUE || list_is_empty(&socket->queue))
-        return socket->shut_read && !(flags & MSG_ERRQUEUE) ? 0 : -EAGAIN;
+        return -EAGAIN; /* as on Linux, after a shutdown, too */
     struct letter *letter = LIST_ENTRY(socket->queue.next, struct letter, node);
     size_t done = 0, bytes = letter->bytes;
     for (size_t i = 0; i < message->msg_iovlen && done < bytes; i++) {
@@ -447,11 +470,24 @@ static ssize_t receive_unix_datagram(struct sim_socket *socket, struct msghdr *m
     return (ssize_t)(flags & MSG_TRUNC ? bytes : done);
 }
 
+static uint32_t events_of_unix_datagram(const struct sim_socket *socket)
+{
+    bool is_full = socket->other && socket->other->queued > QUEUE_MAX;
+    uint32_t events = is_full ? 0 : EPOLLOUT;
+    if (!list_is_empty(&socket->queue))
+        events |= EPOLLIN;
+    if (socket->shut_read)
+        events |= EPOLLIN | EPOLLRDHUP;
+    return socket->shut_read && socket->sent_end ? events | EPOLLHUP : events;
+}
+
 static int shutdown_unix_datagram(struct sim_socket *socket, int how)
 {
-    if (how != SHUT_WR)
-        socket->shut_read = true;
-    asy_sim_socket_woke(socket, EPOLLIN | EPOLLRDHUP);
+    if (how < SHUT_RD || how > SHUT_RDWR)
+        return -EINVAL;
+    socket->shut_read |= how != SHUT_WR;
+    socket->sent_end |= how != SHUT_RD;
+    asy_sim_socket_woke(socket, events_of_unix_datagram(socket));
     return 0;
 }
 
@@ -461,15 +497,6 @@ static int peer_of_unix_datagram(struct sim_socket *socket, struct sockaddr *nam
         return -ENOTCONN;
     write_name(socket->other ? socket->other->name : NULL, name, length);
     return 0;
-}
-
-static uint32_t events_of_unix_datagram(const struct sim_socket *socket)
-{
-    bool is_full = socket->other && socket->other->queued > QUEUE_MAX;
-    uint32_t events = is_full ? 0 : EPOLLOUT;
-    if (!list_is_empty(&socket->queue))
-        events |= EPOLLIN;
-    return socket->shut_read ? events | EPOLLIN | EPOLLRDHUP : events;
 }
 
 void asy_sim_unix_join(struct sim_socket *one, struct sim_socket *other)

@@ -172,6 +172,19 @@ TEST(every_call_of_careful_code_may_fail)
     assert_in_range(result.runs, 100, 100000);
 }
 
+static intptr_t take_no_lack_of_memory(intptr_t value, void *arg)
+{
+    (void)arg;
+    return value == -ENOMEM ? -EPROTO : 0;
+}
+
+TEST(a_check_judges_failing_calls_too)
+{
+    const asyncio_sim_options options = {.runs = 1, .check = take_no_lack_of_memory};
+    assert_int_equal(sweep_faults(careful_day, &options), -EPROTO);
+    assert_true(result.at > 0);
+}
+
 /* When it cannot connect a second time it forgets the first connection. */
 ASYNC(two_connections)
 {

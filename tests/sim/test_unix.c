@@ -125,7 +125,7 @@ static int connect_at(int fd, const char *path)
 /* One more than the backlog may wait; a client knows its listener's name already. */
 WORLD_TEST(backlog, PLAIN_LINK)
 {
-    struct sockaddr_un peer;
+    struct sockaddr_un peer = {0};
     socklen_t length = sizeof peer;
     int listener = listen_at_path(PATH, 1), fds[3];
     for (int i = 0; i < 3; i++) {
@@ -135,6 +135,12 @@ WORLD_TEST(backlog, PLAIN_LINK)
     CHECK_EQUAL(asy_sys_getpeername(fds[0], (struct sockaddr *)&peer, &length), 0);
     CHECK_TEXT(peer.sun_path, PATH);
     int first = asyncio_sock_accept(listener, NULL, NULL);
+    memset(&peer, 0, length = sizeof peer);
+    CHECK_EQUAL(asy_sys_getpeername(fds[0], (struct sockaddr *)&peer, &length), 0);
+    CHECK_TEXT(peer.sun_path, PATH);
+    memset(&peer, 0, length = sizeof peer);
+    CHECK_EQUAL(asy_sys_getsockname(first, (struct sockaddr *)&peer, &length), 0);
+    CHECK_TEXT(peer.sun_path, PATH);
     CHECK_EQUAL(connect_at(fds[2], PATH), 0);
     for (int i = 0; i < 3; i++)
         asyncio_close(fds[i]);
@@ -215,6 +221,28 @@ WORLD_TEST(datagrams_wait_for_room, PLAIN_LINK)
     CHECK_EQUAL(asyncio_await(task), -ECONNREFUSED);
     CHECK_EQUAL(asy_sys_unlink(PATH), 0);
     asyncio_close(writer);
+    return 0;
+}
+
+/* A socket that is connected takes from its peer alone; one that was shut down sends, or takes, no more. */
+WORLD_TEST(datagrams_of_strangers, PLAIN_LINK)
+{
+    struct sockaddr_un name = name_of(PATH);
+    int reader = bind_at(PATH), peer = bind_at(PATH ".2"), stranger = asy_sys_socket(AF_UNIX, SOCK_DGRAM, 0);
+    CHECK_EQUAL(connect_at(reader, PATH ".2"), 0);
+    CHECK_EQUAL(connect_at(stranger, PATH), -EPERM);
+    CHECK_EQUAL(asyncio_sock_sendto(stranger, "x", 1, 0, (struct sockaddr *)&name, sizeof name), -EPERM);
+    CHECK_EQUAL(asyncio_sock_sendto(peer, "x", 1, 0, (struct sockaddr *)&name, sizeof name), 1);
+    CHECK_EQUAL(asy_sys_shutdown(reader, SHUT_RD), 0);
+    CHECK_EQUAL(asyncio_sock_sendto(peer, "x", 1, 0, (struct sockaddr *)&name, sizeof name), -EPIPE);
+    CHECK_EQUAL(asyncio_sock_send(reader, "x", 1, 0), 1);
+    CHECK_EQUAL(asy_sys_shutdown(reader, SHUT_WR), 0);
+    CHECK_EQUAL(asyncio_sock_send(reader, "x", 1, 0), -EPIPE);
+    asyncio_close(reader);
+    asyncio_close(peer);
+    asyncio_close(stranger);
+    CHECK_EQUAL(asy_sys_unlink(PATH), 0);
+    CHECK_EQUAL(asy_sys_unlink(PATH ".2"), 0);
     return 0;
 }
 
