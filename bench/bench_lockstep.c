@@ -3,8 +3,10 @@
  *
  * A figure is the processor time of the thread for one request, in the steps of the server: the 5th
  * percentile of the rounds of a run, and of several runs the least. Yardsticks are printed as VARIANT+MARK,
- * and our streams on io_uring as VARIANT-io_uring.
+ * and our streams on io_uring as VARIANT-io_uring. With BENCH_DEAR_CALLS (dear_calls.h) there is a figure
+ * `call`.
  */
+#include "dear_calls.h"
 #include "lockstep.h"
 
 #include <arpa/inet.h>
@@ -295,6 +297,10 @@ int main(int argc, char **argv)
     setrlimit(RLIMIT_NOFILE, &limit);
     memset(request, 'x', sizeof request);
     BENCH_CHECK(argc > 2);
+    if (bench_make_calls_dear()) {
+        double call_ns = bench_call_ns();
+        bench_print("lockstep", "call", call_ns, "ns", call_ns);
+    }
     for (int i = 2; i < argc; i++)
         measure_variant(argv[i]);
     return 0;
