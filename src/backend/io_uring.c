@@ -2,9 +2,14 @@
  * The io_uring backend: streams and listeners are served by completions (transfers.h), and everything else by
  * readiness, as on epoll.
  *
- * Readiness comes from an epoll set that the ring looks at. A poll of the ring's own would keep the file open
- * for as long as it stands, and the peer of a descriptor that a program closes by close(2) would not learn of
- * it. An epoll set forgets a file that is closed.
+ * Readiness comes from an epoll set. A poll of the ring's own would keep the file open for as long as it
+ * stands, and the peer of a descriptor that a program closes by close(2) would not learn of it. An epoll set
+ * forgets a file that is closed.
+ *
+ * A wait is one call where it can be. While the ring has nothing to do, the loop waits by the epoll set alone,
+ * as if there were no ring. While it has, the loop waits by the ring, and the ring looks at the set. A look
+ * ends with the first news; the next wait by the ring begins another, which finds what is still there. So a
+ * look that is left over when the ring comes to rest costs one call, once.
  *
  * Calls on files go through the ring of the epoll set's backend, if there is one; its news are news of the
  * set.
@@ -34,12 +39,12 @@
 #define LOST_MS 100
 #define NS_PER_MS INT64_C(1000000)
 
-/* A descriptor of ours that the ring looks at, for good. */
+/* The ring's look at the set. */
 struct look {
     struct asy_op op;
     int fd;
     bool has_news;
-    int err; /* why it looks no more; or 0 */
+    int err; /* of the look that ended; or 0 */
 };
 
 struct uring {
@@ -47,14 +52,11 @@ struct uring {
     struct completions completions;
     struct asy_transfers transfers;
     struct asy_backend *epoll;
-    struct look set, wakes;
-    int wakefd;
-    bool has_levels;  /* there have been level watches */
-    bool is_levelled; /* the set may have news although it does not say so */
-    bool is_lost;     /* the ring broke, and the loop was told */
+    struct look set;
+    bool is_lost; /* the ring broke, and the loop was told */
     bool has_ended, has_leaked;
     /* Readable when there is something to reap, or a wake-up; -1: nobody has asked for it. The kernel puts
-     * off its signal for one that another eventfd has caused, so a wake-up signals both. */
+     * off its signal for one that another eventfd has caused, so a wake-up signals this and the set's. */
     _Atomic int eventfd;
     _Atomic bool is_waiting;
 };
@@ -71,7 +73,6 @@ static void prepare_look(struct asy_op *op, struct io_uring_sqe *sqe)
     const struct look *look = LIST_ENTRY(op, struct look, op);
     sqe->opcode = IORING_OP_POLL_ADD;
     sqe->fd = look->fd;
-    sqe->len = IORING_POLL_ADD_MULTI; /* an edge each */
     sqe->poll32_events = POLLIN;
 }
 
@@ -85,8 +86,7 @@ static void tell_look(struct asy_op *op, const struct asy_done *what)
 {
     struct look *look = LIST_ENTRY(op, struct look, op);
     look->has_news = true;
-    if (what->is_last)
-        look->err = what->result < 0 && !will_pass(what->result) ? what->result : 0;
+    look->err = what->result < 0 && !will_pass(what->result) ? what->result : 0;
 }
 
 static const struct asy_op_kind look_kind = {prepare_look, tell_look};
@@ -97,11 +97,10 @@ static void init_look(struct look *look, int fd)
     asy_op_init(&look->op, &look_kind);
 }
 
-/* Nothing is under way but our own looks, which name no memory. */
+/* Nothing is under way but our own look, which names no memory. */
 static bool is_at_rest(const struct uring *uring)
 {
-    size_t looks = (size_t)(uring->set.op.state != OP_IDLE) + (size_t)(uring->wakes.op.state != OP_IDLE);
-    return uring->completions.under_way == looks;
+    return uring->completions.under_way == (size_t)(uring->set.op.state != OP_IDLE);
 }
 
 /* The kernel drops the looks with it. */
@@ -138,23 +137,19 @@ static HOT int64_t uring_now_ns(struct asy_backend *backend)
 static HOT bool uring_needs_poll(const struct asy_backend *backend)
 {
     const struct uring *uring = (const struct uring *)backend;
-    return asy_completions_needs_poll(&uring->completions) || uring->is_levelled || uring->set.has_news ||
-           has_files_to_poll(backend);
+    bool has_look = uring->set.op.state != OP_IDLE;
+    return asy_completions_needs_poll(&uring->completions) || uring->set.has_news ||
+           has_files_to_poll(backend) || (!has_look && uring->epoll->attached);
 }
 
-/* A look that the kernel has ended begins again. Its error is told once. */
-static int keep_looking(struct uring *uring)
+/* An error is told once. */
+static int begin_look(struct uring *uring)
 {
-    struct look *looks[] = {&uring->set, &uring->wakes};
-    for (size_t i = 0; i < sizeof looks / sizeof *looks; i++) {
-        int err = looks[i]->err;
-        looks[i]->err = 0;
-        if (err)
-            return err;
-        if (UNLIKELY(looks[i]->op.state == OP_IDLE))
-            asy_op_begin(&uring->completions, &looks[i]->op);
-    }
-    return 0;
+    int err = uring->set.err;
+    uring->set.err = 0;
+    if (!err && !uring->set.has_news && uring->set.op.state == OP_IDLE)
+        asy_op_begin(&uring->completions, &uring->set.op);
+    return err;
 }
 
 static HOT int enter_ring(struct uring *uring, int64_t timeout_ns)
@@ -163,8 +158,7 @@ static HOT int enter_ring(struct uring *uring, int64_t timeout_ns)
     return asy_completions_enter(&uring->completions, timeout_ns);
 }
 
-/* Events of the set. Those of level watches come again each time, and others may be left. An error leaves
- * them there, and is the next wait's. */
+/* Events of the set. An error leaves them there, and is the next wait's. */
 static void fetch_events(struct uring *uring)
 {
     struct asy_backend *epoll = uring->epoll;
@@ -172,7 +166,6 @@ static void fetch_events(struct uring *uring)
     uring->set.has_news = err != 0;
     if (UNLIKELY(err && err != -EINTR))
         uring->set.err = err;
-    uring->is_levelled = epoll->fetched && (uring->has_levels || epoll->fetched >= ASY_EPOLL_EVENTS);
     uring->base.fetches += epoll->fetched > 0;
 }
 
@@ -219,14 +212,12 @@ static COLD void tell_loss(const struct uring *uring)
 }
 
 /* Waits for readiness and wake-ups alone. Where these descriptors are closed, too, it sleeps a little. */
-static COLD void sleep_without_ring(struct uring *uring, int limit_ms)
+static COLD void sleep_without_ring(const struct uring *uring, int limit_ms)
 {
-    struct pollfd fds[] = {{.fd = uring->set.fd, .events = POLLIN}, {.fd = uring->wakefd, .events = POLLIN}};
-    asy_sys_poll(fds, 2, limit_ms);
-    if ((fds[0].revents | fds[1].revents) & POLLNVAL)
+    struct pollfd set = {.fd = uring->set.fd, .events = POLLIN};
+    asy_sys_poll(&set, 1, limit_ms);
+    if (set.revents & POLLNVAL)
         asy_sys_poll(NULL, 0, limit_ms < 0 ? LOST_MS : limit_ms);
-    else
-        asy_sys_eventfd_clear(uring->wakefd);
 }
 
 /* The kernel takes nothing any more, as when a filter has come. What it had is not to be had back, so that
@@ -248,21 +239,37 @@ static COLD int wait_without_ring(struct uring *uring, int64_t timeout_ns)
     return 0;
 }
 
-static HOT int uring_wait(struct asy_backend *backend, int64_t deadline_ns)
+/* Is there nothing that the ring would tell? A loop that another one embeds is told by the ring alone. */
+static bool can_wait_by_set(const struct uring *uring)
 {
-    struct uring *uring = uring_of(backend);
-    if (UNLIKELY(backend->fetched))
-        return 0;
+    return is_at_rest(uring) && !asy_completions_needs_poll(&uring->completions) && !uring->set.has_news &&
+           !uring->set.err && uring->eventfd < 0 && !uring->completions.is_broken;
+}
+
+static HOT int wait_by_set(struct uring *uring, int64_t deadline_ns)
+{
+    struct asy_backend *epoll = uring->epoll;
+    int err = epoll->ops->wait(epoll, deadline_ns);
+    if (deadline_ns > 0)
+        uring->base.began_ns = epoll->began_ns;
+    uring->base.fetched = epoll->fetched;
+    uring->base.fetches += epoll->fetched > 0;
+    return err;
+}
+
+static HOT int wait_by_ring(struct uring *uring, int64_t deadline_ns)
+{
+    struct asy_backend *backend = &uring->base;
     int64_t timeout_ns = time_left(uring, deadline_ns);
     if (UNLIKELY(uring->completions.is_broken))
         return wait_without_ring(uring, timeout_ns);
-    int err = keep_looking(uring);
+    if (has_files_to_poll(backend))
+        fetch_events(uring);
+    int err = begin_look(uring); /* last: what is not fetched here ends it */
     if (UNLIKELY(err))
         return err;
     if (UNLIKELY(uring->eventfd >= 0) && clear_eventfd(uring))
         timeout_ns = 0;
-    if (UNLIKELY(uring->is_levelled) || has_files_to_poll(backend))
-        fetch_events(uring);
     if (uring->set.has_news || uring->epoll->fetched)
         timeout_ns = 0;
     else if (has_files_to_poll(backend)) /* the kernel has not taken what it was to do: it is asked again */
@@ -278,13 +285,20 @@ static HOT int uring_wait(struct asy_backend *backend, int64_t deadline_ns)
     return err;
 }
 
+static HOT int uring_wait(struct asy_backend *backend, int64_t deadline_ns)
+{
+    struct uring *uring = uring_of(backend);
+    if (UNLIKELY(backend->fetched))
+        return 0;
+    return can_wait_by_set(uring) ? wait_by_set(uring, deadline_ns) : wait_by_ring(uring, deadline_ns);
+}
+
 static HOT void uring_deliver(struct asy_backend *backend)
 {
     struct uring *uring = uring_of(backend);
     struct asy_backend *epoll = uring->epoll;
     backend->fetched = 0;
     asy_completions_reap(&uring->completions, REAPS_MAX);
-    uring->wakes.has_news = false;
     if (uring->set.has_news && !epoll->fetched)
         fetch_events(uring);
     if (!epoll->fetched)
@@ -302,7 +316,7 @@ static void uring_wake(struct asy_backend *backend)
     if (UNLIKELY(eventfd >= 0))
         asy_sys_eventfd_signal(eventfd);
     if (LIKELY(eventfd < 0) || atomic_load(&uring->is_waiting))
-        asy_sys_eventfd_signal(uring->wakefd);
+        uring->epoll->ops->wake(uring->epoll);
 }
 
 /* ---- Opened and closed --------------------------------------------------------------------------- */
@@ -325,8 +339,7 @@ static int open_ring(struct uring *uring)
     }
     asy_transfers_init(&uring->transfers, &uring->completions);
     init_look(&uring->set, uring->set.fd);
-    init_look(&uring->wakes, uring->wakes.fd);
-    err = keep_looking(uring);
+    err = begin_look(uring);
     if (!err)
         err = enter_ring(uring, 0); /* a filter may allow the making of a ring, and deny its use */
     if (!err || err == -EINTR)
@@ -338,8 +351,6 @@ static int open_ring(struct uring *uring)
 
 static void close_descriptors(struct uring *uring)
 {
-    if (uring->wakefd >= 0)
-        asy_sys_close(uring->wakefd);
     if (uring->eventfd >= 0)
         asy_sys_close(uring->eventfd);
     if (uring->epoll)
@@ -357,11 +368,9 @@ static int uring_open(struct asy_backend **out)
         return -ENOMEM;
     uring->base.ops = &asy_backend_io_uring;
     uring->eventfd = -1;
-    uring->wakefd = asy_sys_eventfd();
-    err = uring->wakefd < 0 ? uring->wakefd : asy_backend_epoll.open(&uring->epoll);
+    err = asy_backend_epoll.open(&uring->epoll);
     if (!err) {
         uring->set.fd = uring->base.epfd = uring->epoll->epfd;
-        uring->wakes.fd = uring->wakefd;
         err = open_ring(uring);
     }
     if (err) {
@@ -403,7 +412,6 @@ static int uring_attach(struct asy_backend *backend, int fd, uint64_t tag, uint3
 {
     struct uring *uring = uring_of(backend);
     int err = uring->epoll->ops->attach(uring->epoll, fd, tag, events, is_attached);
-    uring->has_levels |= !(events & (EPOLLET | EPOLLONESHOT));
     backend->attached += !err && !is_attached;
     return err;
 }
