@@ -298,9 +298,11 @@ static HOT void uring_deliver(struct asy_backend *backend)
     struct uring *uring = uring_of(backend);
     struct asy_backend *epoll = uring->epoll;
     backend->fetched = 0;
+    uring->transfers.receipts = 0;
     asy_completions_reap(&uring->completions, REAPS_MAX);
     if (uring->set.has_news && !epoll->fetched)
         fetch_events(uring);
+    uring->transfers.crowd = uring->transfers.receipts + epoll->fetched;
     if (!epoll->fetched)
         return;
     epoll->happened = backend->happened;

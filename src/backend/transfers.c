@@ -15,13 +15,35 @@
 #define PIECES 256
 #define GROUP 0
 
+/* A turn of the ring costs about so much more than one without. */
+#define TURN_NS 1300
+/* Bytes that are copied in the time that a call of a nanosecond takes: in, and out again. */
+#define BYTES_A_NS 5
+#define BYTES_MOST (2 * ASY_PIECE_BYTES)
+/* A send that waits for two others has company enough, however dear a call is. */
+#define SENDS_LEAST 3
+/* An accept is always under way, so that the loop always waits by the ring: where streams do, too. */
+#define ACCEPTS_UP_TO 1
+
+static struct transfer_terms terms_for(unsigned call_ns)
+{
+    unsigned calls = call_ns ? TURN_NS / call_ns : TURN_NS;
+    size_t bytes = (size_t)call_ns * BYTES_A_NS;
+    return (struct transfer_terms){.receives_from = calls,
+                                   .sends_from = calls > SENDS_LEAST ? calls : SENDS_LEAST,
+                                   .bytes_max = bytes < BYTES_MOST ? bytes : BYTES_MOST};
+}
+
 void asy_transfers_init(struct asy_transfers *transfers, struct completions *completions)
 {
+    struct transfer_terms terms = terms_for(asy_uring_call_ns());
+    bool may_accept = asy_uring_may("accept") && asy_uring_knows(IORING_OP_ACCEPT);
     *transfers = (struct asy_transfers){
         .completions = completions,
         .receives = asy_uring_may("receive"),
         .sends = asy_uring_may("send"),
-        .accepts = asy_uring_may("accept") && asy_uring_knows(IORING_OP_ACCEPT),
+        .accepts = may_accept && terms.receives_from <= ACCEPTS_UP_TO,
+        .terms = terms,
     };
 }
 
@@ -128,6 +150,7 @@ static void tell_receive(struct asy_op *op, const struct asy_done *what)
         asy_op_begin(transfers->completions, op);
         is_last = false;
     }
+    transfers->receipts++;
     if (what->result > 0 || is_last)
         receive->came(receive, what->result, has_piece ? piece_at(transfers, number) : NULL, is_last);
     if (has_piece)

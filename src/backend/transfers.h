@@ -15,10 +15,23 @@
 /* Bytes of one buffer: a piece that fills it has more behind it. */
 #define ASY_PIECE_BYTES 4096
 
+/*
+ * Completions save system calls, and cost a turn of the ring and a copy of the bytes. How many calls must be
+ * saved, and how much may be copied, follows from what a call costs (docs/decisions/0015).
+ */
+struct transfer_terms {
+    uint32_t receives_from; /* connections with news at once; 0: one will do, and a stream begins so */
+    uint32_t sends_from;    /* sends at once */
+    size_t bytes_max;       /* of a request or an answer */
+};
+
 struct asy_transfers {
     struct completions *completions;
     bool receives, sends, accepts; /* what it may be asked for */
-    uint32_t sends_queued;         /* since the ring was last entered */
+    struct transfer_terms terms;
+    uint32_t sends_queued; /* since the ring was last entered */
+    uint32_t receipts;     /* receives that something was told of in this look for events */
+    uint32_t crowd;        /* those of the latest look, and events of descriptors with them */
     struct io_uring_buf_ring *slots;
     char *pool; /* NULL: nobody has received yet */
     size_t map_bytes;
@@ -33,6 +46,13 @@ void asy_transfers_destroy(struct asy_transfers *transfers);
 /* Hands over what has begun, and lets what is over be reaped later: what was cancelled is over then, unless a
  * thread of the kernel's is at it. 0, or the error of the ring. */
 int asy_transfers_hand_over(struct asy_transfers *transfers);
+
+/* Would it pay to receive by completions, when the news at once are as many as they were, and so many bytes
+ * come at a time? */
+static inline bool asy_transfers_pay(const struct asy_transfers *transfers, size_t bytes)
+{
+    return transfers->crowd >= transfers->terms.receives_from && bytes <= transfers->terms.bytes_max;
+}
 
 /* Is nothing received that its owner has not been told of? Then a call on the descriptor itself comes in
  * order: between two entries of the ring the kernel takes nothing off a socket. */

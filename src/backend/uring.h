@@ -4,6 +4,7 @@
  *
  *   ASYNCIO_FILES=auto|threads|ring    who carries out calls on files; auto: the ring where there is one
  *   ASYNCIO_URING_WITHOUT=files,...    features that are not used, by their names
+ *   ASYNCIO_URING_CALL_NS=n            what a system call is taken to cost, in place of a measurement
  *
  * A test of the whole, with a ring of its own, is made once a process. Any thread may ask.
  */
@@ -27,7 +28,13 @@ const char *asy_uring_words(int err);
 /* Why calls on files do not go through a ring, or NULL: they do. Static. */
 const char *asy_uring_why_no_files(void);
 
+/* Nanoseconds that a system call costs which has next to nothing to do: a hundred, or a thousand where the
+ * kernel hides its pages from programs. 0 before a check that succeeded. */
+unsigned asy_uring_call_ns(void);
+
 /* uring_trial.c: the test. 0, and *ops has a bit for each operation that the kernel knows; or why not. */
 int asy_uring_try(uint64_t *ops);
+/* The least of several calls. */
+unsigned asy_uring_time_call(void);
 
 #endif

@@ -295,7 +295,7 @@ static void reset_record(struct fd_record *record)
     record->ready = FD_READ | FD_WRITE;
     record->stays = 0;
     record->is_known = record->is_socket = record->short_is_end = false;
-    record->is_terminal = record->hangs_up = record->is_sharing_told = false;
+    record->is_terminal = record->hangs_up = record->is_sharing_told = record->is_plain = false;
     if (record->reopened >= 0)
         asy_sys_close(record->reopened);
     record->reopened = -1;

@@ -44,6 +44,8 @@ struct fd_record {
     uint8_t by_ring;      /* FD_READ | FD_WRITE: a stream may have it carried by completions (traffic.h) */
     bool is_sharing_told; /* by the check (fd_checks.h) */
     bool short_is_end;    /* a transfer of less than was asked for: it is empty now, or full (TCP) */
+    bool is_plain;        /* by_ring has FD_READ, and yet input is by readiness now */
+    uint8_t votes;        /* reads in a row that the other way would have served better */
     uint32_t ready;       /* FD_READ | FD_WRITE */
     uint32_t stays;       /* those of them that nothing takes down */
     int reopened;         /* a terminal's second descriptor, which we may make non-blocking; or -1 */

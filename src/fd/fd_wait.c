@@ -97,6 +97,7 @@ static void pass_on_revoked(struct wait *wait)
         }                                                                                                    \
     }
 static const struct wait_kind fd_read_kind = FD_WAIT_KIND("reading a descriptor");
+static const struct wait_kind fd_input_kind = FD_WAIT_KIND("reading a descriptor"); /* of an input_wait */
 static const struct wait_kind fd_write_kind = FD_WAIT_KIND("writing a descriptor");
 static const struct wait_kind fd_poll_kind = FD_WAIT_KIND("waiting for a descriptor");
 
@@ -113,10 +114,16 @@ static inline void fetch_next_stack(const asyncio_loop *loop)
         fetch_stack(next, STACK_LINES);
 }
 
+static inline const struct wait_kind *kind_of_turn(uint32_t direction)
+{
+    return direction == FD_READ ? &fd_read_kind : &fd_write_kind;
+}
+
 /* Waits in `record`, linked in before `place`. Inline, because what lies on a waiting task's stack is fetched
  * again for each request. */
 static inline __attribute__((always_inline)) int wait_before(asyncio_loop *loop, struct fd_record *record,
-                                                             struct list *place, struct fd_wait *wait)
+                                                             struct list *place, struct fd_wait *wait,
+                                                             const struct wait_kind *kind)
 {
     asyncio_task *task = loop->current;
     uint32_t events = wait->waiter.events, generation = record->generation;
@@ -129,9 +136,6 @@ static inline __attribute__((always_inline)) int wait_before(asyncio_loop *loop,
     }
     wait->record = record;
     wait->waiter.notify = asy_fd_wake_task;
-    const struct wait_kind *kind = !takes_turns        ? &fd_poll_kind
-                                   : events == FD_READ ? &fd_read_kind
-                                                       : &fd_write_kind;
     asy_wait_init(&wait->wait, task, kind, record);
     err = (int)asy_wait_park(&wait->wait);
     fetch_next_stack(loop);
@@ -159,7 +163,33 @@ HOT int asy_fd_wait_turn(asyncio_loop *loop, struct fd_record *record, uint32_t 
     if (UNLIKELY(!list_is_empty(&record->waiters)))
         asy_fd_check_sharing(loop, record, direction);
     struct fd_wait wait = {.waiter.events = direction, .waiter.takes_turns = true};
-    return wait_before(loop, record, &record->waiters, &wait);
+    return wait_before(loop, record, &record->waiters, &wait, kind_of_turn(direction));
+}
+
+/* As long as it is in the list, its room may be filled. */
+struct input_wait {
+    struct fd_wait fd_wait;
+    struct fd_room *room;
+};
+
+int asy_fd_wait_input(asyncio_loop *loop, struct fd_record *record, struct fd_room *room)
+{
+    int err = deliver_before_wait(loop, record);
+    if (err)
+        return err;
+    if (UNLIKELY(!list_is_empty(&record->waiters)))
+        asy_fd_check_sharing(loop, record, FD_READ);
+    struct input_wait input = {.fd_wait.waiter = {.events = FD_READ, .takes_turns = true}, .room = room};
+    return wait_before(loop, record, &record->waiters, &input.fd_wait, &fd_input_kind);
+}
+
+struct fd_room *asy_fd_first_room(const struct fd_record *record)
+{
+    struct fd_waiter *first = first_in_turn(record, FD_READ);
+    if (!first || first->notify != asy_fd_wake_task)
+        return NULL;
+    struct fd_wait *wait = LIST_ENTRY(first, struct fd_wait, waiter);
+    return wait->wait.kind == &fd_input_kind ? LIST_ENTRY(wait, struct input_wait, fd_wait)->room : NULL;
 }
 
 int asy_fd_wait_again(asyncio_loop *loop, struct fd_record *record, uint32_t direction)
@@ -168,7 +198,7 @@ int asy_fd_wait_again(asyncio_loop *loop, struct fd_record *record, uint32_t dir
     if (err)
         return err;
     struct fd_wait wait = {.waiter.events = direction, .waiter.takes_turns = true};
-    return wait_before(loop, record, record->waiters.next, &wait);
+    return wait_before(loop, record, record->waiters.next, &wait, kind_of_turn(direction));
 }
 
 int asy_fd_wait_rest(asyncio_loop *loop, struct fd_record *record, uint32_t direction)
@@ -176,7 +206,7 @@ int asy_fd_wait_rest(asyncio_loop *loop, struct fd_record *record, uint32_t dire
     if (loop->current->must_cancel)
         return -EINTR;
     struct fd_wait wait = {.waiter.events = direction, .waiter.takes_turns = true, .keeps_request = true};
-    return wait_before(loop, record, record->waiters.next, &wait);
+    return wait_before(loop, record, record->waiters.next, &wait, kind_of_turn(direction));
 }
 
 int asy_fd_wait_events(asyncio_loop *loop, struct fd_record *record, uint32_t events)
@@ -185,7 +215,7 @@ int asy_fd_wait_events(asyncio_loop *loop, struct fd_record *record, uint32_t ev
     if (err)
         return err;
     struct fd_wait wait = {.waiter.events = events};
-    return wait_before(loop, record, &record->waiters, &wait);
+    return wait_before(loop, record, &record->waiters, &wait, &fd_poll_kind);
 }
 
 int asy_fd_wait_next_event(asyncio_loop *loop, struct fd_record *record, uint32_t events)
@@ -198,7 +228,7 @@ int asy_fd_wait_next_event(asyncio_loop *loop, struct fd_record *record, uint32_
 static int wait_with_turn(const asyncio_loop *loop, struct fd_record *record, struct fd_wait *wait)
 {
     uint32_t direction = wait->waiter.events, generation = record->generation;
-    asy_wait_init(&wait->wait, loop->current, direction == FD_READ ? &fd_read_kind : &fd_write_kind, record);
+    asy_wait_init(&wait->wait, loop->current, kind_of_turn(direction), record);
     wait->record = record;
     wait->waiter.takes_turns = true;
     wait->waiter.notify = asy_fd_wake_task;

@@ -37,11 +37,19 @@ struct fd_wait {
     bool keeps_request; /* to cancel: it ends the wait, and is not delivered */
 };
 
+/* Memory of a reader that waits: what comes by completions (traffic.h) is put there. */
+struct fd_room {
+    char *into;
+    size_t bytes, filled;
+};
+
 /* ---- For tasks --------------------------------------------------------------------- */
 
 /* Waits for the turn to transfer in one direction, behind all that wait for theirs, and registers for good.
  * 0: try the call. Or the error that ended the wait: -ECANCELED, -EBADF, -ENOMEM ... */
 int asy_fd_wait_turn(asyncio_loop *loop, struct fd_record *record, uint32_t direction);
+/* The same for input, into the caller's memory if it comes by completions: room->filled says how much. */
+int asy_fd_wait_input(asyncio_loop *loop, struct fd_record *record, struct fd_room *room);
 /* The turn came, and led to nothing: waits for the next one, before all others. */
 int asy_fd_wait_again(asyncio_loop *loop, struct fd_record *record, uint32_t direction);
 /* The same for a task that has transferred a part: a request to cancel ends the wait with -EINTR, and stays
@@ -86,6 +94,9 @@ static inline void asy_fd_pass_on(struct fd_record *record, uint32_t direction)
     if (UNLIKELY(!list_is_empty(&record->waiters)))
         asy_fd_pass_on_slow(record, direction);
 }
+
+/* The room of the reader that is first in turn, or NULL: that is no reader, or it has none. */
+struct fd_room *asy_fd_first_room(const struct fd_record *record);
 
 /* ---- For fd_table.c and fd_events.c ------------------------------------------------ */
 

@@ -49,8 +49,7 @@ static ssize_t receive_once(asyncio_stream *stream, void *buf, size_t n)
         asy_fd_exhausted(record, FD_READ);
     else if (got > 0 && (size_t)got < n)
         asy_fd_short(record, FD_READ);
-    if (UNLIKELY(record->by_ring))
-        asy_traffic_note_read(record, got);
+    asy_traffic_note_read(stream->loop, record, got);
     return got == -EIO && record->hangs_up ? 0 : got;
 }
 
@@ -106,6 +105,7 @@ ssize_t asy_stream_receive(asyncio_stream *stream, struct bytes *into, void *buf
 static ssize_t receive_waiting(asyncio_stream *stream, struct bytes *into, void *buf, size_t n,
                                bool is_parting)
 {
+    struct fd_room room = {.into = buf, .bytes = n};
     for (;;) {
         if (stream->is_closed)
             return -EBADF;
@@ -113,13 +113,17 @@ static ssize_t receive_waiting(asyncio_stream *stream, struct bytes *into, void 
             asy_fd_pass_on(stream->record, FD_READ);
             return stream->read_error;
         }
+        if (UNLIKELY(room.filled))
+            return asy_traffic_take(stream->record, &room);
         ssize_t got = receive_into(stream, into, buf, n);
         if (got != -EAGAIN)
             return stream->is_closed ? -EBADF : got;
         if (into && into->data && !asy_bytes_count(into))
             give_buffer(stream, into);
         asy_fd_exhausted(stream->record, FD_READ);
-        int err = asy_fd_wait_turn(stream->loop, stream->record, FD_READ);
+        bool has_room = UNLIKELY(stream->record->by_ring & FD_READ) && buf;
+        int err = has_room ? asy_fd_wait_input(stream->loop, stream->record, &room)
+                           : asy_fd_wait_turn(stream->loop, stream->record, FD_READ);
         if (err)
             return err;
     }
@@ -314,7 +318,8 @@ ssize_t asyncio_stream_read(asyncio_stream *stream, void *buf, size_t n)
     if (n == 0)
         return end_read(stream, 0);
     if (!asy_bytes_count(&stream->in)) {
-        bool is_direct = n >= (stream->filter ? FILTER_DIRECT_BYTES : DIRECT_BYTES);
+        bool is_direct = n >= (stream->filter ? FILTER_DIRECT_BYTES : DIRECT_BYTES) ||
+                         (asy_traffic_fills_readers(stream->record) && !stream->filter);
         if (is_direct && stream->in.data)
             asy_bytes_free(&stream->in);
         ssize_t got = is_direct ? get_more(stream, buf, n) : asy_stream_fill(stream, 1);

@@ -16,12 +16,8 @@
 #define AHEAD_BYTES (64 * 1024)
 /* A reader that has room for so much is served by readiness, if much comes. */
 #define PLAIN_BYTES (16 * 1024)
-/* After so many reads that got less than a piece, completions serve again. */
-#define SMALL_READS 8
-/* A write of more goes out at once. */
-#define DEFERRED_BYTES (8 * 1024)
-/* With fewer tasks that are ready, or sends that wait, a call at once is cheaper. */
-#define DEFERS_FROM 3
+/* So many reads in a row, which the other way would have served better, turn a stream. */
+#define VOTES 8
 
 /* ---- Made and freed --------------------------------------------------------------------------- */
 
@@ -36,6 +32,8 @@ void asy_traffic_allow(asyncio_loop *loop, struct fd_record *record)
     int err = record->short_is_end ? 0 : asy_sys_getsockopt(record->fd, SOL_SOCKET, SO_TYPE, &type, &length);
     if (record->short_is_end || (!err && type == SOCK_STREAM))
         record->by_ring = (uint8_t)((transfers->receives ? FD_READ : 0) | (transfers->sends ? FD_WRITE : 0));
+    record->is_plain = transfers->terms.receives_from > 0;
+    record->votes = 0;
 }
 
 static void receive_came(struct asy_receive *receive, ssize_t result, const char *data, bool is_last);
@@ -155,12 +153,45 @@ static void lose_input(struct fd_traffic *traffic)
     end_receive(traffic);
 }
 
+/* To readiness, as soon as the receive has ended. */
+static void turn_plain(struct fd_traffic *traffic)
+{
+    traffic->record->is_plain = true;
+    traffic->record->votes = 0;
+    end_receive(traffic);
+}
+
+/* A reader with much room wants much, and more than a piece is there: two copies of it are dearer than a
+ * call. */
+static void note_wish(struct fd_traffic *traffic, size_t room, size_t there)
+{
+    if (room >= PLAIN_BYTES && there > ASY_PIECE_BYTES && !traffic->record->is_plain)
+        turn_plain(traffic);
+}
+
+/* Straight to the reader that waits, unless older bytes come first. Returns how much it has taken. */
+static size_t fill_reader(struct fd_traffic *traffic, const char *data, size_t n)
+{
+    struct fd_room *room = asy_bytes_count(&traffic->came) ? NULL : asy_fd_first_room(traffic->record);
+    if (!room)
+        return 0;
+    size_t left = room->bytes - room->filled;
+    n = n < left ? n : left;
+    memcpy(room->into + room->filled, data, n);
+    room->filled += n;
+    note_wish(traffic, room->bytes, room->filled);
+    return n;
+}
+
 static void keep_piece(struct fd_traffic *traffic, const char *data, size_t n)
 {
+    traffic->got += n;
     if (traffic->end)
         return;
-    traffic->is_full |= n >= ASY_PIECE_BYTES;
-    if (asy_bytes_append(&traffic->came, data, n))
+    size_t taken = fill_reader(traffic, data, n);
+    data += taken;
+    n -= taken;
+    if (n && asy_bytes_append(&traffic->came, data, n))
         lose_input(traffic);
     else if (asy_bytes_count(&traffic->came) > AHEAD_BYTES)
         end_receive(traffic);
@@ -229,15 +260,29 @@ bool asy_traffic_has_input_slow(const struct fd_traffic *traffic)
 
 /* ---- Input: readers --------------------------------------------------------------------------------- */
 
+/* A wait is over that brought `got` bytes, and another one begins. */
+static void vote_on_wait(struct fd_traffic *traffic)
+{
+    struct fd_record *record = traffic->record;
+    bool pays = asy_transfers_pay(traffic->loop->backend->transfers, traffic->got);
+    record->votes = pays ? 0 : record->votes + 1;
+    traffic->got = 0;
+    if (record->votes >= VOTES)
+        turn_plain(traffic);
+}
+
 int asy_traffic_await_input(asyncio_loop *loop, struct fd_record *record)
 {
-    struct fd_traffic *traffic = need_traffic(loop, record);
+    struct fd_traffic *traffic = record->traffic;
+    if (traffic && traffic->input == INPUT_ON && traffic->got)
+        vote_on_wait(traffic);
+    if (traffic && traffic->input != INPUT_OFF)
+        return 0;
+    if (record->is_plain)
+        return 1;
+    traffic = need_traffic(loop, record);
     if (!traffic)
         return -ENOMEM;
-    if (traffic->input != INPUT_OFF)
-        return 0;
-    if (traffic->is_plain)
-        return 1;
     int err = asy_fd_register_ends(loop, record);
     if (err)
         return err;
@@ -259,16 +304,6 @@ static ssize_t note_empty(struct fd_record *record)
     return -EAGAIN;
 }
 
-/* Two copies of much are dearer than a call. */
-static void note_wish(struct fd_traffic *traffic, size_t n)
-{
-    if (n < PLAIN_BYTES || !traffic->is_full)
-        return;
-    traffic->is_plain = true;
-    traffic->small_reads = 0;
-    end_receive(traffic);
-}
-
 /* The memory goes back with the last byte: a stream that waits has none. */
 static void note_taken(struct fd_record *record)
 {
@@ -276,7 +311,6 @@ static void note_taken(struct fd_record *record)
     if (asy_bytes_count(&traffic->came))
         return;
     asy_bytes_free(&traffic->came);
-    traffic->is_full = false;
     if (is_receiving(traffic))
         asy_fd_exhausted(record, FD_READ);
 }
@@ -287,7 +321,7 @@ HOT ssize_t asy_traffic_read(struct fd_record *record, void *buf, size_t n)
     size_t count = asy_bytes_count(&traffic->came);
     if (!count)
         return note_empty(record);
-    note_wish(traffic, n);
+    note_wish(traffic, n, count);
     n = n < count ? n : count;
     memcpy(buf, traffic->came.data + traffic->came.start, n);
     asy_bytes_consume(&traffic->came, n);
@@ -319,24 +353,33 @@ ssize_t asy_traffic_move(struct fd_record *record, struct bytes *into, size_t n)
     return (ssize_t)n;
 }
 
-void asy_traffic_note_read(struct fd_record *record, ssize_t got)
+ssize_t asy_traffic_take(struct fd_record *record, const struct fd_room *room)
 {
     struct fd_traffic *traffic = record->traffic;
-    if (!traffic || !traffic->is_plain || got <= 0)
+    ASY_ASSERT(room->filled <= room->bytes);
+    if (traffic && is_receiving(traffic) && !asy_bytes_count(&traffic->came))
+        asy_fd_exhausted(record, FD_READ);
+    return (ssize_t)room->filled;
+}
+
+void asy_traffic_vote_on_read(asyncio_loop *loop, struct fd_record *record, size_t got)
+{
+    record->votes = asy_transfers_pay(loop->backend->transfers, got) ? record->votes + 1 : 0;
+    if (record->votes < VOTES)
         return;
-    traffic->small_reads = got < ASY_PIECE_BYTES ? traffic->small_reads + 1 : 0;
-    if (traffic->small_reads < SMALL_READS)
-        return;
-    traffic->is_plain = false;
-    asy_fd_unregister_idle(traffic->loop, record);
+    record->is_plain = false;
+    record->votes = 0;
+    asy_fd_unregister_idle(loop, record);
 }
 
 /* ---- Output ----------------------------------------------------------------------------------------- */
 
 bool asy_traffic_defers(const asyncio_loop *loop, const struct fd_record *record, size_t n)
 {
-    return (record->by_ring & FD_WRITE) && n <= DEFERRED_BYTES &&
-           (loop->ready.count >= DEFERS_FROM || loop->backend->transfers->sends_queued >= DEFERS_FROM);
+    const struct asy_transfers *transfers = loop->backend->transfers;
+    return (record->by_ring & FD_WRITE) && n <= transfers->terms.bytes_max &&
+           (loop->ready.count >= transfers->terms.sends_from ||
+            transfers->sends_queued >= transfers->terms.sends_from);
 }
 
 int asy_traffic_send(asyncio_loop *loop, struct fd_record *record, struct bytes *bytes,

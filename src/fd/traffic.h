@@ -1,9 +1,15 @@
 /*
  * Traffic by completions: what a backend with a ring receives and sends for the socket of a stream, while
- * its tasks do something else.
+ * its tasks do something else. docs/internals/traffic.md walks through it.
  *
- * Input goes on as if the kernel's buffer reached into memory of ours. A receive begins when a reader first
- * waits; from then on what comes is in `came`, and reads take it from there, never from the descriptor.
+ * Input is plain (the record's is_plain), by readiness and calls into the reader's memory, or by completions.
+ * Completions pay where a call is dear, where many connections have news at once, and where these are short.
+ * So each read votes, and eight in a row that the other way would have served better turn the stream. Where a
+ * call is dear enough to pay for any turn of the ring a stream begins with completions, else plain.
+ *
+ * Input by completions goes on as if the kernel's buffer reached into memory of ours. A receive begins when a
+ * reader first waits; from then on what comes goes to the reader that waits, or is in `came`, and reads take
+ * it from there, never from the descriptor.
  *
  *   INPUT_OFF      nothing is under way, and `came` is read first: then the descriptor
  *   INPUT_ON       a receive is under way
@@ -15,8 +21,8 @@
  * for the end alone, and an event of it makes readers turn to the descriptor.
  *
  * A reader that is not there slows the peer down: above a limit the receive is cancelled. One that wants much
- * at once is served better by readiness, and by calls into its own memory. So is one of a descriptor that is
- * registered for good already.
+ * at once turns the stream plain when there is much. One of a descriptor that is registered for good already
+ * is served plain.
  *
  * Output: a small write, when others are about to write, too, goes out with theirs. `sending` is under way
  * then, and is not moved.
@@ -30,6 +36,7 @@
 #include "backend/transfers.h"
 #include "fd/bytes.h"
 #include "fd/fd_table.h"
+#include "fd/fd_wait.h"
 #include <sys/types.h>
 
 enum traffic_input { INPUT_OFF, INPUT_ON, INPUT_ENDING, INPUT_OVER };
@@ -43,9 +50,7 @@ struct fd_traffic {
     int end;        /* INPUT_OVER: 0 or the error */
     int closing_fd; /* to be closed when nothing is under way; -1: none */
     uint8_t input;  /* enum traffic_input */
-    bool is_full;   /* a whole piece came at once: there may be much */
-    bool is_plain;  /* input by readiness, for a reader that wants much at once */
-    uint8_t small_reads;
+    size_t got;     /* bytes that came since a reader last began to wait */
     /* Bytes of `sending` were sent, or not: `result` is their number, or the error if there were none. NULL:
      * nobody wants to know. */
     void (*sent)(void *context, ssize_t result);
@@ -72,9 +77,20 @@ static inline bool asy_traffic_has_input(const struct fd_record *record)
 ssize_t asy_traffic_read(struct fd_record *record, void *buf, size_t n);
 /* The same, behind what is in `into`. */
 ssize_t asy_traffic_move(struct fd_record *record, struct bytes *into, size_t n);
-/* A read by the descriptor itself got so many bytes: after some small ones the next wait is by completions
- * again. */
-void asy_traffic_note_read(struct fd_record *record, ssize_t got);
+/* A reader's wait with some room is over. The number of bytes that it was given. */
+ssize_t asy_traffic_take(struct fd_record *record, const struct fd_room *room);
+/* Does a receive put what comes into the memory of a reader that waits? */
+static inline bool asy_traffic_fills_readers(const struct fd_record *record)
+{
+    return UNLIKELY(record->traffic != NULL) && record->traffic->input == INPUT_ON;
+}
+/* A read by the descriptor itself got so many bytes. */
+void asy_traffic_vote_on_read(asyncio_loop *loop, struct fd_record *record, size_t got);
+static inline void asy_traffic_note_read(asyncio_loop *loop, struct fd_record *record, ssize_t got)
+{
+    if (UNLIKELY(record->is_plain) && got > 0)
+        asy_traffic_vote_on_read(loop, record, (size_t)got);
+}
 /* Would a read return at once, without the descriptor? */
 static inline bool asy_traffic_has_news(const struct fd_record *record)
 {

@@ -139,8 +139,8 @@ ASYNC_TEST(large_and_small_reads_in_turn)
             got += part > 0 ? (size_t)part : n;
         }
         CHECK(got == n && memcmp(block, copy, n) == 0);
-        was_plain |= traffic_of(stream)->is_plain;
-        was_not |= was_plain && !traffic_of(stream)->is_plain;
+        was_plain |= stream->record->is_plain;
+        was_not |= was_plain && !stream->record->is_plain;
     }
     CHECK(was_plain && was_not);
     CHECK_EQUAL(asyncio_stream_close(stream), 0);
