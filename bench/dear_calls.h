@@ -31,7 +31,7 @@ static inline double bench_call_ns(void)
     return least_ns;
 }
 
-/* For good. BENCH_DEAR_CALLS is the number of instructions; 0, or none: nothing changes. True: they are dear. */
+/* For good. BENCH_DEAR_CALLS is the number of instructions; 0, or none: returns 0. */
 static inline int bench_make_calls_dear(void)
 {
     static struct sock_filter steps[DEAR_STEPS_MAX + 2];

@@ -6,10 +6,10 @@
  * stands, and the peer of a descriptor that a program closes by close(2) would not learn of it. An epoll set
  * forgets a file that is closed.
  *
- * A wait is one call where it can be. While the ring has nothing to do, the loop waits by the epoll set alone,
- * as if there were no ring. While it has, the loop waits by the ring, and the ring looks at the set. A look
- * ends with the first news; the next wait by the ring begins another, which finds what is still there. So a
- * look that is left over when the ring comes to rest costs one call, once.
+ * A wait is one call where it can be. While the ring has nothing to do, the loop waits by the epoll set
+ * alone, as if there were no ring. While it has, the loop waits by the ring, and the ring looks at the set. A
+ * look ends with the first news; the next wait by the ring begins another, which finds what is still there.
+ * So a look that is left over when the ring comes to rest costs one call, once.
  *
  * Calls on files go through the ring of the epoll set's backend, if there is one; its news are news of the
  * set.
@@ -341,9 +341,7 @@ static int open_ring(struct uring *uring)
     }
     asy_transfers_init(&uring->transfers, &uring->completions);
     init_look(&uring->set, uring->set.fd);
-    err = begin_look(uring);
-    if (!err)
-        err = enter_ring(uring, 0); /* a filter may allow the making of a ring, and deny its use */
+    err = enter_ring(uring, 0); /* a filter may allow the making of a ring, and deny its use */
     if (!err || err == -EINTR)
         err = uring->completions.is_broken ? -EPERM : 0;
     if (err)

@@ -40,8 +40,6 @@ static ssize_t receive_once(asyncio_stream *stream, void *buf, size_t n)
     struct fd_record *record = stream->record;
     if (stream->file) /* waits by itself */
         return asy_file_read_some(stream->file, buf, n);
-    if (asy_traffic_has_input(record))
-        return asy_traffic_read(record, buf, n);
     if (record->kind == ASY_FD_SHARED && !is_stream_readable(stream)) /* to be asked first: it may block */
         return -EAGAIN;
     ssize_t got = stream->is_socket ? asy_sys_recv(stream->fd, buf, n, 0) : asy_sys_read(stream->fd, buf, n);
@@ -49,7 +47,6 @@ static ssize_t receive_once(asyncio_stream *stream, void *buf, size_t n)
         asy_fd_exhausted(record, FD_READ);
     else if (got > 0 && (size_t)got < n)
         asy_fd_short(record, FD_READ);
-    asy_traffic_note_read(stream->loop, record, got);
     return got == -EIO && record->hangs_up ? 0 : got;
 }
 
@@ -76,16 +73,11 @@ static void give_buffer(asyncio_stream *stream, struct bytes *into)
     *into = (struct bytes){0};
 }
 
-/* Inline, for the sake of reads by tasks. */
-static inline __attribute__((always_inline)) ssize_t receive_into(asyncio_stream *stream, struct bytes *into,
-                                                                  void *buf, size_t n)
+static inline __attribute__((always_inline)) ssize_t receive_plain(asyncio_stream *stream, struct bytes *into,
+                                                                   void *buf, size_t n)
 {
-    if (!(stream->record->ready & FD_READ))
-        return -EAGAIN;
     if (!into)
         return receive_once(stream, buf, n);
-    if (asy_traffic_has_input(stream->record))
-        return asy_traffic_move(stream->record, into, n);
     int err = take_buffer(stream, into, n);
     if (err)
         return err;
@@ -95,9 +87,43 @@ static inline __attribute__((always_inline)) ssize_t receive_into(asyncio_stream
     return got;
 }
 
+/* The same of a stream whose traffic may go by completions. */
+static NOINLINE ssize_t receive_traffic(asyncio_stream *stream, struct bytes *into, void *buf, size_t n)
+{
+    struct fd_record *record = stream->record;
+    n = n < ASY_STEP_BYTES ? n : ASY_STEP_BYTES;
+    if (asy_traffic_has_input(record))
+        return into ? asy_traffic_move(record, into, n) : asy_traffic_read(record, buf, n);
+    ssize_t got = receive_plain(stream, into, buf, n);
+    asy_traffic_note_read(stream->loop, record, got);
+    return got;
+}
+
+/* Inline, for the sake of reads by tasks. */
+static inline __attribute__((always_inline)) ssize_t receive_into(asyncio_stream *stream, struct bytes *into,
+                                                                  void *buf, size_t n)
+{
+    if (!(stream->record->ready & FD_READ))
+        return -EAGAIN;
+    return UNLIKELY(stream->record->by_ring) ? receive_traffic(stream, into, buf, n)
+                                             : receive_plain(stream, into, buf, n);
+}
+
 ssize_t asy_stream_receive(asyncio_stream *stream, struct bytes *into, void *buf, size_t n)
 {
     return receive_into(stream, into, buf, n);
+}
+
+/* The number of bytes that came into the caller's memory meanwhile; 0: it is to try; or an error. */
+static NOINLINE ssize_t wait_for_traffic(asyncio_stream *stream, void *buf, size_t n)
+{
+    struct fd_room room = {.into = buf, .bytes = n < ASY_STEP_BYTES ? n : ASY_STEP_BYTES};
+    int err = asy_fd_wait_input(stream->loop, stream->record, &room);
+    if (err)
+        return err;
+    return stream->is_closed || stream->read_error || stream->is_at_end
+               ? 0
+               : asy_traffic_take(stream->record, &room);
 }
 
 /* The same, waiting. A stream that waits with nothing buffered needs no buffer. `is_parting`: the stream
@@ -105,7 +131,6 @@ ssize_t asy_stream_receive(asyncio_stream *stream, struct bytes *into, void *buf
 static ssize_t receive_waiting(asyncio_stream *stream, struct bytes *into, void *buf, size_t n,
                                bool is_parting)
 {
-    struct fd_room room = {.into = buf, .bytes = n};
     for (;;) {
         if (stream->is_closed)
             return -EBADF;
@@ -113,19 +138,17 @@ static ssize_t receive_waiting(asyncio_stream *stream, struct bytes *into, void 
             asy_fd_pass_on(stream->record, FD_READ);
             return stream->read_error;
         }
-        if (UNLIKELY(room.filled))
-            return asy_traffic_take(stream->record, &room);
         ssize_t got = receive_into(stream, into, buf, n);
         if (got != -EAGAIN)
             return stream->is_closed ? -EBADF : got;
         if (into && into->data && !asy_bytes_count(into))
             give_buffer(stream, into);
         asy_fd_exhausted(stream->record, FD_READ);
-        bool has_room = UNLIKELY(stream->record->by_ring & FD_READ) && buf;
-        int err = has_room ? asy_fd_wait_input(stream->loop, stream->record, &room)
-                           : asy_fd_wait_turn(stream->loop, stream->record, FD_READ);
-        if (err)
-            return err;
+        got = UNLIKELY(stream->record->by_ring) && buf
+                  ? wait_for_traffic(stream, buf, n)
+                  : asy_fd_wait_turn(stream->loop, stream->record, FD_READ);
+        if (got)
+            return got;
     }
 }
 
