@@ -302,7 +302,7 @@ static HOT void uring_deliver(struct asy_backend *backend)
     asy_completions_reap(&uring->completions, REAPS_MAX);
     if (uring->set.has_news && !epoll->fetched)
         fetch_events(uring);
-    uring->transfers.crowd = uring->transfers.receipts + epoll->fetched;
+    asy_transfers_note_crowd(&uring->transfers, uring->transfers.receipts + epoll->fetched);
     if (!epoll->fetched)
         return;
     epoll->happened = backend->happened;
@@ -400,6 +400,8 @@ static int uring_enter_thread(struct asy_backend *backend)
 static void uring_rest(struct asy_backend *backend)
 {
     struct uring *uring = uring_of(backend);
+    if (uring->eventfd >= 0 && !uring->set.err) /* an error is the next wait's */
+        begin_look(uring);
     if (asy_completions_has_unsent(&uring->completions))
         enter_ring(uring, 0);
     if (uring->eventfd >= 0 && uring_needs_poll(backend))

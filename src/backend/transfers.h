@@ -31,7 +31,7 @@ struct asy_transfers {
     struct transfer_terms terms;
     uint32_t sends_queued; /* since the ring was last entered */
     uint32_t receipts;     /* receives that something was told of in this look for events */
-    uint32_t crowd;        /* those of the latest look, and events of descriptors with them */
+    uint32_t crowd;        /* how many connections have had news at once lately */
     struct io_uring_buf_ring *slots;
     char *pool; /* NULL: nobody has received yet */
     size_t map_bytes;
@@ -47,6 +47,12 @@ void asy_transfers_destroy(struct asy_transfers *transfers);
  * thread of the kernel's is at it. 0, or the error of the ring. */
 int asy_transfers_hand_over(struct asy_transfers *transfers);
 
+/* So many have news. A long turn looks for more in its middle, and finds few: so a large number is forgotten
+ * by and by. */
+static inline void asy_transfers_note_crowd(struct asy_transfers *transfers, uint32_t news)
+{
+    transfers->crowd = news > transfers->crowd ? news : (3 * transfers->crowd + news) / 4;
+}
 /* Would it pay to receive by completions, when the news at once are as many as they were, and so many bytes
  * come at a time? */
 static inline bool asy_transfers_pay(const struct asy_transfers *transfers, size_t bytes)

@@ -6,7 +6,7 @@
 #include "fd/traffic_test.h"
 
 #define CROWD 8
-#define ROUNDS 12 /* more than the votes that turn a stream */
+#define ROUNDS 24 /* more than it takes to forget a crowd, and then to turn a stream */
 
 /* A call of so many nanoseconds: what a turn of the ring costs is in transfers.c. */
 #define CHEAP "160" /* 8 at once, and at most 800 bytes */
