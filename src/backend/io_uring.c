@@ -254,7 +254,7 @@ static HOT int wait_by_set(struct uring *uring, int64_t deadline_ns)
         uring->base.began_ns = epoll->began_ns;
     uring->base.fetched = epoll->fetched;
     uring->base.fetches += epoll->fetched > 0;
-    return err;
+    return be_patient(uring, err);
 }
 
 static HOT int wait_by_ring(struct uring *uring, int64_t deadline_ns)

@@ -26,6 +26,7 @@ static void note_events(void *context, const struct epoll_event *events, int cou
         told[events[i].data.u64]++;
 }
 
+/* A loop that another one embeds waits by its ring, which looks at the set. */
 static void open_backend(void)
 {
     memset(told, 0, sizeof told);
@@ -35,6 +36,7 @@ static void open_backend(void)
         skip();
     }
     backend->happened = note_events;
+    assert_true(backend->ops->fd(backend) >= 0);
 }
 
 static void attach_pipe(int i, uint32_t events)
