@@ -8,18 +8,13 @@
  *   warm, warm1  the same with all of them in memory, by 32 tasks and by one
  *   sync, sync1  4 KiB appended, and fdatasync, by 32 tasks and by one
  *
- * Each variant is printed with the ring, and as `VARIANT-threads` with threads. TMPDIR must lie on a disk for
- * the cold ones to say anything.
+ * Each variant is printed with the ring, as `VARIANT-threads` with threads, and as `VARIANT+m` by a loop by
+ * hand (files_ring.c). TMPDIR must lie on a disk for the cold ones to say anything.
  */
-#include "file.h"
+#include "files.h"
 
 #include <asyncio.h>
 #include <sys/resource.h>
-
-#define TASKS 32
-#define READS 8192
-#define BLOCK 4096
-#define SYNCS 256
 
 typedef struct files_case {
     const char *variant;
@@ -42,11 +37,11 @@ static asyncio_file *large;
 
 ASYNC(read_blocks, int, first, int, step)
 {
-    char block[BLOCK];
+    char block[FILES_BLOCK];
     uint64_t random = (uint64_t)first + 1;
-    for (int i = first; i < READS; i += step) {
-        off_t at = (off_t)(bench_random(&random) % (FILE_LARGE_MIB * 256)) * BLOCK;
-        BENCH_CHECK(asyncio_file_pread(large, block, BLOCK, at) == BLOCK);
+    for (int i = first; i < FILES_READS; i += step) {
+        off_t at = files_place(&random);
+        BENCH_CHECK(asyncio_file_pread(large, block, FILES_BLOCK, at) == FILES_BLOCK);
     }
     return 0;
 }
@@ -67,13 +62,13 @@ ASYNC(read_files, file_set *, set, int, first, int, step)
 
 ASYNC(append_blocks, int, first, int, step)
 {
-    static const char block[BLOCK];
+    static const char block[FILES_BLOCK];
     char path[32];
     asyncio_file *file;
     snprintf(path, sizeof path, "append-%d", first);
     BENCH_CHECK(asyncio_file_open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600, &file) == 0);
-    for (int i = first; i < SYNCS; i += step) {
-        BENCH_CHECK(asyncio_file_write(file, block, BLOCK) == BLOCK);
+    for (int i = first; i < FILES_SYNCS; i += step) {
+        BENCH_CHECK(asyncio_file_write(file, block, FILES_BLOCK) == FILES_BLOCK);
         BENCH_CHECK(asyncio_file_fdatasync(file) == 0);
     }
     BENCH_CHECK(asyncio_file_close(file) == 0 && asyncio_unlink(path) == 0);
@@ -121,17 +116,17 @@ static void forget_nothing(file_set *set)
 }
 
 static const files_case cases[] = {
-    {"reads", make_blocks, forget_large, TASKS, READS},
-    {"cold", make_files, forget_small, TASKS, FILE_COUNT},
-    {"warm", make_files, forget_nothing, TASKS, FILE_COUNT},
+    {"reads", make_blocks, forget_large, FILES_AT_ONCE, FILES_READS},
+    {"cold", make_files, forget_small, FILES_AT_ONCE, FILE_COUNT},
+    {"warm", make_files, forget_nothing, FILES_AT_ONCE, FILE_COUNT},
     {"warm1", make_files, forget_nothing, 1, FILE_COUNT},
-    {"sync", make_appends, forget_nothing, TASKS, SYNCS},
-    {"sync1", make_appends, forget_nothing, 1, SYNCS},
+    {"sync", make_appends, forget_nothing, FILES_AT_ONCE, FILES_SYNCS},
+    {"sync1", make_appends, forget_nothing, 1, FILES_SYNCS},
 };
 
 ASYNC(run_case, const files_case *, one, file_set *, set, int64_t *, cpu)
 {
-    asyncio_task *tasks[TASKS];
+    asyncio_task *tasks[FILES_AT_ONCE];
     BENCH_CHECK(asyncio_file_open("large", O_RDONLY, 0, &large) == 0);
     int64_t began = cpu_of_all_ns();
     for (int i = 0; i < one->tasks; i++)
@@ -152,20 +147,37 @@ static double measure_way(const files_case *one, file_set *set, const char *way)
     return (double)cpu / one->calls;
 }
 
+static double measure_hand(const files_case *one, file_set *set)
+{
+    one->prepare(set);
+    int64_t began = cpu_of_all_ns();
+    int calls = files_by_hand(one->variant, set, one->tasks);
+    return calls ? (double)(cpu_of_all_ns() - began) / calls : 0;
+}
+
+static void print_way(const char *variant, const char *way, double *samples, size_t n)
+{
+    char name[32];
+    double first = samples[0], median = bench_median(samples, n);
+    snprintf(name, sizeof name, "%s%s", variant, way);
+    if (median > 0)
+        bench_print("files", name, median, "ns", first);
+    else
+        bench_print_none("files", name, "io_uring cannot be used here");
+}
+
 static void measure_case(const files_case *one, file_set *set)
 {
     size_t rounds = bench_is_quick() ? 3 : BENCH_REPETITIONS_MAX;
-    double ring[BENCH_REPETITIONS_MAX], threads[BENCH_REPETITIONS_MAX];
-    char with_threads[32];
+    double ring[BENCH_REPETITIONS_MAX], threads[BENCH_REPETITIONS_MAX], hand[BENCH_REPETITIONS_MAX];
     for (size_t i = 0; i < rounds; i++) {
         threads[i] = measure_way(one, set, "threads");
         ring[i] = measure_way(one, set, "ring");
+        hand[i] = measure_hand(one, set);
     }
-    double median = bench_median(ring, rounds);
-    bench_print("files", one->variant, median, "ns", ring[0]);
-    median = bench_median(threads, rounds);
-    snprintf(with_threads, sizeof with_threads, "%s-threads", one->variant);
-    bench_print("files", with_threads, median, "ns", threads[0]);
+    print_way(one->variant, "", ring, rounds);
+    print_way(one->variant, "-threads", threads, rounds);
+    print_way(one->variant, "+m", hand, rounds);
 }
 
 static int is_wanted(const char *variant, int count, char **variants)

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdio.h> /* rename */
+#include <sys/ioctl.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -136,17 +137,11 @@ bool asy_sys_is_noexec(const char *path)
     return is_noexec;
 }
 
-static int clear_nonblocking(int fd)
-{
-    int flags = fcntl(fd, F_GETFL);
-    if (flags < 0)
-        return flags;
-    return flags & O_NONBLOCK ? fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) : 0;
-}
-
+/* One call, where fcntl takes two: it changes one flag, and need not know the others. */
 int asy_sys_set_blocking(int fd)
 {
-    KERNEL_INT("set_blocking", -EBADF, clear_nonblocking(fd));
+    int on = 0;
+    KERNEL_INT("set_blocking", -EBADF, ioctl(fd, FIONBIO, &on));
 }
 
 int asy_sys_rename(const char *from, const char *to)
