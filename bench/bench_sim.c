@@ -170,7 +170,8 @@ static void measure_sockets(size_t count)
     print_crowd("connect", count, crowd.connect_ns);
     print_crowd("trip", count, crowd.trip_ns);
     snprintf(variant, sizeof variant, "bytes-%zu", count);
-    bench_print("sim", variant, (double)crowd.bytes / (double)count, "B", (double)crowd.bytes / (double)count);
+    bench_print("sim", variant, (double)crowd.bytes / (double)count, "B",
+                (double)crowd.bytes / (double)count);
     free(crowd.streams);
 }
 
