@@ -14,6 +14,7 @@
  */
 #include "base/compiler.h"
 #include "base/line.h"
+#include "base/sanitizer.h"
 #include "base/signal_names.h"
 #include "core/overflow.h"
 #include "sim/run.h"
@@ -37,6 +38,13 @@ static THREAD_LOCAL struct {
     uint64_t seed;
     size_t run, runs, at;
 } current;
+
+/* On which the handlers run, also where the stack is used up in a sweep in which the loop could set none. */
+#define ALTERNATE_BYTES (128u * 1024u)
+static THREAD_LOCAL struct {
+    char *low; /* NULL: not ours */
+    stack_t before;
+} alternate;
 
 static const int signals[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
 #define SIGNALS (sizeof signals / sizeof *signals)
@@ -164,8 +172,31 @@ static void uninstall_death_handlers(void)
             asy_sys_sigaction(signals[i], &before[i], NULL);
 }
 
+/* Not under Valgrind, which goes on with one that was taken back. */
+static void set_alternate_stack(void)
+{
+    if (alternate.low || RUNNING_ON_VALGRIND || asy_sys_sigaltstack(NULL, &alternate.before))
+        return;
+    alternate.low = asy_sim_alloc(ALTERNATE_BYTES);
+    const stack_t stack = {.ss_sp = alternate.low, .ss_size = ALTERNATE_BYTES};
+    if (asy_sys_sigaltstack(&stack, NULL) == 0)
+        return;
+    asy_sim_free(alternate.low);
+    alternate.low = NULL;
+}
+
+/* Unless a handler runs on it, which has left this run by longjmp. */
+static void put_alternate_stack_back(void)
+{
+    if (!alternate.low || !asy_sys_sigaltstack_back(alternate.low, &alternate.before))
+        return;
+    asy_sim_free(alternate.low);
+    alternate.low = NULL;
+}
+
 void asy_sim_deaths_watch(void)
 {
+    set_alternate_stack();
     short_lock_take(&watch_lock);
     if (watchers++ == 0)
         install_death_handlers();
@@ -175,6 +206,7 @@ void asy_sim_deaths_watch(void)
 void asy_sim_deaths_unwatch(void)
 {
     current.is_on = false;
+    put_alternate_stack_back();
     short_lock_take(&watch_lock);
     if (--watchers == 0)
         uninstall_death_handlers();

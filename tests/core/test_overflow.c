@@ -87,6 +87,27 @@ TEST(a_task_without_a_name_and_with_a_stack_of_its_own)
     assert_child_says(&child, "its stack of 64 KiB is used up");
 }
 
+/* In a test in which all calls fail from here on. */
+ASYNC(overflows_with_failing_calls)
+{
+    volatile char here[1] = {0};
+    asy_fault_arm(1, true);
+    return dig(here, 0);
+}
+
+static void run_with_failing_calls(void *arg)
+{
+    (void)arg;
+    asyncio_run(overflows_with_failing_calls());
+}
+
+TEST(where_all_calls_fail)
+{
+    child_run(&child, run_with_failing_calls, NULL);
+    assert_child_signal(&child, SIGSEGV);
+    assert_child_says(&child, "asyncio: stack overflow in task 'Task-1' of overflows_with_failing_calls");
+}
+
 ASYNC(main_overflows)
 {
     return asyncio_await(overflows());
