@@ -1,13 +1,9 @@
 /*
  * Deaths: a run that aborts or faults takes the process with it, and no report follows. The seed is told
  * before that, from a handler of the signal, or by the sanitizer that ends the process. Whatever action the
-<<<<<<< HEAD
  * signal had before comes next. Undefined behaviour that UBSan reports tells its seed, too, whether the
- * process goes on or not.
-=======
- * signal had before comes next. A run that calls exit would pass for a test that has passed: it is told, too,
- * and the process fails.
->>>>>>> 1d49ed2 (Simulation: nothing ends a run without words)
+ * process goes on or not. A run that calls exit would pass for a test that has passed: it is told, too, and
+ * the process fails.
  *
  * The handlers are the process's; they are installed while any thread simulates, and speak for the thread
  * that dies.
@@ -103,7 +99,8 @@ static void tell_death(const char *cause)
 static void tell_sanitizer_death(void)
 {
     asy_fault_disarm();
-    if (!current.has_reported)
+    bool is_child = current.process != getpid(); /* in which LeakSanitizer finds what its parent has */
+    if (!current.has_reported && !is_child)
         tell_death("what the sanitizer found");
 }
 

@@ -192,7 +192,8 @@ TEST(a_sweep_whose_calls_all_fail)
     harness_settle();
 }
 
-/* The calls by which a loop sets its alternate stack fail in a sweep, too; the handlers have one all the same. */
+/* The calls by which a loop sets its alternate stack fail in a sweep, too. The handlers have one all
+ * the same. */
 ASYNC(look_for_stack)
 {
     return asy_overflow_has_stack() ? 0 : -EFAULT;
