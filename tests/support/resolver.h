@@ -35,6 +35,10 @@ static struct {
     pthread_t thread; /* where the last call was */
 } resolver = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
+/* A simulated world asks it, too. */
+extern const bool resolver_is_there;
+const bool resolver_is_there = true;
+
 typedef int getaddrinfo_fn(const char *, const char *, const struct addrinfo *, struct addrinfo **);
 typedef int getnameinfo_fn(const struct sockaddr *, socklen_t, char *, socklen_t, char *, socklen_t, int);
 

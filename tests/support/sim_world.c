@@ -101,6 +101,21 @@ WRAP(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message
 WRAP(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags), fd,
      asy_sim->sendmsg(fd, message, flags))
 
+/* Is there in programs with a resolver of their own (resolver.h), which is asked then. */
+extern const bool resolver_is_there __attribute__((weak));
+
+int __real_asy_sim_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+                               struct addrinfo **result);
+int __wrap_asy_sim_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+                               struct addrinfo **result);
+int __wrap_asy_sim_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+                               struct addrinfo **result)
+{
+    if (&resolver_is_there)
+        return getaddrinfo(host, service, hints, result);
+    return __real_asy_sim_getaddrinfo(host, service, hints, result);
+}
+
 /* Whether it is blocking is remembered as an option of no level. */
 static void set_blocking(int fd, int is_blocking)
 {
