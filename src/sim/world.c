@@ -198,6 +198,15 @@ static int open_in_world(int family, int type, int protocol)
     return fd;
 }
 
+/* accept(2) says who it was even if a reset came first, after which getpeername(2) no longer does. */
+static void write_client_name(struct sim_socket *client, struct sockaddr *peer, socklen_t *length)
+{
+    if (client->kind == &asy_sim_tcp)
+        asy_sim_place_write(client, &client->there, peer, length);
+    else if (client->kind->peer_of(client, peer, length) != 0)
+        *length = 0;
+}
+
 static int accept_in_world(int fd, struct sockaddr *peer, socklen_t *length)
 {
     struct sim_socket *socket = live_socket(fd), *client = NULL;
@@ -214,8 +223,8 @@ static int accept_in_world(int fd, struct sockaddr *peer, socklen_t *length)
     if (number < 0)
         return number;
     asy_sim_stream_unlist(client);
-    if (peer && length && client->kind->peer_of(client, peer, length) != 0)
-        *length = 0;
+    if (peer && length)
+        write_client_name(client, peer, length);
     return number;
 }
 
