@@ -225,12 +225,12 @@ static ssize_t send_udp(struct sim_socket *socket, const struct msghdr *message,
     int err = socket->is_bound ? 0 : asy_sim_ports_autobind(socket, SIM_UDP, NULL);
     if (!err)
         err = asy_sim_socket_take_error(socket);
-    if (!err && socket->sent_end)
-        err = -EPIPE;
     if (!err)
         err = bytes > DATAGRAM_MAX ? -EMSGSIZE : choose_receiver(socket, message, &place, &host);
     if (!err && !place.port)
         err = -EINVAL;
+    if (!err && socket->sent_end)
+        err = -EPIPE;
     if (err)
         return err;
     struct datagram *datagram = make_datagram(socket, &place, host, bytes);
@@ -321,12 +321,10 @@ static int shutdown_udp(struct sim_socket *socket, int how)
 {
     if (how < SHUT_RD || how > SHUT_RDWR)
         return -EINVAL;
-    if (!socket->has_peer)
-        return -ENOTCONN;
     socket->shut_read |= how != SHUT_WR;
     socket->sent_end |= how != SHUT_RD;
     asy_sim_socket_woke(socket, events_of_udp(socket));
-    return 0;
+    return socket->has_peer ? 0 : -ENOTCONN; /* as on Linux, it is shut down all the same */
 }
 
 static int name_of_udp(struct sim_socket *socket, struct sockaddr *name, socklen_t *length)

@@ -306,6 +306,8 @@ WORLD_TEST(shut_down, PLAIN_LINK)
     asyncio_datagram *sender = open_sender();
     int fd = asyncio_datagram_fd(sender);
     CHECK_EQUAL(asy_sys_shutdown(asyncio_datagram_fd(receiver), SHUT_WR), -ENOTCONN);
+    struct sockaddr_in to = address_of("10.0.0.1", 9);
+    CHECK_EQUAL(asyncio_datagram_sendto(receiver, "x", 1, (struct sockaddr *)&to, sizeof to), -EPIPE);
     CHECK_EQUAL(asy_sys_shutdown(fd, 3), -EINVAL);
     CHECK_EQUAL(asy_sys_shutdown(fd, SHUT_RD), 0);
     CHECK_EQUAL(asyncio_wait_readable(fd, 1), 0);
