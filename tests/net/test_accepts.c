@@ -6,6 +6,7 @@
 #include "fd/accepts.h"
 #include "net/server_test.h"
 #include "support/deny.h"
+#include "sys/sys.h"
 #include <netinet/tcp.h>
 #include <sys/wait.h>
 
@@ -337,6 +338,36 @@ ASYNC_TEST(a_pause_is_for_all_listeners)
         close(clients[i]);
     }
     expect_reports(report_count);
+    finish(server);
+    return 0;
+}
+
+/* The kernel does not listen when the accept is to end. It ends later, and may be wanted again by then. */
+static void end_in_vain(const asyncio_server *server)
+{
+    asy_fault_arm(1, false);
+    asy_accepts_end(server->listeners[0].record);
+    CHECK(asy_fault_disarm() >= 1);
+    CHECK(is_accepting(server));
+}
+
+ASYNC_TEST(an_end_that_comes_late)
+{
+    asyncio_server *server = accepting_server(NULL);
+    end_in_vain(server);
+    settle();
+    CHECK(!is_accepting(server));
+    asy_server_watch(server);
+    CHECK(is_accepting(server));
+    settle();
+    end_in_vain(server);
+    asy_server_watch(server);
+    settle();
+    CHECK(is_accepting(server));
+    int client = client_of(server);
+    check_echo(client);
+    close(client);
+    end_in_vain(server);
     finish(server);
     return 0;
 }
