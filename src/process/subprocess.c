@@ -73,13 +73,22 @@ static void finish_process(asyncio_process *process, int returncode)
     wake_exit_waiters(process, 0);
 }
 
+/* Then the kernel reaps children itself. A program may have inherited it from the one that started it. */
+static bool are_children_ignored(void)
+{
+    struct sigaction action;
+    return asy_sys_sigaction(SIGCHLD, NULL, &action) == 0 &&
+           (action.sa_handler == SIG_IGN || action.sa_flags & SA_NOCLDWAIT);
+}
+
 void asy_process_lost(asyncio_process *process)
 {
     finish_process(process, RETURNCODE_LOST);
     if (!asy_process_is_released(process))
-        asy_report_site(process->loop, NULL, 0,
-                        "somebody else has reaped process %d (%s): its exit status is lost, %d is reported",
-                        (int)process->child.pid, process->name, RETURNCODE_LOST);
+        asy_report_site(
+            process->loop, NULL, 0, "%s reaped process %d (%s): its exit status is lost, %d is reported",
+            are_children_ignored() ? "SIGCHLD is ignored, so the kernel has" : "somebody else has",
+            (int)process->child.pid, process->name, RETURNCODE_LOST);
 }
 
 /* True if it has ended; it is reaped then. The leader of a group stays until its owner releases it: once it
