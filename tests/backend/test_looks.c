@@ -23,7 +23,8 @@ static void note_events(void *context, const struct epoll_event *events, int cou
 {
     (void)context;
     for (int i = 0; i < count; i++)
-        told[events[i].data.u64]++;
+        if (events[i].data.u64 < PIPES) /* else the backend's own */
+            told[events[i].data.u64]++;
 }
 
 /* A loop that another one embeds waits by its ring, which looks at the set. */
@@ -209,26 +210,28 @@ TEST(a_wake_up_behind_the_look_ends_the_wait)
 static void *look_elsewhere(void *arg)
 {
     struct pollfd *outer = arg;
-    assert_int_equal(backend->ops->enter(backend), 0);
-    for (int i = 0; i < 3; i++) {
-        assert_int_equal(backend->ops->wait(backend, 0), 0);
+    bool is_well = backend->ops->enter(backend) == 0;
+    for (int i = 0; i < 3 && is_well; i++) {
+        is_well = backend->ops->wait(backend, 0) == 0;
         backend->ops->deliver(backend);
     }
-    assert_int_equal(poll(outer, 1, 0), 0);
-    put_byte(0);
-    assert_int_equal(poll(outer, 1, 30000), 1);
-    await_event(0, 1);
-    return NULL;
+    is_well = is_well && poll(outer, 1, 0) == 0 && write(pipes[0][1], "x", 1) == 1;
+    is_well = is_well && poll(outer, 1, 30000) == 1 && backend->ops->wait(backend, ASY_NO_DEADLINE) == 0;
+    if (is_well)
+        backend->ops->deliver(backend);
+    return is_well ? outer : NULL;
 }
 
 TEST(the_descriptor_stays_when_the_thread_changes)
 {
     pthread_t thread;
+    void *well = NULL;
     open_backend();
     struct pollfd outer = {.fd = backend->ops->fd(backend), .events = POLLIN};
     attach_pipe(0, EPOLLIN | EPOLLET);
     assert_int_equal(pthread_create(&thread, NULL, look_elsewhere, &outer), 0);
-    pthread_join(thread, NULL);
+    pthread_join(thread, &well);
+    assert_non_null(well);
     assert_int_equal(told[0], 1);
     detach_pipe(0);
     backend->ops->close(backend);
