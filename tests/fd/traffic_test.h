@@ -4,6 +4,7 @@
 #ifndef TESTS_FD_TRAFFIC_TEST_H
 #define TESTS_FD_TRAFFIC_TEST_H
 
+#include "asyncio/inspect.h"
 #include "backend/backend.h"
 #include "fd/stream.h"
 #include "fd/stream_test.h"
@@ -68,13 +69,13 @@ static inline void end_crowd(asyncio_task *crowd[4])
 static inline int traffic_tests(void)
 {
     struct asy_backend *backend = NULL;
+    setenv("ASYNCIO_BACKEND", "io_uring", 1);
+    unsetenv("ASYNCIO_URING_WITHOUT");
     if (asy_backend_io_uring.open(&backend)) {
-        puts("there is no io_uring here: nothing is tested");
+        printf("nothing is tested: %s\n", asyncio_backend_why());
         return 77;
     }
     backend->ops->close(backend);
-    setenv("ASYNCIO_BACKEND", "io_uring", 1);
-    unsetenv("ASYNCIO_URING_WITHOUT");
     setenv("ASYNCIO_URING_CALL_NS", DEAR_CALLS, 1);
     use_descriptors();
     return tests_run(NULL);
