@@ -449,8 +449,9 @@ static int uring_fd(struct asy_backend *backend)
 
 static bool end_operations(struct uring *uring)
 {
-    /* Nobody can ask a ring that is lost to end what it has. */
-    int64_t limit_ns = uring->completions.is_broken ? 0 : END_NS;
+    /* A ring that is lost cannot be asked to end what it has, nor can that of another thread. */
+    bool hears = !uring->completions.is_broken && asy_completions_is_here(&uring->completions);
+    int64_t limit_ns = hears ? END_NS : 0;
     return is_at_rest(uring) || asy_completions_end(&uring->completions, limit_ns);
 }
 
@@ -458,8 +459,9 @@ static bool end_operations(struct uring *uring)
 static void leak_operations(const struct uring *uring)
 {
     char line[128];
-    int n = snprintf(line, sizeof line, "asyncio: io_uring: %zu operations do not end; memory is lost\n",
-                     uring->completions.under_way);
+    bool is_here = asy_completions_is_here(&uring->completions);
+    int n = snprintf(line, sizeof line, "asyncio: io_uring: %zu operations do not end%s; memory is lost\n",
+                     uring->completions.under_way, is_here ? "" : " when another thread closes the loop");
     asy_sys_write(STDERR_FILENO, line, (size_t)n);
 }
 
@@ -477,9 +479,11 @@ static void uring_close(struct asy_backend *backend)
     struct uring *uring = uring_of(backend);
     if (!uring->has_ended)
         uring_end(backend);
+    /* The kernel ends in its own time what is left, and lets go of the files. */
+    asy_ring_close(&uring->completions.ring);
+    close_descriptors(uring);
     if (uring->has_ended) {
-        drop_ring(uring);
-        close_descriptors(uring);
+        asy_transfers_destroy(&uring->transfers);
         asy_sys_free(uring);
     }
 }

@@ -53,6 +53,8 @@ static void check_each(void (*fn)(void *arg), const char *words)
         if (words)
             assert_child_says(&child, words);
     }
+    if (!has_ring())
+        print_message("on epoll alone: %s\n", asyncio_backend_why());
     unsetenv("ASYNCIO_BACKEND");
     unsetenv("ASYNCIO_URING_CALL_NS");
 }
@@ -417,6 +419,103 @@ static void move_without_descriptors(void *arg)
 TEST(no_descriptor_in_another_thread)
 {
     check_each(move_without_descriptors, NULL);
+}
+
+ASYNC(reads_in_vain, asyncio_stream *, stream)
+{
+    char byte;
+    return asyncio_stream_read(stream, &byte, 1);
+}
+
+/* The thread that made a loop, and began to receive, has ended. Another one closes the loop. */
+ASYNC(begins_to_receive, asyncio_stream **, stream, int *, peer)
+{
+    int fds[2];
+    net_tcp_pair(fds);
+    *stream = stream_of(fds[0]);
+    *peer = fds[1];
+    asyncio_file *file;
+    CHILD_CHECK(asyncio_file_open("/tmp", O_RDWR | O_TMPFILE, 0600, &file) == 0);
+    CHILD_CHECK(asyncio_file_close(file) == 0);
+    return asyncio_wait_for(reads_in_vain(*stream), 0.01);
+}
+
+struct left {
+    asyncio_loop *loop;
+    asyncio_stream *stream;
+    int peer;
+};
+
+static void *leave_a_loop(void *arg)
+{
+    struct left *left = arg;
+    left->loop = asyncio_loop_new(NULL);
+    CHILD_CHECK(run_in(left->loop, begins_to_receive(&left->stream, &left->peer)) == -ETIMEDOUT);
+    return NULL;
+}
+
+static void close_elsewhere(void *arg)
+{
+    struct left left;
+    pthread_t thread;
+    char byte;
+    (void)arg;
+    int before = count_files();
+    CHILD_CHECK(pthread_create(&thread, NULL, leave_a_loop, &left) == 0);
+    pthread_join(thread, NULL);
+    CHILD_CHECK(asyncio_loop_adopt(left.loop) == 0);
+    CHILD_CHECK(asyncio_loop_close(left.loop) == 0);
+    asyncio_stream_abort(left.stream);
+    asyncio_loop_release(left.loop);
+    CHILD_CHECK(recv(left.peer, &byte, 1, 0) <= 0);
+    close(left.peer);
+    while (count_files() > before)
+        pause_ms(1);
+}
+
+TEST(a_thread_ends_before_its_loop)
+{
+    check_each(close_elsewhere, NULL);
+}
+
+/* No thread is to be had: not for the library, nor for what the kernel would have a thread do. Calls on files
+ * end all the same. */
+ASYNC(uses_files_without_threads)
+{
+    int ended = 0;
+    for (int i = 0; i < 20; i++) {
+        char path[64];
+        asyncio_file *file;
+        snprintf(path, sizeof path, "/tmp/asyncio-none-%d", (int)getpid());
+        int err = asyncio_file_open(path, O_RDWR | O_CREAT, 0600, &file);
+        CHILD_CHECK(err == 0 || err == -EAGAIN || err == -ENOMEM);
+        if (err == 0) {
+            err = asyncio_file_fsync(file);
+            CHILD_CHECK(err == 0 || err == -EAGAIN || err == -ENOMEM);
+            CHILD_CHECK(asyncio_file_close(file) == 0);
+            ended++;
+        }
+        unlink(path);
+    }
+    return ended;
+}
+
+static void have_no_threads(void *arg)
+{
+    struct rlimit none = {1, 1};
+    (void)arg;
+    if (geteuid() != 0) {
+        fputs("only root can become another user", stderr);
+        _exit(77);
+    }
+    CHILD_CHECK(setrlimit(RLIMIT_NPROC, &none) == 0);
+    CHILD_CHECK(setgid(65534) == 0 && setuid(65534) == 0);
+    CHILD_CHECK(asyncio_run(uses_files_without_threads()) >= 0);
+}
+
+TEST(no_thread_is_to_be_had)
+{
+    check_each(have_no_threads, NULL);
 }
 
 /* Another user, who may lock no memory: what is under way goes on, and a new loop works, too. */
