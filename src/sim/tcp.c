@@ -63,7 +63,6 @@ static void fail_socket(struct sim_socket *socket, int error)
     if (was_open) {
         asy_sim_pipe_cut(asy_sim_pipe_out(socket));
         socket->state = SIM_BROKEN;
-        asy_sim_pipe_probe(asy_sim_pipe_in(socket));
     } else {
         socket->state = SIM_FAILED;
         leave_connection(socket);

@@ -153,6 +153,38 @@ WORLD_TEST(each_reset_is_lost, SMALL_LINK)
     return 0;
 }
 
+/* A reset that is lost is lost for one that does not send: it hears of nothing. */
+WORLD_TEST(a_reader_hears_of_no_lost_reset, SMALL_LINK)
+{
+    int fds[2];
+    struct linger linger = {.l_onoff = 1};
+    asyncio_sim_link cut = SMALL_LINK;
+    make_pair(fds);
+    cut.state = ASYNCIO_SIM_DROP;
+    set_way("server", "test", cut);
+    CHECK_EQUAL(asy_sys_setsockopt(fds[1], SOL_SOCKET, SO_LINGER, &linger, sizeof linger), 0);
+    asyncio_close(fds[1]);
+    asyncio_sleep(2);
+    CHECK_EQUAL(asyncio_sim_set_link("server", "test", NULL), 0);
+    asyncio_sleep(1000);
+    CHECK_EQUAL(asy_sys_socket_error(fds[0]), 0);
+    asyncio_close(fds[0]);
+    return 0;
+}
+
+WORLD_TEST(the_reset_is_refused, SMALL_LINK)
+{
+    int fds[2];
+    asyncio_task *sender = fill(fds);
+    asyncio_sim_link refused = SMALL_LINK;
+    refused.state = ASYNCIO_SIM_REFUSE;
+    set_way("server", "test", refused);
+    asyncio_close(fds[1]);
+    CHECK_EQUAL(asyncio_await(sender), -ECONNRESET);
+    asyncio_close(fds[0]);
+    return 0;
+}
+
 /* A credit that a way refuses ends the connection: the room would never come back. */
 WORLD_TEST(the_credit_is_refused, SMALL_LINK)
 {

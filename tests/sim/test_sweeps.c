@@ -142,6 +142,18 @@ TEST(a_cancel_that_becomes_another_error_is_told)
     assert_int_equal(sweep_cancel(swallow_cancel, &options), 0);
 }
 
+ASYNC(mistake_cancel_for_timeout)
+{
+    return asyncio_sleep(1) == 0 ? 0 : -ETIMEDOUT;
+}
+
+TEST(a_cancel_is_no_timeout)
+{
+    assert_int_equal(sweep_cancel(mistake_cancel_for_timeout, NULL), -ETIMEDOUT);
+    assert_int_equal(result.at, 1);
+    assert_non_null(strstr(result.text, "asyncio: cancelled at suspension 1, in sleep\n"));
+}
+
 /* The second time that it is cancelled, which is by the timeout, it says something else. */
 static int cancels;
 

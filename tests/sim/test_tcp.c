@@ -109,6 +109,27 @@ WORLD_TEST(a_client_that_leaves, PLAIN_LINK)
     return 0;
 }
 
+/* The last word of a handshake never comes: the client gives up, and its place is free. */
+WORLD_TEST(a_handshake_that_does_not_end, PLAIN_LINK)
+{
+    int listener = listen_on_host("server", 80, 0), fd = open_tcp();
+    asyncio_sim_link cut = PLAIN_LINK;
+    cut.state = ASYNCIO_SIM_DROP;
+    CHECK_EQUAL(connect_to(fd, "10.0.0.2", 80), 0);
+    CHECK_EQUAL(asyncio_sim_set_link("test", "server", &cut), 0);
+    CHECK_EQUAL(receive(fd), -ETIMEDOUT);
+    CHECK_TIME(3 + 0.2 * 1023);
+    asyncio_close(fd);
+    CHECK_EQUAL(asyncio_sim_set_link("test", "server", NULL), 0);
+    fd = open_tcp();
+    double before = world_time();
+    CHECK_EQUAL(connect_to(fd, "10.0.0.2", 80), 0);
+    CHECK(world_time() == before + 2);
+    asyncio_close(fd);
+    asyncio_close(listener);
+    return 0;
+}
+
 static int listen_and_share(const char *ip)
 {
     int on = 1, fd = open_tcp();
