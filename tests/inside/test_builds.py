@@ -89,6 +89,23 @@ def check_build(tool, library, include, folder, build):
             settled(lambda: masked(call(tool, 'pstree', child.pid)), expected('pstree.txt'), build)
 
 
+def check_symbolise(tool, library, include, folder, build):
+    """Offsets are from where a program is loaded, wherever it wants to be."""
+    program = folder / f'{build}-symbols'
+    if not compile_target(build, library, include, program):
+        return
+    with running(program) as child:
+        maps = Path(f'/proc/{child.pid}/maps').read_text()
+    mine = [line for line in maps.splitlines() if line.endswith(f'/{program.name}')]
+    start = min(int(line.split('-')[0], 16) for line in mine)
+    symbols = subprocess.run(['nm', program], capture_output=True, text=True).stdout
+    address = int(re.search(r'^([0-9a-f]+) t read_request', symbols, re.MULTILINE).group(1), 16)
+    offset = address if address < start else address - start
+    done = subprocess.run([tool, 'symbolise'], input=f'{program}+0x{offset:x}\n', capture_output=True,
+                          text=True)
+    check(re.fullmatch(r'read_request\S* target\.c:\d+\n', done.stdout), f'{build}: symbolise', done.stdout)
+
+
 # ---- Places ------------------------------------------------------------------------------------
 
 
@@ -158,6 +175,8 @@ def main(tool, library, include):
         folder = Path(name)
         for build in BUILDS if IS_THOROUGH else ALWAYS:
             check_build(tool, library, include, folder, build)
+        for build in 'pie', 'no-pie':
+            check_symbolise(tool, library, include, folder, build)
         program = folder / 'shared'
         check_deleted(tool, program, folder)
         check_namespaces(tool, program, folder)

@@ -77,9 +77,11 @@ static bool resolve(const struct object *object, uint64_t offset, struct text *o
     GElf_Addr bias;
     GElf_Off within;
     GElf_Sym symbol;
+    Dwarf_Addr start; /* which a program that is no PIE says itself, and is no bias */
     if (!dwfl_module_getelf(object->module, &bias))
         return false;
-    uint64_t address = offset + bias;
+    dwfl_module_info(object->module, NULL, &start, NULL, NULL, NULL, NULL, NULL);
+    uint64_t address = offset + start;
     const char *name = dwfl_module_addrinfo(object->module, address, &within, &symbol, NULL, NULL, NULL);
     if (!name || within) {
         address--;
