@@ -8,6 +8,7 @@
 #include "fd/file_op.h"
 #include "fd/file_test.h"
 #include "support/ring_plan.h"
+#include <sys/stat.h>
 
 static struct completions *ring(void)
 {
@@ -116,6 +117,34 @@ ASYNC_TEST(a_transfer_in_parts_is_whole)
     return asyncio_file_close(file);
 }
 
+/* The kernel gives up amid the parts, and nobody has asked it to: a thread does the rest. */
+ASYNC(is_given_up_amid)
+{
+    char text[] = "0123456789", block[16] = "";
+    asyncio_file *file = open_file("amid", O_RDWR | O_CREAT | O_TRUNC);
+    memory = MEMORY_NOTHING;
+    ring_plan.bytes_at_most = 3;
+    plan_answers(IORING_OP_WRITE, 1, 1, -ECANCELED);
+    CHECK_EQUAL(asyncio_file_pwrite(file, text, 10, 0), 10);
+    CHECK_EQUAL(ring_plan.answered, 1);
+    plan_answers(IORING_OP_READ, 1, 1, -ECANCELED);
+    CHECK_EQUAL(asyncio_file_pread(file, block, 10, 0), 10);
+    CHECK_EQUAL(ring_plan.answered, 1);
+    CHECK_TEXT(block, text);
+    ring_plan.bytes_at_most = 0;
+    memory = MEMORY_REAL;
+    return asyncio_file_close(file);
+}
+
+TEST(a_part_that_is_given_up_is_whole)
+{
+    if (!can_plan_answers())
+        skip();
+    CHECK_EQUAL(run(is_given_up_amid), 0);
+    plan_answers(0, 0, 0, 0);
+    harness_settle();
+}
+
 static int pipe_fds[2];
 static char pipe_block[8];
 
@@ -171,7 +200,7 @@ ASYNC_TEST(a_request_amid_the_parts)
     while (!asy_completions_has_any(ring()))
         CHECK_EQUAL(asy_completions_enter(ring(), 1000000), 0);
     asyncio_cancel(task);
-    CHECK_EQUAL(asyncio_wait_for(task, 30), 3);
+    CHECK_EQUAL(asyncio_await(task), 3);
     CHECK_EQUAL(ring()->under_way, 0);
     close(pipe_fds[0]);
     close(pipe_fds[1]);
@@ -208,6 +237,87 @@ ASYNC_TEST(a_cancelled_open_leaves_no_descriptor)
         CHECK_EQUAL(count_descriptors(), before);
     }
     return 0;
+}
+
+ASYNC(leaves_a_descriptor)
+{
+    asyncio_release(asyncio_create_task(opens_new()));
+    asyncio_sleep(0);
+    while (!asy_completions_has_any(ring()))
+        CHECK_EQUAL(asy_completions_enter(ring(), 1000000), 0);
+    asy_completions_reap(ring(), 10); /* its caller is to run next */
+    asyncio_loop_stop(asyncio_get_running_loop());
+    return 0;
+}
+
+/* It is there, and the loop closes before its caller runs. */
+TEST(a_loop_that_closes_leaves_no_descriptor)
+{
+    int before = count_descriptors();
+    asyncio_loop *loop = asyncio_loop_new(NULL);
+    record_reports(loop);
+    asyncio_task *task = asyncio_loop_create_task(loop, opens_new()); /* the ring is there */
+    CHECK_EQUAL(asyncio_loop_run_until_complete(loop, (asyncio_future *)task), 0);
+    task = asyncio_loop_create_task(loop, leaves_a_descriptor());
+    CHECK_EQUAL(asyncio_loop_run_forever(loop), 0);
+    CHECK_EQUAL(asyncio_result(task), 0);
+    asyncio_release(task);
+    asyncio_loop_close(loop);
+    asyncio_loop_release(loop);
+    for (int looks = 0; looks < 10000 && count_descriptors() != before; looks++)
+        usleep(1000); /* a thread closes it */
+    CHECK_EQUAL(count_descriptors(), before);
+    harness_settle();
+}
+
+/* Nobody has the other end. */
+ASYNC_TEST(a_fifo_is_not_waited_for)
+{
+    CHECK_EQUAL(mkfifo("fifo", 0600), 0);
+    struct file_op op = {.code = FILE_OPEN, .path = "fifo", .flags = O_RDONLY};
+    intptr_t fd = asy_file_offload(NULL, &op);
+    CHECK(fd > 2);
+    close((int)fd);
+    op = (struct file_op){.code = FILE_OPEN, .path = "fifo", .flags = O_WRONLY};
+    CHECK_EQUAL(asy_file_offload(NULL, &op), -ENXIO);
+    return asyncio_unlink("fifo");
+}
+
+/* ---- What is asked for ----------------------------------------------------------------------------- */
+
+ASYNC_TEST(data_alone_is_synchronised)
+{
+    asyncio_file *file = open_file("synchronised", O_RDWR | O_CREAT);
+    CHECK_EQUAL(asyncio_file_fdatasync(file), 0);
+    CHECK_EQUAL(ring_plan.fsync_flags, IORING_FSYNC_DATASYNC);
+    CHECK_EQUAL(asyncio_file_fsync(file), 0);
+    CHECK_EQUAL(ring_plan.fsync_flags, 0);
+    return asyncio_file_close(file);
+}
+
+/* While four calls are under way, no other one is tried at once. */
+ASYNC_TEST(a_crowd_queues)
+{
+    char byte;
+    asyncio_task *readers[4];
+    asyncio_file *file = open_file("crowd", O_RDWR | O_CREAT);
+    CHECK_EQUAL(asyncio_file_pwrite(file, "x", 1, 0), 1);
+    CHECK_EQUAL(pipe(pipe_fds), 0);
+    for (int count = 0; count <= 4; count++) {
+        unsigned before = tries;
+        uint64_t begun = ring()->begun;
+        CHECK_EQUAL(asyncio_file_pread(file, &byte, 1, 0), 1);
+        CHECK_EQUAL(tries != before, count < 4);
+        CHECK_EQUAL(ring()->begun > begun, count == 4);
+        if (count < 4)
+            readers[count] = asyncio_create_task(reads_pipe(true));
+        let_it_begin();
+    }
+    close(pipe_fds[1]);
+    for (int i = 0; i < 4; i++)
+        CHECK_EQUAL(asyncio_await(readers[i]), 0);
+    close(pipe_fds[0]);
+    return asyncio_file_close(file);
 }
 
 int main(void)

@@ -19,6 +19,7 @@ static struct {
     uint32_t answered, seen;
     uint32_t failing_enters;    /* so many calls from now on take nothing: -EAGAIN */
     uint32_t bytes_at_most;     /* of a read or a write; 0: as many as were asked for */
+    uint32_t fsync_flags;       /* of the latest fsync */
     void (*before_enter)(void); /* called once, before the next call */
     bool has_no_repeats;        /* the kernel knows no receive that repeats */
 } ring_plan;
@@ -51,6 +52,8 @@ static inline void follow_plan(struct io_uring_sqe *sqe)
     if (ring_plan.bytes_at_most && (sqe->opcode == IORING_OP_READ || sqe->opcode == IORING_OP_WRITE) &&
         sqe->len > ring_plan.bytes_at_most)
         sqe->len = ring_plan.bytes_at_most;
+    if (sqe->opcode == IORING_OP_FSYNC)
+        ring_plan.fsync_flags = sqe->fsync_flags;
     if (!is_planned_for(sqe) || ring_plan.seen++ < ring_plan.skip)
         return;
     uint64_t name = sqe->user_data;
