@@ -531,9 +531,9 @@ static void use_in_child(void *arg)
     asyncio_channel_release(asyncio_channel_ref(any));
     asyncio_channel_release(any);
     asyncio_channel_release(any);
-    any = asyncio_channel_new(sizeof item, 1);
-    CHILD_CHECK(asyncio_channel_send_blocking(any, &item, 0) == 0);
-    asyncio_channel_release(any);
+    asyncio_channel *own = asyncio_channel_new(sizeof item, 1);
+    CHILD_CHECK(asyncio_channel_send_blocking(own, &item, 0) == 0);
+    asyncio_channel_release(own);
 }
 
 /* Also where the process had no loop yet. */
