@@ -99,6 +99,10 @@ static void tell_streams(char *text, size_t room)
         snprintf(text, room, "epoll serves streams: ASYNCIO_BACKEND is not auto, epoll or io_uring");
     else if (err)
         snprintf(text, room, "epoll serves streams: %s", asy_uring_words(err));
+    else if (asy_uring_call_ns() < ASY_URING_PAYS_FROM_NS)
+        snprintf(text, room,
+                 "io_uring serves streams as epoll does: a system call costs %u ns, which is little",
+                 asy_uring_call_ns());
     else
         tell_masks(text, room, (size_t)snprintf(text, room, "io_uring serves streams"));
 }

@@ -27,7 +27,9 @@
 
 static struct transfer_terms terms_for(unsigned call_ns)
 {
-    unsigned calls = call_ns ? TURN_NS / call_ns : TURN_NS;
+    if (call_ns < ASY_URING_PAYS_FROM_NS)
+        return (struct transfer_terms){.receives_from = UINT32_MAX, .sends_from = UINT32_MAX};
+    unsigned calls = TURN_NS / call_ns;
     size_t bytes = (size_t)call_ns * BYTES_A_NS;
     return (struct transfer_terms){.receives_from = calls,
                                    .sends_from = calls > SENDS_LEAST ? calls : SENDS_LEAST,

@@ -20,9 +20,10 @@
  * saved, and how much may be copied, follows from what a call costs (docs/decisions/0015).
  */
 struct transfer_terms {
-    uint32_t receives_from; /* connections with news at once; 0: one will do, and a stream begins so */
-    uint32_t sends_from;    /* sends at once */
-    size_t bytes_max;       /* of a request or an answer */
+    /* Connections with news at once. 0: one will do, and a stream begins so; UINT32_MAX: they never pay. */
+    uint32_t receives_from;
+    uint32_t sends_from; /* sends at once */
+    size_t bytes_max;    /* of a request or an answer */
 };
 
 struct asy_transfers {

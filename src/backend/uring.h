@@ -31,6 +31,9 @@ const char *asy_uring_why_no_files(void);
 /* Nanoseconds that a system call costs which has next to nothing to do: a hundred, or a thousand where the
  * kernel hides its pages from programs. 0 before a check that succeeded. */
 unsigned asy_uring_call_ns(void);
+/* Below so much a stream never goes by completions: the kernel's memory for each that waits costs more than
+ * the calls that it saves (docs/decisions/0015). */
+#define ASY_URING_PAYS_FROM_NS 400
 
 /* uring_trial.c: the test. 0, and *ops has a bit for each operation that the kernel knows; or why not. */
 int asy_uring_try(uint64_t *ops);

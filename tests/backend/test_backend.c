@@ -487,6 +487,7 @@ static int be_refused(const struct refusal *refusal)
 {
     struct asy_backend *backend = NULL;
     setenv("ASYNCIO_BACKEND", refusal->name, 1);
+    setenv("ASYNCIO_URING_CALL_NS", "2000", 1);
     setenv("ASYNCIO_URING_WITHOUT", refusal->without, 1);
     setenv("ASYNCIO_FILES", "auto", 1);
     if (refusal->call && !deny_call(refusal->call, EPERM))

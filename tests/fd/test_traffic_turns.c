@@ -3,14 +3,15 @@
  * lost or overtaken at any turn.
  */
 #include "backend/completion.h"
+#include "backend/uring.h"
 #include "fd/traffic_test.h"
 
 #define CROWD 8
 #define ROUNDS 24 /* more than it takes to forget a crowd, and then to turn a stream */
 
 /* A call of so many nanoseconds: what a turn of the ring costs is in transfers.c. */
-#define CHEAP "160" /* 8 at once, and at most 800 bytes */
-#define FAIR "325"  /* 4, and 1,625 */
+#define CHEAP "399" /* never */
+#define FAIR "430"  /* 3 at once, and at most 2,150 bytes */
 
 static struct asy_transfers *transfers(void)
 {
@@ -39,16 +40,30 @@ ASYNC(notes_terms)
 TEST(terms_follow_from_what_a_call_costs)
 {
     CHECK_EQUAL(run_where_calls_cost(CHEAP, notes_terms), 0);
-    CHECK(terms.receives_from == 8 && terms.sends_from == 8 && terms.bytes_max == 800);
+    CHECK(terms.receives_from == UINT32_MAX && terms.sends_from == UINT32_MAX);
+    CHECK_EQUAL(run_where_calls_cost("0", notes_terms), 0);
+    CHECK(terms.receives_from == UINT32_MAX && terms.sends_from == UINT32_MAX);
     CHECK_EQUAL(run_where_calls_cost(FAIR, notes_terms), 0);
-    CHECK(terms.receives_from == 4 && terms.sends_from == 4 && terms.bytes_max == 1625);
+    CHECK(terms.receives_from == 3 && terms.sends_from == 3 && terms.bytes_max == 2150);
     CHECK_EQUAL(run_where_calls_cost("2000", notes_terms), 0);
     CHECK(terms.receives_from == 0 && terms.sends_from == 3 && terms.bytes_max == 2 * ASY_PIECE_BYTES);
-    CHECK_EQUAL(run_where_calls_cost("0", notes_terms), 0);
-    CHECK(terms.receives_from > 1000 && terms.bytes_max == 0);
-    /* Not a number: it is measured. */
-    CHECK_EQUAL(run_where_calls_cost("12x", notes_terms), 0);
-    CHECK(terms.receives_from > 0 || terms.bytes_max > 800);
+    harness_settle();
+}
+
+/* Not a number: it is measured, and a call costs something. */
+ASYNC(notes_cost)
+{
+    return (intptr_t)asy_uring_call_ns();
+}
+
+TEST(a_cost_that_is_no_number_is_measured)
+{
+    CHECK(run_where_calls_cost("12x", notes_cost) > 12);
+    CHECK(run_where_calls_cost("", notes_cost) > 0);
+    CHECK_EQUAL(run_where_calls_cost("123", notes_cost), 123);
+    setenv("ASYNCIO_URING_CALL_NS", CHEAP, 1);
+    CHECK_HAS(asyncio_backend_why(), "as epoll does: a system call costs 399 ns");
+    setenv("ASYNCIO_URING_CALL_NS", DEAR_CALLS, 1);
     harness_settle();
 }
 
@@ -131,7 +146,7 @@ ASYNC(turns_with_the_crowd)
     struct echoes echoes;
     open_echoes(&echoes);
     CHECK_EQUAL(count_receiving(&echoes), 0);
-    ask_often(&echoes, 3, 100);
+    ask_often(&echoes, 2, 100);
     CHECK_EQUAL(count_receiving(&echoes), 0); /* too few at once */
     ask_often(&echoes, CROWD, 100);
     CHECK_EQUAL(count_receiving(&echoes), CROWD);
@@ -153,18 +168,35 @@ ASYNC(turns_with_the_size)
 {
     struct echoes echoes;
     open_echoes(&echoes);
-    ask_often(&echoes, CROWD, 2000);
+    ask_often(&echoes, CROWD, 2200);
     CHECK_EQUAL(count_receiving(&echoes), 0); /* too large */
-    ask_often(&echoes, CROWD, 1600);
+    ask_often(&echoes, CROWD, 2100);
     CHECK_EQUAL(count_receiving(&echoes), CROWD);
-    ask_often(&echoes, CROWD, 2000);
+    ask_often(&echoes, CROWD, 2200);
     CHECK_EQUAL(count_receiving(&echoes), 0);
     /* To and fro with every other request: it stays as it is. */
     for (int i = 0; i < 3 * ROUNDS; i++)
-        ask_echoes(&echoes, CROWD, i % 2 ? 100 : 2000);
+        ask_echoes(&echoes, CROWD, i % 2 ? 100 : 2200);
     CHECK_EQUAL(count_receiving(&echoes), 0);
     close_echoes(&echoes);
     return 0;
+}
+
+ASYNC(never_turns)
+{
+    struct echoes echoes;
+    open_echoes(&echoes);
+    ask_often(&echoes, CROWD, 1);
+    CHECK_EQUAL(count_receiving(&echoes), 0);
+    CHECK_EQUAL(transfers()->completions->begun, 0);
+    close_echoes(&echoes);
+    return 0;
+}
+
+TEST(where_calls_are_cheap_none_turns)
+{
+    CHECK_EQUAL(run_where_calls_cost(CHEAP, never_turns), 0);
+    harness_settle();
 }
 
 TEST(small_ones_turn_and_large_ones_turn_back)
