@@ -27,9 +27,7 @@
 
 static struct transfer_terms terms_for(unsigned call_ns)
 {
-    if (call_ns < ASY_URING_PAYS_FROM_NS)
-        return (struct transfer_terms){.receives_from = UINT32_MAX, .sends_from = UINT32_MAX};
-    unsigned calls = TURN_NS / call_ns;
+    unsigned calls = call_ns ? TURN_NS / call_ns : TURN_NS;
     size_t bytes = (size_t)call_ns * BYTES_A_NS;
     return (struct transfer_terms){.receives_from = calls,
                                    .sends_from = calls > SENDS_LEAST ? calls : SENDS_LEAST,
@@ -38,12 +36,14 @@ static struct transfer_terms terms_for(unsigned call_ns)
 
 void asy_transfers_init(struct asy_transfers *transfers, struct completions *completions)
 {
-    struct transfer_terms terms = terms_for(asy_uring_call_ns());
+    unsigned call_ns = asy_uring_call_ns();
+    struct transfer_terms terms = terms_for(call_ns);
+    bool pays = call_ns >= ASY_URING_PAYS_FROM_NS;
     bool may_accept = asy_uring_may("accept") && asy_uring_knows(IORING_OP_ACCEPT);
     *transfers = (struct asy_transfers){
         .completions = completions,
-        .receives = asy_uring_may("receive"),
-        .sends = asy_uring_may("send"),
+        .receives = pays && asy_uring_may("receive"),
+        .sends = pays && asy_uring_may("send"),
         .accepts = may_accept && terms.receives_from <= ACCEPTS_UP_TO,
         .terms = terms,
     };

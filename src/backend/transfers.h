@@ -20,10 +20,9 @@
  * saved, and how much may be copied, follows from what a call costs (docs/decisions/0015).
  */
 struct transfer_terms {
-    /* Connections with news at once. 0: one will do, and a stream begins so; UINT32_MAX: they never pay. */
-    uint32_t receives_from;
-    uint32_t sends_from; /* sends at once */
-    size_t bytes_max;    /* of a request or an answer */
+    uint32_t receives_from; /* connections with news at once; 0: one will do, and a stream begins so */
+    uint32_t sends_from;    /* sends at once */
+    size_t bytes_max;       /* of a request or an answer */
 };
 
 struct asy_transfers {
@@ -39,7 +38,7 @@ struct asy_transfers {
     uint16_t tail;
 };
 
-/* What ASYNCIO_URING_WITHOUT leaves. */
+/* What ASYNCIO_URING_WITHOUT leaves, if it pays at all. */
 void asy_transfers_init(struct asy_transfers *transfers, struct completions *completions);
 /* Nothing is under way. */
 void asy_transfers_destroy(struct asy_transfers *transfers);

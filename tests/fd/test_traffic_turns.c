@@ -31,21 +31,22 @@ static intptr_t run_where_calls_cost(const char *call_ns, coroutine_function mai
 
 static struct transfer_terms terms;
 
+/* Returns what a stream may ask for: 1 receives, 2 sends, 4 accepts. */
 ASYNC(notes_terms)
 {
     terms = transfers()->terms;
-    return 0;
+    return transfers()->receives + 2 * transfers()->sends + 4 * transfers()->accepts;
 }
 
 TEST(terms_follow_from_what_a_call_costs)
 {
-    CHECK_EQUAL(run_where_calls_cost(CHEAP, notes_terms), 0);
-    CHECK(terms.receives_from == UINT32_MAX && terms.sends_from == UINT32_MAX);
     CHECK_EQUAL(run_where_calls_cost("0", notes_terms), 0);
-    CHECK(terms.receives_from == UINT32_MAX && terms.sends_from == UINT32_MAX);
-    CHECK_EQUAL(run_where_calls_cost(FAIR, notes_terms), 0);
+    CHECK_EQUAL(run_where_calls_cost(CHEAP, notes_terms), 0);
+    CHECK_EQUAL(run_where_calls_cost(FAIR, notes_terms), 1 + 2);
     CHECK(terms.receives_from == 3 && terms.sends_from == 3 && terms.bytes_max == 2150);
-    CHECK_EQUAL(run_where_calls_cost("2000", notes_terms), 0);
+    CHECK_EQUAL(run_where_calls_cost("700", notes_terms), 1 + 2 + 4);
+    CHECK(terms.receives_from == 1 && terms.sends_from == 3 && terms.bytes_max == 3500);
+    CHECK_EQUAL(run_where_calls_cost("2000", notes_terms), 1 + 2 + 4);
     CHECK(terms.receives_from == 0 && terms.sends_from == 3 && terms.bytes_max == 2 * ASY_PIECE_BYTES);
     harness_settle();
 }
