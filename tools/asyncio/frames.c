@@ -65,6 +65,8 @@ static void add_frame(struct place *place, const struct frame *frame)
     memset(&place->frames[place->count], 0, sizeof *place->frames); /* padding is compared, too */
     place->frames[place->count].pc = frame->pc;
     place->frames[place->count].function = frame->function;
+    place->frames[place->count].object = frame->object;
+    place->frames[place->count].offset = frame->offset;
     place->frames[place->count].file = frame->file;
     place->frames[place->count].line = frame->line;
     place->frames[place->count].is_inlined = frame->is_inlined;
@@ -94,6 +96,14 @@ static void add_inlined(struct place *place, Dwarf_Die *unit, Dwarf_Addr at, str
     free(scopes);
 }
 
+static void name_object(Dwfl_Module *module, struct frame *frame)
+{
+    Dwarf_Addr start;
+    const char *path = dwfl_module_info(module, NULL, &start, NULL, NULL, NULL, NULL, NULL);
+    frame->object = path && path[0] ? last_part_of(path) : NULL;
+    frame->offset = frame->pc + 1 - start;
+}
+
 static void look_up(struct frames *frames, uint64_t pc, struct place *place)
 {
     struct frame frame = {.pc = pc};
@@ -102,6 +112,8 @@ static void look_up(struct frames *frames, uint64_t pc, struct place *place)
     GElf_Sym symbol;
     if (module) {
         frame.function = dwfl_module_addrinfo(module, pc, &offset, &symbol, NULL, NULL, NULL);
+        if (!frame.function)
+            name_object(module, &frame);
         frame.file = find_line(module, pc, &frame.line);
         Dwarf_Addr bias;
         Dwarf_Die *unit = find_unit(module, pc, &bias);

@@ -52,6 +52,10 @@ static void print_frames(const struct look *look, const struct stack *stack)
         printf("%s{\"pc\":\"0x%llx\"", is_first ? "" : ",", (unsigned long long)frame->pc);
         if (frame->function)
             print_member("function", frame->function);
+        if (frame->object) {
+            print_member("object", frame->object);
+            printf(",\"offset\":\"0x%llx\"", (unsigned long long)frame->offset);
+        }
         if (frame->file) {
             print_member("file", frame->file);
             printf(",\"line\":%d", frame->line);

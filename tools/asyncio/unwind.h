@@ -11,6 +11,8 @@
 struct frame {
     uint64_t pc;          /* in the call, not behind it */
     const char *function; /* NULL: not known */
+    const char *object;   /* then: the last part of its file's path, or NULL */
+    uint64_t offset;      /* and where the call returns to, from where that is loaded: for `symbolise` */
     const char *file;     /* its last part, or NULL */
     int line;
     bool is_library, is_inlined;

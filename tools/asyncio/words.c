@@ -383,10 +383,14 @@ static void say_function(const struct frame *frame, struct text *text)
 
 void say_frame(const struct frame *frame, struct text *text)
 {
-    if (frame->function)
+    if (frame->function) {
         say_function(frame, text);
-    else
+    } else if (frame->object) {
+        text_add_clean(text, frame->object);
+        text_add(text, "+0x%llx", (unsigned long long)frame->offset);
+    } else {
         text_add(text, "0x%llx", (unsigned long long)frame->pc);
+    }
     if (!frame->file)
         return;
     text_add(text, " ");
