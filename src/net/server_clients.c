@@ -26,7 +26,8 @@
 struct service {
     struct client *client;
     const asyncio_site *site; /* of the handler's coroutine; NULL: none yet */
-    char *peer;               /* as text, of a stream that has gone; NULL: unknown */
+    union asy_peer peer;      /* of a stream that has gone; no family: unknown */
+    char *path;               /* the same as text, where a proxy has named a path; or NULL */
     bool is_preparing;        /* the PROXY header, or the TLS handshake */
 };
 
@@ -45,13 +46,18 @@ static void describe_stream(asyncio_stream *stream, char text[ASY_ADDRESS_TEXT])
         asy_address_text(peer ? peer : &stream->peer.any, text);
 }
 
-/* Reports name the client although its handler has closed the stream. */
+/* Reports name the client although its handler has closed the stream. There is seldom one, so that the text
+ * is made then. */
 static void remember_peer(struct service *service, asyncio_stream *stream)
 {
     char text[ASY_ADDRESS_TEXT];
+    asy_stream_known_peer(stream);
+    service->peer = stream->peer;
+    if (!stream->peer_path)
+        return;
     describe_stream(stream, text);
-    if (*text && (service->peer = asy_sys_alloc(sizeof text)))
-        memcpy(service->peer, text, sizeof text);
+    if ((service->path = asy_sys_alloc(sizeof text)))
+        memcpy(service->path, text, sizeof text);
 }
 
 /* The report has the task's message for this error, if there is one. */
@@ -63,10 +69,12 @@ void asy_client_report(const struct client *client, intptr_t err, const char *me
     const struct service *service = service_of(client);
     if (client->stream)
         describe_stream(client->stream, peer);
+    else if (service && service->peer.any.sa_family)
+        asy_address_text(&service->peer.any, peer);
     asyncio_exception_context context = {.message = message,
                                          .error = err,
                                          .task = client->task,
-                                         .peer = service && service->peer ? service->peer : peer};
+                                         .peer = service && service->path ? service->path : peer};
     if (service && service->site) {
         context.file = service->site->file;
         context.line = service->site->line;
@@ -90,7 +98,7 @@ void asy_client_end(struct client *client)
     ASY_ASSERT(!client->stream);
     list_remove(&client->node);
     if (client->task)
-        asy_sys_free(service_of(client)->peer);
+        asy_sys_free(service_of(client)->path);
     asy_slab_free(client, sizeof *client);
     asy_server_lose_client(server);
 }
