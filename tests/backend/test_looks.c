@@ -215,10 +215,15 @@ static void *look_elsewhere(void *arg)
         is_well = backend->ops->wait(backend, 0) == 0;
         backend->ops->deliver(backend);
     }
-    is_well = is_well && poll(outer, 1, 0) == 0 && write(pipes[0][1], "x", 1) == 1;
-    is_well = is_well && poll(outer, 1, 30000) == 1 && backend->ops->wait(backend, ASY_NO_DEADLINE) == 0;
-    if (is_well)
-        backend->ops->deliver(backend);
+    for (int i = 0; i < 3 && is_well; i++) { /* the first may be the end of the old ring */
+        is_well = write(pipes[0][1], "x", 1) == 1 && poll(outer, 1, 30000) == 1;
+        while (is_well && told[0] <= i) {
+            is_well = backend->ops->wait(backend, ASY_NO_DEADLINE) == 0;
+            backend->ops->deliver(backend);
+        }
+        if (is_well)
+            backend->ops->rest(backend);
+    }
     return is_well ? outer : NULL;
 }
 
@@ -232,7 +237,7 @@ TEST(the_descriptor_stays_when_the_thread_changes)
     assert_int_equal(pthread_create(&thread, NULL, look_elsewhere, &outer), 0);
     pthread_join(thread, &well);
     assert_non_null(well);
-    assert_int_equal(told[0], 1);
+    assert_int_equal(told[0], 3);
     detach_pipe(0);
     backend->ops->close(backend);
 }

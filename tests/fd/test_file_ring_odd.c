@@ -148,11 +148,11 @@ TEST(a_part_that_is_given_up_is_whole)
 static int pipe_fds[2];
 static char pipe_block[8];
 
-ASYNC(reads_pipe, bool, is_partial)
+ASYNC(reads_pipe, bool, is_partial, off_t, offset)
 {
     struct file_op op = {.code = FILE_READ,
                          .fd = pipe_fds[0],
-                         .offset = -1,
+                         .offset = offset,
                          .buf = pipe_block,
                          .n = sizeof pipe_block,
                          .partial = is_partial};
@@ -171,7 +171,7 @@ static void let_it_begin(void)
 ASYNC_TEST(a_part_that_is_cancelled_is_told)
 {
     CHECK_EQUAL(pipe(pipe_fds), 0);
-    asyncio_task *task = asyncio_create_task(reads_pipe(false));
+    asyncio_task *task = asyncio_create_task(reads_pipe(false, -1));
     let_it_begin();
     CHECK_EQUAL(write(pipe_fds[1], "one", 3), 3);
     let_it_begin();
@@ -180,7 +180,13 @@ ASYNC_TEST(a_part_that_is_cancelled_is_told)
     asyncio_cancel(task);
     CHECK_EQUAL(asyncio_await(task), 3);
     CHECK_EQUAL(ring()->under_way, 0);
-    task = asyncio_create_task(reads_pipe(true));
+    task = asyncio_create_task(reads_pipe(false, 0)); /* at a place of a file it could be */
+    let_it_begin();
+    CHECK_EQUAL(write(pipe_fds[1], "one", 3), 3);
+    let_it_begin();
+    asyncio_cancel(task);
+    CHECK_EQUAL(asyncio_await(task), -ECANCELED);
+    task = asyncio_create_task(reads_pipe(true, -1));
     let_it_begin();
     CHECK_EQUAL(write(pipe_fds[1], "two", 3), 3);
     CHECK_EQUAL(asyncio_await(task), 3);
@@ -194,7 +200,7 @@ ASYNC_TEST(a_part_that_is_cancelled_is_told)
 ASYNC_TEST(a_request_amid_the_parts)
 {
     CHECK_EQUAL(pipe(pipe_fds), 0);
-    asyncio_task *task = asyncio_create_task(reads_pipe(false));
+    asyncio_task *task = asyncio_create_task(reads_pipe(false, -1));
     let_it_begin();
     CHECK_EQUAL(write(pipe_fds[1], "one", 3), 3);
     while (!asy_completions_has_any(ring()))
@@ -245,8 +251,7 @@ ASYNC(leaves_a_descriptor)
     asyncio_sleep(0);
     while (!asy_completions_has_any(ring()))
         CHECK_EQUAL(asy_completions_enter(ring(), 1000000), 0);
-    asy_completions_reap(ring(), 10); /* its caller is to run next */
-    asyncio_loop_stop(asyncio_get_running_loop());
+    asyncio_loop_stop(asyncio_get_running_loop()); /* without another poll */
     return 0;
 }
 
@@ -262,6 +267,8 @@ TEST(a_loop_that_closes_leaves_no_descriptor)
     CHECK_EQUAL(asyncio_loop_run_forever(loop), 0);
     CHECK_EQUAL(asyncio_result(task), 0);
     asyncio_release(task);
+    CHECK_EQUAL(asy_completions_reap(loop->backend->files_ring, 10), 1);
+    CHECK_EQUAL(loop->backend->files_ring->under_way, 0);
     asyncio_loop_close(loop);
     asyncio_loop_release(loop);
     for (int looks = 0; looks < 10000 && count_descriptors() != before; looks++)
@@ -274,7 +281,7 @@ TEST(a_loop_that_closes_leaves_no_descriptor)
 ASYNC_TEST(a_fifo_is_not_waited_for)
 {
     CHECK_EQUAL(mkfifo("fifo", 0600), 0);
-    struct file_op op = {.code = FILE_OPEN, .path = "fifo", .flags = O_RDONLY};
+    struct file_op op = {.code = FILE_OPEN, .path = "fifo", .flags = O_RDONLY | O_CREAT};
     intptr_t fd = asy_file_offload(NULL, &op);
     CHECK(fd > 2);
     close((int)fd);
@@ -310,7 +317,7 @@ ASYNC_TEST(a_crowd_queues)
         CHECK_EQUAL(tries != before, count < 4);
         CHECK_EQUAL(ring()->begun > begun, count == 4);
         if (count < 4)
-            readers[count] = asyncio_create_task(reads_pipe(true));
+            readers[count] = asyncio_create_task(reads_pipe(true, -1));
         let_it_begin();
     }
     close(pipe_fds[1]);
