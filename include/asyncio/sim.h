@@ -185,9 +185,10 @@ ASYNCIO_SIM_API int asyncio_sim_reset(const char *host, const char *other);
 
 /* A host crashes: its tasks are cancelled, and its sockets vanish in silence. What it sent before still
  * arrives. Peers learn of it when they send, by a reset. The tasks run on while they clean up, and get
- * -ENETDOWN for all that they try on the network, the host's next life included. asyncio_sim_start begins
- * that. 0, also for one that has crashed already; -ENOENT: there is no such host; -EINVAL: main runs there;
- * ASYNCIO_ENOTASK: outside a simulation. Does not wait. */
+ * -ENETDOWN for all that they try on the network, the host's next life included; errors of theirs that nobody
+ * can receive are not shown. asyncio_sim_start begins the next life. 0, also for one that has crashed
+ * already; -ENOENT: there is no such host; -EINVAL: main runs there; ASYNCIO_ENOTASK: outside a simulation.
+ * Does not wait. */
 ASYNCIO_SIM_API int asyncio_sim_crash(const char *host);
 
 /* Sets what the resolver answers for a name on any host, `delay` virtual seconds after it is asked: an
@@ -204,8 +205,8 @@ ASYNCIO_SIM_API uint64_t asyncio_sim_random(void);
  * reports which it is. False outside a simulation, and for one_in 0. Does not wait. */
 ASYNCIO_SIM_API bool asyncio_sim_chance(const char *name, unsigned one_in);
 
-/* Notes words in the run's hash and trace: two runs that note different words are not the same. Nothing
- * outside a simulation. Does not wait. */
+/* Notes words in the run's hash and trace: two runs that note different words are not the same. The report of
+ * a failure shows the latest 16, up to 127 bytes of each. Nothing outside a simulation. Does not wait. */
 ASYNCIO_SIM_API void asyncio_sim_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 ASYNCIO_END_DECLS

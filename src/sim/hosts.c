@@ -140,6 +140,11 @@ static struct sim_life *life_of_task(const asyncio_task *task)
     return life ? life : hosts.all[0]->life;
 }
 
+bool asy_sim_world_is_down_here(void)
+{
+    return asy_sim && asy_sim_life_here()->is_over;
+}
+
 const char *asy_sim_world_host_of(const asyncio_task *task)
 {
     return asy_sim ? life_of_task(task)->host->name : "";

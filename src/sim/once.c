@@ -7,6 +7,7 @@
 #include "asyncio/runners.h"
 #include "asyncio/trace.h"
 #include "core/loop.h"
+#include "core/report.h"
 #include "sim/blocks.h"
 #include "sim/run.h"
 #include "sim/world.h"
@@ -22,6 +23,14 @@ struct leftovers {
     size_t tasks, objects, unstarted;
     size_t blocks, bytes; /* of the library's memory */
 };
+
+/* What runs on a host that has crashed is only cleaning up: nobody is there to whom its errors matter. */
+static void say_of_living(asyncio_loop *loop, const asyncio_exception_context *context, void *arg)
+{
+    (void)arg;
+    if (!asy_sim_world_is_down_here())
+        asy_report(loop, context); /* a line on stderr, since the handler does not handle its own */
+}
 
 static void say_nothing(asyncio_loop *loop, const asyncio_exception_context *context, void *arg)
 {
@@ -78,8 +87,7 @@ static int run_in_world(struct sim_job *job, const char *trace, struct sim_outco
         return err;
     asyncio_loop *loop = asyncio_runner_get_loop(&runner);
     asy_sim_direct(loop, job, outcome);
-    if (job->is_quiet)
-        asyncio_loop_set_exception_handler(loop, say_nothing, NULL);
+    asyncio_loop_set_exception_handler(loop, job->is_quiet ? say_nothing : say_of_living, NULL);
     begin_run_trace(loop, trace, outcome);
     run_scenario(job, &runner, outcome);
     end_scenario(job, &runner, left);
@@ -158,6 +166,7 @@ void asy_sim_run_once(struct sim_job *job, const struct sim_plan *plan, struct s
     outcome->is_controlled = true;
     asy_sim_draws_begin(plan, asy_sim_run_now_ns);
     asy_sim_history_begin(asy_sim_run_now_ns, log);
+    asy_sim_notes_begin();
     int err = asy_sim_world_begin(&job->options);
     if (!err) {
         err = run_in_world(job, trace, outcome, &left);
@@ -175,4 +184,6 @@ void asy_sim_run_once(struct sim_job *job, const struct sim_plan *plan, struct s
         snprintf(outcome->words, sizeof outcome->words, "%s", asyncio_error_message());
     if (!outcome->error)
         outcome->error = judge_leftovers(&left, outcome);
+    if (outcome->error)
+        asy_sim_notes_write(outcome->notes, sizeof outcome->notes);
 }

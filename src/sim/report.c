@@ -64,7 +64,7 @@ void asy_sim_describe_failure(const struct sim_job *job, const struct sim_failur
                   outcome->lost == 1 ? " was" : "s were", outcome->lost_words);
     if (*outcome->told)
         add_words(&lines, "asyncio: draw %llu: %s\n", (unsigned long long)failure->needed, outcome->told);
-    add_words(&lines, "%s", outcome->waits);
+    add_words(&lines, "%s%s", outcome->waits, outcome->notes);
     if (*outcome->trace_words)
         add_words(&lines, "asyncio: %s\n", outcome->trace_words);
     add_again(&lines, job, failure);

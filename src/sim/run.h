@@ -15,6 +15,7 @@
 #include "asyncio/sim.h"
 #include "sim/draws.h"
 #include "sim/history.h"
+#include "sim/notes.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -56,6 +57,7 @@ struct sim_outcome {
     size_t lost;                /* sockets that the program has closed by close(2) */
     char lost_words[192];       /* some of those */
     char waits[SIM_WAITS_TEXT]; /* lines: what tasks waited in when a limit or a deadlock ended it */
+    char notes[SIM_NOTES_TEXT]; /* lines: the latest notes, if the run failed */
 };
 
 /* Runs the job once. `log`, which may be NULL, gets the steps; `trace` names the file of a trace, or is

@@ -5,6 +5,8 @@
 #include "core/trace.h"
 #include "sim/draws.h"
 #include "sim/history.h"
+#include "sim/notes.h"
+#include "sim/run.h"
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -32,6 +34,7 @@ void asyncio_sim_note(const char *format, ...)
     vsnprintf(words, sizeof words, format, args);
     va_end(args);
     asy_sim_said("note", words);
+    asy_sim_notes_add(asy_sim_run_now_ns(), words);
     if (asy_running_loop && asy_running_loop->is_traced)
         asy_trace_note(asy_running_loop, words);
 }

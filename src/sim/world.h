@@ -46,6 +46,9 @@ void asy_sim_world_describe_fd(int fd, char *text, size_t bytes);
 /* The name of the host that a task runs on, "test" for main's; without a world: "". */
 const char *asy_sim_world_host_of(const asyncio_task *task);
 
+/* Has the host of the context that runs crashed, and is this still its former life? */
+bool asy_sim_world_is_down_here(void);
+
 /* 0, or -EINVAL with words: a value is out of its range. */
 int asy_sim_link_check(const asyncio_sim_link *link);
 

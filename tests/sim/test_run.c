@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 /* ---- Passing ---------------------------------------------------------------------------------- */
@@ -277,6 +278,7 @@ TEST(an_error_in_words)
              "asyncio: simulation failed: EBUSY after 0.250 virtual seconds, seed 1 (run 1 of 100); needs no "
              "draws\n"
              "asyncio: the door is locked\n"
+             "asyncio: note at 0.0000 s: knocked 3 times\n"
              "asyncio: again: ASYNCIO_SIM_SEED=1 %s\n",
              program_invocation_name);
     assert_string_equal(result.text, expected);
@@ -284,6 +286,57 @@ TEST(an_error_in_words)
     assert_int_equal(result.seed, 1);
     assert_int_equal(result.runs, 1);
     assert_int_equal(result.draws, 0);
+}
+
+ASYNC(fail_after_notes)
+{
+    for (int i = 1; i <= 20; i++)
+        asyncio_sim_note("<%d>", i);
+    return -EBUSY;
+}
+
+/* The latest 16, the oldest of them first; and none of a run before. */
+TEST(the_latest_notes_are_told)
+{
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(simulate(fail_after_notes, NULL), -EBUSY);
+        assert_null(strstr(result.text, "<4>"));
+        assert_non_null(strstr(result.text, "draws\nasyncio: note at 0.0000 s: <5>\nasyncio: note at"));
+    }
+    assert_int_equal(simulate(fail_in_words, NULL), -EBUSY);
+    assert_null(strchr(result.text, '<'));
+}
+
+ASYNC(fail_cleaning_up)
+{
+    asyncio_sleep(10);
+    return -EIO;
+}
+
+ASYNC(crash_and_fail)
+{
+    asyncio_release(asyncio_sim_start("up", fail_cleaning_up()));
+    asyncio_release(asyncio_sim_start("down", fail_cleaning_up()));
+    asyncio_sleep(1);
+    asyncio_sim_crash("down");
+    return asyncio_sleep(20);
+}
+
+/* Of the two errors that nobody awaits, that of the host that is up is told. */
+TEST(a_crashed_host_tells_no_errors)
+{
+    char said[1024] = "";
+    int kept = dup(STDERR_FILENO), file = memfd_create("stderr", 0);
+    dup2(file, STDERR_FILENO);
+    intptr_t err = simulate(crash_and_fail, &(asyncio_sim_options){.runs = 1, .repeat = -1});
+    dup2(kept, STDERR_FILENO);
+    assert_in_range(pread(file, said, sizeof said - 1, 0), 1, sizeof said - 2);
+    close(kept);
+    close(file);
+    assert_int_equal(err, 0);
+    char *told = strstr(said, "of fail_cleaning_up");
+    assert_non_null(told);
+    assert_null(strstr(told + 1, "of fail_cleaning_up"));
 }
 
 ASYNC(wait_for_each_other)
