@@ -277,6 +277,25 @@ TEST(a_loop_that_closes_leaves_no_descriptor)
     harness_settle();
 }
 
+/* Where a program has closed its standard input, a file does not take its place. */
+ASYNC_TEST(an_opened_file_is_no_standard_descriptor)
+{
+    CHECK_EQUAL(asyncio_await(opens_new()), 0); /* the ring is there */
+    int input = dup(STDIN_FILENO);
+    CHECK(input > 2);
+    close(STDIN_FILENO);
+    struct file_op op = {.code = FILE_OPEN, .path = ".", .flags = O_WRONLY | O_TMPFILE, .mode = 0600};
+    uint64_t begun = ring()->begun;
+    intptr_t fd = asy_file_offload(NULL, &op);
+    CHECK_EQUAL(ring()->begun, begun + 1);
+    CHECK(fd > 2);
+    CHECK_EQUAL(fcntl((int)fd, F_GETFD), FD_CLOEXEC);
+    close((int)fd);
+    CHECK_EQUAL(dup2(input, STDIN_FILENO), STDIN_FILENO);
+    close(input);
+    return 0;
+}
+
 /* Nobody has the other end. */
 ASYNC_TEST(a_fifo_is_not_waited_for)
 {
