@@ -58,7 +58,7 @@ struct sim_life {
     bool is_over;
     struct list sockets; /* all of this host's: sim_socket.of_life */
     struct sim_ports ports[SIM_PROTOCOLS];
-    struct list *names; /* of Unix sockets (unix.c) */
+    struct list *names; /* of Unix sockets (unix_names.c) */
 };
 
 /* What was set for the ways of a host to or from any other. */
