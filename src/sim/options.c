@@ -68,10 +68,19 @@ static void heed_option(struct sim_socket *socket, int level, int name, int numb
     }
 }
 
+/* A Unix socket has none of the internet's levels. */
+static bool has_level(const struct sim_socket *socket, int level)
+{
+    return socket->family != AF_UNIX ||
+           (level != IPPROTO_TCP && level != IPPROTO_IP && level != IPPROTO_IPV6);
+}
+
 int asy_sim_setsockopt(struct sim_socket *socket, int level, int name, const void *value, socklen_t length)
 {
     int number = 0;
     struct linger linger;
+    if (!has_level(socket, level))
+        return -EOPNOTSUPP;
     if (joins_group(level, name))
         return asy_sim_refuse("groups of receivers (multicast)");
     if (level == SOL_SOCKET && name == SO_LINGER) {
@@ -140,6 +149,8 @@ static bool is_known_number(struct sim_socket *socket, int name, int *number)
 int asy_sim_getsockopt(struct sim_socket *socket, int level, int name, void *value, socklen_t *length)
 {
     int number = 0;
+    if (!has_level(socket, level))
+        return -EOPNOTSUPP;
     if (level == SOL_SOCKET && is_known_number(socket, name, &number))
         return copy_value(&number, sizeof number, value, length);
     if (level == SOL_SOCKET && name == SO_PEERCRED) {
