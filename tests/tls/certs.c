@@ -39,8 +39,8 @@ struct made {
 struct wish {
     const char *file, *name, *alternatives;
     long from_s, until_s;
-    const struct made *authority; /* NULL: by itself */
-    int is_authority;
+    const struct made *authority;            /* NULL: by itself */
+    enum { PLAIN, AUTHORITY, ED25519 } kind; /* the last: a key whose signatures have one length, always */
 };
 
 static void extend(X509 *certificate, int what, const char *value)
@@ -68,7 +68,8 @@ static void save(const char *file, const struct made *made)
 static struct made make(const struct wish *wish)
 {
     static long serial;
-    struct made made = {X509_new(), EVP_EC_gen("P-256")};
+    struct made made = {X509_new(), wish->kind == ED25519 ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")
+                                                          : EVP_EC_gen("P-256")};
     MUST(made.certificate && made.key);
     X509 *certificate = made.certificate;
     X509_set_version(certificate, X509_VERSION_3);
@@ -80,7 +81,7 @@ static struct made make(const struct wish *wish)
     X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)wish->name, -1, -1, 0);
     const struct made *authority = wish->authority ? wish->authority : &made;
     X509_set_issuer_name(certificate, X509_get_subject_name(authority->certificate));
-    extend(certificate, NID_basic_constraints, wish->is_authority ? "critical,CA:TRUE" : "CA:FALSE");
+    extend(certificate, NID_basic_constraints, wish->kind == AUTHORITY ? "critical,CA:TRUE" : "CA:FALSE");
     extend(certificate, NID_subject_key_identifier, "hash");
     if (wish->alternatives)
         extend(certificate, NID_subject_alt_name, wish->alternatives);
@@ -112,24 +113,27 @@ void certs_make(void)
     MUST(mkdtemp(folder));
     owner = getpid();
     atexit(clean_up);
-    struct made ca = make(&(struct wish){"ca", "Test Authority", NULL, -DAY_S, 30 * DAY_S, NULL, 1});
-    struct made brief = make(&(struct wish){"brief_ca", "Test Authority", NULL, -DAY_S, HOUR_S, NULL, 1});
-    struct made other = make(&(struct wish){"other_ca", "Test Authority", NULL, -DAY_S, DAY_S, NULL, 1});
+    struct made ca = make(&(struct wish){"ca", "Test Authority", NULL, -DAY_S, 30 * DAY_S, NULL, AUTHORITY});
+    struct made brief =
+        make(&(struct wish){"brief_ca", "Test Authority", NULL, -DAY_S, HOUR_S, NULL, AUTHORITY});
+    struct made other =
+        make(&(struct wish){"other_ca", "Test Authority", NULL, -DAY_S, DAY_S, NULL, AUTHORITY});
     const struct wish wishes[] = {
-        {"server", "server.test", names, -DAY_S, DAY_S, &ca, 0},
-        {"expired", "server.test", names, -9 * DAY_S, -DAY_S, &ca, 0},
-        {"early", "server.test", names, DAY_S, 9 * DAY_S, &ca, 0},
-        {"client", "A client", NULL, -DAY_S, DAY_S, &ca, 0},
-        {"stranger", "server.test", names, -DAY_S, DAY_S, &other, 0},
-        {"self", "server.test", names, -DAY_S, DAY_S, NULL, 0},
-        {"common", "server.test", NULL, -DAY_S, DAY_S, &ca, 0},
-        {"lasting", "server.test", names, -DAY_S, 30 * DAY_S, &ca, 0},
-        {"brief", "server.test", names, -DAY_S, HOUR_S, &ca, 0},
-        {"under_brief", "server.test", names, -DAY_S, 30 * DAY_S, &brief, 0},
-        {"lasting_client", "A client", NULL, -DAY_S, 30 * DAY_S, &ca, 0},
-        {"brief_client", "A client", NULL, -DAY_S, HOUR_S, &ca, 0},
-        {"site_a", "a.test", "DNS:a.test,DNS:*.a.test", -DAY_S, DAY_S, &ca, 0},
-        {"site_b", "b.test", "DNS:b.test,DNS:b.a.test", -DAY_S, DAY_S, &ca, 0},
+        {"server", "server.test", names, -DAY_S, DAY_S, &ca, PLAIN},
+        {"expired", "server.test", names, -9 * DAY_S, -DAY_S, &ca, PLAIN},
+        {"early", "server.test", names, DAY_S, 9 * DAY_S, &ca, PLAIN},
+        {"client", "A client", NULL, -DAY_S, DAY_S, &ca, PLAIN},
+        {"stranger", "server.test", names, -DAY_S, DAY_S, &other, PLAIN},
+        {"edwards", "server.test", names, -DAY_S, DAY_S, &ca, ED25519},
+        {"self", "server.test", names, -DAY_S, DAY_S, NULL, PLAIN},
+        {"common", "server.test", NULL, -DAY_S, DAY_S, &ca, PLAIN},
+        {"lasting", "server.test", names, -DAY_S, 30 * DAY_S, &ca, PLAIN},
+        {"brief", "server.test", names, -DAY_S, HOUR_S, &ca, PLAIN},
+        {"under_brief", "server.test", names, -DAY_S, 30 * DAY_S, &brief, PLAIN},
+        {"lasting_client", "A client", NULL, -DAY_S, 30 * DAY_S, &ca, PLAIN},
+        {"brief_client", "A client", NULL, -DAY_S, HOUR_S, &ca, PLAIN},
+        {"site_a", "a.test", "DNS:a.test,DNS:*.a.test", -DAY_S, DAY_S, &ca, PLAIN},
+        {"site_b", "b.test", "DNS:b.test,DNS:b.a.test", -DAY_S, DAY_S, &ca, PLAIN},
     };
     for (size_t i = 0; i < sizeof wishes / sizeof *wishes; i++)
         drop(make(&wishes[i]));
