@@ -75,7 +75,7 @@ static void close_unix_stream(struct sim_socket *socket)
     while (!list_is_empty(&socket->clients)) {
         struct sim_socket *client = LIST_ENTRY(socket->clients.next, struct sim_socket, waiting);
         asy_sim_stream_unlist(client);
-        unbind_unix(client);
+        asy_sim_unix_unbind(client);
         close_end(client, /* was_accepted= */ false);
         asy_sim_socket_free(client);
     }
