@@ -230,6 +230,10 @@ static bool refuse_to_look(void)
 {
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+#ifdef SYS_open /* musl's way, where there is one */
+        REFUSE(open),
+        REFUSE(readlink),
+#endif
         REFUSE(openat),
         REFUSE(readlinkat),
         REFUSE(process_vm_readv),
