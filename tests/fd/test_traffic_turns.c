@@ -173,6 +173,9 @@ ASYNC(turns_with_the_size)
     CHECK_EQUAL(count_receiving(&echoes), 0); /* too large */
     ask_often(&echoes, CROWD, 2100);
     CHECK_EQUAL(count_receiving(&echoes), CROWD);
+    for (int i = 0; i < 3 * ROUNDS; i++)
+        ask_echoes(&echoes, CROWD, i % 2 ? 100 : 2200);
+    CHECK_EQUAL(count_receiving(&echoes), CROWD); /* it takes several in a row */
     ask_often(&echoes, CROWD, 2200);
     CHECK_EQUAL(count_receiving(&echoes), 0);
     /* To and fro with every other request: it stays as it is. */
