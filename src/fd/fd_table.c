@@ -249,12 +249,15 @@ int asy_fd_register_ends(asyncio_loop *loop, struct fd_record *record)
     return err;
 }
 
-void asy_fd_unregister_idle(asyncio_loop *loop, struct fd_record *record)
+bool asy_fd_unregister_idle(asyncio_loop *loop, struct fd_record *record)
 {
-    if (record->mode != FD_EDGE || !list_is_empty(&record->waiters) || !list_is_empty(&record->watches))
-        return;
+    if (record->mode != FD_EDGE)
+        return true;
+    if (!list_is_empty(&record->waiters) || !list_is_empty(&record->watches))
+        return false;
     detach_record(loop, record);
     record->ready |= FD_WRITE;
+    return true;
 }
 
 static void wake_all(struct fd_record *record, int err)

@@ -367,9 +367,9 @@ void asy_traffic_vote_on_read(asyncio_loop *loop, struct fd_record *record, size
     record->votes = asy_transfers_pay(loop->backend->transfers, got) ? record->votes + 1 : 0;
     if (record->votes < VOTES)
         return;
-    record->is_plain = false;
     record->votes = 0;
-    asy_fd_unregister_idle(loop, record);
+    /* While somebody waits or watches it stays registered, and plain; later reads ask again. */
+    record->is_plain = !asy_fd_unregister_idle(loop, record);
 }
 
 /* ---- Output ----------------------------------------------------------------------------------------- */

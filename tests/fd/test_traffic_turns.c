@@ -107,6 +107,11 @@ static void close_echoes(struct echoes *echoes)
     }
 }
 
+ASYNC(waits_for_urgent_data, asyncio_stream *, stream)
+{
+    return asyncio_wait_fd(stream->fd, POLLPRI, ASYNCIO_FOREVER);
+}
+
 /* Asks `count` of them at once, and waits for all answers. */
 static void ask_echoes(const struct echoes *echoes, int count, size_t bytes)
 {
@@ -184,6 +189,28 @@ ASYNC(turns_with_the_size)
     CHECK_EQUAL(count_receiving(&echoes), 0);
     close_echoes(&echoes);
     return 0;
+}
+
+/* A stream stays registered, and plain, for somebody else's wait, and turns when that is over. */
+ASYNC(turns_behind_a_wait)
+{
+    struct echoes echoes;
+    open_echoes(&echoes);
+    asyncio_task *other = asyncio_create_task(waits_for_urgent_data(echoes.streams[0]));
+    ask_often(&echoes, CROWD, 100);
+    CHECK_EQUAL(count_receiving(&echoes), CROWD - 1);
+    asyncio_cancel(other);
+    CHECK_EQUAL(asyncio_await(other), -ECANCELED);
+    ask_often(&echoes, CROWD, 100);
+    CHECK_EQUAL(count_receiving(&echoes), CROWD);
+    close_echoes(&echoes);
+    return 0;
+}
+
+TEST(a_wait_puts_a_turn_off)
+{
+    CHECK_EQUAL(run_where_calls_cost(FAIR, turns_behind_a_wait), 0);
+    harness_settle();
 }
 
 ASYNC(never_turns)
