@@ -60,6 +60,14 @@ static void check_path(const char *path)
     MUST(strcmp(text, "@") == 0 || strcmp(path, "@") == 0 || strcmp(text, path) == 0);
 }
 
+/* glibc takes the last 16 bits of any number; asyncio_getaddrinfo refuses what is no port. */
+static bool is_out_of_range(const char *service)
+{
+    char *end;
+    long port = service ? strtol(service, &end, 10) : 0;
+    return service && !*end && (port < 0 || port > 65535);
+}
+
 /* A number that the C library knows is looked up without a thread; what it says is what we say. Names are not
  * looked up here: whatever is no number is refused by a flag. */
 static void check_host(const char *host, const char *service, int family)
@@ -68,6 +76,10 @@ static void check_host(const char *host, const char *service, int family)
         .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_family = family, .ai_socktype = SOCK_STREAM};
     struct addrinfo *ours = NULL, *theirs = NULL;
     int err = asyncio_getaddrinfo(host, service, &hints, &ours);
+    if (is_out_of_range(service)) {
+        MUST(err == ASYNCIO_EGAI_SERVICE);
+        return;
+    }
     int code = getaddrinfo(host, service, &hints, &theirs);
     MUST((err == 0) == (code == 0));
     MUST(err <= 0);

@@ -242,7 +242,8 @@ ASYNC(play_all)
         unsigned host = below(&chaos, HOSTS);
         if (below(&chaos, 20) == 0 && player_count < HOSTS * 4) {
             CHECK_EQUAL(asyncio_sim_crash(names[host]), 0);
-            tasks[player_count] = start_player(host, seed + player_count);
+            size_t next = player_count; /* which start_player counts up */
+            tasks[next] = start_player(host, seed + next);
         } else if (below(&chaos, 6) == 0) {
             CHECK(asyncio_sim_reset(names[host], names[below(&chaos, HOSTS)]) >= 0);
         } else {
