@@ -56,8 +56,8 @@ static void take_event(asyncio_loop *loop, uint64_t tag, uint32_t events)
     /* A record that is registered for good later is told again. */
     if (record->mode == FD_EDGE)
         note_ready(record, events);
-    if (UNLIKELY(record->traffic != NULL) && (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
-        asy_traffic_hears_of_end(record);
+    if (UNLIKELY(record->traffic != NULL))
+        asy_traffic_hears(loop, record, events);
     if (!list_is_empty(&record->waiters))
         wake_fd_waiters(record, events);
     if (!list_is_empty(&record->watches))

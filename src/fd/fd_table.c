@@ -249,6 +249,16 @@ int asy_fd_register_ends(asyncio_loop *loop, struct fd_record *record)
     return err;
 }
 
+/* The next writer tries first, and registers if it has to wait. */
+void asy_fd_narrow_to_ends(asyncio_loop *loop, struct fd_record *record)
+{
+    if (record->mode != FD_EDGE || !list_is_empty(&record->watches) ||
+        (events_waited_for(record) & ~(uint32_t)FD_READ) || attach_record(loop, record, EPOLLRDHUP | EPOLLET))
+        return;
+    record->mode = FD_ENDS;
+    record->ready |= FD_WRITE;
+}
+
 bool asy_fd_unregister_idle(asyncio_loop *loop, struct fd_record *record)
 {
     if (record->mode != FD_EDGE)

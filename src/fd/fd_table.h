@@ -135,6 +135,8 @@ int asy_fd_register(asyncio_loop *loop, struct fd_record *record);
 int asy_fd_register_for(asyncio_loop *loop, struct fd_record *record, uint32_t direction);
 /* Registers for the end of the input alone, unless it is registered for more. 0 or a negative errno. */
 int asy_fd_register_ends(asyncio_loop *loop, struct fd_record *record);
+/* From a registration for good to that, as soon as nobody waits for more than what comes. */
+void asy_fd_narrow_to_ends(asyncio_loop *loop, struct fd_record *record);
 /* Nobody needs a registration for good any more: takes it back. False: it stays, since somebody waits. */
 bool asy_fd_unregister_idle(asyncio_loop *loop, struct fd_record *record);
 /* Registers for what is waited for and watched now, unless the record is registered for good. 0 or a negative

@@ -244,11 +244,16 @@ static HOT void receive_came(struct asy_receive *receive, ssize_t result, const 
     wake_input_reader(traffic);
 }
 
-void asy_traffic_hears_of_end(struct fd_record *record)
+/* What comes is the receive's: an event beside it is for a writer that has waited. */
+void asy_traffic_hears(asyncio_loop *loop, struct fd_record *record, uint32_t events)
 {
     struct fd_traffic *traffic = record->traffic;
-    if (traffic->input == INPUT_ON)
+    if (traffic->input != INPUT_ON)
+        return;
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         end_receive(traffic);
+    else
+        asy_fd_narrow_to_ends(loop, record);
 }
 
 bool asy_traffic_has_input_slow(const struct fd_traffic *traffic)

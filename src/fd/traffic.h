@@ -112,8 +112,8 @@ void asy_traffic_stop_sending(struct fd_record *record);
 
 /* A reader is about to wait. 0: what comes wakes it; 1: it is to wait by readiness; or an error. */
 int asy_traffic_await_input(asyncio_loop *loop, struct fd_record *record);
-/* An event tells that the peer sends no more, or that something is wrong. */
-void asy_traffic_hears_of_end(struct fd_record *record);
+/* An event came: the peer may send no more, or something is wrong. */
+void asy_traffic_hears(asyncio_loop *loop, struct fd_record *record, uint32_t events);
 /* The descriptor is dropped. Returns the traffic if an operation is still under way, else NULL. */
 struct fd_traffic *asy_traffic_leave(struct fd_record *record);
 /* The descriptor of traffic that is still under way may be closed, and its number be another file's: no entry

@@ -236,6 +236,59 @@ TEST(small_ones_turn_and_large_ones_turn_back)
     harness_settle();
 }
 
+/* ---- A writer that had to wait --------------------------------------------------------------------- */
+
+#define MUCH 4000000
+
+ASYNC(writes_much, asyncio_stream *, stream)
+{
+    char *much = calloc(1, MUCH);
+    int err = asyncio_stream_write(stream, much, MUCH);
+    err = err ? err : asyncio_stream_drain(stream);
+    free(much);
+    return err;
+}
+
+static void drain_peer(int peer, size_t n)
+{
+    static char buf[65536];
+    while (n) {
+        ssize_t got = recv(peer, buf, sizeof buf < n ? sizeof buf : n, MSG_DONTWAIT);
+        if (got > 0)
+            n -= (size_t)got;
+        else
+            asyncio_sleep(0);
+    }
+}
+
+/* While it waits, and when it is done, the stream is told of what comes by the receive alone. */
+ASYNC_TEST(a_writer_that_has_waited_leaves_the_receive_alone)
+{
+    int peer;
+    int few = 65536; /* and no more by and by, as TCP likes to */
+    char byte = 0;
+    asyncio_stream *stream = receiving_stream(&peer);
+    CHECK_EQUAL(setsockopt(peer, SOL_SOCKET, SO_RCVBUF, &few, sizeof few), 0);
+    CHECK_EQUAL(setsockopt(stream->record->fd, SOL_SOCKET, SO_SNDBUF, &few, sizeof few), 0);
+    for (int again = 0; again < 2; again++) {
+        asyncio_task *writer = asyncio_create_task(writes_much(stream));
+        settle();
+        CHECK_EQUAL(stream->record->mode, FD_EDGE);
+        drain_peer(peer, MUCH);
+        CHECK_EQUAL(asyncio_await(writer), 0);
+        for (int i = 0; i < 20; i++) {
+            CHECK_EQUAL(write(peer, "x", 1), 1);
+            CHECK_EQUAL(asyncio_stream_read(stream, &byte, 1), 1);
+        }
+        CHECK(receives(stream));
+        CHECK_EQUAL(stream->record->mode, FD_ENDS);
+    }
+    close(peer);
+    CHECK_EQUAL(asyncio_stream_read(stream, &byte, 1), 0);
+    asyncio_stream_abort(stream);
+    return 0;
+}
+
 /* Nothing is asked of the ring: the loop waits by the epoll set alone. */
 ASYNC(leaves_the_ring_alone)
 {
