@@ -153,9 +153,9 @@ const char *asy_sim_world_host_of(const asyncio_task *task)
 asyncio_task *asyncio_sim_start_at(const char *host, asyncio_coro *coro, const asyncio_site *site)
 {
     asyncio_contextvar_token token;
-    if (!asy_sim || !asy_running_loop || !coro)
+    if (!asy_running_loop || !coro)
         return asyncio_create_task_at(coro, site);
-    int err = asy_sim_host_check(host ? host : "");
+    int err = asy_sim ? asy_sim_host_check(host ? host : "") : ASYNCIO_ENOTASK;
     if (err)
         return asy_task_refused(asy_running_loop, coro, site, err);
     struct sim_host *at = asy_sim_host(host);

@@ -142,6 +142,7 @@ static int find_number(const char *host, int family, char text[INET6_ADDRSTRLEN]
     const struct answer *answer = find_answer(host);
     if (answer) {
         snprintf(text, INET6_ADDRSTRLEN, "%s", answer->address);
+        errno = 0; /* which EAI_SYSTEM would refer to */
         return answer->code;
     }
     const struct sim_host *at = asy_sim_host_find(host);

@@ -142,6 +142,21 @@ WORLD_TEST(reverse, PLAIN_LINK)
     return 0;
 }
 
+/* Whatever errno the program has: a run depends on its seed alone. */
+WORLD_TEST(a_system_error_is_none_of_the_program, PLAIN_LINK)
+{
+    CHECK_EQUAL(asyncio_sim_set_name("ill", NULL, ASYNCIO_EGAI_SYSTEM, 0), 0);
+    errno = ENOSPC;
+    CHECK_TEXT(look_up("ill", AF_UNSPEC), "ASYNCIO_EGAI_SYSTEM");
+    return 0;
+}
+
+ASYNC_TEST(no_host_outside_a_world)
+{
+    CHECK_EQUAL(asyncio_await(asyncio_sim_start("a", nothing())), ASYNCIO_ENOTASK);
+    return 0;
+}
+
 TEST(outside_a_world)
 {
     CHECK_EQUAL(asyncio_sim_set_name("a", "10.0.0.1", 0, 0), ASYNCIO_ENOTASK);
