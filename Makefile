@@ -74,7 +74,8 @@ check-uring: deps-check $(BUILD)/release/build.ninja  ## on io_uring, and with e
 	    echo "io_uring, a call taken to cost $${as%%,*} ns, without '$${as#*,}'"; \
 	    ASYNCIO_BACKEND=io_uring ASYNCIO_URING_CALL_NS=$${as%%,*} ASYNCIO_URING_WITHOUT=$${as#*,} \
 	        tools/suite $(BUILD)/release \
-	        --suite core --suite fd --suite net --suite process --suite run --suite tls $(TEST) || status=1; \
+	        --suite sys --suite backend --suite core --suite sync --suite threads \
+        --suite fd --suite net --suite process --suite run --suite tls $(TEST) || status=1; \
 	done; exit $$status
 
 check-musl: deps-musl $(BUILD)/musl/build.ninja  ## the suite with musl, Alpine's C library
