@@ -239,24 +239,27 @@ void asy_fd_narrow_level(asyncio_loop *loop, struct fd_record *record, uint32_t 
         asy_fd_unregister_unused(loop, record);
 }
 
-int asy_fd_register_ends(asyncio_loop *loop, struct fd_record *record)
+static int attach_for_ends(asyncio_loop *loop, struct fd_record *record)
 {
-    if (record->mode != FD_IDLE)
-        return 0;
     int err = attach_record(loop, record, EPOLLRDHUP | EPOLLET);
     if (!err)
         record->mode = FD_ENDS;
     return err;
 }
 
+int asy_fd_register_ends(asyncio_loop *loop, struct fd_record *record)
+{
+    return record->mode == FD_IDLE ? attach_for_ends(loop, record) : 0;
+}
+
 /* The next writer tries first, and registers if it has to wait. */
 void asy_fd_narrow_to_ends(asyncio_loop *loop, struct fd_record *record)
 {
     if (record->mode != FD_EDGE || !list_is_empty(&record->watches) ||
-        (events_waited_for(record) & ~(uint32_t)FD_READ) || attach_record(loop, record, EPOLLRDHUP | EPOLLET))
+        (events_waited_for(record) & ~(uint32_t)FD_READ))
         return;
-    record->mode = FD_ENDS;
-    record->ready |= FD_WRITE;
+    if (attach_for_ends(loop, record) == 0)
+        record->ready |= FD_WRITE;
 }
 
 bool asy_fd_unregister_idle(asyncio_loop *loop, struct fd_record *record)

@@ -599,5 +599,5 @@ TEST(each_call_fails)
 
 int main(void)
 {
-    return traffic_tests();
+    return tests_run_on_uring();
 }

@@ -354,5 +354,5 @@ ASYNC_TEST(a_child_has_a_loop_of_its_own)
 
 int main(void)
 {
-    return traffic_tests();
+    return tests_run_on_uring();
 }

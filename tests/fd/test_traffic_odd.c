@@ -310,5 +310,5 @@ TEST(a_virtual_clock_has_no_ring)
 
 int main(void)
 {
-    return traffic_tests();
+    return tests_run_on_uring();
 }

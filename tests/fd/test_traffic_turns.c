@@ -537,5 +537,5 @@ TEST(bytes_keep_their_order_at_each_turn)
 
 int main(void)
 {
-    return traffic_tests();
+    return tests_run_on_uring();
 }

@@ -4,11 +4,10 @@
 #ifndef TESTS_FD_TRAFFIC_TEST_H
 #define TESTS_FD_TRAFFIC_TEST_H
 
-#include "asyncio/inspect.h"
-#include "backend/backend.h"
 #include "fd/stream.h"
 #include "fd/stream_test.h"
 #include "fd/traffic.h"
+#include "support/on_uring.h"
 
 static inline struct fd_traffic *traffic_of(const asyncio_stream *stream)
 {
@@ -60,25 +59,6 @@ static inline void end_crowd(asyncio_task *crowd[4])
     turns_left = 0;
     for (int i = 0; i < 4; i++)
         CHECK_EQUAL(asyncio_await(crowd[i]), 0);
-}
-
-/* So dear that completions pay from the first byte. */
-#define DEAR_CALLS "2000"
-
-/* For main's return: all tests, on io_uring where there is one. */
-static inline int traffic_tests(void)
-{
-    struct asy_backend *backend = NULL;
-    setenv("ASYNCIO_BACKEND", "io_uring", 1);
-    unsetenv("ASYNCIO_URING_WITHOUT");
-    if (asy_backend_io_uring.open(&backend)) {
-        printf("nothing is tested: %s\n", asyncio_backend_why());
-        return 77;
-    }
-    backend->ops->close(backend);
-    setenv("ASYNCIO_URING_CALL_NS", DEAR_CALLS, 1);
-    use_descriptors();
-    return tests_run(NULL);
 }
 
 #endif

@@ -7,6 +7,7 @@
 #include "fd/accepts.h"
 #include "net/server_test.h"
 #include "support/deny.h"
+#include "support/on_uring.h"
 #include "sys/sys.h"
 #include <netinet/tcp.h>
 #include <sys/wait.h>
@@ -574,15 +575,5 @@ TEST(each_call_fails)
 
 int main(void)
 {
-    struct asy_backend *backend = NULL;
-    setenv("ASYNCIO_BACKEND", "io_uring", 1);
-    unsetenv("ASYNCIO_URING_WITHOUT");
-    if (asy_backend_io_uring.open(&backend)) {
-        printf("nothing is tested: %s\n", asyncio_backend_why());
-        return 77;
-    }
-    backend->ops->close(backend);
-    setenv("ASYNCIO_URING_CALL_NS", "2000", 1); /* so dear that servers accept by completions */
-    use_descriptors();
-    return tests_run(NULL);
+    return tests_run_on_uring();
 }
