@@ -224,6 +224,14 @@ int64_t asy_sim_now(void);
 
 extern const struct sim_kind asy_sim_tcp, asy_sim_udp, asy_sim_unix_stream, asy_sim_unix_datagram;
 
+/* ---- The parts of a message (parts.c) ----------------------------------------------------------- */
+
+size_t asy_sim_parts_bytes(const struct msghdr *message);
+/* Copies all of them to memory that has room. */
+void asy_sim_parts_gather(const struct msghdr *message, char *to);
+/* Fills them, as far as they reach. Returns the number of bytes. */
+size_t asy_sim_parts_scatter(const struct msghdr *message, const char *from, size_t bytes);
+
 /* ---- Numbers (numbers.c) ----------------------------------------------------------------------- */
 
 /* Somebody else has the number: a socket that had it is lost, which is told. */

@@ -44,9 +44,6 @@ ssize_t asy_sim_stream_receive(struct sim_socket *socket, struct msghdr *message
         return -EINVAL;
     if (flags & MSG_ERRQUEUE)
         return -EAGAIN;
-    size_t wanted = 0;
-    for (size_t i = 0; i < message->msg_iovlen; i++)
-        wanted += message->msg_iov[i].iov_len;
     clear_message(message);
     size_t unread = socket->connection ? asy_sim_pipe_in(socket)->unread : 0;
     if (!unread)
@@ -79,9 +76,7 @@ ssize_t asy_sim_stream_send(struct sim_socket *socket, const struct msghdr *mess
     int err = check_can_send(socket);
     if (err)
         return err;
-    size_t wanted = 0;
-    for (size_t i = 0; i < message->msg_iovlen; i++)
-        wanted += message->msg_iov[i].iov_len;
+    size_t wanted = asy_sim_parts_bytes(message);
     if (!wanted)
         return 0;
     size_t n = asy_sim_pipe_write(asy_sim_pipe_out(socket), message->msg_iov, message->msg_iovlen);

@@ -131,15 +131,6 @@ static void datagram_released(struct sim_held *held)
 
 /* ---- Sending ----------------------------------------------------------------------------------- */
 
-static void copy_parts(char *to, const struct msghdr *message)
-{
-    for (size_t i = 0; i < message->msg_iovlen; i++) {
-        if (message->msg_iov[i].iov_len)
-            memcpy(to, message->msg_iov[i].iov_base, message->msg_iov[i].iov_len);
-        to += message->msg_iov[i].iov_len;
-    }
-}
-
 static struct datagram *make_datagram(const struct sim_socket *from, const struct sim_place *to,
                                       struct sim_host *host, size_t bytes)
 {
@@ -219,9 +210,7 @@ static ssize_t send_udp(struct sim_socket *socket, const struct msghdr *message,
     struct sim_place place;
     struct sim_host *host = NULL;
     (void)flags;
-    size_t bytes = 0;
-    for (size_t i = 0; i < message->msg_iovlen; i++)
-        bytes += message->msg_iov[i].iov_len;
+    size_t bytes = asy_sim_parts_bytes(message);
     int err = socket->is_bound ? 0 : asy_sim_ports_autobind(socket, SIM_UDP, NULL);
     if (!err)
         err = asy_sim_socket_take_error(socket);
@@ -235,7 +224,7 @@ static ssize_t send_udp(struct sim_socket *socket, const struct msghdr *message,
         return err;
     struct datagram *datagram = make_datagram(socket, &place, host, bytes);
     datagram->from.ip = asy_sim_source_for(socket, &place.ip);
-    copy_parts(datagram->text, message);
+    asy_sim_parts_gather(message, datagram->text);
     socket->sent += bytes;
     if (datagram->way && draw_fate(SIM_DUPLICATE, datagram->way->link.duplicate, datagram)) {
         struct datagram *twin = make_datagram(socket, &place, host, bytes);
@@ -249,18 +238,6 @@ static ssize_t send_udp(struct sim_socket *socket, const struct msghdr *message,
 
 /* ---- Receiving --------------------------------------------------------------------------------- */
 
-static size_t copy_to_parts(const struct msghdr *message, const char *text, size_t bytes)
-{
-    size_t done = 0;
-    for (size_t i = 0; i < message->msg_iovlen && done < bytes; i++) {
-        size_t part = message->msg_iov[i].iov_len < bytes - done ? message->msg_iov[i].iov_len : bytes - done;
-        if (part)
-            memcpy(message->msg_iov[i].iov_base, text + done, part);
-        done += part;
-    }
-    return done;
-}
-
 static ssize_t receive_udp(struct sim_socket *socket, struct msghdr *message, int flags)
 {
     int err = flags & MSG_ERRQUEUE ? -EAGAIN : asy_sim_socket_take_error(socket);
@@ -269,7 +246,7 @@ static ssize_t receive_udp(struct sim_socket *socket, struct msghdr *message, in
     if (err)
         return err;
     struct datagram *datagram = LIST_ENTRY(socket->queue.next, struct datagram, node);
-    size_t bytes = datagram->bytes, copied = copy_to_parts(message, datagram->text, bytes);
+    size_t bytes = datagram->bytes, copied = asy_sim_parts_scatter(message, datagram->text, bytes);
     if (message->msg_name)
         asy_sim_place_write(socket, &datagram->from, message->msg_name, &message->msg_namelen);
     message->msg_controllen = 0;

@@ -58,10 +58,8 @@ static int choose_reader(struct sim_socket *socket, const struct msghdr *message
 static ssize_t send_unix_datagram(struct sim_socket *socket, const struct msghdr *message, int flags)
 {
     struct sim_socket *to = NULL;
-    size_t bytes = 0;
+    size_t bytes = asy_sim_parts_bytes(message);
     (void)flags;
-    for (size_t i = 0; i < message->msg_iovlen; i++)
-        bytes += message->msg_iov[i].iov_len;
     if (message->msg_controllen)
         return asy_sim_refuse("to pass descriptors over sockets");
     int err = bytes > DATAGRAM_MAX ? -EMSGSIZE : socket->sent_end ? -EPIPE : 0;
@@ -82,10 +80,7 @@ static ssize_t send_unix_datagram(struct sim_socket *socket, const struct msghdr
     letter->from_length = sizeof letter->from;
     asy_sim_unix_write_name(socket->name, (struct sockaddr *)&letter->from, &letter->from_length);
     letter->bytes = bytes;
-    size_t done = 0;
-    for (size_t i = 0; i < message->msg_iovlen; done += message->msg_iov[i++].iov_len)
-        if (message->msg_iov[i].iov_len)
-            memcpy(letter->text + done, message->msg_iov[i].iov_base, message->msg_iov[i].iov_len);
+    asy_sim_parts_gather(message, letter->text);
     list_append(&to->queue, &letter->node);
     to->queued++;
     asy_sim_socket_woke(to, EPOLLIN);
@@ -111,13 +106,7 @@ static ssize_t receive_unix_datagram(struct sim_socket *socket, struct msghdr *m
     if (flags & MSG_ERRQUEUE || list_is_empty(&socket->queue))
         return -EAGAIN; /* as on Linux, after a shutdown, too */
     struct letter *letter = LIST_ENTRY(socket->queue.next, struct letter, node);
-    size_t done = 0, bytes = letter->bytes;
-    for (size_t i = 0; i < message->msg_iovlen && done < bytes; i++) {
-        size_t part = message->msg_iov[i].iov_len < bytes - done ? message->msg_iov[i].iov_len : bytes - done;
-        if (part)
-            memcpy(message->msg_iov[i].iov_base, letter->text + done, part);
-        done += part;
-    }
+    size_t bytes = letter->bytes, done = asy_sim_parts_scatter(message, letter->text, bytes);
     if (message->msg_name) {
         socklen_t room = message->msg_namelen;
         memcpy(message->msg_name, &letter->from, letter->from_length < room ? letter->from_length : room);
